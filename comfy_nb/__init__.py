@@ -1,0 +1,87 @@
+"""Node graphs in Jupyter: write a node in one cell, wire it in the next, watch it run, look inside.
+
+>>> import comfy_nb as nb
+>>> picture = nb.nodes.EmptyImage(width=64, height=64, color=0xFF8800)
+>>> nb.nodes.ImageInvert(picture).run_sync().shape
+torch.Size([1, 64, 64, 3])
+"""
+
+from __future__ import annotations
+
+from comfy_nb.doors import cache, configure, stop_all
+from comfy_nb.engine.context import (
+    CurrentNodeContext,
+    ExecutionBlocker,
+    GraphBuilder,
+    Progress,
+    ProgressBar,
+    is_link,
+)
+from comfy_nb.engine.run import Run
+from comfy_nb.engine.session import Job, Session, default_session, use_session
+from comfy_nb.errors import (
+    ComfyNBError,
+    ComfyNBWarning,
+    GraphError,
+    InterruptProcessingException,
+    LayoutError,
+    NodeError,
+    NodeTimeout,
+    NotKept,
+    PromptError,
+    SpecError,
+    Stopped,
+    UnknownName,
+    ValidationError,
+)
+from comfy_nb.graph.handle import Handle
+from comfy_nb.graph.model import Graph, Node, load
+from comfy_nb.graph.namespace import node, nodes, register
+from comfy_nb.spec.types import Audio, Conditioning, Image, Latent, Mask, Multiline, Range, Tooltip
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Audio",
+    "ComfyNBError",
+    "ComfyNBWarning",
+    "Conditioning",
+    "CurrentNodeContext",
+    "ExecutionBlocker",
+    "Graph",
+    "GraphBuilder",
+    "GraphError",
+    "Handle",
+    "Image",
+    "InterruptProcessingException",
+    "Job",
+    "Latent",
+    "LayoutError",
+    "Mask",
+    "Multiline",
+    "Node",
+    "NodeError",
+    "NodeTimeout",
+    "NotKept",
+    "Progress",
+    "ProgressBar",
+    "PromptError",
+    "Range",
+    "Run",
+    "Session",
+    "SpecError",
+    "Stopped",
+    "Tooltip",
+    "UnknownName",
+    "ValidationError",
+    "cache",
+    "configure",
+    "default_session",
+    "is_link",
+    "load",
+    "node",
+    "nodes",
+    "register",
+    "stop_all",
+    "use_session",
+]

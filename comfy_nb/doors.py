@@ -1,0 +1,80 @@
+"""What `import comfy_nb` puts together: the runner, the library, and the settings of the default session."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from comfy_nb.engine.cache_view import CacheView
+from comfy_nb.engine.session import Session, default_session
+from comfy_nb.errors import ComfyNBError
+from comfy_nb.graph import runner
+from comfy_nb.graph.namespace import fill_default_registry, register
+from comfy_nb.spec.registry import Registry
+
+
+def _fill(registry: Registry) -> None:
+    from comfy_nb.library import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
+
+    register(NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS, registry)
+
+
+fill_default_registry(_fill)
+
+
+def _runner() -> Session:
+    """The session that runs graphs; in a notebook its runs show themselves."""
+    session = default_session()
+    if not session.is_shown and "IPython" in sys.modules:
+        session.is_shown = True
+        from comfy_nb.ui.notebook import enable
+
+        enable(session)
+    return session
+
+
+runner.install(_runner)
+
+cache = CacheView(lambda: (default_session().cache, default_session().disk))
+
+
+def stop_all() -> int:
+    """Stop every run of the session, background jobs too; return how many there were."""
+    return default_session().stop_all()
+
+
+def configure(
+    *,
+    base_dir: str | os.PathLike[str] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    cache_budget: int | str | None = None,
+    disk_budget: int | str | None = None,
+    display: str | None = None,
+) -> None:
+    """Set where files lie and how much is kept; what is not named stays as it is.
+
+    `base_dir` holds `input/`, `output/` and `temp/`. `cache_dir` switches the disk tier on. Budgets are bytes, or text
+    such as "2 GB". `display` is "bars", "text" or "none".
+    """
+    session = default_session()
+    if base_dir is not None:
+        from comfy_nb.library.folders import set_default_folders
+
+        set_default_folders(base_dir)
+    if cache_budget is not None:
+        cache.budget = cache_budget
+    if cache_dir is not None:
+        from comfy_nb.engine.disk import DiskCache
+        from comfy_nb.engine.sizes import parse_size
+
+        if session.disk is not None:
+            session.disk.close()
+        options: dict[str, Any] = {} if disk_budget is None else {"budget": parse_size(disk_budget)}
+        session.disk = DiskCache(cache_dir, **options)
+    elif disk_budget is not None:
+        raise ComfyNBError("disk_budget needs a cache_dir: without one nothing is kept on disk.")
+    if display is not None:
+        from comfy_nb.ui.notebook import choose_view
+
+        choose_view(display)

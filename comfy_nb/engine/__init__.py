@@ -1,0 +1,1 @@
+"""How a graph runs: plan, keys, cache, scheduler, lanes, calls and events."""

@@ -1,0 +1,99 @@
+"""From code that cannot await to a loop: nested in a kernel's cell, from a node on a lane, or from a script.
+
+A script has one loop for all its calls, on a thread of its own, because packs keep semaphores and sessions that are bound
+to the loop of their first use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from comfy_nb.engine.context import current_call
+from comfy_nb.engine.lanes import on_lane
+from comfy_nb.errors import InterruptProcessingException, Stopped
+
+T = TypeVar("T")
+LOOK_AGAIN_S = 0.05
+
+_loop: asyncio.AbstractEventLoop | None = None
+_lock = threading.Lock()
+
+
+def process_loop() -> asyncio.AbstractEventLoop:
+    """Return the process's own loop, running on a thread of its own; the first call starts it."""
+    global _loop
+    with _lock:
+        if _loop is None or _loop.is_closed():
+            _loop = asyncio.new_event_loop()
+            threading.Thread(target=_loop.run_forever, name="comfy-nb-loop", daemon=True).start()
+        return _loop
+
+
+def wait_for(make: Callable[[], Coroutine[Any, Any, T]], stop: Callable[[], Any]) -> T:
+    """Run a coroutine to its end and return its result. `stop()` stops what it does, when a person interrupts."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        call = current_call.get() if on_lane() else None
+        drive = getattr(call.run, "drive", None) if call is not None else None
+        return _wait_here(drive.loop if drive is not None else process_loop(), make, stop)
+    return _nest(loop, make, stop)
+
+
+def _wait_here(
+    loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any, Any, T]], stop: Callable[[], Any]
+) -> T:
+    call = current_call.get()
+    future = asyncio.run_coroutine_threadsafe(make(), loop)
+    try:
+        while True:
+            try:
+                return future.result(LOOK_AGAIN_S)
+            except concurrent.futures.TimeoutError:
+                if future.done():
+                    raise
+                if call is not None and call.run.stopping:
+                    raise InterruptProcessingException from None
+    except KeyboardInterrupt:
+        stop()
+        _ended(future)
+        raise Stopped("Stopped by Ctrl-C.") from None
+    except InterruptProcessingException:
+        stop()
+        raise
+
+
+def _ended(future: concurrent.futures.Future[Any]) -> None:
+    concurrent.futures.wait([future])
+
+
+def _nest(
+    loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any, Any, T]], stop: Callable[[], Any]
+) -> T:
+    import nest_asyncio2
+
+    nest_asyncio2.apply(loop)
+    task = loop.create_task(make())
+    try:
+        return loop.run_until_complete(task)
+    except KeyboardInterrupt:
+        stop()
+        loop.run_until_complete(asyncio.wait([task]))
+        if not task.cancelled():
+            task.exception()
+        raise Stopped("Stopped by the kernel's interrupt.") from None
+
+
+def finish(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that hardly ever waits: here and now, and where it does wait, on the process's own loop."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    coroutine.close()
+    raise RuntimeError("An async VALIDATE_INPUTS waits: use `await graph.run()`, which asks it too.")

@@ -1,0 +1,251 @@
+"""The memory tier: entries by key, within a budget of bytes.
+
+What goes first is the policy's word. The one by default is GreedyDual: an entry ranks by the seconds it
+would take to compute it again per byte it takes, on top of the rank of what had last been evicted when it
+was used, so that what is not used grows old.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+import threading
+from collections import OrderedDict
+from typing import Protocol
+
+from comfy_nb.engine.entry import Entry
+from comfy_nb.engine.sizes import default_budget, measure
+
+EVICTED = "evicted to make room"
+DROPPED = "dropped by hand"
+CLEARED = "cleared by hand"
+TOO_LARGE = "larger than the whole cache"
+REASONS_KEPT = 4096
+
+
+class Policy(Protocol):
+    """Decides which entries go first: those of the lowest `rank`, which may only grow while they are held."""
+
+    most: float
+    """How many entries may be held (`math.inf`: any number)."""
+
+    def touch(self, entry: Entry) -> None:
+        """Set `entry.rank`; called when it is put and each time it is used."""
+
+    def gone(self, entry: Entry) -> None:
+        """Take notice that an entry was evicted."""
+
+
+class ByCost:
+    """GreedyDual: keeps what takes longest to compute again, per byte."""
+
+    most = math.inf
+
+    def __init__(self) -> None:
+        self.age = 0.0
+
+    def touch(self, entry: Entry) -> None:
+        """Rank an entry by its seconds per byte, from the present age on."""
+        entry.rank = self.age + entry.seconds / entry.size if entry.reusable else -1.0
+
+    def gone(self, entry: Entry) -> None:
+        """Let everything that is not used from now on be older by one eviction."""
+        if entry.rank > self.age:
+            self.age = entry.rank
+
+
+class LRU:
+    """Keeps the `most` entries that were used last (0: none at all)."""
+
+    def __init__(self, most: int) -> None:
+        self.most: float = most
+        self._clock = itertools.count(1)
+
+    def touch(self, entry: Entry) -> None:
+        """Rank an entry as the one used last."""
+        entry.rank = float(next(self._clock)) if entry.reusable else -1.0
+
+    def gone(self, entry: Entry) -> None:
+        """Nothing depends on what went."""
+
+
+class MemoryCache:
+    """Entries by key within `budget` bytes (None: a quarter of what this process may use).
+
+    A memory block that several entries refer to counts once; `entry.size` holds all bytes its entry refers
+    to. Safe to use from several threads.
+    """
+
+    def __init__(self, budget: int | None = None, policy: Policy | None = None) -> None:
+        self._budget = default_budget() if budget is None else budget
+        self._policy: Policy = ByCost() if policy is None else policy
+        self._entries: dict[bytes, Entry] = {}
+        self._blocks: dict[tuple[int, int], int] = {}
+        self._total = 0
+        # Candidates by the rank they had once, None until room is first needed; see _next_candidate.
+        self._heap: list[tuple[float, bytes]] | None = None
+        self._reasons: OrderedDict[bytes, str] = OrderedDict()
+        # Re-entrant: freeing a value may run code of its own that asks the cache.
+        self._lock = threading.RLock()
+
+    @property
+    def total(self) -> int:
+        """The bytes held, each memory block once."""
+        return self._total
+
+    @property
+    def budget(self) -> int:
+        """The bytes that may be held; set it lower and what is too much goes at once."""
+        return self._budget
+
+    @budget.setter
+    def budget(self, budget: int) -> None:
+        with self._lock:
+            self._budget = budget
+            self._make_room()
+
+    def get(self, key: bytes) -> Entry | None:
+        """Return the entry under `key` and count the use."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            entry.hits += 1
+            self._policy.touch(entry)
+        return entry
+
+    def peek(self, key: bytes) -> Entry | None:
+        """Return the entry under `key` and leave no trace."""
+        return self._entries.get(key)
+
+    def put(self, entry: Entry) -> bool:
+        """Hold an entry in place of what was under its key; False where it exceeds the whole budget."""
+        key = entry.key
+        own, entry.blocks = measure(entry.outputs, entry.ui)
+        entry.size = own + sum([size for _, size in entry.blocks]) if entry.blocks else own
+        with self._lock:
+            if key in self._entries:
+                self._remove(key)
+            if entry.size > self._budget:
+                self._remember(key, TOO_LARGE)
+                return False
+            self._entries[key] = entry
+            self._total += own
+            if entry.blocks:
+                self._count_blocks(entry.blocks)
+            self._policy.touch(entry)
+            if self._heap is not None and not entry.pinned:
+                self._push(entry)
+            if self._total > self._budget or len(self._entries) > self._policy.most:
+                self._make_room()
+        return True
+
+    def drop(self, key: bytes, reason: str = DROPPED) -> bool:
+        """Let an entry go, pinned or not, and remember why; False where there was none."""
+        with self._lock:
+            entry = self._remove(key)
+            if entry is None:
+                return False
+            self._remember(key, reason)
+        return True
+
+    def clear(self, pinned: bool = False) -> int:
+        """Let all entries go, pinned ones only when asked to; returns how many went."""
+        with self._lock:
+            gone = [entry for entry in self._entries.values() if pinned or not entry.pinned]
+            for entry in gone:
+                self._remove(entry.key)
+                self._remember(entry.key, CLEARED)
+            self._heap = None
+        return len(gone)
+
+    def pin(self, key: bytes, on: bool = True) -> bool:
+        """Keep an entry whatever the budget (or no longer); False where there is none."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None:
+                return False
+            if entry.pinned and not on:
+                self._push(entry)
+            entry.pinned = on
+            self._make_room()
+        return True
+
+    def entries(self) -> list[Entry]:
+        """Return what is held now, oldest first."""
+        return list(self._entries.values())
+
+    def evicted_reason(self, key: bytes) -> str | None:
+        """Say why a key that was held, or offered, is not held now, as far back as is remembered."""
+        return None if key in self._entries else self._reasons.get(key)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def _remove(self, key: bytes) -> Entry | None:
+        entry = self._entries.pop(key, None)
+        if entry is None:
+            return None
+        self._total -= entry.size
+        for block in entry.blocks:
+            users = self._blocks[block] - 1
+            if users:
+                self._blocks[block] = users
+                self._total += block[1]
+            else:
+                del self._blocks[block]
+        return entry
+
+    def _count_blocks(self, blocks: tuple[tuple[int, int], ...]) -> None:
+        for block in blocks:
+            users = self._blocks.get(block, 0)
+            self._blocks[block] = users + 1
+            if not users:
+                self._total += block[1]
+
+    def _remember(self, key: bytes, reason: str) -> None:
+        self._reasons[key] = reason
+        self._reasons.move_to_end(key)
+        if len(self._reasons) > REASONS_KEPT:
+            self._reasons.popitem(last=False)
+
+    def _make_room(self) -> None:
+        while self._total > self._budget or len(self._entries) > self._policy.most:
+            entry = self._next_candidate()
+            if entry is None:
+                return
+            self._remove(entry.key)
+            self._policy.gone(entry)
+            self._remember(entry.key, EVICTED)
+
+    def _next_candidate(self) -> Entry | None:
+        """Take the unpinned entry of lowest rank off the heap.
+
+        The heap is put right only here: an entry that was used since it was pushed is pushed again with
+        its new rank, one that is gone or pinned is skipped.
+        """
+        if self._heap is None:
+            self._heap = self._ranking()
+        while self._heap:
+            rank, key = heapq.heappop(self._heap)
+            entry = self._entries.get(key)
+            if entry is None or entry.pinned:
+                continue
+            if entry.rank <= rank:
+                return entry
+            heapq.heappush(self._heap, (entry.rank, key))
+        return None
+
+    def _push(self, entry: Entry) -> None:
+        if self._heap is None:
+            return
+        heapq.heappush(self._heap, (entry.rank, entry.key))
+        if len(self._heap) > 2 * len(self._entries) + 64:
+            self._heap = self._ranking()
+
+    def _ranking(self) -> list[tuple[float, bytes]]:
+        heap = [(entry.rank, entry.key) for entry in self._entries.values() if not entry.pinned]
+        heapq.heapify(heap)
+        return heap

@@ -1,0 +1,339 @@
+"""One node's turn: its inputs from the links, the calls over its lists, and what came back.
+
+Written as generators that yield what has to be called and are sent the results, so that lanes and the event loop drive
+the same code.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from comfy_nb.engine.context import CallContext, ExecutionBlocker, Progress
+from comfy_nb.engine.schedule import Outputs, Ticket
+from comfy_nb.graph.check import InLink
+from comfy_nb.spec.node_spec import NodeSpec
+
+SPECIAL_KEYS = frozenset({"ui", "result", "expand"})
+
+
+class Invocation(NamedTuple):
+    """A function to call with inputs, in a context; `is_check` marks `check_lazy_status`."""
+
+    function: Callable[..., Any]
+    inputs: dict[str, Any]
+    context: CallContext
+    is_check: bool = False
+
+
+class Ask(NamedTuple):
+    """The node wants lazy inputs first."""
+
+    names: Sequence[str]
+
+
+class Expand(NamedTuple):
+    """The node's calls gave values and, some of them, graphs: `parts` has for each call (graph or None, result)."""
+
+    parts: Sequence[tuple[Mapping[str, Any] | None, Any]]
+    ui: Mapping[str, Any] | None
+
+
+class Done(NamedTuple):
+    """The node's outputs."""
+
+    outputs: Outputs
+    ui: Mapping[str, Any] | None
+
+
+Outcome = Ask | Expand | Done
+Turn = Generator[list[Invocation], list[Any], Outcome]
+
+
+class Surroundings(Protocol):
+    """What a turn needs of its run."""
+
+    def available(self, node_id: str) -> Ticket | None:
+        """Return the ticket of a node whose outputs are there."""
+        ...
+
+    def hidden(self, ticket: Ticket, kind: Any) -> Any:
+        """Return the value of a hidden input."""
+        ...
+
+    def object_of(self, ticket: Ticket) -> Any:
+        """Return the object that a node's methods are called on."""
+        ...
+
+    def context(self, ticket: Ticket, index: int, calls: int) -> CallContext:
+        """Return the context of one call."""
+        ...
+
+    def blocked(self, ticket: Ticket, message: str) -> None:
+        """Report a call that was skipped because of a blocker with a message."""
+        ...
+
+
+def take_turn(ticket: Ticket, around: Surroundings) -> Turn:
+    """Give a node its turn; yields lists of calls that may go on at the same time."""
+    step = ticket.step
+    spec = step.spec
+    node = around.object_of(ticket)
+    if step.interface.lazy and spec.check_lazy is not None:
+        names = yield from _ask(ticket, around, spec.check_lazy(node))
+        if names:
+            return Ask(names)
+    inputs, single = gather(ticket, around)
+    function = spec.function(node)
+    if single and not spec.input_is_list:
+        _fill_hidden(ticket, around, inputs, 0, 1)
+        results: Sequence[Any] = yield [Invocation(function, inputs, around.context(ticket, 0, 1))]
+    else:
+        lists = {name: [value] for name, value in inputs.items()} if single else inputs
+        results = yield from _map(ticket, around, function, lists)
+    return collect(spec, results)
+
+
+def gather(ticket: Ticket, around: Surroundings) -> tuple[dict[str, Any], bool]:
+    """Return a node's inputs by name, and whether they are single values (else each is a list)."""
+    inputs = ticket.step.template.copy()
+    for link in ticket.step.links:
+        items = _items(link, around)
+        if len(items) != 1 or type(items[0]) is ExecutionBlocker:
+            return _gather_lists(ticket, around), False
+        inputs[link.name] = items[0]
+    return inputs, True
+
+
+NOTHING: list[Any] = [None]
+
+
+def _items(link: InLink, around: Surroundings) -> list[Any]:
+    if link.raw:
+        return [[link.origin, link.slot]]
+    source = around.available(link.origin)
+    if source is None or source.outputs is None:
+        return NOTHING
+    try:
+        return source.outputs[link.slot]
+    except IndexError:
+        return NOTHING
+
+
+def _gather_lists(ticket: Ticket, around: Surroundings) -> dict[str, Any]:
+    lists = {name: [value] for name, value in ticket.step.template.items()}
+    for link in ticket.step.links:
+        lists[link.name] = _items(link, around)
+    return lists
+
+
+def _fill_hidden(
+    ticket: Ticket, around: Surroundings, inputs: dict[str, Any], index: int, calls: int
+) -> None:
+    for name, kind in ticket.step.interface.hidden.items():
+        if kind == "PROGRESS":
+            inputs[name] = Progress(around.context(ticket, index, calls))
+        else:
+            value = around.hidden(ticket, kind)
+            if value is not None or name not in inputs:
+                inputs[name] = value
+            if value is None and kind not in KNOWN_HIDDEN and name not in ticket.step.template:
+                del inputs[name]
+
+
+KNOWN_HIDDEN = frozenset(
+    {"PROMPT", "DYNPROMPT", "EXTRA_PNGINFO", "UNIQUE_ID", "AUTH_TOKEN_COMFY_ORG", "API_KEY_COMFY_ORG"}
+)
+
+
+def _map(
+    ticket: Ticket, around: Surroundings, function: Callable[..., Any], lists: Mapping[str, list[Any]]
+) -> Generator[Any, Any, Sequence[Any]]:
+    """Call once per list index, or once with whole lists; calls that a blocker reaches are skipped."""
+    spec = ticket.step.spec
+    if spec.input_is_list:
+        blocker = next(
+            (item for items in lists.values() for item in items if type(item) is ExecutionBlocker), None
+        )
+        if blocker is not None:
+            return [_pass_on(ticket, around, blocker)]
+        inputs: dict[str, Any] = dict(lists)
+        _fill_hidden(ticket, around, inputs, 0, 1)
+        for name in ticket.step.interface.hidden:
+            if name in inputs:
+                inputs[name] = [inputs[name]]
+        whole: Sequence[Any] = yield [Invocation(function, inputs, around.context(ticket, 0, 1))]
+        return whole
+    rows = _rows(ticket, lists)
+    results: list[Any] = [None] * len(rows)
+    calls: list[tuple[int, Invocation]] = []
+    for index, row in enumerate(rows):
+        blocker = next((item for item in row.values() if type(item) is ExecutionBlocker), None)
+        if blocker is not None:
+            results[index] = _pass_on(ticket, around, blocker)
+            continue
+        _fill_hidden(ticket, around, row, index, len(rows))
+        calls.append((index, Invocation(function, row, around.context(ticket, index, len(rows)))))
+    came = (yield [call for _, call in calls]) if calls else []
+    for (index, _), result in zip(calls, came, strict=True):
+        results[index] = result
+    return results
+
+
+def _rows(ticket: Ticket, lists: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
+    empty = [name for name, items in lists.items() if not items]
+    if empty:
+        raise ValueError(
+            f"the input {empty[0]!r} is an empty list, so there is nothing to call the node with. "
+            "Give it at least one item, or do not link it."
+        )
+    count = max((len(items) for items in lists.values()), default=1)
+    return [
+        {name: items[min(index, len(items) - 1)] for name, items in lists.items()} for index in range(count)
+    ]
+
+
+def _pass_on(ticket: Ticket, around: Surroundings, blocker: ExecutionBlocker) -> ExecutionBlocker:
+    if blocker.message is None:
+        return blocker
+    around.blocked(ticket, blocker.message)
+    return ExecutionBlocker(None)
+
+
+def _ask(ticket: Ticket, around: Surroundings, check: Callable[..., Any]) -> Generator[Any, Any, list[str]]:
+    """Ask `check_lazy_status` which lazy inputs it wants; return those that are not there yet."""
+    step = ticket.step
+    lists = _gather_lists(ticket, around)
+    if step.spec.input_is_list:
+        rows: list[dict[str, Any]] = [dict(lists)]
+    else:
+        rows = _rows(ticket, lists)
+    for index, row in enumerate(rows):
+        _fill_hidden(ticket, around, row, index, len(rows))
+    calls = [
+        Invocation(check, row, around.context(ticket, index, len(rows)), is_check=True)
+        for index, row in enumerate(rows)
+    ]
+    answers = yield calls
+    wanted = dict.fromkeys(name for answer in answers if isinstance(answer, list) for name in answer)
+    missing = []
+    by_name = {link.name: link for link in step.links}
+    for name in wanted:
+        link = by_name.get(name)
+        if link is None:
+            if name not in step.template:
+                raise NameError(
+                    f"check_lazy_status asked for {name!r}, but the node's inputs are: {', '.join(step.template)}."
+                )
+        elif link.lazy and around.available(link.origin) is None:
+            missing.append(name)
+    return missing
+
+
+def collect(spec: NodeSpec, results: Sequence[Any]) -> Outcome:
+    """Put what the calls returned into output slots."""
+    parts: list[tuple[Mapping[str, Any] | None, Any]] = []
+    uis: list[Mapping[str, Any]] = []
+    expands = False
+    for result in results:
+        values, graph, ui = read_result(spec, result)
+        if ui is not None:
+            uis.append(ui)
+        if graph is not None:
+            expands = True
+        if values is not None:
+            parts.append((graph, values))
+    ui = merge_ui(uis)
+    if expands:
+        return Expand(parts, ui)
+    return Done(merge(spec, [values for _, values in parts]), ui)
+
+
+def read_result(
+    spec: NodeSpec, result: Any
+) -> tuple[Any, Mapping[str, Any] | None, Mapping[str, Any] | None]:
+    """Read what one call returned: (values or None, graph or None, ui or None).
+
+    A tuple or list is the values; a dict may have `result`, `ui` and `expand`; a blocker blocks every output; a bare
+    value of a node with one output is that output.
+    """
+    if type(result) is ExecutionBlocker:
+        return _block_all(spec, result), None, None
+    if spec.pack is not None:
+        result = spec.pack(result)
+    if type(result) is tuple:
+        return result, None, None
+    if isinstance(result, dict) and (SPECIAL_KEYS & result.keys() or spec.is_output):
+        values = result.get("result")
+        if type(values) is ExecutionBlocker:
+            values = _block_all(spec, values)
+        if values is None and "expand" in result:
+            values = ()
+        return _as_values(spec, values), result.get("expand"), result.get("ui")
+    return _as_values(spec, result, bare=True), None, None
+
+
+def _as_values(spec: NodeSpec, values: Any, bare: bool = False) -> Any:
+    if isinstance(values, (tuple, list)):
+        return values
+    if values is None and not bare:
+        return None
+    if inspect.isgenerator(values) or inspect.isasyncgen(values) or inspect.iscoroutine(values):
+        raise TypeError(f"it returned a {type(values).__name__}, not a tuple of its outputs.")
+    count = len(spec.return_types)
+    if count > 1:
+        raise TypeError(
+            f"it must return {count} values ({', '.join(spec.output_names)}), but a {type(values).__name__} came."
+        )
+    return (values,) if count else ()
+
+
+def _block_all(spec: NodeSpec, blocker: ExecutionBlocker) -> tuple[ExecutionBlocker, ...]:
+    return (blocker,) * max(len(spec.return_types), len(spec.output_is_list))
+
+
+def merge(spec: NodeSpec, results: Sequence[Sequence[Any]]) -> Outputs:
+    """Gather the calls' values per slot: appended, or concatenated where the slot is a list."""
+    if not results:
+        return ()
+    whole = spec.output_is_list
+    if len(results) == 1 and not whole:
+        return tuple([value] for value in results[0])
+    count = min(len(results[0]), len(whole)) if whole else len(results[0])
+    slots: list[list[Any]] = []
+    for index in range(count):
+        items: list[Any] = []
+        for values in results:
+            if index >= len(values):
+                raise TypeError(
+                    f"one of its calls returned {len(values)} values, the first one {len(results[0])}."
+                )
+            value = values[index]
+            if whole and whole[index] and type(value) is not ExecutionBlocker:
+                items.extend(_listed(spec, index, value))
+            else:
+                items.append(value)
+        slots.append(items)
+    return tuple(slots)
+
+
+def _listed(spec: NodeSpec, index: int, value: Any) -> Any:
+    try:
+        iter(value)
+    except TypeError:
+        name = spec.output_names[index] if index < len(spec.output_names) else str(index)
+        raise TypeError(f"output {name!r} is a list of values, but a {type(value).__name__} came.") from None
+    return value
+
+
+def merge_ui(uis: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Join the calls' `ui` values, which are lists, by key."""
+    if not uis:
+        return None
+    keys = dict.fromkeys(key for ui in uis for key in ui)
+    return {key: [item for ui in uis for item in _ui_items(ui.get(key, ()))] for key in keys}
+
+
+def _ui_items(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (list, tuple)) else [value]

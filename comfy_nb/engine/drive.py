@@ -1,0 +1,432 @@
+"""What moves a run: the scheduler under a lock, the lane that drains sync nodes, the tasks of async ones, and the end.
+
+Whoever holds the lock owns the scheduler for that moment. A lane drains a burst of ready nodes in one hop; async nodes
+that become ready meanwhile are posted to the loop at once. Everything is cleaned up on the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from comfy_nb.engine.call import Ask, Done, Expand, Invocation, Outcome, take_turn
+from comfy_nb.engine.context import current_call
+from comfy_nb.engine.expansion import Expanded, read_expansion, set_keys
+from comfy_nb.engine.failure import failure_of
+from comfy_nb.engine.lanes import Lane, Worker, switch_interval
+from comfy_nb.engine.lookup import Lookup
+from comfy_nb.engine.prepare import ask_fingerprints
+from comfy_nb.engine.schedule import Scheduler, Ticket
+from comfy_nb.engine.stepping import Stepped
+from comfy_nb.errors import ComfyNBWarning, InterruptProcessingException, name_node
+
+if TYPE_CHECKING:
+    from comfy_nb.engine.run import Run
+
+SLICE_S = 0.02
+GRACE_S = 2.0
+ASK_AGAIN_S = 0.5
+GIVE_UP_S = 5.0
+
+
+class Drive:
+    """The moving parts of one run. Made and ended on the run's loop."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.session = run.session
+        self.loop = asyncio.get_running_loop()
+        self.context = contextvars.copy_context()
+        self.lock = threading.Lock()
+        self.lookup = Lookup(run)
+        self.schedule = Scheduler(run.plan.steps, self.lookup.find, self._resolve)
+        self.lookup.schedule = self.schedule
+        self.tasks: dict[asyncio.Task[None], Ticket] = {}
+        self.calling: dict[Worker, Ticket] = {}
+        self.ending: str | None = None
+        self.error: BaseException | None = None
+        self.draining = False
+        self._kicked = False
+        self._lane = self.session.lane_for(run)
+        self._closed = False
+        self._switched = False
+
+    # Starting ----------------------------------------------------------------------------------------------------
+
+    def start(self, wanted: list[str]) -> None:
+        """Schedule what the wanted nodes need, and go."""
+        self.schedule.kept.update(wanted)
+        total = self.schedule.need(wanted)
+        self.run.started(total, self.lookup.hits)
+        if total == 0:
+            self._close("done")
+            return
+        switch_interval.__enter__()
+        self._switched = True
+        self._pump()
+
+    def _kick(self) -> None:
+        """Have the loop look at the scheduler soon; from any thread."""
+        if not self._kicked:
+            self._kicked = True
+            self.loop.call_soon_threadsafe(self._pump)
+
+    def _pump(self) -> None:
+        """On the loop: start ready async nodes, send the lane off, notice the end."""
+        self._kicked = False
+        with self.lock:
+            if self.ending is not None:
+                return
+            schedule = self.schedule
+            apart = schedule.take_apart()
+            drain = schedule.has_ready() and not self.draining
+            self.draining = self.draining or drain
+            done = schedule.pending == 0
+            ring = schedule.ring() if schedule.is_stuck and not apart and not drain else None
+        for ticket in apart:
+            if ticket.step.spec.is_async:
+                self._start_task(ticket)
+            else:
+                self._send(self.session.pool, partial(self._sync_turn, ticket))
+        if drain:
+            self._send(self._lane, self._drain)
+        if ring:
+            self._fail(*self.lookup.blame_ring(ring))
+        elif done:
+            self.end("done")
+
+    def _send(self, lane: Lane, job: Callable[[Worker], None]) -> None:
+        context = self.context.copy()
+        lane.submit(lambda worker: context.run(job, worker))
+
+    # Sync nodes, on a lane -----------------------------------------------------------------------------------------
+
+    def _drain(self, worker: Worker) -> None:
+        until = time.perf_counter() + SLICE_S
+        while True:
+            with self.lock:
+                ticket = None if self.ending is not None or worker.retired else self.schedule.take()
+                if ticket is None:
+                    self.draining = False
+                    look = self.schedule.pending == 0 or self.schedule.is_stuck
+                    break
+            self._sync_turn(ticket, worker)
+            if self._lane.is_wanted and time.perf_counter() > until:
+                self._send(self._lane, self._drain)
+                return
+        if look:
+            self._kick()
+
+    def _sync_turn(self, ticket: Ticket, worker: Worker) -> None:
+        if not self.lookup.claim(ticket, self._shared):
+            return
+        self.run.node_started(ticket)
+        self.calling[worker] = ticket
+        try:
+            outcome = self._play(ticket, worker)
+        except InterruptProcessingException:
+            self.calling.pop(worker, None)
+            self._interrupted(ticket)
+            return
+        except BaseException as error:  # a node may raise anything, and none of it may end the lane
+            self.calling.pop(worker, None)
+            self._fail(ticket, error)
+            return
+        self.calling.pop(worker, None)
+        if not isinstance(outcome, Expand):
+            self._accept(ticket, outcome)
+            return
+        try:
+            steps, expanded = read_expansion(outcome, self.schedule, self.run.graph.registry)
+            marked = [step for step in steps.values() if step.spec.fingerprint is not None]
+            if marked:
+                _drive_now(ask_fingerprints(marked, partial(self._ask_here, worker), self.run.hidden))
+            self._expand(ticket, steps, expanded, outcome)
+        except (
+            Exception
+        ) as error:  # a wrong expansion is the expanding node's failure, whatever is wrong with it
+            self._fail(ticket, error)
+
+    def _play(self, ticket: Ticket, worker: Worker) -> Outcome:
+        turn = take_turn(ticket, self.lookup)
+        try:
+            calls = next(turn)
+            while True:
+                calls = turn.send([self._call(ticket, call, worker) for call in calls])
+        except StopIteration as stop:
+            outcome: Outcome = stop.value
+            return outcome
+
+    def _call(self, ticket: Ticket, call: Invocation, worker: Worker) -> Any:
+        spec = ticket.step.spec
+        for attempt in range(spec.retries + 1):
+            if self.run.stopping or worker.retired:
+                raise InterruptProcessingException
+            token = current_call.set(call.context)
+            started = time.perf_counter()
+            try:
+                if spec.grad:
+                    with torch.enable_grad():
+                        result = worker.call(call, call.function, call.inputs)
+                else:
+                    result = worker.call(call, call.function, call.inputs)
+                if call.is_check and inspect.iscoroutine(result):
+                    result = asyncio.run_coroutine_threadsafe(result, self.loop).result()
+                return result
+            except InterruptProcessingException:
+                raise
+            except Exception as error:  # whatever it was, the node asked for another try
+                if attempt == spec.retries or call.is_check:
+                    raise
+                wait_s = self.run.node_retries(ticket, error, attempt)
+                self.run.stop_event.wait(wait_s)
+            finally:
+                current_call.reset(token)
+                ticket.seconds += time.perf_counter() - started
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _ask_here(self, worker: Worker, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
+        result = worker.call(inputs, function, inputs)
+        if inspect.iscoroutine(result):
+            result = asyncio.run_coroutine_threadsafe(result, self.loop).result()
+        return result
+
+    # Async nodes, on the loop ----------------------------------------------------------------------------------------
+
+    def _start_task(self, ticket: Ticket) -> None:
+        if not self.lookup.claim(ticket, self._shared):
+            return
+        self.run.node_started(ticket)
+        task = self.loop.create_task(self._async_turn(ticket), context=self.context.copy())
+        self.tasks[task] = ticket
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        ticket = self.tasks.pop(task)
+        if self.ending is None and task.cancelled():
+            self._fail(ticket, RuntimeError("the node's task was cancelled from outside the run."))
+        if self.ending is not None and not self.tasks:
+            self._close(self.ending)
+
+    async def _async_turn(self, ticket: Ticket) -> None:
+        try:
+            turn = take_turn(ticket, self.lookup)
+            calls = next(turn)
+            while True:
+                if len(calls) == 1:
+                    results = [await self._await_call(ticket, calls[0])]
+                else:
+                    results = await self._await_all(ticket, calls)
+                calls = turn.send(results)
+        except StopIteration as stop:
+            outcome: Outcome = stop.value
+        except InterruptProcessingException:
+            self._interrupted(ticket)
+            return
+        except asyncio.CancelledError:
+            if self.ending is None:
+                self._fail(ticket, RuntimeError("the node raised CancelledError though nobody cancelled it."))
+            raise
+        except BaseException as error:  # a node may raise anything, and none of it may end the loop
+            self._fail(ticket, error)
+            return
+        if not isinstance(outcome, Expand):
+            self._accept(ticket, outcome)
+            return
+        try:
+            steps, expanded = read_expansion(outcome, self.schedule, self.run.graph.registry)
+            marked = [step for step in steps.values() if step.spec.fingerprint is not None]
+            if marked:
+                await ask_fingerprints(marked, self.session.ask, self.run.hidden)
+            self._expand(ticket, steps, expanded, outcome)
+        except (
+            Exception
+        ) as error:  # a wrong expansion is the expanding node's failure, whatever is wrong with it
+            self._fail(ticket, error)
+
+    async def _await_call(self, ticket: Ticket, call: Invocation) -> Any:
+        spec = ticket.step.spec
+        for attempt in range(spec.retries + 1):
+            if self.run.stopping:
+                raise InterruptProcessingException
+            current_call.set(call.context)
+            started = time.perf_counter()
+            try:
+                if not inspect.iscoroutinefunction(call.function) and call.is_check:
+                    return await self.session.ask(call.function, call.inputs)
+                made = call.function(**call.inputs)
+                stepped = Stepped(made, grad=spec.grad, stalled=partial(self.run.node_stalled, ticket))
+                if spec.timeout is None:
+                    return await stepped
+                async with asyncio.timeout(spec.timeout):
+                    return await stepped
+            except InterruptProcessingException:
+                raise
+            except Exception as error:  # whatever it was, the node asked for another try
+                if attempt == spec.retries or call.is_check:
+                    raise
+                await asyncio.sleep(self.run.node_retries(ticket, error, attempt))
+            finally:
+                ticket.seconds += time.perf_counter() - started
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _await_all(self, ticket: Ticket, calls: list[Invocation]) -> list[Any]:
+        """Make the calls at the same time; the first failure cancels the others and is raised."""
+        tasks = [asyncio.ensure_future(self._await_call(ticket, call)) for call in calls]
+        try:
+            return list(await asyncio.gather(*tasks))
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    # What came of a turn ---------------------------------------------------------------------------------------------
+
+    def _accept(self, ticket: Ticket, outcome: Ask | Done) -> None:
+        if isinstance(outcome, Ask):
+            self.lookup.give_back(ticket, None)
+            with self.lock:
+                if self.ending is not None:
+                    return
+                added = self.schedule.ask(ticket, outcome.names)
+            self.run.node_waits(ticket, "waits for " + ", ".join(outcome.names), added)
+            self._kick()
+            return
+        ticket.ui = outcome.ui
+        spoiled = self.lookup.check_inputs(ticket)
+        self.lookup.store(ticket, outcome.outputs)
+        self.run.node_finished(ticket)
+        with self.lock:
+            if self.ending is not None:
+                return
+            for above in spoiled:
+                self.schedule.spoil(above)
+            self.schedule.settle(ticket, outcome.outputs)
+            look = self.schedule.ready_apart or not self.draining
+        if look:
+            self._kick()
+
+    def _expand(self, ticket: Ticket, steps: dict[str, Any], expanded: Expanded, outcome: Expand) -> None:
+        set_keys(steps, self.schedule, self.run.graph.uid)
+        ticket.ui = outcome.ui
+        self.lookup.give_back(ticket, None)
+        with self.lock:
+            if self.ending is not None:
+                return
+            added = self.schedule.expand(ticket, list(steps.values()), expanded)
+        self.run.node_waits(ticket, f"expanded into {len(steps)} nodes", added)
+        self._kick()
+
+    def _resolve(self, ticket: Ticket) -> Any:
+        outputs = ticket.expansion.outputs(ticket, self.schedule)
+        self.lookup.store(ticket, outputs)
+        self.run.node_finished(ticket)
+        return outputs
+
+    def _shared(self, ticket: Ticket, entry: Any) -> None:
+        """An equal node that was in flight is done (or was given up: then this one is computed)."""
+        with self.lock:
+            if self.ending is not None:
+                return
+            if entry is None:
+                self.schedule.back(ticket)
+            else:
+                ticket.ui, ticket.source = entry.ui, "shared"
+                ticket.entry = entry
+                self.run.node_finished(ticket)
+                self.schedule.settle(ticket, entry.outputs)
+        self._kick()
+
+    # Ending ------------------------------------------------------------------------------------------------------------
+
+    def _fail(self, ticket: Ticket, error: BaseException) -> None:
+        failure = failure_of(self.run, self.schedule, ticket, error)
+        with self.lock:
+            if self.ending is not None or self.error is not None:
+                return
+            self.error = failure
+        self.run.node_failed(ticket, failure)
+        self.loop.call_soon_threadsafe(self.end, "failed")
+
+    def _interrupted(self, ticket: Ticket) -> None:
+        if self.ending is None:
+            self.loop.call_soon_threadsafe(self.end, "stopped")
+
+    def end(self, state: str) -> None:
+        """On the loop: end the run in a state. Its tasks are cancelled; a node on a lane is left behind."""
+        with self.lock:
+            if self.ending is not None:
+                return
+            self.ending = state
+        if state != "done":
+            self.run.stopping = True
+            self.run.stop_event.set()
+        self.lookup.give_all_back()
+        for worker, ticket in list(self.calling.items()):
+            worker.lane.retire(worker)
+            threading.Thread(
+                target=self._press, args=(worker, ticket), name="comfy-nb-stop", daemon=True
+            ).start()
+        if self.tasks:
+            self._cancel_tasks(time.perf_counter())
+        else:
+            self._close(state)
+
+    def _cancel_tasks(self, since: float) -> None:
+        """Cancel what is left, and again if it was swallowed; after a while go on without it, and say so."""
+        if self._closed:
+            return
+        late = time.perf_counter() - since > GIVE_UP_S
+        for task, ticket in list(self.tasks.items()):
+            if late:
+                _warn_left(ticket, "swallows its cancellation")
+            task.cancel()
+        if late:
+            self._close(self.ending or "cancelled")
+        else:
+            self.loop.call_later(ASK_AGAIN_S, self._cancel_tasks, since)
+
+    def _press(self, worker: Worker, ticket: Ticket) -> None:
+        """Give a sync node its grace, then interrupt it between bytecodes, then say that it goes on."""
+        worker.thread.join(GRACE_S)
+        token = worker.token
+        if token is not None and worker.strike(token):
+            worker.thread.join(GRACE_S)
+        if worker.token is not None:
+            _warn_left(ticket, "sits in code that cannot be interrupted")
+
+    def _close(self, state: str) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._switched:
+            switch_interval.__exit__()
+        self.session.lane_done(self._lane)
+        self.run.ended(state, self.error)
+
+
+def _warn_left(ticket: Ticket, why: str) -> None:
+    step = ticket.step
+    warnings.warn(
+        f"{name_node(step.id, step.class_type, step.title)} {why}; it was left behind and its result will be ignored.",
+        ComfyNBWarning,
+        stacklevel=2,
+    )
+
+
+def _drive_now(coroutine: Any) -> Any:
+    """Run a coroutine that never really waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+    raise RuntimeError("it waited where it must not")

@@ -1,0 +1,78 @@
+"""One remembered result of a node."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from comfy_nb.engine.seal import Seal
+
+Outputs = tuple[list[Any], ...]
+
+
+class Entry:
+    """What a node gave under a key: one list per output slot, and what is known about it.
+
+    `seconds` is what computing it cost. `reusable` is False where the key never comes again (an always-run
+    node): such an entry goes first when room is needed. `durable` tells that the key means the same in
+    another process. `source` is "memory" or "disk", `made_at` is `time.time()` seconds. `size` (bytes) and
+    `hits` are kept by the cache that holds it, which alone sets and reads `rank` and `blocks`.
+    """
+
+    __slots__ = (
+        "blocks",
+        "class_type",
+        "durable",
+        "hits",
+        "key",
+        "made_at",
+        "node_id",
+        "outputs",
+        "pinned",
+        "rank",
+        "reusable",
+        "seal",
+        "seconds",
+        "size",
+        "source",
+        "title",
+        "ui",
+    )
+    # Not set by the constructor, whose cost every node pays.
+    rank: float
+    blocks: tuple[tuple[int, int], ...]
+
+    def __init__(
+        self,
+        key: bytes,
+        outputs: Outputs,
+        ui: Mapping[str, Any] | None = None,
+        seconds: float = 0.0,
+        class_type: str = "",
+        node_id: str = "",
+        title: str = "",
+        reusable: bool = True,
+        durable: bool = False,
+        seal: Seal | None = None,
+        source: str = "memory",
+    ) -> None:
+        self.key = key
+        self.outputs = outputs
+        self.ui = ui
+        self.seconds = seconds
+        self.class_type = class_type
+        self.node_id = node_id
+        self.title = title
+        self.reusable = reusable
+        self.durable = durable
+        self.seal = seal
+        self.source = source
+        self.made_at = time.time()
+        self.pinned = False
+        self.hits = 0
+        self.size = 0
+
+    def __repr__(self) -> str:
+        name = f"{self.class_type} (node {self.node_id})"
+        return f"<Entry {name}, {self.size} bytes, {self.seconds:.3g} s, {self.hits} hits>"

@@ -1,0 +1,131 @@
+"""Expansions: a node that returned a graph, the nodes of that graph, and the outputs they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from comfy_nb.engine.call import Expand, merge
+from comfy_nb.engine.keys import Step, head_of, set_key
+from comfy_nb.engine.plan import child_step
+from comfy_nb.engine.schedule import Outputs, Scheduler, Ticket
+from comfy_nb.errors import DependencyCycleError, DuplicateNodeError, GraphError, UnknownName
+from comfy_nb.graph.prompt import is_link
+from comfy_nb.spec.registry import Registry
+
+
+class Expanded:
+    """What one node expanded into: for each of its calls the result, in which links stand for nodes of the expansion."""
+
+    __slots__ = ("parts", "wanted")
+
+    def __init__(self, parts: Sequence[tuple[bool, Sequence[Any]]], wanted: Sequence[str]) -> None:
+        self.parts = parts
+        self.wanted = wanted
+
+    def outputs(self, ticket: Ticket, schedule: Scheduler) -> Outputs:
+        """Put the items of the nodes in place of the links to them."""
+        return merge(ticket.step.spec, [self._resolve(schedule, *part) for part in self.parts])
+
+    def _resolve(self, schedule: Scheduler, is_graph: bool, values: Sequence[Any]) -> Sequence[Any]:
+        if not is_graph:
+            return values
+        resolved: list[Any] = []
+        for value in values:
+            if not is_link(value):
+                resolved.append(value)
+                continue
+            outputs = schedule.tickets[str(value[0])].outputs or ()
+            try:
+                resolved.extend(outputs[int(value[1])])
+            except IndexError:
+                resolved.append(None)
+        return resolved
+
+
+def read_expansion(
+    expand: Expand, schedule: Scheduler, registry: Registry
+) -> tuple[dict[str, Step], Expanded]:
+    """Make the steps of an expansion; their keys come later, after their fingerprints.
+
+    Raises DuplicateNodeError for an id that exists, UnknownName for a class that does not, GraphError for a link to
+    nothing.
+    """
+    steps: dict[str, Step] = {}
+    wanted: list[str] = []
+    parts: list[tuple[bool, Sequence[Any]]] = []
+    for graph, values in expand.parts:
+        if graph is None:
+            parts.append((False, values))
+            continue
+        parts.append((True, values))
+        for node_id, entry in graph.items():
+            if node_id in steps or schedule.step(node_id) is not None:
+                raise DuplicateNodeError(f"the id {node_id!r} exists already; make ids by GraphBuilder().")
+            steps[node_id] = _step(node_id, entry, registry)
+        wanted += [str(value[0]) for value in values if is_link(value)]
+        wanted += [node_id for node_id in graph if steps[node_id].spec.is_output]
+    for step in steps.values():
+        _check_links(step, steps, schedule)
+    for node_id in wanted:
+        if node_id not in steps and schedule.step(node_id) is None:
+            raise GraphError(f"its result links to node {node_id!r}, which does not exist.")
+    return steps, Expanded(parts, list(dict.fromkeys(wanted)))
+
+
+def _step(node_id: str, entry: Mapping[str, Any], registry: Registry) -> Step:
+    class_type = entry.get("class_type")
+    spec = registry.find(class_type) if isinstance(class_type, str) else None
+    if spec is None:
+        raise UnknownName.of("node class", class_type, registry, f"for node {node_id!r} of the expansion")
+    return child_step(node_id, entry, spec, spec.interface(), spec.code())
+
+
+def _check_links(step: Step, steps: Mapping[str, Step], schedule: Scheduler) -> None:
+    for link in step.links:
+        if link.origin not in steps and schedule.step(link.origin) is None:
+            raise GraphError(
+                f"input {link.name!r} of node {step.id!r} links to node {link.origin!r}, which does not exist."
+            )
+
+
+def set_keys(steps: Mapping[str, Step], schedule: Scheduler, scope: int) -> None:
+    """Set the keys of an expansion's steps; raises DependencyCycleError where they wait for each other."""
+    known = _Known(steps, schedule)
+    state: dict[str, int] = {}
+    for root in steps:
+        stack = [(root, 0)]
+        while stack:
+            node_id, position = stack.pop()
+            step = steps[node_id]
+            if position == 0 and state.get(node_id) == 2:
+                continue
+            state[node_id] = 1
+            links = step.links
+            while position < len(links):
+                origin = links[position].origin
+                position += 1
+                if origin in steps and state.get(origin) != 2:
+                    if state.get(origin) == 1:
+                        raise DependencyCycleError(
+                            f"nodes {origin!r} and {node_id!r} of the expansion wait for each other."
+                        )
+                    stack += [(node_id, position), (origin, 0)]
+                    break
+            else:
+                state[node_id] = 2
+                step.head = head_of(step, scope)
+                set_key(step, known)
+
+
+class _Known(dict[str, Step]):
+    """Steps by id: those of the expansion, then those of the run."""
+
+    def __init__(self, steps: Mapping[str, Step], schedule: Scheduler) -> None:
+        super().__init__(steps)
+        self._schedule = schedule
+
+    def __missing__(self, node_id: str) -> Step:
+        step = self._schedule.step(node_id)
+        assert step is not None
+        return step

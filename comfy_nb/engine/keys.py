@@ -1,0 +1,136 @@
+"""Cache keys: Merkle digests over class, code, constants, fingerprint and the keys above.
+
+A node with lazy links has its key in two levels: the base covers all but the lazy links; which of these are used follows
+from the base, and their keys complete it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from xxhash import xxh3_128_digest
+
+from comfy_nb.graph.check import CheckedNode, InLink
+from comfy_nb.spec.fingerprint import PLAIN, Digest, combine, digest_of, encode_plain
+
+_once = itertools.count(1)
+
+
+class Step(CheckedNode):
+    """A node in a plan, with what its key is made of.
+
+    `head` digests the node itself, `base` adds the keys of its non-lazy parents. `key` is the full key, or None while
+    that is not known (it, or a node above it, uses lazy inputs that have not been asked for). `durable` tells whether the
+    key means the same in another process, `reusable` whether it can ever come again.
+    """
+
+    __slots__ = (
+        "base",
+        "code",
+        "consumers",
+        "durable",
+        "fingerprint",
+        "head",
+        "index",
+        "key",
+        "parents",
+        "reusable",
+    )
+
+    def __init__(self) -> None:
+        self.index = 0
+        self.code = b""
+        self.head: Digest | None = None
+        self.fingerprint: Any = None
+        self.parents = b""
+        self.base: bytes | None = None
+        self.key: bytes | None = None
+        self.durable = True
+        self.reusable = True
+        self.consumers: list[Step] = []
+
+    @property
+    def lazy_links(self) -> list[InLink]:
+        """The links that are computed only when asked for."""
+        return [link for link in self.links if link.lazy]
+
+
+def head_of(step: Step, scope: int) -> Digest:
+    """Digest a node without what is above it. `scope` is the graph's number, for nodes whose entries belong to one node."""
+    spec = step.spec
+    extras = step.extras
+    fresh = extras.get("fresh", 0) if extras else 0
+    bound = (
+        (scope, step.id)
+        if spec.not_idempotent or spec.cache == "node" or "UNIQUE_ID" in step.interface.hidden.values()
+        else ()
+    )
+    links = [
+        part
+        for link in step.links
+        for part in (link.name, link.slot, link.lazy, (link.origin, scope) if link.raw else None)
+    ]
+    names = sorted(step.template)
+    values = [step.template[name] for name in names]
+    signature = (spec.class_type, step.code, fresh, bound, tuple(links), tuple(names))
+    durable = not bound and not fresh
+    for value in values:
+        if type(value) not in PLAIN:
+            parts = [digest_of(each) for each in values]
+            found = combine(encode_plain(signature), parts)
+            return Digest(found.value, found.durable and durable)
+    return Digest(xxh3_128_digest(encode_plain((signature, tuple(values)))), durable)
+
+
+def set_key(step: Step, steps: Mapping[str, Step]) -> None:
+    """Set a step's key from its head, its fingerprint and its parents' keys.
+
+    Where a parent's key is not known yet, neither is this one; `complete_key` does it later.
+    """
+    head = step.head
+    assert head is not None
+    durable, reusable = head.durable, True
+    parents: list[bytes] = []
+    has_lazy = False
+    for link in step.links:
+        if link.lazy:
+            has_lazy = True
+            continue
+        parent = steps[link.origin]
+        if parent.key is None:
+            step.base = step.key = None
+            return
+        parents.append(parent.key)
+        durable = durable and parent.durable
+        reusable = reusable and parent.reusable
+    step.parents = b"".join(parents)
+    fingerprint = step.fingerprint
+    if fingerprint is not None:
+        if is_always(fingerprint):
+            step.parents += struct.pack("<Q", next(_once))
+            durable = reusable = False
+        else:
+            mark = digest_of(fingerprint)
+            step.parents += mark.value
+            durable = durable and mark.durable
+    step.durable, step.reusable = durable, reusable
+    step.base = xxh3_128_digest(head.value + step.parents)
+    step.key = None if has_lazy else step.base
+
+
+def lazy_key(base: bytes, used: Sequence[tuple[str, bytes]]) -> bytes:
+    """Complete the base of a node with lazy inputs by the names and keys of those that were used."""
+    return xxh3_128_digest(base + b"lazy" + b"".join(name.encode() + b"\0" + key for name, key in used))
+
+
+def is_always(fingerprint: Any) -> bool:
+    """Tell whether a fingerprint is not equal to itself, as NaN is: then the node runs every time."""
+    if isinstance(fingerprint, (list, tuple)):
+        return any(is_always(item) for item in fingerprint)
+    try:
+        return bool(fingerprint != fingerprint)
+    except Exception:  # a strange object's comparison may raise anything; then it says nothing about itself
+        return False

@@ -1,0 +1,160 @@
+"""Lanes: the threads that sync node code runs on.
+
+A lane has one worker (or several, for nodes that are thread-safe) and a queue of jobs. A worker whose node will not stop
+is replaced at once and ends by itself when the node does; a node that asks for nothing is interrupted between bytecodes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import queue
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from comfy_nb.errors import InterruptProcessingException
+
+Job = Callable[["Worker"], None]
+
+
+class Worker:
+    """One thread of a lane. `token` is what it is calling now; an interrupt can only hit the call it was meant for."""
+
+    def __init__(self, lane: Lane, name: str) -> None:
+        self.lane = lane
+        self.retired = False
+        self.token: object | None = None
+        self._struck = False
+        self._lock = threading.Lock()
+        self.thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self.thread.start()
+
+    def call(self, token: object, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
+        """Call a function under a token."""
+        with self._lock:
+            self.token = token
+        try:
+            return function(**inputs)
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        # The exception may come between any two bytecodes, also here: then this is done again.
+        while True:
+            try:
+                with self._lock:
+                    self.token = None
+                    if self._struck:
+                        self._struck = False
+                        _set_async_exception(self.thread, None)
+                return
+            except InterruptProcessingException:
+                continue
+
+    def strike(self, token: object) -> bool:
+        """Raise InterruptProcessingException in the call of this token; False where that call has ended."""
+        with self._lock:
+            if self.token is not token:
+                return False
+            self._struck = True
+            _set_async_exception(self.thread, InterruptProcessingException)
+            return True
+
+    def _work(self) -> None:
+        _thread.is_lane = True
+        torch.set_grad_enabled(False)
+        while not self.retired:
+            job = self.lane.jobs.get()
+            if job is None:
+                return
+            job(self)
+            del job
+
+
+class Lane:
+    """A queue of jobs and the workers that take from it."""
+
+    def __init__(self, name: str, workers: int = 1) -> None:
+        self.name = name
+        self.size = workers
+        self.jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self.workers: list[Worker] = []
+        self._lock = threading.Lock()
+
+    def submit(self, job: Job) -> None:
+        """Queue a job; the first one starts the threads."""
+        if len(self.workers) < self.size:
+            with self._lock:
+                while len(self.workers) < self.size:
+                    self.workers.append(Worker(self, f"{self.name}-{len(self.workers)}"))
+        self.jobs.put(job)
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether other jobs wait for this lane."""
+        return not self.jobs.empty()
+
+    def retire(self, worker: Worker) -> None:
+        """Put a new worker in the place of one whose node goes on; the old thread ends when its node does."""
+        with self._lock:
+            if worker in self.workers:
+                worker.retired = True
+                self.workers[self.workers.index(worker)] = Worker(self, worker.thread.name)
+
+    def close(self) -> None:
+        """Let the workers end after the jobs that are queued."""
+        with self._lock:
+            for _ in self.workers:
+                self.jobs.put(None)
+            self.workers = []
+
+
+class _Thread(threading.local):
+    is_lane = False
+
+
+_thread = _Thread()
+
+
+def on_lane() -> bool:
+    """Whether this thread is a lane's."""
+    return _thread.is_lane
+
+
+def _set_async_exception(thread: threading.Thread, kind: type[BaseException] | None) -> None:
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread.ident or 0), None if kind is None else ctypes.py_object(kind)
+    )
+
+
+class SwitchInterval:
+    """A shorter thread switch interval while any run uses lanes, so that a pure-Python node leaves the loop responsive.
+
+    Process-wide, so it is counted, and put back when the last run ends.
+    """
+
+    SECONDS = 0.0005
+
+    def __init__(self) -> None:
+        self._users = 0
+        self._before = 0.0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._users == 0:
+                self._before = sys.getswitchinterval()
+                sys.setswitchinterval(min(self.SECONDS, self._before))
+            self._users += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                sys.setswitchinterval(self._before)
+
+
+switch_interval = SwitchInterval()

@@ -1,0 +1,362 @@
+"""The plan of a graph: checked nodes in order, with their keys. Kept on the graph, and brought up to date after edits.
+
+An unchanged graph costs nothing; a changed constant costs the nodes below it; another structure makes a new plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from comfy_nb.engine.keys import Step, head_of, is_always, set_key
+from comfy_nb.errors import Problem, ValidationError, offer
+from comfy_nb.graph.check import InLink, Origins, check_node
+from comfy_nb.graph.model import Graph, Node
+from comfy_nb.graph.prompt import is_link
+from comfy_nb.spec.node_spec import Interface, NodeSpec
+
+
+class Plan:
+    """The steps of a graph by id, in topological order, with what is wrong with them.
+
+    `users` counts the runs that are using it: then it is not changed, but replaced.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.uid = graph.uid
+        self.structure = graph.structure
+        self.steps: dict[str, Step] = {}
+        self.order: list[Step] = []
+        self.classes: dict[str, tuple[NodeSpec, Interface, bytes]] = {}
+        self.faulty: dict[str, list[Problem]] = {}
+        self.unknown: list[Problem] = []
+        self.users = 0
+        self.revision = 0
+        self.fingerprinting: list[Step] = []
+        self.validating: list[Step] = []
+        self.always: list[Step] = []
+        self._build()
+
+    def _build(self) -> None:
+        graph = self.graph
+        active = graph.active()
+        for node_id, node in active.items():
+            step = self._new_step(node_id, node)
+            if step is not None:
+                self.steps[node_id] = step
+        origins = self._origins()
+        for step in self.steps.values():
+            self._check(step, active[step.id], origins)
+        self._sort()
+        for step in self.order:
+            step.head = head_of(step, self.uid)
+            set_key(step, self.steps)
+        graph.edited.clear()
+
+    def _origins(self) -> Origins:
+        graph = self.graph
+        plain = graph.active() is graph.nodes
+        return Origins(self._spec_of, None if plain else graph.resolve, lambda: list(self.steps))
+
+    def _spec_of(self, node_id: str) -> NodeSpec | None:
+        step = self.steps.get(node_id)
+        return None if step is None else step.spec
+
+    def _new_step(self, node_id: str, node: Node) -> Step | None:
+        known = self.classes.get(node.class_type)
+        if known is None:
+            spec = self.graph.registry.find(node.class_type)
+            if spec is None:
+                self.unknown.append(self._unknown(node))
+                return None
+            try:
+                known = (spec, spec.interface(), spec.code())
+            except Exception as error:  # a pack's INPUT_TYPES may raise anything
+                self.unknown.append(self._unreadable(node, error))
+                return None
+            self.classes[node.class_type] = known
+        step = Step()
+        step.id, step.class_type = node_id, node.class_type
+        step.spec, step.interface, step.code = known
+        step.extras = node.extras
+        step.title = node.title if node.extras else node.class_type
+        submitted = node.extras.get("is_changed") if node.extras else None
+        step.fingerprint = submitted
+        if submitted is None and step.spec.fingerprint is not None:
+            self.fingerprinting.append(step)
+        elif submitted is not None and is_always(submitted):
+            self.always.append(step)
+        if step.spec.validate is not None:
+            self.validating.append(step)
+        return step
+
+    def _unknown(self, node: Node) -> Problem:
+        return Problem(
+            "invalid_prompt",
+            "Cannot execute because a node class is not known",
+            f"Node ID '#{node.id}'",
+            node.id,
+            node.class_type,
+            node.title,
+            {"class_type": node.class_type},
+            f"{node.class_type!r} is not registered. {offer(node.class_type, self.graph.registry)}",
+        )
+
+    def _unreadable(self, node: Node, error: Exception) -> Problem:
+        return Problem(
+            "invalid_prompt",
+            "Cannot execute because a node class cannot be read",
+            f"{type(error).__name__}: {error}",
+            node.id,
+            node.class_type,
+            node.title,
+            {"class_type": node.class_type, "exception_message": str(error)},
+            "Its INPUT_TYPES() raised this.",
+        )
+
+    def _check(self, step: Step, node: Node, origins: Origins) -> None:
+        check_node(step, node.inputs, origins)
+        if step.problems:
+            self.faulty[step.id] = step.problems
+        else:
+            self.faulty.pop(step.id, None)
+
+    def _sort(self) -> None:
+        """Put the steps in topological order, and report rings."""
+        steps, order = self.steps, self.order
+        done: set[str] = set()
+        open_: set[str] = set()
+        for root in steps.values():
+            if root.id in done:
+                continue
+            stack: list[tuple[Step, int]] = [(root, 0)]
+            open_.add(root.id)
+            while stack:
+                step, position = stack.pop()
+                links = step.links
+                while position < len(links):
+                    origin = links[position].origin
+                    position += 1
+                    if origin in done:
+                        continue
+                    if origin in open_:
+                        self._report_ring(step, origin, [each.id for each, _ in stack] + [step.id])
+                        continue
+                    stack.append((step, position))
+                    open_.add(origin)
+                    stack.append((steps[origin], 0))
+                    break
+                else:
+                    open_.discard(step.id)
+                    done.add(step.id)
+                    step.index = len(order)
+                    order.append(step)
+                    for link in links:
+                        steps[link.origin].consumers.append(step)
+
+    def _report_ring(self, step: Step, origin: str, path: list[str]) -> None:
+        ring = path[path.index(origin) :]
+        shown = " -> ".join([*ring[:12], *(["..."] if len(ring) > 12 else []), origin])
+        step.problem(
+            "dependency_cycle",
+            "The node needs its own output",
+            shown,
+            advice="Remove one of these links.",
+            nodes=list(ring),
+        )
+        self.faulty[step.id] = step.problems
+        step.links = [link for link in step.links if link.origin != origin]
+
+    def refresh(self) -> Plan:
+        """Return a plan of the graph as it is now: this one where it can be brought up to date, else a new one."""
+        graph = self.graph
+        if graph.structure != self.structure or self._classes_changed():
+            return Plan(graph)
+        dirty = self._changed_code()
+        if (dirty or graph.edited) and self.users:
+            return Plan(graph)
+        if graph.edited:
+            dirty += self._recheck(graph.edited)
+            graph.edited.clear()
+        if dirty:
+            self.rekey(dirty)
+        return self
+
+    def _classes_changed(self) -> bool:
+        if self.unknown:
+            return True
+        find = self.graph.registry.find
+        for class_type, (spec, interface, _) in self.classes.items():
+            if find(class_type) is not spec:
+                return True
+            if interface.raw is not None and not _same(interface.raw, spec.interface().raw):
+                return True
+        return False
+
+    def _changed_code(self) -> list[Step]:
+        changed: set[str] = set()
+        for class_type, (spec, interface, code) in self.classes.items():
+            now = spec.code()
+            if now != code:
+                changed.add(class_type)
+                self.classes[class_type] = (spec, interface, now)
+        if not changed:
+            return []
+        stale = [step for step in self.order if step.class_type in changed]
+        if self.users:
+            return stale
+        for step in stale:
+            step.code = self.classes[step.class_type][2]
+            step.head = head_of(step, self.uid)
+        return stale
+
+    def _recheck(self, edited: Iterable[str]) -> list[Step]:
+        origins = self._origins()
+        dirty = []
+        for node_id in edited:
+            step = self.steps.get(node_id)
+            if step is not None:
+                self._check(step, self.graph.nodes[node_id], origins)
+                step.head = head_of(step, self.uid)
+                dirty.append(step)
+        return dirty
+
+    def rekey(self, dirty: Iterable[Step]) -> None:
+        """Compute the keys of these steps and of all below them anew."""
+        self.revision += 1
+        stale = {step.index: step for step in dirty}
+        stack = list(stale.values())
+        while stack:
+            for below in stack.pop().consumers:
+                if below.index not in stale:
+                    stale[below.index] = below
+                    stack.append(below)
+        for index in sorted(stale):
+            set_key(stale[index], self.steps)
+
+    def default_outputs(self) -> list[str]:
+        """The ids of the output nodes, or of the leaves where there are none."""
+        outputs = [step.id for step in self.steps.values() if step.spec.is_output]
+        return outputs or [step.id for step in self.steps.values() if not step.consumers]
+
+    def above(self, wanted: Iterable[str]) -> set[str]:
+        """The ids of these nodes and of all that they could need."""
+        seen = {node_id for node_id in wanted if node_id in self.steps}
+        stack = list(seen)
+        while stack:
+            for link in self.steps[stack.pop()].links:
+                if link.origin not in seen:
+                    seen.add(link.origin)
+                    stack.append(link.origin)
+        return seen
+
+
+class Verdict:
+    """Which wanted outputs can run, and all that is wrong with the others."""
+
+    def __init__(
+        self, good: Sequence[str], problems: Sequence[Problem], node_errors: Mapping[str, Any]
+    ) -> None:
+        self.good = list(good)
+        self.problems = list(problems)
+        self.node_errors = dict(node_errors)
+
+    def error(self, run: Any = None) -> ValidationError:
+        """Return the error that tells all of it."""
+        return ValidationError(self.problems, node_errors=self.node_errors, run=run)
+
+
+def judge(plan: Plan, wanted: Sequence[str], found: Mapping[str, Sequence[Problem]] | None = None) -> Verdict:
+    """Sort the wanted outputs into those that can run and those that cannot; `found` adds what classes' validation said.
+
+    Raises ValidationError where a class is not known, or nothing is wanted.
+    """
+    if plan.unknown:
+        raise ValidationError([*plan.unknown, *_all(plan.faulty)], type="invalid_prompt")
+    if not wanted:
+        raise ValidationError(
+            [
+                Problem(
+                    "prompt_no_outputs",
+                    "Prompt has no outputs",
+                    "",
+                    "",
+                    "graph",
+                    advice="Add a node, or name outputs.",
+                )
+            ],
+            type="prompt_no_outputs",
+        )
+    faults: dict[str, list[Problem]] = {node_id: list(each) for node_id, each in plan.faulty.items()}
+    for node_id, more in (found or {}).items():
+        faults.setdefault(node_id, []).extend(more)
+    if not faults:
+        return Verdict(wanted, [], {})
+    good: list[str] = []
+    spoils: dict[str, list[str]] = {}
+    for output in wanted:
+        bad = plan.above([output]) & faults.keys()
+        if not bad:
+            good.append(output)
+        for node_id in bad:
+            spoils.setdefault(node_id, []).append(output)
+    problems = [problem for node_id in plan.steps if node_id in spoils for problem in faults[node_id]]
+    node_errors = {
+        node_id: {
+            "errors": [problem.as_comfy() for problem in faults[node_id]],
+            "dependent_outputs": outputs,
+            "class_type": plan.steps[node_id].class_type,
+        }
+        for node_id, outputs in spoils.items()
+    }
+    return Verdict(good, problems, node_errors)
+
+
+def plan_of(graph: Graph) -> Plan:
+    """Return the up-to-date plan of a graph."""
+    plan: Plan | None = graph.memo.get("plan")
+    plan = Plan(graph) if plan is None else plan.refresh()
+    if plan.users and (plan.fingerprinting or plan.always):
+        # The run that uses it has keys of its own for these nodes.
+        plan = Plan(graph)
+    graph.memo["plan"] = plan
+    return plan
+
+
+def child_step(
+    node_id: str, entry: Mapping[str, Any], spec: NodeSpec, interface: Interface, code: bytes
+) -> Step:
+    """Make the step of an expansion's node: nothing is validated or converted."""
+    step = Step()
+    step.id, step.class_type = node_id, spec.class_type
+    step.spec, step.interface, step.code = spec, interface, code
+    step.extras = {
+        name: value for name, value in entry.items() if name not in ("class_type", "inputs")
+    } or None
+    meta = entry.get("_meta")
+    step.title = (
+        str(meta.get("title")) if isinstance(meta, Mapping) and meta.get("title") else spec.class_type
+    )
+    step.template, step.links, step.problems, step.received = {}, [], [], None
+    for name, value in (entry.get("inputs") or {}).items():
+        if is_link(value):
+            step.template[name] = None
+            lazy, raw = name in interface.lazy, name in interface.raw_links
+            step.links.append(InLink(name, str(value[0]), int(value[1]), lazy, raw))
+        elif interface.lookup(name) is not None or name in interface.hidden:
+            step.template[name] = value
+    return step
+
+
+def _same(old: Any, new: Any) -> bool:
+    try:
+        return bool(old == new)
+    except (
+        Exception
+    ):  # packs' dict subclasses and live defaults may refuse comparison; then it counts as changed
+        return False
+
+
+def _all(faulty: Mapping[str, Sequence[Problem]]) -> list[Problem]:
+    return [problem for problems in faulty.values() for problem in problems]

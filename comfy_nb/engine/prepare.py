@@ -1,0 +1,132 @@
+"""What classes are asked before a run: their own validation of inputs, and their fingerprints."""
+
+from __future__ import annotations
+
+import traceback
+import warnings
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from comfy_nb.engine.context import ExecutionBlocker
+from comfy_nb.engine.keys import Step
+from comfy_nb.engine.plan import Plan
+from comfy_nb.errors import ComfyNBWarning, Problem, name_node
+from comfy_nb.graph.check import validate_traits
+
+NAN = float("nan")
+
+
+class Asker(Protocol):
+    """How a class's function is called: off the loop if it is sync, awaited if it is async."""
+
+    def __call__(self, function: Callable[..., Any], inputs: dict[str, Any]) -> Awaitable[Any]:
+        """Call the function with these inputs."""
+        ...
+
+
+Hidden = Callable[[Step, Any], Any]
+
+
+async def ask_validation(
+    plan: Plan, ids: Iterable[str], ask: Asker, hidden: Hidden
+) -> dict[str, list[Problem]]:
+    """Call VALIDATE_INPUTS of the nodes among `ids` that have one; return what they find wrong, by node id."""
+    wanted = set(ids)
+    found: dict[str, list[Problem]] = {}
+    for step in plan.validating:
+        if step.id in wanted:
+            problems = await _validate(step, ask, hidden)
+            if problems:
+                found[step.id] = problems
+    return found
+
+
+async def _validate(step: Step, ask: Asker, hidden: Hidden) -> list[Problem]:
+    function = step.spec.validate
+    assert function is not None
+    traits = validate_traits(function)
+    given = {name: value for name, value in step.template.items() if traits.covers(name)}
+    if traits.names is None:
+        given |= {
+            name: hidden(step, kind) for name, kind in step.interface.hidden.items() if kind != "PROGRESS"
+        }
+    inputs = _as_lists(step, given)
+    if traits.takes_types:
+        inputs["input_types"] = dict(step.received or {})
+    if not inputs:
+        return []
+    try:
+        answer = await ask(function, inputs)
+    except Exception as error:  # whatever a class's own validation raises is reported as its verdict
+        return [_validation_failed(step, error)]
+    if answer is True or isinstance(answer, ExecutionBlocker):
+        return []
+    return [_rejected(step, name, answer) for name in inputs]
+
+
+def _rejected(step: Step, name: str, answer: Any) -> Problem:
+    details = name if answer is False else f"{name} - {answer}"
+    extra = {"input_name": name, "received_value": step.template.get(name)}
+    return Problem(
+        "custom_validation_failed",
+        "Custom validation failed for node",
+        details,
+        step.id,
+        step.class_type,
+        step.title,
+        extra,
+    )
+
+
+def _validation_failed(step: Step, error: Exception) -> Problem:
+    kind = "exception_during_validation" if step.spec.is_output else "exception_during_inner_validation"
+    extra = {
+        "exception_message": str(error),
+        "exception_type": type(error).__qualname__,
+        "traceback": traceback.format_exception(error),
+    }
+    message = (
+        "Exception when validating node" if step.spec.is_output else "Exception when validating inner node"
+    )
+    details = f"{type(error).__name__}: {error}"
+    return Problem(kind, message, details, step.id, step.class_type, step.title, extra)
+
+
+async def ask_fingerprints(steps: Sequence[Step], ask: Asker, hidden: Hidden) -> list[Step]:
+    """Take the fingerprints of these nodes, with constants only (links as None); return those whose it changed."""
+    changed = []
+    for step in steps:
+        value = await _fingerprint(step, ask, hidden)
+        if not _is_same(step.fingerprint, value):
+            step.fingerprint = value
+            changed.append(step)
+    return changed
+
+
+async def _fingerprint(step: Step, ask: Asker, hidden: Hidden) -> Any:
+    function = step.spec.fingerprint
+    assert function is not None
+    inputs = dict(step.template)
+    inputs |= {name: hidden(step, kind) for name, kind in step.interface.hidden.items() if kind != "PROGRESS"}
+    try:
+        answer = await ask(function, _as_lists(step, inputs))
+    except Exception as error:  # a fingerprint that fails means that the node runs, whatever it raised
+        warnings.warn(
+            f"{name_node(step.id, step.class_type, step.title)}: taking its fingerprint failed "
+            f"({type(error).__name__}: {error}), so it runs every time.",
+            ComfyNBWarning,
+            stacklevel=2,
+        )
+        return [NAN]
+    return [None if isinstance(answer, ExecutionBlocker) else answer]
+
+
+def _is_same(old: Any, new: Any) -> bool:
+    try:
+        return bool(old == new) and old is not None and new[0] == new[0]
+    except Exception:  # a strange object's comparison may raise anything; then it counts as changed
+        return False
+
+
+def _as_lists(step: Step, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: [value] for name, value in inputs.items()} if step.spec.input_is_list else dict(inputs)

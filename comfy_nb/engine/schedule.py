@@ -1,0 +1,341 @@
+"""The scheduler: a state machine of which nodes wait, are ready, run or are done. It calls nothing and knows no threads.
+
+The order among ready nodes is ComfyUI's: output and async nodes first, then what feeds an output, then two steps before
+one, else the order in which they became needed.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import IntEnum
+from typing import Any, Protocol
+
+from comfy_nb.engine.entry import Entry
+from comfy_nb.engine.keys import Step
+
+Outputs = tuple[list[Any], ...]
+RANK_SHIFT = 40
+SEQUENCE_BITS = (1 << RANK_SHIFT) - 1
+LAST_RANK = 3
+
+
+class State(IntEnum):
+    """Where a node is on its way. WAITING -> READY -> RUNNING -> DONE; RUNNING -> WAITING for lazy inputs or an expansion."""
+
+    WAITING = 0
+    READY = 1
+    RUNNING = 2
+    DONE = 3
+
+
+class Ticket:
+    """A needed node of one run."""
+
+    __slots__ = (
+        "asked",
+        "base",
+        "dependents",
+        "durable",
+        "entry",
+        "expansion",
+        "holds",
+        "key",
+        "outputs",
+        "parent",
+        "rank",
+        "reusable",
+        "seconds",
+        "sequence",
+        "source",
+        "state",
+        "step",
+        "ui",
+        "waiting",
+    )
+
+    def __init__(self, step: Step, sequence: int) -> None:
+        self.step = step
+        self.sequence = sequence
+        self.state = State.WAITING
+        self.waiting = 0
+        self.holds = 0
+        self.rank = 0 if step.spec.is_output or step.spec.is_async else LAST_RANK
+        self.dependents: list[Ticket] = []
+        self.base = step.base
+        self.key = step.key
+        self.durable = step.durable
+        self.reusable = step.reusable
+        self.outputs: Outputs | None = None
+        self.ui: Mapping[str, Any] | None = None
+        self.asked: set[str] | None = None
+        self.entry: Entry | None = None
+        self.expansion: Any = None
+        self.parent: Ticket | None = None
+        self.seconds = 0.0
+        self.source = "ran"
+
+
+class Expansion(Protocol):
+    """What a node expanded into: `wanted` are the distinct ids of the nodes that it waits for."""
+
+    wanted: Sequence[str]
+
+
+Found = Callable[[Ticket], bool]
+
+
+class Scheduler:
+    """Which nodes of a run are needed, and which of these can be called now.
+
+    `find(ticket)` looks a node up in the cache: it fills the ticket's outputs and returns True, or returns False.
+    `kept` are the ids whose outputs stay until the end; others are let go when nothing waits for them.
+    """
+
+    def __init__(self, steps: Mapping[str, Step], find: Found, resolve: Callable[[Ticket], Outputs]) -> None:
+        self.steps = dict(steps) if not isinstance(steps, dict) else steps
+        self.added: dict[str, Step] = {}
+        self.tickets: dict[str, Ticket] = {}
+        self.find = find
+        self.resolve = resolve
+        self.kept: set[str] = set()
+        self.pending = 0
+        self.running = 0
+        self.ready_apart: list[Ticket] = []
+        self._heap: list[int] = []
+        self._by_sequence: list[Ticket] = []
+
+    def step(self, node_id: str) -> Step | None:
+        """Return a step of the graph or of an expansion."""
+        return self.added.get(node_id) or self.steps.get(node_id)
+
+    def need(self, wanted: Iterable[str], parent: Ticket | None = None) -> int:
+        """Schedule nodes and all that they need and is not cached; return how many that is."""
+        created: list[Ticket] = []
+        stack = [node_id for node_id in reversed(list(wanted))]
+        tickets = self.tickets
+        while stack:
+            node_id = stack.pop()
+            ticket = tickets.get(node_id)
+            if ticket is not None and (ticket.state is not State.DONE or ticket.outputs is not None):
+                continue
+            step = self.added.get(node_id) or self.steps[node_id]
+            fresh = Ticket(step, len(self._by_sequence))
+            fresh.parent = ticket.parent if ticket is not None else parent if node_id in self.added else None
+            tickets[node_id] = fresh
+            self._by_sequence.append(fresh)
+            if self.find(fresh):
+                fresh.state = State.DONE
+                continue
+            created.append(fresh)
+            for link in step.links:
+                if not link.lazy:
+                    stack.append(link.origin)
+        self.pending += len(created)
+        for ticket in created:
+            self._await_links(ticket)
+        self._rank(created)
+        for ticket in created:
+            if ticket.waiting == 0 and ticket.state is State.WAITING:
+                self._make_ready(ticket)
+        return len(created)
+
+    def _await_links(self, ticket: Ticket) -> None:
+        tickets = self.tickets
+        for link in ticket.step.links:
+            if not link.lazy:
+                self._depend(ticket, tickets[link.origin])
+
+    def _depend(self, ticket: Ticket, on: Ticket) -> None:
+        on.holds += 1
+        if on.state is not State.DONE:
+            on.dependents.append(ticket)
+            ticket.waiting += 1
+
+    def _rank(self, created: Sequence[Ticket]) -> None:
+        outputs = [ticket for ticket in created if ticket.step.spec.is_output or ticket.step.id in self.kept]
+        for ticket in outputs:
+            ticket.rank = 0
+        for rank in (1, 2):
+            feeders = []
+            for ticket in outputs:
+                for link in ticket.step.links:
+                    above = self.tickets.get(link.origin)
+                    if above is not None and above.rank > rank:
+                        above.rank = rank
+                        feeders.append(above)
+            outputs = feeders
+
+    def _make_ready(self, ticket: Ticket) -> None:
+        """Let a ticket run, or, where it needs no call any more, finish it and what that makes ready."""
+        work = [ticket]
+        while work:
+            ticket = work.pop()
+            if ticket.expansion is not None:
+                work.extend(self._finish(ticket, self.resolve(ticket)))
+            elif ticket.key is None and ticket.outputs is None and self.find(ticket):
+                work.extend(self._finish(ticket, ticket.outputs or ()))
+            else:
+                ticket.state = State.READY
+                if ticket.step.spec.is_async or ticket.step.spec.thread_safe:
+                    self.ready_apart.append(ticket)
+                else:
+                    heapq.heappush(self._heap, ticket.rank << RANK_SHIFT | ticket.sequence)
+
+    def take(self) -> Ticket | None:
+        """Take the next node for the lane, or None where none is ready."""
+        while self._heap:
+            ticket = self._by_sequence[heapq.heappop(self._heap) & SEQUENCE_BITS]
+            if self._has_inputs(ticket):
+                ticket.state = State.RUNNING
+                self.running += 1
+                return ticket
+        return None
+
+    def has_ready(self) -> bool:
+        """Whether a sync node is ready."""
+        return bool(self._heap)
+
+    def take_apart(self) -> list[Ticket]:
+        """Take all ready nodes that need not wait for the lane: async and thread-safe ones."""
+        if not self.ready_apart:
+            return []
+        ready, self.ready_apart = self.ready_apart, []
+        ready.sort(key=lambda ticket: (ticket.rank, ticket.sequence))
+        taken = [ticket for ticket in ready if self._has_inputs(ticket)]
+        for ticket in taken:
+            ticket.state = State.RUNNING
+        self.running += len(taken)
+        return taken
+
+    def _has_inputs(self, ticket: Ticket) -> bool:
+        """Whether a ready node's inputs are still there; else it waits for them to be computed again."""
+        gone = [
+            link.origin
+            for link in ticket.step.links
+            if not link.lazy and self.tickets[link.origin].outputs is None
+        ]
+        if not gone:
+            return True
+        ticket.state = State.WAITING
+        self.need(gone)
+        for origin in gone:
+            self._depend(ticket, self.tickets[origin])
+        if ticket.waiting == 0:
+            self._make_ready(ticket)
+        return False
+
+    def spoil(self, ticket: Ticket) -> None:
+        """Forget the outputs of a done node, because they were written to; who still needs them has them computed anew."""
+        if ticket.state is State.DONE:
+            ticket.outputs = None
+            if ticket.step.id in self.kept:
+                self.need([ticket.step.id])
+
+    def settle(self, ticket: Ticket, outputs: Outputs) -> None:
+        """Note that a running node is done."""
+        self.running -= 1
+        for ready in self._finish(ticket, outputs):
+            self._make_ready(ready)
+
+    def _finish(self, ticket: Ticket, outputs: Outputs) -> list[Ticket]:
+        ticket.state = State.DONE
+        ticket.outputs = outputs
+        self.pending -= 1
+        ready = []
+        for dependent in ticket.dependents:
+            dependent.waiting -= 1
+            if dependent.waiting == 0:
+                ready.append(dependent)
+        ticket.dependents = []
+        self._let_go(ticket)
+        return ready
+
+    def _let_go(self, ticket: Ticket) -> None:
+        """Release the inputs of a finished node that nothing else waits for, so that only the cache's budget holds them."""
+        tickets, kept = self.tickets, self.kept
+        for link in ticket.step.links:
+            above = tickets.get(link.origin)
+            if above is None or (link.lazy and (ticket.asked is None or link.name not in ticket.asked)):
+                continue
+            above.holds -= 1
+            if above.holds == 0 and above.state is State.DONE and link.origin not in kept:
+                above.outputs = None
+        if ticket.expansion is not None:
+            for node_id in ticket.expansion.wanted:
+                tickets[node_id].outputs = None
+            ticket.expansion = None
+
+    def back(self, ticket: Ticket) -> None:
+        """Put a running node back among the ready ones (its equal elsewhere was cancelled)."""
+        self.running -= 1
+        ticket.state = State.WAITING
+        self._make_ready(ticket)
+
+    def ask(self, ticket: Ticket, names: Iterable[str]) -> int:
+        """Let a running node wait for lazy inputs; return how many nodes that added."""
+        asked = ticket.asked = ticket.asked or set()
+        links = [
+            link for link in ticket.step.links if link.lazy and link.name in names and link.name not in asked
+        ]
+        asked.update(link.name for link in links)
+        self.running -= 1
+        ticket.state = State.WAITING
+        added = self.need([link.origin for link in links])
+        for link in links:
+            self._depend(ticket, self.tickets[link.origin])
+        if ticket.waiting == 0:
+            self._make_ready(ticket)
+        return added
+
+    def expand(self, ticket: Ticket, steps: Sequence[Step], expansion: Expansion) -> int:
+        """Let a running node wait for nodes it expanded into; `resolve` gives its outputs when those wanted are done."""
+        wanted = expansion.wanted
+        for step in steps:
+            self.added[step.id] = step
+        self.running -= 1
+        ticket.state = State.WAITING
+        ticket.expansion = expansion
+        added = self.need(wanted, ticket)
+        needed = self.tickets
+        for node_id in wanted:
+            self._depend(ticket, needed[node_id])
+        if ticket.waiting == 0:
+            self._make_ready(ticket)
+        return added
+
+    def available(self, node_id: str) -> Ticket | None:
+        """Return the ticket of a node whose outputs are there, or in the cache; None for another."""
+        ticket = self.tickets.get(node_id)
+        if ticket is not None:
+            return ticket if ticket.state is State.DONE and ticket.outputs is not None else None
+        step = self.step(node_id)
+        if step is None:
+            return None
+        found = Ticket(step, len(self._by_sequence))
+        if not self.find(found):
+            return None
+        found.state = State.DONE
+        self.tickets[node_id] = found
+        self._by_sequence.append(found)
+        return found
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether nodes are left but none runs or can run: they wait for each other."""
+        return self.pending > 0 and self.running == 0 and not self._heap and not self.ready_apart
+
+    def ring(self) -> list[Ticket]:
+        """Return nodes that wait for each other."""
+        waits_for: dict[int, Ticket] = {}
+        waiting = [ticket for ticket in self.tickets.values() if ticket.state is State.WAITING]
+        for ticket in waiting:
+            for dependent in ticket.dependents:
+                waits_for[dependent.sequence] = ticket
+        ticket = waiting[0]
+        path: dict[int, Ticket] = {}
+        while ticket.sequence not in path:
+            path[ticket.sequence] = ticket
+            ticket = waits_for[ticket.sequence]
+        ring = list(path.values())
+        return ring[ring.index(ticket) :]

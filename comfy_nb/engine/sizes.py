@@ -1,0 +1,203 @@
+"""How many bytes values take, how many this process may use, and sizes as people write them."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+Blocks = tuple[tuple[int, int], ...]
+
+# An entry with its key, its place in the cache and one list per slot.
+ENTRY_BYTES = 480
+SLOT_BYTES = 72
+_SMALL: frozenset[type] = frozenset({int, float, bool, type(None)})
+_SMALL_BYTES = 28
+_TEXT: frozenset[type] = frozenset({str, bytes})
+
+
+def measure(outputs: tuple[list[Any], ...], ui: Any = None) -> tuple[int, Blocks]:
+    """Return the bytes that are an entry's own, and the (address, bytes) of each memory block it refers to.
+
+    A block (a torch storage, a numpy buffer) comes once however many views there are, and in full even for a
+    small view, which keeps it alive. What cannot be measured counts as `sys.getsizeof` says.
+    """
+    own = ENTRY_BYTES
+    rest: list[Any] | None = None if ui is None else [ui]
+    for slot in outputs:
+        own += SLOT_BYTES
+        for value in slot:
+            kind = type(value)
+            if kind in _SMALL:
+                own += _SMALL_BYTES
+            elif kind in _TEXT:
+                own += sys.getsizeof(value)
+            elif rest is None:
+                rest = [value]
+            else:
+                rest.append(value)
+    if rest is None:
+        return own, ()
+    blocks: dict[int, int] = {}
+    own += _walk(rest, blocks)
+    return own, tuple(blocks.items())
+
+
+def _walk(stack: list[Any], blocks: dict[int, int]) -> int:
+    """Add the memory blocks below the values on `stack` to `blocks` and return the bytes of all else."""
+    own = 0
+    seen: set[int] = set()
+    while stack:
+        value = stack.pop()
+        if type(value) in _SMALL:
+            own += _SMALL_BYTES
+            continue
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, torch.nn.Module):
+            stack += value.parameters()
+            stack += value.buffers()
+        elif isinstance(value, (torch.Tensor, np.ndarray)):
+            for address, size in _blocks(value):
+                blocks[address] = max(size, blocks.get(address, 0))
+        elif isinstance(value, dict):
+            stack += value.keys()
+            stack += value.values()
+        elif isinstance(value, (list, tuple, set, frozenset)):
+            stack += value
+        elif _is_picture(value):
+            own += value.width * value.height * len(value.getbands()) * (4 if value.mode in ("I", "F") else 1)
+        with suppress(TypeError):
+            own += sys.getsizeof(value)
+    return own
+
+
+def _blocks(value: torch.Tensor | np.ndarray[Any, Any]) -> Iterator[tuple[int, int]]:
+    """Yield the (address, bytes) of what a tensor or array keeps in memory."""
+    while isinstance(value, np.ndarray):
+        base = value.base
+        if not isinstance(base, (np.ndarray, torch.Tensor)):
+            yield value.ctypes.data, value.nbytes
+            return
+        value = base
+    if value.layout is torch.sparse_coo:
+        yield from _blocks(value._indices())
+        yield from _blocks(value._values())
+        return
+    try:
+        storage = value.untyped_storage()
+        address = storage.data_ptr()
+    except (RuntimeError, NotImplementedError):
+        yield id(value), value.numel() * value.element_size()
+        return
+    if address:
+        yield address, storage.nbytes()
+
+
+def _is_picture(value: Any) -> bool:
+    pillow = sys.modules.get("PIL.Image")
+    return pillow is not None and isinstance(value, pillow.Image)
+
+
+def default_budget() -> int:
+    """Return a quarter of the memory (bytes) that this process may use."""
+    return usable_memory() // 4
+
+
+def usable_memory(memberships: Path = Path("/proc/self/cgroup"), mount: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return the bytes this process may use: the least of its container's, own and machine's limits."""
+    return min([_physical_memory(), *_process_limit(), *_container_limits(memberships, mount)])
+
+
+# Where the system does not tell (Windows), a machine of today has at least this much.
+_PRESUMED_MEMORY = 8 << 30
+
+
+def _physical_memory() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return _PRESUMED_MEMORY
+
+
+def _process_limit() -> list[int]:
+    try:
+        import resource
+    except ImportError:
+        return []
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return [] if limit == resource.RLIM_INFINITY else [limit]
+
+
+def _container_limits(memberships: Path, mount: Path) -> list[int]:
+    """Read the memory limits of this process's control groups, versions 1 and 2, up to the root of each."""
+    try:
+        lines = memberships.read_text().splitlines()
+    except OSError:
+        return []
+    found: list[int] = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            found += _limits_upwards(mount, path, "memory.max")
+        elif "memory" in controllers.split(","):
+            found += _limits_upwards(mount / "memory", path, "memory.limit_in_bytes")
+    return found
+
+
+def _limits_upwards(root: Path, path: str, name: str) -> Iterator[int]:
+    inside = Path(path.lstrip("/"))
+    for group in (inside, *inside.parents):
+        with suppress(OSError, ValueError):
+            yield int((root / group / name).read_text())
+
+
+_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+_UNITS |= {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40}
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", re.IGNORECASE)
+
+
+def parse_size(size: int | float | str) -> int:
+    """Return bytes for a number of them or a text such as "2 GB", "512MiB" or "1.5 gb"."""
+    if isinstance(size, str):
+        match = _SIZE.fullmatch(size)
+        if match and match[2].lower() in _UNITS:
+            return int(float(match[1]) * _UNITS[match[2].lower()])
+    elif not isinstance(size, bool) and 0 <= size < float("inf"):
+        return int(size)
+    raise ValueError(
+        f'{size!r} is not a size. Give bytes as a number, or a text such as "2 GB" or "512 MiB".'
+    )
+
+
+def say_size(size: int) -> str:
+    """Write a number of bytes for people: `12 B`, `3.4 kB`, `1.2 GB`."""
+    if size < 1000:
+        return f"{size} B"
+    value = float(size)
+    for unit in ("kB", "MB", "GB"):
+        value /= 1000
+        if value < 999.5:
+            return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
+    return f"{value / 1000:.1f} TB"
+
+
+def say_seconds(seconds: float) -> str:
+    """Write a duration for people: `12 ms`, `1.2 s`, `3 min`."""
+    if seconds < 0.001:
+        return "<1 ms"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 99.5:
+        return f"{seconds:.1f} s"
+    if seconds < 5970:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,101 @@
+"""Trees of tensors and JSON values as text beside a list of tensors, and back.
+
+Leaves that JSON keeps exactly stand for themselves; all else is an object with one key that says what it is.
+Only the exact classes are taken, so that what comes back is what went in.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import torch
+
+DEEPEST = 100
+# Beyond this, JSON readers elsewhere lose digits, and Python refuses to write very long integers in decimal.
+_JSON_INT_BITS = 53
+_JSON_LEAVES = frozenset({str, bool, float, type(None)})
+
+
+class NotATree(ValueError):
+    """The value holds something that is neither a tensor nor a JSON value; the message names it."""
+
+
+def flatten(value: Any) -> tuple[str, list[torch.Tensor]]:
+    """Return a tree as JSON text and the tensors that the text refers to by number.
+
+    Raises `NotATree`.
+    """
+    tensors: list[torch.Tensor] = []
+    return json.dumps(_encode(value, tensors, {}, 0), separators=(",", ":")), tensors
+
+
+def unflatten(text: str, tensors: list[torch.Tensor]) -> Any:
+    """Build the tree that `flatten` took apart."""
+    return _decode(json.loads(text), tensors)
+
+
+def why_no_tree(value: Any) -> str | None:
+    """Say what in a value keeps it from being flattened ("it holds a PIL.Image.Image"), or None."""
+    try:
+        _encode(value, [], {}, 0)
+    except NotATree as error:
+        return str(error)
+    return None
+
+
+def _encode(value: Any, tensors: list[torch.Tensor], known: dict[int, int], depth: int) -> Any:
+    kind = type(value)
+    if kind in _JSON_LEAVES:
+        return value
+    if kind is int:
+        return value if value.bit_length() <= _JSON_INT_BITS else {"int": hex(value)}
+    if isinstance(value, torch.Tensor):
+        return _encode_tensor(value, tensors, known)
+    if depth >= DEEPEST:
+        raise NotATree(f"it is nested more than {DEEPEST} deep")
+    if kind is list or kind is tuple:
+        return {kind.__name__: [_encode(item, tensors, known, depth + 1) for item in value]}
+    if kind is dict:
+        pairs = (pair for item in value.items() for pair in item)
+        return {"dict": [_encode(item, tensors, known, depth + 1) for item in pairs]}
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    raise NotATree(f"it holds a {name}")
+
+
+def _encode_tensor(value: torch.Tensor, tensors: list[torch.Tensor], known: dict[int, int]) -> Any:
+    if type(value) is not torch.Tensor:
+        raise NotATree(f"it holds a {type(value).__qualname__}, a tensor class of its own")
+    if value.layout is not torch.strided or value.is_quantized:
+        raise NotATree("it holds a sparse or quantised tensor")
+    if value.device.type != "cpu":
+        raise NotATree(f"it holds a tensor on {value.device}")
+    if value.requires_grad:
+        raise NotATree("it holds a tensor that carries gradients")
+    tag = "complex" if value.is_complex() else "tensor"
+    if id(value) not in known:
+        known[id(value)] = len(tensors)
+        tensors.append(
+            torch.view_as_real(value.resolve_conj().resolve_neg()) if value.is_complex() else value
+        )
+    return {tag: known[id(value)]}
+
+
+def _decode(node: Any, tensors: list[torch.Tensor]) -> Any:
+    if not isinstance(node, dict):
+        return node
+    ((tag, body),) = node.items()
+    if tag == "tensor":
+        return tensors[body]
+    if tag == "complex":
+        return torch.view_as_complex(tensors[body])
+    if tag == "int":
+        return int(body, 16)
+    items = [_decode(item, tensors) for item in body]
+    if tag == "list":
+        return items
+    if tag == "tuple":
+        return tuple(items)
+    if tag == "dict":
+        return dict(zip(items[::2], items[1::2], strict=True))
+    raise ValueError(f"unknown tag {tag!r}")

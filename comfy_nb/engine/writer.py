@@ -1,0 +1,81 @@
+"""A background thread that takes entries one after another, and can be waited for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from comfy_nb.engine.entry import Entry
+
+WAITING_MAX_ENTRIES = 1024
+WAITING_MAX_BYTES = 1 << 30
+IDLE_SECONDS = 10.0
+
+
+class Writer:
+    """Hands entries to `write` on a daemon thread, which starts with the first one and ends when long idle.
+
+    What waits is bounded in number and bytes, since a waiting entry keeps its values in memory.
+    """
+
+    def __init__(self, write: Callable[[Entry], None]) -> None:
+        self._write = write
+        self._waiting: dict[bytes, Entry] = {}
+        self._waiting_bytes = 0
+        self._current: bytes | None = None
+        self._thread: threading.Thread | None = None
+        self._change = threading.Condition()
+
+    def put(self, entry: Entry) -> bool:
+        """Queue an entry; False where too much waits already."""
+        with self._change:
+            if entry.key in self._waiting:
+                return True
+            size = self._waiting_bytes + entry.size
+            if self._waiting and (len(self._waiting) >= WAITING_MAX_ENTRIES or size > WAITING_MAX_BYTES):
+                return False
+            self._waiting[entry.key] = entry
+            self._waiting_bytes = size
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="comfy_nb disk cache", daemon=True)
+                self._thread.start()
+            self._change.notify_all()
+        return True
+
+    def forget(self, key: bytes | None = None) -> None:
+        """Take an entry (None: all of them) off the queue and wait until it is not being written either."""
+        with self._change:
+            for each in [key] if key is not None else list(self._waiting):
+                self._take(each)
+            self._change.wait_for(lambda: self._current is None or key not in (None, self._current))
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until all that was queued is written; False where that took more than `timeout` seconds."""
+        with self._change:
+            return self._change.wait_for(lambda: not self._waiting and self._current is None, timeout)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._waiting or key == self._current
+
+    def _take(self, key: bytes) -> Entry | None:
+        entry = self._waiting.pop(key, None)
+        if entry is not None:
+            self._waiting_bytes -= entry.size
+        return entry
+
+    def _next(self) -> Entry | None:
+        with self._change:
+            self._current = None
+            self._change.notify_all()
+            if not self._change.wait_for(lambda: self._waiting, IDLE_SECONDS):
+                self._thread = None
+                return None
+            self._current = next(iter(self._waiting))
+            return self._take(self._current)
+
+    def _work(self) -> None:
+        while True:
+            entry = self._next()
+            if entry is None:
+                return
+            self._write(entry)

@@ -1,0 +1,227 @@
+"""Every error a person can meet.
+
+    ComfyNBError
+    ├── SpecError                 a node that cannot be declared
+    ├── LayoutError               a value that does not have its socket's layout
+    ├── GraphError                a graph that cannot be built, read or started
+    │   ├── PromptError           a file or dict that is not a prompt
+    │   ├── UnknownName           no such class, node, input or slot
+    │   └── ValidationError       all that is wrong with a graph, at once
+    ├── NodeError                 a node failed while it ran
+    │   └── NodeTimeout           an async node took longer than its limit
+    ├── NotKept                   a value that is no longer held
+    └── Stopped                   a person stopped the run
+    InterruptProcessingException  raised inside a node that is to stop
+
+Each message says which node (title, id, class), which input, what was expected, what came and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class ComfyNBError(Exception):
+    """The root of what comfy_nb raises on purpose."""
+
+
+class ComfyNBWarning(UserWarning):
+    """Something a person should know, though the run goes on."""
+
+
+class SpecError(ComfyNBError, TypeError):
+    """A function or class that cannot be declared as a node."""
+
+
+class LayoutError(ComfyNBError, ValueError):
+    """A tensor, picture or dict that does not have the layout of the socket it is given to."""
+
+
+class GraphError(ComfyNBError):
+    """A graph that cannot be built, read or started."""
+
+
+class PromptError(GraphError, ValueError):
+    """A file, text or dict that does not hold a prompt in ComfyUI's API format."""
+
+
+class UnknownName(GraphError, LookupError):
+    """A class, node, input or slot that does not exist; the message offers the nearest names."""
+
+    @classmethod
+    def of(cls, kind: str, name: object, known: Iterable[str], where: str = "") -> UnknownName:
+        """Make the error for a `name` that is none of the `known` ones of its `kind` ("input", "slot", ...)."""
+        place = f" {where}" if where else ""
+        return cls(f"There is no {kind} {name!r}{place}. {offer(str(name), known)}")
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class NotKept(ComfyNBError, LookupError):
+    """A value that was computed but is no longer held, or was never wanted."""
+
+
+class InterruptProcessingException(Exception):
+    """Raised inside a node whose run is to stop; packs catch it by this name."""
+
+
+class DuplicateNodeError(Exception):
+    """An expansion used the id of a node that exists already."""
+
+
+class DependencyCycleError(Exception):
+    """An expansion made a node wait for itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with one node of a graph.
+
+    `type` is ComfyUI's name for it (`required_input_missing`, `value_not_in_list`, ...); `as_comfy` gives its wire shape.
+    """
+
+    type: str
+    message: str
+    details: str
+    node_id: str
+    class_type: str
+    title: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    advice: str = ""
+
+    def as_comfy(self) -> dict[str, Any]:
+        """Return `{"type", "message", "details", "extra_info"}`."""
+        return {
+            "type": self.type,
+            "message": self.message,
+            "details": self.details,
+            "extra_info": dict(self.extra),
+        }
+
+    def __str__(self) -> str:
+        text = f"{name_node(self.node_id, self.class_type, self.title)}: {self.message}"
+        if self.details:
+            text += f": {self.details}"
+        return f"{text}. {self.advice}" if self.advice else text
+
+
+class ValidationError(GraphError):
+    """All that is wrong with a graph, each problem with its fix.
+
+    `problems` lists them, `node_errors` has ComfyUI's shape, `run` holds what the valid outputs gave (or None).
+    """
+
+    def __init__(
+        self,
+        problems: Sequence[Problem],
+        *,
+        type: str = "prompt_outputs_failed_validation",
+        node_errors: Mapping[str, Any] | None = None,
+        run: Any = None,
+    ) -> None:
+        self.problems = tuple(problems)
+        self.type = type
+        self.node_errors = dict(node_errors or {})
+        self.run = run
+        count = len(self.problems)
+        head = "The graph has a problem" if count == 1 else f"The graph has {count} problems"
+        shown = [f"  - {problem}" for problem in self.problems[:20]]
+        if count > 20:
+            shown.append(f"  ... and {count - 20} more")
+        super().__init__("\n".join([head + ":", *shown]))
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
+
+
+class NodeError(ComfyNBError):
+    """A node failed while it ran; the node's own exception is the cause.
+
+    `node_id` and `class_type` name the node of the submitted graph, `real_node_id` the one that failed inside an
+    expansion, `inputs` holds its inputs in printable form and `run` what had finished.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        node_id: str,
+        class_type: str,
+        title: str = "",
+        real_node_id: str | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        run: Any = None,
+    ) -> None:
+        super().__init__(message)
+        self.node_id = node_id
+        self.class_type = class_type
+        self.title = title
+        self.real_node_id = real_node_id or node_id
+        self.inputs = dict(inputs or {})
+        self.run = run
+
+    def __str__(self) -> str:
+        return f"{name_node(self.node_id, self.class_type, self.title)}: {self.args[0]}"
+
+    @property
+    def node_traceback(self) -> list[str]:
+        """The lines of the cause's traceback that lie in the node's own code."""
+        cause = self.__cause__
+        if cause is None:
+            return []
+        return traceback.format_exception(type(cause), cause, own_frames(cause.__traceback__))
+
+    def _render_traceback_(self) -> list[str]:
+        lines = "".join(self.node_traceback).splitlines()
+        return [*lines, "", f"{type(self).__name__}: {self}"]
+
+
+class NodeTimeout(NodeError):
+    """An async node took longer than its `timeout`."""
+
+
+class Stopped(ComfyNBError):
+    """A person stopped the run that this cell waited for; `run` holds what had finished."""
+
+    def __init__(self, message: str = "Stopped.", *, run: Any = None) -> None:
+        super().__init__(message)
+        self.run = run
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
+
+
+def name_node(node_id: str, class_type: str, title: str = "") -> str:
+    """Name a node as messages do: `"Blur it" (node 3, ImageBlur)`, or `ImageBlur (node 3)` without a title of its own."""
+    if title and title != class_type:
+        return f'"{title}" (node {node_id}, {class_type})'
+    return f"{class_type} (node {node_id})"
+
+
+def offer(name: str, known: Iterable[str], most: int = 12) -> str:
+    """Say which of the `known` names were perhaps meant by `name`, else list the first `most` of them."""
+    names = [str(candidate) for candidate in known]
+    if not names:
+        return "There are none."
+    lower = {candidate.lower(): candidate for candidate in names}
+    near = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.6)
+    if near:
+        return "Did you mean " + " or ".join(repr(lower[match]) for match in near) + "?"
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return "There are: " + ", ".join(names[:most]) + rest + "."
+
+
+def own_frames(trace: TracebackType | None) -> TracebackType | None:
+    """Cut the engine's frames off the front of a node's traceback, so that it starts in the node's own code."""
+    cut = trace
+    while cut is not None and cut.tb_frame.f_globals.get("__name__", "").startswith("comfy_nb.engine"):
+        cut = cut.tb_next
+    return cut or trace

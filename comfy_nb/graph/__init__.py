@@ -1,0 +1,1 @@
+"""What a workflow is: graphs, handles, validation and file formats."""

@@ -1,0 +1,328 @@
+"""Validation of single nodes: every input against its declaration (comfy-semantics: what happens before anything runs).
+
+A checked node holds what will run: converted constants in the order of the prompt, and its links.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from comfy_nb.errors import LayoutError, Problem, offer
+from comfy_nb.graph.prompt import is_link
+from comfy_nb.spec.coerce import coerce
+from comfy_nb.spec.node_spec import InputSpec, Interface, NodeSpec
+from comfy_nb.spec.types import ANY, matches, socket_name
+
+CONVERTERS: Mapping[str, Callable[[Any], Any]] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
+LAYOUT_SOCKETS = frozenset({"IMAGE", "MASK", "LATENT", "AUDIO"})
+SCALARS = (int, float, str, type(None))
+LONGEST_COMBO = 20
+
+
+class InLink(NamedTuple):
+    """A link into a node: output `slot` of node `origin` arrives as input `name`."""
+
+    name: str
+    origin: str
+    slot: int
+    lazy: bool
+    raw: bool
+
+
+class CheckedNode:
+    """A node as it will run: `template` has its inputs in prompt order (None in place of links), `links` the links."""
+
+    __slots__ = (
+        "class_type",
+        "extras",
+        "id",
+        "interface",
+        "links",
+        "problems",
+        "received",
+        "spec",
+        "template",
+        "title",
+    )
+
+    id: str
+    class_type: str
+    title: str
+    spec: NodeSpec
+    interface: Interface
+    template: dict[str, Any]
+    links: list[InLink]
+    problems: list[Problem]
+    received: dict[str, Any] | None
+    extras: Mapping[str, Any] | None
+
+    def constants(self) -> dict[str, Any]:
+        """The inputs that are no links."""
+        linked = {link.name for link in self.links}
+        return {name: value for name, value in self.template.items() if name not in linked}
+
+    def problem(
+        self, type: str, message: str, details: str, name: str = "", advice: str = "", **extra: Any
+    ) -> None:
+        """Note that something is wrong with an input."""
+        if name:
+            extra = {"input_name": name, **extra}
+        self.problems.append(
+            Problem(type, message, details, self.id, self.class_type, self.title, extra, advice)
+        )
+
+
+class ValidateTraits(NamedTuple):
+    """What a class's own validation takes over: the inputs it names (None: all of them), and the types of links."""
+
+    names: frozenset[str] | None
+    takes_types: bool
+
+    def covers(self, name: str) -> bool:
+        """Whether the built-in checks of an input are left to the class."""
+        return self.names is None or name in self.names
+
+
+NO_VALIDATION = ValidateTraits(frozenset(), takes_types=False)
+
+
+@lru_cache(maxsize=4096)
+def validate_traits(function: Callable[..., Any] | None) -> ValidateTraits:
+    """Read from a VALIDATE_INPUTS' signature what it checks itself; keyword-only names do not count."""
+    if function is None:
+        return NO_VALIDATION
+    arguments = inspect.getfullargspec(function)
+    names = frozenset(arguments.args)
+    return ValidateTraits(None if arguments.varkw else names, "input_types" in names)
+
+
+class Origins(NamedTuple):
+    """What a link may end at: the spec of each node, and how a link is followed through bypassed nodes (or None)."""
+
+    spec_of: Callable[[str], NodeSpec | None]
+    resolve: Callable[[Sequence[Any], Any], list[Any] | None] | None
+    ids: Callable[[], Sequence[str]]
+
+
+def check_node(node: CheckedNode, inputs: Mapping[str, Any], origins: Origins) -> None:
+    """Fill a node's template, links and problems from its inputs as the prompt has them."""
+    node.template, node.links, node.problems, node.received = {}, [], [], None
+    interface = node.interface
+    traits = validate_traits(node.spec.validate) if node.spec.validate is not None else NO_VALIDATION
+    for name, value in inputs.items():
+        entry = interface.declared.get(name) or interface.lookup(name)
+        if type(value) is list and is_link(value):
+            _take_link(node, name, value, entry, origins, traits)
+        elif type(value) is list and entry is not None:
+            node.problem(
+                "bad_linked_input",
+                "Bad linked input, must be a length-2 list of [node_id, slot_index]",
+                name,
+                name,
+                f"Got {value!r:.80}. Wrap a list constant as {{'__value__': [...]}}.",
+                input_config=config_of(entry),
+                received_value=value,
+            )
+        elif entry is not None:
+            node.template[name] = _check_constant(node, entry, value, traits)
+        elif name in interface.hidden:
+            node.template[name] = value
+    for name in interface.required:
+        if name not in node.template and all(each.extra.get("input_name") != name for each in node.problems):
+            _report_missing(node, interface.declared[name], inputs)
+
+
+def _report_missing(node: CheckedNode, entry: InputSpec, inputs: Mapping[str, Any]) -> None:
+    known = node.interface.declared
+    strays = [name for name in inputs if name not in known and not is_link(inputs[name])]
+    meant = (
+        f" The node has an input {strays[0]!r} that its class does not know; was that meant?"
+        if strays
+        else ""
+    )
+    default = f" Its default is {entry.default!r}." if entry.has_default and entry.default is not None else ""
+    node.problem(
+        "required_input_missing",
+        "Required input is missing",
+        entry.name,
+        entry.name,
+        f"It takes {entry.socket}.{default}{meant}",
+    )
+
+
+def _take_link(
+    node: CheckedNode,
+    name: str,
+    value: Sequence[Any],
+    entry: InputSpec | None,
+    origins: Origins,
+    traits: ValidateTraits,
+) -> None:
+    declared = entry.type if entry is not None else ANY
+    target = value if origins.resolve is None else origins.resolve(value, declared)
+    if target is None:
+        return
+    origin, slot = str(target[0]), int(target[1])
+    spec = origins.spec_of(origin)
+    if spec is None:
+        node.problem(
+            "linked_node_missing",
+            "Linked node does not exist",
+            f"{name}, node {origin!r}",
+            name,
+            offer(origin, origins.ids()),
+            linked_node=list(value),
+        )
+        return
+    try:
+        received = spec.output_type(slot)
+    except IndexError:
+        outputs = ", ".join(f"{index} {each}" for index, each in enumerate(spec.output_names)) or "none"
+        node.problem(
+            "linked_slot_missing",
+            "Linked output does not exist",
+            f"{name}, output {slot} of {spec.class_type} (node {origin})",
+            name,
+            f"Its outputs are: {outputs}.",
+            linked_node=list(value),
+        )
+        return
+    node.template[name] = None
+    interface = node.interface
+    node.links.append(InLink(name, origin, slot, name in interface.lazy, name in interface.raw_links))
+    if node.spec.validate is not None:
+        node.received = node.received or {}
+        node.received[name] = received
+    if (
+        entry is not None
+        and received is not declared
+        and not traits.takes_types
+        and not matches(received, declared)
+    ):
+        node.problem(
+            "return_type_mismatch",
+            "Return type mismatch between linked nodes",
+            f"{name}, received_type({socket_name(received)}) mismatch input_type({socket_name(declared)})",
+            name,
+            f"Output {slot} of {spec.class_type} (node {origin}) gives {socket_name(received)}, "
+            f"but {socket_name(declared)} is expected.",
+            input_config=config_of(entry),
+            received_type=socket_name(received),
+            linked_node=list(value),
+        )
+
+
+def _check_constant(node: CheckedNode, entry: InputSpec, value: Any, traits: ValidateTraits) -> Any:
+    if type(value) is dict and "__value__" in value:
+        value = value["__value__"]
+    kind = entry.type
+    if type(kind) is str:
+        convert = CONVERTERS.get(kind)
+        if convert is not None:
+            if type(value) is not convert:
+                value = _convert(node, entry, value, convert)
+                if value is _FAILED:
+                    return None
+        elif kind in LAYOUT_SOCKETS and not isinstance(value, SCALARS):
+            return _lay_out(node, entry, value)
+    if entry.options or type(kind) is not str:
+        if not traits.covers(entry.name):
+            _check_bounds(node, entry, value)
+    return value
+
+
+_FAILED = object()
+
+
+def _convert(node: CheckedNode, entry: InputSpec, value: Any, convert: Callable[[Any], Any]) -> Any:
+    try:
+        return convert(value)
+    except Exception as error:  # whatever a live object's conversion raises is the caller's wrong type
+        node.problem(
+            "invalid_input_type",
+            f"Failed to convert an input value to a {entry.type} value",
+            f"{entry.name}, {value!r:.80}, {error}",
+            entry.name,
+            f"Expected {entry.type}, got {type(value).__name__}.",
+            input_config=config_of(entry),
+            received_value=value,
+            exception_message=str(error),
+        )
+        return _FAILED
+
+
+def _lay_out(node: CheckedNode, entry: InputSpec, value: Any) -> Any:
+    try:
+        return coerce(value, entry.socket)
+    except LayoutError as error:
+        node.problem(
+            "invalid_layout",
+            f"The value does not have the layout of {entry.socket}",
+            entry.name,
+            entry.name,
+            str(error),
+            input_config=config_of(entry),
+            exception_message=str(error),
+        )
+        return value
+
+
+def _check_bounds(node: CheckedNode, entry: InputSpec, value: Any) -> None:
+    options = entry.options
+    for bound, is_wrong, type_, words in _BOUNDS:
+        limit = options.get(bound)
+        if limit is not None and _compare(is_wrong, value, limit):
+            node.problem(
+                type_,
+                f"Value {value!r:.60} {words} {limit}",
+                entry.name,
+                entry.name,
+                f"It must lie between {options.get('min', 'any number')} and {options.get('max', 'any number')}.",
+                input_config=config_of(entry),
+                received_value=value,
+            )
+            return
+    if type(entry.type) is str:
+        return
+    choices = entry.choices or ()
+    if not _among(value, choices):
+        listed = str(list(choices)) if len(choices) <= LONGEST_COMBO else f"(list of length {len(choices)})"
+        node.problem(
+            "value_not_in_list",
+            "Value not in list",
+            f"{entry.name}: {value!r:.80} not in {listed}",
+            entry.name,
+            offer(str(value), map(str, choices)),
+            input_config=config_of(entry),
+            received_value=value,
+        )
+
+
+_BOUNDS: Sequence[tuple[str, Callable[[Any, Any], bool], str, str]] = (
+    ("min", lambda value, limit: bool(value < limit), "value_smaller_than_min", "smaller than min of"),
+    ("max", lambda value, limit: bool(value > limit), "value_bigger_than_max", "bigger than max of"),
+)
+
+
+def _compare(is_wrong: Callable[[Any, Any], bool], value: Any, limit: Any) -> bool:
+    try:
+        return is_wrong(value, limit)
+    except Exception:  # a live object may refuse comparison in any way; then it has no bounds to keep
+        return False
+
+
+def _among(value: Any, choices: Sequence[Any]) -> bool:
+    try:
+        return value in choices
+    except Exception:  # tensors and arrays refuse `==` as a truth value in several ways
+        return False
+
+
+def config_of(entry: InputSpec) -> list[Any] | None:
+    """Return `[type, options]` as ComfyUI reports it; None for a combo of more than 20 choices."""
+    if not isinstance(entry.type, str) and len(entry.type) > LONGEST_COMBO:
+        return None
+    return [entry.type, dict(entry.options)]

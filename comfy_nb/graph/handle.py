@@ -1,0 +1,369 @@
+"""Handles: what a cell holds of a node that it called. Immutable; calling nodes with handles makes a graph."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from collections.abc import Generator, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from comfy_nb.errors import GraphError, UnknownName
+from comfy_nb.graph import runner
+from comfy_nb.graph.model import Graph, short
+from comfy_nb.spec.coerce import coerce
+from comfy_nb.spec.fingerprint import Digest, combine, digest_of
+from comfy_nb.spec.node_spec import InputSpec, Interface, NodeSpec
+from comfy_nb.spec.types import socket_name
+
+if TYPE_CHECKING:
+    from comfy_nb.spec.registry import Registry
+
+_fresh = itertools.count(1)
+
+
+class Call:
+    """One node with its inputs: constants, and handles to other nodes' outputs."""
+
+    __slots__ = ("_digest", "_graph", "fresh", "inputs", "registry", "spec")
+
+    def __init__(self, spec: NodeSpec, inputs: Mapping[str, Any], registry: Registry, fresh: int = 0) -> None:
+        self.spec = spec
+        self.inputs = inputs
+        self.registry = registry
+        self.fresh = fresh
+        self._digest: Digest | None = None
+        self._graph: Graph | None = None
+
+    def parents(self) -> list[Call]:
+        """The calls whose outputs this one takes."""
+        return [value.call for value in self.inputs.values() if isinstance(value, Handle)]
+
+    def closure(self) -> list[Call]:
+        """This call and all it needs, what is needed first."""
+        order: list[Call] = []
+        seen: set[int] = set()
+        stack: list[tuple[Call, bool]] = [(self, False)]
+        while stack:
+            call, ready = stack.pop()
+            if ready:
+                order.append(call)
+            elif id(call) not in seen:
+                seen.add(id(call))
+                stack.append((call, True))
+                stack.extend((parent, False) for parent in reversed(call.parents()))
+        return order
+
+    @property
+    def digest(self) -> Digest:
+        """What makes two calls equal: the class, its code, the constants, and the calls above."""
+        if self._digest is None:
+            for call in self.closure():
+                if call._digest is None:
+                    call._digest = call._own_digest()
+        assert self._digest is not None
+        return self._digest
+
+    def _own_digest(self) -> Digest:
+        parts = [Digest(self.spec.code(), True), digest_of(self.fresh)]
+        for name, value in self.inputs.items():
+            parts.append(digest_of(name))
+            if isinstance(value, Handle):
+                parts += (value.call.digest, digest_of(value.index))
+            else:
+                parts.append(digest_of(value))
+        return combine(self.spec.class_type.encode(), parts)
+
+    @property
+    def graph(self) -> Graph:
+        """The graph of this call and all above it; the same object each time, so that it remembers its plan."""
+        if self._graph is None:
+            self._graph = Graph(Handle(self), registry=self.registry)
+        return self._graph
+
+    def extras(self) -> dict[str, Any] | None:
+        """What the call's node carries beside its inputs."""
+        return {"fresh": self.fresh} if self.fresh else None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Call):
+            return NotImplemented
+        return self is other or self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+
+class Handle:
+    """A node that was called, or one output of it; nothing has run yet.
+
+    `await handle` computes its value: of the slot, of the only output, or a tuple of all outputs. `handle.NAME` and
+    `handle[i]` are output slots. Handles of equal nodes with equal inputs are equal.
+    """
+
+    __slots__ = ("__weakref__", "call", "slot")
+    is_comfy_nb_handle = True
+
+    def __init__(self, call: Call, slot: int | None = None) -> None:
+        self.call = call
+        self.slot = slot
+
+    @property
+    def index(self) -> int:
+        """The output slot that this handle stands for; raises GraphError where the node has several and none was chosen."""
+        if self.slot is not None:
+            return self.slot
+        names = self.call.spec.output_names
+        if len(names) > 1:
+            which = ", ".join(f".{name}" for name in names)
+            raise GraphError(
+                f"{self.call.spec.class_type} has {len(names)} outputs; choose one of them: {which}."
+            )
+        if not names:
+            raise GraphError(f"{self.call.spec.class_type} has no outputs, so nothing can be linked to it.")
+        return 0
+
+    @property
+    def graph(self) -> Graph:
+        """The graph of this node and all that it needs, as its own object to edit, save or run."""
+        return self.call.graph
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self.run().__await__()
+
+    async def run(self) -> Any:
+        """Compute the value. A coroutine, for `create_task`, `gather` and `TaskGroup`."""
+        return await runner.current().value(self)
+
+    def start(self) -> Any:
+        """Start computing the value in the background of the running loop and return the job."""
+        return runner.current().start_value(self)
+
+    def run_sync(self) -> Any:
+        """Compute the value from code that cannot await."""
+        return runner.current().value_sync(self)
+
+    def fresh(self) -> Handle:
+        """Return the same node to be computed anew: a new sample of a random node, a new answer of a remote one."""
+        call = self.call
+        return Handle(Call(call.spec, call.inputs, call.registry, next(_fresh)), self.slot)
+
+    def show(self) -> Any:
+        """Compute the value and show it as a picture, table or text below the cell: `await handle.show()`."""
+        return runner.current().show(self)
+
+    def __getitem__(self, slot: int | str) -> Handle:
+        index = self.call.spec.slot(slot)
+        if index is None:
+            if isinstance(slot, int):
+                raise IndexError(
+                    f"{self.call.spec.class_type} has {len(self)} outputs; there is no output {slot}."
+                )
+            raise UnknownName.of(
+                "output", slot, self.call.spec.output_names, f"on {self.call.spec.class_type}"
+            )
+        if self.slot is not None:
+            raise GraphError(f"{self!r} is one output already; take [{slot!r}] of the node itself.")
+        return Handle(self.call, index)
+
+    def __getattr__(self, name: str) -> Handle:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        index = self.call.spec.slot(name) if self.slot is None else None
+        if index is None:
+            hint = UnknownName.of(
+                "output", name, self.call.spec.output_names, f"on {self.call.spec.class_type}"
+            )
+            raise AttributeError(str(hint), name=name, obj=self)
+        return Handle(self.call, index)
+
+    def __dir__(self) -> list[str]:
+        names = self.call.spec.output_names if self.slot is None else ()
+        return [
+            *(name for name in names if name.isidentifier()),
+            *(str(name) for name in object.__dir__(self)),
+        ]
+
+    def __iter__(self) -> Iterator[Handle]:
+        if self.slot is not None:
+            raise GraphError(f"{self!r} is one output; only a node with several outputs can be unpacked.")
+        return iter([Handle(self.call, index) for index in range(len(self))])
+
+    def __len__(self) -> int:
+        return len(self.call.spec.output_names)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Handle):
+            return NotImplemented
+        return self.slot == other.slot and self.call == other.call
+
+    def __hash__(self) -> int:
+        return hash((self.call, self.slot))
+
+    def __repr__(self) -> str:
+        spec = self.call.spec
+        slot = "" if self.slot is None else f".{spec.output_names[self.slot]}"
+        shown = ", ".join(f"{name}={_short(value)}" for name, value in self.call.inputs.items())
+        return f"<{spec.class_type}({shown}){slot}: {runner.current().state(self)}>"
+
+
+def _short(value: Any) -> str:
+    if not isinstance(value, Handle):
+        return short(value)
+    slot = "" if value.slot is None else f".{value.call.spec.output_names[value.slot]}"
+    return f"{value.call.spec.class_type}(…){slot}"
+
+
+class NodeFactory:
+    """A node class that can be called: the call gives a Handle.
+
+    Made by `@nb.node` (then `function` is the plain function) and by the `nb.nodes` namespace.
+    """
+
+    def __init__(self, spec: NodeSpec, registry: Registry) -> None:
+        self.spec = spec
+        self._registry = registry
+        self._known: Interface | None = None
+        self.__name__ = spec.class_type
+        self.__qualname__ = spec.class_type
+        self.__doc__ = describe(spec)
+        self.function = spec.origin
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return signature_of(self.spec)
+
+    @property
+    def _interface(self) -> Interface:
+        if self._known is None:
+            self._known = self.spec.interface()
+        return self._known
+
+    def __call__(self, *args: Any, **inputs: Any) -> Handle:
+        """Make a node with these inputs, positional ones in declared order; missing ones take their defaults."""
+        if args:
+            inputs = {**self._named(args, inputs), **inputs}
+        declared = self._interface.declared
+        complete: dict[str, Any] = {}
+        for name, entry in declared.items():
+            if name in inputs:
+                complete[name] = self._given(entry, inputs[name])
+            elif entry.required and not entry.has_default:
+                raise GraphError(
+                    f"{self.spec.class_type} needs the input {name!r} ({entry.socket}). "
+                    f"Its inputs are: {', '.join(declared)}."
+                )
+            elif "default" in entry.options or entry.required:
+                complete[name] = self._default(entry)
+        if len(complete) < len(inputs) or not inputs.keys() <= complete.keys():
+            self._take_undeclared(inputs, complete)
+        return Handle(Call(self.spec, complete, self._registry))
+
+    def _named(self, args: tuple[Any, ...], inputs: Mapping[str, Any]) -> dict[str, Any]:
+        names = list(self._interface.declared)
+        if len(args) > len(names):
+            raise GraphError(
+                f"{self.spec.class_type} takes {len(names)} inputs ({', '.join(names)}), but {len(args)} came."
+            )
+        twice = [name for name in names[: len(args)] if name in inputs]
+        if twice:
+            raise GraphError(
+                f"{self.spec.class_type} got the input {twice[0]!r} twice, by position and by name."
+            )
+        return dict(zip(names, args, strict=False))
+
+    def _given(self, entry: InputSpec, value: Any) -> Any:
+        if isinstance(value, Handle):
+            return value if value.slot is not None else Handle(value.call, value.index)
+        if type(value) in (int, float, str, bool):
+            return value
+        if hasattr(value, "name") and isinstance(entry.type, list) and value.name in entry.type:
+            return value.name
+        try:
+            return coerce(value, entry.socket)
+        except ValueError as error:
+            raise type(error)(f"{self.spec.class_type}, input {entry.name!r}: {error}") from error
+
+    def _default(self, entry: InputSpec) -> Any:
+        if "default" not in entry.options:
+            # What can be chosen may have grown (a new file) since the class was first looked at.
+            self._known = None
+            entry = self._interface.lookup(entry.name) or entry
+        return entry.default
+
+    def _take_undeclared(self, inputs: Mapping[str, Any], complete: dict[str, Any]) -> None:
+        for name in inputs.keys() - complete.keys():
+            entry = self._interface.lookup(name)
+            value = inputs[name]
+            if entry is None and not (isinstance(value, Handle) and self.spec.undeclared_inputs):
+                raise UnknownName.of("input", name, self._interface.declared, f"on {self.spec.class_type}")
+            complete[name] = self._given(entry or InputSpec(name, "*", {}, False), value)
+
+    def __comfy_nb_code__(self) -> bytes:
+        return self.spec.code()
+
+    def __repr__(self) -> str:
+        return f"<node {self.spec.class_type}{self.__signature__}>"
+
+
+def signature_of(spec: NodeSpec) -> inspect.Signature:
+    """Return the inputs of a node class as a Python signature."""
+    parameters: list[inspect.Parameter] = []
+    for name, entry in spec.interface().declared.items():
+        if not name.isidentifier():
+            continue
+        filled = "default" in entry.options or (entry.required and entry.has_default) or not entry.required
+        default = entry.default if filled else inspect.Parameter.empty
+        kind = inspect.Parameter.KEYWORD_ONLY if parameters and _breaks_order(parameters, default) else None
+        parameters.append(
+            inspect.Parameter(
+                name,
+                kind or inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                default=default,
+                annotation=entry.socket,
+            )
+        )
+    ordered = sorted(parameters, key=lambda parameter: parameter.kind)
+    return inspect.Signature(ordered)
+
+
+def _breaks_order(before: list[inspect.Parameter], default: Any) -> bool:
+    if any(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in before):
+        return True
+    return default is inspect.Parameter.empty and before[-1].default is not inspect.Parameter.empty
+
+
+def describe(spec: NodeSpec) -> str:
+    """Return the documentation of a node class: what it does, its inputs and its outputs."""
+    lines = [spec.description or spec.display_name, ""]
+    declared = spec.interface().declared
+    if declared:
+        lines.append("Inputs:")
+        lines += [f"    {_describe_input(entry)}" for entry in declared.values()]
+    outputs = zip(spec.output_names, spec.return_types, strict=False)
+    shown = ", ".join(
+        name if name == socket_name(kind) else f"{name} ({socket_name(kind)})" for name, kind in outputs
+    )
+    lines.append(f"Outputs: {shown}" if shown else "Outputs: none")
+    return "\n".join(lines)
+
+
+def _describe_input(entry: InputSpec) -> str:
+    options = entry.options
+    parts = [
+        entry.socket
+        if entry.choices is None
+        else "one of " + ", ".join(repr(each) for each in entry.choices[:8])
+    ]
+    if "min" in options or "max" in options:
+        parts.append(f"{options.get('min', '')} to {options.get('max', '')}")
+    if "default" in options:
+        parts.append(f"default {short(options['default'])}")
+    if not entry.required:
+        parts.append("optional")
+    if options.get("lazy"):
+        parts.append("lazy")
+    tip = f". {options['tooltip']}" if options.get("tooltip") else ""
+    return f"{entry.name}: {', '.join(parts)}{tip}"

@@ -1,0 +1,151 @@
+"""The doors that make handles: `nb.nodes`, `@nb.node` and `nb.register`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextvars import ContextVar
+from typing import Any, overload
+
+from comfy_nb.errors import SpecError, UnknownName
+from comfy_nb.graph.handle import NodeFactory
+from comfy_nb.spec.function import spec_from_function
+from comfy_nb.spec.node_spec import CacheMode, NodeSpec
+from comfy_nb.spec.registry import Registry
+from comfy_nb.spec.v1 import is_v1, spec_from_v1
+
+_fillers: list[Callable[[Registry], None]] = []
+
+
+def _fill(registry: Registry) -> None:
+    for fill in _fillers:
+        fill(registry)
+
+
+_default = Registry(_fill)
+_chosen: ContextVar[Registry | None] = ContextVar("comfy_nb_registry", default=None)
+
+
+def default_registry() -> Registry:
+    """Return the registry that `nb.nodes`, `@nb.node` and `nb.load` use where none is given."""
+    return _chosen.get() or _default
+
+
+def fill_default_registry(fill: Callable[[Registry], None]) -> None:
+    """Register what `fill` registers when the default registry is first looked at."""
+    _fillers.append(fill)
+
+
+class Nodes:
+    """Every registered node class as an attribute: `nb.nodes.ImageBlur(image, blur_radius=6)`."""
+
+    def __init__(self, registry: Callable[[], Registry] = default_registry) -> None:
+        self._registry_of = registry
+        self._made: dict[str, NodeFactory] = {}
+
+    def __getattr__(self, name: str) -> NodeFactory:
+        if name.startswith("__") or name in ("_ipython_display_", "_repr_mimebundle_"):
+            raise AttributeError(name)
+        try:
+            return self[name]
+        except UnknownName as error:
+            raise AttributeError(str(error), name=name, obj=self) from None
+
+    def __getitem__(self, class_type: str) -> NodeFactory:
+        registry = self._registry_of()
+        made = self._made.get(class_type)
+        spec = registry.find(class_type)
+        if made is not None and made.spec is spec:
+            return made
+        made = NodeFactory(registry[class_type], registry)
+        self._made[class_type] = made
+        return made
+
+    def __contains__(self, class_type: object) -> bool:
+        return class_type in self._registry_of()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._registry_of()))
+
+    def __len__(self) -> int:
+        return len(self._registry_of())
+
+    def __dir__(self) -> list[str]:
+        return [name for name in self if name.isidentifier()]
+
+    def __repr__(self) -> str:
+        categories: dict[str, list[str]] = {}
+        for name, spec in sorted(self._registry_of().items()):
+            categories.setdefault(spec.category or "other", []).append(name)
+        lines = [f"<{len(self)} node classes>"]
+        lines += [f"  {category}: {', '.join(names)}" for category, names in sorted(categories.items())]
+        return "\n".join(lines)
+
+
+nodes = Nodes()
+
+
+@overload
+def node(function: Callable[..., Any], /) -> NodeFactory: ...
+@overload
+def node(
+    *,
+    class_type: str | None = None,
+    title: str = "",
+    category: str = "notebook",
+    output: bool = False,
+    lazy: Collection[str] | Mapping[str, Callable[..., bool]] = (),
+    fingerprint: Callable[..., Any] | None = None,
+    validate: Callable[..., Any] | None = None,
+    thread_safe: bool = False,
+    grad: bool = False,
+    timeout: float | None = None,
+    retries: int = 0,
+    backoff: float = 1.0,
+    cache: CacheMode = "on",
+    list_output: bool | Collection[str] = False,
+) -> Callable[[Callable[..., Any]], NodeFactory]: ...
+def node(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a typed function a node: `@nb.node` or `@nb.node(timeout=10, retries=2)`.
+
+    The options are those of `spec_from_function`: class_type, title, category, output, lazy, fingerprint, validate,
+    thread_safe, grad, timeout, retries, backoff, cache ("on", "off", or "node" to bind it to the node's id), list_output.
+    Defining it again replaces it. Raises SpecError for a signature that cannot be a node.
+    """
+    if function is None:
+        return lambda later: _declare(later, options)
+    return _declare(function, options)
+
+
+def _declare(function: Callable[..., Any], options: Mapping[str, Any]) -> NodeFactory:
+    if not callable(function) or isinstance(function, type):
+        raise SpecError(
+            f"@nb.node takes a function, not {function!r}. Register a ComfyUI class by nb.register(cls)."
+        )
+    registry = default_registry()
+    return NodeFactory(registry.register(spec_from_function(function, **options)), registry)
+
+
+def register(
+    classes: Any, display_names: Mapping[str, str] | None = None, registry: Registry | None = None
+) -> Any:
+    """Register a ComfyUI node class, or a `NODE_CLASS_MAPPINGS` dict of them; returns `classes`, so it is a decorator too.
+
+    Raises SpecError for what is no node class.
+    """
+    target = registry if registry is not None else default_registry()
+    mapping = (
+        classes if isinstance(classes, Mapping) else {getattr(classes, "__name__", str(classes)): classes}
+    )
+    for class_type, cls in mapping.items():
+        target.register(_spec_of(cls, class_type, (display_names or {}).get(class_type, "")))
+    return classes
+
+
+def _spec_of(cls: Any, class_type: str, display_name: str) -> NodeSpec:
+    if isinstance(cls, NodeSpec):
+        return cls
+    if is_v1(cls):
+        return spec_from_v1(cls, class_type, display_name)
+    raise SpecError(
+        f"{class_type!r} is {cls!r}, which is no ComfyUI node class (it needs INPUT_TYPES and FUNCTION)."
+    )

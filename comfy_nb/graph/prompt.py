@@ -1,0 +1,334 @@
+"""Prompts (ComfyUI's API format): read from text, dicts, files and pictures, checked for shape, written back.
+
+    {"3": {"class_type": "ImageBlur", "inputs": {"image": ["1", 0], "radius": 4}, "_meta": {"title": "Blur"}}}
+
+Only the shape is looked at here; whether classes, inputs and links exist is for validation.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import reprlib
+import secrets
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeGuard
+
+from comfy_nb.errors import ComfyNBWarning, PromptError, offer
+from comfy_nb.graph.media import read_metadata, sniff
+
+Node = dict[str, Any]
+
+EXCERPT = 30  # characters of JSON shown either side of a fault
+HOW_TO_EXPORT = (
+    "Export it with Workflow > Export (API) in the editor's menu (older versions: switch on the dev mode "
+    "options in the settings, then Save (API Format)), or read a PNG or WebP picture that ComfyUI saved: it "
+    "carries both."
+)
+PICTURE_FORMATS = ("png", "webp", "jpeg")
+MEDIA_SUFFIXES = (".json", ".png", ".webp", ".jpg", ".jpeg", ".flac", ".mp3", ".mp4")
+STRINGS_ONLY = frozenset((str,))
+
+
+class ParsedPrompt(NamedTuple):
+    """A prompt of the right shape: each node a dict with a `class_type` (str) and `inputs` (a dict).
+
+    `workflow` is the editor's file that came with it, if any; `origin` says in words where it was found.
+    """
+
+    nodes: dict[str, Node]
+    workflow: dict[str, Any] | None
+    origin: str
+
+
+def is_link(value: object) -> TypeGuard[list[Any]]:
+    """Whether a value is a link: a list of a node id (str) and a slot (int or whole float, no bool)."""
+    if not isinstance(value, list) or len(value) != 2 or not isinstance(value[0], str):
+        return False
+    slot = value[1]
+    return (isinstance(slot, int) and not isinstance(slot, bool)) or (
+        isinstance(slot, float) and slot.is_integer()
+    )
+
+
+def is_workflow(value: object) -> TypeGuard[Mapping[str, Any]]:
+    """Whether a value is a workflow in the editor's own format, which is not a prompt."""
+    return isinstance(value, Mapping) and isinstance(value.get("nodes"), list)
+
+
+def parse_prompt(source: str | bytes | Mapping[Any, Any]) -> ParsedPrompt:
+    """Read a prompt from JSON text, from the bytes of a file, or from a dict.
+
+    An envelope as posted to /prompt, `{"prompt": {...}, "extra_data": ...}`, is opened; NaN and Infinity are
+    read as Python's json does; node ids given as ints become strings, also in links; a node without `inputs`
+    gets an empty dict. The nodes of a dict are shared with the result unless something in them had to change.
+    Raises PromptError saying what the source is instead, and where it is wrong.
+    """
+    if isinstance(source, str):
+        return _from_text(source, "the text")
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _from_bytes(bytes(source), "the bytes")
+    if isinstance(source, Mapping):
+        return _from_value(source, "the dict")
+    if isinstance(source, os.PathLike):
+        raise PromptError(f"parse_prompt takes JSON text, bytes or a dict. Use read_prompt({str(source)!r}).")
+    return _from_value(source, "the value")
+
+
+def read_prompt(path: str | os.PathLike[str]) -> ParsedPrompt:
+    """Read a prompt from a file: JSON (UTF-8 with or without BOM, UTF-16), or media that ComfyUI saved.
+
+    The content decides, not the name. Raises PromptError when the file cannot be read or holds no prompt.
+    """
+    file = Path(path).expanduser()
+    try:
+        data = file.read_bytes()
+    except (OSError, ValueError) as error:
+        raise PromptError(_why_unreadable(file, error)) from error
+    return _from_bytes(data, str(file))
+
+
+def write_prompt(nodes: Mapping[str, Mapping[str, Any]], path: str | os.PathLike[str]) -> Path:
+    """Write a prompt as indented JSON (UTF-8), whole or not at all, and return the file's path.
+
+    NaN and infinities are written as ComfyUI does (`NaN`, `Infinity`), which strict JSON readers refuse.
+    Raises PromptError when a constant is no JSON value, naming node and input, or the file cannot be made.
+    """
+    prompt = parse_prompt(nodes).nodes
+    try:
+        text = json.dumps(prompt, indent=2, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise PromptError(_not_json(prompt, error)) from error
+    file = Path(path).expanduser().resolve()
+    if not file.parent.is_dir():
+        raise PromptError(f"{file} cannot be written: make the folder {file.parent} first.")
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    try:
+        # a lone surrogate has no UTF-8, but its escape is JSON
+        draft.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+        draft.replace(file)
+    except OSError as error:
+        raise PromptError(f"{file} cannot be written: {error.strerror or error}.") from error
+    finally:
+        draft.unlink(missing_ok=True)
+    return file
+
+
+def _from_bytes(data: bytes, origin: str) -> ParsedPrompt:
+    form = sniff(data)
+    if form in ("json", "unknown"):
+        encoding = json.detect_encoding(data) if form == "json" else "utf-8-sig"
+        return _from_text(_decode(data, encoding, origin), origin)
+    entries = read_metadata(data)
+    if "prompt" not in entries:
+        raise PromptError(_no_graph(form, "workflow" in entries, origin))
+    parsed = _from_text(entries["prompt"], f"the prompt in {origin}")
+    workflow = _companion(entries.get("workflow"), origin)
+    return ParsedPrompt(parsed.nodes, workflow or parsed.workflow, origin)
+
+
+def _from_text(text: str, origin: str) -> ParsedPrompt:
+    return _from_value(_load_json(text, origin), origin)
+
+
+def _from_value(value: object, origin: str) -> ParsedPrompt:
+    if not isinstance(value, Mapping):
+        return ParsedPrompt(_nodes_of(value, origin), None, origin)
+    inner = value.get("prompt")
+    if isinstance(inner, str):
+        inner = _load_json(inner, f"the prompt in {origin}")
+    elif not isinstance(inner, Mapping) or "class_type" in inner:
+        return ParsedPrompt(_nodes_of(value, origin), None, origin)
+    extra: Any = value.get("extra_data")
+    pnginfo = extra.get("extra_pnginfo") if isinstance(extra, Mapping) else None
+    workflow = (pnginfo if isinstance(pnginfo, Mapping) else value).get("workflow")
+    return ParsedPrompt(_nodes_of(inner, f"the prompt in {origin}"), _companion(workflow, origin), origin)
+
+
+def _nodes_of(value: object, origin: str) -> dict[str, Node]:
+    if not isinstance(value, Mapping):
+        found = f"{_start(origin)} is a {type(value).__name__}"
+        raise PromptError(f"{found}, not a prompt: a dict of nodes by their ids is expected.")
+    if is_workflow(value) or is_workflow(value.get("workflow")):
+        raise PromptError(f"{_start(origin)} is in the editor's format, not a prompt. {HOW_TO_EXPORT}")
+    if isinstance(value.get("class_type"), str):
+        raise PromptError(f'{_start(origin)} is a single node, not a prompt. Use {{"1": node}}.')
+    if not value:
+        raise PromptError(f"{_start(origin)} is an empty dict: a prompt has at least one node.")
+    return _checked(dict(value), origin)
+
+
+def _checked(nodes: dict[Any, Any], origin: str) -> dict[str, Node]:
+    """Return the nodes when all have the right shape (one pass without a call per node), else mend them."""
+    odd = {
+        node_id: node
+        for node_id, node in nodes.items()
+        if not (
+            type(node_id) is str
+            and type(node) is dict
+            and type(node.get("class_type")) is str
+            and type(node.get("inputs")) is dict
+            and STRINGS_ONLY.issuperset(map(type, node["inputs"]))
+        )
+    }
+    if not odd:
+        return nodes
+    mended = {node_id: _mended(node_id, node, origin) for node_id, node in odd.items()}
+    numbers = {node_id for node_id in odd if not isinstance(node_id, str)}
+    if not numbers:
+        return {**nodes, **mended}
+    named = {str(node_id): mended.get(node_id, node) for node_id, node in nodes.items()}
+    if len(named) < len(nodes):
+        twice = next(node_id for node_id in numbers if str(node_id) in nodes)
+        raise PromptError(f"{_start(origin)} has the nodes {twice} and {str(twice)!r}: ids are strings.")
+    return {node_id: _relinked(node, numbers) for node_id, node in named.items()}
+
+
+def _mended(node_id: object, node: object, origin: str) -> Node:
+    """Return a node that needs no more than its `inputs` filled in; raise for any other fault."""
+    if not isinstance(node_id, str | int) or isinstance(node_id, bool):
+        raise PromptError(f"{_start(origin)} has a node id {node_id!r}: ids are strings.")
+    where = f"{_start(origin)}: node {node_id!r}"
+    if not isinstance(node, dict):
+        kind = type(node).__name__
+        raise PromptError(f"{where} is a {kind} ({_short(node)}), not a dict with a class_type.")
+    if "class_type" not in node:
+        keys = ", ".join(map(repr, list(node)[:8])) or "nothing"
+        raise PromptError(f"{where} has no class_type, which names its class; it has {keys}.")
+    if not isinstance(node["class_type"], str):
+        raise PromptError(f"{where} has a class_type that is no string: {_short(node['class_type'])}.")
+    inputs = node.get("inputs", {})
+    if not isinstance(inputs, dict):
+        kind = type(inputs).__name__
+        raise PromptError(
+            f"{where} ({node['class_type']}) has inputs that are a {kind} ({_short(inputs)}), not a dict of "
+            "values by name."
+        )
+    for name in inputs:
+        if not isinstance(name, str):
+            raise PromptError(f"{where} ({node['class_type']}) has an input {name!r}: names are strings.")
+    return node if "inputs" in node else {**node, "inputs": {}}
+
+
+def _relinked(node: Node, numbers: set[int]) -> Node:
+    """Turn links to ids that were numbers into links to strings."""
+    changed = {
+        name: [str(value[0]), value[1]]
+        for name, value in node["inputs"].items()
+        if isinstance(value, list) and len(value) == 2 and type(value[0]) is int and value[0] in numbers
+    }
+    return {**node, "inputs": {**node["inputs"], **changed}} if changed else node
+
+
+def _load_json(text: str, origin: str) -> Any:
+    if not text.strip("\ufeff \t\r\n"):
+        raise PromptError(f"{_start(origin)} is empty: a prompt in JSON is expected.")
+    try:
+        return json.loads(text.removeprefix("\ufeff"))
+    except json.JSONDecodeError as error:
+        raise PromptError(f"{_start(origin)} is not JSON: {_fault(error)}{_path_hint(text)}") from error
+    except RecursionError as error:
+        raise PromptError(f"{_start(origin)} is nested too deeply to be a prompt.") from error
+    except ValueError as error:
+        raise PromptError(f"{_start(origin)} cannot be read as JSON: {error}.") from error
+
+
+def _companion(workflow: object, origin: str) -> dict[str, Any] | None:
+    """The workflow that accompanies a prompt, as a dict; a damaged one is left out with a warning."""
+    if isinstance(workflow, str):
+        try:
+            workflow = _load_json(workflow, f"the workflow in {origin}")
+        except PromptError as error:
+            warnings.warn(f"{error} The graph is read without it.", ComfyNBWarning, stacklevel=2)
+            return None
+    return workflow if isinstance(workflow, dict) else None
+
+
+def _decode(data: bytes, encoding: str, origin: str) -> str:
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise PromptError(
+            f"{_start(origin)} is neither text in UTF-8 or UTF-16 nor a PNG, WebP, JPEG, FLAC, MP3 or MP4 "
+            f"file: no prompt can be read from it ({error.reason} at byte {error.start})."
+        ) from error
+
+
+def _fault(error: json.JSONDecodeError) -> str:
+    before = error.doc[max(0, error.pos - EXCERPT) : error.pos]
+    after = error.doc[error.pos : error.pos + EXCERPT]
+    place = f"line {error.lineno}, column {error.colno}"
+    return f"{error.msg} at {place}, at the mark in {before + '»' + after!r}."
+
+
+def _path_hint(text: str) -> str:
+    if "\n" in text or not text.strip().lower().endswith(MEDIA_SUFFIXES):
+        return ""
+    return f" It looks like a file's path. Use read_prompt({text!r})."
+
+
+def _no_graph(form: str, has_workflow: bool, origin: str) -> str:
+    kind = f"{form} {'picture' if form in PICTURE_FORMATS else 'file'}"
+    if has_workflow:
+        return f"{_start(origin)}, a {kind}, carries an editor's workflow but no prompt. {HOW_TO_EXPORT}"
+    return (
+        f"{_start(origin)}, a {kind}, carries no graph. ComfyUI writes one into what it saves, but many "
+        "websites, chats and picture editors strip it. Use the original file, or the graph's JSON."
+    )
+
+
+def _why_unreadable(file: Path, error: Exception) -> str:
+    if str(file).lstrip().startswith("{"):
+        return "read_prompt takes the path of a file; for JSON text use parse_prompt(text)."
+    if isinstance(error, IsADirectoryError):
+        return f"{file} is a folder. {offer('', _readable_in(file))}"
+    if not isinstance(error, FileNotFoundError):
+        return f"{file} cannot be read: {error}."
+    if not file.parent.is_dir():
+        return f"There is no file {file}, nor the folder {file.parent}; the working folder is {Path.cwd()}."
+    folder = file.parent.resolve()
+    return f"There is no file {file.name!r} in {folder}. {offer(file.name, _readable_in(folder))}"
+
+
+def _readable_in(folder: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in folder.iterdir() if entry.suffix.lower() in MEDIA_SUFFIXES)
+    except OSError:
+        return []
+
+
+def _not_json(nodes: Mapping[str, Node], error: Exception) -> str:
+    """Name the first value that cannot be written."""
+    for node_id, node in nodes.items():
+        for name, value in node["inputs"].items():
+            fault = _why_not_json(value)
+            if fault:
+                return (
+                    f"Input {name!r} of node {node_id!r} ({node['class_type']}) holds {_short(value)}, which "
+                    f"JSON cannot hold ({fault}). Save it to a file and load that in the graph (LoadImage "
+                    "for a picture), or give a plain number, string, list or dict."
+                )
+    return f"The prompt cannot be written as JSON: {error}."
+
+
+def _why_not_json(value: object) -> str:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        return str(error)
+    return ""
+
+
+def _short(value: object) -> str:
+    """A value for a message, cut short; a tensor or array by its shape."""
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple):
+        return f"a {type(value).__name__} of shape {list(shape)}"
+    return reprlib.repr(value)
+
+
+def _start(origin: str) -> str:
+    """An origin at the start of a sentence."""
+    return "T" + origin[1:] if origin.startswith("the ") else origin

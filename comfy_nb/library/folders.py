@@ -1,0 +1,190 @@
+"""Where pictures are read from and written to."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+
+IMAGE_SUFFIXES = frozenset(
+    {".apng", ".avif", ".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"}
+    | {".tga", ".tif", ".tiff", ".webp"}
+)
+TYPES = ("input", "output", "temp")
+ANNOTATION = re.compile(rf"(?P<name>.*?)\s*\[(?P<type>{'|'.join(TYPES)})\]")
+DEFAULT_PREFIX = "ComfyUI"
+
+
+class Folders:
+    """The input, output and temp folders, by default of those names in `base_dir`; made when written to."""
+
+    def __init__(
+        self,
+        base_dir: str | os.PathLike[str],
+        *,
+        input_dir: str | os.PathLike[str] | None = None,
+        output_dir: str | os.PathLike[str] | None = None,
+        temp_dir: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.base = Path(base_dir).absolute()
+        self.input = Path(input_dir or self.base / "input").absolute()
+        self.output = Path(output_dir or self.base / "output").absolute()
+        self.temp = Path(temp_dir or self.base / "temp").absolute()
+
+    def __repr__(self) -> str:
+        return f"Folders(input={str(self.input)!r}, output={str(self.output)!r}, temp={str(self.temp)!r})"
+
+    def of(self, type: str) -> Path:
+        """Return the folder of a type: "input", "output" or "temp"; raises ValueError for another one."""
+        if type not in TYPES:
+            raise ValueError(f"There is no folder of type {type!r}. There are: {', '.join(TYPES)}.")
+        folder: Path = getattr(self, type)
+        return folder
+
+    def resolve_input(self, name: str) -> Path:
+        """Return the path of `name`, `name [output]` or `sub/name`, whether or not it exists.
+
+        Raises ValueError for a name that leads out of its folder, also through links.
+        """
+        plain, type = split_annotation(name)
+        return inside(self.of(type), plain)
+
+    def listing(self, type: str = "input") -> list[str]:
+        """Return the sorted names of the image files right in a folder; none if it does not exist."""
+        folder = self.of(type)
+        if not folder.is_dir():
+            return []
+        return sorted(each.name for each in folder.iterdir() if is_image_name(each.name) and each.is_file())
+
+    def save_paths(self, prefix: str, width: int, height: int, type: str = "output") -> SavePaths:
+        """Return where files with this prefix go; see `expand_prefix`. The folder is made.
+
+        The counter is the highest of that prefix plus 1. Raises ValueError for a prefix that leads out of the
+        folder.
+        """
+        root = self.of(type)
+        expanded = os.path.normpath(expand_prefix(prefix, width, height, time.localtime()))
+        parent, stem = os.path.split(expanded)
+        if stem in ("", os.curdir, os.pardir):
+            parent, stem = expanded, DEFAULT_PREFIX
+        folder = inside(root, parent)
+        folder.mkdir(parents=True, exist_ok=True)
+        subfolder = folder.relative_to(root.resolve()).as_posix()
+        return SavePaths(
+            folder, stem, next_counter(folder, stem), "" if subfolder == "." else subfolder, type
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SavePaths:
+    """Where the files of a save go: `<folder>/<stem>_<counter>_.png`; `subfolder` is relative."""
+
+    folder: Path
+    stem: str
+    counter: int
+    subfolder: str
+    type: str
+
+    def write_new(
+        self, data: bytes, counter: int, batch_number: int = 0, suffix: str = ".png"
+    ) -> tuple[str, int]:
+        """Write `data` to a file that is new, with the first free counter from `counter` on.
+
+        Returns its name and the counter it got. `%batch_num%` in the stem becomes `batch_number`.
+        """
+        stem = self.stem.replace("%batch_num%", str(batch_number))
+        while True:
+            name = f"{stem}_{counter:05}_{suffix}"
+            try:
+                with open(self.folder / name, "xb") as file:
+                    file.write(data)
+            except FileExistsError:
+                counter += 1
+            else:
+                return name, counter
+
+
+def split_annotation(name: str) -> tuple[str, str]:
+    """Split `photo.png [output]` into name and folder type; without an annotation the type is "input"."""
+    match = ANNOTATION.fullmatch(name)
+    return (match["name"], match["type"]) if match else (name, "input")
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Return `folder / name` with links followed; raises ValueError where that is not in the folder."""
+    root = folder.resolve()
+    if "\0" in name:
+        raise ValueError(f"{name!r} is no file name: it has a null character.")
+    path = (root / name).resolve()
+    if not path.is_relative_to(root):
+        raise ValueError(
+            f"{name!r} leads out of {folder}. Name a place inside that folder, or set another folder."
+        )
+    return path
+
+
+def is_image_name(name: str) -> bool:
+    """Tell by its ending whether a file is probably a picture."""
+    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+
+
+def expand_prefix(prefix: str, width: int, height: int, now: time.struct_time) -> str:
+    """Fill in %width%, %height%, %year%, %month%, %day%, %hour%, %minute% and %second%; others stay."""
+    values = {"width": str(width), "height": str(height), "year": str(now.tm_year)}
+    parts = {
+        "month": now.tm_mon,
+        "day": now.tm_mday,
+        "hour": now.tm_hour,
+        "minute": now.tm_min,
+        "second": now.tm_sec,
+    }
+    values |= {name: f"{value:02}" for name, value in parts.items()}
+    return re.sub(r"%(\w+)%", lambda found: values.get(found[1], found[0]), prefix)
+
+
+def next_counter(folder: Path, stem: str) -> int:
+    """Return one more than the highest counter of the files `<stem>_<counter>_...` in a folder."""
+    own = os.path.normcase(stem + "_")
+    counters = [0]
+    for name in os.listdir(folder):
+        digits = name[len(own) :].split("_")[0]
+        if os.path.normcase(name[: len(own)]) == own and digits.isdecimal():
+            counters.append(int(digits))
+    return max(counters) + 1
+
+
+_default: Folders | None = None
+_current: ContextVar[Folders | None] = ContextVar("comfy_nb_folders", default=None)
+
+
+def current_folders() -> Folders:
+    """Return the folders of this context, else the default: `comfy/` in the directory of the first use."""
+    global _default
+    folders = _current.get()
+    if folders is not None:
+        return folders
+    if _default is None:
+        _default = Folders("comfy")
+    return _default
+
+
+def set_default_folders(base_dir: str | os.PathLike[str]) -> Folders:
+    """Make `<base_dir>/input`, `/output` and `/temp` the folders where no others are in use; returns them."""
+    global _default
+    _default = Folders(base_dir)
+    return _default
+
+
+@contextmanager
+def use_folders(folders: Folders) -> Iterator[Folders]:
+    """Use these folders within a `with` block, and in what is started there."""
+    token = _current.set(folders)
+    try:
+        yield folders
+    finally:
+        _current.reset(token)

@@ -1,0 +1,180 @@
+"""Nodes that load, save and preview pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import string
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from comfy_nb.errors import LayoutError, offer
+from comfy_nb.library.declare import choice
+from comfy_nb.library.folders import Folders, current_folders, inside, is_image_name, split_annotation
+from comfy_nb.library.pictures import read_channel, read_picture, to_png
+
+
+class LoadImage:
+    """Load a picture from the input folder: an image for each frame, and a mask of what is transparent."""
+
+    RETURN_TYPES = ("IMAGE", "MASK")
+    FUNCTION = "load_image"
+    CATEGORY = "image"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"image": _file_choice()}}
+
+    def load_image(self, image: str) -> tuple[Tensor, Tensor]:
+        return read_picture(_existing(image), image)
+
+    @classmethod
+    def IS_CHANGED(cls, image: str | None) -> Any:
+        return _digest(image)
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, image: str | None) -> Any:
+        return _check(image)
+
+
+class LoadImageMask:
+    """Load one channel of a picture from the input folder as a mask; of alpha, 1 is transparent."""
+
+    RETURN_TYPES = ("MASK",)
+    FUNCTION = "load_image"
+    CATEGORY = "mask"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"image": _file_choice(), "channel": choice("alpha", "red", "green", "blue")}}
+
+    def load_image(self, image: str, channel: str) -> tuple[Tensor]:
+        return (read_channel(_existing(image), image, channel),)
+
+    @classmethod
+    def IS_CHANGED(cls, image: str | None, channel: str | None) -> Any:
+        return _digest(image)
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, image: str | None) -> Any:
+        return _check(image)
+
+
+class SaveImage:
+    """Save images as PNG files in the output folder, with the graph that made them inside."""
+
+    RETURN_TYPES = ()
+    FUNCTION = "save_images"
+    CATEGORY = "image"
+    OUTPUT_NODE = True
+
+    def __init__(self) -> None:
+        # Packs subclass this node and set these.
+        self.type = "output"
+        self.prefix_append = ""
+        self.compress_level = 4
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        prefix = (
+            "STRING",
+            {
+                "default": "ComfyUI",
+                "tooltip": "How the file names start. Takes subfolders, and fills in %width%, %height%, "
+                "%year%, %month%, %day%, %hour%, %minute%, %second% and %batch_num%.",
+            },
+        )
+        return {"required": {"images": ("IMAGE",), "filename_prefix": prefix}, "hidden": _graph_inputs()}
+
+    def save_images(
+        self,
+        images: Tensor,
+        filename_prefix: str = "ComfyUI",
+        prompt: Any = None,
+        extra_pnginfo: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        if not len(images):
+            raise LayoutError(
+                "there are no images to save: the batch is empty. Check the node that feeds this one."
+            )
+        texts = ({} if prompt is None else {"prompt": prompt}) | dict(extra_pnginfo or {})
+        encoded = [to_png(image, texts, self.compress_level) for image in images]
+        height, width = images[0].shape[:2]
+        paths = current_folders().save_paths(filename_prefix + self.prefix_append, width, height, self.type)
+        saved, counter = [], paths.counter
+        for batch_number, data in enumerate(encoded):
+            name, counter = paths.write_new(data, counter, batch_number)
+            counter += 1
+            saved.append({"filename": name, "subfolder": paths.subfolder, "type": paths.type})
+        return {"ui": {"images": saved}}
+
+    @classmethod
+    def STILL_THERE(cls, ui: Mapping[str, Any]) -> bool:
+        """Tell whether the files that an earlier run reported in `ui` exist; if not, the node runs again."""
+        folders = current_folders()
+        return all(_reported(folders, entry).is_file() for entry in ui.get("images", ()))
+
+
+class PreviewImage(SaveImage):
+    """Show images: they are saved in the temp folder only."""
+
+    def __init__(self) -> None:
+        self.type = "temp"
+        self.prefix_append = "_temp_" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(5))
+        self.compress_level = 1
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"images": ("IMAGE",)}, "hidden": _graph_inputs()}
+
+
+def _graph_inputs() -> dict[str, str]:
+    return {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}
+
+
+def _file_choice() -> tuple[Any, ...]:
+    return (current_folders().listing(), {"image_upload": True})
+
+
+def _reported(folders: Folders, entry: Mapping[str, str]) -> Path:
+    return inside(folders.of(entry["type"]), f"{entry['subfolder']}/{entry['filename']}".lstrip("/"))
+
+
+def _existing(name: str) -> Path:
+    path = current_folders().resolve_input(name)
+    if not path.is_file():
+        raise FileNotFoundError(_missing(name, path))
+    return path
+
+
+def _missing(name: str, path: Path) -> str:
+    folder = current_folders().of(split_annotation(name)[1])
+    if path.is_dir():
+        return f"{name!r} is a folder. Name a picture in it."
+    beside = path.parent
+    names = (
+        sorted(each.name for each in beside.iterdir() if is_image_name(each.name)) if beside.is_dir() else []
+    )
+    shown = beside if beside.is_dir() else folder
+    advice = offer(path.name, names) if names else "It holds no pictures yet: copy one there."
+    return f"there is no file {name!r} in {shown}. {advice}"
+
+
+def _digest(name: str | None) -> Any:
+    if name is None:
+        return float("nan")  # The name comes by a link and is not known yet.
+    with open(_existing(name), "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check(name: str | None) -> bool | str:
+    if name is None:
+        return True
+    try:
+        _existing(name)
+    except (FileNotFoundError, ValueError) as error:
+        return str(error)
+    return True

@@ -1,0 +1,339 @@
+"""Specs from plain typed functions."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, get_args, get_origin
+
+import torch
+
+from comfy_nb.errors import SpecError
+from comfy_nb.spec.code import code_digest
+from comfy_nb.spec.coerce import coerce
+from comfy_nb.spec.node_spec import CacheMode, InputSpec, Interface, NodeSpec
+from comfy_nb.spec.types import Parsed, parse_annotation, to_picture
+
+INJECTED: dict[str, str] = {"Progress": "PROGRESS"}
+LAYOUTS = frozenset({"IMAGE", "MASK"})
+
+
+def spec_from_function(
+    function: Callable[..., Any],
+    *,
+    class_type: str | None = None,
+    title: str = "",
+    category: str = "notebook",
+    output: bool = False,
+    lazy: Collection[str] | Mapping[str, Callable[..., bool]] = (),
+    fingerprint: Callable[..., Any] | None = None,
+    validate: Callable[..., Any] | None = None,
+    thread_safe: bool = False,
+    grad: bool = False,
+    timeout: float | None = None,
+    retries: int = 0,
+    backoff: float = 1.0,
+    cache: CacheMode = "on",
+    list_output: bool | Collection[str] = False,
+) -> NodeSpec:
+    """Make the spec of a function from its signature.
+
+    Annotations give socket types (see `types.parse_annotation`), defaults make inputs optional, a parameter annotated
+    `list[T]` takes whole lists, one annotated `nb.Progress` gets the progress of its call. A return annotation of
+    `tuple[...]` or a NamedTuple names several outputs; without one, a single output of any type.
+
+    `lazy` names inputs that are computed only when asked for: a collection (the function gets None where nothing asked),
+    or a mapping of each name to a predicate over the other inputs. `timeout` is in seconds and for async functions;
+    `retries` more calls follow an exception, the first after `backoff` seconds, then twice as long each time.
+    Raises SpecError for what cannot be a node.
+    """
+    name = class_type or function.__name__
+    hints = _hints_of(function, name)
+    parameters = inspect.signature(function).parameters
+    inputs, hidden = _read_parameters(name, parameters, hints)
+    outputs = _read_outputs(name, hints.get("return", Any), list_output)
+    is_async = inspect.iscoroutinefunction(function)
+    _check_options(name, function, is_async, timeout, retries, set(lazy) - set(inputs))
+    declared = {
+        parameter: _input_spec(parameter, parsed, parameters[parameter], parameter in lazy)
+        for parameter, parsed in inputs.items()
+    }
+    interface = Interface(declared, hidden)
+    takes_lists = any(parsed.is_list for parsed in inputs.values())
+    call = _adapt(function, name, inputs, takes_lists)
+    return NodeSpec(
+        class_type=name,
+        interface=lambda: interface,
+        function=lambda _node: call,
+        return_types=tuple(outputs.types),
+        return_names=tuple(outputs.names),
+        code=functools.partial(code_digest, function),
+        display_name=title or name,
+        category=category,
+        description=inspect.getdoc(function) or "",
+        is_async=is_async,
+        is_output=output,
+        input_is_list=takes_lists,
+        output_is_list=tuple(outputs.lists),
+        fingerprint=_by_name(fingerprint) if fingerprint else None,
+        validate=validate,
+        check_lazy=_lazy_check(lazy) if isinstance(lazy, Mapping) else None,
+        pack=functools.partial(_pack, outputs),
+        thread_safe=thread_safe,
+        grad=grad,
+        timeout=timeout,
+        retries=retries,
+        backoff=backoff,
+        cache=cache,
+        undeclared_inputs=False,
+        origin=function,
+    )
+
+
+def _hints_of(function: Callable[..., Any], name: str) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function, include_extras=True, localns=_closure_names(function))
+    except NameError as error:
+        raise SpecError(
+            f"{name}: the annotation {error.name!r} is not defined. Import or define it first."
+        ) from error
+
+
+def _closure_names(function: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return dict(inspect.getclosurevars(function).nonlocals)
+    except TypeError:
+        return {}
+
+
+def _read_parameters(
+    name: str, parameters: Mapping[str, inspect.Parameter], hints: Mapping[str, Any]
+) -> tuple[dict[str, Parsed], dict[str, str]]:
+    inputs: dict[str, Parsed] = {}
+    hidden: dict[str, str] = {}
+    for parameter in parameters.values():
+        where = f"{name}({parameter.name})"
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+            raise SpecError(
+                f"{where}: a node's inputs have names; *args, **kwargs and positional-only are not possible."
+            )
+        hint = hints.get(parameter.name, Any)
+        injected = INJECTED.get(getattr(hint, "__name__", ""))
+        if injected:
+            hidden[parameter.name] = injected
+        else:
+            inputs[parameter.name] = parse_annotation(hint, where)
+    return inputs, hidden
+
+
+def _input_spec(name: str, parsed: Parsed, parameter: inspect.Parameter, lazy: bool) -> InputSpec:
+    options = dict(parsed.options)
+    has_default = parameter.default is not inspect.Parameter.empty
+    if has_default:
+        default = parameter.default
+        options["default"] = default.name if parsed.enum and isinstance(default, parsed.enum) else default
+    if lazy:
+        options["lazy"] = True
+    return InputSpec(name, parsed.type, options, required=not has_default)
+
+
+class _Outputs(typing.NamedTuple):
+    names: tuple[str, ...]
+    types: tuple[Any, ...]
+    lists: tuple[bool, ...]
+    several: bool
+    may_be_none: bool = False
+
+
+def _read_outputs(name: str, annotation: Any, list_output: bool | Collection[str]) -> _Outputs:
+    if annotation is None or annotation is type(None):
+        return _Outputs((), (), (), several=False)
+    if isinstance(annotation, type) and issubclass(annotation, tuple) and hasattr(annotation, "_fields"):
+        names = tuple(annotation._fields)
+        hints = typing.get_type_hints(annotation, include_extras=True)
+        parsed = [parse_annotation(hints.get(each, Any), f"{name} -> {each}") for each in names]
+    elif get_origin(annotation) is tuple and Ellipsis not in get_args(annotation):
+        parsed = [
+            parse_annotation(each, f"{name} -> {index}") for index, each in enumerate(get_args(annotation))
+        ]
+        names = _distinct([_output_name(each) for each in parsed])
+    else:
+        parsed = [parse_annotation(annotation, f"{name} -> result")]
+        single = _output_name(parsed[0])
+        whole = bool(list_output)
+        kinds = (_output_type(parsed[0], whole),)
+        return _Outputs(
+            (single,), kinds, (whole,), several=False, may_be_none=kinds == ("*",) or parsed[0].may_be_none
+        )
+    lists = tuple(
+        each in list_output if isinstance(list_output, Collection) else list_output for each in names
+    )
+    types_ = tuple(_output_type(each, whole) for each, whole in zip(parsed, lists, strict=True))
+    return _Outputs(names, types_, lists, several=True)
+
+
+def _output_name(parsed: Parsed) -> str:
+    return (
+        "result"
+        if parsed.is_list or parsed.type == "*"
+        else parsed.type
+        if isinstance(parsed.type, str)
+        else "COMBO"
+    )
+
+
+def _output_type(parsed: Parsed, is_list: bool) -> Any:
+    return "*" if parsed.is_list and not is_list else parsed.type
+
+
+def _distinct(names: list[str]) -> tuple[str, ...]:
+    counts: dict[str, int] = {}
+    result = []
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+        result.append(name if names.count(name) == 1 else f"{name}_{counts[name]}")
+    return tuple(result)
+
+
+def _check_options(
+    name: str,
+    function: Callable[..., Any],
+    is_async: bool,
+    timeout: float | None,
+    retries: int,
+    unknown: set[str],
+) -> None:
+    if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+        raise SpecError(
+            f"{name} is a generator function. A node returns its result; report partial work by nb.Progress."
+        )
+    if timeout is not None and not is_async:
+        raise SpecError(
+            f"{name}: a timeout needs an async function, since a running sync one cannot be ended in time."
+        )
+    if timeout is not None and not timeout > 0:
+        raise SpecError(f"{name}: timeout must be seconds above 0, not {timeout!r}.")
+    if retries < 0:
+        raise SpecError(f"{name}: retries must be 0 or more, not {retries!r}.")
+    if unknown:
+        raise SpecError(f"{name}: lazy names {sorted(unknown)}, which are not among the inputs.")
+
+
+def _adapt(
+    function: Callable[..., Any], name: str, inputs: Mapping[str, Parsed], takes_lists: bool
+) -> Callable[..., Any]:
+    """Put between engine and function what the annotations promise: enum members, pictures, single values beside lists."""
+    convert: dict[str, Callable[[Any], Any]] = {}
+    for parameter, parsed in inputs.items():
+        if parsed.enum is not None:
+            convert[parameter] = functools.partial(_member, parsed.enum)
+        elif parsed.is_picture:
+            convert[parameter] = functools.partial(to_picture, where=f"{name}({parameter})")
+    if not convert and not takes_lists:
+        return function
+    whole = {parameter for parameter, parsed in inputs.items() if parsed.is_list}
+
+    def call(**given: Any) -> Any:
+        if takes_lists:
+            given = {
+                each: value if each in whole else _only(value, f"{name}({each})")
+                for each, value in given.items()
+            }
+        for each, change in convert.items():
+            if each in given:
+                value = given[each]
+                given[each] = [change(item) for item in value] if each in whole else change(value)
+        return function(**given)
+
+    return call
+
+
+def _member(kind: type[enum.Enum], value: Any) -> Any:
+    return kind[value] if isinstance(value, str) else value
+
+
+def _only(items: list[Any], where: str) -> Any:
+    if len(items) != 1:
+        raise ValueError(
+            f"{where} takes one value, but a list of {len(items)} came. Annotate it list[...] to take them."
+        )
+    return items[0]
+
+
+def _by_name(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a fingerprint name only those inputs that it needs."""
+    parameters = inspect.signature(function).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return function
+    names = {parameter.name for parameter in parameters}
+
+    @functools.wraps(function)
+    def call(**inputs: Any) -> Any:
+        return function(**{name: value for name, value in inputs.items() if name in names})
+
+    return call
+
+
+def _lazy_check(lazy: Mapping[str, Callable[..., bool]]) -> Callable[[Any], Callable[..., Any]]:
+    wanted_by = {
+        name: (predicate, set(inspect.signature(predicate).parameters)) for name, predicate in lazy.items()
+    }
+
+    def check(**inputs: Any) -> list[str]:
+        return [
+            name
+            for name, (predicate, names) in wanted_by.items()
+            if predicate(**{each: value for each, value in inputs.items() if each in names})
+        ]
+
+    return lambda _node: check
+
+
+SPECIAL_KEYS = {"ui", "result", "expand"}
+
+
+def _pack(outputs: _Outputs, result: Any) -> Any:
+    """Turn what a function returned into V1's tuple; a dict with `ui` or `expand` already is what V1 returns."""
+    if (
+        type(result) is dict
+        and result
+        and SPECIAL_KEYS.issuperset(result)
+        and ("ui" in result or "expand" in result)
+    ):
+        return result
+    if inspect.isgenerator(result) or inspect.isasyncgen(result) or inspect.iscoroutine(result):
+        raise TypeError(
+            f"it returned a {type(result).__name__}, not a value; collect or await it before returning."
+        )
+    count = len(outputs.types)
+    if not outputs.several:
+        if count == 0 and result is not None:
+            raise TypeError(f"it is declared to return nothing, but a {type(result).__name__} came.")
+        if count == 1 and result is None and not outputs.may_be_none:
+            raise TypeError(
+                f"it returned None where {outputs.types[0]!r} is declared. Is a `return` missing?"
+            )
+        return (_given(outputs, 0, result),) if count else ()
+    if not isinstance(result, (tuple, list)):
+        raise TypeError(
+            f"it must return {count} values ({', '.join(outputs.names)}), but a {type(result).__name__} came."
+        )
+    if len(result) != count:
+        raise TypeError(
+            f"it must return {count} values ({', '.join(outputs.names)}), but {len(result)} came."
+        )
+    return tuple(_given(outputs, index, value) for index, value in enumerate(result))
+
+
+def _given(outputs: _Outputs, index: int, value: Any) -> Any:
+    if outputs.lists[index]:
+        if not isinstance(value, (list, tuple)):
+            raise TypeError(
+                f"output {outputs.names[index]!r} must be a list of values, but a {type(value).__name__} came."
+            )
+        return list(value)
+    kind = outputs.types[index]
+    return coerce(value, kind) if kind in LAYOUTS and not isinstance(value, (torch.Tensor, dict)) else value

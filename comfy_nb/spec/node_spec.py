@@ -1,0 +1,162 @@
+"""What a node is: its inputs, outputs, functions and traits, whichever way it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from comfy_nb.spec.types import socket_name
+
+CacheMode = Literal["on", "off", "node"]
+
+NO_OPTIONS: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """One declared input. `type` is a socket type or a list of choices; `options` are ComfyUI's."""
+
+    name: str
+    type: Any
+    options: Mapping[str, Any]
+    required: bool
+
+    @property
+    def socket(self) -> str:
+        """The name of the socket type; `COMBO` for choices."""
+        return socket_name(self.type)
+
+    @property
+    def choices(self) -> Sequence[Any] | None:
+        """What may be chosen, or None when this is no combo."""
+        if not isinstance(self.type, str):
+            return list(self.type)
+        listed = self.options.get("options") if self.type == "COMBO" else None
+        return list(listed) if listed is not None else None
+
+    @property
+    def has_default(self) -> bool:
+        """Whether an editor, or a call through `nb.nodes`, can fill this input by itself."""
+        return "default" in self.options or bool(self.choices)
+
+    @property
+    def default(self) -> Any:
+        """What an editor would fill in: the declared default, or the first choice."""
+        if "default" in self.options:
+            return self.options["default"]
+        choices = self.choices
+        return choices[0] if choices else None
+
+
+class Interface:
+    """The inputs of a node class as they are declared now.
+
+    A pack may answer every name in `optional` (a dict subclass); such a dict is asked by `in` and `[]`, never copied.
+    """
+
+    __slots__ = ("_open", "checked", "declared", "hidden", "lazy", "raw", "raw_links", "required")
+
+    def __init__(
+        self, declared: Mapping[str, InputSpec], hidden: Mapping[str, Any] = NO_OPTIONS, raw: Any = None
+    ) -> None:
+        self.declared = dict(declared)
+        self.hidden = dict(hidden)
+        self.raw = raw
+        self.required = tuple(name for name, spec in self.declared.items() if spec.required)
+        self.lazy = frozenset(name for name, spec in self.declared.items() if spec.options.get("lazy"))
+        self.raw_links = frozenset(
+            name for name, spec in self.declared.items() if spec.options.get("rawLink")
+        )
+        optional = raw.get("optional") if isinstance(raw, dict) else None
+        self._open = optional if optional is not None and type(optional) is not dict else None
+
+    def lookup(self, name: str) -> InputSpec | None:
+        """Return how `name` is declared, or None."""
+        found = self.declared.get(name)
+        if found is None and self._open is not None and name in self._open:
+            found = read_input(name, self._open[name], required=False)
+        return found
+
+    @property
+    def is_open(self) -> bool:
+        """Whether optional inputs of any name are taken."""
+        return self._open is not None
+
+
+def read_input(name: str, declared: Any, *, required: bool) -> InputSpec:
+    """Read one entry of a V1 `INPUT_TYPES`: `(type,)`, `(type, options)` or a bare type."""
+    if isinstance(declared, str):
+        declared = (declared,)
+    options = declared[1] if len(declared) > 1 and isinstance(declared[1], Mapping) else NO_OPTIONS
+    return InputSpec(name, declared[0], options, required)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NodeSpec:
+    """One node class, as the engine knows it.
+
+    `interface()` reads the inputs (a V1 class may declare others after a file appeared). `function(node object)` is what
+    is called; `make_object()` makes the object that packs keep state on. `return_types` may answer any index.
+    `code()` digests everything that the result depends on beyond the inputs; empty where the class itself stands for it.
+    `pack` turns what the function returned into what a V1 function would return.
+    """
+
+    class_type: str
+    interface: Callable[[], Interface]
+    function: Callable[[Any], Callable[..., Any]]
+    return_types: Sequence[Any]
+    return_names: Sequence[str]
+    code: Callable[[], bytes]
+    display_name: str = ""
+    category: str = ""
+    description: str = ""
+    make_object: Callable[[], Any] | None = None
+    is_async: bool = False
+    is_output: bool = False
+    input_is_list: bool = False
+    output_is_list: tuple[bool, ...] = ()
+    not_idempotent: bool = False
+    fingerprint: Callable[..., Any] | None = None
+    validate: Callable[..., Any] | None = None
+    check_lazy: Callable[[Any], Callable[..., Any]] | None = None
+    still_there: Callable[[Mapping[str, Any]], bool] | None = None
+    pack: Callable[[Any], Any] | None = None
+    thread_safe: bool = False
+    grad: bool = False
+    timeout: float | None = None
+    retries: int = 0
+    backoff: float = 1.0
+    cache: CacheMode = "on"
+    deprecated: bool = False
+    experimental: bool = False
+    undeclared_inputs: bool = True
+    origin: Any = field(default=None, repr=False)
+
+    def output_type(self, slot: int) -> Any:
+        """Return the type of output `slot` (negative counts from the end); raises IndexError where there is none."""
+        return self.return_types[slot]
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The names of the output slots, in order."""
+        types = tuple(self.return_types)
+        names = [str(name) for name in self.return_names][: len(types)]
+        return tuple(names + [socket_name(kind) for kind in types[len(names) :]])
+
+    def slot(self, name: str | int) -> int | None:
+        """Return the index of an output by its name or number, or None where there is no such output.
+
+        Names are compared as written, then without regard to case.
+        """
+        if isinstance(name, int):
+            try:
+                self.output_type(name)
+            except IndexError:
+                return None
+            return name
+        names = self.output_names
+        if name in names:
+            return names.index(name)
+        folded = [known.casefold() for known in names]
+        return folded.index(name.casefold()) if name.casefold() in folded else None

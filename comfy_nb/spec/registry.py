@@ -1,0 +1,74 @@
+"""The node classes that a graph may name."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from comfy_nb.errors import SpecError, UnknownName
+from comfy_nb.spec.node_spec import NodeSpec
+
+
+class Registry(Mapping[str, NodeSpec]):
+    """Specs by class type. A later registration of a name replaces the earlier one.
+
+    `revision` grows with each change, so that what was planned with an older state is seen to be old. `fill`, called
+    before the first look, registers what comes with the package.
+    """
+
+    def __init__(self, fill: Callable[[Registry], None] | None = None) -> None:
+        self._specs: dict[str, NodeSpec] = {}
+        self._fill = fill
+        self._lock = threading.RLock()
+        self.revision = 0
+
+    def register(self, spec: NodeSpec) -> NodeSpec:
+        """Add or replace a spec under its class type and return it."""
+        if not spec.class_type:
+            raise SpecError("A node needs a class type: a name that graphs can use for it.")
+        self._ensure_filled()
+        with self._lock:
+            self._specs[spec.class_type] = spec
+            self.revision += 1
+        return spec
+
+    def remove(self, class_type: str) -> None:
+        """Forget a class; raises UnknownName where there is none of that name."""
+        self._ensure_filled()
+        with self._lock:
+            if self._specs.pop(class_type, None) is None:
+                raise UnknownName.of("node class", class_type, self._specs)
+            self.revision += 1
+
+    def find(self, class_type: str) -> NodeSpec | None:
+        """Return the spec of that name, or None."""
+        if self._fill is not None:
+            self._ensure_filled()
+        return self._specs.get(class_type)
+
+    def __getitem__(self, class_type: Any) -> NodeSpec:
+        spec = self.find(class_type)
+        if spec is None:
+            raise UnknownName.of("node class", class_type, self._specs, "in the registry")
+        return spec
+
+    def __contains__(self, class_type: object) -> bool:
+        return isinstance(class_type, str) and self.find(class_type) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        self._ensure_filled()
+        return iter(list(self._specs))
+
+    def __len__(self) -> int:
+        self._ensure_filled()
+        return len(self._specs)
+
+    def __repr__(self) -> str:
+        return f"<Registry of {len(self)} node classes>"
+
+    def _ensure_filled(self) -> None:
+        with self._lock:
+            fill, self._fill = self._fill, None
+            if fill is not None:
+                fill(self)

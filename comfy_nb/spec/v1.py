@@ -1,0 +1,113 @@
+"""Specs from ComfyUI's V1 classes: `INPUT_TYPES`, `RETURN_TYPES`, `FUNCTION` and their kin."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from comfy_nb.errors import SpecError
+from comfy_nb.spec.code import code_digest, is_local, source_digest
+from comfy_nb.spec.node_spec import InputSpec, Interface, NodeSpec, read_input
+
+SECTIONS = ("required", "optional")
+
+
+def spec_from_v1(cls: type, class_type: str | None = None, display_name: str = "") -> NodeSpec:
+    """Make the spec of a V1 class.
+
+    The class is looked at again where ComfyUI does: `INPUT_TYPES` may answer something else after a file appeared.
+    Raises SpecError where `INPUT_TYPES`, `FUNCTION` or the method it names is missing.
+    """
+    name = class_type or cls.__name__
+    function_name = _check(cls, name)
+    method = inspect.getattr_static(cls, function_name)
+    return_types = _sequence(getattr(cls, "RETURN_TYPES", ()))
+    return NodeSpec(
+        class_type=name,
+        interface=functools.partial(read_interface, cls, name),
+        function=functools.partial(_bound, function_name),
+        return_types=return_types,
+        return_names=_sequence(getattr(cls, "RETURN_NAMES", ()) or ()),
+        code=functools.partial(_code_of, cls),
+        display_name=display_name or name,
+        category=str(getattr(cls, "CATEGORY", "")),
+        description=inspect.cleandoc(getattr(cls, "DESCRIPTION", "") or cls.__doc__ or ""),
+        make_object=cls,
+        is_async=inspect.iscoroutinefunction(getattr(method, "__func__", method)),
+        is_output=bool(getattr(cls, "OUTPUT_NODE", False)),
+        input_is_list=bool(getattr(cls, "INPUT_IS_LIST", False)),
+        output_is_list=tuple(bool(each) for each in getattr(cls, "OUTPUT_IS_LIST", ()) or ()),
+        not_idempotent=bool(getattr(cls, "NOT_IDEMPOTENT", False)),
+        fingerprint=getattr(cls, "IS_CHANGED", None),
+        validate=getattr(cls, "VALIDATE_INPUTS", None),
+        check_lazy=functools.partial(_bound, "check_lazy_status")
+        if hasattr(cls, "check_lazy_status")
+        else None,
+        still_there=getattr(cls, "STILL_THERE", None),
+        thread_safe=bool(getattr(cls, "THREAD_SAFE", False)),
+        deprecated=bool(getattr(cls, "DEPRECATED", False)),
+        experimental=bool(getattr(cls, "EXPERIMENTAL", False)),
+        origin=cls,
+    )
+
+
+def is_v1(cls: object) -> bool:
+    """Tell whether an object is a class written to ComfyUI's V1 contract."""
+    return isinstance(cls, type) and hasattr(cls, "INPUT_TYPES") and hasattr(cls, "FUNCTION")
+
+
+def read_interface(cls: Any, class_type: str) -> Interface:
+    """Read the inputs that a V1 class declares now; raises SpecError for what cannot be read."""
+    raw = cls.INPUT_TYPES()
+    if not isinstance(raw, dict):
+        raise SpecError(f"{class_type}.INPUT_TYPES() must return a dict, not {type(raw).__name__}.")
+    declared: dict[str, InputSpec] = {}
+    for section in SECTIONS:
+        for name, entry in (raw.get(section) or {}).items():
+            try:
+                declared[name] = read_input(name, entry, required=section == "required")
+            except (TypeError, IndexError, KeyError) as error:
+                raise SpecError(
+                    f"{class_type}: the input {name!r} is declared as {entry!r}; expected (type,) or (type, options)."
+                ) from error
+    return Interface(declared, _read_hidden(raw.get("hidden")), raw)
+
+
+def _read_hidden(hidden: Any) -> Mapping[str, Any]:
+    if not hidden:
+        return {}
+    if isinstance(hidden, Mapping):
+        return {
+            name: kind[0] if isinstance(kind, (tuple, list)) and kind else kind
+            for name, kind in hidden.items()
+        }
+    return {str(name): str(name).upper() for name in hidden}
+
+
+def _check(cls: type, name: str) -> str:
+    if not callable(getattr(cls, "INPUT_TYPES", None)):
+        raise SpecError(
+            f"{name} is no ComfyUI node class: it has no INPUT_TYPES(). For a function use @nb.node."
+        )
+    function_name = getattr(cls, "FUNCTION", None)
+    if not isinstance(function_name, str):
+        raise SpecError(f"{name}.FUNCTION must name the method that does the work, not {function_name!r}.")
+    if not callable(getattr(cls, function_name, None)):
+        raise SpecError(f"{name}.FUNCTION is {function_name!r}, but the class has no such method.")
+    return function_name
+
+
+def _bound(name: str, node: Any) -> Callable[..., Any]:
+    function: Callable[..., Any] = getattr(node, name)
+    return function
+
+
+def _sequence(value: Any) -> Sequence[Any]:
+    # A tuple subclass that answers any index must stay what it is.
+    return value if isinstance(value, tuple) else (value,) if isinstance(value, str) else tuple(value)
+
+
+def _code_of(cls: type) -> bytes:
+    return code_digest(cls) if is_local(cls.__module__) else source_digest(cls)

@@ -1,0 +1,1 @@
+"""What a person sees of a run and of a value; every view is made from one `Board`."""

@@ -1,0 +1,66 @@
+"""Outputs that stay with the cell that began a run, whichever cell the kernel is at when they change."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+
+class Output(Protocol):
+    """One place below a cell, shown once and then replaced."""
+
+    def show(self, what: Any) -> None:
+        """Show a widget, or a bundle of texts by MIME type, in place of what was there."""
+        ...
+
+
+class CellOutput:
+    """An output of the cell that is running when this is made."""
+
+    def __init__(self) -> None:
+        self._publisher = shell().display_pub
+        self._parent = shell().get_parent()
+        self._id = uuid.uuid4().hex
+        self._is_shown = False
+
+    def show(self, what: Any) -> None:
+        """Show a widget, or a bundle of texts by MIME type, in place of what was there."""
+        from IPython.display import display
+
+        update, self._is_shown = self._is_shown, True
+        with _as_if_in(self._publisher, self._parent):
+            display(what, display_id=self._id, update=update, raw=isinstance(what, Mapping))
+
+
+def shell() -> Any:
+    """Return the shell of the notebook kernel that this runs in, or None outside one; loads nothing."""
+    ipython = sys.modules.get("IPython")
+    found = ipython.get_ipython() if ipython is not None else None
+    return found if getattr(found, "kernel", None) is not None else None
+
+
+def cell_key() -> str:
+    """Name the execution of the cell that is running; empty outside a cell."""
+    header = shell().get_parent().get("header") or {}
+    return str(header.get("msg_id", ""))
+
+
+@contextmanager
+def _as_if_in(publisher: Any, parent: Mapping[str, Any]) -> Iterator[None]:
+    """Let what is displayed within belong to the cell of this parent message."""
+    if hasattr(publisher, "set_thread_parent"):
+        token = publisher.set_thread_parent(parent)
+        try:
+            yield
+        finally:
+            publisher.reset_thread_parent(token)
+        return
+    before = publisher.parent_header
+    publisher.set_parent(parent)
+    try:
+        yield
+    finally:
+        publisher.set_parent(before)

@@ -1,0 +1,67 @@
+"""Runs that are over at once leave one faint line below their cell, however many there are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from comfy_nb.ui.board import View, count, format_seconds
+from comfy_nb.ui.cell import CellOutput, Output, cell_key
+from comfy_nb.ui.page import faint
+
+REDRAW_S = 0.2
+
+
+class Line:
+    """The line of one cell; several runs become one sentence. It is redrawn at most five times a second."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._views = 0
+        self._ran = self._cached = 0
+        self._seconds = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_stale = False
+        self.text = ""
+
+    def add(self, view: View) -> None:
+        """Add a run that has ended."""
+        self._views += 1
+        self._ran += view.ran
+        self._cached += view.cached
+        self._seconds += view.elapsed(view.started)
+        self.text = f"{view.glyph} {view.headline(view.started)}" if self._views == 1 else self._sentence()
+        if self._timer is None:
+            self._draw()
+        else:
+            self._is_stale = True
+
+    def _sentence(self) -> str:
+        counts = f"{count(self._ran, 'node')} ran, {self._cached:,} from cache"
+        return f"✓ {count(self._views, 'run')}: {counts}, {format_seconds(self._seconds)}"
+
+    def _draw(self) -> None:
+        self._output.show({"text/html": faint(self.text), "text/plain": self.text})
+        self._is_stale = False
+        self._timer = asyncio.get_running_loop().call_later(REDRAW_S, self._rest)
+
+    def _rest(self) -> None:
+        self._timer = None
+        if self._is_stale:
+            self._draw()
+
+
+class Lines:
+    """Finds the line of the running cell. `make` makes its output, `key` names the cell."""
+
+    def __init__(self, make: Callable[[], Output] = CellOutput, key: Callable[[], str] = cell_key) -> None:
+        self._make = make
+        self._key = key
+        self._newest: tuple[str, Line] | None = None
+
+    def here(self) -> Line:
+        """Return the line of the cell that is running now."""
+        key = self._key()
+        if self._newest is None or self._newest[0] != key:
+            self._newest = key, Line(self._make())
+        return self._newest[1]

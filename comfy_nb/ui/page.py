@@ -1,0 +1,64 @@
+"""A view of a run as HTML that needs neither kernel nor script: what a saved notebook keeps."""
+
+from __future__ import annotations
+
+from html import escape
+
+from comfy_nb.ui.board import GLYPHS, ROWS_MAX, Row, View, format_seconds
+from comfy_nb.ui.thumbnails import of_ui, within
+
+PICTURES_MAX_BYTES = 160_000
+PICTURE_MAX_BYTES = PICTURES_MAX_BYTES // ROWS_MAX
+PICTURE_MAX_PX = 256
+WORDS_MAX = 600
+COLOURS = {
+    "done": "#2e9e5b",
+    "cached": "#7a8a99",
+    "failed": "#d64545",
+    "blocked": "#c98a1b",
+    "stopped": "#c98a1b",
+    "cancelled": "#c98a1b",
+    "running": "#3b82c4",
+    "waiting": "#7a8a99",
+}
+FAINT = "font-size:90%;opacity:.7"
+PICTURE = "max-width:128px;max-height:128px"
+CELL = "text-align:left;vertical-align:top;padding:2px 10px 2px 0"
+
+
+def to_html(view: View, now: float) -> str:
+    """Return the view as HTML under 300 kB: the headline, and a row per node with its last picture."""
+    rows = "".join(_row(row, now) for row in view.rows)
+    folded = f'<div style="{FAINT}">{escape(view.folded())}</div>' if view.folded() else ""
+    head = f'<div><b style="color:{COLOURS[view.state]}">{view.glyph}</b> {escape(view.headline(now))}</div>'
+    table = f'<table style="border:0;margin:2px 0">{rows}</table>' if rows else ""
+    return f'<div class="comfy-nb-run">{head}{table}{folded}</div>'
+
+
+def to_line(view: View, now: float) -> str:
+    """Return the headline alone as faint HTML."""
+    return faint(f"{view.glyph} {view.headline(now)}")
+
+
+def faint(text: str) -> str:
+    """Return text as one faint line of HTML."""
+    return f'<div class="comfy-nb-run" style="{FAINT}">{escape(text)}</div>'
+
+
+def _row(row: Row, now: float) -> str:
+    state = f'<span style="color:{COLOURS[row.state]}">{GLYPHS[row.state]} {row.state}</span>'
+    said = [text for text in (clip(row.note), row.text[-WORDS_MAX:]) if text]
+    words = "".join(f'<div style="white-space:pre-wrap">{escape(text)}</div>' for text in said)
+    small = within(row.preview, row.preview_format, PICTURE_MAX_BYTES) if row.preview else None
+    small = small or of_ui(row.ui, PICTURE_MAX_PX)
+    picture = ""
+    if small is not None and len(small.data) <= PICTURE_MAX_BYTES:
+        picture = f'<img src="{small.uri}" alt="{escape(clip(row.title, 80))}" style="{PICTURE}">'
+    seconds = format_seconds(row.elapsed(now))
+    cells = (escape(clip(row.name, 80)), state, escape(row.steps), seconds, words + picture)
+    return "<tr>" + "".join(f'<td style="{CELL}">{cell}</td>' for cell in cells) + "</tr>"
+
+
+def clip(text: str, most: int = WORDS_MAX) -> str:
+    """Return text that is no longer than `most` characters, its beginning where it is cut."""
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,27 @@
+"""A run as text alone: its final rows, in the place of the cell that began it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from comfy_nb.engine.events import Event, RunFinished
+from comfy_nb.ui.board import Board, labels_of
+from comfy_nb.ui.cell import Output
+
+
+class TextView:
+    """Shows one text when the run has ended."""
+
+    def __init__(self, run: Any, output: Output) -> None:
+        self._output = output
+        self._board = Board(labels_of(run))
+        run.subscribe(self.take)
+
+    def take(self, events: Sequence[Event]) -> None:
+        """Fold a batch of events in; the last one of a run shows the text."""
+        self._board.take(events)
+        if events and isinstance(events[-1], RunFinished):
+            view, now = self._board.view(), time.perf_counter()
+            self._output.show({"text/plain": view.as_text(now)})

@@ -1,0 +1,57 @@
+"""The other commands: nodes, bench, demo, version, help."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import pytest
+from click.testing import CliRunner, Result
+
+from comfy_nb import cli
+from comfy_nb.cli import main
+
+
+def command(*words: str) -> Result:
+    return CliRunner().invoke(main, words)
+
+
+def test_the_version_is_that_of_the_package():
+    assert command("--version").output.split()[-1] == version("comfy-nb")
+
+
+def test_help_names_every_command():
+    output = command("--help").output
+    assert all(f"  {name} " in output for name in ("run", "validate", "nodes", "bench", "demo"))
+
+
+def test_nodes_are_listed_by_category():
+    done = command("nodes")
+    assert done.exit_code == 0
+    lines = done.output.splitlines()
+    assert "  ImageBlur" in lines and "image/postprocessing" in lines
+    assert lines.index("image/postprocessing") < lines.index("  ImageBlur")
+
+
+def test_a_node_is_described_by_its_name():
+    done = command("nodes", "ImageBlur")
+    assert done.output.startswith("ImageBlur (image/postprocessing)\n")
+    assert "blur_radius: INT" in done.output and "Outputs: IMAGE" in done.output
+
+
+def test_nodes_are_found_by_a_part_of_their_name():
+    output = command("nodes", "blur").output
+    assert "  ImageBlur" in output and "SaveImage" not in output
+
+
+def test_a_node_that_is_not_there_is_an_error_that_offers_the_nearest():
+    done = command("nodes", "ImageBlurr")
+    assert done.exit_code == 2
+    assert "'ImageBlur'" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["bench", "demo"])
+def test_what_needs_a_checkout_says_so_without_one(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(cli, "CHECKOUT", tmp_path)
+    done = command(name)
+    assert done.exit_code == 2
+    assert "checkout" in done.stderr and str(tmp_path) in done.stderr

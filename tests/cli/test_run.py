@@ -1,0 +1,225 @@
+"""`comfy-nb run` and `validate` as a person or a script meets them: what they print, and how they exit."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+COMMAND = [sys.executable, "-m", "comfy_nb.cli"]
+TIMEOUT_S = 120
+
+BLUR: dict[str, Any] = {
+    "1": {"class_type": "EmptyImage", "inputs": {"width": 32, "height": 16, "batch_size": 1, "color": 255}},
+    "2": {"class_type": "ImageBlur", "inputs": {"image": ["1", 0], "blur_radius": 2, "sigma": 1.0}},
+    "9": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "soft"}},
+}
+WORDS: dict[str, Any] = {
+    "a.b": {"class_type": "PrimitiveString", "inputs": {"value": "7"}},
+    "2": {
+        "class_type": "StringConcatenate",
+        "inputs": {"string_a": ["a.b", 0], "string_b": "!", "delimiter": ""},
+    },
+}
+BROKEN_PICTURE: dict[str, Any] = {
+    "4": {"class_type": "LoadImage", "inputs": {"image": "broken.png"}, "_meta": {"title": "My photo"}},
+    "5": {"class_type": "PreviewImage", "inputs": {"images": ["4", 0]}},
+}
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Run the command in an empty folder; a dict among the words is written to a file and named."""
+
+    def run(*words: Any, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        arguments = [write(tmp_path, word) if isinstance(word, dict) else word for word in words]
+        return subprocess.run(
+            [*COMMAND, *arguments],
+            cwd=tmp_path,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+        )
+
+    return run
+
+
+def write(folder: Path, graph: dict[str, Any]) -> str:
+    path = folder / "graph.json"
+    path.write_text(json.dumps(graph))
+    return str(path)
+
+
+def test_a_run_prints_the_files_it_wrote_and_shows_progress_on_stderr(command, tmp_path):
+    done = command("run", BLUR)
+    assert done.returncode == 0, done.stderr
+    path = tmp_path / "comfy" / "output" / "soft_00001_.png"
+    assert done.stdout == f"9 SaveImage: {path}\n"
+    assert Image.open(path).size == (32, 16)
+    assert "ImageBlur  done" in done.stderr and "done: 3 of 3 nodes" in done.stderr
+
+
+def test_quiet_shows_no_progress(command):
+    done = command("run", WORDS, "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "2 StringConcatenate: 7!\n", "")
+
+
+def test_a_saved_picture_can_be_run_again(command):
+    saved = command("run", BLUR).stdout.split(": ")[1].strip()
+    assert command("run", saved, "--quiet").stdout.endswith("soft_00002_.png\n")
+
+
+def test_a_graph_comes_from_stdin(command):
+    done = command("run", "-", "--quiet", stdin=json.dumps(WORDS))
+    assert done.stdout == "2 StringConcatenate: 7!\n"
+
+
+def test_set_changes_inputs_as_they_are_declared(command):
+    edits = ["--set", "1.width=64", "--set", "2.sigma=2", "--set", "9.filename_prefix=33"]
+    done = command("run", BLUR, *edits, "--quiet")
+    assert done.returncode == 0, done.stderr
+    path = done.stdout.split(": ")[1].strip()
+    assert Path(path).name == "33_00001_.png"
+    assert Image.open(path).size == (64, 16)
+    assert json.loads(Image.open(path).info["prompt"])["2"]["inputs"]["sigma"] == 2
+
+
+def test_set_reaches_nodes_whose_ids_have_dots(command):
+    assert command("run", WORDS, "--set", "a.b.value=8", "--quiet").stdout == "2 StringConcatenate: 8!\n"
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        ("7.width=1", r"no node '7'"),
+        ("1.widht=64", r"widht.*Did you mean 'width'"),
+        ("1.width=wide", r"input 'width'.*whole number.*'wide'"),
+        ("1.width", r"NODE\.INPUT=VALUE"),
+        ('2.image=["8", 0]', r"no node '8' to link to"),
+    ],
+)
+def test_an_edit_that_cannot_be_made_says_so_and_nothing_runs(command, tmp_path, edit, said):
+    done = command("run", BLUR, "--set", edit)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.search(said, done.stderr)
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "comfy").exists()
+
+
+def test_output_runs_only_what_that_node_needs(command, tmp_path):
+    done = command("run", BLUR, "--output", "2", "--json", "--quiet")
+    told = json.loads(done.stdout)
+    assert set(told["outputs"]) == {"2"}
+    assert told["outputs"]["2"]["values"][0]["shape"] == [1, 16, 32, 3]
+    assert not (tmp_path / "comfy" / "output").exists()
+
+
+def test_an_output_that_is_not_there_is_an_error(command):
+    done = command("run", BLUR, "--output", "77")
+    assert done.returncode == 2 and "no node '77'" in done.stderr
+
+
+def test_json_is_one_object_on_stdout_and_nothing_else(command):
+    told = json.loads(command("run", BLUR, "--json").stdout)
+    assert told["state"] == "done" and told["errors"] == [] and told["seconds"] > 0
+    (entry,) = told["outputs"]["9"]["ui"]["images"]
+    assert entry["filename"] == "soft_00001_.png"
+    assert set(told["why"]) == {"1", "2", "9"}
+
+
+def test_a_node_that_fails_is_named_and_exits_1(command, tmp_path):
+    (tmp_path / "comfy" / "input").mkdir(parents=True)
+    (tmp_path / "comfy" / "input" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"junk" * 10)
+    done = command("run", BROKEN_PICTURE)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert 'Error: "My photo" (node 4, LoadImage)' in done.stderr
+    assert "Traceback" not in done.stderr
+    told = json.loads(command("run", BROKEN_PICTURE, "--json", "--quiet").stdout)
+    assert told["state"] == "failed"
+    assert [(each["type"], each["node_id"]) for each in told["errors"]] == [("node_failed", "4")]
+    assert "Traceback" in command("--debug", "run", BROKEN_PICTURE).stderr
+
+
+INVALID: dict[str, Any] = {
+    **BLUR,
+    "2": {"class_type": "ImageBlur", "inputs": {"image": ["1", 0], "sigma": 1.0}},
+}
+
+
+def test_an_invalid_graph_says_what_is_wrong_and_exits_2(command):
+    done = command("run", INVALID)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "blur_radius" in done.stderr and "Traceback" not in done.stderr
+    told = json.loads(command("run", INVALID, "--json", "--quiet").stdout)
+    assert told["state"] == "invalid"
+    assert [each["type"] for each in told["errors"]] == ["required_input_missing"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("{not json", "JSON"), ('{"nodes": [], "links": [], "version": 0.4}', "API"), ("[1, 2]", "")],
+)
+@pytest.mark.parametrize("verb", ["run", "validate"])
+def test_a_file_that_holds_no_graph_exits_2(command, tmp_path, verb, content, said):
+    (tmp_path / "bad.json").write_text(content)
+    done = command(verb, "bad.json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: ") and said in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_file_that_is_not_there_exits_2(command):
+    done = command("run", "nowhere.json")
+    assert done.returncode == 2 and "nowhere.json" in done.stderr
+
+
+def test_bad_usage_exits_2(command):
+    assert command("run").returncode == 2
+    assert command("run", BLUR, "--nonsense").returncode == 2
+
+
+def test_validate_says_that_a_graph_is_valid(command):
+    done = command("validate", BLUR)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "The graph is valid: 3 nodes.\n", "")
+    assert json.loads(command("validate", BLUR, "--json").stdout) == {"valid": True, "problems": []}
+
+
+def test_validate_lists_what_is_wrong(command):
+    done = command("validate", INVALID)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "ImageBlur (node 2)" in done.stderr
+    (problem,) = json.loads(command("validate", INVALID, "--json").stdout)["problems"]
+    assert (problem["node_id"], problem["type"]) == ("2", "required_input_missing")
+
+
+def test_ctrl_c_stops_the_run_and_exits_130(tmp_path):
+    graph = {
+        "1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}},
+        "2": {
+            "class_type": "SleepWithProgress",
+            "inputs": {"value": ["1", 0], "seconds": 60.0, "steps": 600},
+        },
+    }
+    process = subprocess.Popen(
+        [*COMMAND, "run", write(tmp_path, graph), "--json"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stderr is not None
+    assert "EmptyImage  done" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 130, err
+    assert json.loads(out)["state"] == "stopped"
+    assert "Traceback" not in err

@@ -1,0 +1,27 @@
+"""Entries for the tests of the cache."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_nb.engine.entry import Entry
+
+MB = 10**6
+
+
+def key_of(name: str) -> bytes:
+    return name.encode().ljust(16, b".")
+
+
+def entry(name: str, *values: Any, seconds: float = 1.0, **options: Any) -> Entry:
+    """An entry with one output slot per value, whose key means the same everywhere."""
+    outputs = tuple([value] for value in values)
+    return Entry(
+        key_of(name),
+        outputs,
+        seconds=seconds,
+        class_type=options.pop("class_type", "Blur"),
+        node_id=options.pop("node_id", "3"),
+        durable=options.pop("durable", True),
+        **options,
+    )

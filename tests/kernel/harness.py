@@ -1,0 +1,219 @@
+"""A real Jupyter kernel under test: cells go in, and what a notebook would show comes back.
+
+All of it is synchronous, for one thread. Times are `time.perf_counter()` seconds of this process.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from jupyter_client.manager import KernelManager
+
+INSTALLED = "installed"
+"""The kernel version of the main environment."""
+
+OTHER_KERNELS = {"6.31": ("ipykernel==6.31.0", "nest-asyncio==1.6.0")}
+"""Kernel versions beside the installed one, and what they need that the main environment lacks."""
+
+START_TIMEOUT_S = 60.0
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True)
+class CellError:
+    """How a cell failed; `traceback` is plain text."""
+
+    ename: str
+    evalue: str
+    traceback: str
+
+
+@dataclass
+class Reply:
+    """What one cell has shown so far; complete when `status` is "ok", "error" or "aborted"."""
+
+    msg_id: str
+    sent_at: float
+    status: str = "pending"
+    stdout: str = ""
+    stderr: str = ""
+    results: list[str] = field(default_factory=list)
+    """`text/plain` of the cell's own value."""
+    displays: list[dict[str, Any]] = field(default_factory=list)
+    """Mime bundles of `display(...)`, and of later updates to them."""
+    comms: list[dict[str, Any]] = field(default_factory=list)
+    """Contents of the comm messages (widgets) that the cell sent."""
+    error: CellError | None = None
+    idle_at: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """From sending the cell to the kernel being idle again."""
+        if self.idle_at is None:
+            raise RuntimeError("the cell has not ended")
+        return self.idle_at - self.sent_at
+
+    def take(self, message: dict[str, Any]) -> None:
+        """Add one message of the kernel to what this cell shows."""
+        content = message["content"]
+        match message["msg_type"]:
+            case "stream":
+                setattr(self, content["name"], getattr(self, content["name"]) + content["text"])
+            case "execute_result":
+                self.results.append(content["data"].get("text/plain", ""))
+            case "display_data" | "update_display_data":
+                self.displays.append(content["data"])
+            case "comm_open" | "comm_msg" | "comm_close":
+                self.comms.append(content)
+            case "error":
+                trace = _ANSI.sub("", "\n".join(content["traceback"]))
+                self.error = CellError(content["ename"], content["evalue"], trace)
+            case "status" if content["execution_state"] == "idle":
+                self.idle_at = time.perf_counter()
+
+
+class Kernel:
+    """A kernel process; use it in a `with` statement.
+
+    `version` is `INSTALLED` or a key of `OTHER_KERNELS`. Anything not awaited in time raises TimeoutError.
+    """
+
+    def __init__(
+        self, version: str = INSTALLED, *, cwd: Path | None = None, env: dict[str, str] | None = None
+    ):
+        self.version = version
+        self._cwd = cwd or Path.cwd()
+        self._extra_env = env or {}
+        self._replies: dict[str, Reply] = {}
+
+    def __enter__(self) -> Kernel:
+        self._private = Path(tempfile.mkdtemp(prefix="comfy_nb_kernel_"))
+        self._manager = KernelManager(connection_file=str(self._private / "connection.json"))
+        launch = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        self._manager.kernel_spec.argv = launch
+        self._manager.start_kernel(env=self._environment(), cwd=str(self._cwd))
+        self._client = self._manager.client()
+        try:
+            self._client.start_channels()
+            self._client.wait_for_ready(timeout=START_TIMEOUT_S)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.stop_channels()
+        self._manager.shutdown_kernel(now=True)
+        self._client.context.destroy(linger=0)
+        shutil.rmtree(self._private, ignore_errors=True)
+
+    def _environment(self) -> dict[str, str]:
+        private = {"IPYTHONDIR": str(self._private), "JUPYTER_CONFIG_DIR": str(self._private)}
+        env = {**os.environ, **private, **self._extra_env}
+        if self.version != INSTALLED:
+            first = str(make_kernel_env(self.version))
+            env["PYTHONPATH"] = os.pathsep.join(filter(None, [first, env.get("PYTHONPATH")]))
+        return env
+
+    def send(self, code: str) -> Reply:
+        """Send a cell without waiting; its `Reply` fills while `wait` or another call reads the kernel."""
+        sent_at = time.perf_counter()
+        msg_id = self._client.execute(code, allow_stdin=False, stop_on_error=False)
+        reply = self._replies[msg_id] = Reply(msg_id, sent_at)
+        return reply
+
+    def run(self, code: str, timeout: float = 30.0) -> Reply:
+        """Run a cell to its end. An error in the cell is in the reply, not raised."""
+        return self.wait(self.send(code), timeout)
+
+    def wait(self, reply: Reply, timeout: float = 30.0) -> Reply:
+        """Until the cell has ended and the kernel is idle."""
+        deadline = time.perf_counter() + timeout
+        self.wait_until(lambda: reply.idle_at is not None, timeout, f"the cell did not end: {reply}")
+        while reply.status == "pending":
+            try:
+                message = self._client.get_shell_msg(timeout=max(deadline - time.perf_counter(), 0.1))
+            except queue.Empty:
+                raise TimeoutError(f"the kernel is idle but has not answered: {reply}") from None
+            if answered := self._replies.get(message["parent_header"].get("msg_id")):
+                answered.status = message["content"].get("status", "ok")
+        return reply
+
+    def wait_idle(self, timeout: float = 30.0) -> None:
+        """Until every cell that was sent has ended."""
+        for reply in list(self._replies.values()):
+            self.wait(reply, timeout)
+
+    def wait_for_text(self, reply: Reply, text: str, timeout: float = 30.0) -> None:
+        """Until the cell has printed `text`: the sign that it has come so far."""
+        self.wait_until(lambda: text in reply.stdout, timeout, f"{text!r} was not printed: {reply}")
+
+    def wait_until(self, condition: Callable[[], bool], timeout: float = 30.0, failure: str = "") -> None:
+        """Read what the kernel sends until `condition` holds."""
+        deadline = time.perf_counter() + timeout
+        while not condition():
+            try:
+                message = self._client.get_iopub_msg(timeout=min(0.5, max(deadline - time.perf_counter(), 0)))
+            except queue.Empty:
+                if time.perf_counter() >= deadline:
+                    raise TimeoutError(failure or f"nothing happened in {timeout} s") from None
+                if not self._manager.is_alive():
+                    raise RuntimeError(f"the kernel died. {failure}") from None
+                continue
+            if reply := self._replies.get(message["parent_header"].get("msg_id")):
+                reply.take(message)
+
+    def interrupt(self) -> float:
+        """Send SIGINT, as the notebook's stop button does; returns when."""
+        now = time.perf_counter()
+        self._manager.interrupt_kernel()
+        return now
+
+    def interrupt_to_idle(self, reply: Reply, timeout: float = 30.0) -> float:
+        """Interrupt the cell and wait for its end; seconds from the signal to the kernel being idle."""
+        sent = self.interrupt()
+        self.wait(reply, timeout)
+        assert reply.idle_at is not None
+        return reply.idle_at - sent
+
+    def send_to_widget(self, comm_id: str, content: dict[str, Any]) -> None:
+        """Send a widget's model a custom message, as its view in a browser does."""
+        data = {"method": "custom", "content": content}
+        message = self._client.session.msg("comm_msg", {"comm_id": comm_id, "data": data})
+        self._client.shell_channel.send(message)
+
+    def restart(self) -> None:
+        """A fresh process in the same place; what earlier cells showed is forgotten."""
+        self._replies.clear()
+        self._client.stop_channels()
+        self._manager.restart_kernel(now=True)
+        self._client = self._manager.client()
+        self._client.start_channels()
+        self._client.wait_for_ready(timeout=START_TIMEOUT_S)
+
+
+def make_kernel_env(version: str) -> Path:
+    """The folder that, first on PYTHONPATH, gives this environment another ipykernel; built once and kept."""
+    folder = Path(sys.prefix) / "kernels" / version
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(exist_ok=True)
+    building = Path(tempfile.mkdtemp(dir=folder.parent, prefix="building_"))
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(building)]
+    subprocess.run([*command, *OTHER_KERNELS[version]], check=True, stdin=subprocess.DEVNULL)
+    building.rename(folder)
+    return folder

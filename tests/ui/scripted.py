@@ -1,0 +1,94 @@
+"""A run played by hand: events go in one by one, and time is what the script says."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from PIL import Image
+
+from comfy_nb.engine.events import (
+    Event,
+    NodeFailed,
+    NodeFinished,
+    NodePreview,
+    NodeProgress,
+    NodeStarted,
+    RunFinished,
+    RunStarted,
+)
+
+RUN = "run"
+
+
+def started(total: int = 4, cached: int = 0, time: float = 0.0) -> RunStarted:
+    """A run that has `total` nodes to compute, after `cached` were found in the cache."""
+    return RunStarted(RUN, time, total, cached)
+
+
+def node(node_id: str, time: float = 0.0, title: str = "", class_type: str = "ImageBlur") -> NodeStarted:
+    return NodeStarted(RUN, time, node_id, node_id, class_type, title or class_type)
+
+
+def progress(node_id: str, value: float, total: float, index: int = 0, calls: int = 1) -> NodeProgress:
+    return NodeProgress(RUN, 0.0, node_id, value, total, index, calls)
+
+
+def preview(node_id: str, data: bytes, format: str = "jpeg") -> NodePreview:
+    return NodePreview(RUN, 0.0, node_id, format, data, 8, 8)
+
+
+def done(node_id: str, seconds: float = 0.5, source: str = "ran", ui: Any = None) -> NodeFinished:
+    return NodeFinished(RUN, seconds, node_id, source, seconds, ui)
+
+
+def all_cached(number: int) -> list[Event]:
+    """What is told of nodes that a run finds in the cache, which is before it says that it has started."""
+    return [done(f"kept{each}", 0.0, "memory") for each in range(number)]
+
+
+def failed(node_id: str, error: Exception, time: float = 1.0) -> NodeFailed:
+    return NodeFailed(RUN, time, node_id, node_id, error)
+
+
+def finished(state: str = "done", seconds: float = 1.0) -> RunFinished:
+    return RunFinished(RUN, seconds, state, seconds)
+
+
+def jpeg(size: tuple[int, int] = (8, 8), noise: bool = False) -> bytes:
+    picture = Image.effect_noise(size, 120).convert("RGB") if noise else Image.new("RGB", size, "teal")
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
+
+
+@dataclass
+class ScriptedRun:
+    """A run as the views see it: `say` sends a batch of events to whoever subscribed."""
+
+    stops: int = 0
+    graph: Any = field(default_factory=lambda: SimpleNamespace(nodes={}))
+    subscribers: list[Callable[[Sequence[Event]], None]] = field(default_factory=list)
+
+    def subscribe(self, subscriber: Callable[[Sequence[Event]], None]) -> None:
+        self.subscribers.append(subscriber)
+
+    def say(self, *events: Event) -> None:
+        for subscriber in self.subscribers:
+            subscriber(events)
+
+    def stop(self) -> None:
+        self.stops += 1
+
+
+@dataclass
+class ScriptedOutput:
+    """A place below a cell that remembers all it was told to show."""
+
+    shown: list[Any] = field(default_factory=list)
+
+    def show(self, what: Any) -> None:
+        self.shown.append(what)

@@ -1,0 +1,204 @@
+"""What is shown of a run, from its events alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from comfy_nb.engine.events import LoopStalled, NodeBlocked, NodesAdded, NodeText, NodeWaiting
+from comfy_nb.ui.board import ROWS_MAX, TEXT_MAX, Board, View, format_seconds
+from tests.ui.scripted import RUN, all_cached, done, failed, finished, node, preview, progress, started
+
+
+def view_of(*events, label=None) -> View:
+    board = Board(label)
+    board.take(events)
+    return board.view()
+
+
+def only_row(*events):
+    (row,) = view_of(started(), *events).rows
+    return row
+
+
+def test_a_node_that_started_is_a_running_row_without_a_fraction():
+    row = only_row(node("3", title="Soften", class_type="ImageBlur"))
+    assert (row.state, row.name, row.fraction, row.steps) == ("running", "Soften (ImageBlur)", None, "")
+
+
+def test_a_title_that_is_the_class_is_said_once():
+    assert only_row(node("3", class_type="ImageBlur")).name == "ImageBlur"
+
+
+def test_progress_is_a_fraction_and_steps_in_words():
+    row = only_row(node("3"), progress("3", 5, 20))
+    assert (row.fraction, row.steps) == (0.25, "5/20")
+
+
+def test_progress_over_a_list_counts_the_calls():
+    row = only_row(node("3"), progress("3", 1, 2, index=2, calls=8))
+    assert (row.fraction, row.steps) == (2.5 / 8, "1/2, 3 of 8")
+
+
+@pytest.mark.parametrize(("value", "total", "fraction"), [(30, 20, 1.0), (-1, 20, 0.0), (3, 0, None)])
+def test_nonsense_progress_stays_within_the_bar(value, total, fraction):
+    assert only_row(node("3"), progress("3", value, total)).fraction == fraction
+
+
+def test_the_newest_preview_wins():
+    row = only_row(node("3"), preview("3", b"old"), preview("3", b"new", "png"))
+    assert (row.preview, row.preview_format) == (b"new", "png")
+
+
+def test_text_is_replaced_or_appended_and_its_end_is_kept():
+    def text(words: str, append: bool) -> NodeText:
+        return NodeText(RUN, 0, "3", words, append)
+
+    assert only_row(node("3"), text("first", False), text("second", False)).text == "second"
+    assert only_row(node("3"), text("one ", True), text("two", True)).text == "one two"
+    long = only_row(node("3"), text("x" * TEXT_MAX, True), text("end", True)).text
+    assert len(long) == TEXT_MAX and long.endswith("xend")
+
+
+def test_a_waiting_node_says_why_until_it_goes_on():
+    waiting = [node("3"), NodeWaiting(RUN, 0, "3", "retry 1 of 3")]
+    assert (only_row(*waiting).state, only_row(*waiting).note) == ("waiting", "retry 1 of 3")
+    again = only_row(*waiting, node("3", time=2.0))
+    assert (again.state, again.note, again.started) == ("running", "", 0.0)
+
+
+def test_a_finished_node_keeps_its_own_seconds():
+    row = only_row(node("3"), progress("3", 1, 20), done("3", 0.25))
+    assert (row.state, row.seconds, row.fraction, row.elapsed(99.0)) == ("done", 0.25, 1.0, 0.25)
+
+
+def test_a_running_node_takes_as_long_as_the_clock_says():
+    assert only_row(node("3", time=2.0)).elapsed(5.0) == 3.0
+
+
+def test_a_node_from_the_cache_is_named_by_the_graph():
+    view = view_of(
+        started(2), done("3", 0, "memory"), label=lambda node_id: (f"Photo {node_id}", "LoadImage")
+    )
+    assert (view.rows[0].name, view.rows[0].state, view.cached) == ("Photo 3 (LoadImage)", "cached", 1)
+
+
+def test_a_blocked_node_stays_blocked_when_its_calls_are_over():
+    blocked = NodeBlocked(RUN, 0, "3", "3", "no picture")
+    assert (only_row(blocked).state, only_row(blocked).note) == ("blocked", "no picture")
+    assert only_row(node("3"), blocked, done("3")).state == "blocked"
+
+
+def test_a_failed_node_says_what_was_raised():
+    row = only_row(node("3"), failed("3", ValueError("bad size"), time=0.7))
+    assert (row.state, row.note, row.seconds) == ("failed", "bad size", 0.7)
+
+
+def test_a_node_that_blocks_the_event_loop_is_named():
+    note = only_row(node("3"), LoopStalled(RUN, 0, "3", 1.5)).note
+    assert note == "kept the event loop busy for 1.50 s"
+
+
+def test_what_runs_when_a_run_ends_was_stopped():
+    view = view_of(started(2), node("3"), finished("stopped", 2.0))
+    assert (view.state, view.rows[0].state, view.rows[0].seconds) == ("stopped", "stopped", 2.0)
+
+
+def test_news_of_a_node_that_is_over_changes_nothing():
+    before = view_of(started(), node("3"), done("3"))
+    after = view_of(started(), node("3"), done("3"), progress("3", 1, 2), preview("3", b"late"))
+    assert after == before
+
+
+def test_running_rows_come_first_then_finished_ones_in_the_order_they_began():
+    view = view_of(started(), node("1", 0), node("2", 1), node("3", 2), done("2", 5), done("1", 9))
+    assert [row.node_id for row in view.rows] == ["3", "1", "2"]
+
+
+def test_no_more_than_twelve_rows_are_seen_and_the_rest_is_counted():
+    ran = [event for number in range(50) for event in (node(str(number)), done(str(number), number / 100))]
+    view = view_of(started(50), *ran)
+    assert len(view.rows) == ROWS_MAX
+    assert view.folded() == "38 more finished"
+    assert [row.node_id for row in view.rows] == [str(number) for number in range(38, 50)], "the slowest stay"
+
+
+def test_rows_at_work_beyond_twelve_are_counted_too():
+    view = view_of(started(20), done("0"), *(node(str(number)) for number in range(1, 16)))
+    assert view.folded() == "3 more running, 1 more finished"
+
+
+def test_what_went_wrong_or_has_a_picture_is_not_folded_away():
+    quick = [
+        node("ok"),
+        preview("ok", b"picture"),
+        done("ok", 0.0),
+        NodeBlocked(RUN, 0, "bad", "bad", "no"),
+        done("bad", 0),
+    ]
+    slow = [event for number in range(30) for event in (node(str(number)), done(str(number), 9.0))]
+    assert {"ok", "bad"} <= {row.node_id for row in view_of(started(40), *quick, *slow).rows}
+
+
+def test_take_returns_every_row_that_ended_also_those_out_of_sight():
+    board = Board()
+    many = [str(number) for number in range(30)]
+    ended = board.take([started(30), *(event for each in many for event in (node(each), done(each)))])
+    assert [row.node_id for row in ended] == many
+    assert board.take([node("x")]) == []
+
+
+def test_a_view_does_not_change_with_what_comes_later():
+    board = Board()
+    board.take([started(), node("3")])
+    before = board.view()
+    board.take([progress("3", 1, 2)])
+    assert before.rows[0].total == 0
+
+
+def test_the_headline_counts_what_is_done():
+    events = [*all_cached(1), started(3, cached=1), node("2"), done("2"), node("3")]
+    assert view_of(*events).headline(now=3.0) == "running: 2 of 4 nodes, 1 from cache, 3.00 s"
+    added = view_of(*events, NodesAdded(RUN, 0, 2))
+    assert added.headline(now=3.0) == "running: 2 of 6 nodes, 1 from cache, 3.00 s"
+
+
+def test_a_run_all_from_the_cache_is_one_line():
+    view = view_of(*all_cached(4), finished("done", 0.002))
+    assert view.headline(now=99.0) == "4 nodes from cache, 2 ms"
+    assert view.as_text(now=99.0) == "✓ 4 nodes from cache, 2 ms"
+
+
+def test_thousands_of_cached_nodes_are_counted_and_not_listed():
+    board = Board(label=lambda node_id: (node_id, ""))
+    listed = board.take([*all_cached(5_000), started(1, cached=5_000), node("x"), done("x")])
+    assert len(listed) == ROWS_MAX + 1
+    assert (board.view().cached, board.view().folded()) == (5_000, "4,989 more finished")
+    assert board.view().rows[-1].node_id == "x"
+
+
+def test_the_text_has_a_line_for_each_row():
+    view = view_of(
+        started(2), node("1"), done("1", 0.31), node("2", class_type="Sum"), finished("stopped", 0.5)
+    )
+    assert view.as_text(now=0.5).splitlines() == [
+        "■ stopped: 1 of 2 nodes, 0.50 s",
+        "  ✓ ImageBlur  done  0.31 s",
+        "  ■ Sum  stopped  0.50 s",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.0004, "under 1 ms"),
+        (0.002, "2 ms"),
+        (0.31, "0.31 s"),
+        (9.996, "10.0 s"),
+        (12.44, "12.4 s"),
+        (59.96, "1 min 00 s"),
+        (200, "3 min 20 s"),
+        (3_905, "1 h 05 min"),
+    ],
+)
+def test_durations_read_as_people_say_them(seconds, words):
+    assert format_seconds(seconds) == words
