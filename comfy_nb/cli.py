@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,9 +43,7 @@ def main(context: click.Context, debug: bool) -> None:
 @json_option
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.pass_obj
-def run(
-    debug: bool, graph: str, edits: tuple[str, ...], outputs: tuple[str, ...], as_json: bool, quiet: bool
-) -> None:
+def run(debug: bool, graph: str, edits: tuple[str, ...], outputs: tuple[str, ...], as_json: bool, quiet: bool) -> None:
     """Run a graph and say what its output nodes gave."""
     from comfy_nb.ui import report
     from comfy_nb.ui.edits import apply_edit
@@ -55,9 +53,8 @@ def run(
         for edit in edits:
             apply_edit(loaded, edit)
         wanted = [loaded[node_id].id for node_id in outputs] or None
-        if not quiet:
-            _watch_runs()
-        ended = report.run_to_end(loaded, wanted)
+        with nullcontext() if quiet else _progress():
+            ended = report.run_to_end(loaded, wanted)
     if as_json:
         click.echo(report.to_json(ended.as_dict()))
     elif ended.run is not None:
@@ -143,11 +140,17 @@ def _load(source: str) -> Graph:
     return Graph.from_prompt(click.get_binary_stream("stdin").read())
 
 
-def _watch_runs() -> None:
+@contextmanager
+def _progress() -> Iterator[None]:
+    """Show on stderr how the runs within are going."""
     from comfy_nb.engine.session import default_session
     from comfy_nb.ui.terminal import watch
 
-    default_session().on_run(watch)
+    unwatch = default_session().on_run(watch)
+    try:
+        yield
+    finally:
+        unwatch()
 
 
 def _about_nodes(name: str | None) -> Iterator[str]:

@@ -38,9 +38,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if find_chromium():
         browser = []
     elif browser and os.environ.get("COMFY_NB_REQUIRE_BROWSER") == "1":
-        raise pytest.UsageError(
-            NO_BROWSER.format(count=len(browser)) + " COMFY_NB_REQUIRE_BROWSER=1 asks for them."
-        )
+        raise pytest.UsageError(NO_BROWSER.format(count=len(browser)) + " COMFY_NB_REQUIRE_BROWSER=1 asks for them.")
     config.stash[left_out] = len(browser)
     gone = {*slow, *browser}
     if gone:

@@ -52,9 +52,7 @@ def imports() -> grimp.ImportGraph:
 
 
 def test_every_module_belongs_to_a_room(imports):
-    strangers = {
-        name for name in imports.modules if name.split(".")[0] == "comfy_nb" and room_of(name) not in ROOMS
-    }
+    strangers = {name for name in imports.modules if name.split(".")[0] == "comfy_nb" and room_of(name) not in ROOMS}
     assert not strangers, "give these modules a room in ROOMS"
 
 
@@ -107,9 +105,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def fresh_import() -> dict:
-    done = subprocess.run(
-        [sys.executable, "-c", IMPORT_PROBE], capture_output=True, text=True, check=True, timeout=120
-    )
+    done = subprocess.run([sys.executable, "-c", IMPORT_PROBE], capture_output=True, text=True, check=True, timeout=120)
     return json.loads(done.stdout)
 
 

@@ -50,30 +50,20 @@ def _wait_here(
     call = current_call.get()
     future = asyncio.run_coroutine_threadsafe(make(), loop)
     try:
-        while True:
-            try:
-                return future.result(LOOK_AGAIN_S)
-            except concurrent.futures.TimeoutError:
-                if future.done():
-                    raise
-                if call is not None and call.run.stopping:
-                    raise InterruptProcessingException from None
+        while not concurrent.futures.wait([future], LOOK_AGAIN_S).done:
+            if call is not None and call.run.stopping:
+                raise InterruptProcessingException
+        return future.result()
     except KeyboardInterrupt:
         stop()
-        _ended(future)
+        concurrent.futures.wait([future])
         raise Stopped("Stopped by Ctrl-C.") from None
     except InterruptProcessingException:
         stop()
         raise
 
 
-def _ended(future: concurrent.futures.Future[Any]) -> None:
-    concurrent.futures.wait([future])
-
-
-def _nest(
-    loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any, Any, T]], stop: Callable[[], Any]
-) -> T:
+def _nest(loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any, Any, T]], stop: Callable[[], Any]) -> T:
     import nest_asyncio2
 
     nest_asyncio2.apply(loop)

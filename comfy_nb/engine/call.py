@@ -128,9 +128,7 @@ def _gather_lists(ticket: Ticket, around: Surroundings) -> dict[str, Any]:
     return lists
 
 
-def _fill_hidden(
-    ticket: Ticket, around: Surroundings, inputs: dict[str, Any], index: int, calls: int
-) -> None:
+def _fill_hidden(ticket: Ticket, around: Surroundings, inputs: dict[str, Any], index: int, calls: int) -> None:
     for name, kind in ticket.step.interface.hidden.items():
         if kind == "PROGRESS":
             inputs[name] = Progress(around.context(ticket, index, calls))
@@ -153,9 +151,7 @@ def _map(
     """Call once per list index, or once with whole lists; calls that a blocker reaches are skipped."""
     spec = ticket.step.spec
     if spec.input_is_list:
-        blocker = next(
-            (item for items in lists.values() for item in items if type(item) is ExecutionBlocker), None
-        )
+        blocker = next((item for items in lists.values() for item in items if type(item) is ExecutionBlocker), None)
         if blocker is not None:
             return [_pass_on(ticket, around, blocker)]
         inputs: dict[str, Any] = dict(lists)
@@ -189,9 +185,7 @@ def _rows(ticket: Ticket, lists: Mapping[str, list[Any]]) -> list[dict[str, Any]
             "Give it at least one item, or do not link it."
         )
     count = max((len(items) for items in lists.values()), default=1)
-    return [
-        {name: items[min(index, len(items) - 1)] for name, items in lists.items()} for index in range(count)
-    ]
+    return [{name: items[min(index, len(items) - 1)] for name, items in lists.items()} for index in range(count)]
 
 
 def _pass_on(ticket: Ticket, around: Surroundings, blocker: ExecutionBlocker) -> ExecutionBlocker:
@@ -250,9 +244,7 @@ def collect(spec: NodeSpec, results: Sequence[Any]) -> Outcome:
     return Done(merge(spec, [values for _, values in parts]), ui)
 
 
-def read_result(
-    spec: NodeSpec, result: Any
-) -> tuple[Any, Mapping[str, Any] | None, Mapping[str, Any] | None]:
+def read_result(spec: NodeSpec, result: Any) -> tuple[Any, Mapping[str, Any] | None, Mapping[str, Any] | None]:
     """Read what one call returned: (values or None, graph or None, ui or None).
 
     A tuple or list is the values; a dict may have `result`, `ui` and `expand`; a blocker blocks every output; a bare
@@ -306,9 +298,7 @@ def merge(spec: NodeSpec, results: Sequence[Sequence[Any]]) -> Outputs:
         items: list[Any] = []
         for values in results:
             if index >= len(values):
-                raise TypeError(
-                    f"one of its calls returned {len(values)} values, the first one {len(results[0])}."
-                )
+                raise TypeError(f"one of its calls returned {len(values)} values, the first one {len(results[0])}.")
             value = values[index]
             if whole and whole[index] and type(value) is not ExecutionBlocker:
                 items.extend(_listed(spec, index, value))

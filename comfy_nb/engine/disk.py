@@ -114,7 +114,7 @@ class DiskCache:
         return False
 
     def why_not(self, outputs: Outputs) -> str | None:
-        """Say what keeps outputs from being stored ("it holds a PIL.Image.Image"), or None."""
+        """Say what keeps outputs from being stored ("it holds a value of class PIL.Image.Image"), or None."""
         return why_no_tree(list(outputs))
 
     def refusal(self, entry: Entry) -> str | None:
@@ -213,9 +213,7 @@ class DiskCache:
             advice = "Free some space, or give the cache less: nb.cache.clear(disk=True)"
         else:
             trouble = error.strerror or str(error)
-            advice = (
-                "See that the folder exists and may be written, or name another: nb.configure(cache_dir=...)"
-            )
+            advice = "See that the folder exists and may be written, or name another: nb.configure(cache_dir=...)"
         self._failure = (
             f"Results cannot be kept on disk in {self.folder}: {trouble}. "
             f"The run goes on and keeps them in memory. {advice}."

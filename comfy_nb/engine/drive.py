@@ -132,39 +132,33 @@ class Drive:
         self.run.node_started(ticket)
         self.calling[worker] = ticket
         try:
-            outcome = self._play(ticket, worker)
+            try:
+                outcome = self._play(ticket, worker)
+            finally:
+                self.calling.pop(worker, None)
+            if isinstance(outcome, Expand):
+                steps, expanded = read_expansion(outcome, self.schedule, self.run.graph.registry)
+                marked = [step for step in steps.values() if step.spec.fingerprint is not None]
+                if marked:
+                    _drive_now(ask_fingerprints(marked, partial(self._ask_here, worker), self.run.hidden))
+                self._expand(ticket, steps, expanded, outcome)
+            else:
+                self._accept(ticket, outcome)
         except InterruptProcessingException:
-            self.calling.pop(worker, None)
-            self._interrupted(ticket)
-            return
-        except BaseException as error:  # a node may raise anything, and none of it may end the lane
-            self.calling.pop(worker, None)
-            self._fail(ticket, error)
-            return
-        self.calling.pop(worker, None)
-        if not isinstance(outcome, Expand):
-            self._accept(ticket, outcome)
-            return
-        try:
-            steps, expanded = read_expansion(outcome, self.schedule, self.run.graph.registry)
-            marked = [step for step in steps.values() if step.spec.fingerprint is not None]
-            if marked:
-                _drive_now(ask_fingerprints(marked, partial(self._ask_here, worker), self.run.hidden))
-            self._expand(ticket, steps, expanded, outcome)
-        except (
-            Exception
-        ) as error:  # a wrong expansion is the expanding node's failure, whatever is wrong with it
+            self._interrupted()
+        except BaseException as error:  # a node may raise or return anything, and none of it may end the lane
             self._fail(ticket, error)
 
     def _play(self, ticket: Ticket, worker: Worker) -> Outcome:
         turn = take_turn(ticket, self.lookup)
-        try:
-            calls = next(turn)
-            while True:
-                calls = turn.send([self._call(ticket, call, worker) for call in calls])
-        except StopIteration as stop:
-            outcome: Outcome = stop.value
-            return outcome
+        results: Any = None
+        while True:
+            try:
+                calls = turn.send(results)
+            except StopIteration as stop:
+                outcome: Outcome = stop.value
+                return outcome
+            results = [self._call(ticket, call, worker) for call in calls]
 
     def _call(self, ticket: Ticket, call: Invocation, worker: Worker) -> Any:
         spec = ticket.step.spec
@@ -219,39 +213,37 @@ class Drive:
 
     async def _async_turn(self, ticket: Ticket) -> None:
         try:
-            turn = take_turn(ticket, self.lookup)
-            calls = next(turn)
-            while True:
-                if len(calls) == 1:
-                    results = [await self._await_call(ticket, calls[0])]
-                else:
-                    results = await self._await_all(ticket, calls)
-                calls = turn.send(results)
-        except StopIteration as stop:
-            outcome: Outcome = stop.value
+            outcome = await self._play_async(ticket)
+            if isinstance(outcome, Expand):
+                steps, expanded = read_expansion(outcome, self.schedule, self.run.graph.registry)
+                marked = [step for step in steps.values() if step.spec.fingerprint is not None]
+                if marked:
+                    await ask_fingerprints(marked, self.session.ask, self.run.hidden)
+                self._expand(ticket, steps, expanded, outcome)
+            else:
+                self._accept(ticket, outcome)
         except InterruptProcessingException:
-            self._interrupted(ticket)
-            return
+            self._interrupted()
         except asyncio.CancelledError:
             if self.ending is None:
                 self._fail(ticket, RuntimeError("the node raised CancelledError though nobody cancelled it."))
             raise
-        except BaseException as error:  # a node may raise anything, and none of it may end the loop
+        except BaseException as error:  # a node may raise or return anything, and none of it may end the loop
             self._fail(ticket, error)
-            return
-        if not isinstance(outcome, Expand):
-            self._accept(ticket, outcome)
-            return
-        try:
-            steps, expanded = read_expansion(outcome, self.schedule, self.run.graph.registry)
-            marked = [step for step in steps.values() if step.spec.fingerprint is not None]
-            if marked:
-                await ask_fingerprints(marked, self.session.ask, self.run.hidden)
-            self._expand(ticket, steps, expanded, outcome)
-        except (
-            Exception
-        ) as error:  # a wrong expansion is the expanding node's failure, whatever is wrong with it
-            self._fail(ticket, error)
+
+    async def _play_async(self, ticket: Ticket) -> Outcome:
+        turn = take_turn(ticket, self.lookup)
+        results: Any = None
+        while True:
+            try:
+                calls = turn.send(results)
+            except StopIteration as stop:
+                outcome: Outcome = stop.value
+                return outcome
+            if len(calls) == 1:
+                results = [await self._await_call(ticket, calls[0])]
+            else:
+                results = await self._await_all(ticket, calls)
 
     async def _await_call(self, ticket: Ticket, call: Invocation) -> Any:
         spec = ticket.step.spec
@@ -292,6 +284,8 @@ class Drive:
     # What came of a turn ---------------------------------------------------------------------------------------------
 
     def _accept(self, ticket: Ticket, outcome: Ask | Done) -> None:
+        if self.run.stopping:
+            return  # a node that was told to stop may have returned half of its work
         if isinstance(outcome, Ask):
             self.lookup.give_back(ticket, None)
             with self.lock:
@@ -357,9 +351,9 @@ class Drive:
         self.run.node_failed(ticket, failure)
         self.loop.call_soon_threadsafe(self.end, "failed")
 
-    def _interrupted(self, ticket: Ticket) -> None:
+    def _interrupted(self) -> None:
         if self.ending is None:
-            self.loop.call_soon_threadsafe(self.end, "stopped")
+            self.loop.call_soon_threadsafe(self.end, self.run.stop_state)
 
     def end(self, state: str) -> None:
         """On the loop: end the run in a state. Its tasks are cancelled; a node on a lane is left behind."""
@@ -373,9 +367,7 @@ class Drive:
         self.lookup.give_all_back()
         for worker, ticket in list(self.calling.items()):
             worker.lane.retire(worker)
-            threading.Thread(
-                target=self._press, args=(worker, ticket), name="comfy-nb-stop", daemon=True
-            ).start()
+            threading.Thread(target=self._press, args=(worker, ticket), name="comfy-nb-stop", daemon=True).start()
         if self.tasks:
             self._cancel_tasks(time.perf_counter())
         else:

@@ -43,9 +43,7 @@ class Expanded:
         return resolved
 
 
-def read_expansion(
-    expand: Expand, schedule: Scheduler, registry: Registry
-) -> tuple[dict[str, Step], Expanded]:
+def read_expansion(expand: Expand, schedule: Scheduler, registry: Registry) -> tuple[dict[str, Step], Expanded]:
     """Make the steps of an expansion; their keys come later, after their fingerprints.
 
     Raises DuplicateNodeError for an id that exists, UnknownName for a class that does not, GraphError for a link to

@@ -20,9 +20,7 @@ def failure_of(run: Run, schedule: Scheduler, ticket: Ticket, error: BaseExcepti
     while submitted.parent is not None:
         submitted = submitted.parent
     step = submitted.step
-    timed_out = (
-        isinstance(error, (TimeoutError, asyncio.TimeoutError)) and ticket.step.spec.timeout is not None
-    )
+    timed_out = isinstance(error, (TimeoutError, asyncio.TimeoutError)) and ticket.step.spec.timeout is not None
     kind = NodeTimeout if timed_out else NodeError
     failure = kind(
         _message(ticket, submitted, error, timed_out),

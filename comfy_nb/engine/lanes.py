@@ -34,9 +34,9 @@ class Worker:
 
     def call(self, token: object, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
         """Call a function under a token."""
-        with self._lock:
-            self.token = token
         try:
+            with self._lock:
+                self.token = token
             return function(**inputs)
         finally:
             self._end()

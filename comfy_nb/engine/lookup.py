@@ -132,18 +132,17 @@ class Lookup:
     # Equal nodes in flight -------------------------------------------------------------------------------------------
 
     def claim(self, ticket: Ticket, when_done: Callable[[Ticket, Any], None]) -> bool:
-        """Claim a node's key before computing it; False where an equal node is in flight (`when_done` follows)."""
+        """Claim a node's key before computing it; False where an equal node has it, or has ended: `when_done` follows."""
         key = ticket.key
         spec = ticket.step.spec
-        if (
-            key is None
-            or not ticket.reusable
-            or spec.is_output
-            or spec.not_idempotent
-            or not _may_keep(ticket.step)
-        ):
+        if key is None or not ticket.reusable or spec.is_output or spec.not_idempotent or not _may_keep(ticket.step):
             return True
         if not self.session.claims.claim(key, partial(when_done, ticket)):
+            return False
+        if self.session.cache.peek(key) is not None and (entry := self.session.recall(key, ticket.step)) is not None:
+            # An equal node ended after this one was looked up.
+            self.session.claims.release(key, entry)
+            when_done(ticket, entry)
             return False
         self._claimed[key] = ticket
         return True

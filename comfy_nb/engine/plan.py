@@ -255,9 +255,7 @@ class Plan:
 class Verdict:
     """Which wanted outputs can run, and all that is wrong with the others."""
 
-    def __init__(
-        self, good: Sequence[str], problems: Sequence[Problem], node_errors: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, good: Sequence[str], problems: Sequence[Problem], node_errors: Mapping[str, Any]) -> None:
         self.good = list(good)
         self.problems = list(problems)
         self.node_errors = dict(node_errors)
@@ -324,20 +322,14 @@ def plan_of(graph: Graph) -> Plan:
     return plan
 
 
-def child_step(
-    node_id: str, entry: Mapping[str, Any], spec: NodeSpec, interface: Interface, code: bytes
-) -> Step:
+def child_step(node_id: str, entry: Mapping[str, Any], spec: NodeSpec, interface: Interface, code: bytes) -> Step:
     """Make the step of an expansion's node: nothing is validated or converted."""
     step = Step()
     step.id, step.class_type = node_id, spec.class_type
     step.spec, step.interface, step.code = spec, interface, code
-    step.extras = {
-        name: value for name, value in entry.items() if name not in ("class_type", "inputs")
-    } or None
+    step.extras = {name: value for name, value in entry.items() if name not in ("class_type", "inputs")} or None
     meta = entry.get("_meta")
-    step.title = (
-        str(meta.get("title")) if isinstance(meta, Mapping) and meta.get("title") else spec.class_type
-    )
+    step.title = str(meta.get("title")) if isinstance(meta, Mapping) and meta.get("title") else spec.class_type
     step.template, step.links, step.problems, step.received = {}, [], [], None
     for name, value in (entry.get("inputs") or {}).items():
         if is_link(value):
@@ -352,9 +344,7 @@ def child_step(
 def _same(old: Any, new: Any) -> bool:
     try:
         return bool(old == new)
-    except (
-        Exception
-    ):  # packs' dict subclasses and live defaults may refuse comparison; then it counts as changed
+    except Exception:  # packs' dict subclasses and live defaults may refuse comparison; then it counts as changed
         return False
 
 

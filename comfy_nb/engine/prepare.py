@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from comfy_nb.engine.context import ExecutionBlocker
-from comfy_nb.engine.keys import Step
+from comfy_nb.engine.keys import Step, is_always
 from comfy_nb.engine.plan import Plan
 from comfy_nb.errors import ComfyNBWarning, Problem, name_node
 from comfy_nb.graph.check import validate_traits
@@ -27,9 +27,7 @@ class Asker(Protocol):
 Hidden = Callable[[Step, Any], Any]
 
 
-async def ask_validation(
-    plan: Plan, ids: Iterable[str], ask: Asker, hidden: Hidden
-) -> dict[str, list[Problem]]:
+async def ask_validation(plan: Plan, ids: Iterable[str], ask: Asker, hidden: Hidden) -> dict[str, list[Problem]]:
     """Call VALIDATE_INPUTS of the nodes among `ids` that have one; return what they find wrong, by node id."""
     wanted = set(ids)
     found: dict[str, list[Problem]] = {}
@@ -47,12 +45,10 @@ async def _validate(step: Step, ask: Asker, hidden: Hidden) -> list[Problem]:
     traits = validate_traits(function)
     given = {name: value for name, value in step.template.items() if traits.covers(name)}
     if traits.names is None:
-        given |= {
-            name: hidden(step, kind) for name, kind in step.interface.hidden.items() if kind != "PROGRESS"
-        }
-    inputs = _as_lists(step, given)
+        given |= {name: hidden(step, kind) for name, kind in step.interface.hidden.items() if kind != "PROGRESS"}
     if traits.takes_types:
-        inputs["input_types"] = dict(step.received or {})
+        given["input_types"] = dict(step.received or {})
+    inputs = _as_lists(step, given)
     if not inputs:
         return []
     try:
@@ -85,9 +81,7 @@ def _validation_failed(step: Step, error: Exception) -> Problem:
         "exception_type": type(error).__qualname__,
         "traceback": traceback.format_exception(error),
     }
-    message = (
-        "Exception when validating node" if step.spec.is_output else "Exception when validating inner node"
-    )
+    message = "Exception when validating node" if step.spec.is_output else "Exception when validating inner node"
     details = f"{type(error).__name__}: {error}"
     return Problem(kind, message, details, step.id, step.class_type, step.title, extra)
 
@@ -123,7 +117,7 @@ async def _fingerprint(step: Step, ask: Asker, hidden: Hidden) -> Any:
 
 def _is_same(old: Any, new: Any) -> bool:
     try:
-        return bool(old == new) and old is not None and new[0] == new[0]
+        return bool(old == new) and old is not None and not is_always(new)
     except Exception:  # a strange object's comparison may raise anything; then it counts as changed
         return False
 

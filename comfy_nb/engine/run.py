@@ -49,6 +49,7 @@ class Run:
         self.extra_data: Mapping[str, Any] = options.get("extra_data") or {}
         self.state = "running"
         self.stopping = False
+        self.stop_state = "stopped"
         self.stop_event = threading.Event()
         self.error: BaseException | None = None
         self.verdict: Verdict | None = None
@@ -61,6 +62,7 @@ class Run:
         self.started_at = time.perf_counter()
         self.seconds = 0.0
         self.drive: Drive | None = None
+        self.preparing: asyncio.Task[list[str]] | None = None
         self.finished: asyncio.Future[None] | None = None
         self.own_lane = False
         self.lost: dict[str, str] = {}
@@ -82,17 +84,20 @@ class Run:
         self.drive = Drive(self)
         self.drive.start(self.wanted)
         if self.stopping:
-            self.drive.end("stopped")
+            self.drive.end(self.stop_state)
 
     def stop(self, state: str = "stopped") -> None:
         """Stop the run, from any thread; async nodes end at their await, sync ones at their next progress report."""
-        if self.state != "running":
+        if self.state != "running" or self.stopping:
             return
+        self.stop_state = state
         self.stopping = True
         self.stop_event.set()
-        drive = self.drive
+        drive, preparing = self.drive, self.preparing
         if drive is not None:
             drive.loop.call_soon_threadsafe(drive.end, state)
+        elif preparing is not None:
+            preparing.get_loop().call_soon_threadsafe(preparing.cancel)
 
     def take_revision(self) -> None:
         """The plan's keys are as this run uses them from here on."""
@@ -100,7 +105,9 @@ class Run:
 
     def abandon(self) -> None:
         """The run ended before anything was scheduled."""
-        self.state = "stopped" if self.stopping else "failed"
+        if self.state != "running":
+            return
+        self.state = self.stop_state if self.stopping else "failed"
         self.plan.users -= 1
         if self.finished is not None and not self.finished.done():
             self.finished.set_result(None)
@@ -207,13 +214,9 @@ class Run:
         started = time.perf_counter()
         try:
             subscriber(batch)
-        except (
-            Exception
-        ) as error:  # a subscriber's fault may not hurt the run; it is told, and not called again
+        except Exception as error:  # a subscriber's fault may not hurt the run; it is told, and not called again
             self._subscribers = [each for each in self._subscribers if each is not subscriber]
-            warnings.warn(
-                f"A subscriber of the run failed and was removed: {error!r}", ComfyNBWarning, stacklevel=2
-            )
+            warnings.warn(f"A subscriber of the run failed and was removed: {error!r}", ComfyNBWarning, stacklevel=2)
         if time.perf_counter() - started > SLOW_SUBSCRIBER_S:
             self.session.note_slow(subscriber)
 
@@ -226,26 +229,20 @@ class Run:
         """A node is about to be called."""
         step = ticket.step
         shown = self.display_id(ticket)
-        self.emit(
-            events.NodeStarted(self.id, time.perf_counter(), step.id, shown, step.class_type, step.title)
-        )
+        self.emit(events.NodeStarted(self.id, time.perf_counter(), step.id, shown, step.class_type, step.title))
 
     def node_cached(self, ticket: Ticket) -> None:
         """A node that was needed is in the cache."""
         self.counts[ticket.source] += 1
         self._keep_ui(ticket)
-        self.emit(
-            events.NodeFinished(self.id, time.perf_counter(), ticket.step.id, ticket.source, 0.0, ticket.ui)
-        )
+        self.emit(events.NodeFinished(self.id, time.perf_counter(), ticket.step.id, ticket.source, 0.0, ticket.ui))
 
     def node_finished(self, ticket: Ticket) -> None:
         """A node is done."""
         self.counts[ticket.source] += 1
         self._keep_ui(ticket)
         self.emit(
-            events.NodeFinished(
-                self.id, time.perf_counter(), ticket.step.id, ticket.source, ticket.seconds, ticket.ui
-            )
+            events.NodeFinished(self.id, time.perf_counter(), ticket.step.id, ticket.source, ticket.seconds, ticket.ui)
         )
 
     def _keep_ui(self, ticket: Ticket) -> None:
@@ -264,7 +261,9 @@ class Run:
     def node_retries(self, ticket: Ticket, error: Exception, attempt: int) -> float:
         """A call failed and will be made again; return the seconds to wait before."""
         wait_s = ticket.step.spec.backoff * 2.0**attempt
-        said = f"retry {attempt + 1} of {ticket.step.spec.retries} in {wait_s:g} s after {type(error).__name__}: {error}"
+        said = (
+            f"retry {attempt + 1} of {ticket.step.spec.retries} in {wait_s:g} s after {type(error).__name__}: {error}"
+        )
         self.emit(events.NodeWaiting(self.id, time.perf_counter(), ticket.step.id, said))
         return wait_s
 
@@ -276,9 +275,7 @@ class Run:
 
     def node_failed(self, ticket: Ticket, error: Exception) -> None:
         """A node raised."""
-        self.emit(
-            events.NodeFailed(self.id, time.perf_counter(), ticket.step.id, self.display_id(ticket), error)
-        )
+        self.emit(events.NodeFailed(self.id, time.perf_counter(), ticket.step.id, self.display_id(ticket), error))
 
     def node_stalled(self, ticket: Ticket, seconds: float) -> None:
         """An async node kept the loop busy."""
@@ -321,9 +318,7 @@ class Run:
         named = name_node(step.id, step.class_type, step.title)
         if ticket is not None and ticket.state is not State.DONE:
             raise NotKept(f"{named} did not finish in this run (it {self.state}).") from self.error
-        raise NotKept(
-            f"The result of {named} is not held any more. Run again with outputs=[{node_id!r}] to have it."
-        )
+        raise NotKept(f"The result of {named} is not held any more. Run again with outputs=[{node_id!r}] to have it.")
 
     def value(self, node_id: str, slot: int | None = None) -> Any:
         """Return a node's value: of one slot, of its only output, or a tuple of all outputs.
@@ -357,9 +352,7 @@ class Run:
                 raise UnknownName.of("node", node_id, self.plan.steps, "in the run's graph")
             return "not needed: what needs it was there already, or nothing wanted needs it"
         if ticket.state is not State.DONE:
-            return (
-                f"did not finish: the run {self.state}" if self.state != "running" else "has not finished yet"
-            )
+            return f"did not finish: the run {self.state}" if self.state != "running" else "has not finished yet"
         old, new = self._records.get(node_id, (None, None))
         if new is None:
             return "the run goes on"

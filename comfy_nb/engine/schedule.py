@@ -211,9 +211,7 @@ class Scheduler:
     def _has_inputs(self, ticket: Ticket) -> bool:
         """Whether a ready node's inputs are still there; else it waits for them to be computed again."""
         gone = [
-            link.origin
-            for link in ticket.step.links
-            if not link.lazy and self.tickets[link.origin].outputs is None
+            link.origin for link in ticket.step.links if not link.lazy and self.tickets[link.origin].outputs is None
         ]
         if not gone:
             return True
@@ -275,9 +273,7 @@ class Scheduler:
     def ask(self, ticket: Ticket, names: Iterable[str]) -> int:
         """Let a running node wait for lazy inputs; return how many nodes that added."""
         asked = ticket.asked = ticket.asked or set()
-        links = [
-            link for link in ticket.step.links if link.lazy and link.name in names and link.name not in asked
-        ]
+        links = [link for link in ticket.step.links if link.lazy and link.name in names and link.name not in asked]
         asked.update(link.name for link in links)
         self.running -= 1
         ticket.state = State.WAITING

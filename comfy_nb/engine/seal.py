@@ -135,7 +135,8 @@ class _Items:
 
     def broken(self) -> str | None:
         if len(self._value) != len(self._before):
-            return f"the list {_place(self._path)} had {len(self._before)} items and has {len(self._value)}"
+            lengths = f"from {len(self._before)} to {len(self._value)}"
+            return f"the length of the list {_place(self._path)} went {lengths}"
         if all(map(operator.is_, self._value, self._before)):
             return None
         for index, (now, was) in enumerate(zip(self._value, self._before, strict=True)):

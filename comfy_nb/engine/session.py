@@ -153,9 +153,19 @@ class Session:
         return _result(run)
 
     async def _execute(self, run: Run, outputs: Sequence[str] | None) -> None:
-        run.finished = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        run.finished = loop.create_future()
+        run.preparing = loop.create_task(self._prepare(run, outputs))
+        if run.stopping:
+            run.preparing.cancel()
         try:
-            wanted = await self._prepare(run, outputs)
+            wanted = await run.preparing
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not run.stopping or (task is not None and task.cancelling()):
+                raise
+            run.abandon()
+            return
         except BaseException:
             run.abandon()
             raise
@@ -194,8 +204,14 @@ class Session:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         context = contextvars.copy_context()
-        self.asker.submit(partial(_answer, loop, future, context, function, inputs))
-        answer = await future
+        asked: list[Worker] = []
+        self.asker.submit(partial(_answer, loop, future, context, function, inputs, asked))
+        try:
+            answer = await future
+        except asyncio.CancelledError:
+            for worker in asked:
+                self.asker.retire(worker)
+            raise
         return await answer if inspect.iscoroutine(answer) else answer
 
     def on_run(self, listener: Callable[[Run], None]) -> Callable[[], None]:
@@ -279,18 +295,14 @@ class Session:
 
     def nearest_record(self, record: Record) -> Record | None:
         """Return the record of an earlier run that is most like this one: the node before its cell was edited."""
-        earlier = [
-            each for each in self._records.get(record.class_type, ()) if each.run_number < record.run_number
-        ]
+        earlier = [each for each in self._records.get(record.class_type, ()) if each.run_number < record.run_number]
         return min(reversed(earlier), key=lambda each: len(differences(each, record)), default=None)
 
     def note_slow(self, subscriber: Callable[..., Any]) -> None:
         """Say once that a subscriber keeps the loop."""
         if id(subscriber) not in self._slow:
             self._slow.add(id(subscriber))
-            warnings.warn(
-                f"The subscriber {subscriber!r} keeps the event loop busy.", ComfyNBWarning, stacklevel=2
-            )
+            warnings.warn(f"The subscriber {subscriber!r} keeps the event loop busy.", ComfyNBWarning, stacklevel=2)
 
 
 class Job:
@@ -351,6 +363,8 @@ def _result(run: Run) -> Run:
 
 async def _clean_up(run: Run) -> None:
     """Wait until nothing of a stopped run is left on the loop, however often the waiting itself is cancelled."""
+    if run.drive is None:
+        run.abandon()
     while run.finished is not None and run.drive is not None and not run.finished.done():
         try:
             await asyncio.shield(run.finished)
@@ -371,20 +385,23 @@ def _answer(
     context: contextvars.Context,
     function: Callable[..., Any],
     inputs: dict[str, Any],
+    asked: list[Worker],
     worker: Worker,
 ) -> None:
+    asked.append(worker)
+    if future.cancelled():
+        return
+    answer, error = None, None
     try:
         answer = context.run(worker.call, inputs, function, inputs)
-    except BaseException as error:  # a class's function may raise anything; the one who asked is told
-        loop.call_soon_threadsafe(_set, future, None, _as_exception(error))
-    else:
-        loop.call_soon_threadsafe(_set, future, answer, None)
+    except BaseException as raised:  # a class's function may raise anything; the one who asked is told
+        error = _as_exception(raised)
+    if not future.cancelled():
+        loop.call_soon_threadsafe(_set, future, answer, error)
 
 
 def _as_exception(error: BaseException) -> Exception:
-    return (
-        error if isinstance(error, Exception) else RuntimeError(f"it raised {type(error).__name__}: {error}")
-    )
+    return error if isinstance(error, Exception) else RuntimeError(f"it raised {type(error).__name__}: {error}")
 
 
 def _set(future: asyncio.Future[Any], answer: Any, error: Exception | None) -> None:

@@ -173,9 +173,7 @@ def parse_size(size: int | float | str) -> int:
             return int(float(match[1]) * _UNITS[match[2].lower()])
     elif not isinstance(size, bool) and 0 <= size < float("inf"):
         return int(size)
-    raise ValueError(
-        f'{size!r} is not a size. Give bytes as a number, or a text such as "2 GB" or "512 MiB".'
-    )
+    raise ValueError(f'{size!r} is not a size. Give bytes as a number, or a text such as "2 GB" or "512 MiB".')
 
 
 def say_size(size: int) -> str:

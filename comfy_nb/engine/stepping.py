@@ -20,9 +20,7 @@ class Stepped:
 
     __slots__ = ("_coroutine", "_grad", "_stalled")
 
-    def __init__(
-        self, coroutine: Coroutine[Any, Any, Any], *, grad: bool, stalled: Callable[[float], None]
-    ) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], *, grad: bool, stalled: Callable[[float], None]) -> None:
         self._coroutine = coroutine
         self._grad = grad
         self._stalled = stalled

@@ -36,7 +36,7 @@ def unflatten(text: str, tensors: list[torch.Tensor]) -> Any:
 
 
 def why_no_tree(value: Any) -> str | None:
-    """Say what in a value keeps it from being flattened ("it holds a PIL.Image.Image"), or None."""
+    """Say what in a value keeps it from being flattened ("it holds a value of class PIL.Image.Image"), or None."""
     try:
         _encode(value, [], {}, 0)
     except NotATree as error:
@@ -60,7 +60,7 @@ def _encode(value: Any, tensors: list[torch.Tensor], known: dict[int, int], dept
         pairs = (pair for item in value.items() for pair in item)
         return {"dict": [_encode(item, tensors, known, depth + 1) for item in pairs]}
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    raise NotATree(f"it holds a {name}")
+    raise NotATree(f"it holds a value of class {name}")
 
 
 def _encode_tensor(value: torch.Tensor, tensors: list[torch.Tensor], known: dict[int, int]) -> Any:
@@ -75,9 +75,7 @@ def _encode_tensor(value: torch.Tensor, tensors: list[torch.Tensor], known: dict
     tag = "complex" if value.is_complex() else "tensor"
     if id(value) not in known:
         known[id(value)] = len(tensors)
-        tensors.append(
-            torch.view_as_real(value.resolve_conj().resolve_neg()) if value.is_complex() else value
-        )
+        tensors.append(torch.view_as_real(value.resolve_conj().resolve_neg()) if value.is_complex() else value)
     return {tag: known[id(value)]}
 
 

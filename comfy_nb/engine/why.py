@@ -77,9 +77,7 @@ def _input_differences(old: Record, new: Record) -> list[str]:
             elif key_before != key_now or before.slot != now.slot:
                 found.append(f"input `{name}` changed: it comes from node {now.origin}[{now.slot}] now")
         elif name in old_links or name in new_links:
-            found.append(
-                f"input `{name}` changed: {_shown(old, old_links, name)} -> {_shown(new, new_links, name)}"
-            )
+            found.append(f"input `{name}` changed: {_shown(old, old_links, name)} -> {_shown(new, new_links, name)}")
         elif not _is_same(old.template[name], new.template[name]):
             found.append(f"input `{name}` changed {_pair(old.template[name], new.template[name])}")
     return found

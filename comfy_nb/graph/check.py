@@ -6,11 +6,12 @@ A checked node holds what will run: converted constants in the order of the prom
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from comfy_nb.errors import LayoutError, Problem, offer
+from comfy_nb.errors import ComfyNBWarning, LayoutError, Problem, name_node, offer
 from comfy_nb.graph.prompt import is_link
 from comfy_nb.spec.coerce import coerce
 from comfy_nb.spec.node_spec import InputSpec, Interface, NodeSpec
@@ -64,15 +65,11 @@ class CheckedNode:
         linked = {link.name for link in self.links}
         return {name: value for name, value in self.template.items() if name not in linked}
 
-    def problem(
-        self, type: str, message: str, details: str, name: str = "", advice: str = "", **extra: Any
-    ) -> None:
+    def problem(self, type: str, message: str, details: str, name: str = "", advice: str = "", **extra: Any) -> None:
         """Note that something is wrong with an input."""
         if name:
             extra = {"input_name": name, **extra}
-        self.problems.append(
-            Problem(type, message, details, self.id, self.class_type, self.title, extra, advice)
-        )
+        self.problems.append(Problem(type, message, details, self.id, self.class_type, self.title, extra, advice))
 
 
 class ValidateTraits(NamedTuple):
@@ -138,11 +135,7 @@ def check_node(node: CheckedNode, inputs: Mapping[str, Any], origins: Origins) -
 def _report_missing(node: CheckedNode, entry: InputSpec, inputs: Mapping[str, Any]) -> None:
     known = node.interface.declared
     strays = [name for name in inputs if name not in known and not is_link(inputs[name])]
-    meant = (
-        f" The node has an input {strays[0]!r} that its class does not know; was that meant?"
-        if strays
-        else ""
-    )
+    meant = f" The node has an input {strays[0]!r} that its class does not know; was that meant?" if strays else ""
     default = f" Its default is {entry.default!r}." if entry.has_default and entry.default is not None else ""
     node.problem(
         "required_input_missing",
@@ -196,12 +189,7 @@ def _take_link(
     if node.spec.validate is not None:
         node.received = node.received or {}
         node.received[name] = received
-    if (
-        entry is not None
-        and received is not declared
-        and not traits.takes_types
-        and not matches(received, declared)
-    ):
+    if entry is not None and received is not declared and not traits.takes_types and not matches(received, declared):
         node.problem(
             "return_type_mismatch",
             "Return type mismatch between linked nodes",
@@ -285,19 +273,32 @@ def _check_bounds(node: CheckedNode, entry: InputSpec, value: Any) -> None:
                 received_value=value,
             )
             return
-    if type(entry.type) is str:
+    choices = entry.choices
+    if choices is None or _among(value, choices):
         return
-    choices = entry.choices or ()
-    if not _among(value, choices):
-        listed = str(list(choices)) if len(choices) <= LONGEST_COMBO else f"(list of length {len(choices)})"
-        node.problem(
-            "value_not_in_list",
-            "Value not in list",
-            f"{entry.name}: {value!r:.80} not in {listed}",
-            entry.name,
-            offer(str(value), map(str, choices)),
-            input_config=config_of(entry),
-            received_value=value,
+    if type(entry.type) is str:
+        _warn_of_choice(node, entry, value, choices)
+        return
+    listed = str(choices) if len(choices) <= LONGEST_COMBO else f"(list of length {len(choices)})"
+    node.problem(
+        "value_not_in_list",
+        "Value not in list",
+        f"{entry.name}: {value!r:.80} not in {listed}",
+        entry.name,
+        offer(str(value), map(str, choices)),
+        input_config=config_of(entry),
+        received_value=value,
+    )
+
+
+def _warn_of_choice(node: CheckedNode, entry: InputSpec, value: Any, choices: Sequence[Any]) -> None:
+    """Say that none of the choices of the newer form came; ComfyUI lets that pass, so it is no problem."""
+    if not entry.options.get("multiselect"):
+        warnings.warn(
+            f"{name_node(node.id, node.class_type, node.title)}: input {entry.name!r} is {value!r:.80}, which is not "
+            f"among its choices. {offer(str(value), map(str, choices))}",
+            ComfyNBWarning,
+            stacklevel=2,
         )
 
 

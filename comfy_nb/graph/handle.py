@@ -115,9 +115,7 @@ class Handle:
         names = self.call.spec.output_names
         if len(names) > 1:
             which = ", ".join(f".{name}" for name in names)
-            raise GraphError(
-                f"{self.call.spec.class_type} has {len(names)} outputs; choose one of them: {which}."
-            )
+            raise GraphError(f"{self.call.spec.class_type} has {len(names)} outputs; choose one of them: {which}.")
         if not names:
             raise GraphError(f"{self.call.spec.class_type} has no outputs, so nothing can be linked to it.")
         return 0
@@ -155,12 +153,8 @@ class Handle:
         index = self.call.spec.slot(slot)
         if index is None:
             if isinstance(slot, int):
-                raise IndexError(
-                    f"{self.call.spec.class_type} has {len(self)} outputs; there is no output {slot}."
-                )
-            raise UnknownName.of(
-                "output", slot, self.call.spec.output_names, f"on {self.call.spec.class_type}"
-            )
+                raise IndexError(f"{self.call.spec.class_type} has {len(self)} outputs; there is no output {slot}.")
+            raise UnknownName.of("output", slot, self.call.spec.output_names, f"on {self.call.spec.class_type}")
         if self.slot is not None:
             raise GraphError(f"{self!r} is one output already; take [{slot!r}] of the node itself.")
         return Handle(self.call, index)
@@ -170,9 +164,7 @@ class Handle:
             raise AttributeError(name)
         index = self.call.spec.slot(name) if self.slot is None else None
         if index is None:
-            hint = UnknownName.of(
-                "output", name, self.call.spec.output_names, f"on {self.call.spec.class_type}"
-            )
+            hint = UnknownName.of("output", name, self.call.spec.output_names, f"on {self.call.spec.class_type}")
             raise AttributeError(str(hint), name=name, obj=self)
         return Handle(self.call, index)
 
@@ -269,9 +261,7 @@ class NodeFactory:
             )
         twice = [name for name in names[: len(args)] if name in inputs]
         if twice:
-            raise GraphError(
-                f"{self.spec.class_type} got the input {twice[0]!r} twice, by position and by name."
-            )
+            raise GraphError(f"{self.spec.class_type} got the input {twice[0]!r} twice, by position and by name.")
         return dict(zip(names, args, strict=False))
 
     def _given(self, entry: InputSpec, value: Any) -> Any:
@@ -343,20 +333,14 @@ def describe(spec: NodeSpec) -> str:
         lines.append("Inputs:")
         lines += [f"    {_describe_input(entry)}" for entry in declared.values()]
     outputs = zip(spec.output_names, spec.return_types, strict=False)
-    shown = ", ".join(
-        name if name == socket_name(kind) else f"{name} ({socket_name(kind)})" for name, kind in outputs
-    )
+    shown = ", ".join(name if name == socket_name(kind) else f"{name} ({socket_name(kind)})" for name, kind in outputs)
     lines.append(f"Outputs: {shown}" if shown else "Outputs: none")
     return "\n".join(lines)
 
 
 def _describe_input(entry: InputSpec) -> str:
     options = entry.options
-    parts = [
-        entry.socket
-        if entry.choices is None
-        else "one of " + ", ".join(repr(each) for each in entry.choices[:8])
-    ]
+    parts = [entry.socket if entry.choices is None else "one of " + ", ".join(repr(each) for each in entry.choices[:8])]
     if "min" in options or "max" in options:
         parts.append(f"{options.get('min', '')} to {options.get('max', '')}")
     if "default" in options:

@@ -196,9 +196,7 @@ class Graph:
         for node_id, entry in parsed.nodes.items():
             extras = None
             if len(entry) > 2:
-                extras = {
-                    name: value for name, value in entry.items() if name not in ("class_type", "inputs")
-                }
+                extras = {name: value for name, value in entry.items() if name not in ("class_type", "inputs")}
             nodes[node_id] = Node(graph, node_id, entry["class_type"], entry.get("inputs") or {}, extras)
         graph.workflow = parsed.workflow
         graph.origin = parsed.origin
@@ -212,9 +210,7 @@ class Graph:
         if self.registry.find(class_type) is None:
             raise UnknownName.of("node class", class_type, self.registry, "in the registry")
         node_id = self._new_id(id)
-        node = Node(
-            self, node_id, class_type, {name: self._as_input(value) for name, value in inputs.items()}
-        )
+        node = Node(self, node_id, class_type, {name: self._as_input(value) for name, value in inputs.items()})
         for name, value in node.inputs.items():
             if not is_link(value):
                 node._check_declared(name)
@@ -230,9 +226,7 @@ class Graph:
             if id(call) not in self._ids_of_calls:
                 node_id = self._new_id(None)
                 inputs = {
-                    name: [self._ids_of_calls[id(value.call)][1], value.index]
-                    if is_handle(value)
-                    else wrap(value)
+                    name: [self._ids_of_calls[id(value.call)][1], value.index] if is_handle(value) else wrap(value)
                     for name, value in call.inputs.items()
                 }
                 self.nodes[node_id] = Node(self, node_id, call.spec.class_type, inputs, call.extras())
@@ -255,9 +249,7 @@ class Graph:
         gone = self[_id(node)]
         del self.nodes[gone.id]
         for other in self.nodes.values():
-            for name in [
-                name for name, value in other.inputs.items() if is_link(value) and str(value[0]) == gone.id
-            ]:
+            for name in [name for name, value in other.inputs.items() if is_link(value) and str(value[0]) == gone.id]:
                 dict.__delitem__(other.inputs, name)
         self._ids_of_calls = {key: entry for key, entry in self._ids_of_calls.items() if entry[1] != gone.id}
         self._changed()
@@ -311,9 +303,7 @@ class Graph:
             return links[0][1] if links else None
         interface = spec.interface()
         kinds = {name: entry.type for name, entry in interface.declared.items()}
-        sockets = [name for name in kinds if name in dict(links)] + [
-            name for name, _ in links if name not in kinds
-        ]
+        sockets = [name for name in kinds if name in dict(links)] + [name for name, _ in links if name not in kinds]
         by_name: dict[str, Sequence[Any]] = dict(links)
         try:
             own = spec.output_type(slot)
@@ -324,9 +314,7 @@ class Graph:
             name = declared[slot] if 0 <= slot < len(declared) else declared[0]
             return by_name.get(name)
         fits = [
-            name
-            for name in sockets
-            if matches(kinds.get(name, "*"), own) and matches(kinds.get(name, "*"), wanted)
+            name for name in sockets if matches(kinds.get(name, "*"), own) and matches(kinds.get(name, "*"), wanted)
         ]
         same_place = declared[slot] if 0 <= slot < len(declared) else None
         if same_place in fits:
@@ -392,9 +380,7 @@ class Graph:
     def _targets(self, outputs: Sequence[str | Node | Handle] | None) -> list[str] | None:
         if outputs is None:
             return None
-        listed: Sequence[Any] = (
-            [outputs] if isinstance(outputs, (str, Node)) or is_handle(outputs) else outputs
-        )
+        listed: Sequence[Any] = [outputs] if isinstance(outputs, (str, Node)) or is_handle(outputs) else outputs
         return [self.add(each).id if is_handle(each) else self[_id(each)].id for each in listed]
 
     def _as_input(self, value: Any) -> Any:
@@ -464,9 +450,7 @@ def load(source: Any, registry: Registry | None = None) -> Graph:
     ):
         return Graph.from_prompt(source, registry)
     if not isinstance(source, (str, os.PathLike)):
-        raise PromptError(
-            f"A graph is loaded from a path, JSON text or a dict, not from {type(source).__name__}."
-        )
+        raise PromptError(f"A graph is loaded from a path, JSON text or a dict, not from {type(source).__name__}.")
     return Graph.from_prompt(read_prompt(source), registry)
 
 

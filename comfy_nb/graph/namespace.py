@@ -118,24 +118,18 @@ def node(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
 def _declare(function: Callable[..., Any], options: Mapping[str, Any]) -> NodeFactory:
     if not callable(function) or isinstance(function, type):
-        raise SpecError(
-            f"@nb.node takes a function, not {function!r}. Register a ComfyUI class by nb.register(cls)."
-        )
+        raise SpecError(f"@nb.node takes a function, not {function!r}. Register a ComfyUI class by nb.register(cls).")
     registry = default_registry()
     return NodeFactory(registry.register(spec_from_function(function, **options)), registry)
 
 
-def register(
-    classes: Any, display_names: Mapping[str, str] | None = None, registry: Registry | None = None
-) -> Any:
+def register(classes: Any, display_names: Mapping[str, str] | None = None, registry: Registry | None = None) -> Any:
     """Register a ComfyUI node class, or a `NODE_CLASS_MAPPINGS` dict of them; returns `classes`, so it is a decorator too.
 
     Raises SpecError for what is no node class.
     """
     target = registry if registry is not None else default_registry()
-    mapping = (
-        classes if isinstance(classes, Mapping) else {getattr(classes, "__name__", str(classes)): classes}
-    )
+    mapping = classes if isinstance(classes, Mapping) else {getattr(classes, "__name__", str(classes)): classes}
     for class_type, cls in mapping.items():
         target.register(_spec_of(cls, class_type, (display_names or {}).get(class_type, "")))
     return classes
@@ -146,6 +140,4 @@ def _spec_of(cls: Any, class_type: str, display_name: str) -> NodeSpec:
         return cls
     if is_v1(cls):
         return spec_from_v1(cls, class_type, display_name)
-    raise SpecError(
-        f"{class_type!r} is {cls!r}, which is no ComfyUI node class (it needs INPUT_TYPES and FUNCTION)."
-    )
+    raise SpecError(f"{class_type!r} is {cls!r}, which is no ComfyUI node class (it needs INPUT_TYPES and FUNCTION).")

@@ -48,9 +48,7 @@ def is_link(value: object) -> TypeGuard[list[Any]]:
     if not isinstance(value, list) or len(value) != 2 or not isinstance(value[0], str):
         return False
     slot = value[1]
-    return (isinstance(slot, int) and not isinstance(slot, bool)) or (
-        isinstance(slot, float) and slot.is_integer()
-    )
+    return (isinstance(slot, int) and not isinstance(slot, bool)) or (isinstance(slot, float) and slot.is_integer())
 
 
 def is_workflow(value: object) -> TypeGuard[Mapping[str, Any]]:

@@ -47,9 +47,7 @@ def composite(
 
 def _stretched(mask: Tensor, source: Tensor) -> Tensor:
     flat = as_batch(mask).unsqueeze(1)
-    stretched = repeat_to_batch_size(
-        F.interpolate(flat, size=source.shape[-2:], mode="bilinear"), source.shape[0]
-    )
+    stretched = repeat_to_batch_size(F.interpolate(flat, size=source.shape[-2:], mode="bilinear"), source.shape[0])
     return stretched if source.ndim == 4 else stretched.unsqueeze(1)
 
 
@@ -177,7 +175,8 @@ class PorterDuffImageComposite:
         if source.shape[-1] != destination.shape[-1]:
             raise LayoutError(
                 f"source has {source.shape[-1]} channels and destination {destination.shape[-1]}, "
-                "but both must have the same number. Take the alpha channel off one of them first (SplitImageWithAlpha)."
+                "but both must have the same number. Take the alpha channel off one of them first "
+                "(SplitImageWithAlpha)."
             )
         layers = (
             source,

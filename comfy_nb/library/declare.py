@@ -9,9 +9,7 @@ MAX_SIZE_PX = 16384
 Declaration = tuple[Any, ...]
 
 
-def whole(
-    default: int, low: int, high: int = MAX_SIZE_PX, step: int | None = None, **options: Any
-) -> Declaration:
+def whole(default: int, low: int, high: int = MAX_SIZE_PX, step: int | None = None, **options: Any) -> Declaration:
     """Declare an INT between `low` and `high`."""
     return ("INT", _number(default, low, high, step) | options)
 

@@ -75,9 +75,7 @@ class Folders:
         folder = inside(root, parent)
         folder.mkdir(parents=True, exist_ok=True)
         subfolder = folder.relative_to(root.resolve()).as_posix()
-        return SavePaths(
-            folder, stem, next_counter(folder, stem), "" if subfolder == "." else subfolder, type
-        )
+        return SavePaths(folder, stem, next_counter(folder, stem), "" if subfolder == "." else subfolder, type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +88,7 @@ class SavePaths:
     subfolder: str
     type: str
 
-    def write_new(
-        self, data: bytes, counter: int, batch_number: int = 0, suffix: str = ".png"
-    ) -> tuple[str, int]:
+    def write_new(self, data: bytes, counter: int, batch_number: int = 0, suffix: str = ".png") -> tuple[str, int]:
         """Write `data` to a file that is new, with the first free counter from `counter` on.
 
         Returns its name and the counter it got. `%batch_num%` in the stem becomes `batch_number`.
@@ -122,9 +118,7 @@ def inside(folder: Path, name: str) -> Path:
         raise ValueError(f"{name!r} is no file name: it has a null character.")
     path = (root / name).resolve()
     if not path.is_relative_to(root):
-        raise ValueError(
-            f"{name!r} leads out of {folder}. Name a place inside that folder, or set another folder."
-        )
+        raise ValueError(f"{name!r} leads out of {folder}. Name a place inside that folder, or set another folder.")
     return path
 
 

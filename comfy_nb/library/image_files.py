@@ -97,9 +97,7 @@ class SaveImage:
         extra_pnginfo: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         if not len(images):
-            raise LayoutError(
-                "there are no images to save: the batch is empty. Check the node that feeds this one."
-            )
+            raise LayoutError("there are no images to save: the batch is empty. Check the node that feeds this one.")
         texts = ({} if prompt is None else {"prompt": prompt}) | dict(extra_pnginfo or {})
         encoded = [to_png(image, texts, self.compress_level) for image in images]
         height, width = images[0].shape[:2]
@@ -155,9 +153,7 @@ def _missing(name: str, path: Path) -> str:
     if path.is_dir():
         return f"{name!r} is a folder. Name a picture in it."
     beside = path.parent
-    names = (
-        sorted(each.name for each in beside.iterdir() if is_image_name(each.name)) if beside.is_dir() else []
-    )
+    names = sorted(each.name for each in beside.iterdir() if is_image_name(each.name)) if beside.is_dir() else []
     shown = beside if beside.is_dir() else folder
     advice = offer(path.name, names) if names else "It holds no pictures yet: copy one there."
     return f"there is no file {name!r} in {shown}. {advice}"

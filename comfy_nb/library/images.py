@@ -58,9 +58,7 @@ class ImageScale:
             }
         }
 
-    def upscale(
-        self, image: Tensor, upscale_method: str, width: int, height: int, crop: str
-    ) -> tuple[Tensor]:
+    def upscale(self, image: Tensor, upscale_method: str, width: int, height: int, crop: str) -> tuple[Tensor]:
         if width == 0 and height == 0:
             return (image,)
         old_height, old_width = image.shape[1:3]
@@ -173,9 +171,7 @@ class ImageCrop:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {
-            "required": {"image": ("IMAGE",), "width": size(), "height": size(), "x": offset(), "y": offset()}
-        }
+        return {"required": {"image": ("IMAGE",), "width": size(), "height": size(), "x": offset(), "y": offset()}}
 
     def crop(self, image: Tensor, width: int, height: int, x: int, y: int) -> tuple[Tensor]:
         left, top = min(x, image.shape[2] - 1), min(y, image.shape[1] - 1)

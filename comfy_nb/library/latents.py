@@ -31,9 +31,7 @@ class EmptyLatentImage:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {
-            "required": {"width": size(low=16, step=8), "height": size(low=16, step=8), "batch_size": batch()}
-        }
+        return {"required": {"width": size(low=16, step=8), "height": size(low=16, step=8), "batch_size": batch()}}
 
     def generate(self, width: int, height: int, batch_size: int = 1) -> tuple[Latent]:
         return ({"samples": torch.zeros(batch_size, 4, height // CELL_PX, width // CELL_PX)},)
@@ -58,9 +56,7 @@ class LatentUpscale:
             }
         }
 
-    def upscale(
-        self, samples: Latent, upscale_method: str, width: int, height: int, crop: str
-    ) -> tuple[Latent]:
+    def upscale(self, samples: Latent, upscale_method: str, width: int, height: int, crop: str) -> tuple[Latent]:
         if width == 0 and height == 0:
             return (samples,)
         old = samples["samples"]
@@ -138,9 +134,7 @@ class LatentComposite:
             }
         }
 
-    def composite(
-        self, samples_to: Latent, samples_from: Latent, x: int, y: int, feather: int
-    ) -> tuple[Latent]:
+    def composite(self, samples_to: Latent, samples_from: Latent, x: int, y: int, feather: int) -> tuple[Latent]:
         output = samples_to["samples"].clone()
         left, top, cells = x // CELL_PX, y // CELL_PX, feather // CELL_PX
         below, above = overlap(output, samples_from["samples"], left, top)
@@ -263,9 +257,7 @@ class LatentFromBatch:
         changed: Latent = {"samples": old[taken].clone()}
         mask = samples.get("noise_mask")
         if mask is not None and mask.shape[0] > 1:
-            changed["noise_mask"] = repeat_to_batch_size(mask, max(mask.shape[0], old.shape[0]))[
-                taken
-            ].clone()
+            changed["noise_mask"] = repeat_to_batch_size(mask, max(mask.shape[0], old.shape[0]))[taken].clone()
         indices = samples.get("batch_index", range(old.shape[0]))
         return (samples | changed | {"batch_index": list(indices[taken])},)
 

@@ -114,9 +114,7 @@ class CropMask:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {
-            "required": {"mask": ("MASK",), "x": offset(), "y": offset(), "width": size(), "height": size()}
-        }
+        return {"required": {"mask": ("MASK",), "x": offset(), "y": offset(), "width": size(), "height": size()}}
 
     def crop(self, mask: Tensor, x: int, y: int, width: int, height: int) -> tuple[Tensor]:
         return (as_batch(mask)[:, y : y + height, x : x + width],)
@@ -199,9 +197,7 @@ class GrowMask:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {
-            "required": {"mask": ("MASK",), "expand": whole(0, -16384, step=1), "tapered_corners": flag(True)}
-        }
+        return {"required": {"mask": ("MASK",), "expand": whole(0, -16384, step=1), "tapered_corners": flag(True)}}
 
     def expand_mask(self, mask: Tensor, expand: int, tapered_corners: bool) -> tuple[Tensor]:
         sign = 1.0 if expand > 0 else -1.0

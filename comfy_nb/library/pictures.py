@@ -46,9 +46,7 @@ def read_picture(source: Path | bytes, name: str) -> tuple[Tensor, Tensor]:
                 break
     sizes = {mask.shape for mask in masks}
     if len(sizes) > 1:
-        masks = [
-            mask if mask.shape == images[0].shape[:2] else torch.zeros(images[0].shape[:2]) for mask in masks
-        ]
+        masks = [mask if mask.shape == images[0].shape[:2] else torch.zeros(images[0].shape[:2]) for mask in masks]
     return torch.stack(images), torch.stack(masks)
 
 

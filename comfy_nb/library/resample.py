@@ -19,9 +19,9 @@ SAME_DIRECTION = 1 - 1e-5
 def common_upscale(samples: Tensor, width: int, height: int, upscale_method: str, crop: str) -> Tensor:
     """Resize `samples` to `width` x `height`, channels first.
 
-    Takes [B, C, H, W], or [B, C, T, H, W] where each of the T frames is resized by itself, and keeps the dtype.
-    With `crop="center"` the source is first cut to the new aspect ratio. `upscale_method` is a mode of torch's
-    `interpolate`, "lanczos" (Pillow, in steps of 1/255) or "bislerp" (spherical, for latents).
+    Takes [B, C, H, W], or [B, C, T, H, W] where each of the T frames is resized by itself, and keeps the
+    dtype. With `crop="center"` the source is first cut to the new aspect ratio. `upscale_method` is a mode of
+    torch's `interpolate`, "lanczos" (Pillow, in steps of 1/255) or "bislerp" (spherical, for latents).
     """
     if samples.ndim > 4:
         frames = samples.movedim(2, 1)

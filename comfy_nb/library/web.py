@@ -86,12 +86,10 @@ async def download(url: str, timeout: float) -> bytes:
         raise TimeoutError(
             f"{url} did not answer in full within {timeout:g} s. Raise `timeout`, or try again later."
         ) from error
-    except aiohttp.InvalidURL as error:
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
         raise ValueError(f"{url!r} cannot be called. Give a full http:// or https:// address.") from error
     except aiohttp.ClientError as error:
-        raise ConnectionError(
-            f"{url} could not be reached: {error}. Check the address and the network."
-        ) from error
+        raise ConnectionError(f"{url} could not be reached: {error}. Check the address and the network.") from error
 
 
 async def _body(response: Any, url: str) -> bytes:
@@ -99,9 +97,7 @@ async def _body(response: Any, url: str) -> bytes:
     async for part in response.content.iter_chunked(2**16):
         parts += part
         if len(parts) > MAX_DOWNLOAD_BYTES:
-            raise ValueError(
-                f"{url} answers with more than {MAX_DOWNLOAD_BYTES // 2**20} MiB, which is too much."
-            )
+            raise ValueError(f"{url} answers with more than {MAX_DOWNLOAD_BYTES // 2**20} MiB, which is too much.")
     return bytes(parts)
 
 

@@ -140,9 +140,7 @@ class _Walk:
 
     def _visit_code(self, code: types.CodeType, scope: dict[str, Any]) -> None:
         self.parts.append(code.co_code)
-        self.parts.append(
-            repr((code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)).encode()
-        )
+        self.parts.append(repr((code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)).encode())
         self.parts.append(b"%d/%d/%d" % (code.co_argcount, code.co_kwonlyargcount, code.co_flags))
         for constant in code.co_consts:
             if isinstance(constant, types.CodeType):

@@ -6,11 +6,16 @@ live unchanged. An object of another class stands for itself: equal only to itse
 
 from __future__ import annotations
 
+import datetime
+import decimal
 import enum
+import fractions
 import itertools
 import marshal
 import os
+import re
 import threading
+import uuid
 import weakref
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
@@ -24,7 +29,7 @@ from xxhash import xxh3_128_digest
 
 # Version 2 of the format knows no back-references, so equal values always give equal bytes.
 _MARSHAL_VERSION = 2
-PLAIN: frozenset[type] = frozenset({int, float, str, bool, type(None), bytes, complex})
+PLAIN: frozenset[type] = frozenset({int, float, str, bool, type(None), bytes, complex, type(...)})
 DEEPEST = 200
 
 
@@ -35,27 +40,33 @@ class Digest(NamedTuple):
     durable: bool
 
 
-class _Depth(threading.local):
-    value = 0
+class _Reading(threading.local):
+    """The ids of the containers that this thread is inside of."""
+
+    def __init__(self) -> None:
+        self.ids: set[int] = set()
 
 
-_depth = _Depth()
+_reading = _Reading()
 
 
 def digest_of(value: Any) -> Digest:
     """Digest any value, by content where that is possible.
 
-    Never raises for a strange object: what cannot be read is told apart by identity, and is not durable.
+    Never raises for a strange object: what cannot be read, or holds itself, is told apart by identity and is not durable.
     """
     if type(value) in PLAIN:
         return Digest(xxh3_128_digest(encode_plain(value)), True)
-    _depth.value += 1
+    inside = _reading.ids
+    if id(value) in inside or len(inside) >= DEEPEST:
+        return by_identity(value)
+    inside.add(id(value))
     try:
-        if _depth.value > DEEPEST:
-            return by_identity(value)
         return content_digest(value)
+    except Exception:  # a closed picture, a half-made dataclass: foreign objects may refuse to be read in any way
+        return by_identity(value)
     finally:
-        _depth.value -= 1
+        inside.discard(id(value))
 
 
 def encode_plain(value: Any) -> bytes:
@@ -65,9 +76,7 @@ def encode_plain(value: Any) -> bytes:
 
 def combine(tag: bytes, parts: Sequence[Digest]) -> Digest:
     """Digest a tag and digests, in order."""
-    return Digest(
-        xxh3_128_digest(tag + b"".join(part.value for part in parts)), all(part.durable for part in parts)
-    )
+    return Digest(xxh3_128_digest(tag + b"".join(part.value for part in parts)), all(part.durable for part in parts))
 
 
 @singledispatch
@@ -98,14 +107,52 @@ def _class_tag(kind: type) -> bytes:
 @content_digest.register(bytes)
 @content_digest.register(bytearray)
 def _(value: Any) -> Digest:
-    base = next(base for base in (bool, int, float, str, bytes, bytearray) if isinstance(value, base))
+    base = next(base for base in (int, float, str, bytes, bytearray) if isinstance(value, base))
     plain = bytes(value) if base is bytearray else base(value)
-    return combine(_class_tag(type(value)), [Digest(xxh3_128_digest(encode_plain(plain)), True)])
+    return combine(_class_tag(type(value)), [digest_of(plain), *_attributes(value)])
+
+
+def _attributes(value: Any) -> list[Digest]:
+    """What an instance of a subclass holds beside the value of its base class."""
+    own = getattr(value, "__dict__", None)
+    return [digest_of(own)] if own else []
 
 
 @content_digest.register
 def _(value: enum.Enum) -> Digest:
-    return combine(_class_tag(type(value)) + value.name.encode(), [])
+    return combine(_class_tag(type(value)) + value.name.encode(), [digest_of(value.value)])
+
+
+@content_digest.register(torch.dtype)
+@content_digest.register(torch.device)
+@content_digest.register(torch.layout)
+@content_digest.register(torch.memory_format)
+@content_digest.register(np.dtype)
+@content_digest.register(range)
+@content_digest.register(slice)
+@content_digest.register(datetime.date)
+@content_digest.register(datetime.time)
+@content_digest.register(datetime.timedelta)
+@content_digest.register(decimal.Decimal)
+@content_digest.register(fractions.Fraction)
+@content_digest.register(uuid.UUID)
+def _(value: Any) -> Digest:
+    return combine(_class_tag(type(value)) + repr(value).encode(), [])
+
+
+@content_digest.register
+def _(value: re.Pattern) -> Digest:  # type: ignore[type-arg]
+    return combine(b"pattern", [digest_of(value.pattern), digest_of(value.flags)])
+
+
+@content_digest.register
+def _(value: np.generic) -> Digest:
+    return combine(b"scalar", [digest_of(np.asarray(value))])
+
+
+@content_digest.register
+def _(value: np.ufunc) -> Digest:
+    return combine(b"ufunc" + value.__name__.encode(), [])
 
 
 @content_digest.register
@@ -116,34 +163,36 @@ def _(value: PurePath) -> Digest:
 @content_digest.register(list)
 @content_digest.register(tuple)
 def _(value: Sequence[Any]) -> Digest:
-    tag = b"list" if isinstance(value, list) else b"tuple"
-    return combine(tag, [digest_of(item) for item in value])
+    parts = [digest_of(item) for item in value]
+    return combine(_class_tag(type(value)) + b"%d" % len(parts), parts + _attributes(value))
 
 
 @content_digest.register(dict)
 def _(value: Mapping[Any, Any]) -> Digest:
-    parts: list[Digest] = []
-    for key, item in value.items():
-        parts += (digest_of(key), digest_of(item))
-    return combine(b"dict", parts)
+    # Equal dicts are equal whatever the order in which they were filled.
+    pairs = sorted(combine(b"pair", [digest_of(key), digest_of(item)]) for key, item in value.items())
+    return combine(_class_tag(type(value)) + b"%d" % len(pairs), pairs + _attributes(value))
 
 
 @content_digest.register(set)
 @content_digest.register(frozenset)
 def _(value: Set[Any]) -> Digest:
-    return combine(b"set", sorted(digest_of(item) for item in value))
+    items = sorted(digest_of(item) for item in value)
+    return combine(_class_tag(type(value)) + b"%d" % len(items), items + _attributes(value))
 
 
 @content_digest.register
 def _(value: np.ndarray) -> Digest:
-    if value.dtype.hasobject:
-        return combine(
-            b"objects" + repr(value.shape).encode(), [digest_of(item) for item in value.ravel().tolist()]
-        )
-    tag = f"array{value.dtype.str}{value.dtype.descr if value.dtype.names else ''}{value.shape}".encode()
-    return Digest(
-        xxh3_128_digest(tag + xxh3_128_digest(np.ascontiguousarray(value).view(np.uint8).data)), True
+    tag = (
+        _class_tag(type(value))
+        + f"{value.dtype.str}{value.dtype.descr if value.dtype.names else ''}{value.shape}".encode()
     )
+    if isinstance(value, np.ma.MaskedArray):
+        return combine(tag, [digest_of(np.ma.getdata(value)), digest_of(np.ma.getmaskarray(value))])
+    if value.dtype.hasobject:
+        return combine(tag, [digest_of(item) for item in value.ravel().tolist()])
+    content = np.ascontiguousarray(value).reshape(-1).view(np.uint8).data if value.size else b""
+    return Digest(xxh3_128_digest(tag + xxh3_128_digest(content)), True)
 
 
 @content_digest.register
@@ -169,6 +218,8 @@ def tensor_state(value: torch.Tensor) -> tuple[Any, ...]:
 
 def _read_tensor(value: torch.Tensor) -> Digest:
     tag = f"tensor{value.dtype}{tuple(value.shape)}{value.layout}{type(value).__name__}".encode()
+    if value.is_quantized:
+        return combine(tag, [digest_of(value.int_repr()), digest_of(value.dequantize())])
     return Digest(xxh3_128_digest(tag + xxh3_128_digest(tensor_bytes(value))), True)
 
 
@@ -208,6 +259,8 @@ def _forget(key: int, dead: weakref.ref[Any]) -> None:
 
 
 def _read_picture(value: Any) -> Digest:
+    if getattr(value, "is_animated", False):
+        return by_identity(value)  # a node may seek its other frames
     parts = [digest_of(value.mode), digest_of(value.size), digest_of(value.tobytes())]
     palette = value.getpalette("RGBA") if value.mode in ("P", "PA") else None
     parts.append(digest_of(palette))
@@ -217,21 +270,23 @@ def _read_picture(value: Any) -> Digest:
 
 
 def _read_frame(value: Any) -> Digest:
-    from pandas.util import hash_pandas_object
+    """A DataFrame or Series: names, dtypes, index and columns; mixed columns go by the content of each cell."""
+    table = value if hasattr(value, "columns") else value.to_frame()
+    columns = [table.iloc[:, place] for place in range(table.shape[1])]
+    head = (type(value).__name__, list(table.columns), [str(each.dtype) for each in columns], list(table.index.names))
+    cells = [digest_of(each.to_numpy()) for each in (table.index, *columns)]
+    return combine(b"frame", [digest_of(head), *cells])
 
-    try:
-        rows = hash_pandas_object(value, index=True).to_numpy()
-    except TypeError:
-        return by_identity(value)
-    names = list(value.columns) if hasattr(value, "columns") else [value.name]
-    kinds = [str(kind) for kind in (value.dtypes if hasattr(value, "columns") else [value.dtype])]
-    return combine(b"frame", [digest_of(rows), digest_of(names), digest_of(kinds)])
+
+def _read_logger(value: Any) -> Digest:
+    return combine(b"logger" + value.name.encode(), [])
 
 
 BY_MODULE: dict[tuple[str, str], Callable[[Any], Digest]] = {
     ("PIL", "Image"): _read_picture,
     ("pandas", "DataFrame"): _read_frame,
     ("pandas", "Series"): _read_frame,
+    ("logging", "Logger"): _read_logger,
 }
 
 

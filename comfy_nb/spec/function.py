@@ -97,9 +97,7 @@ def _hints_of(function: Callable[..., Any], name: str) -> dict[str, Any]:
     try:
         return typing.get_type_hints(function, include_extras=True, localns=_closure_names(function))
     except NameError as error:
-        raise SpecError(
-            f"{name}: the annotation {error.name!r} is not defined. Import or define it first."
-        ) from error
+        raise SpecError(f"{name}: the annotation {error.name!r} is not defined. Import or define it first.") from error
 
 
 def _closure_names(function: Callable[..., Any]) -> dict[str, Any]:
@@ -156,32 +154,22 @@ def _read_outputs(name: str, annotation: Any, list_output: bool | Collection[str
         hints = typing.get_type_hints(annotation, include_extras=True)
         parsed = [parse_annotation(hints.get(each, Any), f"{name} -> {each}") for each in names]
     elif get_origin(annotation) is tuple and Ellipsis not in get_args(annotation):
-        parsed = [
-            parse_annotation(each, f"{name} -> {index}") for index, each in enumerate(get_args(annotation))
-        ]
+        parsed = [parse_annotation(each, f"{name} -> {index}") for index, each in enumerate(get_args(annotation))]
         names = _distinct([_output_name(each) for each in parsed])
     else:
         parsed = [parse_annotation(annotation, f"{name} -> result")]
         single = _output_name(parsed[0])
         whole = bool(list_output)
         kinds = (_output_type(parsed[0], whole),)
-        return _Outputs(
-            (single,), kinds, (whole,), several=False, may_be_none=kinds == ("*",) or parsed[0].may_be_none
-        )
-    lists = tuple(
-        each in list_output if isinstance(list_output, Collection) else list_output for each in names
-    )
+        return _Outputs((single,), kinds, (whole,), several=False, may_be_none=kinds == ("*",) or parsed[0].may_be_none)
+    lists = tuple(each in list_output if isinstance(list_output, Collection) else list_output for each in names)
     types_ = tuple(_output_type(each, whole) for each, whole in zip(parsed, lists, strict=True))
     return _Outputs(names, types_, lists, several=True)
 
 
 def _output_name(parsed: Parsed) -> str:
     return (
-        "result"
-        if parsed.is_list or parsed.type == "*"
-        else parsed.type
-        if isinstance(parsed.type, str)
-        else "COMBO"
+        "result" if parsed.is_list or parsed.type == "*" else parsed.type if isinstance(parsed.type, str) else "COMBO"
     )
 
 
@@ -211,9 +199,7 @@ def _check_options(
             f"{name} is a generator function. A node returns its result; report partial work by nb.Progress."
         )
     if timeout is not None and not is_async:
-        raise SpecError(
-            f"{name}: a timeout needs an async function, since a running sync one cannot be ended in time."
-        )
+        raise SpecError(f"{name}: a timeout needs an async function, since a running sync one cannot be ended in time.")
     if timeout is not None and not timeout > 0:
         raise SpecError(f"{name}: timeout must be seconds above 0, not {timeout!r}.")
     if retries < 0:
@@ -238,10 +224,7 @@ def _adapt(
 
     def call(**given: Any) -> Any:
         if takes_lists:
-            given = {
-                each: value if each in whole else _only(value, f"{name}({each})")
-                for each, value in given.items()
-            }
+            given = {each: value if each in whole else _only(value, f"{name}({each})") for each, value in given.items()}
         for each, change in convert.items():
             if each in given:
                 value = given[each]
@@ -278,9 +261,7 @@ def _by_name(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _lazy_check(lazy: Mapping[str, Callable[..., bool]]) -> Callable[[Any], Callable[..., Any]]:
-    wanted_by = {
-        name: (predicate, set(inspect.signature(predicate).parameters)) for name, predicate in lazy.items()
-    }
+    wanted_by = {name: (predicate, set(inspect.signature(predicate).parameters)) for name, predicate in lazy.items()}
 
     def check(**inputs: Any) -> list[str]:
         return [
@@ -297,34 +278,23 @@ SPECIAL_KEYS = {"ui", "result", "expand"}
 
 def _pack(outputs: _Outputs, result: Any) -> Any:
     """Turn what a function returned into V1's tuple; a dict with `ui` or `expand` already is what V1 returns."""
-    if (
-        type(result) is dict
-        and result
-        and SPECIAL_KEYS.issuperset(result)
-        and ("ui" in result or "expand" in result)
-    ):
+    if type(result) is dict and result and SPECIAL_KEYS.issuperset(result) and ("ui" in result or "expand" in result):
         return result
     if inspect.isgenerator(result) or inspect.isasyncgen(result) or inspect.iscoroutine(result):
-        raise TypeError(
-            f"it returned a {type(result).__name__}, not a value; collect or await it before returning."
-        )
+        raise TypeError(f"it returned a {type(result).__name__}, not a value; collect or await it before returning.")
     count = len(outputs.types)
     if not outputs.several:
         if count == 0 and result is not None:
             raise TypeError(f"it is declared to return nothing, but a {type(result).__name__} came.")
         if count == 1 and result is None and not outputs.may_be_none:
-            raise TypeError(
-                f"it returned None where {outputs.types[0]!r} is declared. Is a `return` missing?"
-            )
+            raise TypeError(f"it returned None where {outputs.types[0]!r} is declared. Is a `return` missing?")
         return (_given(outputs, 0, result),) if count else ()
     if not isinstance(result, (tuple, list)):
         raise TypeError(
             f"it must return {count} values ({', '.join(outputs.names)}), but a {type(result).__name__} came."
         )
     if len(result) != count:
-        raise TypeError(
-            f"it must return {count} values ({', '.join(outputs.names)}), but {len(result)} came."
-        )
+        raise TypeError(f"it must return {count} values ({', '.join(outputs.names)}), but {len(result)} came.")
     return tuple(_given(outputs, index, value) for index, value in enumerate(result))
 
 

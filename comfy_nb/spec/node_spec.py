@@ -65,9 +65,7 @@ class Interface:
         self.raw = raw
         self.required = tuple(name for name, spec in self.declared.items() if spec.required)
         self.lazy = frozenset(name for name, spec in self.declared.items() if spec.options.get("lazy"))
-        self.raw_links = frozenset(
-            name for name, spec in self.declared.items() if spec.options.get("rawLink")
-        )
+        self.raw_links = frozenset(name for name, spec in self.declared.items() if spec.options.get("rawLink"))
         optional = raw.get("optional") if isinstance(raw, dict) else None
         self._open = optional if optional is not None and type(optional) is not dict else None
 

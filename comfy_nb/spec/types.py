@@ -153,9 +153,7 @@ def _hint_options(hint: Any, where: str) -> Mapping[str, Any]:
         return hint
     make = getattr(hint, "options", None)
     if make is None:
-        raise SpecError(
-            f"{where}: {hint!r} is no widget hint. Use nb.Range, nb.Multiline, nb.Tooltip or a dict."
-        )
+        raise SpecError(f"{where}: {hint!r} is no widget hint. Use nb.Range, nb.Multiline, nb.Tooltip or a dict.")
     return typing.cast("Mapping[str, Any]", make())
 
 
@@ -184,16 +182,11 @@ def _socket_of(annotation: Any, where: str) -> str:
         return "IMAGE" if _is_pil_image(origin) else origin.__name__
     if isinstance(annotation, typing.TypeVar) or callable(annotation):
         return ANY
-    raise SpecError(
-        f"{where}: {annotation!r} cannot be read as a socket type. Use a class, Literal, Enum or Any."
-    )
+    raise SpecError(f"{where}: {annotation!r} cannot be read as a socket type. Use a class, Literal, Enum or Any.")
 
 
 def _is_pil_image(annotation: Any) -> bool:
-    return (
-        getattr(annotation, "__name__", "") == "Image"
-        and getattr(annotation, "__module__", "") == "PIL.Image"
-    )
+    return getattr(annotation, "__name__", "") == "Image" and getattr(annotation, "__module__", "") == "PIL.Image"
 
 
 def to_picture(value: Any, where: str) -> Any:
@@ -204,8 +197,6 @@ def to_picture(value: Any, where: str) -> Any:
 
     single = value[0] if value.ndim == 4 and value.shape[0] == 1 else value
     if single.ndim != 3:
-        raise ValueError(
-            f"{where} takes one picture, but a batch of shape {tuple(value.shape)} came. Split it first."
-        )
+        raise ValueError(f"{where} takes one picture, but a batch of shape {tuple(value.shape)} came. Split it first.")
     pixels = (single.detach().float().cpu().clamp(0, 1) * 255).round().to(torch.uint8).numpy()
     return Pictures.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)

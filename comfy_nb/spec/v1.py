@@ -42,9 +42,7 @@ def spec_from_v1(cls: type, class_type: str | None = None, display_name: str = "
         not_idempotent=bool(getattr(cls, "NOT_IDEMPOTENT", False)),
         fingerprint=getattr(cls, "IS_CHANGED", None),
         validate=getattr(cls, "VALIDATE_INPUTS", None),
-        check_lazy=functools.partial(_bound, "check_lazy_status")
-        if hasattr(cls, "check_lazy_status")
-        else None,
+        check_lazy=functools.partial(_bound, "check_lazy_status") if hasattr(cls, "check_lazy_status") else None,
         still_there=getattr(cls, "STILL_THERE", None),
         thread_safe=bool(getattr(cls, "THREAD_SAFE", False)),
         deprecated=bool(getattr(cls, "DEPRECATED", False)),
@@ -79,18 +77,13 @@ def _read_hidden(hidden: Any) -> Mapping[str, Any]:
     if not hidden:
         return {}
     if isinstance(hidden, Mapping):
-        return {
-            name: kind[0] if isinstance(kind, (tuple, list)) and kind else kind
-            for name, kind in hidden.items()
-        }
+        return {name: kind[0] if isinstance(kind, (tuple, list)) and kind else kind for name, kind in hidden.items()}
     return {str(name): str(name).upper() for name in hidden}
 
 
 def _check(cls: type, name: str) -> str:
     if not callable(getattr(cls, "INPUT_TYPES", None)):
-        raise SpecError(
-            f"{name} is no ComfyUI node class: it has no INPUT_TYPES(). For a function use @nb.node."
-        )
+        raise SpecError(f"{name} is no ComfyUI node class: it has no INPUT_TYPES(). For a function use @nb.node.")
     function_name = getattr(cls, "FUNCTION", None)
     if not isinstance(function_name, str):
         raise SpecError(f"{name}.FUNCTION must name the method that does the work, not {function_name!r}.")

@@ -47,8 +47,8 @@ class Bars:
         """Fold a batch of events in; the last one of a run ends the display."""
         self._board.take(events)
         if events and isinstance(events[-1], RunFinished):
-            self._timer.cancel()
-            self._end(self._board.view())
+            # Encoding pictures takes its time; this still comes before whoever awaits the run goes on.
+            self._loop.call_soon(self._end, self._board.view())
 
     def press_stop(self, button: Any = None) -> None:
         """Ask the run to stop. May come on any thread and loop, so it only hops to the run's own."""
@@ -137,9 +137,7 @@ class RowWidgets:
         self._name = Label(layout=Layout(width="28%"))
         self._bar = FloatProgress(min=0.0, max=1.0, layout=Layout(width="28%"))
         self._words = Label(layout=Layout(width="40%"))
-        self._image = Image(
-            layout=Layout(display="none", max_width=PREVIEW_MAX_PX, max_height=PREVIEW_MAX_PX)
-        )
+        self._image = Image(layout=Layout(display="none", max_width=PREVIEW_MAX_PX, max_height=PREVIEW_MAX_PX))
         self.box = HBox([self._name, self._bar, self._words, self._image])
 
     def draw(self, row: Row, now: float) -> None:

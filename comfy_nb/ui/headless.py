@@ -54,7 +54,7 @@ def run_notebook(source: Path, folder: Path, tell: Callable[[str], None]) -> Exe
     )
     error = ""
     try:
-        client.execute()
+        client.execute(cleanup_kc=True)
     except CellExecutionError as failed:
         error = f"Cell {len(started)} failed: {failed.ename}: {failed.evalue}"
     folder.mkdir(parents=True, exist_ok=True)

@@ -32,6 +32,12 @@ def _show_nothing(run: Any) -> None:
     """Leave the run unseen."""
 
 
+def _show_value(value: Any, kind: str | None) -> Any:
+    from comfy_nb.ui.values import show_value
+
+    return show_value(value, kind)
+
+
 VIEWS: dict[str, Callable[[Any], None]] = {"bars": _show_bars, "text": _show_text, "none": _show_nothing}
 DEFAULT_VIEW = "bars"
 
@@ -48,11 +54,12 @@ def choose_view(name: str) -> None:
 
 
 def enable(session: Session) -> bool:
-    """Show the runs of a session in the notebook that this runs in; False outside one. Once is enough."""
+    """Show a session's runs, and what `handle.show()` gives, in this notebook; False outside one. Once is enough."""
     if shell() is None:
         return False
     if session not in _watched:
         _watched[session] = session.on_run(_show)
+        session.show_value = _show_value
     return True
 
 

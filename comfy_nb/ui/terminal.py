@@ -44,9 +44,7 @@ class Moving:
 
         self._board = Board(labels_of(run))
         self._view = self._board.view()
-        self._live = Live(
-            console=console, get_renderable=self.render, refresh_per_second=REFRESH_PER_S, transient=True
-        )
+        self._live = Live(console=console, get_renderable=self.render, refresh_per_second=REFRESH_PER_S, transient=True)
         self._console = console
 
     def take(self, events: Sequence[Event]) -> None:

@@ -8,11 +8,17 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+from click.testing import CliRunner
 from PIL import Image
+
+from comfy_nb.cli import main
+from comfy_nb.engine.session import Session, use_session
+from comfy_nb.library.folders import Folders, use_folders
 
 COMMAND = [sys.executable, "-m", "comfy_nb.cli"]
 TIMEOUT_S = 120
@@ -35,22 +41,44 @@ BROKEN_PICTURE: dict[str, Any] = {
 }
 
 
+class Ended(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 @pytest.fixture
 def command(tmp_path):
-    """Run the command in an empty folder; a dict among the words is written to a file and named."""
+    """Call the command in this process, with a session and folders of its own; a dict is written to a file."""
 
-    def run(*words: Any, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        arguments = [write(tmp_path, word) if isinstance(word, dict) else word for word in words]
-        return subprocess.run(
-            [*COMMAND, *arguments],
+    def run(*words: Any, stdin: str = "") -> Ended:
+        done = CliRunner().invoke(main, spelled(tmp_path, words), input=stdin)
+        return Ended(done.exit_code, done.stdout, done.stderr)
+
+    with use_session(Session()), use_folders(Folders(tmp_path / "comfy")):
+        yield run
+
+
+@pytest.fixture
+def process(tmp_path):
+    """Run the command as a process of its own in an empty folder."""
+
+    def run(*words: Any, stdin: str = "") -> Ended:
+        done = subprocess.run(
+            [*COMMAND, *spelled(tmp_path, words)],
             cwd=tmp_path,
             input=stdin,
             capture_output=True,
             text=True,
             timeout=TIMEOUT_S,
         )
+        return Ended(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+def spelled(folder: Path, words: Sequence[Any]) -> list[str]:
+    return [write(folder, word) if isinstance(word, dict) else word for word in words]
 
 
 def write(folder: Path, graph: dict[str, Any]) -> str:
@@ -59,27 +87,40 @@ def write(folder: Path, graph: dict[str, Any]) -> str:
     return str(path)
 
 
-def test_a_run_prints_the_files_it_wrote_and_shows_progress_on_stderr(command, tmp_path):
-    done = command("run", BLUR)
+def picture_at(path: str | Path) -> Image.Image:
+    with Image.open(path) as picture:
+        picture.load()
+    return picture
+
+
+def test_a_run_prints_the_files_it_wrote_and_shows_progress_on_stderr(process, tmp_path):
+    done = process("run", BLUR)
     assert done.returncode == 0, done.stderr
     path = tmp_path / "comfy" / "output" / "soft_00001_.png"
     assert done.stdout == f"9 SaveImage: {path}\n"
-    assert Image.open(path).size == (32, 16)
+    assert picture_at(path).size == (32, 16)
     assert "ImageBlur  done" in done.stderr and "done: 3 of 3 nodes" in done.stderr
+
+
+def test_progress_counts_what_came_from_the_cache(command):
+    command("run", BLUR)
+    assert "done: 3 of 3 nodes, 1 from cache" in command("run", BLUR, "--set", "2.sigma=3").stderr
+    assert "1 node from cache" in command("run", BLUR, "--set", "2.sigma=3").stderr
 
 
 def test_quiet_shows_no_progress(command):
     done = command("run", WORDS, "--quiet")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "2 StringConcatenate: 7!\n", "")
+    assert done == (0, "2 StringConcatenate: 7!\n", "")
 
 
 def test_a_saved_picture_can_be_run_again(command):
     saved = command("run", BLUR).stdout.split(": ")[1].strip()
-    assert command("run", saved, "--quiet").stdout.endswith("soft_00002_.png\n")
+    again = command("run", saved, "--set", "9.filename_prefix=again", "--quiet")
+    assert again.stdout.endswith("again_00001_.png\n")
 
 
-def test_a_graph_comes_from_stdin(command):
-    done = command("run", "-", "--quiet", stdin=json.dumps(WORDS))
+def test_a_graph_comes_from_stdin(process):
+    done = process("run", "-", "--quiet", stdin=json.dumps(WORDS))
     assert done.stdout == "2 StringConcatenate: 7!\n"
 
 
@@ -89,8 +130,8 @@ def test_set_changes_inputs_as_they_are_declared(command):
     assert done.returncode == 0, done.stderr
     path = done.stdout.split(": ")[1].strip()
     assert Path(path).name == "33_00001_.png"
-    assert Image.open(path).size == (64, 16)
-    assert json.loads(Image.open(path).info["prompt"])["2"]["inputs"]["sigma"] == 2
+    assert picture_at(path).size == (64, 16)
+    assert json.loads(picture_at(path).info["prompt"])["2"]["inputs"]["sigma"] == 2
 
 
 def test_set_reaches_nodes_whose_ids_have_dots(command):
@@ -136,10 +177,10 @@ def test_json_is_one_object_on_stdout_and_nothing_else(command):
     assert set(told["why"]) == {"1", "2", "9"}
 
 
-def test_a_node_that_fails_is_named_and_exits_1(command, tmp_path):
+def test_a_node_that_fails_is_named_and_exits_1(command, process, tmp_path):
     (tmp_path / "comfy" / "input").mkdir(parents=True)
     (tmp_path / "comfy" / "input" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"junk" * 10)
-    done = command("run", BROKEN_PICTURE)
+    done = process("run", BROKEN_PICTURE)
     assert (done.returncode, done.stdout) == (1, "")
     assert 'Error: "My photo" (node 4, LoadImage)' in done.stderr
     assert "Traceback" not in done.stderr
@@ -171,13 +212,13 @@ def test_an_invalid_graph_says_what_is_wrong_and_exits_2(command):
 @pytest.mark.parametrize("verb", ["run", "validate"])
 def test_a_file_that_holds_no_graph_exits_2(command, tmp_path, verb, content, said):
     (tmp_path / "bad.json").write_text(content)
-    done = command(verb, "bad.json")
+    done = command(verb, str(tmp_path / "bad.json"))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("Error: ") and said in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_file_that_is_not_there_exits_2(command):
-    done = command("run", "nowhere.json")
+    done = command("run", "/nowhere.json")
     assert done.returncode == 2 and "nowhere.json" in done.stderr
 
 
@@ -188,7 +229,7 @@ def test_bad_usage_exits_2(command):
 
 def test_validate_says_that_a_graph_is_valid(command):
     done = command("validate", BLUR)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "The graph is valid: 3 nodes.\n", "")
+    assert done == (0, "The graph is valid: 3 nodes.\n", "")
     assert json.loads(command("validate", BLUR, "--json").stdout) == {"valid": True, "problems": []}
 
 

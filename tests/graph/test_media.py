@@ -107,9 +107,7 @@ def test_damaged_compressed_text_says_so_and_only_where_it_matters() -> None:
     assert read_metadata(png_with(chunk(b"zTXt", b"Comment\0\0nonsense"))) == {}
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"prompt", b"prompt\0", b"prompt\0\1", b"prompt\0\0\0", b"prompt\0\0\0a\0b"]
-)
+@pytest.mark.parametrize("body", [b"", b"prompt", b"prompt\0", b"prompt\0\1", b"prompt\0\0\0", b"prompt\0\0\0a\0b"])
 def test_malformed_png_text_gives_no_graph_but_no_crash(body: bytes) -> None:
     assert read_metadata(png_with(chunk(b"iTXt", body))).get("prompt", "") in ("", "b", "a")
 
@@ -188,9 +186,7 @@ def box(kind: bytes, *bodies: bytes) -> bytes:
 def mp4(items: dict[bytes, str], keys: tuple[str, ...] = ()) -> bytes:
     names = [box(b"mdta", key.encode()) for key in keys]
     table = box(b"keys", bytes(4), struct.pack(">I", len(keys)), *names)
-    values = [
-        box(kind, box(b"data", struct.pack(">II", 1, 0), text.encode())) for kind, text in items.items()
-    ]
+    values = [box(kind, box(b"data", struct.pack(">II", 1, 0), text.encode())) for kind, text in items.items()]
     meta = box(b"meta", bytes(4), box(b"hdlr", bytes(25)), table, box(b"ilst", *values))
     large = struct.pack(">I4sQ", 1, b"mdat", 24) + bytes(8)
     return box(b"ftyp", b"isom", bytes(4)) + large + box(b"moov", box(b"mvhd", bytes(8)), box(b"udta", meta))

@@ -90,9 +90,7 @@ class Kernel:
     `version` is `INSTALLED` or a key of `OTHER_KERNELS`. Anything not awaited in time raises TimeoutError.
     """
 
-    def __init__(
-        self, version: str = INSTALLED, *, cwd: Path | None = None, env: dict[str, str] | None = None
-    ):
+    def __init__(self, version: str = INSTALLED, *, cwd: Path | None = None, env: dict[str, str] | None = None):
         self.version = version
         self._cwd = cwd or Path.cwd()
         self._extra_env = env or {}

@@ -54,9 +54,7 @@ def test_an_annotation_names_the_folder(folders: Folders, name: str, place: str)
     assert folders.resolve_input(name) == folders.base / place
 
 
-@pytest.mark.parametrize(
-    "name", ["../a.png", "sub/../../a.png", "/etc/passwd", "../inputs/a.png", "../../x [temp]"]
-)
+@pytest.mark.parametrize("name", ["../a.png", "sub/../../a.png", "/etc/passwd", "../inputs/a.png", "../../x [temp]"])
 def test_a_name_that_leaves_its_folder_is_refused(folders: Folders, name: str) -> None:
     with pytest.raises(ValueError, match="leads out of"):
         folders.resolve_input(name)
@@ -187,4 +185,6 @@ def test_folders_belong_to_a_context(tmp_path: Path, monkeypatch: pytest.MonkeyP
         return await asyncio.gather(session(mine), session(theirs))
 
     assert asyncio.run(both()) == [mine, theirs]
+    with use_folders(mine):
+        assert current_folders() is mine
     assert current_folders() is default

@@ -18,9 +18,7 @@ ONE_STEP = 1 / 255 + EXACT
 
 def pattern(*sizes: int, seed: int) -> torch.Tensor:
     axes = torch.meshgrid(*(torch.arange(size) for size in sizes), indexing="ij")
-    total = sum(
-        (weight * axis for weight, axis in zip((7, 13, 29, 17), axes, strict=True)), torch.tensor(seed)
-    )
+    total = sum((weight * axis for weight, axis in zip((7, 13, 29, 17), axes, strict=True)), torch.tensor(seed))
     return (total % 97).float() / 96
 
 

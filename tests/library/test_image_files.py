@@ -68,8 +68,9 @@ def test_exif_orientation_turns_the_picture_upright(folders: Folders) -> None:
     assert image[0, 35, 12].argmax() == 0
 
 
-def test_a_picture_with_unreadable_exif_stays_as_it_lies(folders: Folders) -> None:
-    image, _ = load(folders, plain("RGB", RED, (16, 8)), "a.jpg", exif=b"Exif\0\0nonsense")
+@pytest.mark.parametrize("name", ["a.png", "a.webp", "a.jpg"])
+def test_a_picture_with_unreadable_exif_stays_as_it_lies(folders: Folders, name: str) -> None:
+    image, _ = load(folders, plain("RGB", RED, (16, 8)), name, exif=b"Exif\0\0nonsense")
     assert image.shape == (1, 8, 16, 3)
 
 
@@ -153,9 +154,7 @@ def test_a_truncated_picture_is_an_error_that_says_what_to_do(folders: Folders, 
 
 
 @pytest.mark.parametrize(("content", "words"), [(b"", "is empty"), (b"hello" * 99, "is no picture")])
-def test_what_is_no_picture_is_an_error_that_names_the_file(
-    folders: Folders, content: bytes, words: str
-) -> None:
+def test_what_is_no_picture_is_an_error_that_names_the_file(folders: Folders, content: bytes, words: str) -> None:
     (folders.input / "a.png").write_bytes(content)
     with pytest.raises(LayoutError, match=f"'a.png' {words}"):
         LoadImage().load_image("a.png")
@@ -182,9 +181,7 @@ def test_validation_names_the_folder_and_near_names(folders: Folders) -> None:
 
 
 def test_a_missing_file_is_an_error(folders: Folders) -> None:
-    with pytest.raises(
-        FileNotFoundError, match=r"no file 'a.png \[output\]' in .*output\. It holds no pictures"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"no file 'a.png \[output\]' in .*output\. It holds no pictures"):
         LoadImage().load_image("a.png [output]")
 
 
@@ -209,9 +206,7 @@ def test_a_channel_is_read_as_a_mask(folders: Folders, channel: str, value: floa
 
 def test_the_channels_of_deep_grey_keep_their_depth(folders: Folders) -> None:
     Image.fromarray(np.array([[0, 1, 65535]], dtype=np.uint16)).save(folders.input / "a.png")
-    torch.testing.assert_close(
-        LoadImageMask().load_image("a.png", "red")[0], torch.tensor([[[0, 1 / 65535, 1]]])
-    )
+    torch.testing.assert_close(LoadImageMask().load_image("a.png", "red")[0], torch.tensor([[[0, 1 / 65535, 1]]]))
     assert torch.equal(LoadImageMask().load_image("a.png", "alpha")[0], torch.zeros(1, 1, 3))
 
 
@@ -224,9 +219,7 @@ def test_a_saved_picture_holds_the_graph(folders: Folders) -> None:
     prompt = {"1": {"class_type": "SaveImage", "inputs": {"filename_prefix": "ü \ud83d"}}}
     extra = {"workflow": {"nodes": [1]}, "note": "hello"}
     result = SaveImage().save_images(torch.zeros(1, 2, 2, 3), "sub/pic", prompt, extra)
-    assert result == {
-        "ui": {"images": [{"filename": "pic_00001_.png", "subfolder": "sub", "type": "output"}]}
-    }
+    assert result == {"ui": {"images": [{"filename": "pic_00001_.png", "subfolder": "sub", "type": "output"}]}}
     with saved(folders, result) as picture:
         texts = picture.text  # type: ignore[attr-defined]
     assert {key: json.loads(value) for key, value in texts.items()} == {"prompt": prompt, **extra}

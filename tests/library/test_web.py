@@ -26,9 +26,14 @@ def png() -> bytes:
     return file.getvalue()
 
 
+REACHED = web.AppKey("reached", asyncio.Event)
+CLOSING = web.AppKey("closing", asyncio.Event)
+
+
 async def never(request: web.Request) -> web.Response:
-    await asyncio.Event().wait()
-    raise AssertionError("nothing sets that event")
+    request.app[REACHED].set()
+    await request.app[CLOSING].wait()
+    return web.Response()
 
 
 async def answer(request: web.Request) -> web.Response:
@@ -44,17 +49,24 @@ async def answer(request: web.Request) -> web.Response:
 
 
 @pytest.fixture
-async def server(monkeypatch):
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
+async def app():
     app = web.Application()
+    app[REACHED], app[CLOSING] = asyncio.Event(), asyncio.Event()
     app.router.add_get("/never", never)
     app.router.add_get("/{path}", answer)
-    runner = web.AppRunner(app, shutdown_timeout=0)
+    return app
+
+
+@pytest.fixture
+async def server(app, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    app[CLOSING].set()
     await runner.cleanup()
 
 
@@ -107,10 +119,9 @@ async def test_an_answer_that_is_too_large_is_an_error(server, monkeypatch):
         await FetchImage().fetch(f"{server}/picture", PATIENCE_S)
 
 
-async def test_a_fetch_that_is_cancelled_stops(server):
+async def test_a_fetch_that_is_cancelled_stops(app, server):
     task = asyncio.create_task(FetchImage().fetch(f"{server}/never", PATIENCE_S))
-    done, _ = await asyncio.wait({task}, timeout=0.05)
-    assert not done
+    await app[REACHED].wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -179,9 +179,7 @@ def lazy_classes() -> list[NodeClass]:
             return (first + number(second),)
         return (first + second + number(third),)
 
-    def asked_in_stages(
-        self: Any, first: int | None, second: int | None = None, third: int | None = None
-    ) -> list[str]:
+    def asked_in_stages(self: Any, first: int | None, second: int | None = None, third: int | None = None) -> list[str]:
         if first is None or first % 2:
             return ["first"]
         if second is None or (first + second) % 3 == 0:
@@ -237,9 +235,7 @@ def identity_classes() -> list[NodeClass]:
         return (f"{live.get_node(me)['class_type']} {me in prompt} {n}",)
 
     return [
-        node(
-            "WhoAmI", lambda self, n, me: (f"{me}:{n}",), {"n": INT}, ("STRING",), hidden={"me": "UNIQUE_ID"}
-        ),
+        node("WhoAmI", lambda self, n, me: (f"{me}:{n}",), {"n": INT}, ("STRING",), hidden={"me": "UNIQUE_ID"}),
         node(
             "Where",
             where,
@@ -268,15 +264,11 @@ def async_classes() -> list[NodeClass]:
             raise LookupError(f"{n} is not welcome.")
         return (number(n),)
 
-    async def async_choose(
-        self: Any, which: int, even: int | None = None, odd: int | None = None
-    ) -> tuple[int]:
+    async def async_choose(self: Any, which: int, even: int | None = None, odd: int | None = None) -> tuple[int]:
         await asyncio.sleep(0)
         return (number(odd if number(which) % 2 else even),)
 
-    async def asked_for_choice(
-        self: Any, which: int, even: int | None = None, odd: int | None = None
-    ) -> list[str]:
+    async def asked_for_choice(self: Any, which: int, even: int | None = None, odd: int | None = None) -> list[str]:
         await asyncio.sleep(0)
         return ["odd" if number(which) % 2 else "even"]
 

@@ -147,9 +147,7 @@ class _Run:
             if name in self.inputs_of(node_id) and not self.is_missing(node_id, name):
                 continue
             if name not in inputs:
-                raise NameError(
-                    f"check_lazy_status of node {node_id} asks for {name!r}, which it is not given."
-                )
+                raise NameError(f"check_lazy_status of node {node_id} asks for {name!r}, which it is not given.")
             sources.append(inputs[name][0])
         return sources
 
@@ -222,9 +220,7 @@ class _Run:
         for reply in replies:
             self.add_expansion(node_id, reply.get("expand") or {})
         outputs = len(self.class_of(node_id).RETURN_TYPES)
-        results = [
-            (as_tuple(reply["result"], outputs), "expand" in reply) for reply in replies if "result" in reply
-        ]
+        results = [(as_tuple(reply["result"], outputs), "expand" in reply) for reply in replies if "result" in reply]
         self.wait_for([item[0] for items, expands in results if expands for item in items if is_link(item)])
         return [self.links_replaced(items) if expands else items for items, expands in results]
 

@@ -123,10 +123,7 @@ def test_lazy_inputs_are_sometimes_skipped_and_sometimes_used(sample: Any) -> No
     seen: Counter[Any] = Counter()
     for prompt, _, outcome, _ in sample:
         for node_id, node in prompt.items():
-            if (
-                node["class_type"] in ("Switch", "ListSwitch", "AsyncSwitch", "Stages")
-                and node_id in outcome.values
-            ):
+            if node["class_type"] in ("Switch", "ListSwitch", "AsyncSwitch", "Stages") and node_id in outcome.values:
                 seen.update(link[0] in outcome.values for _, link in links_of(node))
     assert seen[True] > 20
     assert seen[False] > 10

@@ -208,9 +208,7 @@ def test_the_check_sees_what_is_there_and_none_for_the_rest() -> None:
         seen.append(inputs)
         return ["a"]
 
-    lazy = node(
-        "Lazy", lambda self, a, b, c: (a,), {"a": LAZY_INT, "b": LAZY_INT, "c": INT}, check_lazy_status=check
-    )
+    lazy = node("Lazy", lambda self, a, b, c: (a,), {"a": LAZY_INT, "b": LAZY_INT, "c": INT}, check_lazy_status=check)
     prompt = {"1": number(1), "2": number(2), "3": made("Lazy", a=["1", 0], b=["2", 0], c=3)}
     assert run(prompt, lazy).values == {"1": [[1]], "3": [[1]]}
     assert seen == [{"a": None, "b": None, "c": 3}, {"a": 1, "b": None, "c": 3}]

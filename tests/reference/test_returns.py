@@ -48,9 +48,7 @@ def test_the_ui_of_the_calls_is_merged_by_all_keys_and_needs_no_result() -> None
 def expanding(result: Any, expansion: dict[str, Any], returns: tuple[str, ...] = ("INT",)) -> type:
     """Make a class that always expands to the same graph."""
     inputs = {"a": INT, "link": RAW_INT}
-    return node(
-        "Make", lambda self, **_: {"result": result, "expand": expansion}, None, returns, optional=inputs
-    )
+    return node("Make", lambda self, **_: {"result": result, "expand": expansion}, None, returns, optional=inputs)
 
 
 def test_an_expansion_stands_for_the_node() -> None:

@@ -134,6 +134,7 @@ async def test_the_end_is_html_in_the_same_place_and_the_widgets_are_given_back(
     run.say(started(1), node("1", title="Soften"), preview("1", jpeg()))
     await until(lambda: output.shown)
     run.say(done("1", 0.31), finished("done", 0.4))
+    await until(lambda: len(output.shown) > 1)
     last = output.shown[-1]
     assert "Soften (ImageBlur)" in last["text/html"] and "data:image/jpeg;base64," in last["text/html"]
     assert last["text/plain"].splitlines()[0] == "✓ done: 1 of 1 node, 0.40 s"
@@ -151,6 +152,7 @@ async def test_no_tick_comes_after_the_end(run, output, show):
     run.say(started(1), node("1"))
     await until(lambda: output.shown)
     run.say(done("1"), finished())
+    await until(lambda: isinstance(output.shown[-1], dict))
     count = len(output.shown)
     for _ in range(20):
         await asyncio.sleep(0)
@@ -160,6 +162,7 @@ async def test_no_tick_comes_after_the_end(run, output, show):
 async def test_a_run_over_at_once_leaves_one_line_and_no_widgets(run, output, line):
     Bars(run, output, Line(line))
     run.say(*all_cached(4), finished("done", 0.002))
+    await until(lambda: line.shown)
     assert output.shown == []
     assert [each["text/plain"] for each in line.shown] == ["✓ 4 nodes from cache, 2 ms"]
 
@@ -167,9 +170,7 @@ async def test_a_run_over_at_once_leaves_one_line_and_no_widgets(run, output, li
 @pytest.mark.parametrize(
     "events",
     [
-        pytest.param(
-            [node("1"), preview("1", jpeg()), done("1", 0.01), finished("done", 0.02)], id="picture"
-        ),
+        pytest.param([node("1"), preview("1", jpeg()), done("1", 0.01), finished("done", 0.02)], id="picture"),
         pytest.param([node("1"), failed("1", ValueError("no")), finished("failed", 0.02)], id="failure"),
         pytest.param([node("1"), done("1", 3.0), finished("done", 3.0)], id="loop was blocked for long"),
     ],
@@ -177,6 +178,7 @@ async def test_a_run_over_at_once_leaves_one_line_and_no_widgets(run, output, li
 async def test_a_quick_run_that_has_something_to_show_shows_it(run, output, line, events):
     Bars(run, output, Line(line))
     run.say(started(1), *events)
+    await until(lambda: output.shown or line.shown)
     assert "text/html" in output.shown[0] and line.shown == []
 
 

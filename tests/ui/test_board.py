@@ -76,9 +76,7 @@ def test_a_running_node_takes_as_long_as_the_clock_says():
 
 
 def test_a_node_from_the_cache_is_named_by_the_graph():
-    view = view_of(
-        started(2), done("3", 0, "memory"), label=lambda node_id: (f"Photo {node_id}", "LoadImage")
-    )
+    view = view_of(started(2), done("3", 0, "memory"), label=lambda node_id: (f"Photo {node_id}", "LoadImage"))
     assert (view.rows[0].name, view.rows[0].state, view.cached) == ("Photo 3 (LoadImage)", "cached", 1)
 
 
@@ -177,9 +175,7 @@ def test_thousands_of_cached_nodes_are_counted_and_not_listed():
 
 
 def test_the_text_has_a_line_for_each_row():
-    view = view_of(
-        started(2), node("1"), done("1", 0.31), node("2", class_type="Sum"), finished("stopped", 0.5)
-    )
+    view = view_of(started(2), node("1"), done("1", 0.31), node("2", class_type="Sum"), finished("stopped", 0.5))
     assert view.as_text(now=0.5).splitlines() == [
         "■ stopped: 1 of 2 nodes, 0.50 s",
         "  ✓ ImageBlur  done  0.31 s",

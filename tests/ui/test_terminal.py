@@ -56,9 +56,7 @@ def test_a_log_has_a_line_for_each_node_that_ran_and_one_for_the_run():
 def test_a_long_log_is_cut_but_never_its_failures():
     run, screen = ScriptedRun(), console(is_terminal=False)
     watch(run, screen)
-    run.say(
-        started(500), *(event for number in range(200) for event in (node(str(number)), done(str(number))))
-    )
+    run.say(started(500), *(event for number in range(200) for event in (node(str(number)), done(str(number)))))
     run.say(node("x"), failed("x", ValueError("bad")), finished("failed"))
     lines = printed(screen).splitlines()
     assert len(lines) == LINES_MAX + 3

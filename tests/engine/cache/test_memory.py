@@ -10,6 +10,7 @@ import weakref
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from comfy_nb.engine.cache import CLEARED, DROPPED, EVICTED, LRU, REASONS_KEPT, TOO_LARGE, MemoryCache
 from tests.engine.cache.making import MB, entry, key_of
@@ -87,11 +88,11 @@ def test_other_values_count_by_what_they_hold(value):
     assert least < cache.total < 30_000
 
 
-def test_a_picture_counts_its_pixels():
-    image = pytest.importorskip("PIL.Image").new("RGB", (1000, 100))
+@pytest.mark.parametrize(("mode", "size"), [("RGB", 300_000), ("L", 100_000), ("F", 400_000)])
+def test_a_picture_counts_its_pixels(mode, size):
     cache = MemoryCache(100 * MB)
-    cache.put(entry("a", image))
-    assert 300_000 < cache.total < 310_000
+    cache.put(entry("a", Image.new(mode, (1000, 100))))
+    assert size < cache.total < size + 5_000
 
 
 def test_a_value_that_contains_itself_can_be_held():
@@ -151,6 +152,16 @@ def test_a_pinned_entry_is_never_evicted_until_its_pin_is_taken_off():
     cache.put(entry("last", megabyte(), seconds=1))
     assert held(cache) == {"n4", "last"}
     assert not cache.pin(key_of("unknown"))
+
+
+def test_an_entry_pinned_after_others_had_to_go_is_spared_too():
+    cache = MemoryCache(int(2.1 * MB))
+    for name in "abc":
+        cache.put(entry(name, megabyte(), seconds=0.001 if name == "b" else 1))
+    cache.put(entry("cheap", torch.zeros(1000), seconds=1e-9))
+    cache.pin(key_of("cheap"))
+    cache.put(entry("d", megabyte(), seconds=1))
+    assert "cheap" in held(cache)
 
 
 def test_clearing_spares_pinned_entries_unless_asked():

@@ -1,0 +1,173 @@
+"""`nb.cache` shows what is held and lets a person drop, pin and clear it."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+import torch
+
+from comfy_nb.engine.cache import MemoryCache
+from comfy_nb.engine.cache_view import ROWS_SHOWN, CacheView
+from comfy_nb.engine.disk import DiskCache
+from tests.engine.cache.making import MB, entry, key_of
+
+
+@pytest.fixture
+def memory():
+    return MemoryCache(100 * MB)
+
+
+@pytest.fixture
+def disk(tmp_path):
+    cache = DiskCache(tmp_path)
+    yield cache
+    cache.close()
+
+
+@pytest.fixture
+def view(memory):
+    return CacheView(lambda: (memory, None))
+
+
+@pytest.fixture
+def both(memory, disk):
+    return CacheView(lambda: (memory, disk))
+
+
+def test_it_iterates_over_what_is_held(view, memory):
+    memory.put(entry("a", 1))
+    memory.put(entry("b", 2))
+    assert [each.outputs for each in view] == [([1],), ([2],)]
+    assert len(view) == 2
+    assert view.total == memory.total
+
+
+def test_the_budget_is_set_in_words(view, memory):
+    view.budget = "2 GB"
+    assert view.budget == memory.budget == 2 * 10**9
+
+
+class Handle:
+    def cache_keys(self):
+        return [key_of("a"), key_of("c")]
+
+
+@pytest.mark.parametrize(
+    ("what", "left"),
+    [
+        (key_of("a"), {"b", "c"}),
+        (entry("a"), {"b", "c"}),
+        ("Blur", {"c"}),
+        (Handle(), {"b"}),
+        ("Nothing", {"a", "b", "c"}),
+    ],
+)
+def test_values_are_dropped_by_entry_key_class_or_handle(view, memory, what, left):
+    for name in "abc":
+        memory.put(entry(name, 1, class_type="Sharpen" if name == "c" else "Blur"))
+    assert view.drop(what) == 3 - len(left)
+    assert {name for name in "abc" if key_of(name) in view} == left
+
+
+def test_what_is_no_name_of_values_is_answered_with_what_would_be(view):
+    with pytest.raises(TypeError, match=r"a list stands for.*ImageBlur"):
+        view.drop([1])
+
+
+def test_dropping_reaches_the_disk_also_for_classes_of_an_earlier_kernel(both, memory, disk):
+    for name in "abc":
+        made = entry(name, 1, class_type="Sharpen" if name == "c" else "Blur")
+        disk.put(made)
+        if name == "a":
+            memory.put(made)
+    disk.flush()
+    assert both.drop("Blur") == 2
+    assert [key_of(name) in disk for name in "abc"] == [False, False, True]
+    assert both.drop(key_of("c")) == 1
+
+
+def test_pinned_values_survive_clearing_until_unpinned(view, memory):
+    memory.put(entry("a", 1))
+    memory.put(entry("b", 1))
+    assert view.pin(key_of("a")) == 1
+    assert view.clear() == 1
+    assert [each.pinned for each in view] == [True]
+    assert view.unpin("Blur") == 1
+    assert view.clear() == 1
+
+
+def test_the_disk_is_cleared_only_when_asked(both, memory, disk):
+    made = entry("a", 1)
+    memory.put(made)
+    disk.put(made)
+    disk.flush()
+    assert both.clear() == 1
+    assert key_of("a") in disk
+    assert both.clear(disk=True) == 1
+    assert key_of("a") not in disk
+
+
+def test_the_table_names_node_size_seconds_hits_place_and_pin_largest_first(both, memory, disk):
+    large = entry("large", torch.zeros(MB), seconds=2.5, title="Soften", node_id="7")
+    memory.put(entry("small", 1, seconds=0.012))
+    memory.put(entry("odd", object(), class_type="Load"))
+    memory.put(large)
+    memory.get(large.key)
+    memory.pin(large.key)
+    disk.put(large)
+    disk.flush()
+    first, second, head, *rows = repr(both).splitlines()
+    assert first == "3 values in memory, 4.0 MB of 100 MB"
+    assert second == f"4.0 MB of 20 GB on disk in {disk.folder}"
+    cells = [re.split(r"\s{2,}", line.strip()) for line in [head, *rows]]
+    assert cells == [
+        ["node", "size", "took", "hits", "where"],
+        ["Soften (node 7)", "4.0 MB", "2.5 s", "1", "both", "pinned"],
+        ["Blur (node 3)", "580 B", "12 ms", "0", "memory (not written)"],
+        ["Load (node 3)", "568 B", "1.0 s", "0", "memory (it holds a value of class object)"],
+    ]
+
+
+def test_a_long_table_is_cut_and_counts_the_rest(view, memory):
+    for number in range(ROWS_SHOWN + 5):
+        memory.put(entry(str(number), number))
+    lines = repr(view).splitlines()
+    assert len(lines) == 2 + ROWS_SHOWN + 1
+    assert lines[-1] == "... and 5 smaller"
+
+
+def test_an_empty_cache_says_so_in_a_line(view):
+    assert repr(view) == "0 values in memory, 0 B of 100 MB"
+    assert "<table" not in view._repr_html_()
+
+
+class Cells(HTMLParser):
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.cells, self.tags = [], [], set()
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.open.append(tag)
+        self.tags.add(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] in ("td", "th"):
+            self.cells.append(data)
+
+
+def test_in_a_notebook_it_is_a_small_table_that_inherits_its_colours(view, memory):
+    memory.put(entry("a", 1, title="<script>alert(1)</script> & co"))
+    html = view._repr_html_()
+    page = Cells(html)
+    assert page.open == []
+    assert page.cells[5] == "<script>alert(1)</script> & co (node 3)"
+    assert page.tags == {"div", "table", "tr", "th", "td"}
+    assert "1 value in memory" in html
+    assert set(re.findall(r"(?:color|background):([^;']*)", html)) == {"inherit", "none"}

@@ -1,0 +1,74 @@
+"""A small kit for tests of the engine: V1 classes in a registry of their own, whose calls are counted, and runs read back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import comfy_nb as nb
+from comfy_nb.engine import events
+from comfy_nb.graph.model import Graph
+from comfy_nb.spec.registry import Registry
+from tests.reference.classes import count_calls, made, node
+
+__all__ = ["Calls", "Outside", "Pack", "made", "names_of", "node", "ran", "reported"]
+
+
+class Calls(Counter[str]):
+    """How often each class was called. To the code of a node that counts in it, it is always the same."""
+
+    def __comfy_nb_code__(self) -> bytes:
+        return b"calls"
+
+
+class Outside:
+    """Something of the world outside that a node reads. To the code of the node it is always the same."""
+
+    def __init__(self, **state: Any) -> None:
+        self.__dict__.update(state)
+
+    def __comfy_nb_code__(self) -> bytes:
+        return b"outside"
+
+
+class Pack:
+    """Node classes of one test, in a registry of their own; `calls` counts the calls of each by its name."""
+
+    def __init__(self, *classes: type) -> None:
+        self.registry = Registry()
+        self.calls = Calls()
+        self.add(*classes)
+
+    def add(self, *classes: type) -> None:
+        """Register classes made by `node`, and count their calls from now on."""
+        for cls in classes:
+            count_calls(cls, self.calls)
+            nb.register(cls, registry=self.registry)
+
+    def node(self, name: str, run: Callable[..., Any], *declared: Any, **traits: Any) -> type:
+        """Make a class (see `tests.reference.classes.node`), register it and return it."""
+        cls = node(name, run, *declared, **traits)
+        self.add(cls)
+        return cls
+
+    def graph(self, prompt: dict[str, Any]) -> Graph:
+        """Make a graph of this pack's classes from a prompt."""
+        return Graph.from_prompt(prompt, self.registry)
+
+
+def ran(run: nb.Run) -> list[str]:
+    """The ids of the nodes that a run computed itself, in the order in which they ended."""
+    return [event.node_id for event in reported(run, events.NodeFinished) if event.source == "ran"]
+
+
+def names_of(run: nb.Run, ids: Sequence[str]) -> list[str]:
+    """The class types of nodes."""
+    return [run.ticket(node_id).step.class_type for node_id in ids]
+
+
+def reported(run: nb.Run, kind: type) -> list[Any]:
+    """The events of one kind that a run has reported so far."""
+    found: list[Any] = []
+    run.subscribe(found.extend)()
+    return [event for event in found if isinstance(event, kind)]

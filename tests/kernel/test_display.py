@@ -1,0 +1,103 @@
+"""What a run shows below its cell in a real kernel, and what stays of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.kernel.harness import INSTALLED, OTHER_KERNELS, Kernel, Reply
+
+pytestmark = pytest.mark.kernel
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+SLOW = """
+import asyncio
+import comfy_nb as nb
+
+@nb.node
+async def slow(seconds: float, *, progress: nb.Progress) -> str:
+    for step in range(10):
+        await asyncio.sleep(seconds / 10)
+        progress(step + 1, 10)
+    return "slept"
+"""
+
+
+@pytest.fixture(scope="module", params=[INSTALLED, *OTHER_KERNELS])
+def lesson(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """One kernel of each version for all of these tests, with a slow node in it."""
+    with Kernel(request.param, cwd=tmp_path_factory.mktemp("lesson")) as kernel:
+        reply = kernel.run(SLOW)
+        assert reply.error is None, reply.error
+        yield kernel
+
+
+def last_text(reply: Reply) -> str:
+    return reply.displays[-1]["text/plain"]
+
+
+def test_a_slow_run_is_widgets_first_and_html_in_the_end(lesson: Kernel):
+    reply = lesson.run("await slow(0.5)")
+    assert reply.results == ["'slept'"]
+    assert WIDGET in reply.displays[0]
+    assert reply.displays[-1].keys() == {"text/html", "text/plain"}
+    assert "slow" in reply.displays[-1]["text/html"]
+    assert last_text(reply).startswith("✓ done: 1 of 1 node")
+
+
+def test_a_run_from_the_cache_is_one_faint_line(lesson: Kernel):
+    lesson.run("await slow(0.01)")
+    reply = lesson.run("await slow(0.01)")
+    (bundle,) = reply.displays
+    assert bundle["text/plain"].startswith("✓ 1 node from cache")
+
+
+def test_many_quick_runs_of_a_cell_share_one_line(lesson: Kernel):
+    reply = lesson.run("for number in range(100):\n    await nb.nodes.PrimitiveInt(value=number % 2)")
+    lesson.wait_until(lambda: "100 runs: 2 nodes ran, 98 from cache" in last_text(reply))
+    assert len(reply.displays) < 50
+
+
+@pytest.mark.parametrize(("view", "kinds"), [("text", [{"text/plain"}]), ("none", [])])
+def test_the_view_is_the_persons_choice(lesson: Kernel, view: str, kinds: list[set[str]]):
+    reply = lesson.run(f"nb.configure(display={view!r})\nawait slow(0.3).fresh()\nnb.configure(display='bars')")
+    assert [set(bundle) for bundle in reply.displays] == kinds
+
+
+def test_a_background_run_shows_its_end_below_the_cell_that_began_it(lesson: Kernel):
+    began = lesson.run("job = slow(0.6).start()")
+    other = lesson.run("print('here'); await job")
+    lesson.wait_until(lambda: began.displays and "text/html" in began.displays[-1])
+    assert last_text(began).startswith("✓ done")
+    assert other.displays == []
+
+
+def test_the_stop_button_stops_a_background_run(lesson: Kernel):
+    began = lesson.run("job = slow(60).start()")
+    lesson.wait_until(lambda: bool(buttons(began)))
+    lesson.send_to_widget(buttons(began)[0], {"event": "click"})
+    lesson.wait_until(lambda: began.displays and "text/html" in began.displays[-1], 10.0)
+    assert last_text(began).startswith("■ stopped")
+    assert lesson.run("print(job.run.state)").stdout == "stopped\n"
+
+
+def buttons(reply: Reply) -> list[str]:
+    return [each["comm_id"] for each in reply.comms if model_of(each) == "ButtonModel"]
+
+
+def model_of(comm: dict[str, Any]) -> str:
+    return str(comm["data"].get("state", {}).get("_model_name", ""))
+
+
+def test_a_run_that_fails_at_once_says_so(lesson: Kernel):
+    reply = lesson.run("@nb.node\ndef bad() -> int:\n    raise ValueError('no <b>')\n\nawait bad()")
+    assert reply.error is not None and reply.error.ename == "NodeError"
+    assert last_text(reply).startswith("✗ failed")
+    assert "no &lt;b&gt;" in reply.displays[-1]["text/html"]
+
+
+def test_a_handle_shows_its_value_as_a_picture(lesson: Kernel):
+    reply = lesson.run("await nb.nodes.EmptyImage(width=16, height=8, color=0xFF0000).show()")
+    assert reply.results == ["IMAGE 16 × 8: [1, 8, 16, 3] float32, 0 to 1, mean 0.3333"]
