@@ -8,6 +8,8 @@ torch.Size([1, 64, 64, 3])
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from comfy_nb.doors import cache, configure, stop_all
 from comfy_nb.engine.context import (
     CurrentNodeContext,
@@ -36,8 +38,13 @@ from comfy_nb.errors import (
 )
 from comfy_nb.graph.handle import Handle
 from comfy_nb.graph.model import Graph, Node, load
-from comfy_nb.graph.namespace import node, nodes, register
+from comfy_nb.graph.namespace import node, register
 from comfy_nb.spec.types import Audio, Conditioning, Image, Latent, Mask, Multiline, Range, Tooltip
+
+if TYPE_CHECKING:
+    from comfy_nb.builtin_nodes import nodes
+else:
+    from comfy_nb.graph.namespace import nodes
 
 __version__ = "0.1.0"
 

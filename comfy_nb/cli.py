@@ -137,7 +137,7 @@ def _load(source: str) -> Graph:
 
     if source != "-":
         return load(source)
-    return Graph.from_prompt(click.get_binary_stream("stdin").read())
+    return Graph.from_prompt(sys.stdin.buffer.read())
 
 
 @contextmanager

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import signal
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from comfy_nb.engine.context import current_call
@@ -67,15 +69,34 @@ def _nest(loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any, Any
     import nest_asyncio2
 
     nest_asyncio2.apply(loop)
-    task = loop.create_task(make())
+    interrupts = 0
+
+    def interrupt(*_: Any) -> None:
+        # Raised here, KeyboardInterrupt would leave the run on the loop; the cell's own handler would wait for the run.
+        nonlocal interrupts
+        interrupts += 1
+        if interrupts > 1:
+            raise KeyboardInterrupt
+        loop.call_soon_threadsafe(stop)
+
+    with _sigint(interrupt):
+        result = loop.run_until_complete(loop.create_task(make()))
+    if interrupts:
+        raise Stopped("Stopped by the kernel's interrupt.")
+    return result
+
+
+@contextmanager
+def _sigint(handler: Callable[..., None]) -> Generator[None, None, None]:
+    """Handle SIGINT in a `with` block, on the main thread, where alone that is possible."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, handler)
     try:
-        return loop.run_until_complete(task)
-    except KeyboardInterrupt:
-        stop()
-        loop.run_until_complete(asyncio.wait([task]))
-        if not task.cancelled():
-            task.exception()
-        raise Stopped("Stopped by the kernel's interrupt.") from None
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def finish(coroutine: Coroutine[Any, Any, T]) -> T:

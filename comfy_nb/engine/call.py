@@ -7,15 +7,20 @@ the same code.
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from comfy_nb.engine.context import CallContext, ExecutionBlocker, Progress
+from comfy_nb.engine.keys import Step
 from comfy_nb.engine.schedule import Outputs, Ticket
 from comfy_nb.graph.check import InLink
 from comfy_nb.spec.node_spec import NodeSpec
 
 SPECIAL_KEYS = frozenset({"ui", "result", "expand"})
+KNOWN_HIDDEN = frozenset(
+    {"PROMPT", "DYNPROMPT", "EXTRA_PNGINFO", "UNIQUE_ID", "AUTH_TOKEN_COMFY_ORG", "API_KEY_COMFY_ORG"}
+)
 
 
 class Invocation(NamedTuple):
@@ -80,7 +85,7 @@ def take_turn(ticket: Ticket, around: Surroundings) -> Turn:
     step = ticket.step
     spec = step.spec
     node = around.object_of(ticket)
-    if step.interface.lazy and spec.check_lazy is not None:
+    if spec.check_lazy is not None:
         names = yield from _ask(ticket, around, spec.check_lazy(node))
         if names:
             return Ask(names)
@@ -93,6 +98,32 @@ def take_turn(ticket: Ticket, around: Surroundings) -> Turn:
         lists = {name: [value] for name, value in inputs.items()} if single else inputs
         results = yield from _map(ticket, around, function, lists)
     return collect(spec, results)
+
+
+def plain_inputs(step: Step, tickets: Mapping[str, Ticket]) -> dict[str, Any] | None:
+    """Return the inputs of a plain node; None where a list or a blocker came, which makes it a case for a whole turn."""
+    inputs = step.template.copy()
+    for name, origin, slot, _, _ in step.links:
+        outputs = tickets[origin].outputs
+        try:
+            items = outputs[slot]  # type: ignore[index]
+        except IndexError:
+            continue
+        if len(items) != 1:
+            return None
+        value = inputs[name] = items[0]
+        if type(value) is ExecutionBlocker:
+            return None
+    return inputs
+
+
+def plain_outputs(spec: NodeSpec, result: Any) -> Outcome:
+    """Put what the one call of a plain node returned into output slots."""
+    if spec.pack is not None and type(result) is not ExecutionBlocker:
+        result = spec.pack(result)
+    if type(result) is tuple:
+        return Done(tuple([[value] for value in result]), None)
+    return collect(spec, [result])
 
 
 def gather(ticket: Ticket, around: Surroundings) -> tuple[dict[str, Any], bool]:
@@ -129,52 +160,47 @@ def _gather_lists(ticket: Ticket, around: Surroundings) -> dict[str, Any]:
 
 
 def _fill_hidden(ticket: Ticket, around: Surroundings, inputs: dict[str, Any], index: int, calls: int) -> None:
-    for name, kind in ticket.step.interface.hidden.items():
+    step = ticket.step
+    for name, kind in step.interface.hidden.items():
         if kind == "PROGRESS":
-            inputs[name] = Progress(around.context(ticket, index, calls))
-        else:
+            value: Any = Progress(around.context(ticket, index, calls))
+        elif kind in KNOWN_HIDDEN:
             value = around.hidden(ticket, kind)
-            if value is not None or name not in inputs:
-                inputs[name] = value
-            if value is None and kind not in KNOWN_HIDDEN and name not in ticket.step.template:
-                del inputs[name]
-
-
-KNOWN_HIDDEN = frozenset(
-    {"PROMPT", "DYNPROMPT", "EXTRA_PNGINFO", "UNIQUE_ID", "AUTH_TOKEN_COMFY_ORG", "API_KEY_COMFY_ORG"}
-)
+        else:
+            continue
+        inputs[name] = [value] if step.spec.input_is_list else value
 
 
 def _map(
     ticket: Ticket, around: Surroundings, function: Callable[..., Any], lists: Mapping[str, list[Any]]
 ) -> Generator[Any, Any, Sequence[Any]]:
     """Call once per list index, or once with whole lists; calls that a blocker reaches are skipped."""
-    spec = ticket.step.spec
-    if spec.input_is_list:
-        blocker = next((item for items in lists.values() for item in items if type(item) is ExecutionBlocker), None)
-        if blocker is not None:
-            return [_pass_on(ticket, around, blocker)]
-        inputs: dict[str, Any] = dict(lists)
-        _fill_hidden(ticket, around, inputs, 0, 1)
-        for name in ticket.step.interface.hidden:
-            if name in inputs:
-                inputs[name] = [inputs[name]]
-        whole: Sequence[Any] = yield [Invocation(function, inputs, around.context(ticket, 0, 1))]
-        return whole
-    rows = _rows(ticket, lists)
-    results: list[Any] = [None] * len(rows)
-    calls: list[tuple[int, Invocation]] = []
+    calls = _calls(ticket, around, function, lists)
+    made = [call for call in calls if type(call) is Invocation]
+    came = iter((yield made) if made else ())
+    return [next(came) if type(call) is Invocation else _pass_on(ticket, around, call) for call in calls]
+
+
+def _calls(
+    ticket: Ticket,
+    around: Surroundings,
+    function: Callable[..., Any],
+    lists: Mapping[str, list[Any]],
+    is_check: bool = False,
+) -> list[Any]:
+    """Make the calls over a node's lists; where a blocker would reach a call, the blocker stands in its place."""
+    whole = ticket.step.spec.input_is_list
+    rows = [dict(lists)] if whole else _rows(ticket, lists)
+    calls: list[Any] = []
     for index, row in enumerate(rows):
-        blocker = next((item for item in row.values() if type(item) is ExecutionBlocker), None)
+        items = itertools.chain.from_iterable(row.values()) if whole else row.values()
+        blocker = next((item for item in items if type(item) is ExecutionBlocker), None)
         if blocker is not None:
-            results[index] = _pass_on(ticket, around, blocker)
+            calls.append(blocker)
             continue
         _fill_hidden(ticket, around, row, index, len(rows))
-        calls.append((index, Invocation(function, row, around.context(ticket, index, len(rows)))))
-    came = (yield [call for _, call in calls]) if calls else []
-    for (index, _), result in zip(calls, came, strict=True):
-        results[index] = result
-    return results
+        calls.append(Invocation(function, row, around.context(ticket, index, len(rows)), is_check))
+    return calls
 
 
 def _rows(ticket: Ticket, lists: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
@@ -198,29 +224,18 @@ def _pass_on(ticket: Ticket, around: Surroundings, blocker: ExecutionBlocker) ->
 def _ask(ticket: Ticket, around: Surroundings, check: Callable[..., Any]) -> Generator[Any, Any, list[str]]:
     """Ask `check_lazy_status` which lazy inputs it wants; return those that are not there yet."""
     step = ticket.step
-    lists = _gather_lists(ticket, around)
-    if step.spec.input_is_list:
-        rows: list[dict[str, Any]] = [dict(lists)]
-    else:
-        rows = _rows(ticket, lists)
-    for index, row in enumerate(rows):
-        _fill_hidden(ticket, around, row, index, len(rows))
-    calls = [
-        Invocation(check, row, around.context(ticket, index, len(rows)), is_check=True)
-        for index, row in enumerate(rows)
-    ]
-    answers = yield calls
-    wanted = dict.fromkeys(name for answer in answers if isinstance(answer, list) for name in answer)
-    missing = []
+    calls = _calls(ticket, around, check, _gather_lists(ticket, around), is_check=True)
+    made = [call for call in calls if type(call) is Invocation]
+    answers = (yield made) if made else ()
+    named = (name for answer in answers if isinstance(answer, list) for name in answer if isinstance(name, str))
+    known = dict.fromkeys([*step.template, *step.interface.hidden])
     by_name = {link.name: link for link in step.links}
-    for name in wanted:
+    missing = []
+    for name in dict.fromkeys(named):
+        if name not in known:
+            raise NameError(f"check_lazy_status asked for {name!r}, but the node's inputs are: {', '.join(known)}.")
         link = by_name.get(name)
-        if link is None:
-            if name not in step.template:
-                raise NameError(
-                    f"check_lazy_status asked for {name!r}, but the node's inputs are: {', '.join(step.template)}."
-                )
-        elif link.lazy and around.available(link.origin) is None:
+        if link is not None and link.lazy and not link.raw and around.available(link.origin) is None:
             missing.append(name)
     return missing
 

@@ -12,14 +12,14 @@ import inspect
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from comfy_nb.engine.call import Ask, Done, Expand, Invocation, Outcome, take_turn
-from comfy_nb.engine.context import current_call
+from comfy_nb.engine.call import Ask, Done, Expand, Invocation, Outcome, plain_inputs, plain_outputs, take_turn
+from comfy_nb.engine.context import CallContext, current_call
 from comfy_nb.engine.expansion import Expanded, read_expansion, set_keys
 from comfy_nb.engine.failure import failure_of
 from comfy_nb.engine.lanes import Lane, Worker, switch_interval
@@ -45,6 +45,7 @@ class Drive:
         self.run = run
         self.session = run.session
         self.loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         self.context = contextvars.copy_context()
         self.lock = threading.Lock()
         self.lookup = Lookup(run)
@@ -59,6 +60,11 @@ class Drive:
         self._lane = self.session.lane_for(run)
         self._closed = False
         self._switched = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further node is to be called: the run has ended, or is about to because a node failed."""
+        return self.ending is not None or self.error is not None
 
     # Starting ----------------------------------------------------------------------------------------------------
 
@@ -75,16 +81,26 @@ class Drive:
         self._pump()
 
     def _kick(self) -> None:
-        """Have the loop look at the scheduler soon; from any thread."""
-        if not self._kicked:
+        """Have the loop look at the scheduler; from any thread, and at once on the loop's own."""
+        if threading.get_ident() == self._thread:
+            self._pump()
+        elif not self._kicked:
             self._kicked = True
-            self.loop.call_soon_threadsafe(self._pump)
+            self._post(self._pump)
+
+    def _post(self, callback: Callable[..., None], *args: Any) -> None:
+        """Have the loop call something soon, from any thread; a closed loop has ended its runs and needs nothing more."""
+        try:
+            self.loop.call_soon_threadsafe(callback, *args)
+        except RuntimeError:
+            if not self.loop.is_closed():
+                raise
 
     def _pump(self) -> None:
         """On the loop: start ready async nodes, send the lane off, notice the end."""
         self._kicked = False
         with self.lock:
-            if self.ending is not None:
+            if self.is_over:
                 return
             schedule = self.schedule
             apart = schedule.take_apart()
@@ -102,7 +118,7 @@ class Drive:
         if ring:
             self._fail(*self.lookup.blame_ring(ring))
         elif done:
-            self.end("done")
+            self.loop.call_soon(self.end, "done")
 
     def _send(self, lane: Lane, job: Callable[[Worker], None]) -> None:
         context = self.context.copy()
@@ -111,25 +127,28 @@ class Drive:
     # Sync nodes, on a lane -----------------------------------------------------------------------------------------
 
     def _drain(self, worker: Worker) -> None:
+        """Call ready nodes one after the other, in one hop to the lane; after a while let other runs have it."""
         until = time.perf_counter() + SLICE_S
         while True:
             with self.lock:
-                ticket = None if self.ending is not None or worker.retired else self.schedule.take()
+                ticket = None if self.is_over or worker.retired else self.schedule.take()
                 if ticket is None:
                     self.draining = False
                     look = self.schedule.pending == 0 or self.schedule.is_stuck
                     break
             self._sync_turn(ticket, worker)
-            if self._lane.is_wanted and time.perf_counter() > until:
-                self._send(self._lane, self._drain)
-                return
+            if time.perf_counter() > until:
+                if self._lane.is_wanted:
+                    self._send(self._lane, self._drain)
+                    return
+                until += SLICE_S
         if look:
             self._kick()
 
     def _sync_turn(self, ticket: Ticket, worker: Worker) -> None:
         if not self.lookup.claim(ticket, self._shared):
             return
-        self.run.node_started(ticket)
+        self.run.journal.node_started(ticket)
         self.calling[worker] = ticket
         try:
             try:
@@ -145,11 +164,17 @@ class Drive:
             else:
                 self._accept(ticket, outcome)
         except InterruptProcessingException:
-            self._interrupted()
+            self.lookup.give_back(ticket, None)
+            self._interrupted(ticket)
         except BaseException as error:  # a node may raise or return anything, and none of it may end the lane
             self._fail(ticket, error)
+        finally:
+            self.lookup.give_back(ticket, None)
 
     def _play(self, ticket: Ticket, worker: Worker) -> Outcome:
+        step = ticket.step
+        if step.plain and (inputs := plain_inputs(step, self.schedule.tickets)) is not None:
+            return self._play_plain(ticket, inputs, worker)
         turn = take_turn(ticket, self.lookup)
         results: Any = None
         while True:
@@ -159,6 +184,20 @@ class Drive:
                 outcome: Outcome = stop.value
                 return outcome
             results = [self._call(ticket, call, worker) for call in calls]
+
+    def _play_plain(self, ticket: Ticket, inputs: dict[str, Any], worker: Worker) -> Outcome:
+        """One call with single values: what most nodes are, without the steps that only others need."""
+        run, spec = self.run, ticket.step.spec
+        function = spec.function(None if spec.make_object is None else self.lookup.object_of(ticket))
+        if run.stopping or worker.retired:
+            raise InterruptProcessingException
+        current_call.set(CallContext(run, ticket.step.id))
+        started = time.perf_counter()
+        try:
+            result = worker.call(ticket, function, inputs)
+        finally:
+            ticket.seconds = time.perf_counter() - started
+        return plain_outputs(spec, result)
 
     def _call(self, ticket: Ticket, call: Invocation, worker: Worker) -> Any:
         spec = ticket.step.spec
@@ -199,7 +238,7 @@ class Drive:
     def _start_task(self, ticket: Ticket) -> None:
         if not self.lookup.claim(ticket, self._shared):
             return
-        self.run.node_started(ticket)
+        self.run.journal.node_started(ticket)
         task = self.loop.create_task(self._async_turn(ticket), context=self.context.copy())
         self.tasks[task] = ticket
         task.add_done_callback(self._task_done)
@@ -223,15 +262,28 @@ class Drive:
             else:
                 self._accept(ticket, outcome)
         except InterruptProcessingException:
-            self._interrupted()
+            self._interrupted(ticket)
         except asyncio.CancelledError:
             if self.ending is None:
                 self._fail(ticket, RuntimeError("the node raised CancelledError though nobody cancelled it."))
             raise
         except BaseException as error:  # a node may raise or return anything, and none of it may end the loop
             self._fail(ticket, error)
+        finally:
+            self.lookup.give_back(ticket, None)
 
     async def _play_async(self, ticket: Ticket) -> Outcome:
+        step = ticket.step
+        if step.plain and (inputs := plain_inputs(step, self.schedule.tickets)) is not None:
+            spec = step.spec
+            made = spec.function(self.lookup.object_of(ticket))(**inputs)
+            current_call.set(CallContext(self.run, step.id))
+            started = time.perf_counter()
+            try:
+                result = await Stepped(made, grad=False, stalled=partial(self.run.node_stalled, ticket))
+            finally:
+                ticket.seconds = time.perf_counter() - started
+            return plain_outputs(spec, result)
         turn = take_turn(ticket, self.lookup)
         results: Any = None
         while True:
@@ -285,18 +337,13 @@ class Drive:
 
     def _accept(self, ticket: Ticket, outcome: Ask | Done) -> None:
         if self.run.stopping:
+            self.lookup.give_back(ticket, None)
             return  # a node that was told to stop may have returned half of its work
         if isinstance(outcome, Ask):
-            self.lookup.give_back(ticket, None)
-            with self.lock:
-                if self.ending is not None:
-                    return
-                added = self.schedule.ask(ticket, outcome.names)
-            self.run.node_waits(ticket, "waits for " + ", ".join(outcome.names), added)
-            self._kick()
+            self._ask(ticket, outcome.names)
             return
         ticket.ui = outcome.ui
-        spoiled = self.lookup.check_inputs(ticket)
+        spoiled = self.lookup.check_inputs(ticket) if ticket.step.links else ()
         self.lookup.store(ticket, outcome.outputs)
         self.run.node_finished(ticket)
         with self.lock:
@@ -308,6 +355,15 @@ class Drive:
             look = self.schedule.ready_apart or not self.draining
         if look:
             self._kick()
+
+    def _ask(self, ticket: Ticket, names: Sequence[str]) -> None:
+        self.lookup.give_back(ticket, None)
+        with self.lock:
+            if self.ending is not None:
+                return
+            added = self.schedule.ask(ticket, names)
+        self.run.node_waits(ticket, "waits for " + ", ".join(names), added)
+        self._kick()
 
     def _expand(self, ticket: Ticket, steps: dict[str, Any], expanded: Expanded, outcome: Expand) -> None:
         set_keys(steps, self.schedule, self.run.graph.uid)
@@ -329,7 +385,7 @@ class Drive:
     def _shared(self, ticket: Ticket, entry: Any) -> None:
         """An equal node that was in flight is done (or was given up: then this one is computed)."""
         with self.lock:
-            if self.ending is not None:
+            if self.ending is not None or self.error is not None:
                 return
             if entry is None:
                 self.schedule.back(ticket)
@@ -348,12 +404,14 @@ class Drive:
             if self.ending is not None or self.error is not None:
                 return
             self.error = failure
+        self.lookup.give_back(ticket, None)
         self.run.node_failed(ticket, failure)
-        self.loop.call_soon_threadsafe(self.end, "failed")
+        self._post(self.end, "failed")
 
-    def _interrupted(self) -> None:
+    def _interrupted(self, ticket: Ticket) -> None:
+        self.lookup.give_back(ticket, None)
         if self.ending is None:
-            self.loop.call_soon_threadsafe(self.end, self.run.stop_state)
+            self._post(self.end, self.run.stop_state)
 
     def end(self, state: str) -> None:
         """On the loop: end the run in a state. Its tasks are cancelled; a node on a lane is left behind."""
@@ -364,14 +422,15 @@ class Drive:
         if state != "done":
             self.run.stopping = True
             self.run.stop_event.set()
-        self.lookup.give_all_back()
+        for ticket in [*self.calling.values(), *self.tasks.values()]:
+            self.lookup.give_back(ticket, None)
         for worker, ticket in list(self.calling.items()):
             worker.lane.retire(worker)
             threading.Thread(target=self._press, args=(worker, ticket), name="comfy-nb-stop", daemon=True).start()
-        if self.tasks:
-            self._cancel_tasks(time.perf_counter())
-        else:
+        if not self.tasks:
             self._close(state)
+        elif state != "done":
+            self._cancel_tasks(time.perf_counter())
 
     def _cancel_tasks(self, since: float) -> None:
         """Cancel what is left, and again if it was swallowed; after a while go on without it, and say so."""

@@ -10,10 +10,26 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 TURNS = 32
+
+
+class _Passing:
+    """The handler that was there before, and after it a wake-up; where it stays behind, it only passes on what comes."""
+
+    def __init__(self, watch: InterruptWatch, previous: Callable[[int, FrameType | None], Any]) -> None:
+        self.watch = watch
+        self.previous = previous
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.watch.seen = True
+        try:
+            self.previous(number, frame)
+        finally:
+            self.watch.wake()
 
 
 class InterruptWatch:
@@ -22,7 +38,6 @@ class InterruptWatch:
     def __init__(self) -> None:
         self.seen = False
         self._users = 0
-        self._previous: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __enter__(self) -> InterruptWatch:
@@ -30,27 +45,23 @@ class InterruptWatch:
             self._users += 1
             self._loop = asyncio.get_running_loop()
             present = signal.getsignal(signal.SIGINT)
-            if callable(present) and present != self._handle:
-                self._previous = present
-                signal.signal(signal.SIGINT, self._handle)
+            if callable(present) and not isinstance(present, _Passing):
+                signal.signal(signal.SIGINT, _Passing(self, present))
         return self
 
     def __exit__(self, *_: object) -> None:
         if threading.current_thread() is not threading.main_thread() or self._users == 0:
             return
         self._users -= 1
-        if self._users == 0 and signal.getsignal(signal.SIGINT) == self._handle:
-            signal.signal(signal.SIGINT, self._previous)
-            self._previous = None
+        present = signal.getsignal(signal.SIGINT)
+        if self._users == 0 and isinstance(present, _Passing):
+            signal.signal(signal.SIGINT, present.previous)
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        self.seen = True
+    def wake(self) -> None:
+        """Wake the loop, and lower the flag when the cancellation has had its turns to arrive."""
         loop = self._loop
-        try:
-            self._previous(number, frame)
-        finally:
-            if loop is not None and not loop.is_closed():
-                loop.call_soon_threadsafe(self._lower, TURNS)
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._lower, TURNS)
 
     def _lower(self, turns: int) -> None:
         if turns:

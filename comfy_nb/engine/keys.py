@@ -16,6 +16,7 @@ from xxhash import xxh3_128_digest
 from comfy_nb.graph.check import CheckedNode, InLink
 from comfy_nb.spec.fingerprint import PLAIN, Digest, combine, digest_of, encode_plain
 
+LAST_RANK = 3
 _once = itertools.count(1)
 
 
@@ -28,6 +29,7 @@ class Step(CheckedNode):
     """
 
     __slots__ = (
+        "apart",
         "base",
         "code",
         "consumers",
@@ -35,9 +37,13 @@ class Step(CheckedNode):
         "fingerprint",
         "head",
         "index",
+        "keeps",
         "key",
         "parents",
+        "plain",
+        "rank",
         "reusable",
+        "shares",
     )
 
     def __init__(self) -> None:
@@ -50,7 +56,17 @@ class Step(CheckedNode):
         self.key: bytes | None = None
         self.durable = True
         self.reusable = True
-        self.consumers: list[Step] = []
+        self.consumers: list[int] = []
+
+    def set_traits(self, plain: bool) -> None:
+        """Note what follows from the class: whether it is called `plain` (see `plan.is_plain`) and apart from the lane,
+        its rank among ready nodes, whether its result is kept, and whether equal nodes share one computation."""
+        spec, extras = self.spec, self.extras
+        self.plain = plain
+        self.apart = spec.is_async or spec.thread_safe
+        self.rank = 0 if spec.is_output or spec.is_async else LAST_RANK
+        self.keeps = spec.cache != "off" and not (extras and extras.get("no_cache"))
+        self.shares = self.keeps and not spec.is_output and not spec.not_idempotent
 
     @property
     def lazy_links(self) -> list[InLink]:
@@ -59,30 +75,31 @@ class Step(CheckedNode):
 
 
 def head_of(step: Step, scope: int) -> Digest:
-    """Digest a node without what is above it. `scope` is the graph's number, for nodes whose entries belong to one node."""
-    spec = step.spec
-    extras = step.extras
+    """Digest a node without what is above it. `scope` is the graph's number, for nodes whose entries belong to one node.
+
+    Inputs count by name, whatever their order.
+    """
+    spec, extras, template = step.spec, step.extras, step.template
     fresh = extras.get("fresh", 0) if extras else 0
-    bound = (
-        (scope, step.id)
-        if spec.not_idempotent or spec.cache == "node" or "UNIQUE_ID" in step.interface.hidden.values()
-        else ()
-    )
-    links = [
-        part
-        for link in step.links
-        for part in (link.name, link.slot, link.lazy, (link.origin, scope) if link.raw else None)
-    ]
-    names = sorted(step.template)
-    values = [step.template[name] for name in names]
-    signature = (spec.class_type, step.code, fresh, bound, tuple(links), tuple(names))
-    durable = not bound and not fresh
+    bound = (scope, step.id) if spec.cache == "node" or spec.not_idempotent or step.interface.takes_id else None
+    names = tuple(sorted(template)) if len(template) > 1 else tuple(template)
+    values = tuple([template[name] for name in names])
+    links = tuple([part for link in step.links for part in _link_parts(link, scope)]) if step.links else ()
+    durable = bound is None and not fresh
     for value in values:
         if type(value) not in PLAIN:
-            parts = [digest_of(each) for each in values]
-            found = combine(encode_plain(signature), parts)
+            found = combine(
+                encode_plain((spec.class_type, step.code, fresh, bound, names, links)),
+                [digest_of(each) for each in values],
+            )
             return Digest(found.value, found.durable and durable)
-    return Digest(xxh3_128_digest(encode_plain((signature, tuple(values)))), durable)
+    signature = (spec.class_type, step.code, fresh, bound, names, links, values)
+    return Digest(xxh3_128_digest(encode_plain(signature)), durable)
+
+
+def _link_parts(link: InLink, scope: int) -> tuple[Any, ...]:
+    # A raw link hands the id itself to the node, so the id is part of what the node computes with.
+    return (link.name, link.slot, link.lazy, (scope, link.origin) if link.raw else None)
 
 
 def set_key(step: Step, steps: Mapping[str, Step]) -> None:
@@ -92,20 +109,21 @@ def set_key(step: Step, steps: Mapping[str, Step]) -> None:
     """
     head = step.head
     assert head is not None
-    durable, reusable = head.durable, True
+    durable, reusable, has_lazy = head.durable, True, False
     parents: list[bytes] = []
-    has_lazy = False
-    for link in step.links:
-        if link.lazy:
+    for _, origin, _, lazy, _ in step.links:
+        if lazy:
             has_lazy = True
             continue
-        parent = steps[link.origin]
+        parent = steps[origin]
         if parent.key is None:
             step.base = step.key = None
             return
         parents.append(parent.key)
-        durable = durable and parent.durable
-        reusable = reusable and parent.reusable
+        if not parent.durable:
+            durable = False
+        if not parent.reusable:
+            reusable = False
     step.parents = b"".join(parents)
     fingerprint = step.fingerprint
     if fingerprint is not None:

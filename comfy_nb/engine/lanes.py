@@ -34,34 +34,38 @@ class Worker:
 
     def call(self, token: object, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
         """Call a function under a token."""
+        self.token = token
         try:
-            with self._lock:
-                self.token = token
             return function(**inputs)
         finally:
-            self._end()
+            self.token = None
+            if self._struck:
+                self._recover()
 
-    def _end(self) -> None:
-        # The exception may come between any two bytecodes, also here: then this is done again.
+    def strike(self, token: object) -> bool:
+        """Raise InterruptProcessingException in the call of this token; False where that call has ended.
+
+        The order matters, here and in `call`: the mark goes up before the token is read, and comes down after the token
+        was taken away. So either the call is seen to have ended, or it waits for the strike and clears it.
+        """
+        with self._lock:
+            self._struck = True
+            if self.token is not token:
+                self._struck = False
+                return False
+            _set_async_exception(self.thread, InterruptProcessingException)
+            return True
+
+    def _recover(self) -> None:
+        """Clear a strike that came too late to end its call."""
         while True:
             try:
                 with self._lock:
-                    self.token = None
-                    if self._struck:
-                        self._struck = False
-                        _set_async_exception(self.thread, None)
+                    self._struck = False
+                    _set_async_exception(self.thread, None)
                 return
             except InterruptProcessingException:
                 continue
-
-    def strike(self, token: object) -> bool:
-        """Raise InterruptProcessingException in the call of this token; False where that call has ended."""
-        with self._lock:
-            if self.token is not token:
-                return False
-            self._struck = True
-            _set_async_exception(self.thread, InterruptProcessingException)
-            return True
 
     def _work(self) -> None:
         _thread.is_lane = True

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine.context import CallContext
 from comfy_nb.engine.entry import Entry
 from comfy_nb.engine.keys import Step, lazy_key, set_key
-from comfy_nb.engine.schedule import Outputs, Scheduler, Ticket
+from comfy_nb.engine.schedule import Outputs, Scheduler, State, Ticket
 from comfy_nb.engine.seal import seal
 from comfy_nb.errors import ComfyNBWarning, DependencyCycleError, name_node
 
@@ -27,7 +26,8 @@ class Lookup:
         self.run = run
         self.session = run.session
         self.hits = 0
-        self._claimed: dict[bytes, Ticket] = {}
+        self._get, self._peek = self.session.cache.get, self.session.cache.peek
+        self._claims = self.session.claims
 
     # The cache -------------------------------------------------------------------------------------------------------
 
@@ -36,24 +36,27 @@ class Lookup:
         if ticket.key is None:
             self._late_key(ticket)
         key = ticket.key
-        if key is None or not _may_keep(ticket.step):
+        if key is None or not ticket.step.keeps:
             return False
-        entry = self.session.recall(key, ticket.step)
+        entry = self._get(key)
+        if entry is None or entry.seal is not None or entry.ui is not None:
+            entry = self.session.recall(key, ticket.step)
         if entry is None:
-            self._note_loss(ticket)
+            if self.run.history:
+                self._note_loss(ticket)
             return False
         ticket.entry = entry
         ticket.outputs = entry.outputs
         ticket.ui = entry.ui
         ticket.source = entry.source
         self.hits += 1
-        self.run.node_cached(ticket)
+        self.run.node_finished(ticket)
         return True
 
     def _note_loss(self, ticket: Ticket) -> None:
         """Remember for `why` how a result went that was there at the last run."""
         old = self.run.history.get(ticket.step.id)
-        if old is not None and old.key == ticket.key and ticket.key is not None:
+        if old is not None and old.state is State.DONE and old.key == ticket.key and ticket.key is not None:
             self.run.lost[ticket.step.id] = self.session.cache.evicted_reason(ticket.key) or "it was not kept"
 
     def _late_key(self, ticket: Ticket) -> None:
@@ -86,6 +89,7 @@ class Lookup:
         copied = _copy_for_key(ticket.step)
         set_key(copied, known)
         ticket.base, ticket.durable, ticket.reusable = copied.base, copied.durable, copied.reusable
+        ticket.parents = copied.parents
         return True
 
     def _key_of(self, node_id: str) -> bytes | None:
@@ -98,10 +102,11 @@ class Lookup:
     def store(self, ticket: Ticket, outputs: Outputs) -> None:
         """Keep what a node gave, and hand it to those who wait for an equal node."""
         step = ticket.step
-        if ticket.base is not None and step.lazy_links and ticket.key is None:
+        if ticket.key is None and ticket.base is not None:
             self._complete(ticket)
+        key = ticket.key
         entry = Entry(
-            ticket.key or b"",
+            key or b"",
             outputs,
             ticket.ui,
             ticket.seconds,
@@ -113,9 +118,10 @@ class Lookup:
             seal(outputs),
         )
         ticket.entry = entry
-        if ticket.key is not None and _may_keep(step):
-            self.session.remember(entry, step)
-        self.give_back(ticket, entry)
+        if key is not None and step.keeps:
+            self.session.remember(entry)
+        if ticket.claimed:
+            self.give_back(ticket, entry)
 
     def _complete(self, ticket: Ticket) -> None:
         """Set the key of a lazy node that has run: by the lazy inputs that were passed to it."""
@@ -132,31 +138,25 @@ class Lookup:
     # Equal nodes in flight -------------------------------------------------------------------------------------------
 
     def claim(self, ticket: Ticket, when_done: Callable[[Ticket, Any], None]) -> bool:
-        """Claim a node's key before computing it; False where an equal node has it, or has ended: `when_done` follows."""
+        """Claim a node's key before computing it; False where that is not needed, since an equal node is in flight or
+        has just been computed: then `when_done` is called with its entry."""
         key = ticket.key
-        spec = ticket.step.spec
-        if key is None or not ticket.reusable or spec.is_output or spec.not_idempotent or not _may_keep(ticket.step):
+        if key is None or not (ticket.step.shares and ticket.reusable):
             return True
-        if not self.session.claims.claim(key, partial(when_done, ticket)):
+        if not self._claims.claim(key, when_done, ticket):
             return False
-        if self.session.cache.peek(key) is not None and (entry := self.session.recall(key, ticket.step)) is not None:
-            # An equal node ended after this one was looked up.
-            self.session.claims.release(key, entry)
+        ticket.claimed = True
+        if self._peek(key) is not None and (entry := self.session.recall(key, ticket.step)) is not None:
+            self.give_back(ticket, entry)
             when_done(ticket, entry)
             return False
-        self._claimed[key] = ticket
         return True
 
     def give_back(self, ticket: Ticket, entry: Entry | None) -> None:
         """Release a node's claim with its entry, or with None for others to compute it."""
-        if ticket.key is not None and self._claimed.get(ticket.key) is ticket:
-            del self._claimed[ticket.key]
-            self.session.claims.release(ticket.key, entry)
-
-    def give_all_back(self) -> None:
-        """Release every claim, for other runs to compute what this one will not."""
-        for ticket in list(self._claimed.values()):
-            self.give_back(ticket, None)
+        if ticket.claimed:
+            ticket.claimed = False
+            self.session.claims.release(ticket.key or b"", entry)
 
     # Inputs that were written to -------------------------------------------------------------------------------------
 
@@ -217,10 +217,6 @@ class Lookup:
         names = " -> ".join(ticket.step.id for ticket in [*ring, ring[0]])
         blamed = next((ticket.parent for ticket in ring if ticket.parent is not None), ring[0])
         return blamed, DependencyCycleError(f"its expansion made nodes wait for each other: {names}")
-
-
-def _may_keep(step: Step) -> bool:
-    return step.spec.cache != "off" and not (step.extras and step.extras.get("no_cache"))
 
 
 def _name(step: Step) -> str:

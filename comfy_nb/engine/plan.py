@@ -5,11 +5,12 @@ An unchanged graph costs nothing; a changed constant costs the nodes below it; a
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from comfy_nb.engine.keys import Step, head_of, is_always, set_key
-from comfy_nb.errors import Problem, ValidationError, offer
+from comfy_nb.errors import GraphError, Problem, ValidationError, offer
 from comfy_nb.graph.check import InLink, Origins, check_node
 from comfy_nb.graph.model import Graph, Node
 from comfy_nb.graph.prompt import is_link
@@ -28,8 +29,8 @@ class Plan:
         self.structure = graph.structure
         self.steps: dict[str, Step] = {}
         self.order: list[Step] = []
-        self.classes: dict[str, tuple[NodeSpec, Interface, bytes]] = {}
-        self.faulty: dict[str, list[Problem]] = {}
+        self.classes: dict[str, tuple[NodeSpec, Interface, bytes, bool]] = {}
+        self.faulty: dict[str, Sequence[Problem]] = {}
         self.unknown: list[Problem] = []
         self.users = 0
         self.revision = 0
@@ -71,15 +72,17 @@ class Plan:
                 self.unknown.append(self._unknown(node))
                 return None
             try:
-                known = (spec, spec.interface(), spec.code())
+                interface = spec.interface()
+                known = (spec, interface, spec.code(), is_plain(spec, interface))
             except Exception as error:  # a pack's INPUT_TYPES may raise anything
                 self.unknown.append(self._unreadable(node, error))
                 return None
             self.classes[node.class_type] = known
         step = Step()
         step.id, step.class_type = node_id, node.class_type
-        step.spec, step.interface, step.code = known
+        step.spec, step.interface, step.code, plain = known
         step.extras = node.extras
+        step.set_traits(plain)
         step.title = node.title if node.extras else node.class_type
         submitted = node.extras.get("is_changed") if node.extras else None
         step.fingerprint = submitted
@@ -153,7 +156,7 @@ class Plan:
                     step.index = len(order)
                     order.append(step)
                     for link in links:
-                        steps[link.origin].consumers.append(step)
+                        steps[link.origin].consumers.append(step.index)
 
     def _report_ring(self, step: Step, origin: str, path: list[str]) -> None:
         ring = path[path.index(origin) :]
@@ -187,7 +190,7 @@ class Plan:
         if self.unknown:
             return True
         find = self.graph.registry.find
-        for class_type, (spec, interface, _) in self.classes.items():
+        for class_type, (spec, interface, _, _) in self.classes.items():
             if find(class_type) is not spec:
                 return True
             if interface.raw is not None and not _same(interface.raw, spec.interface().raw):
@@ -196,44 +199,56 @@ class Plan:
 
     def _changed_code(self) -> list[Step]:
         changed: set[str] = set()
-        for class_type, (spec, interface, code) in self.classes.items():
+        for class_type, (spec, interface, code, plain) in self.classes.items():
             now = spec.code()
             if now != code:
                 changed.add(class_type)
-                self.classes[class_type] = (spec, interface, now)
+                self.classes[class_type] = (spec, interface, now, plain)
         if not changed:
             return []
         stale = [step for step in self.order if step.class_type in changed]
-        if self.users:
-            return stale
-        for step in stale:
-            step.code = self.classes[step.class_type][2]
-            step.head = head_of(step, self.uid)
-        return stale
+        return stale if self.users else [self._recode(step) for step in stale]
+
+    def _recode(self, old: Step) -> Step:
+        step = self._renew(old)
+        step.code = self.classes[step.class_type][2]
+        step.head = head_of(step, self.uid)
+        return step
 
     def _recheck(self, edited: Iterable[str]) -> list[Step]:
         origins = self._origins()
         dirty = []
         for node_id in edited:
-            step = self.steps.get(node_id)
-            if step is not None:
+            old = self.steps.get(node_id)
+            if old is not None:
+                step = self._renew(old)
                 self._check(step, self.graph.nodes[node_id], origins)
                 step.head = head_of(step, self.uid)
                 dirty.append(step)
         return dirty
 
+    def _renew(self, old: Step) -> Step:
+        """Put a copy in a step's place, so that earlier runs can still say what the step was."""
+        step = copy.copy(old)
+        self.steps[step.id] = self.order[step.index] = step
+        for some in (self.fingerprinting, self.validating, self.always):
+            if old in some:
+                some[some.index(old)] = step
+        return step
+
     def rekey(self, dirty: Iterable[Step]) -> None:
         """Compute the keys of these steps and of all below them anew."""
         self.revision += 1
-        stale = {step.index: step for step in dirty}
-        stack = list(stale.values())
+        order = self.order
+        stale = {step.index for step in dirty}
+        stack = list(stale)
         while stack:
-            for below in stack.pop().consumers:
-                if below.index not in stale:
-                    stale[below.index] = below
+            for below in order[stack.pop()].consumers:
+                if below not in stale:
+                    stale.add(below)
                     stack.append(below)
         for index in sorted(stale):
-            set_key(stale[index], self.steps)
+            set_key(order[index], self.steps)
 
     def default_outputs(self) -> list[str]:
         """The ids of the output nodes, or of the leaves where there are none."""
@@ -286,6 +301,10 @@ def judge(plan: Plan, wanted: Sequence[str], found: Mapping[str, Sequence[Proble
             ],
             type="prompt_no_outputs",
         )
+    for node_id in wanted:
+        if node_id not in plan.steps:
+            node = plan.graph[node_id]
+            raise GraphError(f"{node!r} is wanted, but it takes no part in runs. Make it active by activate().")
     faults: dict[str, list[Problem]] = {node_id: list(each) for node_id, each in plan.faulty.items()}
     for node_id, more in (found or {}).items():
         faults.setdefault(node_id, []).extend(more)
@@ -311,6 +330,12 @@ def judge(plan: Plan, wanted: Sequence[str], found: Mapping[str, Sequence[Proble
     return Verdict(good, problems, node_errors)
 
 
+def is_plain(spec: NodeSpec, interface: Interface) -> bool:
+    """Tell whether nodes of a class are called once with single values: nothing lazy, raw, hidden, listed or retried."""
+    special = interface.lazy or interface.raw_links or interface.hidden or spec.input_is_list or spec.output_is_list
+    return not (special or spec.retries or spec.grad or spec.timeout)
+
+
 def plan_of(graph: Graph) -> Plan:
     """Return the up-to-date plan of a graph."""
     plan: Plan | None = graph.memo.get("plan")
@@ -328,9 +353,10 @@ def child_step(node_id: str, entry: Mapping[str, Any], spec: NodeSpec, interface
     step.id, step.class_type = node_id, spec.class_type
     step.spec, step.interface, step.code = spec, interface, code
     step.extras = {name: value for name, value in entry.items() if name not in ("class_type", "inputs")} or None
+    step.set_traits(is_plain(spec, interface))
     meta = entry.get("_meta")
     step.title = str(meta.get("title")) if isinstance(meta, Mapping) and meta.get("title") else spec.class_type
-    step.template, step.links, step.problems, step.received = {}, [], [], None
+    step.template, step.links, step.problems, step.received = {}, [], (), None
     for name, value in (entry.get("inputs") or {}).items():
         if is_link(value):
             step.template[name] = None

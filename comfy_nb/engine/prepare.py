@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from comfy_nb.engine.call import KNOWN_HIDDEN
 from comfy_nb.engine.context import ExecutionBlocker
 from comfy_nb.engine.keys import Step, is_always
 from comfy_nb.engine.plan import Plan
@@ -45,7 +46,7 @@ async def _validate(step: Step, ask: Asker, hidden: Hidden) -> list[Problem]:
     traits = validate_traits(function)
     given = {name: value for name, value in step.template.items() if traits.covers(name)}
     if traits.names is None:
-        given |= {name: hidden(step, kind) for name, kind in step.interface.hidden.items() if kind != "PROGRESS"}
+        given |= {name: hidden(step, kind) for name, kind in step.interface.hidden.items() if kind in KNOWN_HIDDEN}
     if traits.takes_types:
         given["input_types"] = dict(step.received or {})
     inputs = _as_lists(step, given)
@@ -101,7 +102,7 @@ async def _fingerprint(step: Step, ask: Asker, hidden: Hidden) -> Any:
     function = step.spec.fingerprint
     assert function is not None
     inputs = dict(step.template)
-    inputs |= {name: hidden(step, kind) for name, kind in step.interface.hidden.items() if kind != "PROGRESS"}
+    inputs |= {name: hidden(step, kind) for name, kind in step.interface.hidden.items() if kind in KNOWN_HIDDEN}
     try:
         answer = await ask(function, _as_lists(step, inputs))
     except Exception as error:  # a fingerprint that fails means that the node runs, whatever it raised

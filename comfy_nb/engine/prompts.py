@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from comfy_nb.engine.journal import shown_under
 from comfy_nb.engine.keys import Step
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class DynamicPrompt:
     def get_display_node_id(self, node_id: str) -> str:
         """Return the node that this one is shown under."""
         ticket = self._run.ticket(node_id)
-        return self._run.display_id(ticket) if ticket is not None else node_id
+        return shown_under(ticket) if ticket is not None else node_id
 
     def all_node_ids(self) -> set[str]:
         """Return the ids of all nodes."""

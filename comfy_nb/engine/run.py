@@ -8,29 +8,26 @@ import threading
 import time
 import uuid
 import warnings
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine import events
 from comfy_nb.engine.drive import Drive
-from comfy_nb.engine.events import Event, Subscriber
+from comfy_nb.engine.events import Subscriber
+from comfy_nb.engine.journal import Journal, shown_under
 from comfy_nb.engine.prompts import DynamicPrompt, prompt_of
-from comfy_nb.engine.schedule import State
-from comfy_nb.engine.why import Record, reason, record_of
+from comfy_nb.engine.schedule import Outputs, State, Ticket
+from comfy_nb.engine.why import reason
 from comfy_nb.errors import ComfyNBWarning, NotKept, UnknownName, name_node
 
 if TYPE_CHECKING:
     from comfy_nb.engine.keys import Step
     from comfy_nb.engine.plan import Plan, Verdict
-    from comfy_nb.engine.schedule import Ticket
     from comfy_nb.engine.session import Session
     from comfy_nb.graph.model import Graph
 
-FLUSH_S = 0.03
-SLOW_SUBSCRIBER_S = 0.05
 _numbers = itertools.count(1)
-PASSING = (events.NodeProgress, events.NodePreview, events.NodeText)
 
 
 class Run:
@@ -56,7 +53,6 @@ class Run:
         self.wanted: list[str] = []
         self.total = 0
         self.cached = 0
-        self.counts = {"ran": 0, "shared": 0, "memory": 0, "disk": 0}
         self.ui: dict[str, Mapping[str, Any]] = {}
         self.blocked: list[tuple[str, str]] = []
         self.started_at = time.perf_counter()
@@ -66,15 +62,14 @@ class Run:
         self.finished: asyncio.Future[None] | None = None
         self.own_lane = False
         self.lost: dict[str, str] = {}
-        self.history: dict[str, Record] = graph.memo.setdefault("history", {})
+        self.history: dict[str, Ticket] = graph.memo.setdefault("history", {})
         self._revision = plan.revision
         self._keys: dict[str, bytes | None] = {}
-        self._records: dict[str, tuple[Record | None, Record]] = {}
+        self._before: dict[str, Ticket] = {}
+        self._values: dict[str, Outputs | None] = {}
         self._prompt: dict[str, Any] | None = None
-        self._waiting_events: deque[Event] = deque()
-        self._log: list[Event] = []
-        self._subscribers: list[Subscriber] = []
-        self._flush_due = False
+        self.journal = Journal(self.id, session.note_slow)
+        self.emit = self.journal.emit
 
     # Going ---------------------------------------------------------------------------------------------------------
 
@@ -82,6 +77,7 @@ class Run:
         """On the loop: start; `finished` is resolved when the run has ended."""
         self.wanted = list(wanted)
         self.drive = Drive(self)
+        self.journal.loop = self.drive.loop
         self.drive.start(self.wanted)
         if self.stopping:
             self.drive.end(self.stop_state)
@@ -120,38 +116,31 @@ class Run:
         self.plan.users -= 1
         self._remember()
         self.emit(events.RunFinished(self.id, time.perf_counter(), state, self.seconds))
-        self._flush()
+        self.journal.flush()
         if self.finished is not None and not self.finished.done():
             self.finished.set_result(None)
 
     def _remember(self) -> None:
-        """Keep what the nodes' keys were made of, for `why` of this run and the next."""
+        """Keep what the nodes' keys were made of, for `why` of this run and the next; let go of what only a run needs."""
         drive = self.drive
         if drive is None:
             return
-        history = self.history
-        tickets = drive.schedule.tickets
-        steps = self.plan.steps
-        same_plan = self.plan.revision == self._revision
-        for node_id, ticket in tickets.items():
-            above = tuple(
-                tickets[link.origin].key
-                if link.origin in tickets
-                else steps[link.origin].key
-                if same_plan and link.origin in steps
-                else None
-                for link in ticket.step.links
-            )
-            record = record_of(ticket, above, self.number)
-            old = history.get(node_id)
-            self._records[node_id] = (old, record)
-            if ticket.outputs is not None or ticket.state is State.DONE or old is None:
-                history[node_id] = record
-                if old is None:
-                    self.session.note_record(record)
-        known = drive.schedule
+        history, kept, schedule = self.history, drive.schedule.kept, drive.schedule
+        for node_id, ticket in schedule.tickets.items():
+            if ticket.state is State.DONE:
+                old = history.get(node_id)
+                if old is not None:
+                    self._before[node_id] = old
+                history[node_id] = ticket
+                if node_id in kept:
+                    self._values[node_id] = ticket.outputs
+            else:
+                history.setdefault(node_id, ticket)
+            ticket.outputs = ticket.entry = None
+            ticket.dependents = []
+        self.session.note_run(self.number, schedule.tickets)
         for node_id, class_type in list(self.graph.objects):
-            if known.step(node_id) is None:
+            if schedule.step(node_id) is None:
                 del self.graph.objects[node_id, class_type]
 
     # What nodes ask of it ------------------------------------------------------------------------------------------
@@ -164,7 +153,7 @@ class Run:
         return self._prompt
 
     def hidden(self, step: Step, kind: Any) -> Any:
-        """Return the value of a hidden input."""
+        """Return the value of a hidden input of a known kind."""
         if kind == "UNIQUE_ID":
             return step.id
         if kind == "PROMPT":
@@ -177,82 +166,31 @@ class Run:
             return given if given is not None else {"workflow": workflow} if workflow else None
         if kind == "AUTH_TOKEN_COMFY_ORG":
             return self.extra_data.get("auth_token_comfy_org")
-        if kind == "API_KEY_COMFY_ORG":
-            return self.extra_data.get("api_key_comfy_org")
-        return step.template.get(str(kind))
+        assert kind == "API_KEY_COMFY_ORG", kind
+        return self.extra_data.get("api_key_comfy_org")
 
-    # Events ----------------------------------------------------------------------------------------------------------
+    # What happens ----------------------------------------------------------------------------------------------------
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Have events delivered in batches on the run's loop, what has happened so far first; call the result to end it."""
-        self._flush()
-        self._subscribers.append(subscriber)
-        if self._log:
-            self._deliver(subscriber, list(self._log))
-        return lambda: self._subscribers.remove(subscriber) if subscriber in self._subscribers else None
-
-    def emit(self, event: Event) -> None:
-        """Tell the subscribers soon; from any thread."""
-        self._waiting_events.append(event)
-        if self._subscribers and not self._flush_due and self.drive is not None:
-            self._flush_due = True
-            self.drive.loop.call_soon_threadsafe(self.drive.loop.call_later, FLUSH_S, self._flush)
-
-    def _flush(self) -> None:
-        self._flush_due = False
-        batch: list[Event] = []
-        waiting = self._waiting_events
-        while waiting:
-            batch.append(waiting.popleft())
-        if not batch:
-            return
-        self._log += [event for event in batch if not isinstance(event, PASSING)]
-        for subscriber in list(self._subscribers):
-            self._deliver(subscriber, batch)
-
-    def _deliver(self, subscriber: Subscriber, batch: Sequence[Event]) -> None:
-        started = time.perf_counter()
-        try:
-            subscriber(batch)
-        except Exception as error:  # a subscriber's fault may not hurt the run; it is told, and not called again
-            self._subscribers = [each for each in self._subscribers if each is not subscriber]
-            warnings.warn(f"A subscriber of the run failed and was removed: {error!r}", ComfyNBWarning, stacklevel=2)
-        if time.perf_counter() - started > SLOW_SUBSCRIBER_S:
-            self.session.note_slow(subscriber)
+        return self.journal.subscribe(subscriber)
 
     def started(self, total: int, cached: int) -> None:
         """The plan is known: `total` nodes have to be computed."""
         self.total, self.cached = total, cached
         self.emit(events.RunStarted(self.id, time.perf_counter(), total, cached))
 
-    def node_started(self, ticket: Ticket) -> None:
-        """A node is about to be called."""
-        step = ticket.step
-        shown = self.display_id(ticket)
-        self.emit(events.NodeStarted(self.id, time.perf_counter(), step.id, shown, step.class_type, step.title))
-
-    def node_cached(self, ticket: Ticket) -> None:
-        """A node that was needed is in the cache."""
-        self.counts[ticket.source] += 1
-        self._keep_ui(ticket)
-        self.emit(events.NodeFinished(self.id, time.perf_counter(), ticket.step.id, ticket.source, 0.0, ticket.ui))
-
     def node_finished(self, ticket: Ticket) -> None:
         """A node is done."""
-        self.counts[ticket.source] += 1
-        self._keep_ui(ticket)
-        self.emit(
-            events.NodeFinished(self.id, time.perf_counter(), ticket.step.id, ticket.source, ticket.seconds, ticket.ui)
-        )
-
-    def _keep_ui(self, ticket: Ticket) -> None:
         if ticket.ui:
             self.ui[ticket.step.id] = ticket.ui
+        self.journal.node_finished(ticket)
 
     def node_waits(self, ticket: Ticket, why: str, added: int) -> None:
         """A node asked for lazy inputs or expanded."""
         now = time.perf_counter()
-        self._keep_ui(ticket)
+        if ticket.ui:
+            self.ui[ticket.step.id] = ticket.ui
         self.emit(events.NodeWaiting(self.id, now, ticket.step.id, why))
         if added:
             self.total += added
@@ -270,12 +208,12 @@ class Run:
     def node_blocked(self, ticket: Ticket, message: str) -> None:
         """A call was skipped because of a blocker with a message."""
         self.blocked.append((ticket.step.id, message))
-        shown = self.display_id(ticket)
+        shown = shown_under(ticket)
         self.emit(events.NodeBlocked(self.id, time.perf_counter(), ticket.step.id, shown, message))
 
     def node_failed(self, ticket: Ticket, error: Exception) -> None:
         """A node raised."""
-        self.emit(events.NodeFailed(self.id, time.perf_counter(), ticket.step.id, self.display_id(ticket), error))
+        self.emit(events.NodeFailed(self.id, time.perf_counter(), ticket.step.id, shown_under(ticket), error))
 
     def node_stalled(self, ticket: Ticket, seconds: float) -> None:
         """An async node kept the loop busy."""
@@ -288,15 +226,6 @@ class Run:
             stacklevel=2,
         )
 
-    def display_id(self, ticket: Ticket) -> str:
-        """The id of the node that this one is shown under: itself, or what it was expanded from."""
-        while ticket.parent is not None:
-            override = ticket.step.extras.get("override_display_id") if ticket.step.extras else None
-            if override is not None:
-                return str(override)
-            ticket = ticket.parent
-        return ticket.step.id
-
     # What a person asks of it ----------------------------------------------------------------------------------------
 
     def ticket(self, node_id: str) -> Ticket | None:
@@ -305,9 +234,12 @@ class Run:
 
     def outputs(self, node_id: str) -> tuple[list[Any], ...]:
         """Return a node's output slots, each a list; raises NotKept, UnknownName, or the run's error."""
+        kept = self._values.get(node_id)
         ticket = self.ticket(node_id)
-        if ticket is not None and ticket.outputs is not None:
-            return ticket.outputs
+        if kept is None and ticket is not None:
+            kept = ticket.outputs
+        if kept is not None:
+            return kept
         step = ticket.step if ticket is not None else self.plan.steps.get(node_id)
         if step is None:
             raise UnknownName.of("node", node_id, self.plan.steps, "in the run's graph")
@@ -343,6 +275,14 @@ class Run:
     def __getitem__(self, node_id: str | int) -> Any:
         return self.value(str(node_id))
 
+    @property
+    def counts(self) -> Counter[str]:
+        """How many nodes ran, were shared with an equal one, and came from the cache in memory or on disk."""
+        return Counter(ticket.source for ticket in self._tickets() if ticket.state is State.DONE)
+
+    def _tickets(self) -> Iterable[Ticket]:
+        return self.drive.schedule.tickets.values() if self.drive is not None else ()
+
     def why(self, node_id: str | int) -> str:
         """Say why a node ran in this run, or why it did not."""
         node_id = str(node_id)
@@ -353,12 +293,10 @@ class Run:
             return "not needed: what needs it was there already, or nothing wanted needs it"
         if ticket.state is not State.DONE:
             return f"did not finish: the run {self.state}" if self.state != "running" else "has not finished yet"
-        old, new = self._records.get(node_id, (None, None))
-        if new is None:
+        if self.state == "running":
             return "the run goes on"
-        if old is None:
-            old = self.session.nearest_record(new)
-        return reason(ticket, old, new, self.lost.get(node_id))
+        old = self._before.get(node_id) or self.session.nearest(ticket, self.number)
+        return reason(ticket, old, self.lost.get(node_id))
 
     def summary(self) -> str:
         """Tell what ran, in what time, and why, in a few lines."""
@@ -368,8 +306,7 @@ class Run:
             f"{n} {what}" for n, what in ((cached, "from cache"), (counts["shared"], "shared")) if n
         ]
         lines = [f"Run {self.state} in {_seconds(self.seconds)}: {', '.join(parts)}."]
-        tickets = self.drive.schedule.tickets.values() if self.drive is not None else ()
-        for ticket in itertools.islice((each for each in tickets if each.source == "ran"), 20):
+        for ticket in itertools.islice((each for each in self._tickets() if each.source == "ran"), 20):
             step = ticket.step
             named = name_node(step.id, step.class_type, step.title)
             lines.append(f"  {named}: {_seconds(ticket.seconds)}, {self.why(step.id)}")
@@ -382,8 +319,7 @@ class Run:
 
     def cache_keys(self) -> list[bytes]:
         """The keys of the nodes this run looked at, for `nb.cache`."""
-        tickets = self.drive.schedule.tickets.values() if self.drive is not None else ()
-        return [ticket.key for ticket in tickets if ticket.key is not None]
+        return [ticket.key for ticket in self._tickets() if ticket.key is not None]
 
     def __repr__(self) -> str:
         return f"<Run {self.state}: {self.counts['ran']} of {len(self.plan.steps)} nodes ran, {_seconds(self.seconds)}>"

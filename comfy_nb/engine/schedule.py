@@ -17,7 +17,6 @@ from comfy_nb.engine.keys import Step
 Outputs = tuple[list[Any], ...]
 RANK_SHIFT = 40
 SEQUENCE_BITS = (1 << RANK_SHIFT) - 1
-LAST_RANK = 3
 
 
 class State(IntEnum):
@@ -35,14 +34,17 @@ class Ticket:
     __slots__ = (
         "asked",
         "base",
+        "claimed",
         "dependents",
         "durable",
         "entry",
         "expansion",
+        "fingerprint",
         "holds",
         "key",
         "outputs",
         "parent",
+        "parents",
         "rank",
         "reusable",
         "seconds",
@@ -60,12 +62,15 @@ class Ticket:
         self.state = State.WAITING
         self.waiting = 0
         self.holds = 0
-        self.rank = 0 if step.spec.is_output or step.spec.is_async else LAST_RANK
+        self.rank = step.rank
         self.dependents: list[Ticket] = []
+        self.fingerprint = step.fingerprint
+        self.parents = step.parents
         self.base = step.base
         self.key = step.key
         self.durable = step.durable
         self.reusable = step.reusable
+        self.claimed = False
         self.outputs: Outputs | None = None
         self.ui: Mapping[str, Any] | None = None
         self.asked: set[str] | None = None
@@ -104,6 +109,7 @@ class Scheduler:
         self.ready_apart: list[Ticket] = []
         self._heap: list[int] = []
         self._by_sequence: list[Ticket] = []
+        self._spoiled = False
 
     def step(self, node_id: str) -> Step | None:
         """Return a step of the graph or of an expansion."""
@@ -112,7 +118,7 @@ class Scheduler:
     def need(self, wanted: Iterable[str], parent: Ticket | None = None) -> int:
         """Schedule nodes and all that they need and is not cached; return how many that is."""
         created: list[Ticket] = []
-        stack = [node_id for node_id in reversed(list(wanted))]
+        stack = list(wanted)[::-1]
         tickets = self.tickets
         while stack:
             node_id = stack.pop()
@@ -133,18 +139,14 @@ class Scheduler:
                     stack.append(link.origin)
         self.pending += len(created)
         for ticket in created:
-            self._await_links(ticket)
+            for _, origin, _, lazy, _ in ticket.step.links:
+                if not lazy:
+                    self._depend(ticket, tickets[origin])
         self._rank(created)
         for ticket in created:
             if ticket.waiting == 0 and ticket.state is State.WAITING:
                 self._make_ready(ticket)
         return len(created)
-
-    def _await_links(self, ticket: Ticket) -> None:
-        tickets = self.tickets
-        for link in ticket.step.links:
-            if not link.lazy:
-                self._depend(ticket, tickets[link.origin])
 
     def _depend(self, ticket: Ticket, on: Ticket) -> None:
         on.holds += 1
@@ -153,7 +155,8 @@ class Scheduler:
             ticket.waiting += 1
 
     def _rank(self, created: Sequence[Ticket]) -> None:
-        outputs = [ticket for ticket in created if ticket.step.spec.is_output or ticket.step.id in self.kept]
+        outputs = [ticket for ticket in created if ticket.rank == 0 or ticket.step.id in self.kept]
+        outputs = [ticket for ticket in outputs if ticket.step.spec.is_output or ticket.step.id in self.kept]
         for ticket in outputs:
             ticket.rank = 0
         for rank in (1, 2):
@@ -168,6 +171,9 @@ class Scheduler:
 
     def _make_ready(self, ticket: Ticket) -> None:
         """Let a ticket run, or, where it needs no call any more, finish it and what that makes ready."""
+        if ticket.key is not None and ticket.expansion is None:
+            self._queue(ticket)
+            return
         work = [ticket]
         while work:
             ticket = work.pop()
@@ -176,17 +182,20 @@ class Scheduler:
             elif ticket.key is None and ticket.outputs is None and self.find(ticket):
                 work.extend(self._finish(ticket, ticket.outputs or ()))
             else:
-                ticket.state = State.READY
-                if ticket.step.spec.is_async or ticket.step.spec.thread_safe:
-                    self.ready_apart.append(ticket)
-                else:
-                    heapq.heappush(self._heap, ticket.rank << RANK_SHIFT | ticket.sequence)
+                self._queue(ticket)
+
+    def _queue(self, ticket: Ticket) -> None:
+        ticket.state = State.READY
+        if ticket.step.apart:
+            self.ready_apart.append(ticket)
+        else:
+            heapq.heappush(self._heap, ticket.rank << RANK_SHIFT | ticket.sequence)
 
     def take(self) -> Ticket | None:
         """Take the next node for the lane, or None where none is ready."""
         while self._heap:
             ticket = self._by_sequence[heapq.heappop(self._heap) & SEQUENCE_BITS]
-            if self._has_inputs(ticket):
+            if not self._spoiled or self._has_inputs(ticket):
                 ticket.state = State.RUNNING
                 self.running += 1
                 return ticket
@@ -202,7 +211,7 @@ class Scheduler:
             return []
         ready, self.ready_apart = self.ready_apart, []
         ready.sort(key=lambda ticket: (ticket.rank, ticket.sequence))
-        taken = [ticket for ticket in ready if self._has_inputs(ticket)]
+        taken = [ticket for ticket in ready if self._has_inputs(ticket)] if self._spoiled else ready
         for ticket in taken:
             ticket.state = State.RUNNING
         self.running += len(taken)
@@ -227,6 +236,7 @@ class Scheduler:
         """Forget the outputs of a done node, because they were written to; who still needs them has them computed anew."""
         if ticket.state is State.DONE:
             ticket.outputs = None
+            self._spoiled = True
             if ticket.step.id in self.kept:
                 self.need([ticket.step.id])
 
@@ -236,17 +246,22 @@ class Scheduler:
         for ready in self._finish(ticket, outputs):
             self._make_ready(ready)
 
-    def _finish(self, ticket: Ticket, outputs: Outputs) -> list[Ticket]:
+    def _finish(self, ticket: Ticket, outputs: Outputs) -> Sequence[Ticket]:
+        """Mark a node done; return those that waited for nothing else."""
         ticket.state = State.DONE
         ticket.outputs = outputs
         self.pending -= 1
+        if ticket.step.links or ticket.expansion is not None:
+            self._let_go(ticket)
+        dependents = ticket.dependents
+        if not dependents:
+            return ()
+        ticket.dependents = []
         ready = []
-        for dependent in ticket.dependents:
+        for dependent in dependents:
             dependent.waiting -= 1
             if dependent.waiting == 0:
                 ready.append(dependent)
-        ticket.dependents = []
-        self._let_go(ticket)
         return ready
 
     def _let_go(self, ticket: Ticket) -> None:

@@ -24,10 +24,11 @@ from comfy_nb.engine.lanes import Lane, Worker, on_lane
 from comfy_nb.engine.plan import Plan, Verdict, judge, plan_of
 from comfy_nb.engine.prepare import ask_fingerprints, ask_validation
 from comfy_nb.engine.run import Run
+from comfy_nb.engine.schedule import State, Ticket
 from comfy_nb.engine.sharing import Claims
 from comfy_nb.engine.sizes import default_budget
 from comfy_nb.engine.stepping import Stepped
-from comfy_nb.engine.why import Record, differences
+from comfy_nb.engine.why import differences
 from comfy_nb.errors import ComfyNBWarning, Problem, Stopped, name_node
 
 if TYPE_CHECKING:
@@ -37,7 +38,10 @@ if TYPE_CHECKING:
 
 MOST_USES = 100_000
 USES_A_NODE = 8
-RECORDS_A_CLASS = 64
+# Below this a result is computed again sooner than it is read.
+WORTH_DISK_S = 0.005
+RECENT_TICKETS = 10_000
+NEAREST_OF = 64
 
 
 class Session:
@@ -55,7 +59,8 @@ class Session:
         self.is_shown = False
         self._listeners: list[Callable[[Run], None]] = []
         self._uses: OrderedDict[bytes, list[tuple[str, ...]]] = OrderedDict()
-        self._records: dict[str, deque[Record]] = {}
+        self._recent: deque[tuple[int, Mapping[str, Ticket]]] = deque()
+        self._recent_size = 0
         self._slow: set[int] = set()
         self._lock = threading.Lock()
 
@@ -263,12 +268,12 @@ class Session:
 
     def is_on_disk(self, key: bytes, step: Step) -> bool:
         """Whether a key is in the disk tier."""
-        return self._from_disk(key, step) is not None
+        return self.disk is not None and not step.spec.is_output and key in self.disk
 
-    def remember(self, entry: Entry, step: Step) -> None:
+    def remember(self, entry: Entry) -> None:
         """Keep a result, in memory and where that is switched on and possible on disk."""
         self.cache.put(entry)
-        if self.disk is not None and entry.durable:
+        if self.disk is not None and entry.durable and entry.seconds >= WORTH_DISK_S:
             self.disk.put(entry)
 
     def forget(self, entry: Entry, why: str) -> None:
@@ -289,14 +294,26 @@ class Session:
             if len(self._uses) > MOST_USES:
                 self._uses.popitem(last=False)
 
-    def note_record(self, record: Record) -> None:
-        """Remember what a node was, for `why` of a like one in another graph."""
-        self._records.setdefault(record.class_type, deque(maxlen=RECORDS_A_CLASS)).append(record)
+    def note_run(self, number: int, tickets: Mapping[str, Ticket]) -> None:
+        """Remember what the nodes of a run were, for `why` of a like one in another graph."""
+        with self._lock:
+            self._recent.append((number, tickets))
+            self._recent_size += len(tickets)
+            while self._recent_size > RECENT_TICKETS and len(self._recent) > 1:
+                self._recent_size -= len(self._recent.popleft()[1])
 
-    def nearest_record(self, record: Record) -> Record | None:
-        """Return the record of an earlier run that is most like this one: the node before its cell was edited."""
-        earlier = [each for each in self._records.get(record.class_type, ()) if each.run_number < record.run_number]
-        return min(reversed(earlier), key=lambda each: len(differences(each, record)), default=None)
+    def nearest(self, ticket: Ticket, number: int) -> Ticket | None:
+        """Return the node of an earlier run that is most like this one: the node before its cell was edited."""
+        with self._lock:
+            recent = list(self._recent)
+        earlier = [
+            each
+            for run_number, tickets in reversed(recent)
+            if run_number < number
+            for each in tickets.values()
+            if each.step.class_type == ticket.step.class_type and each.state is State.DONE
+        ]
+        return min(earlier[:NEAREST_OF], key=lambda each: len(differences(each, ticket)), default=None)
 
     def note_slow(self, subscriber: Callable[..., Any]) -> None:
         """Say once that a subscriber keeps the loop."""
@@ -336,7 +353,16 @@ class Job:
         return self._wait().__await__()
 
     async def _wait(self) -> Any:
-        return await asyncio.shield(self._task)
+        with interrupt_watch:
+            try:
+                return await asyncio.shield(self._task)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if not interrupt_watch.seen or task is None:
+                    raise
+                self.run.stop()
+                task.uncancel()
+                return await asyncio.shield(self._task)
 
     def __repr__(self) -> str:
         return f"<Job {self.run!r}>"

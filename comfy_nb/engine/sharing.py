@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 Waiter = Callable[[Any], None]
 
 
 class Claims:
-    """The keys that are being computed now, each with those who wait for it."""
+    """The keys that are being computed now, each with those who wait for it.
+
+    Every step is one atomic operation on a dict or list, so no lock is held; a waiter that comes while its key is being
+    given back is served by whoever takes it off the list.
+    """
 
     def __init__(self) -> None:
         self._waiters: dict[bytes, list[Waiter]] = {}
-        self._lock = threading.Lock()
 
-    def claim(self, key: bytes, waiter: Waiter) -> bool:
-        """Claim a key. False if it is claimed already: then `waiter` is called once with the entry, or with None if the
-        computing run gave up."""
-        with self._lock:
-            waiting = self._waiters.get(key)
-            if waiting is None:
-                self._waiters[key] = []
+    def claim(self, key: bytes, when_done: Callable[[Any, Any], None], ticket: Any) -> bool:
+        """Claim a key. False if it is claimed already: then `when_done(ticket, entry)` is called once, with None for the
+        entry if the computing run gave up."""
+        while True:
+            own: list[Waiter] = []
+            waiting = self._waiters.setdefault(key, own)
+            if waiting is own:
                 return True
+            waiter = partial(when_done, ticket)
             waiting.append(waiter)
-            return False
+            if self._waiters.get(key) is waiting:
+                return False
+            try:
+                waiting.remove(waiter)
+            except ValueError:
+                return False
 
     def release(self, key: bytes, entry: Any) -> None:
         """Give a key back, with what was computed or None."""
-        with self._lock:
-            waiting = self._waiters.pop(key, ())
-        for waiter in waiting:
+        waiting = self._waiters.pop(key, None)
+        while waiting:
+            try:
+                waiter = waiting.pop(0)
+            except IndexError:
+                return
             waiter(entry)
 
     def __len__(self) -> int:

@@ -2,73 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 from comfy_nb.engine.keys import is_always
-from comfy_nb.engine.schedule import Ticket
+from comfy_nb.engine.schedule import State, Ticket
 from comfy_nb.graph.check import InLink
 from comfy_nb.graph.model import short
+from comfy_nb.spec.code import code_changes
 from comfy_nb.spec.fingerprint import digest_of
 
 FIRST = "first run"
 ALWAYS = "fingerprint said always"
+UNFINISHED = "it did not finish when it ran last"
 CACHED = "from an earlier run"
 
 
-class Record(NamedTuple):
-    """What a node's key was made of in one run."""
-
-    run_number: int
-    class_type: str
-    key: bytes | None
-    code: bytes
-    template: Mapping[str, Any]
-    links: Sequence[InLink]
-    above: tuple[bytes | None, ...]
-    fingerprint: Any
-    fresh: int
+KEY_BYTES = 16
 
 
-def record_of(ticket: Ticket, above: tuple[bytes | None, ...], run_number: int) -> Record:
-    """Make the record of a node; `above` are the keys of what its links come from."""
-    step = ticket.step
-    fresh = step.extras.get("fresh", 0) if step.extras else 0
-    return Record(
-        run_number,
-        step.class_type,
-        ticket.key,
-        step.code,
-        step.template,
-        step.links,
-        above,
-        step.fingerprint,
-        fresh,
-    )
-
-
-def differences(old: Record, new: Record) -> list[str]:
-    """Say in words what changed between two records of a node."""
+def differences(old: Ticket, new: Ticket) -> list[str]:
+    """Say in words what changed between two runs of a node."""
     found = []
-    if old.class_type != new.class_type:
-        return [f"it is another class now: {old.class_type} -> {new.class_type}"]
-    if old.code != new.code:
-        found.append("code changed")
-    if new.fresh and new.fresh != old.fresh:
+    before, now = old.step, new.step
+    if before.class_type != now.class_type:
+        return [f"it is another class now: {before.class_type} -> {now.class_type}"]
+    if before.code != now.code:
+        found += code_changes(before.code, now.code)
+    if fresh_of(new) and fresh_of(new) != fresh_of(old):
         found.append("fresh() asked for it anew")
     if not _is_same(old.fingerprint, new.fingerprint):
         found.append("its fingerprint changed")
     return found + _input_differences(old, new)
 
 
-def _input_differences(old: Record, new: Record) -> list[str]:
+def fresh_of(ticket: Ticket) -> int:
+    """The number that `fresh()` gave the node, or 0."""
+    extras = ticket.step.extras
+    return extras.get("fresh", 0) if extras else 0
+
+
+def _links(ticket: Ticket) -> dict[str, tuple[InLink, bytes]]:
+    """A node's links by name, each with the key of what was above it (empty for a lazy one)."""
+    keys = (ticket.parents[start : start + KEY_BYTES] for start in range(0, len(ticket.parents), KEY_BYTES))
+    return {link.name: (link, b"" if link.lazy else next(keys, b"")) for link in ticket.step.links}
+
+
+def _input_differences(old: Ticket, new: Ticket) -> list[str]:
     found = []
-    old_links = {link.name: (link, key) for link, key in zip(old.links, old.above, strict=True)}
-    new_links = {link.name: (link, key) for link, key in zip(new.links, new.above, strict=True)}
-    for name in dict.fromkeys([*old.template, *new.template]):
-        if name not in old.template:
+    old_links, new_links = _links(old), _links(new)
+    was, is_now = old.step.template, new.step.template
+    for name in dict.fromkeys([*was, *is_now]):
+        if name not in was:
             found.append(f"input `{name}` is new")
-        elif name not in new.template:
+        elif name not in is_now:
             found.append(f"input `{name}` is gone")
         elif name in old_links and name in new_links:
             (before, key_before), (now, key_now) = old_links[name], new_links[name]
@@ -77,16 +64,16 @@ def _input_differences(old: Record, new: Record) -> list[str]:
             elif key_before != key_now or before.slot != now.slot:
                 found.append(f"input `{name}` changed: it comes from node {now.origin}[{now.slot}] now")
         elif name in old_links or name in new_links:
-            found.append(f"input `{name}` changed: {_shown(old, old_links, name)} -> {_shown(new, new_links, name)}")
-        elif not _is_same(old.template[name], new.template[name]):
-            found.append(f"input `{name}` changed {_pair(old.template[name], new.template[name])}")
+            found.append(f"input `{name}` changed: {_shown(was, old_links, name)} -> {_shown(is_now, new_links, name)}")
+        elif not _is_same(was[name], is_now[name]):
+            found.append(f"input `{name}` changed {_pair(was[name], is_now[name])}")
     return found
 
 
-def _shown(record: Record, links: Mapping[str, tuple[InLink, bytes | None]], name: str) -> str:
+def _shown(template: Mapping[str, Any], links: Mapping[str, tuple[InLink, bytes]], name: str) -> str:
     if name in links:
         return f"node {links[name][0].origin}[{links[name][0].slot}]"
-    return short(record.template[name])
+    return short(template[name])
 
 
 def _pair(old: Any, new: Any) -> str:
@@ -100,7 +87,7 @@ def _is_same(old: Any, new: Any) -> bool:
     return digest_of(old) == digest_of(new) and not is_always(new)
 
 
-def reason(ticket: Ticket, old: Record | None, new: Record, lost: str | None) -> str:
+def reason(ticket: Ticket, old: Ticket | None, lost: str | None) -> str:
     """Say why a needed node ran, or why it did not have to."""
     step = ticket.step
     if ticket.source == "shared":
@@ -111,13 +98,15 @@ def reason(ticket: Ticket, old: Record | None, new: Record, lost: str | None) ->
         return CACHED
     if step.spec.cache == "off" or (step.extras and step.extras.get("no_cache")):
         return "its cache is off"
-    if step.fingerprint is not None and is_always(step.fingerprint):
+    if ticket.fingerprint is not None and is_always(ticket.fingerprint):
         return ALWAYS
     if old is None:
-        return "fresh() asked for it anew" if new.fresh else FIRST
-    changes = differences(old, new)
+        return "fresh() asked for it anew" if fresh_of(ticket) else FIRST
+    changes = differences(old, ticket)
     if changes:
         return "; ".join(changes)
-    if old.key == new.key and new.key is not None:
+    if old.state is not State.DONE:
+        return UNFINISHED
+    if old.key == ticket.key and ticket.key is not None:
         return lost or "evicted"
     return "the lazy inputs it uses changed"

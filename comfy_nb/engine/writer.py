@@ -50,12 +50,16 @@ class Writer:
             self._change.wait_for(lambda: self._current is None or key not in (None, self._current))
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until all that was queued is written; False where that took more than `timeout` seconds."""
+        """Wait until all that was queued is written; False where it was not, within `timeout` seconds."""
         with self._change:
-            return self._change.wait_for(lambda: not self._waiting and self._current is None, timeout)
+            self._change.wait_for(lambda: not self._is_busy() or self._thread is None, timeout)
+            return not self._is_busy()
 
     def __contains__(self, key: object) -> bool:
         return key in self._waiting or key == self._current
+
+    def _is_busy(self) -> bool:
+        return bool(self._waiting) or self._current is not None
 
     def _take(self, key: bytes) -> Entry | None:
         entry = self._waiting.pop(key, None)
@@ -74,8 +78,12 @@ class Writer:
             return self._take(self._current)
 
     def _work(self) -> None:
-        while True:
-            entry = self._next()
-            if entry is None:
-                return
-            self._write(entry)
+        try:
+            while (entry := self._next()) is not None:
+                self._write(entry)
+        finally:
+            # Whoever waits must not wait for a thread that `write` made fail; the next entry starts another.
+            with self._change:
+                if self._thread is threading.current_thread():
+                    self._current = self._thread = None
+                    self._change.notify_all()

@@ -33,6 +33,9 @@ class InLink(NamedTuple):
     raw: bool
 
 
+NONE: Sequence[Problem] = ()
+
+
 class CheckedNode:
     """A node as it will run: `template` has its inputs in prompt order (None in place of links), `links` the links."""
 
@@ -56,7 +59,7 @@ class CheckedNode:
     interface: Interface
     template: dict[str, Any]
     links: list[InLink]
-    problems: list[Problem]
+    problems: Sequence[Problem]
     received: dict[str, Any] | None
     extras: Mapping[str, Any] | None
 
@@ -69,7 +72,8 @@ class CheckedNode:
         """Note that something is wrong with an input."""
         if name:
             extra = {"input_name": name, **extra}
-        self.problems.append(Problem(type, message, details, self.id, self.class_type, self.title, extra, advice))
+        found = Problem(type, message, details, self.id, self.class_type, self.title, extra, advice)
+        self.problems = [*self.problems, found]
 
 
 class ValidateTraits(NamedTuple):
@@ -106,30 +110,39 @@ class Origins(NamedTuple):
 
 def check_node(node: CheckedNode, inputs: Mapping[str, Any], origins: Origins) -> None:
     """Fill a node's template, links and problems from its inputs as the prompt has them."""
-    node.template, node.links, node.problems, node.received = {}, [], [], None
-    interface = node.interface
-    traits = validate_traits(node.spec.validate) if node.spec.validate is not None else NO_VALIDATION
+    template: dict[str, Any] = {}
+    node.template, node.links, node.problems, node.received = template, [], NONE, None
+    interface, validate = node.interface, node.spec.validate
+    declared = interface.declared
+    traits = NO_VALIDATION if validate is None else validate_traits(validate)
     for name, value in inputs.items():
-        entry = interface.declared.get(name) or interface.lookup(name)
-        if type(value) is list and is_link(value):
-            _take_link(node, name, value, entry, origins, traits)
-        elif type(value) is list and entry is not None:
-            node.problem(
-                "bad_linked_input",
-                "Bad linked input, must be a length-2 list of [node_id, slot_index]",
-                name,
-                name,
-                f"Got {value!r:.80}. Wrap a list constant as {{'__value__': [...]}}.",
-                input_config=config_of(entry),
-                received_value=value,
-            )
+        entry = declared.get(name)
+        if entry is None and interface.is_open:
+            entry = interface.lookup(name)
+        if type(value) is list:
+            if is_link(value):
+                _take_link(node, name, value, entry, origins, traits)
+            elif entry is not None:
+                _report_list(node, entry, value)
         elif entry is not None:
-            node.template[name] = _check_constant(node, entry, value, traits)
+            template[name] = _check_constant(node, entry, value, traits)
         elif name in interface.hidden:
-            node.template[name] = value
+            template[name] = value
     for name in interface.required:
-        if name not in node.template and all(each.extra.get("input_name") != name for each in node.problems):
-            _report_missing(node, interface.declared[name], inputs)
+        if name not in template and all(each.extra.get("input_name") != name for each in node.problems):
+            _report_missing(node, declared[name], inputs)
+
+
+def _report_list(node: CheckedNode, entry: InputSpec, value: Sequence[Any]) -> None:
+    node.problem(
+        "bad_linked_input",
+        "Bad linked input, must be a length-2 list of [node_id, slot_index]",
+        entry.name,
+        entry.name,
+        f"Got {value!r:.80}. Wrap a list constant as {{'__value__': [...]}}.",
+        input_config=config_of(entry),
+        received_value=value,
+    )
 
 
 def _report_missing(node: CheckedNode, entry: InputSpec, inputs: Mapping[str, Any]) -> None:
@@ -206,6 +219,7 @@ def _take_link(
 def _check_constant(node: CheckedNode, entry: InputSpec, value: Any, traits: ValidateTraits) -> Any:
     if type(value) is dict and "__value__" in value:
         value = value["__value__"]
+    value = entry.name_of(value)
     kind = entry.type
     if type(kind) is str:
         convert = CONVERTERS.get(kind)
@@ -216,9 +230,8 @@ def _check_constant(node: CheckedNode, entry: InputSpec, value: Any, traits: Val
                     return None
         elif kind in LAYOUT_SOCKETS and not isinstance(value, SCALARS):
             return _lay_out(node, entry, value)
-    if entry.options or type(kind) is not str:
-        if not traits.covers(entry.name):
-            _check_bounds(node, entry, value)
+    if (entry.options or type(kind) is not str) and not traits.covers(entry.name):
+        _check_bounds(node, entry, value)
     return value
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import keyword
 from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from comfy_nb.errors import GraphError, UnknownName
+from comfy_nb.errors import GraphError, LayoutError, UnknownName
 from comfy_nb.graph import runner
 from comfy_nb.graph.model import Graph, short
 from comfy_nb.spec.coerce import coerce
@@ -57,14 +58,16 @@ class Call:
     def digest(self) -> Digest:
         """What makes two calls equal: the class, its code, the constants, and the calls above."""
         if self._digest is None:
+            codes: dict[NodeSpec, bytes] = {}
             for call in self.closure():
                 if call._digest is None:
-                    call._digest = call._own_digest()
+                    code = codes.get(call.spec) or codes.setdefault(call.spec, call.spec.code())
+                    call._digest = call._own_digest(code)
         assert self._digest is not None
         return self._digest
 
-    def _own_digest(self) -> Digest:
-        parts = [Digest(self.spec.code(), True), digest_of(self.fresh)]
+    def _own_digest(self, code: bytes) -> Digest:
+        parts = [Digest(code, True), digest_of(self.fresh)]
         for name, value in self.inputs.items():
             parts.append(digest_of(name))
             if isinstance(value, Handle):
@@ -109,7 +112,7 @@ class Handle:
 
     @property
     def index(self) -> int:
-        """The output slot that this handle stands for; raises GraphError where the node has several and none was chosen."""
+        """The output slot that this handle stands for; raises GraphError where none of several was chosen."""
         if self.slot is not None:
             return self.slot
         names = self.call.spec.output_names
@@ -196,7 +199,7 @@ class Handle:
 
     def __repr__(self) -> str:
         spec = self.call.spec
-        slot = "" if self.slot is None else f".{spec.output_names[self.slot]}"
+        slot = "" if self.slot is None else f".{spec.output_name(self.slot)}"
         shown = ", ".join(f"{name}={_short(value)}" for name, value in self.call.inputs.items())
         return f"<{spec.class_type}({shown}){slot}: {runner.current().state(self)}>"
 
@@ -204,7 +207,7 @@ class Handle:
 def _short(value: Any) -> str:
     if not isinstance(value, Handle):
         return short(value)
-    slot = "" if value.slot is None else f".{value.call.spec.output_names[value.slot]}"
+    slot = "" if value.slot is None else f".{value.call.spec.output_name(value.slot)}"
     return f"{value.call.spec.class_type}(…){slot}"
 
 
@@ -269,12 +272,15 @@ class NodeFactory:
             return value if value.slot is not None else Handle(value.call, value.index)
         if type(value) in (int, float, str, bool):
             return value
-        if hasattr(value, "name") and isinstance(entry.type, list) and value.name in entry.type:
-            return value.name
+        if isinstance(value, (list, tuple)) and any(isinstance(item, Handle) for item in value):
+            raise GraphError(
+                f"{self.spec.class_type}, input {entry.name!r}: a handle can be an input, but not part of a list. "
+                "Join the nodes first (ImageBatch joins pictures), or await them and give the values."
+            )
         try:
-            return coerce(value, entry.socket)
-        except ValueError as error:
-            raise type(error)(f"{self.spec.class_type}, input {entry.name!r}: {error}") from error
+            return coerce(entry.name_of(value), entry.socket)
+        except LayoutError as error:
+            raise LayoutError(f"{self.spec.class_type}, input {entry.name!r}: {error}") from error
 
     def _default(self, entry: InputSpec) -> Any:
         if "default" not in entry.options:
@@ -284,7 +290,7 @@ class NodeFactory:
         return entry.default
 
     def _take_undeclared(self, inputs: Mapping[str, Any], complete: dict[str, Any]) -> None:
-        for name in inputs.keys() - complete.keys():
+        for name in [each for each in inputs if each not in complete]:
             entry = self._interface.lookup(name)
             value = inputs[name]
             if entry is None and not (isinstance(value, Handle) and self.spec.undeclared_inputs):
@@ -302,7 +308,7 @@ def signature_of(spec: NodeSpec) -> inspect.Signature:
     """Return the inputs of a node class as a Python signature."""
     parameters: list[inspect.Parameter] = []
     for name, entry in spec.interface().declared.items():
-        if not name.isidentifier():
+        if not name.isidentifier() or keyword.iskeyword(name):
             continue
         filled = "default" in entry.options or (entry.required and entry.has_default) or not entry.required
         default = entry.default if filled else inspect.Parameter.empty

@@ -31,7 +31,7 @@ _uids = itertools.count(1)
 class Inputs(dict[str, Any]):
     """A node's inputs as the prompt has them: constants, and links as `[node id, slot]`.
 
-    Setting one takes also a handle, a node with one output, or a list (which is wrapped as ComfyUI wraps list constants).
+    Setting one takes also a handle, a node with one output, or a list (which is wrapped as ComfyUI wraps them).
     """
 
     __slots__ = ("_node",)
@@ -43,8 +43,7 @@ class Inputs(dict[str, Any]):
     def __setitem__(self, name: str, value: Any) -> None:
         node = self._node
         value = node.graph._as_input(value)
-        old = self.get(name)
-        was_link, is_now_link = is_link(old), is_link(value)
+        was_link, is_now_link = is_link(self.get(name)), is_link(value)
         if name not in self and not is_now_link:
             node._check_declared(name)
         super().__setitem__(name, value)
@@ -61,6 +60,14 @@ class Inputs(dict[str, Any]):
     def pop(self, name: str, *default: Any) -> Any:
         self._node.graph._changed()
         return super().pop(name, *default)
+
+    def popitem(self) -> tuple[str, Any]:
+        self._node.graph._changed()
+        return super().popitem()
+
+    def __ior__(self, others: Any) -> Inputs:  # type: ignore[misc,override]
+        self.update(others)
+        return self
 
     def clear(self) -> None:
         super().clear()
@@ -101,7 +108,8 @@ class Node:
 
     @title.setter
     def title(self, title: str) -> None:
-        self.extras = {**(self.extras or {}), "_meta": {"title": title}}
+        extras = self.extras or {}
+        self.extras = {**extras, "_meta": {**(extras.get("_meta") or {}), "title": title}}
 
     @property
     def mode(self) -> Mode:
@@ -134,8 +142,9 @@ class Node:
         """Let an input change by itself after each run: "fixed", "increment", "decrement" or "randomize"."""
         if control not in CONTROLS:
             raise UnknownName.of("seed control", control, CONTROLS)
-        if not isinstance(self.inputs.get(name), int):
-            raise UnknownName.of("whole-number input", name, self.inputs, f"on {self!r}")
+        if type(self.inputs.get(name)) is not int:
+            whole = [each for each, value in self.inputs.items() if type(value) is int]
+            raise UnknownName.of("whole-number input", name, whole, f"on {self!r}")
         self.control = {**(self.control or {}), name: control}
         return self
 
@@ -210,18 +219,35 @@ class Graph:
         if self.registry.find(class_type) is None:
             raise UnknownName.of("node class", class_type, self.registry, "in the registry")
         node_id = self._new_id(id)
-        node = Node(self, node_id, class_type, {name: self._as_input(value) for name, value in inputs.items()})
-        for name, value in node.inputs.items():
-            if not is_link(value):
-                node._check_declared(name)
+        # It holds its id while the handles among its inputs get theirs, then stands after them.
+        node = self.nodes[node_id] = Node(self, node_id, class_type, {})
+        try:
+            node.inputs.update(inputs)
+        except Exception:
+            self._drop_since(node_id)
+            raise
+        self.nodes[node_id] = self.nodes.pop(node_id)
         if title:
             node.title = title
-        self.nodes[node_id] = node
         self._changed()
         return node
 
+    def _drop_since(self, node_id: str) -> None:
+        """Take back a node and all that was added after it."""
+        while self.nodes.popitem()[0] != node_id:
+            pass
+        self._forget_calls()
+
+    def _forget_calls(self) -> None:
+        self._ids_of_calls = {key: entry for key, entry in self._ids_of_calls.items() if entry[1] in self.nodes}
+
     def add(self, handle: Handle) -> Node:
-        """Add the node that a handle stands for, with all that it needs, and return it."""
+        """Add the node of a handle with all that it needs, and return it; adding it again adds nothing."""
+        if not is_handle(handle):
+            raise GraphError(
+                f"A graph is made of handles, not of {handle!r:.80}. A file or prompt is read by nb.load()."
+            )
+        before = len(self.nodes)
         for call in handle.call.closure():
             if id(call) not in self._ids_of_calls:
                 node_id = self._new_id(None)
@@ -231,7 +257,8 @@ class Graph:
                 }
                 self.nodes[node_id] = Node(self, node_id, call.spec.class_type, inputs, call.extras())
                 self._ids_of_calls[id(call)] = (call, node_id)
-        self._changed()
+        if len(self.nodes) > before:
+            self._changed()
         return self.nodes[self.id_of(handle)]
 
     def id_of(self, handle: Handle) -> str:
@@ -244,26 +271,24 @@ class Graph:
             raise UnknownName.of("node for the handle", handle, [repr(node) for node in self.nodes.values()])
         return found[1]
 
-    def remove(self, node: str | Node) -> None:
+    def remove(self, node: str | int | Node | Handle) -> None:
         """Remove a node and the links from it."""
-        gone = self[_id(node)]
+        gone = self[node]
         del self.nodes[gone.id]
         for other in self.nodes.values():
             for name in [name for name, value in other.inputs.items() if is_link(value) and str(value[0]) == gone.id]:
                 dict.__delitem__(other.inputs, name)
-        self._ids_of_calls = {key: entry for key, entry in self._ids_of_calls.items() if entry[1] != gone.id}
+        self._forget_calls()
         self._changed()
 
-    def replace(self, node: str | Node, class_type: str, **inputs: Any) -> Node:
+    def replace(self, node: str | int | Node | Handle, class_type: str, **inputs: Any) -> Node:
         """Put a node of another class in a node's place; inputs of the same name and links from it stay."""
-        old = self[_id(node)]
-        spec = self.registry[class_type]
-        interface = spec.interface()
+        old = self[node]
+        interface = self.registry[class_type].interface()
         kept = {name: value for name, value in old.inputs.items() if interface.lookup(name) is not None}
-        given = {name: self._as_input(value) for name, value in inputs.items()}
-        self.nodes[old.id] = new = Node(self, old.id, class_type, {**kept, **given})
-        for name in given:
-            new._check_declared(name)
+        new = Node(self, old.id, class_type, kept)
+        new.inputs.update(inputs)
+        self.nodes[old.id] = new
         self._changed()
         return new
 
@@ -275,6 +300,7 @@ class Graph:
             twin._mode, twin.control = node._mode, dict(node.control) if node.control else None
             other.nodes[node.id] = twin
         other.workflow, other.origin = self.workflow, self.origin
+        other._ids_of_calls = dict(self._ids_of_calls)
         return other
 
     def active(self) -> dict[str, Node]:
@@ -297,31 +323,16 @@ class Graph:
         return None
 
     def _through(self, node: Node, slot: int, wanted: Any) -> Sequence[Any] | None:
-        links = [(name, value) for name, value in node.inputs.items() if is_link(value)]
+        """The link that a bypassed node passes on to an output, as the editor chooses it; None where there is none."""
+        links: dict[str, Sequence[Any]] = {name: value for name, value in node.inputs.items() if is_link(value)}
         spec = self.registry.find(node.class_type)
-        if spec is None:
-            return links[0][1] if links else None
-        interface = spec.interface()
-        kinds = {name: entry.type for name, entry in interface.declared.items()}
-        sockets = [name for name in kinds if name in dict(links)] + [name for name, _ in links if name not in kinds]
-        by_name: dict[str, Sequence[Any]] = dict(links)
+        declared = spec.interface().declared if spec is not None else {}
+        kinds = {name: declared[name].type if name in declared else "*" for name in (*declared, *links)}
         try:
-            own = spec.output_type(slot)
+            own = spec.output_type(slot) if spec is not None else "*"
         except IndexError:
             return None
-        declared = list(kinds)
-        if wanted in ("*", "") and declared:
-            name = declared[slot] if 0 <= slot < len(declared) else declared[0]
-            return by_name.get(name)
-        fits = [
-            name for name in sockets if matches(kinds.get(name, "*"), own) and matches(kinds.get(name, "*"), wanted)
-        ]
-        same_place = declared[slot] if 0 <= slot < len(declared) else None
-        if same_place in fits:
-            return by_name[str(same_place)]
-        exact = [name for name in sockets if kinds.get(name) == wanted]
-        chosen = (exact or fits)[:1]
-        return by_name[chosen[0]] if chosen else None
+        return links.get(_passed_input(kinds, slot, own, wanted) or "")
 
     def to_prompt(self) -> dict[str, dict[str, Any]]:
         """Return the prompt (API format) of what a run would use: bypassed and muted nodes are left out."""
@@ -352,7 +363,7 @@ class Graph:
         return runner.current().validate(self, self._targets(outputs))
 
     async def run(self, outputs: Sequence[str | Node | Handle] | None = None, **options: Any) -> Any:
-        """Run the graph and return its run. `outputs` are the wanted nodes; None means the output nodes, else the leaves."""
+        """Run the graph and return its run. `outputs` are the wanted nodes; None: the output nodes, else the leaves."""
         return await runner.current().run(self, self._targets(outputs), **options)
 
     def start(self, outputs: Sequence[str | Node | Handle] | None = None, **options: Any) -> Any:
@@ -381,11 +392,12 @@ class Graph:
         if outputs is None:
             return None
         listed: Sequence[Any] = [outputs] if isinstance(outputs, (str, Node)) or is_handle(outputs) else outputs
-        return [self.add(each).id if is_handle(each) else self[_id(each)].id for each in listed]
+        return [self.add(each).id if is_handle(each) else self[each].id for each in listed]
 
     def _as_input(self, value: Any) -> Any:
         if is_handle(value):
-            return [self.add(value).id, value.index]
+            slot = value.index
+            return [self.add(value).id, slot]
         if isinstance(value, Node):
             if value.graph is not self:
                 raise GraphError(f"{value!r} belongs to another graph. Add it here first.")
@@ -411,15 +423,19 @@ class Graph:
         else:
             self.edited.add(node_id)
 
-    def __getitem__(self, node: str | int) -> Node:
-        found = self.nodes.get(str(node))
+    def __getitem__(self, node: str | int | Node | Handle) -> Node:
+        if isinstance(node, Node) and node not in self:
+            raise GraphError(f"{node!r} is not in this graph; it belongs to another one, or was removed.")
+        if is_handle(node):
+            return self.nodes[self.id_of(node)]
+        found = node if isinstance(node, Node) else self.nodes.get(str(node))
         if found is None:
             known = [f"{each.id}" for each in self.nodes.values()]
             raise UnknownName.of("node", str(node), known, "in the graph")
         return found
 
-    def __delitem__(self, node: str | int) -> None:
-        self.remove(str(node))
+    def __delitem__(self, node: str | int | Node | Handle) -> None:
+        self.remove(node)
 
     def __contains__(self, node: object) -> bool:
         if isinstance(node, Node):
@@ -478,8 +494,17 @@ def short(value: Any, most: int = 40) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def _id(node: Any) -> str:
-    return node.id if isinstance(node, Node) else str(node)
+def _passed_input(kinds: Mapping[str, Any], slot: int, own: Any, wanted: Any) -> str | None:
+    """The input that a bypassed node passes on to output `slot`, of type `own`, for a receiver of type `wanted`."""
+    names = list(kinds)
+    same_place = names[slot] if 0 <= slot < len(names) else None
+    if wanted in ("*", ""):
+        return same_place or next(iter(names), None)
+    fits = [name for name, kind in kinds.items() if matches(kind, own) and matches(kind, wanted)]
+    if same_place in fits:
+        return same_place
+    exact = [name for name, kind in kinds.items() if kind == wanted]
+    return next(iter(exact + fits), None)
 
 
 def _next_seed(value: int, control: Control, bounds: tuple[int, int]) -> int:
@@ -492,4 +517,4 @@ def _next_seed(value: int, control: Control, bounds: tuple[int, int]) -> int:
 def _default_registry(handles: Sequence[Handle]) -> Registry:
     from comfy_nb.graph.namespace import default_registry
 
-    return handles[0].call.registry if handles else default_registry()
+    return handles[0].call.registry if handles and is_handle(handles[0]) else default_registry()

@@ -108,7 +108,7 @@ def node(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a typed function a node: `@nb.node` or `@nb.node(timeout=10, retries=2)`.
 
     The options are those of `spec_from_function`: class_type, title, category, output, lazy, fingerprint, validate,
-    thread_safe, grad, timeout, retries, backoff, cache ("on", "off", or "node" to bind it to the node's id), list_output.
+    thread_safe, grad, timeout, retries, backoff, cache ("on", "off", or "node": bound to the node's id), list_output.
     Defining it again replaces it. Raises SpecError for a signature that cannot be a node.
     """
     if function is None:
@@ -117,14 +117,14 @@ def node(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
 
 def _declare(function: Callable[..., Any], options: Mapping[str, Any]) -> NodeFactory:
-    if not callable(function) or isinstance(function, type):
+    if isinstance(function, type):
         raise SpecError(f"@nb.node takes a function, not {function!r}. Register a ComfyUI class by nb.register(cls).")
     registry = default_registry()
     return NodeFactory(registry.register(spec_from_function(function, **options)), registry)
 
 
 def register(classes: Any, display_names: Mapping[str, str] | None = None, registry: Registry | None = None) -> Any:
-    """Register a ComfyUI node class, or a `NODE_CLASS_MAPPINGS` dict of them; returns `classes`, so it is a decorator too.
+    """Register a ComfyUI node class, or a `NODE_CLASS_MAPPINGS` dict of them, and return it; also a decorator.
 
     Raises SpecError for what is no node class.
     """

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Runner(Protocol):
-    """Runs graphs. `outputs` names the wanted nodes by id; None means the output nodes, or the leaves where there are none."""
+    """Runs graphs. `outputs` names the wanted nodes by id; None means the output nodes, else the leaves."""
 
     async def run(self, graph: Graph, outputs: Sequence[str] | None, **options: Any) -> Any:
         """Run a graph and return its run."""

@@ -1,24 +1,27 @@
 """Digests of code: what a function's result depends on beyond its arguments.
 
-The function's bytecode, defaults and closure, and, through everything it names, the helpers, classes and constants of the
-notebook and of the project's own modules. Code from installed packages stands for itself by name.
+The function's bytecode, defaults and closure, and, through everything it names, the helpers, classes and constants
+of the notebook and of the project's own modules. Code from installed packages stands for itself by name.
 """
 
 from __future__ import annotations
 
+import dis
 import functools
 import inspect
+import itertools
 import os
+import reprlib
 import sys
 import sysconfig
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from xxhash import xxh3_128_digest
 
-from comfy_nb.spec.fingerprint import PLAIN, Digest, digest_of, encode_plain
+from comfy_nb.spec.fingerprint import PLAIN, digest_of, encode_plain
 
 _INSTALLED = tuple(
     {
@@ -30,14 +33,49 @@ _INSTALLED = tuple(
 _OWN_PACKAGE = str(Path(__file__).resolve().parents[1])
 
 
-def code_digest(thing: Callable[..., Any] | type) -> bytes:
+def code_digest(thing: Callable[..., Any] | type, *also: Any) -> bytes:
     """Digest a function or class with all that it reads: 16 bytes, other ones after any edit that can matter.
 
-    A name that does not exist yet counts as missing, so that defining it later changes the digest.
+    A name that does not exist yet counts as missing, so that defining it later changes the digest. `also` holds what
+    else the result depends on: how the function's signature is read.
     """
     walk = _Walk()
     walk.visit(thing)
-    return xxh3_128_digest(b"".join(walk.parts))
+    for each in also:
+        walk.visit_named("signature", "", each)
+    digest = xxh3_128_digest(b"".join(walk.parts))
+    if digest not in _ledgers:
+        _ledgers[digest] = walk.ledger()
+        if len(_ledgers) > LEDGERS_KEPT:
+            del _ledgers[next(iter(_ledgers))]
+    return digest
+
+
+LEDGERS_KEPT = 4096
+Mark = tuple[str, str]
+Ledger = dict[Mark, tuple[bytes, str]]
+_ledgers: dict[bytes, Ledger] = {}
+OWN_CODE: Mark = ("code", "")
+
+
+def code_changes(old: bytes, new: bytes) -> list[str]:
+    """Say in words what differs between the code behind two digests; "code changed" where that is not known."""
+    before, now = _ledgers.get(old), _ledgers.get(new)
+    if before is None or now is None:
+        return ["code changed"]
+    changed = [mark for mark in now if mark in before and before[mark][0] != now[mark][0]]
+    if not changed:
+        changed = [mark for mark in now if mark not in before] + [mark for mark in before if mark not in now]
+    return [_say_change(mark, before, now) for mark in changed] or ["code changed"]
+
+
+def _say_change(mark: Mark, before: Ledger, now: Ledger) -> str:
+    kind, name = mark
+    named = f"{kind} `{name}`" if name else kind
+    if mark not in before or mark not in now:
+        return f"{named} is {'gone' if mark in before else 'new'}"
+    old, new = before[mark][1], now[mark][1]
+    return f"{named} changed {old} -> {new}" if old and new and old != new else f"{named} changed"
 
 
 @functools.cache
@@ -57,135 +95,230 @@ def is_local(module_name: str | None) -> bool:
     module = sys.modules.get(module_name)
     if module is None:
         return True
-    path = getattr(module, "__file__", None)
-    if path is None:
-        return module_name not in sys.builtin_module_names and not hasattr(module, "__path__")
-    return _is_local_file(path)
+    path = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), None)
+    return module_name not in sys.builtin_module_names if path is None else _is_local_file(path)
 
 
 @functools.lru_cache(maxsize=4096)
 def _is_local_file(path: str) -> bool:
+    if path.startswith("<frozen "):
+        return False
     real = os.path.realpath(path)
     if real.startswith(_OWN_PACKAGE + os.sep) or "site-packages" in real or "dist-packages" in real:
         return False
     return not real.startswith(tuple(root + os.sep for root in _INSTALLED))
 
 
+SEEN = b"again"
+
+
 class _Walk:
-    """One pass over a function and what it names; each object is read once."""
+    """One pass over functions and classes and all that they name; each is read once."""
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
-        self.seen: set[int] = set()
+        self.seen: dict[int, int] = {}
+        self.order = itertools.count()
+        self._marks: list[tuple[int, Mark, Any]] = []
+        self._mark: tuple[Mark, Any] = (OWN_CODE, None)
+
+    def visit_named(self, kind: str, name: str, value: Any) -> None:
+        """Add a value, with the name by which its change can be told."""
+        outer = self._mark
+        self._mark = (kind, name), value
+        self._marks.append((len(self.parts), *self._mark))
+        self._name(kind, name)
+        self.visit(value)
+        self._mark = outer
+        self._marks.append((len(self.parts), *outer))
+
+    def ledger(self) -> Ledger:
+        """Return the digest of what each name added itself, with the value in a few characters where it is plain."""
+        pieces: dict[Mark, list[bytes]] = {}
+        shown: dict[Mark, str] = {}
+        starts = [(0, OWN_CODE, None), *self._marks]
+        ends = [start for start, _, _ in self._marks] + [len(self.parts)]
+        for (start, mark, value), end in zip(starts, ends, strict=True):
+            own = self.parts[start:end]
+            if own and not (len(own) <= 2 and own[-1].startswith(SEEN)):
+                pieces.setdefault(mark, []).extend(own)
+                shown[mark] = reprlib.repr(value) if mark[1] and type(value) in PLAIN else ""
+        return {mark: (xxh3_128_digest(b"".join(own)), shown[mark]) for mark, own in pieces.items()}
 
     def visit(self, thing: Any) -> None:
         """Add a value to the digest, going into code of the notebook's or the project's own."""
         if type(thing) in PLAIN:
             self.parts.append(encode_plain(thing))
             return
-        thing = inspect.unwrap(thing) if isinstance(thing, types.FunctionType) else thing
-        if id(thing) in self.seen:
-            self.parts.append(b"again")
+        key = id(thing)
+        if key in self.seen:
+            self.parts.append(SEEN + b"%d" % self.seen[key])
             return
-        self.seen.add(id(thing))
+        self.seen[key] = next(self.order)
+        self._read(thing)
+        if not isinstance(thing, (types.FunctionType, type)):
+            # Equal constants may be one object or two; only what could not end otherwise is remembered for good.
+            del self.seen[key]
+
+    def _read(self, thing: Any) -> None:
         if isinstance(thing, types.FunctionType):
-            self._visit_function(thing)
-        elif isinstance(thing, (types.MethodType, staticmethod, classmethod)):
-            self.visit(thing.__func__)
-        elif isinstance(thing, property):
-            self.parts.append(b"property")
-            for part in (thing.fget, thing.fset):
-                self.visit(part)
-        elif isinstance(thing, functools.partial):
-            for part in (thing.func, *thing.args, *thing.keywords.items()):
-                self.visit(part)
+            self._read_function(thing)
         elif isinstance(thing, type):
-            self._visit_class(thing)
+            self._read_class(thing)
         elif isinstance(thing, types.ModuleType):
-            self.parts.append(b"module" + thing.__name__.encode())
-        elif isinstance(thing, types.BuiltinFunctionType):
-            self.parts.append(f"builtin{thing.__module__}.{thing.__qualname__}".encode())
-        elif isinstance(thing, (list, tuple)) and type(thing) in (list, tuple):
-            self.parts.append(b"items%d" % len(thing))
-            for item in thing:
-                self.visit(item)
+            self._name("module", thing.__name__)
+        elif type(thing) in (list, tuple):
+            self._read_items(thing)
+        elif type(thing) in (dict, types.MappingProxyType):
+            self._read_items([part for pair in thing.items() for part in pair])
+        elif (parts := _parts_of(thing)) is not None:
+            self._name("made of", type(thing).__name__)
+            self._read_items(parts)
         else:
-            self._visit_value(thing)
+            self._read_value(thing)
 
-    def _visit_value(self, value: Any) -> None:
-        code = getattr(value, "__comfy_nb_code__", None)
-        if callable(code) and not isinstance(value, type):
-            self.parts.append(code())
-            return
-        found: Digest = digest_of(value)
-        self.parts.append(found.value)
-        if not found.durable:
-            self.visit(type(value))
+    def _name(self, kind: str, name: str) -> None:
+        self.parts.append(f"{kind} {name}".encode())
 
-    def _visit_function(self, function: types.FunctionType) -> None:
-        if not is_local(function.__module__):
-            self.parts.append(f"function{function.__module__}.{function.__qualname__}".encode())
+    def _read_items(self, items: Sequence[Any]) -> None:
+        self.parts.append(b"items%d" % len(items))
+        for item in items:
+            self.visit(item)
+
+    def _read_value(self, value: Any) -> None:
+        code = getattr(type(value), "__comfy_nb_code__", None)
+        if code is not None:
+            self.parts.append(code(value))
+        elif type(value).__module__ == "dataclasses":
+            # Its records and sentinels say nothing that the methods it makes do not say.
+            self._name("dataclasses", type(value).__name__)
+        elif (name := _installed_name(value)) is not None:
+            self._name("installed", name)
+        else:
+            found = digest_of(value)
+            self.parts.append(found.value)
+            if not found.durable:
+                self.visit(type(value))
+
+    def _read_function(self, function: types.FunctionType) -> None:
+        if not _is_local_file(function.__code__.co_filename):
+            self._name("function", f"{function.__module__}.{function.__qualname__}")
+            if hasattr(function, "__wrapped__"):
+                self.visit(function.__wrapped__)
             return
-        self._visit_code(function.__code__, function.__globals__)
-        self.visit(function.__defaults__)
-        for name, value in sorted((function.__kwdefaults__ or {}).items()):
-            self.parts.append(name.encode())
-            self.visit(value)
+        self._read_code(function.__code__, function.__globals__)
+        for name, value in _defaults(function):
+            self.visit_named(f"default of {function.__name__}'s", name, value)
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-            self.parts.append(name.encode())
             try:
-                self.visit(cell.cell_contents)
+                self.visit_named("closure variable", name, cell.cell_contents)
             except ValueError:
-                self.parts.append(b"empty")
+                self._name("empty closure variable", name)
 
-    def _visit_code(self, code: types.CodeType, scope: dict[str, Any]) -> None:
-        self.parts.append(code.co_code)
+    def _read_code(self, code: types.CodeType, scope: dict[str, Any]) -> None:
+        self.parts += (code.co_code, code.co_exceptiontable)
         self.parts.append(repr((code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)).encode())
         self.parts.append(b"%d/%d/%d" % (code.co_argcount, code.co_kwonlyargcount, code.co_flags))
         for constant in code.co_consts:
             if isinstance(constant, types.CodeType):
-                self._visit_code(constant, scope)
+                self._read_code(constant, scope)
             else:
                 self.visit(constant)
-        for name in code.co_names:
+        for name in _names_read(code):
             if name in scope:
-                self.parts.append(name.encode())
-                self._visit_global(scope[name], code.co_names)
+                self._read_global(name, scope[name], code.co_names)
+            elif name in sys.modules and is_local(name):
+                self._read_global(name, sys.modules[name], code.co_names)
 
-    def _visit_global(self, value: Any, names: tuple[str, ...]) -> None:
+    def _read_global(self, path: str, value: Any, names: tuple[str, ...]) -> None:
         if not isinstance(value, types.ModuleType) or not is_local(value.__name__):
-            self.visit(value)
+            self.visit_named(_kind_of(value), path, value)
             return
-        self.parts.append(b"module" + value.__name__.encode())
+        self._name("module", value.__name__)
         for name in names:
             if name in value.__dict__:
-                self.visit(value.__dict__[name])
+                others = tuple(other for other in names if other != name)
+                self._read_global(f"{path}.{name}", value.__dict__[name], others)
 
-    def _visit_class(self, cls: type) -> None:
-        self.parts.append(f"class{cls.__module__}.{cls.__qualname__}".encode())
+    def _read_class(self, cls: type) -> None:
+        self._name("class", f"{cls.__module__}.{cls.__qualname__}")
         if not is_local(cls.__module__):
             return
         for base in cls.__mro__[1:]:
             self.visit(base)
         for name, value in _own_attributes(cls):
-            self.parts.append(name.encode())
-            self.visit(value)
+            self.visit_named("attribute", f"{cls.__name__}.{name}", value)
+
+
+@functools.lru_cache(maxsize=4096)
+def _names_read(code: types.CodeType) -> tuple[str, ...]:
+    """The globals and modules that a piece of code asks for, without the attributes that it takes of them."""
+    asked = (step.argval for step in dis.get_instructions(code) if step.opname in _READS)
+    return tuple(dict.fromkeys(asked))
+
+
+_READS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "IMPORT_NAME"}
+
+
+def _parts_of(thing: Any) -> Sequence[Any] | None:
+    """What a method, property, partial or wrapper is made of; None for any other object."""
+    if isinstance(thing, types.MethodType):
+        return (thing.__func__, thing.__self__)
+    if isinstance(thing, types.BuiltinFunctionType):
+        return (thing.__module__, thing.__qualname__, thing.__self__)
+    if isinstance(thing, (staticmethod, classmethod)):
+        return (thing.__func__,)
+    if isinstance(thing, property):
+        return (thing.fget, thing.fset, thing.fdel)
+    if isinstance(thing, functools.cached_property):
+        return (thing.func,)
+    if isinstance(thing, functools.partial):
+        return (thing.func, thing.args, thing.keywords)
+    wrapped = inspect.getattr_static(thing, "__wrapped__", None)
+    return None if wrapped is None else (wrapped,)
+
+
+def _installed_name(value: Any) -> str | None:
+    """The name under which an installed module holds this very object, if it says one."""
+    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", getattr(value, "__name__", None))
+    if not isinstance(module, str) or not isinstance(name, str) or is_local(module):
+        return None
+    return f"{module}.{name}" if getattr(sys.modules[module], name, None) is value else None
+
+
+def _defaults(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
+    given = function.__defaults__ or ()
+    names = function.__code__.co_varnames[: function.__code__.co_argcount]
+    yield from zip(names[len(names) - len(given) :], given, strict=True)
+    yield from sorted((function.__kwdefaults__ or {}).items())
+
+
+def _kind_of(value: Any) -> str:
+    if isinstance(value, types.FunctionType):
+        return "function"
+    return "class" if isinstance(value, type) else "global"
 
 
 _NOT_CODE = {
-    "__module__",
-    "__dict__",
-    "__weakref__",
-    "__doc__",
-    "__qualname__",
+    "__annotate_func__",
     "__annotations__",
+    "__annotations_cache__",
+    "__dict__",
+    "__doc__",
     "__firstlineno__",
+    "__module__",
+    "__orig_bases__",
+    "__parameters__",
+    "__qualname__",
+    "__static_attributes__",
+    "__weakref__",
 }
 
 
 def _own_attributes(cls: type) -> Iterator[tuple[str, Any]]:
     for name in sorted(vars(cls)):
         value = vars(cls)[name]
-        is_slot = isinstance(value, (types.MemberDescriptorType, types.GetSetDescriptorType))
-        if name not in _NOT_CODE and not is_slot and not name.startswith("_abc_"):
-            yield name, value
+        is_slot = inspect.isdatadescriptor(value) and not isinstance(value, property)
+        if name in _NOT_CODE or name.startswith("_abc_") or (is_slot and not is_local(type(value).__module__)):
+            continue
+        yield name, value

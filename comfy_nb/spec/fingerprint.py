@@ -53,7 +53,8 @@ _reading = _Reading()
 def digest_of(value: Any) -> Digest:
     """Digest any value, by content where that is possible.
 
-    Never raises for a strange object: what cannot be read, or holds itself, is told apart by identity and is not durable.
+    Never raises for a strange object: what cannot be read, or holds itself, is told apart by identity and is not
+    durable.
     """
     if type(value) in PLAIN:
         return Digest(xxh3_128_digest(encode_plain(value)), True)
@@ -201,7 +202,7 @@ def _(value: torch.Tensor) -> Digest:
 
 
 def tensor_state(value: torch.Tensor) -> tuple[Any, ...]:
-    """What changes when a tensor is written by torch: where it lies, how it is read, and its version (-1 if it has none)."""
+    """What changes when torch writes a tensor: where it lies, how it is read, and its version (-1 if it has none)."""
     version = -1 if value.is_inference() else value._version
     try:
         place = value.data_ptr()
@@ -232,7 +233,9 @@ def tensor_bytes(value: torch.Tensor) -> Any:
         plain = plain.resolve_conj().resolve_neg()
     if plain.is_quantized:
         plain = plain.int_repr()
-    flat = plain.contiguous().cpu().reshape(-1)
+    whole = plain.contiguous().cpu()
+    # A single element may have any stride and still count as contiguous, but cannot be read as bytes so.
+    flat = whole.as_strided((whole.numel(),), (1,))
     return flat.view(torch.uint8).numpy().data if flat.numel() else b""
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import enum
 import functools
 import inspect
+import sys
 import typing
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, get_args, get_origin
 
 import torch
 
-from comfy_nb.errors import SpecError
+from comfy_nb.errors import SpecError, offer
 from comfy_nb.spec.code import code_digest
 from comfy_nb.spec.coerce import coerce
 from comfy_nb.spec.node_spec import CacheMode, InputSpec, Interface, NodeSpec
@@ -45,18 +46,27 @@ def spec_from_function(
     `list[T]` takes whole lists, one annotated `nb.Progress` gets the progress of its call. A return annotation of
     `tuple[...]` or a NamedTuple names several outputs; without one, a single output of any type.
 
-    `lazy` names inputs that are computed only when asked for: a collection (the function gets None where nothing asked),
-    or a mapping of each name to a predicate over the other inputs. `timeout` is in seconds and for async functions;
-    `retries` more calls follow an exception, the first after `backoff` seconds, then twice as long each time.
+    `lazy` names inputs that are computed only when asked for: a collection (the function gets None where nothing
+    asked), or a mapping of each name to a predicate over the other inputs. `timeout` is in seconds and for async
+    functions; `retries` more calls follow an exception, the first after `backoff` seconds, each later one after twice
+    as long.
     Raises SpecError for what cannot be a node.
     """
+    if not inspect.isfunction(function) and not inspect.ismethod(function):
+        raise SpecError(f"A node is made of a function (def or async def), not of {function!r}.")
+    lazy = (lazy,) if isinstance(lazy, str) else lazy
+    list_output = (list_output,) if isinstance(list_output, str) else list_output
     name = class_type or function.__name__
-    hints = _hints_of(function, name)
+    names_around = _names_around(function)
+    hints = _hints_of(function, name, names_around)
     parameters = inspect.signature(function).parameters
     inputs, hidden = _read_parameters(name, parameters, hints)
-    outputs = _read_outputs(name, hints.get("return", Any), list_output)
+    outputs = _read_outputs(name, hints.get("return", Any), list_output, names_around)
     is_async = inspect.iscoroutinefunction(function)
-    _check_options(name, function, is_async, timeout, retries, set(lazy) - set(inputs))
+    _check_options(name, function, is_async, timeout, retries, cache)
+    _check_names(name, "lazy", lazy, inputs, "inputs")
+    if not isinstance(list_output, bool):
+        _check_names(name, "list_output", list_output, outputs.names, "outputs")
     declared = {
         parameter: _input_spec(parameter, parsed, parameters[parameter], parameter in lazy)
         for parameter, parsed in inputs.items()
@@ -70,18 +80,18 @@ def spec_from_function(
         function=lambda _node: call,
         return_types=tuple(outputs.types),
         return_names=tuple(outputs.names),
-        code=functools.partial(code_digest, function),
+        code=functools.partial(code_digest, function, *_reading(inputs, outputs, lazy, grad)),
         display_name=title or name,
         category=category,
         description=inspect.getdoc(function) or "",
         is_async=is_async,
         is_output=output,
         input_is_list=takes_lists,
-        output_is_list=tuple(outputs.lists),
+        output_is_list=outputs.lists if any(outputs.lists) else (),
         fingerprint=_by_name(fingerprint) if fingerprint else None,
         validate=validate,
         check_lazy=_lazy_check(lazy) if isinstance(lazy, Mapping) else None,
-        pack=functools.partial(_pack, outputs),
+        pack=_packer(outputs),
         thread_safe=thread_safe,
         grad=grad,
         timeout=timeout,
@@ -93,18 +103,35 @@ def spec_from_function(
     )
 
 
-def _hints_of(function: Callable[..., Any], name: str) -> dict[str, Any]:
+def _reading(
+    inputs: Mapping[str, Parsed],
+    outputs: _Outputs,
+    lazy: Collection[str] | Mapping[str, Callable[..., bool]],
+    grad: bool,
+) -> list[Any]:
+    """What the results depend on beside the function: how its signature is read, and what asks for lazy inputs."""
+    adapted = [(name, parsed.is_list, parsed.is_picture) for name, parsed in inputs.items()]
+    enums = [parsed.enum for parsed in inputs.values() if parsed.enum is not None]
+    predicates = list(lazy.values()) if isinstance(lazy, Mapping) else []
+    return [repr((adapted, tuple(outputs), grad)), *enums, *predicates]
+
+
+def _hints_of(thing: Any, name: str, names_around: dict[str, Any]) -> dict[str, Any]:
     try:
-        return typing.get_type_hints(function, include_extras=True, localns=_closure_names(function))
+        return typing.get_type_hints(thing, include_extras=True, localns=names_around)
     except NameError as error:
         raise SpecError(f"{name}: the annotation {error.name!r} is not defined. Import or define it first.") from error
 
 
-def _closure_names(function: Callable[..., Any]) -> dict[str, Any]:
-    try:
-        return dict(inspect.getclosurevars(function).nonlocals)
-    except TypeError:
-        return {}
+def _names_around(function: Callable[..., Any]) -> dict[str, Any]:
+    """The local names of the function that defines this one, if it is running; annotations may use them."""
+    code = inspect.unwrap(function).__code__
+    frame = sys._getframe()
+    while frame.f_back is not None:
+        frame = frame.f_back
+        if code in frame.f_code.co_consts:
+            return dict(frame.f_locals)
+    return dict(inspect.getclosurevars(function).nonlocals)
 
 
 def _read_parameters(
@@ -146,12 +173,14 @@ class _Outputs(typing.NamedTuple):
     may_be_none: bool = False
 
 
-def _read_outputs(name: str, annotation: Any, list_output: bool | Collection[str]) -> _Outputs:
+def _read_outputs(
+    name: str, annotation: Any, list_output: bool | Collection[str], names_around: dict[str, Any]
+) -> _Outputs:
     if annotation is None or annotation is type(None):
         return _Outputs((), (), (), several=False)
     if isinstance(annotation, type) and issubclass(annotation, tuple) and hasattr(annotation, "_fields"):
         names = tuple(annotation._fields)
-        hints = typing.get_type_hints(annotation, include_extras=True)
+        hints = _hints_of(annotation, name, names_around)
         parsed = [parse_annotation(hints.get(each, Any), f"{name} -> {each}") for each in names]
     elif get_origin(annotation) is tuple and Ellipsis not in get_args(annotation):
         parsed = [parse_annotation(each, f"{name} -> {index}") for index, each in enumerate(get_args(annotation))]
@@ -192,7 +221,7 @@ def _check_options(
     is_async: bool,
     timeout: float | None,
     retries: int,
-    unknown: set[str],
+    cache: str,
 ) -> None:
     if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
         raise SpecError(
@@ -204,14 +233,20 @@ def _check_options(
         raise SpecError(f"{name}: timeout must be seconds above 0, not {timeout!r}.")
     if retries < 0:
         raise SpecError(f"{name}: retries must be 0 or more, not {retries!r}.")
-    if unknown:
-        raise SpecError(f"{name}: lazy names {sorted(unknown)}, which are not among the inputs.")
+    if cache not in get_args(CacheMode):
+        raise SpecError(f'{name}: cache must be "on", "off" or "node" (bound to the node\'s id), not {cache!r}.')
+
+
+def _check_names(name: str, option: str, given: Collection[str], known: Collection[str], kind: str) -> None:
+    for each in given:
+        if each not in known:
+            raise SpecError(f"{name}: {option} names {each!r}, which is not among its {kind}. {offer(each, known)}")
 
 
 def _adapt(
     function: Callable[..., Any], name: str, inputs: Mapping[str, Parsed], takes_lists: bool
 ) -> Callable[..., Any]:
-    """Put between engine and function what the annotations promise: enum members, pictures, single values beside lists."""
+    """Put between engine and function what the annotations promise: enum members, pictures, single beside lists."""
     convert: dict[str, Callable[[Any], Any]] = {}
     for parameter, parsed in inputs.items():
         if parsed.enum is not None:
@@ -296,6 +331,19 @@ def _pack(outputs: _Outputs, result: Any) -> Any:
     if len(result) != count:
         raise TypeError(f"it must return {count} values ({', '.join(outputs.names)}), but {len(result)} came.")
     return tuple(_given(outputs, index, value) for index, value in enumerate(result))
+
+
+PASSED_ON = frozenset({int, float, str, bool, bytes, torch.Tensor})
+
+
+def _packer(outputs: _Outputs) -> Callable[[Any], Any]:
+    if outputs.several or len(outputs.types) != 1 or outputs.lists[0]:
+        return functools.partial(_pack, outputs)
+
+    def pack(result: Any) -> Any:
+        return (result,) if type(result) in PASSED_ON else _pack(outputs, result)
+
+    return pack
 
 
 def _given(outputs: _Outputs, index: int, value: Any) -> Any:

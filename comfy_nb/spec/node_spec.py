@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -35,6 +36,12 @@ class InputSpec:
         listed = self.options.get("options") if self.type == "COMBO" else None
         return list(listed) if listed is not None else None
 
+    def name_of(self, value: Any) -> Any:
+        """Return the name of an enum's member where that is one of the choices; any other value as it is."""
+        if isinstance(value, enum.Enum) and not isinstance(self.type, str) and value.name in self.type:
+            return value.name
+        return value
+
     @property
     def has_default(self) -> bool:
         """Whether an editor, or a call through `nb.nodes`, can fill this input by itself."""
@@ -55,7 +62,7 @@ class Interface:
     A pack may answer every name in `optional` (a dict subclass); such a dict is asked by `in` and `[]`, never copied.
     """
 
-    __slots__ = ("_open", "checked", "declared", "hidden", "lazy", "raw", "raw_links", "required")
+    __slots__ = ("_open", "declared", "hidden", "lazy", "raw", "raw_links", "required", "takes_id")
 
     def __init__(
         self, declared: Mapping[str, InputSpec], hidden: Mapping[str, Any] = NO_OPTIONS, raw: Any = None
@@ -64,6 +71,7 @@ class Interface:
         self.hidden = dict(hidden)
         self.raw = raw
         self.required = tuple(name for name, spec in self.declared.items() if spec.required)
+        self.takes_id = "UNIQUE_ID" in self.hidden.values()
         self.lazy = frozenset(name for name, spec in self.declared.items() if spec.options.get("lazy"))
         self.raw_links = frozenset(name for name, spec in self.declared.items() if spec.options.get("rawLink"))
         optional = raw.get("optional") if isinstance(raw, dict) else None
@@ -94,9 +102,9 @@ def read_input(name: str, declared: Any, *, required: bool) -> InputSpec:
 class NodeSpec:
     """One node class, as the engine knows it.
 
-    `interface()` reads the inputs (a V1 class may declare others after a file appeared). `function(node object)` is what
-    is called; `make_object()` makes the object that packs keep state on. `return_types` may answer any index.
-    `code()` digests everything that the result depends on beyond the inputs; empty where the class itself stands for it.
+    `interface()` reads the inputs (a V1 class may declare others after a file appeared). `function(node object)` is
+    what is called; `make_object()` makes the object that packs keep state on. `return_types` may answer any index.
+    `code()` digests everything that the result depends on beyond the inputs.
     `pack` turns what the function returned into what a V1 function would return.
     """
 
@@ -142,17 +150,23 @@ class NodeSpec:
         names = [str(name) for name in self.return_names][: len(types)]
         return tuple(names + [socket_name(kind) for kind in types[len(names) :]])
 
+    def output_name(self, slot: int) -> str:
+        """Return the name of output `slot`; its number where a class with open-ended outputs has no name for it."""
+        names = self.output_names
+        return names[slot] if slot < len(names) else str(slot)
+
     def slot(self, name: str | int) -> int | None:
         """Return the index of an output by its name or number, or None where there is no such output.
 
         Names are compared as written, then without regard to case.
         """
         if isinstance(name, int):
+            index = name if name >= 0 else name + len(self.return_types)
             try:
-                self.output_type(name)
+                self.output_type(index)
             except IndexError:
                 return None
-            return name
+            return index if index >= 0 else None
         names = self.output_names
         if name in names:
             return names.index(name)

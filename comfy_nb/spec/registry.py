@@ -20,6 +20,7 @@ class Registry(Mapping[str, NodeSpec]):
     def __init__(self, fill: Callable[[Registry], None] | None = None) -> None:
         self._specs: dict[str, NodeSpec] = {}
         self._fill = fill
+        self._is_filled = fill is None
         self._lock = threading.RLock()
         self.revision = 0
 
@@ -43,8 +44,7 @@ class Registry(Mapping[str, NodeSpec]):
 
     def find(self, class_type: str) -> NodeSpec | None:
         """Return the spec of that name, or None."""
-        if self._fill is not None:
-            self._ensure_filled()
+        self._ensure_filled()
         return self._specs.get(class_type)
 
     def __getitem__(self, class_type: Any) -> NodeSpec:
@@ -68,7 +68,16 @@ class Registry(Mapping[str, NodeSpec]):
         return f"<Registry of {len(self)} node classes>"
 
     def _ensure_filled(self) -> None:
+        if self._is_filled:
+            return
         with self._lock:
+            # While it fills, `register` comes here again on this thread; other threads wait at the lock.
             fill, self._fill = self._fill, None
-            if fill is not None:
+            if fill is None:
+                return
+            try:
                 fill(self)
+            except BaseException:
+                self._fill = fill
+                raise
+            self._is_filled = True

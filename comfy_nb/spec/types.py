@@ -94,12 +94,13 @@ def matches(received: Any, declared: Any) -> bool:
 
     `received != declared` is asked in this order, since the wildcard of packs is a str whose `__ne__` is always False.
     """
-    if not received != declared:
+    if not received != declared:  # noqa: SIM202
+        return True
+    if ANY in (received, declared):
         return True
     if not isinstance(received, str) or not isinstance(declared, str):
-        return {socket_name(received), socket_name(declared)} == {COMBO} or ANY in (received, declared)
-    if received == ANY or declared == ANY:
-        return True
+        # A list of choices and the name of its type fit; two different lists do not.
+        return COMBO in (received, declared) and socket_name(received) == socket_name(declared)
     if "," not in received and "," not in declared:
         return False
     offered = {part.strip() for part in received.split(",")}

@@ -47,6 +47,7 @@ class Bars:
         """Fold a batch of events in; the last one of a run ends the display."""
         self._board.take(events)
         if events and isinstance(events[-1], RunFinished):
+            self._timer.cancel()
             # Encoding pictures takes its time; this still comes before whoever awaits the run goes on.
             self._loop.call_soon(self._end, self._board.view())
 

@@ -507,7 +507,7 @@ async def test_two_equal_sync_nodes_run_once_and_both_report(pack: Pack) -> None
     assert pack.calls["Number"] == 1
     assert (run["1"], run["2"]) == (1, 1)
     assert sorted(run.why(each) for each in ("1", "2"))[1] == "first run"
-    assert run.counts == {"ran": 1, "shared": 1, "memory": 0, "disk": 0}
+    assert (run.counts["ran"], run.counts["shared"]) == (1, 1)
 
 
 def waiting(pack: Pack) -> tuple[asyncio.Event, asyncio.Event]:

@@ -609,10 +609,11 @@ def test_an_interrupt_hits_only_the_call_it_was_meant_for():
             token = worker.token
             if token is not None and token not in struck and worker.strike(token):
                 struck.add(token)
+            time.sleep(0)
     finally:
         sys.setswitchinterval(before)
         lane.close()
-    assert len(struck) > 5 and hit
+    assert len(struck) > 20 and hit
     assert not astray
     assert hit <= struck
 

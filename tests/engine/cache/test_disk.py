@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import subprocess
@@ -219,6 +220,27 @@ def test_a_file_with_any_byte_altered_counts_as_a_miss_or_gives_the_same(disk):
         else:
             assert not path.exists()
     assert survived < 16
+
+
+@pytest.mark.parametrize("swap", [(b"[2,3]", b"[3,2]"), (b'"F32"', b'"I32"')])
+def test_a_header_altered_to_another_valid_one_counts_as_a_miss(disk, swap):
+    stored(disk, "a", torch.ones(2, 3))
+    (path,) = disk.folder.glob("*/*")
+    whole = path.read_bytes()
+    assert swap[0] in whole
+    path.write_bytes(whole.replace(*swap))
+    assert disk.get(key_of("a")) is None
+
+
+def test_each_tensor_starts_at_a_multiple_of_its_elements_size(disk):
+    stored(disk, "a", torch.ones(3, dtype=torch.bool), torch.ones(3, dtype=torch.float16), torch.ones(3))
+    (path,) = disk.folder.glob("*/*")
+    whole = path.read_bytes()
+    length = int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8 : 8 + length])
+    sizes = {"BOOL": 1, "F16": 2, "F32": 4}
+    starts = [(each["data_offsets"][0], sizes[each["dtype"]]) for name, each in header.items() if name.isdigit()]
+    assert len(starts) == 3 and all((8 + length + start) % size == 0 for start, size in starts)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00" * 100, b"not a cache file", bytes(range(256)) * 20])

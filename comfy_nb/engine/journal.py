@@ -1,0 +1,117 @@
+"""The events of a run: collected on any thread, delivered in batches on the run's loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from comfy_nb.engine.events import Event, NodeFinished, NodePreview, NodeProgress, NodeStarted, NodeText, Subscriber
+from comfy_nb.engine.schedule import Ticket
+from comfy_nb.errors import ComfyNBWarning
+
+FLUSH_S = 0.03
+SLOW_SUBSCRIBER_S = 0.05
+PASSING = (NodeProgress, NodePreview, NodeText)
+
+# What comes once a node is noted as it is and made an event when somebody wants to see it.
+Noted = tuple[Callable[[str, float, Ticket], Event], float, Ticket]
+
+
+class Journal:
+    """What has happened in a run, and who is told. Late subscribers are told from the start, but for passing events."""
+
+    def __init__(self, run_id: str, note_slow: Callable[[Subscriber], None]) -> None:
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._run_id = run_id
+        self._note_slow = note_slow
+        self._waiting: deque[Event | Noted] = deque()
+        self._log: list[Event | Noted] = []
+        self._subscribers: list[Subscriber] = []
+        self._flush_due = False
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Deliver what has happened so far, then all that follows; call the result to end it."""
+        self.flush()
+        self._subscribers.append(subscriber)
+        if self._log:
+            self._deliver(subscriber, self._as_events(self._log))
+        return lambda: self._subscribers.remove(subscriber) if subscriber in self._subscribers else None
+
+    def emit(self, event: Event) -> None:
+        """Tell the subscribers soon; from any thread."""
+        self._waiting.append(event)
+        if self._subscribers:
+            self._flush_soon()
+
+    def node_started(self, ticket: Ticket) -> None:
+        """Note that a node is about to be called."""
+        self._waiting.append((_started, time.perf_counter(), ticket))
+        if self._subscribers:
+            self._flush_soon()
+
+    def node_finished(self, ticket: Ticket) -> None:
+        """Note that a node is done."""
+        self._waiting.append((_finished, time.perf_counter(), ticket))
+        if self._subscribers:
+            self._flush_soon()
+
+    def flush(self) -> None:
+        """On the loop: deliver what has been collected."""
+        self._flush_due = False
+        batch: list[Event | Noted] = []
+        waiting = self._waiting
+        while waiting:
+            batch.append(waiting.popleft())
+        if not batch:
+            return
+        self._log += [each for each in batch if not isinstance(each, PASSING)]
+        if self._subscribers:
+            events = self._as_events(batch)
+            for subscriber in list(self._subscribers):
+                self._deliver(subscriber, events)
+
+    def _flush_soon(self) -> None:
+        if not self._flush_due and self.loop is not None:
+            self._flush_due = True
+            self.loop.call_soon_threadsafe(self.loop.call_later, FLUSH_S, self.flush)
+
+    def _as_events(self, batch: Sequence[Event | Noted]) -> list[Event]:
+        run_id = self._run_id
+        return [_made(run_id, *each) if type(each) is tuple else cast("Event", each) for each in batch]
+
+    def _deliver(self, subscriber: Subscriber, batch: Sequence[Event]) -> None:
+        started = time.perf_counter()
+        try:
+            subscriber(batch)
+        except Exception as error:  # a subscriber's fault may not hurt the run; it is told, and not called again
+            self._subscribers = [each for each in self._subscribers if each is not subscriber]
+            warnings.warn(f"A subscriber of the run failed and was removed: {error!r}", ComfyNBWarning, stacklevel=2)
+        if time.perf_counter() - started > SLOW_SUBSCRIBER_S:
+            self._note_slow(subscriber)
+
+
+def _made(run_id: str, make: Callable[[str, float, Ticket], Event], when: float, ticket: Ticket) -> Event:
+    return make(run_id, when, ticket)
+
+
+def shown_under(ticket: Ticket) -> str:
+    """The id of the node that this one is shown under: itself, or what it was expanded from."""
+    while ticket.parent is not None:
+        override = ticket.step.extras.get("override_display_id") if ticket.step.extras else None
+        if override is not None:
+            return str(override)
+        ticket = ticket.parent
+    return ticket.step.id
+
+
+def _started(run_id: str, when: float, ticket: Ticket) -> NodeStarted:
+    step = ticket.step
+    return NodeStarted(run_id, when, step.id, shown_under(ticket), step.class_type, step.title)
+
+
+def _finished(run_id: str, when: float, ticket: Ticket) -> NodeFinished:
+    return NodeFinished(run_id, when, ticket.step.id, ticket.source, ticket.seconds, ticket.ui)

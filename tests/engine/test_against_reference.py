@@ -1,0 +1,218 @@
+"""Random graphs give on the engine what the slow reference evaluator gives: at once, after edits, and side by side.
+
+In a failed run the engine may have got less far than the reference, but never to another value.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import comfy_nb as nb
+from comfy_nb.engine import events
+from comfy_nb.engine.plan import plan_of
+from comfy_nb.errors import NodeError, NotKept
+from comfy_nb.graph.model import Graph
+from comfy_nb.spec.registry import Registry
+from tests.engine.support import reported
+from tests.reference.classes import made, make_classes
+from tests.reference.evaluator import Outcome, comparable, default_targets, evaluate
+from tests.reference.graphs import Edit, Prompt, edited_prompts, prompts, with_edit
+
+CLASSES = make_classes()
+REGISTRY = Registry()
+nb.register(make_classes(), registry=REGISTRY)
+TOGETHER = 3
+LIMIT_S = 60.0
+BUDGET = 64 << 20
+
+Wanted = list[str] | None
+
+
+def together(main: Coroutine[Any, Any, None]) -> None:
+    """Run on a loop of its own; what never ends is an error."""
+
+    async def limited() -> None:
+        async with asyncio.timeout(LIMIT_S):
+            await main
+
+    asyncio.run(limited())
+
+
+async def run_of(session: nb.Session, graph: Graph, wanted: Wanted) -> tuple[nb.Run, tuple[str, str] | None]:
+    """Run a graph, and return its run and, where it failed, the node and the name of the exception's type."""
+    try:
+        return await session.run(graph, wanted), None
+    except NodeError as error:
+        return error.run, (error.node_id, type(error.__cause__).__name__)
+
+
+def values_of(run: nb.Run, ids: Mapping[str, Any]) -> dict[str, Any]:
+    """The output slots of those of the nodes whose results are held."""
+    found = {}
+    for node_id in ids:
+        try:
+            found[node_id] = list(run.outputs(node_id))
+        except NotKept:
+            continue
+    return found
+
+
+def computed(run: nb.Run) -> set[str]:
+    """The ids of the nodes, those of expansions included, that a run computed itself."""
+    return {event.node_id for event in reported(run, events.NodeFinished) if event.source == "ran"}
+
+
+def check_values(run: nb.Run, failure: tuple[str, str] | None, prompt: Prompt, wanted: Wanted, due: Outcome) -> None:
+    """Nothing that a run holds differs from what is due, and unless it failed all that was wanted is there."""
+    values = values_of(run, prompt)
+    held = [node_id for node_id in values if node_id in due.values]
+    assert {name: comparable(values[name]) for name in held} == {name: comparable(due.values[name]) for name in held}
+    ui = {name: {key: list(items) for key, items in shown.items()} for name, shown in run.ui.items()}
+    assert ui == {name: due.ui[name] for name in ui if name in due.ui}
+    if failure is None:
+        assert due.error is None
+        targets = default_targets(prompt, CLASSES) if wanted is None else wanted
+        assert set(targets) <= set(held)
+        assert {name for name in targets if name in due.ui} <= set(ui)
+    else:
+        assert failure in due.possible_errors
+
+
+def check_reports(run: nb.Run, failure: tuple[str, str] | None, due: Outcome) -> None:
+    """What a node that ran had to say was said, once; an equal node that shared its result says nothing again."""
+    ran = computed(run)
+    said = Counter(run.blocked)
+    expected = Counter(due.blocked)
+    assert not said - expected
+    if failure is None:
+        assert said == Counter({who: count for who, count in expected.items() if who[0] in ran})
+        assert {message for _, message in said} == {message for _, message in expected}
+
+
+def check_nothing_left(session: nb.Session, graph: Graph, *runs: nb.Run) -> None:
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert len(session.claims) == 0
+    assert plan_of(graph).users == 0
+    for run in runs:
+        assert run.plan.users == 0
+        assert run.state in ("done", "failed")
+        if run.state == "done":
+            assert run.drive is not None and run.drive.schedule.pending == 0
+
+
+@given(prompts())
+@settings(max_examples=settings().max_examples)
+def test_a_random_graph_gives_what_the_reference_gives(drawn: tuple[Prompt, Wanted]) -> None:
+    prompt, wanted = drawn
+    due = evaluate(prompt, CLASSES, wanted)
+
+    async def main() -> None:
+        session = nb.Session(budget=BUDGET)
+        graph = Graph.from_prompt(prompt, REGISTRY)
+        run, failure = await run_of(session, graph, wanted)
+        check_values(run, failure, prompt, wanted, due)
+        check_reports(run, failure, due)
+        if failure is None:
+            assert set(run.ui) == set(due.ui)
+        check_nothing_left(session, graph, run)
+        close(session)
+
+    together(main())
+
+
+@given(edited_prompts())
+@settings(max_examples=settings().max_examples // 2)
+def test_the_cache_never_gives_a_wrong_value_when_a_graph_is_edited_between_runs(
+    drawn: tuple[Prompt, Wanted, list[Edit]],
+) -> None:
+    prompt, wanted, edits = drawn
+
+    async def main() -> None:
+        session = nb.Session(budget=BUDGET)
+        graph = Graph.from_prompt(prompt, REGISTRY)
+        present = prompt
+        for edit in [None, *edits]:
+            if edit is not None:
+                present = with_edit(present, edit)
+                node_id, name, value = edit
+                graph[node_id].inputs[name] = value
+            for _ in range(2):
+                run, failure = await run_of(session, graph, wanted)
+                check_values(run, failure, present, wanted, evaluate(present, CLASSES, wanted))
+                check_nothing_left(session, graph, run)
+        close(session)
+
+    together(main())
+
+
+@given(edited_prompts(max_nodes=8, max_edits=2), st.integers(1 << 10, 1 << 13))
+@settings(max_examples=settings().max_examples // 4)
+def test_a_cache_that_is_too_small_changes_nothing_but_what_is_computed_again(
+    drawn: tuple[Prompt, Wanted, list[Edit]], budget: int
+) -> None:
+    prompt, wanted, edits = drawn
+
+    async def main() -> None:
+        session = nb.Session(budget=budget)
+        graph = Graph.from_prompt(prompt, REGISTRY)
+        present = prompt
+        for edit in [None, *edits]:
+            if edit is not None:
+                present = with_edit(present, edit)
+                graph[edit[0]].inputs[edit[1]] = edit[2]
+            run, failure = await run_of(session, graph, wanted)
+            check_values(run, failure, present, wanted, evaluate(present, CLASSES, wanted))
+            check_nothing_left(session, graph, run)
+        close(session)
+
+    together(main())
+
+
+@given(prompts(max_nodes=8))
+@settings(max_examples=settings().max_examples // 2)
+def test_runs_of_equal_graphs_side_by_side_give_what_one_gives(drawn: tuple[Prompt, Wanted]) -> None:
+    prompt, wanted = drawn
+    due = evaluate(prompt, CLASSES, wanted)
+
+    async def main() -> None:
+        session = nb.Session(budget=BUDGET)
+        graphs = [Graph.from_prompt(prompt, REGISTRY) for _ in range(TOGETHER - 1)]
+        graphs.append(graphs[0])
+        ended = await asyncio.gather(*(run_of(session, graph, wanted) for graph in graphs))
+        for run, failure in ended:
+            check_values(run, failure, prompt, wanted, due)
+        for graph, (run, _) in zip(graphs, ended, strict=True):
+            check_nothing_left(session, graph, run)
+        close(session)
+
+    together(main())
+
+
+def close(session: nb.Session) -> None:
+    """End the session's threads."""
+    for lane in (session.lane, session.pool, session.asker):
+        lane.close()
+
+
+WRONG = {
+    "another value": {"1": made("Number", value=2), "2": made("Show", n=["1", 0])},
+    "another failure": {"1": made("Refuse", n=4), "2": made("Show", n=["1", 0])},
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+async def test_the_comparison_notices_a_difference(what: str) -> None:
+    """A check that cannot fail would prove nothing."""
+    due = evaluate({"1": made("Number", value=1), "2": made("Show", n=["1", 0])}, CLASSES)
+    session = nb.Session(budget=BUDGET)
+    run, failure = await run_of(session, Graph.from_prompt(WRONG[what], REGISTRY), None)
+    with pytest.raises(AssertionError):
+        check_values(run, failure, WRONG[what], None, due)
+    close(session)

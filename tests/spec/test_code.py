@@ -1,0 +1,300 @@
+# ruff: noqa: E501
+"""Digests of code: what an edit of the notebook must change, and what it must not."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from comfy_nb.spec.code import code_digest, is_local, source_digest
+
+
+class Notebook:
+    """Cells that run in one namespace, as a kernel runs them."""
+
+    def __init__(self, *cells: str) -> None:
+        self.names: dict = {"__name__": "__main__"}
+        for cell in cells:
+            self.run(cell)
+
+    def run(self, cell: str) -> None:
+        exec(compile(textwrap.dedent(cell), "<cell>", "exec"), self.names)
+
+    def digest(self, name: str = "f") -> bytes:
+        return code_digest(self.names[name])
+
+
+def digest(cell: str) -> bytes:
+    return Notebook(cell).digest()
+
+
+SAME = {
+    "run again": ("def f(x): return x + 1", "def f(x): return x + 1"),
+    "comments and spaces": ("def f(x): return x + 1", "# more\n\ndef f(x):\n    # add\n    return (x +   1)"),
+    "annotations": ("def f(x): return x", "def f(x: int) -> int: return x"),
+    "a helper that is not used": ("def f(x): return x", "def g(): pass\nUNUSED = 3\ndef f(x): return x"),
+    "an attribute of the same name as a global": (
+        "mean = 1\ndef f(x): return x.mean()",
+        "mean = 2\ndef f(x): return x.mean()",
+    ),
+    "order of helpers": ("def g(): return 1\ndef h(): return 2\ndef f(): return g() + h()",) * 2,
+    "equal objects": ("A = 'ab' * 2\ndef f(): return A", "A = 'abab'\ndef f(): return A"),
+    "a class run again": ("class A:\n    n = 1\n    def go(self): return self.n\ndef f(): return A()",) * 2,
+}
+
+DIFFERENT = {
+    "body": ("def f(x): return x + 1", "def f(x): return x - 1"),
+    "constant": ("def f(x): return x + 1", "def f(x): return x + 2"),
+    "type of a constant": ("def f(): return 1", "def f(): return 1.0"),
+    "default": ("def f(x=1): return x", "def f(x=2): return x"),
+    "keyword default": ("def f(*, x=1): return x", "def f(*, x=2): return x"),
+    "which keyword has the default": ("def f(*, x=1, y): return x", "def f(*, x, y=1): return x"),
+    "kind of parameter": ("def f(x, y): return x", "def f(x, *, y): return x"),
+    "async": ("def f(x): return x", "async def f(x): return x"),
+    "called method": ("def f(x): return x.a()", "def f(x): return x.b()"),
+    "global": ("K = 1\ndef f(): return K", "K = 2\ndef f(): return K"),
+    "type of a global": ("K = 1\ndef f(): return K", "K = True\ndef f(): return K"),
+    "global list": ("K = [1]\ndef f(): return K", "K = [2]\ndef f(): return K"),
+    "helper": ("def g(): return 1\ndef f(): return g()", "def g(): return 2\ndef f(): return g()"),
+    "helper of a helper": (
+        "def h(): return 1\ndef g(): return h()\ndef f(): return g()",
+        "def h(): return 2\ndef g(): return h()\ndef f(): return g()",
+    ),
+    "which helper": (
+        "def g(): return 1\ndef h(): return 2\na, b, c = g, h, g\ndef f(): return a() + b() + c()",
+        "def g(): return 1\ndef h(): return 2\na, b, c = g, h, h\ndef f(): return a() + b() + c()",
+    ),
+    "default of a helper": ("def g(n=1): return n\ndef f(): return g()", "def g(n=2): return n\ndef f(): return g()"),
+    "recursion": (
+        "def even(n): return n == 0 or odd(n - 1)\ndef odd(n): return n != 0 and even(n - 1)\nf = even",
+        "def even(n): return n == 0 or odd(n - 1)\ndef odd(n): return n != 1 and even(n - 1)\nf = even",
+    ),
+    "nested function": ("def f():\n    def g(): return 1\n    return g()", "def f():\n    def g(): return 2\n    return g()"),
+    "global in a nested function": (
+        "K = 1\ndef f():\n    def g(): return K\n    return g()",
+        "K = 2\ndef f():\n    def g(): return K\n    return g()",
+    ),
+    "lambda": ("f = lambda x: x + 1", "f = lambda x: x + 2"),
+    "global in a lambda": ("K = 1\ndef f(xs): return sorted(xs, key=lambda x: x * K)",
+                           "K = 2\ndef f(xs): return sorted(xs, key=lambda x: x * K)"),
+    "comprehension": ("def f(xs): return [x + 1 for x in xs]", "def f(xs): return [x + 2 for x in xs]"),
+    "global in a comprehension": ("K = 1\ndef f(xs): return [x + K for x in xs]", "K = 2\ndef f(xs): return [x + K for x in xs]"),
+    "closure": ("def m(k):\n    def f(): return k\n    return f\nf = m(1)", "def m(k):\n    def f(): return k\n    return f\nf = m(2)"),
+    "function in a closure": (
+        "def m(k):\n    def f(): return k()\n    return f\nf = m(lambda: 1)",
+        "def m(k):\n    def f(): return k()\n    return f\nf = m(lambda: 2)",
+    ),
+    "partial": (
+        "from functools import partial\ndef g(a, b): return a\nh = partial(g, 1)\ndef f(): return h()",
+        "from functools import partial\ndef g(a, b): return a\nh = partial(g, 2)\ndef f(): return h()",
+    ),
+    "keyword of a partial": (
+        "from functools import partial\ndef g(a, b): return a\nh = partial(g, a=1)\ndef f(): return h()",
+        "from functools import partial\ndef g(a, b): return a\nh = partial(g, b=1)\ndef f(): return h()",
+    ),
+    "decorator": (
+        "import functools\ndef d(g):\n    @functools.wraps(g)\n    def w(x): return g(x) + 1\n    return w\n@d\ndef f(x): return x",
+        "import functools\ndef d(g):\n    @functools.wraps(g)\n    def w(x): return g(x) + 2\n    return w\n@d\ndef f(x): return x",
+    ),
+    "global behind functools.cache": (
+        "import functools\nK = 1\n@functools.cache\ndef g(): return K\ndef f(): return g()",
+        "import functools\nK = 2\n@functools.cache\ndef g(): return K\ndef f(): return g()",
+    ),
+    "body under no_grad": (
+        "import torch\n@torch.no_grad()\ndef f(x): return x + 1",
+        "import torch\n@torch.no_grad()\ndef f(x): return x + 2",
+    ),
+    "function in a table": ("def g(): return 1\nT = {'g': g}\ndef f(): return T", "def g(): return 2\nT = {'g': g}\ndef f(): return T"),
+    "method": ("class A:\n    def go(self): return 1\ndef f(): return A()", "class A:\n    def go(self): return 2\ndef f(): return A()"),
+    "class attribute": ("class A:\n    n = 1\ndef f(): return A.n", "class A:\n    n = 2\ndef f(): return A.n"),
+    "base class": (
+        "class B:\n    n = 1\nclass A(B): pass\ndef f(): return A.n",
+        "class B:\n    n = 2\nclass A(B): pass\ndef f(): return A.n",
+    ),
+    "property": (
+        "class A:\n    @property\n    def n(self): return 1\ndef f(): return A().n",
+        "class A:\n    @property\n    def n(self): return 2\ndef f(): return A().n",
+    ),
+    "cached property": (
+        "import functools\nclass A:\n    @functools.cached_property\n    def n(self): return 1\ndef f(): return A().n",
+        "import functools\nclass A:\n    @functools.cached_property\n    def n(self): return 2\ndef f(): return A().n",
+    ),
+    "static method": (
+        "class A:\n    @staticmethod\n    def n(): return 1\ndef f(): return A.n()",
+        "class A:\n    @staticmethod\n    def n(): return 2\ndef f(): return A.n()",
+    ),
+    "dataclass default": (
+        "from dataclasses import dataclass\n@dataclass\nclass A:\n    n: int = 1\ndef f(): return A()",
+        "from dataclasses import dataclass\n@dataclass\nclass A:\n    n: int = 2\ndef f(): return A()",
+    ),
+    "enum value": (
+        "import enum\nclass A(enum.Enum):\n    x = 1\ndef f(): return A.x.value",
+        "import enum\nclass A(enum.Enum):\n    x = 2\ndef f(): return A.x.value",
+    ),
+    "state of a bound method": (
+        "class A:\n    def __init__(self, n): self.n = n\n    def go(self): return self.n\ngo = A(1).go\ndef f(): return go()",
+    ) * 2,
+    "what a bound builtin belongs to": ("join = '-'.join\ndef f(x): return join(x)", "join = '+'.join\ndef f(x): return join(x)"),
+    "an installed function": ("from math import sin as g\ndef f(x): return g(x)", "from math import cos as g\ndef f(x): return g(x)"),
+    "a function of numpy": ("from numpy import sin as g\ndef f(x): return g(x)", "from numpy import cos as g\ndef f(x): return g(x)"),
+    "an installed Python function": (
+        "from textwrap import dedent as g\ndef f(x): return g(x)",
+        "from textwrap import indent as g\ndef f(x): return g(x)",
+    ),
+    "a module": ("import math as m\ndef f(x): return m.sqrt(x)", "import cmath as m\ndef f(x): return m.sqrt(x)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SAME)
+def test_what_does_not_matter_leaves_the_digest(case):
+    before, after = SAME[case]
+    assert digest(before) == digest(after)
+
+
+@pytest.mark.parametrize("case", DIFFERENT)
+def test_an_edit_that_can_matter_changes_the_digest(case):
+    before, after = DIFFERENT[case]
+    assert digest(before) != digest(after)
+
+
+def test_a_name_that_is_defined_later_changes_the_digest():
+    notebook = Notebook("def f(): return later()")
+    before = notebook.digest()
+    notebook.run("def later(): return 1")
+    assert notebook.digest() != before
+
+
+def test_a_global_edited_and_put_back_gives_the_first_digest():
+    notebook = Notebook("K = 1", "def f(): return K")
+    before = notebook.digest()
+    notebook.run("K = 2")
+    assert notebook.digest() != before
+    notebook.run("K = 1")
+    assert notebook.digest() == before
+
+
+def test_several_things_are_digested_together():
+    names = Notebook("def f(): return 1\ndef g(): return 2").names
+    assert code_digest(names["f"], names["g"]) != code_digest(names["f"])
+
+
+def test_a_closure_that_is_not_filled_yet_can_be_digested():
+    names = Notebook("def make():\n    def f(): return later\n    yield f\n    later = 1\nf = next(make())").names
+    assert len(code_digest(names["f"])) == 16
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    before = set(sys.modules)
+
+    def write(name, source):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source)
+        importlib.invalidate_caches()
+        module = path.relative_to(tmp_path).with_suffix("").as_posix().replace("/", ".")
+        if module in sys.modules:
+            importlib.reload(sys.modules[module])
+
+    yield write
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    ("file", "cell"),
+    [
+        ("own_tools.py", "import own_tools\ndef f(): return own_tools.scale()"),
+        ("own_tools.py", "import own_tools as t\ndef f(): return t.scale()"),
+        ("own_space/own_tools.py", "import own_space.own_tools\ndef f(): return own_space.own_tools.scale()"),
+        ("own_tools.py", "import own_tools\ndef f():\n    import own_tools\n    return own_tools.scale()"),
+        ("own_tools.py", "import own_tools\ndef f():\n    from own_tools import scale\n    return scale()"),
+    ],
+)
+def test_a_module_of_the_project_counts_when_edited_and_reloaded(project, file, cell):
+    project(file, "K = 1\ndef scale(): return K\ndef other(): return 1\n")
+    notebook = Notebook(cell)
+    before = notebook.digest()
+    project(file, "K = 1\ndef scale(): return K\ndef other(): return 2\n")
+    assert notebook.digest() == before
+    project(file, "K = 2\ndef scale(): return K\ndef other(): return 2\n")
+    assert notebook.digest() != before
+
+
+def test_modules_that_import_each_other_end(project):
+    project("own_a.py", "import own_b\nn = 1\n")
+    project("own_b.py", "import own_a\n")
+    assert len(Notebook("import own_a\ndef f(): return own_a.own_b.own_a.n").digest()) == 16
+
+
+EVERYTHING = """
+import dataclasses, enum, functools, logging, re
+from typing import NamedTuple
+import numpy as np, torch
+from numpy import sin
+log = logging.getLogger("x")
+WORD = re.compile("a+")
+KIND = torch.float16
+TABLE = {"b": 1, "a": {3, 1, 2}}
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    steps: int = 3
+    names: list = dataclasses.field(default_factory=list)
+
+class Mood(enum.Enum):
+    CALM = 1
+
+class Pair(NamedTuple):
+    a: int
+    b: int = 2
+
+class Thing:
+    __slots__ = ("x",)
+    @functools.cached_property
+    def wide(self): return 1
+
+@functools.lru_cache(maxsize=None)
+def helper(): return Config(), Mood.CALM, Pair(1)
+
+@torch.no_grad()
+def f(x):
+    log.info("go")
+    if x in {"p", "q", "r"}:
+        return x[..., 0]
+    return helper(), KIND, TABLE, Thing, WORD, sin(x), np.cos(x), len(x)
+"""
+
+
+def test_the_digest_is_the_same_in_another_process():
+    program = (
+        "import sys; from tests.spec.test_code import EVERYTHING, Notebook; print(Notebook(EVERYTHING).digest().hex())"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert found == {Notebook(EVERYTHING).digest().hex() + "\n"}
+
+
+def test_installed_and_own_code_are_told_apart():
+    assert is_local("__main__") and is_local(None) and is_local("no.such.module") and is_local(__name__)
+    assert not any(is_local(name) for name in ("os", "sys", "torch", "numpy", "comfy_nb.spec.code"))
+
+
+def test_a_class_without_a_file_is_known_by_its_code():
+    first, second = (type("A", (), {"__module__": "no.such.module", "n": n}) for n in (1, 2))
+    assert source_digest(first) == source_digest(first) != source_digest(second)

@@ -1,0 +1,362 @@
+"""Digests of values: equal where two values mean the same to a node, other ones where they do not."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import gc
+import logging
+import pathlib
+import re
+import threading
+import uuid
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image as Pictures
+
+from comfy_nb.spec import fingerprint
+from comfy_nb.spec.fingerprint import REMEMBER_FROM_BYTES, content_digest, digest_of, tensor_bytes
+
+
+class Mood(enum.Enum):
+    CALM = 1
+    WILD = 2
+
+
+@dataclasses.dataclass
+class Settings:
+    steps: int
+    names: list
+
+
+@dataclasses.dataclass
+class Unset:
+    value: int = dataclasses.field(init=False)
+
+
+class Point(collections.namedtuple("Point", "x y")):
+    __slots__ = ()
+
+
+class Bag(list):
+    pass
+
+
+class Name(str):
+    pass
+
+
+class Opaque:
+    pass
+
+
+class Slotted:
+    __slots__ = ()
+
+
+class Hostile:
+    __hash__ = None
+
+    def __eq__(self, other):
+        raise RuntimeError("not comparable")
+
+    def __getattr__(self, name):
+        raise RuntimeError("no attributes")
+
+
+def palette_picture(colour):
+    picture = Pictures.new("P", (2, 2), 1)
+    picture.putpalette([0, 0, 0, *colour])
+    return picture
+
+
+def labelled(text):
+    bag = Bag([1])
+    bag.label = text
+    return bag
+
+
+def quantized(values, scale):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.quantize_per_tensor(torch.tensor(values), scale, 0, torch.quint8)
+
+
+STRUCTURED = np.dtype([("a", "i4"), ("b", "f4")])
+
+# Each row makes a value twice, and another that differs from it.
+KINDS = {
+    "int": (lambda: 7, lambda: 8),
+    "large int": (lambda: 2**80, lambda: 2**80 + 1),
+    "int and float": (lambda: 1, lambda: 1.0),
+    "int and bool": (lambda: 1, lambda: True),
+    "text and bytes": (lambda: "a", lambda: b"a"),
+    "zeros": (lambda: 0.0, lambda: -0.0),
+    "not a number": (lambda: float("nan"), lambda: float("inf")),
+    "complex": (lambda: 1j, lambda: 2j),
+    "none": (lambda: None, lambda: ...),
+    "bytearray": (lambda: bytearray(b"ab"), lambda: bytearray(b"ac")),
+    "bytes": (lambda: bytearray(b"ab"), lambda: b"ab"),
+    "list": (lambda: [1, [2, "a"]], lambda: [1, [2, "b"]]),
+    "list and tuple": (lambda: [1], lambda: (1,)),
+    "split": (lambda: ["ab", "c"], lambda: ["a", "bc"]),
+    "nested split": (lambda: [[1], [2]], lambda: [[1, 2], []]),
+    "dict": (lambda: {"a": 1}, lambda: {"a": 2}),
+    "dict keys": (lambda: {"a": "b"}, lambda: {"b": "a"}),
+    "dict pairs": (lambda: {"a": 1, "b": 2}, lambda: {"a": 2, "b": 1}),
+    "set": (lambda: {1, 2, "x"}, lambda: {1, 2, "y"}),
+    "frozenset": (lambda: frozenset("ab"), lambda: set("ab")),
+    "named tuple": (lambda: Point(1, 2), lambda: (1, 2)),
+    "subclass of list": (lambda: Bag([1]), lambda: [1]),
+    "attributes of a subclass": (lambda: labelled("a"), lambda: labelled("b")),
+    "subclass of str": (lambda: Name("a"), lambda: "a"),
+    "enum": (lambda: Mood.CALM, lambda: Mood.WILD),
+    "dataclass": (lambda: Settings(1, [2]), lambda: Settings(1, [3])),
+    "path": (lambda: pathlib.Path("a/b"), lambda: pathlib.Path("a/c")),
+    "path and text": (lambda: pathlib.Path("a"), lambda: "a"),
+    "range": (lambda: range(3), lambda: range(4)),
+    "slice": (lambda: slice(1, 2), lambda: slice(1, 3)),
+    "date": (lambda: datetime.date(2026, 1, 1), lambda: datetime.datetime(2026, 1, 1)),
+    "time": (lambda: datetime.timedelta(1), lambda: datetime.timedelta(2)),
+    "decimal": (lambda: decimal.Decimal("1.0"), lambda: decimal.Decimal("1.1")),
+    "fraction": (lambda: fractions.Fraction(1, 3), lambda: fractions.Fraction(1, 2)),
+    "uuid": (lambda: uuid.UUID(int=1), lambda: uuid.UUID(int=2)),
+    "pattern": (lambda: re.compile("a"), lambda: re.compile("a", re.I)),
+    "logger": (lambda: logging.getLogger("a"), lambda: logging.getLogger("b")),
+    "torch dtype": (lambda: torch.float16, lambda: torch.bfloat16),
+    "torch device": (lambda: torch.device("cpu"), lambda: torch.device("cuda", 0)),
+    "shape": (lambda: torch.Size([1, 2]), lambda: (1, 2)),
+    "numpy scalar": (lambda: np.float32(1), lambda: np.float32(2)),
+    "numpy scalar and number": (lambda: np.float64(1), lambda: 1.0),
+    "numpy dtype": (lambda: np.dtype("f4"), lambda: np.dtype("f8")),
+    "numpy function": (lambda: np.sin, lambda: np.cos),
+    "array": (lambda: np.arange(6), lambda: np.arange(6)[::-1]),
+    "array shape": (lambda: np.zeros((2, 3)), lambda: np.zeros((3, 2))),
+    "array dtype": (lambda: np.zeros(2, "f4"), lambda: np.zeros(2, "i4")),
+    "array byte order": (lambda: np.zeros(2, "<f4"), lambda: np.zeros(2, ">f4")),
+    "array of no dimensions": (lambda: np.array(3), lambda: np.array([3])),
+    "empty array": (lambda: np.zeros((0, 2)), lambda: np.zeros((0, 3))),
+    "structured array": (lambda: np.zeros(2, STRUCTURED), lambda: np.ones(2, STRUCTURED)),
+    "field names": (lambda: np.zeros(1, STRUCTURED), lambda: np.zeros(1, [("a", "i4"), ("c", "f4")])),
+    "array of objects": (lambda: np.array([1, "a"], object), lambda: np.array([1, "b"], object)),
+    "array of dates": (lambda: np.array(["2026-01-01"], "M8[D]"), lambda: np.array(["2026-01-02"], "M8[D]")),
+    "masked array": (lambda: np.ma.array([1, 2], mask=[0, 1]), lambda: np.ma.array([1, 2], mask=[1, 0])),
+    "tensor": (lambda: torch.arange(4.0), lambda: torch.arange(4.0) + 1),
+    "tensor and array": (lambda: torch.zeros(2), lambda: np.zeros(2, "f4")),
+    "tensor shape": (lambda: torch.zeros(2, 3), lambda: torch.zeros(3, 2)),
+    "tensor dtype": (lambda: torch.zeros(2, dtype=torch.int32), lambda: torch.zeros(2)),
+    "bfloat16": (lambda: torch.ones(2, dtype=torch.bfloat16), lambda: torch.zeros(2, dtype=torch.bfloat16)),
+    "float8": (lambda: torch.ones(2).to(torch.float8_e4m3fn), lambda: torch.ones(2).to(torch.float8_e5m2)),
+    "bool tensor": (lambda: torch.tensor([True]), lambda: torch.tensor([False])),
+    "complex tensor": (lambda: torch.tensor([1 + 1j]), lambda: torch.tensor([1 - 1j])),
+    "conjugate": (lambda: torch.tensor([1 - 1j]).conj(), lambda: torch.tensor([1 - 1j])),
+    "negative view": (lambda: torch.tensor([1 + 2j]).conj().imag, lambda: torch.tensor([1 + 2j]).imag),
+    "sparse tensor": (lambda: torch.eye(3).to_sparse(), lambda: torch.zeros(3, 3).to_sparse()),
+    "sparse and dense": (lambda: torch.eye(3).to_sparse(), lambda: torch.eye(3)),
+    "quantized tensor": (lambda: quantized([1.0, 2.0], 0.1), lambda: quantized([2.0, 4.0], 0.2)),
+    "tensor of no dimensions": (lambda: torch.tensor(1.0), lambda: torch.tensor([1.0])),
+    "empty tensor": (lambda: torch.zeros(0, 2), lambda: torch.zeros(0, 3)),
+    "parameter": (lambda: torch.nn.Parameter(torch.zeros(1)), lambda: torch.zeros(1)),
+    "picture": (lambda: Pictures.new("RGB", (2, 2), "red"), lambda: Pictures.new("RGB", (2, 2), "blue")),
+    "picture size": (lambda: Pictures.new("L", (2, 3)), lambda: Pictures.new("L", (3, 2))),
+    "palette": (lambda: palette_picture((9, 9, 9)), lambda: palette_picture((8, 8, 8))),
+    "frame": (lambda: pd.DataFrame({"a": [1, 2]}), lambda: pd.DataFrame({"a": [1, 3]})),
+    "column names": (lambda: pd.DataFrame({"a": [1]}), lambda: pd.DataFrame({"b": [1]})),
+    "frame dtypes": (lambda: pd.DataFrame({"a": [1]}), lambda: pd.DataFrame({"a": [1.0]})),
+    "frame index": (lambda: pd.DataFrame({"a": [1]}, index=[5]), lambda: pd.DataFrame({"a": [1]}, index=[6])),
+    "mixed column": (lambda: pd.DataFrame({"a": [1, "1"]}), lambda: pd.DataFrame({"a": ["1", "1"]})),
+    "series": (lambda: pd.Series([1], name="a"), lambda: pd.Series([1], name="b")),
+    "series and frame": (lambda: pd.Series([1], name="a"), lambda: pd.DataFrame({"a": [1]})),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_value_is_known_by_content(kind):
+    make, make_other = KINDS[kind]
+    same = digest_of(make())
+    assert same == digest_of(make())
+    assert same.value != digest_of(make_other()).value
+    assert same.durable and len(same.value) == 16
+
+
+def test_the_order_in_which_a_dict_was_filled_does_not_matter():
+    assert digest_of({"a": 1, "b": [2]}) == digest_of({"b": [2], "a": 1})
+
+
+def test_how_a_tensor_lies_in_memory_does_not_matter():
+    values = torch.arange(6.0).reshape(2, 3)
+    assert digest_of(values.t()) == digest_of(values.t().contiguous())
+    assert digest_of(values[:, ::2]) == digest_of(values[:, ::2].clone())
+    assert digest_of(torch.zeros(1).expand(4)) == digest_of(torch.zeros(4))
+
+
+def test_how_an_array_lies_in_memory_does_not_matter():
+    values = np.arange(6).reshape(2, 3)
+    assert digest_of(values.T) == digest_of(np.ascontiguousarray(values.T))
+
+
+@pytest.mark.parametrize(
+    "make", [Opaque, Slotted, Hostile, object, threading.Lock, lambda: lambda: 1, lambda: [Opaque()]]
+)
+def test_another_object_stands_for_itself_in_this_process_only(make):
+    value, other = make(), make()
+    assert digest_of(value) == digest_of(value)
+    assert digest_of(value) != digest_of(other)
+    assert not digest_of(value).durable
+
+
+def test_a_container_is_durable_when_all_in_it_is():
+    assert digest_of({"a": [1, (2, {3})]}).durable
+    assert not digest_of({"a": [1, (2, {Opaque()})]}).durable
+    assert not digest_of(Settings(1, [Opaque()])).durable
+
+
+def test_an_object_made_where_a_dead_one_lay_is_another():
+    seen = set()
+    for _ in range(50):
+        value = Opaque()
+        seen.add(digest_of(value).value)
+        del value
+        gc.collect(0)
+    assert len(seen) == 50
+
+
+def test_a_dead_object_is_forgotten():
+    before = len(fingerprint._known_objects)
+    values = [Opaque() for _ in range(10)]
+    for value in values:
+        digest_of(value)
+    assert len(fingerprint._known_objects) == before + 10
+    del values, value
+    gc.collect()
+    assert len(fingerprint._known_objects) <= before
+
+
+def test_a_class_can_say_how_it_is_known():
+    class Box:
+        def __init__(self, held):
+            self.held = held
+
+    content_digest.register(Box, lambda box: digest_of(("box", box.held)))
+    assert digest_of(Box(1)) == digest_of(Box(1)) != digest_of(Box(2))
+
+
+def test_a_list_that_holds_itself_ends():
+    ring: list = [1]
+    ring += [ring, ring]
+    assert digest_of(ring) == digest_of(ring)
+    assert not digest_of(ring).durable
+
+
+def test_what_lies_too_deep_to_read_is_known_by_itself():
+    def nest(depth):
+        value: list = []
+        for _ in range(depth):
+            value = [value]
+        return value
+
+    assert digest_of(nest(100)) == digest_of(nest(100))
+    deep = nest(10_000)
+    assert digest_of(deep) == digest_of(deep) and not digest_of(deep).durable
+
+
+@pytest.mark.parametrize("make", [Unset, lambda: torch.zeros(2, device="meta")])
+def test_what_refuses_to_be_read_stands_for_itself(make):
+    value = make()
+    assert digest_of(value) == digest_of(value) != digest_of(make())
+    assert not digest_of(value).durable
+
+
+def test_a_closed_picture_stands_for_itself():
+    picture = Pictures.new("L", (1, 1))
+    picture.close()
+    assert not digest_of(picture).durable
+
+
+def test_an_animated_picture_stands_for_itself_since_its_frames_can_be_sought(tmp_path):
+    first, second = Pictures.new("L", (4, 4), 0), Pictures.new("L", (4, 4), 255)
+    first.save(tmp_path / "a.gif", save_all=True, append_images=[second])
+    with Pictures.open(tmp_path / "a.gif") as film:
+        assert not digest_of(film).durable
+
+
+def test_a_picture_is_known_with_its_rotation():
+    upright, rotated = Pictures.new("L", (2, 2)), Pictures.new("L", (2, 2))
+    rotated.getexif()[0x0112] = 6
+    assert digest_of(upright) != digest_of(rotated)
+
+
+# tensors are remembered
+
+
+def large():
+    return torch.zeros(REMEMBER_FROM_BYTES // 4)
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    read = []
+
+    def count(value):
+        read.append(value.nbytes)
+        return tensor_bytes(value)
+
+    monkeypatch.setattr(fingerprint, "tensor_bytes", count)
+    return read
+
+
+def test_a_large_tensor_is_read_once(reads):
+    value = large()
+    assert digest_of(value) == digest_of(value)
+    assert len(reads) == 1
+
+
+def test_a_large_tensor_is_read_again_after_torch_wrote_it(reads):
+    value = large()
+    before = digest_of(value)
+    value[3] = 1
+    assert digest_of(value) != before
+    value.data = large()
+    assert digest_of(value) == before
+    assert len(reads) == 3
+
+
+def test_a_small_tensor_is_read_each_time_since_numpy_may_have_written_it():
+    value = torch.zeros(4)
+    before = digest_of(value)
+    value.numpy()[0] = 1
+    assert digest_of(value) != before
+
+
+def test_a_large_tensor_made_under_inference_has_no_version_and_is_read_each_time(reads):
+    with torch.inference_mode():
+        value = large()
+    digest_of(value)
+    digest_of(value)
+    assert len(reads) == 2
+
+
+def test_a_dead_tensor_is_forgotten():
+    gc.collect()
+    before = len(fingerprint._memo)
+    value = large()
+    digest_of(value)
+    assert len(fingerprint._memo) == before + 1
+    del value
+    gc.collect()
+    assert len(fingerprint._memo) == before
+
+
+def test_the_bytes_of_any_tensor_are_its_elements_in_order():
+    assert bytes(tensor_bytes(torch.tensor([[1, 2], [3, 4]], dtype=torch.int8).t())) == b"\1\3\2\4"
+    assert bytes(tensor_bytes(torch.tensor([True, False]))) == b"\1\0"
+    assert bytes(tensor_bytes(torch.zeros(0))) == b""
+    assert bytes(tensor_bytes(quantized([0.5], 0.5))) == b"\1"
