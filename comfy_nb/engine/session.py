@@ -115,6 +115,11 @@ class Session:
             return "has problems"
         return "cached" if step.key is not None and self.cache.peek(step.key) is not None else "not run"
 
+    def keys(self, handle: Handle) -> list[bytes]:
+        """Return the cache keys of a handle's node; none where its key is not known before it runs."""
+        step = plan_of(handle.graph).steps.get(handle.graph.id_of(handle))
+        return [step.key] if step is not None and step.key is not None else []
+
     def validate(self, graph: Graph, outputs: Sequence[str] | None) -> list[Problem]:
         """Find all that is wrong with a graph, asking the nodes' own validation too."""
         plan = plan_of(graph)
@@ -232,6 +237,8 @@ class Session:
         """A run needs its lane no more."""
         if lane is not self.lane:
             lane.close()
+        if self.disk is not None:
+            self.disk.warn()
 
     # What runs share -------------------------------------------------------------------------------------------------
 

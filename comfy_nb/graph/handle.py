@@ -148,6 +148,10 @@ class Handle:
         call = self.call
         return Handle(Call(call.spec, call.inputs, call.registry, next(_fresh)), self.slot)
 
+    def cache_keys(self) -> list[bytes]:
+        """The keys that `nb.cache` knows this node by, for `nb.cache.drop(handle)` and `pin(handle)`."""
+        return runner.current().keys(self)
+
     def show(self) -> Any:
         """Compute the value and show it as a picture, table or text below the cell: `await handle.show()`."""
         return runner.current().show(self)

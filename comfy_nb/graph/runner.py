@@ -42,6 +42,10 @@ class Runner(Protocol):
         """Say in a word whether a handle's value is there: "cached" or "not run"."""
         ...
 
+    def keys(self, handle: Handle) -> list[bytes]:
+        """Return the cache keys of a handle's node; none where its key is not known before it runs."""
+        ...
+
     def show(self, handle: Handle) -> Any:
         """Compute what a handle stands for and show it."""
         ...

@@ -119,31 +119,30 @@ class _Walk:
         self.parts: list[bytes] = []
         self.seen: dict[int, int] = {}
         self.order = itertools.count()
-        self._marks: list[tuple[int, Mark, Any]] = []
-        self._mark: tuple[Mark, Any] = (OWN_CODE, None)
+        self._spans: list[tuple[int, int, str, str, Any]] = []
 
     def visit_named(self, kind: str, name: str, value: Any) -> None:
         """Add a value, with the name by which its change can be told."""
-        outer = self._mark
-        self._mark = (kind, name), value
-        self._marks.append((len(self.parts), *self._mark))
+        start = len(self.parts)
         self._name(kind, name)
         self.visit(value)
-        self._mark = outer
-        self._marks.append((len(self.parts), *outer))
+        self._spans.append((start, len(self.parts), kind, name, value))
 
     def ledger(self) -> Ledger:
         """Return the digest of what each name added itself, with the value in a few characters where it is plain."""
-        pieces: dict[Mark, list[bytes]] = {}
-        shown: dict[Mark, str] = {}
-        starts = [(0, OWN_CODE, None), *self._marks]
-        ends = [start for start, _, _ in self._marks] + [len(self.parts)]
-        for (start, mark, value), end in zip(starts, ends, strict=True):
-            own = self.parts[start:end]
-            if own and not (len(own) <= 2 and own[-1].startswith(SEEN)):
-                pieces.setdefault(mark, []).extend(own)
-                shown[mark] = reprlib.repr(value) if mark[1] and type(value) in PLAIN else ""
-        return {mark: (xxh3_128_digest(b"".join(own)), shown[mark]) for mark, own in pieces.items()}
+        owner = [-1] * len(self.parts)
+        for index in reversed(range(len(self._spans))):
+            start, end, *_ = self._spans[index]
+            owner[start:end] = [index] * (end - start)
+        own: dict[int, list[bytes]] = {}
+        for index, part in zip(owner, self.parts, strict=True):
+            own.setdefault(index, []).append(part)
+        ledger: Ledger = {OWN_CODE: (xxh3_128_digest(b"".join(own.get(-1, ()))), "")}
+        for index, (_, _, kind, name, value) in enumerate(self._spans):
+            if not own[index][1:2] or not own[index][1].startswith(SEEN):
+                shown = reprlib.repr(value) if name and type(value) in PLAIN else ""
+                ledger[kind, name] = (xxh3_128_digest(b"".join(own[index])), shown)
+        return ledger
 
     def visit(self, thing: Any) -> None:
         """Add a value to the digest, going into code of the notebook's or the project's own."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from tests.benchmarks.fit import Fit, fit
 from tests.benchmarks.floors import FLOORS
 
 QUICK_MAX_N = 1_000
+WIDTH = 110
 PACKAGES = ("torch", "dask", "sf-hamilton", "pocketflow")
 
 
@@ -54,7 +56,7 @@ def run(cases: Sequence[Case], json_path: Path | None = None, quick: bool = Fals
 
     `quick` stops at 1,000 nodes and repeats twice. A floor is measured once for each shape and size.
     """
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     floors: dict[tuple[str, str, int], float] = {}
     rows: list[Row] = []
     fits: list[FitRow] = []

@@ -21,3 +21,9 @@ def session() -> Iterator[nb.Session]:
 def pack() -> Pack:
     """Node classes of the test's own."""
     return Pack()
+
+
+@pytest.fixture
+def all_worth_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the disk tier keep also what is computed faster than it is read."""
+    monkeypatch.setattr("comfy_nb.engine.session.WORTH_DISK_S", 0.0)

@@ -1,4 +1,4 @@
-"""A small kit for tests of the engine: V1 classes in a registry of their own, whose calls are counted, and runs read back."""
+"""A small kit for tests of the engine: V1 classes in a registry of their own, counted calls, and what runs report."""
 
 from __future__ import annotations
 

@@ -186,9 +186,18 @@ async def test_types_match_when_equal_or_sharing_a_member_or_a_wildcard(pack: Pa
 
 @pytest.mark.parametrize(
     ("kind", "value", "converted"),
-    [("INT", "12", 12), ("INT", 2.9, 2), ("FLOAT", 3, 3.0), ("FLOAT", "1e3", 1000.0), ("STRING", 7, "7"), ("INT", True, 1),
-     ("BOOLEAN", 1, True), ("BOOLEAN", "", False), ("INT", str(2**64), 2**64)],
-)  # fmt: skip
+    [
+        ("INT", "12", 12),
+        ("INT", 2.9, 2),
+        ("INT", True, 1),
+        ("INT", str(2**64), 2**64),
+        ("FLOAT", 3, 3.0),
+        ("FLOAT", "1e3", 1000.0),
+        ("STRING", 7, "7"),
+        ("BOOLEAN", 1, True),
+        ("BOOLEAN", "", False),
+    ],
+)
 async def test_a_constant_of_a_simple_type_is_converted(pack: Pack, kind: str, value: Any, converted: Any) -> None:
     taking(pack, kind)
     got = (await received(pack, value=value))["value"]

@@ -425,6 +425,7 @@ async def on_disk(folder: Path, graph: nb.Graph) -> nb.Run:
     return run
 
 
+@pytest.mark.usefixtures("all_worth_disk")
 async def test_the_disk_tier_survives_a_restart(pack: Pack, tmp_path: Path) -> None:
     pack.node("Zeros", lambda self, n: (torch.full((n,), 2.0), {"n": n}), {"n": INT}, ("TENSOR", "DICT"))
     await on_disk(tmp_path, pack.graph(one("Zeros", n=3)))
@@ -436,27 +437,37 @@ async def test_the_disk_tier_survives_a_restart(pack: Pack, tmp_path: Path) -> N
     assert value == {"n": 3}
 
 
+@pytest.mark.usefixtures("all_worth_disk")
 async def test_output_nodes_are_never_taken_from_disk(pack: Pack, tmp_path: Path) -> None:
     prompt = {"1": made("Number", n=1), "2": made("Show", n=["1", 0])}
     await on_disk(tmp_path, pack.graph(prompt))
     assert ran(await on_disk(tmp_path, pack.graph(prompt))) == ["2"]
 
 
+async def test_what_is_computed_faster_than_it_is_read_is_not_written_to_disk(
+    pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("comfy_nb.engine.session.WORTH_DISK_S", 60.0)
+    await on_disk(tmp_path, pack.graph(one()))
+    assert list(tmp_path.rglob("*.safetensors")) == []
+
+
+@pytest.mark.usefixtures("all_worth_disk")
 async def test_nodes_bound_to_their_id_are_not_written_to_disk(pack: Pack, tmp_path: Path) -> None:
     pack.node("Bound", lambda self, n: (n,), {"n": INT}, NOT_IDEMPOTENT=True)
     await on_disk(tmp_path, pack.graph(one("Bound")))
     assert list(tmp_path.rglob("*.safetensors")) == []
 
 
+@pytest.mark.usefixtures("all_worth_disk")
 async def test_always_run_nodes_and_what_is_below_them_are_not_written_to_disk(pack: Pack, tmp_path: Path) -> None:
     marked(pack, lambda cls, n: NAN)
     await on_disk(tmp_path, pack.graph({**one("Marked"), "2": made("Number", n=["1", 0])}))
     assert list(tmp_path.rglob("*.safetensors")) == []
 
 
-async def test_a_lazy_choice_survives_a_restart_where_the_lazy_input_is_asked_for_again(
-    pack: Pack, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("all_worth_disk")
+async def test_a_lazy_node_survives_a_restart_though_it_is_asked_again(pack: Pack, tmp_path: Path) -> None:
     choosing(pack)
     prompt = {"1": made("Number", n=1), "2": made("Choose", which=0, even=["1", 0], odd=["1", 0])}
     await on_disk(tmp_path, pack.graph(prompt))

@@ -1,0 +1,285 @@
+"""Nodes that stand for a graph: its ids, what of it runs, how it is shown, and what can be wrong with it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+import comfy_nb as nb
+from comfy_nb.engine import events
+from comfy_nb.engine.context import GraphBuilder, get_executing_context
+from comfy_nb.errors import DependencyCycleError, DuplicateNodeError, GraphError, NodeError, UnknownName
+from tests.engine.support import Pack, made, ran, reported
+from tests.reference.classes import INT, RAW_INT, make_classes
+
+
+@pytest.fixture(autouse=True)
+def zoo(pack: Pack) -> None:
+    """The classes of the reference's zoo."""
+    pack.add(*make_classes().values())
+
+
+def number(value: int) -> dict[str, Any]:
+    return made("Number", value=value)
+
+
+def listed(*values: Any) -> dict[str, Any]:
+    return made("Listed", values={"__value__": list(values)})
+
+
+def expanding(pack: Pack, result: Any, graph: dict[str, Any], returns: tuple[str, ...] = ("INT",)) -> None:
+    """Add a class `Make` that always expands to the same graph."""
+    pack.node(
+        "Make",
+        lambda self, **_: {"result": result, "expand": graph},
+        None,
+        returns,
+        optional={"a": INT, "link": RAW_INT},
+    )
+
+
+async def failure_of(pack: Pack, prompt: dict[str, Any]) -> NodeError:
+    with pytest.raises(NodeError) as caught:
+        await pack.graph(prompt).run()
+    return caught.value
+
+
+async def test_the_items_of_a_linked_node_stand_in_the_place_of_the_link_and_others_are_used_as_they_are(
+    pack: Pack,
+) -> None:
+    live = object()
+    expanding(pack, (["x", 0], live), {"x": made("Listed", values=[1, 2])}, ("INT", "*"))
+    run = await pack.graph({"1": made("Make")}).run()
+    assert run.outputs("1") == ([1, 2], [live])
+
+
+async def test_constants_of_an_expansion_may_be_live_objects(pack: Pack) -> None:
+    live = object()
+    expanding(pack, (["x", 0],), {"x": made("Listed", values=[live])})
+    assert (await pack.graph({"1": made("Make")}).run())["1"] is live
+
+
+async def test_the_nodes_below_wait_for_the_expansion(pack: Pack) -> None:
+    prompt = {"1": number(5), "2": made("Expand", n=1, link=["1", 0]), "3": made("Add", a=["2", 0], b=100)}
+    assert (await pack.graph(prompt).run())["3"] == 106
+
+
+async def test_only_what_the_result_needs_and_the_expansions_output_nodes_run(pack: Pack) -> None:
+    run = await pack.graph({"1": made("ExpandWithOutput", n=6)}).run()
+    assert run.state == "done"
+    assert "1.0.unneeded" not in ran(run)
+    assert run.ui["1.0.show"] == {"shown": [6], "even": [6]}
+
+
+async def test_the_ui_of_an_expanding_node_is_reported_at_once(pack: Pack) -> None:
+    run = await pack.graph({"1": made("ExpandWithOutput", n=6)}).run()
+    assert run.ui["1"] == {"expanding": [6]}
+
+
+async def test_some_list_calls_may_expand_while_others_return_plainly(pack: Pack) -> None:
+    run = await pack.graph({"1": listed(1, 2, 3), "2": made("ExpandOdd", n=["1", 0])}).run()
+    assert run.outputs("2") == ([2, 2, 4], ["<1>", "even 2", "<3>"])
+
+
+async def test_expansions_nest_and_recurse(pack: Pack) -> None:
+    run = await pack.graph({"1": listed(3, 1), "2": made("Countdown", n=["1", 0], so_far=10)}).run()
+    assert run.outputs("2") == ([16, 11],)
+
+
+async def test_a_loop_of_a_thousand_turns_is_no_matter_of_recursion(pack: Pack) -> None:
+    def again(self: Any, left: int, so_far: int) -> Any:
+        if left == 0:
+            return (so_far,)
+        graph = GraphBuilder()
+        total = graph.node("Add", a=so_far, b=1)
+        return {"result": (graph.node("Loop", left=left - 1, so_far=total.out(0)).out(0),), "expand": graph.finalize()}
+
+    pack.node("Loop", again, {"left": INT, "so_far": INT})
+    assert (await pack.graph({"1": made("Loop", left=1000, so_far=0)}).run())["1"] == 1000
+
+
+async def test_a_result_may_link_to_the_submitted_graph(pack: Pack) -> None:
+    pack.node("Make", lambda self, link: {"result": (link,), "expand": {}}, {"link": RAW_INT})
+    assert (await pack.graph({"1": number(4), "2": made("Make", link=["1", 0])}).run())["2"] == 4
+
+
+async def test_an_expanding_node_gives_the_same_again_from_the_cache(pack: Pack) -> None:
+    graph = pack.graph({"1": number(5), "2": made("Expand", n=1, link=["1", 0])})
+    assert (await graph.run())["2"] == 6
+    again = await graph.run()
+    assert ran(again) == []
+    assert again["2"] == 6
+
+
+# Ids
+
+
+async def test_graph_builder_makes_ids_of_node_list_index_and_builder_number(pack: Pack) -> None:
+    seen: list[list[str]] = []
+
+    def make(self: Any, n: int) -> dict[str, Any]:
+        first, second = GraphBuilder(), GraphBuilder()
+        first.node("Number", value=n)
+        first.node("Number", value=n)
+        link = second.node("Number", id="named", value=n).out(0)
+        seen.append([*first.finalize(), *second.finalize()])
+        return {"result": (link,), "expand": first.finalize() | second.finalize()}
+
+    pack.node("Make", make, {"n": INT})
+    await pack.graph({"1": listed(5, 6), "9": made("Make", n=["1", 0])}).run()
+    assert seen == [["9.0.0.1", "9.0.0.2", "9.0.1.named"], ["9.1.0.1", "9.1.0.2", "9.1.1.named"]]
+
+
+async def test_the_ids_are_the_same_after_an_await_and_with_several_runs_at_once(pack: Pack) -> None:
+    seen: list[str] = []
+
+    async def make(self: Any, n: int, me: str) -> dict[str, Any]:
+        await asyncio.sleep(0)
+        graph = GraphBuilder()
+        await asyncio.sleep(0)
+        link = graph.node("Number", value=n).out(0)
+        seen.extend(graph.finalize())
+        return {"result": (link,), "expand": graph.finalize()}
+
+    pack.node("Make", make, {"n": INT}, hidden={"me": "UNIQUE_ID"})
+    prompt = {"1": listed(5, 6), "9": made("Make", n=["1", 0])}
+    await asyncio.gather(*(pack.graph(prompt).run() for _ in range(3)))
+    assert sorted(seen) == ["9.0.0.1"] * 3 + ["9.1.0.1"] * 3
+
+
+async def test_graph_builder_has_comfyuis_methods() -> None:
+    graph = GraphBuilder("p.")
+    first = graph.node("Number", id="a", value=1)
+    second = graph.node("Add", a=first.out(0))
+    assert graph.node("Number", id="a") is first
+    assert graph.lookup_node("a") is first
+    second.set_override_display_id("7")
+    graph.replace_node_output("a", 0, 5)
+    assert second.get_input("a") == 5
+    graph.remove_node("a")
+    assert graph.finalize() == {"p.1": {"class_type": "Add", "inputs": {"a": 5}, "override_display_id": "7"}}
+
+
+async def test_an_id_that_exists_already_is_a_duplicate_node_error(pack: Pack) -> None:
+    expanding(pack, (["1", 0],), {"1": number(1)})
+    error = await failure_of(pack, {"1": number(1), "2": made("Make", a=["1", 0])})
+    assert error.node_id == "2"
+    assert isinstance(error.__cause__, DuplicateNodeError)
+
+
+async def test_two_list_calls_that_use_one_id_are_a_duplicate_node_error(pack: Pack) -> None:
+    expanding(pack, (["x", 0],), {"x": number(1)})
+    error = await failure_of(pack, {"1": listed(1, 2), "2": made("Make", a=["1", 0])})
+    assert isinstance(error.__cause__, DuplicateNodeError)
+
+
+# What can be wrong
+
+
+async def test_an_unknown_class_raises_in_the_expanding_node(pack: Pack) -> None:
+    expanding(pack, (1,), {"x": made("Nummer")})
+    error = await failure_of(pack, {"7": made("Make")})
+    assert error.node_id == "7"
+    assert isinstance(error.__cause__, UnknownName)
+    assert "'Number'" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("result", "graph"), [((["nowhere", 0],), {}), ((1,), {"x": made("Add", a=["nowhere", 0])})]
+)
+async def test_a_link_to_no_node_raises_in_the_expanding_node(
+    pack: Pack, result: tuple[Any, ...], graph: dict[str, Any]
+) -> None:
+    expanding(pack, result, graph)
+    error = await failure_of(pack, {"7": made("Make")})
+    assert isinstance(error.__cause__, GraphError)
+    assert "'nowhere'" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("result", "graph"),
+    [
+        ((["x", 0],), {"x": made("Add", a=["3", 0])}),
+        ((["2", 0],), {}),
+        ((["x", 0],), {"x": made("Add", a=["y", 0]), "y": made("Add", a=["x", 0])}),
+    ],
+    ids=["through the node below", "itself", "inside"],
+)
+async def test_a_cycle_made_by_an_expansion_blames_the_expanding_node(
+    pack: Pack, result: tuple[Any, ...], graph: dict[str, Any]
+) -> None:
+    expanding(pack, result, graph)
+    error = await failure_of(pack, {"2": made("Make"), "3": made("Add", a=["2", 0])})
+    assert error.node_id == "2"
+    assert isinstance(error.__cause__, DependencyCycleError)
+
+
+async def test_a_failure_inside_blames_the_submitted_node_and_names_the_inner_one(pack: Pack) -> None:
+    expanding(pack, (["x", 0],), {"x": made("ExpandWithOutput", n=4)})
+    error = await failure_of(pack, {"5": made("Make")})
+    assert (error.node_id, error.class_type) == ("5", "Make")
+    assert error.real_node_id == "x.0.number"
+    assert "Refuse" in str(error)
+
+
+# How it is shown
+
+
+async def test_a_node_shows_under_its_parent_unless_it_says_otherwise(pack: Pack) -> None:
+    graph = {
+        "a": made("ExpandOdd", n=1),
+        "b": {**made("Add", a=["a", 0]), "override_display_id": "1"},
+    }
+    expanding(pack, (["b", 0],), graph)
+    run = await pack.graph({"1": number(1), "2": made("Make", a=["1", 0])}).run()
+    shown = {event.node_id: event.display_id for event in reported(run, events.NodeStarted)}
+    assert shown == {"1": "1", "2": "2", "a": "2", "a.0.pair": "2", "b": "1"}
+
+
+async def test_dynprompt_knows_the_nodes_of_expansions_and_where_they_come_from(pack: Pack) -> None:
+    seen: dict[str, Any] = {}
+
+    def look(self: Any, live: Any, prompt: Any, me: str) -> tuple[int]:
+        seen.update(
+            node=live.get_node(me),
+            has=(live.has_node(me), live.has_node("nowhere")),
+            parent=live.get_parent_node_id(me),
+            real=live.get_real_node_id(me),
+            display=live.get_display_node_id(me),
+            ids=live.all_node_ids(),
+            same=live.get_original_prompt() == prompt,
+            submitted=sorted(prompt),
+        )
+        with pytest.raises(KeyError):
+            live.get_node("nowhere")
+        return (1,)
+
+    pack.node("Look", look, hidden={"live": "DYNPROMPT", "prompt": "PROMPT", "me": "UNIQUE_ID"})
+    expanding(pack, (["x", 0],), {"x": made("Look")})
+    await pack.graph({"5": made("Make")}).run()
+    assert seen == {
+        "node": {"class_type": "Look", "inputs": {}},
+        "has": (True, False),
+        "parent": "5",
+        "real": "5",
+        "display": "5",
+        "ids": {"5", "x"},
+        "same": True,
+        "submitted": ["5"],
+    }
+
+
+async def test_the_nodes_of_an_expansion_know_who_they_are(pack: Pack, session: nb.Session) -> None:
+    seen: list[Any] = []
+
+    async def who(self: Any, n: int) -> tuple[int]:
+        await asyncio.sleep(0)
+        seen.append(get_executing_context())
+        return (n,)
+
+    pack.node("Who", who, {"n": INT})
+    expanding(pack, (["x", 0], ["y", 0]), {"x": made("Who", n=1), "y": made("Who", n=2)}, ("INT", "INT"))
+    run = await pack.graph({"5": made("Make")}).run()
+    assert sorted(seen) == [(run.id, "x", 0), (run.id, "y", 0)]

@@ -1,0 +1,80 @@
+"""What errors say, and how they look."""
+
+from __future__ import annotations
+
+import pytest
+
+import comfy_nb as nb
+from comfy_nb.errors import Problem, name_node, offer, own_frames
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "words"),
+    [
+        ("sed", ["seed", "steps"], "Did you mean 'seed'?"),
+        ("SEED", ["seed"], "Did you mean 'seed'?"),
+        ("zzz", ["seed", "steps"], "There are: seed, steps."),
+        ("zzz", [str(n) for n in range(20)], "There are: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 8 more."),
+        ("zzz", [], "There are none."),
+    ],
+)
+def test_the_nearest_names_are_offered(name, known, words):
+    assert offer(name, known) == words
+
+
+def test_a_node_is_named_with_its_title_where_it_has_one():
+    assert name_node("3", "ImageBlur", "Blur it") == '"Blur it" (node 3, ImageBlur)'
+    assert name_node("3", "ImageBlur", "ImageBlur") == name_node("3", "ImageBlur") == "ImageBlur (node 3)"
+
+
+def test_a_problem_reads_well_and_has_comfyuis_shape():
+    problem = Problem(
+        "some_type", "Value too big", "steps", "3", "Sampler", extra={"input_name": "steps"}, advice="Lower it."
+    )
+    assert str(problem) == "Sampler (node 3): Value too big: steps. Lower it."
+    assert str(Problem("t", "Bad", "", "3", "Sampler")) == "Sampler (node 3): Bad"
+    assert problem.as_comfy() == {
+        "type": "some_type",
+        "message": "Value too big",
+        "details": "steps",
+        "extra_info": {"input_name": "steps"},
+    }
+
+
+def test_all_problems_are_told_at_once_up_to_twenty():
+    one = Problem("t", "Bad", "x", "3", "Sampler")
+    assert str(nb.ValidationError([one])) == "The graph has a problem:\n  - Sampler (node 3): Bad: x"
+    lines = str(nb.ValidationError([one] * 25)).splitlines()
+    assert lines[0] == "The graph has 25 problems:" and len(lines) == 22 and lines[-1] == "  ... and 5 more"
+
+
+def test_problems_and_stops_show_without_a_traceback():
+    assert nb.ValidationError([])._render_traceback_()[0].startswith("ValidationError: The graph has 0 problems")
+    assert nb.Stopped()._render_traceback_() == ["Stopped: Stopped."]
+
+
+def test_a_failed_node_shows_its_own_lines_only():
+    with nb.use_session(nb.Session()):
+
+        @nb.node
+        def fails(x: int) -> int:
+            return 1 // x
+
+        with pytest.raises(nb.NodeError) as caught:
+            fails(0).run_sync()
+    shown = "\n".join(caught.value._render_traceback_())
+    assert "return 1 // x" in shown and "comfy_nb/engine" not in shown
+    assert shown.splitlines()[-1].startswith("NodeError: fails (node 1): ")
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_a_node_error_without_a_cause_has_no_lines():
+    error = nb.NodeError("broke", node_id="3", class_type="A", title="B")
+    assert error.node_traceback == [] and own_frames(None) is None
+    assert str(error) == '"B" (node 3, A): broke' and error.real_node_id == "3"
+
+
+def test_errors_can_be_caught_by_what_they_are():
+    assert issubclass(nb.SpecError, TypeError) and issubclass(nb.LayoutError, ValueError)
+    assert issubclass(nb.UnknownName, LookupError) and issubclass(nb.PromptError, nb.GraphError)
+    assert str(nb.UnknownName()) == "" and str(nb.UnknownName("x")) == "x"
