@@ -19,8 +19,9 @@ from comfy_nb.engine.context import (
     ProgressBar,
     is_link,
 )
+from comfy_nb.engine.job import Job
 from comfy_nb.engine.run import Run
-from comfy_nb.engine.session import Job, Session, default_session, use_session
+from comfy_nb.engine.session import Session, default_session, use_session
 from comfy_nb.errors import (
     ComfyNBError,
     ComfyNBWarning,

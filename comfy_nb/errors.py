@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
+OUR_ROOMS = ("comfy_nb.engine", "comfy_nb.spec", "comfy_nb.graph")
+
+
 class ComfyNBError(Exception):
     """The root of what comfy_nb raises on purpose."""
 
@@ -175,13 +178,16 @@ class NodeError(ComfyNBError):
     def node_traceback(self) -> list[str]:
         """The lines of the cause's traceback that lie in the node's own code."""
         cause = self.__cause__
-        if cause is None:
-            return []
-        return traceback.format_exception(type(cause), cause, own_frames(cause.__traceback__))
+        while cause is not None:
+            frames = own_frames(cause.__traceback__)
+            if frames is not None:
+                return traceback.format_exception(type(cause), cause, frames)
+            cause = cause.__cause__ or cause.__context__
+        return []
 
     def _render_traceback_(self) -> list[str]:
         lines = "".join(self.node_traceback).splitlines()
-        return [*lines, "", f"{type(self).__name__}: {self}"]
+        return [*lines, *([""] if lines else []), f"{type(self).__name__}: {self}"]
 
 
 class NodeTimeout(NodeError):
@@ -220,8 +226,7 @@ def offer(name: str, known: Iterable[str], most: int = 12) -> str:
 
 
 def own_frames(trace: TracebackType | None) -> TracebackType | None:
-    """Cut the engine's frames off the front of a node's traceback, so that it starts in the node's own code."""
-    cut = trace
-    while cut is not None and cut.tb_frame.f_globals.get("__name__", "").startswith("comfy_nb.engine"):
-        cut = cut.tb_next
-    return cut or trace
+    """Cut our frames off the front of a traceback, so that it starts in the node's code; None if it has none."""
+    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith(OUR_ROOMS):
+        trace = trace.tb_next
+    return trace

@@ -21,7 +21,7 @@ import torch
 from comfy_nb.engine.call import Ask, Done, Expand, Invocation, Outcome, plain_inputs, plain_outputs, take_turn
 from comfy_nb.engine.context import CallContext, current_call
 from comfy_nb.engine.expansion import Expanded, read_expansion, set_keys
-from comfy_nb.engine.failure import failure_of
+from comfy_nb.engine.failure import TookTooLong, failure_of
 from comfy_nb.engine.lanes import Lane, Worker, switch_interval
 from comfy_nb.engine.lookup import Lookup
 from comfy_nb.engine.prepare import ask_fingerprints
@@ -164,7 +164,6 @@ class Drive:
             else:
                 self._accept(ticket, outcome)
         except InterruptProcessingException:
-            self.lookup.give_back(ticket, None)
             self._interrupted(ticket)
         except BaseException as error:  # a node may raise or return anything, and none of it may end the lane
             self._fail(ticket, error)
@@ -311,8 +310,7 @@ class Drive:
                 stepped = Stepped(made, grad=spec.grad, stalled=partial(self.run.node_stalled, ticket))
                 if spec.timeout is None:
                     return await stepped
-                async with asyncio.timeout(spec.timeout):
-                    return await stepped
+                return await _in_time(stepped, spec.timeout)
             except InterruptProcessingException:
                 raise
             except Exception as error:  # whatever it was, the node asked for another try
@@ -399,12 +397,12 @@ class Drive:
     # Ending ------------------------------------------------------------------------------------------------------------
 
     def _fail(self, ticket: Ticket, error: BaseException) -> None:
+        self.lookup.give_back(ticket, None)
         failure = failure_of(self.run, self.schedule, ticket, error)
         with self.lock:
             if self.ending is not None or self.error is not None:
                 return
             self.error = failure
-        self.lookup.give_back(ticket, None)
         self.run.node_failed(ticket, failure)
         self._post(self.end, "failed")
 
@@ -463,6 +461,17 @@ class Drive:
             switch_interval.__exit__()
         self.session.lane_done(self._lane)
         self.run.ended(state, self.error)
+
+
+async def _in_time(stepped: Stepped, timeout_s: float) -> Any:
+    limit = asyncio.timeout(timeout_s)
+    try:
+        async with limit:
+            return await stepped
+    except TimeoutError:
+        if not limit.expired():
+            raise
+    raise TookTooLong
 
 
 def _warn_left(ticket: Ticket, why: str) -> None:

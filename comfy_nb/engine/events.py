@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 
 class RunStarted(NamedTuple):
-    """A run began; `total` nodes are needed for its outputs as far as is known, `cached` of them are there already."""
+    """A run began: `total` nodes have to be computed as far as is known; `cached` more came from the cache."""
 
     run_id: str
     time: float

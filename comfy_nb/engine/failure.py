@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import itertools
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine.schedule import Scheduler, Ticket
@@ -11,7 +11,14 @@ from comfy_nb.errors import NodeError, NodeTimeout, name_node
 if TYPE_CHECKING:
     from comfy_nb.engine.run import Run
 
+LOOP_RUNS = ("from a running event loop", "event loop is already running", "another loop is running")
 LONGEST_VALUE = 200
+MOST_ITEMS = 20
+DEEPEST = 4
+
+
+class TookTooLong(TimeoutError):
+    """A call took longer than its node's `timeout`; not a timeout of the node's own making."""
 
 
 def failure_of(run: Run, schedule: Scheduler, ticket: Ticket, error: BaseException) -> NodeError:
@@ -20,7 +27,7 @@ def failure_of(run: Run, schedule: Scheduler, ticket: Ticket, error: BaseExcepti
     while submitted.parent is not None:
         submitted = submitted.parent
     step = submitted.step
-    timed_out = isinstance(error, (TimeoutError, asyncio.TimeoutError)) and ticket.step.spec.timeout is not None
+    timed_out = isinstance(error, TookTooLong)
     kind = NodeTimeout if timed_out else NodeError
     failure = kind(
         _message(ticket, submitted, error, timed_out),
@@ -43,8 +50,19 @@ def _message(ticket: Ticket, submitted: Ticket, error: BaseException, timed_out:
     if timed_out:
         tries = f" {spec.retries + 1} times" if spec.retries else ""
         return f"{inside}it took longer than its timeout of {spec.timeout:g} s{tries}."
-    text = str(error) or "(no message)"
-    return f"{inside}{type(error).__name__}: {text}"
+    said = say(error)
+    if spec.is_async and any(sign in said for sign in LOOP_RUNS):
+        said += ". The node is async and runs on that loop: `await` the coroutine there."
+    return f"{inside}{said}"
+
+
+def say(error: BaseException) -> str:
+    """Return an exception's type and message; somebody else's exception may not be able to tell its own."""
+    try:
+        text = str(error) or "(no message)"
+    except Exception as trouble:  # whatever the exception's own code raises
+        text = f"(it cannot be shown: {type(trouble).__name__})"
+    return f"{type(error).__name__}: {text}"
 
 
 def inputs_of(ticket: Ticket, schedule: Scheduler) -> dict[str, Any]:
@@ -59,21 +77,28 @@ def inputs_of(ticket: Ticket, schedule: Scheduler) -> dict[str, Any]:
     return inputs
 
 
-def printable(value: Any) -> Any:
+def printable(value: Any, depth: int = DEEPEST) -> Any:
     """Return a value as a message or JSON can show it: plain ones as they are, tensors by shape, all else cut short."""
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, str):
         return value if len(value) <= LONGEST_VALUE else value[: LONGEST_VALUE - 1] + "…"
+    try:
+        return _shown(value, depth)
+    except Exception as error:  # an object of somebody else's class may raise anything, whatever it is asked
+        return f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
+
+
+def _shown(value: Any, depth: int) -> Any:
     shape = getattr(value, "shape", None)
     if shape is not None:
         return f"{type(value).__name__} of shape {list(shape)}, {getattr(value, 'dtype', '?')}"
+    if isinstance(value, (dict, list, tuple)) and depth == 0:
+        return "…"
     if isinstance(value, dict):
-        return {str(key): printable(item) for key, item in list(value.items())[:20]}
+        items = itertools.islice(value.items(), MOST_ITEMS)
+        return {str(key): printable(item, depth - 1) for key, item in items}
     if isinstance(value, (list, tuple)):
-        return [printable(item) for item in value[:20]]
-    try:
-        text = repr(value)
-    except Exception as error:  # a repr of somebody else's class may raise anything
-        text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
+        return [printable(item, depth - 1) for item in value[:MOST_ITEMS]]
+    text = repr(value)
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"

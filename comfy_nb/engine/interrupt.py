@@ -18,7 +18,7 @@ TURNS = 32
 
 
 class _Passing:
-    """The handler that was there before, and after it a wake-up; where it stays behind, it only passes on what comes."""
+    """The handler that was there before, and after it a wake-up; one that is left behind passes on what comes."""
 
     def __init__(self, watch: InterruptWatch, previous: Callable[[int, FrameType | None], Any]) -> None:
         self.watch = watch

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from comfy_nb.engine.events import Event, NodeFinished, NodePreview, NodeProgress, NodeStarted, NodeText, Subscriber
+from comfy_nb.engine.failure import say
 from comfy_nb.engine.schedule import Ticket
 from comfy_nb.errors import ComfyNBWarning
 
@@ -40,6 +41,10 @@ class Journal:
         if self._log:
             self._deliver(subscriber, self._as_events(self._log))
         return lambda: self._subscribers.remove(subscriber) if subscriber in self._subscribers else None
+
+    def begin(self, event: Event) -> None:
+        """Put the event that opens a run before those that came while it was planned."""
+        self._waiting.appendleft(event)
 
     def emit(self, event: Event) -> None:
         """Tell the subscribers soon; from any thread."""
@@ -87,9 +92,9 @@ class Journal:
         started = time.perf_counter()
         try:
             subscriber(batch)
-        except Exception as error:  # a subscriber's fault may not hurt the run; it is told, and not called again
+        except (Exception, asyncio.CancelledError) as error:  # its fault may not hurt the run; it is not called again
             self._subscribers = [each for each in self._subscribers if each is not subscriber]
-            warnings.warn(f"A subscriber of the run failed and was removed: {error!r}", ComfyNBWarning, stacklevel=2)
+            warnings.warn(f"A subscriber of the run failed and was removed: {say(error)}", ComfyNBWarning, stacklevel=2)
         if time.perf_counter() - started > SLOW_SUBSCRIBER_S:
             self._note_slow(subscriber)
 

@@ -39,6 +39,8 @@ class Worker:
             return function(**inputs)
         finally:
             self.token = None
+            if torch.is_grad_enabled():  # a node may leave it on, and the mode belongs to the thread
+                torch.set_grad_enabled(False)
             if self._struck:
                 self._recover()
 

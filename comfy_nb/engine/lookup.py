@@ -27,7 +27,7 @@ class Lookup:
         self.session = run.session
         self.hits = 0
         self._get, self._peek = self.session.cache.get, self.session.cache.peek
-        self._claims = self.session.claims
+        self._claims = self.session.store.claims
 
     # The cache -------------------------------------------------------------------------------------------------------
 
@@ -40,7 +40,7 @@ class Lookup:
             return False
         entry = self._get(key)
         if entry is None or entry.seal is not None or entry.ui is not None:
-            entry = self.session.recall(key, ticket.step)
+            entry = self.session.store.recall(key, ticket.step)
         if entry is None:
             if self.run.history:
                 self._note_loss(ticket)
@@ -69,11 +69,11 @@ class Lookup:
             return
         base = ticket.base
         assert base is not None
-        for names in self.session.uses_of(base):
+        for names in self.session.store.uses_of(base):
             used = [(link.name, self._key_of(link.origin)) for link in step.lazy_links if link.name in names]
             if all(key is not None for _, key in used):
                 key = lazy_key(base, used)  # type: ignore[arg-type]
-                if self.session.cache.peek(key) is not None or self.session.is_on_disk(key, step):
+                if self.session.cache.peek(key) is not None or self.session.store.is_on_disk(key, step):
                     ticket.key = key
                     return
 
@@ -119,7 +119,7 @@ class Lookup:
         )
         ticket.entry = entry
         if key is not None and step.keeps:
-            self.session.remember(entry)
+            self.session.store.remember(entry)
         if ticket.claimed:
             self.give_back(ticket, entry)
 
@@ -133,7 +133,7 @@ class Lookup:
                 above = self.schedule.tickets[link.origin]
                 ticket.durable = ticket.durable and above.durable
                 ticket.reusable = ticket.reusable and above.reusable
-            self.session.note_use(ticket.base, tuple(name for name, _ in keys))
+            self.session.store.note_use(ticket.base, tuple(name for name, _ in keys))
 
     # Equal nodes in flight -------------------------------------------------------------------------------------------
 
@@ -146,7 +146,7 @@ class Lookup:
         if not self._claims.claim(key, when_done, ticket):
             return False
         ticket.claimed = True
-        if self._peek(key) is not None and (entry := self.session.recall(key, ticket.step)) is not None:
+        if self._peek(key) is not None and (entry := self.session.store.recall(key, ticket.step)) is not None:
             self.give_back(ticket, entry)
             when_done(ticket, entry)
             return False
@@ -156,7 +156,7 @@ class Lookup:
         """Release a node's claim with its entry, or with None for others to compute it."""
         if ticket.claimed:
             ticket.claimed = False
-            self.session.claims.release(ticket.key or b"", entry)
+            self.session.store.claims.release(ticket.key or b"", entry)
 
     # Inputs that were written to -------------------------------------------------------------------------------------
 
@@ -171,7 +171,7 @@ class Lookup:
             what = entry.seal.broken()
             if what is not None and above not in spoiled:
                 spoiled.append(above)
-                self.session.forget(entry, f"changed in place by {_name(ticket.step)}")
+                self.session.store.forget(entry, f"changed in place by {_name(ticket.step)}")
                 warnings.warn(
                     f"{_name(ticket.step)} changed its input {link.name!r} in place: {what}. What {_name(above.step)} gave "
                     "is spoiled; it is computed again where it is needed. Let the node work on a copy (x.clone()).",

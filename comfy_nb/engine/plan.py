@@ -11,7 +11,7 @@ from typing import Any
 
 from comfy_nb.engine.keys import Step, head_of, is_always, set_key
 from comfy_nb.errors import GraphError, Problem, ValidationError, offer
-from comfy_nb.graph.check import InLink, Origins, check_node
+from comfy_nb.graph.check import Origins, check_node, in_link
 from comfy_nb.graph.model import Graph, Node
 from comfy_nb.graph.prompt import is_link
 from comfy_nb.spec.node_spec import Interface, NodeSpec
@@ -332,8 +332,8 @@ def judge(plan: Plan, wanted: Sequence[str], found: Mapping[str, Sequence[Proble
 
 def is_plain(spec: NodeSpec, interface: Interface) -> bool:
     """Tell whether nodes of a class are called once with single values: nothing lazy, raw, hidden, listed or retried."""
-    special = interface.lazy or interface.raw_links or interface.hidden or spec.input_is_list or spec.output_is_list
-    return not (special or spec.retries or spec.grad or spec.timeout)
+    special = interface.is_open or interface.raw_links or interface.hidden or spec.check_lazy or interface.lazy
+    return not (special or spec.input_is_list or spec.output_is_list or spec.retries or spec.grad or spec.timeout)
 
 
 def plan_of(graph: Graph) -> Plan:
@@ -360,8 +360,7 @@ def child_step(node_id: str, entry: Mapping[str, Any], spec: NodeSpec, interface
     for name, value in (entry.get("inputs") or {}).items():
         if is_link(value):
             step.template[name] = None
-            lazy, raw = name in interface.lazy, name in interface.raw_links
-            step.links.append(InLink(name, str(value[0]), int(value[1]), lazy, raw))
+            step.links.append(in_link(name, str(value[0]), int(value[1]), interface.lookup(name)))
         elif interface.lookup(name) is not None or name in interface.hidden:
             step.template[name] = value
     return step

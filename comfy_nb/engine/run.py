@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_nb.engine import events
 from comfy_nb.engine.drive import Drive
 from comfy_nb.engine.events import Subscriber
+from comfy_nb.engine.failure import say
 from comfy_nb.engine.journal import Journal, shown_under
 from comfy_nb.engine.prompts import DynamicPrompt, prompt_of
 from comfy_nb.engine.schedule import Outputs, State, Ticket
@@ -138,7 +139,7 @@ class Run:
                 history.setdefault(node_id, ticket)
             ticket.outputs = ticket.entry = None
             ticket.dependents = []
-        self.session.note_run(self.number, schedule.tickets)
+        self.session.store.note_run(self.number, schedule.tickets)
         for node_id, class_type in list(self.graph.objects):
             if schedule.step(node_id) is None:
                 del self.graph.objects[node_id, class_type]
@@ -178,7 +179,7 @@ class Run:
     def started(self, total: int, cached: int) -> None:
         """The plan is known: `total` nodes have to be computed."""
         self.total, self.cached = total, cached
-        self.emit(events.RunStarted(self.id, time.perf_counter(), total, cached))
+        self.journal.begin(events.RunStarted(self.id, self.started_at, total, cached))
 
     def node_finished(self, ticket: Ticket) -> None:
         """A node is done."""
@@ -199,9 +200,7 @@ class Run:
     def node_retries(self, ticket: Ticket, error: Exception, attempt: int) -> float:
         """A call failed and will be made again; return the seconds to wait before."""
         wait_s = ticket.step.spec.backoff * 2.0**attempt
-        said = (
-            f"retry {attempt + 1} of {ticket.step.spec.retries} in {wait_s:g} s after {type(error).__name__}: {error}"
-        )
+        said = f"retry {attempt + 1} of {ticket.step.spec.retries} in {wait_s:g} s after {say(error)}"
         self.emit(events.NodeWaiting(self.id, time.perf_counter(), ticket.step.id, said))
         return wait_s
 
@@ -244,7 +243,7 @@ class Run:
         if step is None:
             raise UnknownName.of("node", node_id, self.plan.steps, "in the run's graph")
         key = ticket.key if ticket is not None else step.key if self.plan.revision == self._revision else None
-        entry = self.session.recall(key, step) if key is not None else None
+        entry = self.session.store.recall(key, step) if key is not None else None
         if entry is not None:
             return entry.outputs
         named = name_node(step.id, step.class_type, step.title)
@@ -295,7 +294,7 @@ class Run:
             return f"did not finish: the run {self.state}" if self.state != "running" else "has not finished yet"
         if self.state == "running":
             return "the run goes on"
-        old = self._before.get(node_id) or self.session.nearest(ticket, self.number)
+        old = self._before.get(node_id) or self.session.store.nearest(ticket, self.number)
         return reason(ticket, old, self.lost.get(node_id))
 
     def summary(self) -> str:

@@ -75,7 +75,7 @@ def _walk(stack: list[Any], blocks: dict[int, int]) -> int:
             stack += value
         elif _is_picture(value):
             own += value.width * value.height * len(value.getbands()) * (4 if value.mode in ("I", "F") else 1)
-        with suppress(TypeError):
+        with suppress(Exception):  # a class of somebody else's may raise anything when asked for its size
             own += sys.getsizeof(value)
     return own
 

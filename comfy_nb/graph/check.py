@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from comfy_nb.errors import ComfyNBWarning, LayoutError, Problem, name_node, offer
 from comfy_nb.graph.prompt import is_link
 from comfy_nb.spec.coerce import coerce
-from comfy_nb.spec.node_spec import InputSpec, Interface, NodeSpec
+from comfy_nb.spec.node_spec import NO_OPTIONS, InputSpec, Interface, NodeSpec
 from comfy_nb.spec.types import ANY, matches, socket_name
 
 CONVERTERS: Mapping[str, Callable[[Any], Any]] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
@@ -34,6 +34,12 @@ class InLink(NamedTuple):
 
 
 NONE: Sequence[Problem] = ()
+
+
+def in_link(name: str, origin: str, slot: int, entry: InputSpec | None) -> InLink:
+    """Make the link into an input that is declared as `entry` says, or not declared."""
+    options = entry.options if entry is not None else NO_OPTIONS
+    return InLink(name, origin, slot, bool(options.get("lazy")), bool(options.get("rawLink")))
 
 
 class CheckedNode:
@@ -197,8 +203,7 @@ def _take_link(
         )
         return
     node.template[name] = None
-    interface = node.interface
-    node.links.append(InLink(name, origin, slot, name in interface.lazy, name in interface.raw_links))
+    node.links.append(in_link(name, origin, slot, entry))
     if node.spec.validate is not None:
         node.received = node.received or {}
         node.received[name] = received

@@ -25,7 +25,7 @@ _fresh = itertools.count(1)
 class Call:
     """One node with its inputs: constants, and handles to other nodes' outputs."""
 
-    __slots__ = ("_digest", "_graph", "fresh", "inputs", "registry", "spec")
+    __slots__ = ("_digest", "_graph", "_unedited", "fresh", "inputs", "registry", "spec")
 
     def __init__(self, spec: NodeSpec, inputs: Mapping[str, Any], registry: Registry, fresh: int = 0) -> None:
         self.spec = spec
@@ -34,6 +34,7 @@ class Call:
         self.fresh = fresh
         self._digest: Digest | None = None
         self._graph: Graph | None = None
+        self._unedited: Graph | None = None
 
     def parents(self) -> list[Call]:
         """The calls whose outputs this one takes."""
@@ -78,10 +79,18 @@ class Call:
 
     @property
     def graph(self) -> Graph:
-        """The graph of this call and all above it; the same object each time, so that it remembers its plan."""
+        """The graph of this call and all above it, to edit; the same object each time, so that it remembers its plan."""
         if self._graph is None:
-            self._graph = Graph(Handle(self), registry=self.registry)
+            self._graph = self.unedited
         return self._graph
+
+    @property
+    def unedited(self) -> Graph:
+        """What this call is computed by: its graph, or another one like it from the time that was edited."""
+        if self._unedited is None or self._unedited.is_edited:
+            self._unedited = Graph(Handle(self), registry=self.registry)
+            self._unedited.is_edited = False
+        return self._unedited
 
     def extras(self) -> dict[str, Any] | None:
         """What the call's node carries beside its inputs."""

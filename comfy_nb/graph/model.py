@@ -187,6 +187,7 @@ class Graph:
         self.workflow: dict[str, Any] | None = None
         self.origin = ""
         self.structure = 0
+        self.is_edited = False
         self.edited: set[str] = set()
         self.objects: dict[tuple[str, str], Any] = {}
         self.memo: dict[str, Any] = {}
@@ -418,6 +419,7 @@ class Graph:
 
     def _changed(self, node_id: str | None = None) -> None:
         """Note an edit: of one node's constants, or (None) of the structure."""
+        self.is_edited = True
         if node_id is None:
             self.structure += 1
         else:
@@ -484,10 +486,10 @@ def short(value: Any, most: int = 40) -> str:
     """Show an input in a few characters."""
     if is_link(value):
         return f"#{value[0]}[{value[1]}]"
-    shape = getattr(value, "shape", None)
-    if shape is not None and not isinstance(value, (int, float)):
-        return f"{type(value).__name__}{list(shape)}"
     try:
+        shape = getattr(value, "shape", None)
+        if shape is not None and not isinstance(value, (int, float)):
+            return f"{type(value).__name__}{list(shape)}"
         text = repr(value)
     except Exception as error:  # a repr of somebody else's class may raise anything
         text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"

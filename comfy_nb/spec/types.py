@@ -159,8 +159,6 @@ def _hint_options(hint: Any, where: str) -> Mapping[str, Any]:
 
 
 def _parse_union(members: list[Any], where: str) -> Parsed:
-    if not members:
-        return Parsed(ANY, {})
     if len(members) == 1:
         return parse_annotation(members[0], where)
     names = [socket_name(parse_annotation(member, where).type) for member in members]

@@ -9,14 +9,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from comfy_nb.engine.events import Event, RunFinished
-from comfy_nb.ui.board import ROWS_MAX, Board, Row, View, format_seconds, labels_of
+from comfy_nb.ui.board import ROWS_MAX, Board, Row, View, labels_of
 from comfy_nb.ui.cell import Output
 from comfy_nb.ui.lines import Line
 from comfy_nb.ui.page import to_html
 
 SHOW_AFTER_S = 0.15
 TICK_S = 0.2
-PREVIEW_MAX_PX = "256px"
+PREVIEW_MAX = "192px"
+NAME, BAR, WORDS = "0 1 200px", "0 1 180px", "0 1 260px"  # columns: no growing, shrinking, width
 BAR_STYLES = {
     "done": "success",
     "cached": "success",
@@ -122,9 +123,10 @@ class Widgets:
 
 def _stop_button(press_stop: Callable[[Any], None]) -> Any:
     """Return the button. Only a press may touch it, or a press during a cell would wait for its end."""
-    from ipywidgets import Button
+    from ipywidgets import Button, Layout
 
-    button = Button(description="Stop", icon="stop", tooltip="Stop this run; what is computed stays cached")
+    tooltip = "Stop this run; what is computed stays cached"
+    button = Button(description="Stop", icon="stop", tooltip=tooltip, layout=Layout(width="auto"))
     button.on_click(press_stop)
     return button
 
@@ -135,10 +137,10 @@ class RowWidgets:
     def __init__(self) -> None:
         from ipywidgets import FloatProgress, HBox, Image, Label, Layout
 
-        self._name = Label(layout=Layout(width="28%"))
-        self._bar = FloatProgress(min=0.0, max=1.0, layout=Layout(width="28%"))
-        self._words = Label(layout=Layout(width="40%"))
-        self._image = Image(layout=Layout(display="none", max_width=PREVIEW_MAX_PX, max_height=PREVIEW_MAX_PX))
+        self._name = Label(layout=Layout(flex=NAME))
+        self._bar = FloatProgress(min=0.0, max=1.0, layout=Layout(flex=BAR))
+        self._words = Label(layout=Layout(flex=WORDS))
+        self._image = Image(layout=Layout(display="none", flex="none", max_width=PREVIEW_MAX, max_height=PREVIEW_MAX))
         self.box = HBox([self._name, self._bar, self._words, self._image])
 
     def draw(self, row: Row, now: float) -> None:
@@ -150,7 +152,7 @@ class RowWidgets:
             self._bar.bar_style = BAR_STYLES.get(row.state, "")
         said = " ".join(row.text.split())[-80:]
         percent = f"{fraction:.0%}" if fraction is not None and row.is_live else ""
-        words = (row.state, percent, row.steps, format_seconds(row.elapsed(now)), row.note, said)
+        words = (row.state, percent, row.steps, row.took(now), row.note, said)
         self._words.value = "  ".join(word for word in words if word)
         if row.preview != self._image.value:
             with self._image.hold_sync():

@@ -96,6 +96,10 @@ class Row:
         """Seconds that the node took, or has taken until `now`."""
         return self.seconds if self.seconds is not None else max(now - self.started, 0.0)
 
+    def took(self, now: float) -> str:
+        """The same in words; nothing for a node from the cache."""
+        return "" if self.state == "cached" else format_seconds(self.elapsed(now))
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -325,8 +329,7 @@ def labels_of(run: Any) -> Callable[[str], tuple[str, str]]:
 def line_of(row: Row, now: float) -> str:
     """Return a row as a line of text."""
     said = " ".join(row.text.split())[-100:]
-    name, seconds = f"{GLYPHS[row.state]} {row.name}", format_seconds(row.elapsed(now))
-    parts = (name, row.state, row.steps, seconds, row.note, said)
+    parts = (f"{GLYPHS[row.state]} {row.name}", row.state, row.steps, row.took(now), row.note, said)
     return "  ".join(part for part in parts if part)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 PICTURE_TYPES = {"image/png": "png", "image/jpeg": "jpg"}
 DATA_URI = re.compile(r"data:(image/png|image/jpeg);base64,([A-Za-z0-9+/=]+)")
 CELL_TIMEOUT_S = 600
+KERNEL_LOG = "--log-level=ERROR"  # the kernel warns that its loopback sockets are plain TCP
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def run_notebook(source: Path, folder: Path, tell: Callable[[str], None]) -> Exe
 
     notebook = nbformat.read(source, as_version=4)
     kernel: Any = AsyncKernelManager()
-    kernel.kernel_spec.argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    kernel.kernel_spec.argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", KERNEL_LOG]
     number = sum(cell.cell_type == "code" for cell in notebook.cells)
     started: list[int] = []
 
@@ -50,6 +51,7 @@ def run_notebook(source: Path, folder: Path, tell: Callable[[str], None]) -> Exe
         timeout=CELL_TIMEOUT_S,
         resources={"metadata": {"path": str(source.parent)}},
         store_widget_state=False,
+        record_timing=False,
         on_cell_execute=on_start,
     )
     error = ""

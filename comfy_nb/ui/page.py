@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from comfy_nb.ui.board import GLYPHS, ROWS_MAX, Row, View, format_seconds
+from comfy_nb.ui.board import GLYPHS, ROWS_MAX, Row, View
 from comfy_nb.ui.thumbnails import of_ui, within
 
 PICTURES_MAX_BYTES = 160_000
@@ -54,8 +54,7 @@ def _row(row: Row, now: float) -> str:
     picture = ""
     if small is not None and len(small.data) <= PICTURE_MAX_BYTES:
         picture = f'<img src="{small.uri}" alt="{escape(clip(row.title, 80))}" style="{PICTURE}">'
-    seconds = format_seconds(row.elapsed(now))
-    cells = (escape(clip(row.name, 80)), state, escape(row.steps), seconds, words + picture)
+    cells = (escape(clip(row.name, 80)), state, escape(row.steps), row.took(now), words + picture)
     return "<tr>" + "".join(f'<td style="{CELL}">{cell}</td>' for cell in cells) + "</tr>"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine.events import Event, RunFinished
-from comfy_nb.ui.board import GLYPHS, Board, Row, View, format_seconds, labels_of, line_of
+from comfy_nb.ui.board import GLYPHS, Board, Row, View, labels_of, line_of
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -105,7 +105,7 @@ def to_rich(view: View, now: float) -> RenderableType:
     for row in view.rows:
         state = Text(f"{GLYPHS[row.state]} {row.state}", style=STYLES[row.state])
         words = "  ".join(word for word in (row.steps, row.note, " ".join(row.text.split())[-60:]) if word)
-        table.add_row(Text(row.name), state, _bar(row), Text(format_seconds(row.elapsed(now))), Text(words))
+        table.add_row(Text(row.name), state, _bar(row), Text(row.took(now)), Text(words))
     return Group(head, table, Text(view.folded(), style="dim")) if view.folded() else Group(head, table)
 
 

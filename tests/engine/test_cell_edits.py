@@ -297,6 +297,20 @@ async def test_editing_a_helper_of_a_helper(softened: Notebook) -> None:
     assert told.value[0] == 4.0
 
 
+async def test_editing_a_helper_that_is_reached_in_two_ways(softened: Notebook) -> None:
+    softened.cell("""
+        @nb.node
+        def soft(image: torch.Tensor) -> torch.Tensor:
+            return soften(image) + twice(image)
+    """)
+    assert (await softened.show("result")).why("soft") == "code changed"
+    softened.cell("def twice(x):\n    return x * 3")
+    told = await softened.show("result")
+    assert told.ran == ["soft"]
+    assert told.why("soft") == "function `twice` changed"
+    assert told.value[0] == 7.0
+
+
 async def test_running_the_cell_of_a_helper_again_unchanged_runs_nothing(softened: Notebook) -> None:
     softened.cell("def twice(x):\n    return x * 2")
     assert (await softened.show("result")).ran == []

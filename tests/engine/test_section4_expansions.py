@@ -50,9 +50,9 @@ async def test_the_items_of_a_linked_node_stand_in_the_place_of_the_link_and_oth
     pack: Pack,
 ) -> None:
     live = object()
-    expanding(pack, (["x", 0], live), {"x": made("Listed", values=[1, 2])}, ("INT", "*"))
+    expanding(pack, (["x", 0], live), {"x": made("Listed", values=[1, 2])}, ("INT", "INT", "*"))
     run = await pack.graph({"1": made("Make")}).run()
-    assert run.outputs("1") == ([1, 2], [live])
+    assert run.outputs("1") == ([1], [2], [live])
 
 
 async def test_constants_of_an_expansion_may_be_live_objects(pack: Pack) -> None:
@@ -186,9 +186,7 @@ async def test_an_unknown_class_raises_in_the_expanding_node(pack: Pack) -> None
     assert "'Number'" in str(error)
 
 
-@pytest.mark.parametrize(
-    ("result", "graph"), [((["nowhere", 0],), {}), ((1,), {"x": made("Add", a=["nowhere", 0])})]
-)
+@pytest.mark.parametrize(("result", "graph"), [((["nowhere", 0],), {}), ((1,), {"x": made("Add", a=["nowhere", 0])})])
 async def test_a_link_to_no_node_raises_in_the_expanding_node(
     pack: Pack, result: tuple[Any, ...], graph: dict[str, Any]
 ) -> None:

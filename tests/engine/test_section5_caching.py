@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -309,6 +310,24 @@ async def test_a_node_that_raised_is_not_cached_but_what_had_finished_is(pack: P
     assert pack.calls["Number"] == 1
 
 
+async def test_two_nodes_that_fail_at_once_both_can_be_tried_again(pack: Pack) -> None:
+    server = Outside(is_up=False, both=threading.Barrier(2))
+
+    def fetch(self: Any, n: int) -> tuple[int]:
+        if not server.is_up:
+            server.both.wait()
+            raise ConnectionError("not now")
+        return (n,)
+
+    pack.node("Fetch", fetch, {"n": INT}, THREAD_SAFE=True)
+    graph = pack.graph({"1": made("Fetch", n=1), "2": made("Fetch", n=2)})
+    with pytest.raises(nb.NodeError):
+        await graph.run()
+    server.is_up = True
+    async with asyncio.timeout(30):
+        assert sorted(ran(await graph.run())) == ["1", "2"]
+
+
 async def test_a_node_that_was_blocked_is_cached(pack: Pack) -> None:
     pack.node("Block", lambda self: (nb.ExecutionBlocker(None),))
     graph = pack.graph({"1": made("Block"), "2": made("Add", a=["1", 0], b=1)})
@@ -447,7 +466,7 @@ async def test_output_nodes_are_never_taken_from_disk(pack: Pack, tmp_path: Path
 async def test_what_is_computed_faster_than_it_is_read_is_not_written_to_disk(
     pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("comfy_nb.engine.session.WORTH_DISK_S", 60.0)
+    monkeypatch.setattr("comfy_nb.engine.store.WORTH_DISK_S", 60.0)
     await on_disk(tmp_path, pack.graph(one()))
     assert list(tmp_path.rglob("*.safetensors")) == []
 
@@ -537,7 +556,7 @@ def waiting(pack: Pack) -> tuple[asyncio.Event, asyncio.Event]:
 
 async def someone_waits(session: nb.Session) -> None:
     """Until a node waits for an equal one that is in flight."""
-    while not any(session.claims._waiters.values()):
+    while not any(session.store.claims._waiters.values()):
         await asyncio.sleep(0)
 
 

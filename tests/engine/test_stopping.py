@@ -6,80 +6,16 @@ import asyncio
 import signal
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Iterator
 
 import pytest
-import torch
 
 import comfy_nb as nb
-from comfy_nb.engine import drive, events
-from comfy_nb.engine.lanes import Lane, SwitchInterval, Worker
-from tests.engine.support import Calls, reported
+from comfy_nb.engine import drive
+from comfy_nb.engine.lanes import SwitchInterval
+from tests.engine.signs import PATIENCE_S, Sign, others, sleeper
+from tests.engine.support import Calls
 
-PATIENCE_S = 20.0
-"""What a test waits at most for something that comes at once when all is well."""
-
-
-class Sign(threading.Event):
-    """What a node and its test tell each other by. To the code of a node it is always the same."""
-
-    def __comfy_nb_code__(self) -> bytes:
-        return b"sign"
-
-    async def seen(self) -> None:
-        """Until it is set, without keeping the loop."""
-        assert await asyncio.to_thread(self.wait, PATIENCE_S), "the sign was not given"
-
-
-@pytest.fixture
-def release() -> Iterator[Sign]:
-    """Nodes that wait for it go on when the test has ended at the latest."""
-    sign = Sign()
-    yield sign
-    sign.set()
-
-
-@pytest.fixture
-def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drive, "GRACE_S", 0.02)
-
-
-def others() -> set[asyncio.Task[object]]:
-    """The tasks of the loop beside this one."""
-    return asyncio.all_tasks() - {asyncio.current_task()}
-
-
-def sleeper(begun: Sign, ended: Sign) -> nb.Handle:
-    """A node that sleeps long, and says when it begins and ends."""
-
-    @nb.node
-    async def sleeper() -> int:
-        begun.set()
-        try:
-            await asyncio.sleep(60)
-        finally:
-            await asyncio.sleep(0)
-            ended.set()
-        return 1
-
-    return sleeper()
-
-
-def blocker(begun: Sign, release: Sign, value: int = 1) -> nb.Handle:
-    """A sync node that hears nothing until it is released."""
-
-    @nb.node
-    def blocker(value: int) -> int:
-        begun.set()
-        release.wait(PATIENCE_S)
-        return value
-
-    return blocker(value)
-
-
-# Who stops a run ---------------------------------------------------------------------------------------------------
+# Who stops a run ------------------------------------------------------------------------------------------------------
 
 
 async def test_a_cancelled_job_gives_its_run_and_leaves_no_task():
@@ -142,7 +78,7 @@ async def test_a_run_is_stopped_from_another_thread():
     assert not others()
 
 
-async def test_stopping_one_run_leaves_the_others(release: Sign):
+async def test_stopping_one_run_leaves_the_others():
     begun, other_begun, finish = Sign(), Sign(), asyncio.Event()
 
     @nb.node(cache="off")
@@ -161,12 +97,13 @@ async def test_stopping_one_run_leaves_the_others(release: Sign):
     assert await second == "went on"
 
 
-async def test_a_run_whose_preparation_hangs_is_stopped(release: Sign):
-    begun = Sign()
+async def test_a_run_whose_preparation_hangs_is_stopped():
+    begun, release = Sign(), Sign()
 
     def slow_fingerprint() -> int:
         begun.set()
         release.wait(PATIENCE_S)
+        begun.clear()
         return 1
 
     @nb.node(fingerprint=slow_fingerprint)
@@ -182,7 +119,8 @@ async def test_a_run_whose_preparation_hangs_is_stopped(release: Sign):
     job.cancel()
     assert (await job).state == "cancelled"
     assert await quick() == 2
-    assert not release.is_set()
+    assert begun.is_set()
+    release.set()
 
 
 SCRIPT = """
@@ -223,8 +161,8 @@ async def main():
     ],
 )
 def test_ctrl_c_in_a_script_ends_run_sync_with_stopped(call: str, shown: list[str]):
-    code = f"{SCRIPT}\ntry:\n    {call}\nexcept nb.Stopped as stopped:\n    print(stopped)\nprint('then', one().run_sync())"
-    assert interrupted_script(code) == shown
+    code = f"try:\n    {call}\nexcept nb.Stopped as stopped:\n    print(stopped)\nprint('then', one().run_sync())"
+    assert interrupted_script(SCRIPT + code) == shown
 
 
 def test_ctrl_c_under_asyncio_run_stops_the_awaited_run():
@@ -242,7 +180,7 @@ def interrupted_script(code: str) -> list[str]:
     return out.splitlines()
 
 
-# Every other cancellation passes on --------------------------------------------------------------------------------
+# Every other cancellation passes on -----------------------------------------------------------------------------------
 
 
 async def test_a_timeout_around_a_run_is_a_timeout():
@@ -297,7 +235,7 @@ async def test_a_cancelled_await_of_a_job_leaves_the_job():
         await job
 
 
-# What ends with a run, and what stays ------------------------------------------------------------------------------
+# What ends with a run, and what stays ---------------------------------------------------------------------------------
 
 
 async def test_async_calls_beside_a_failed_node_are_cancelled_and_awaited():
@@ -430,351 +368,3 @@ async def test_an_async_node_that_never_gives_in_is_left_behind_and_named(monkey
         assert (await job).state == "cancelled"
     finish.set()
     await asyncio.gather(*others())
-
-
-# Sync nodes --------------------------------------------------------------------------------------------------------
-
-
-async def test_a_sync_node_stops_at_its_next_progress_report():
-    begun, ended = Sign(), Sign()
-
-    @nb.node
-    def works(*, progress: nb.Progress) -> int:
-        begun.set()
-        try:
-            while True:
-                time.sleep(0.001)
-                progress(1, 2)
-        finally:
-            ended.set()
-
-    job = works().graph.start()
-    await begun.seen()
-    job.cancel()
-    assert (await job).state == "cancelled"
-    await ended.seen()
-
-
-async def test_a_sync_node_that_reports_nothing_is_interrupted_between_bytecodes(short_grace: None):
-    begun, ended = Sign(), Sign()
-
-    @nb.node
-    def spins() -> int:
-        begun.set()
-        try:
-            while True:
-                pass
-        except nb.InterruptProcessingException:
-            ended.set()
-            raise
-
-    job = spins().graph.start()
-    await begun.seen()
-    job.cancel()
-    assert (await job).state == "cancelled"
-    await ended.seen()
-
-
-async def test_a_sync_node_that_hears_nothing_is_left_behind_and_named(short_grace: None, release: Sign):
-    begun = Sign()
-    handle = blocker(begun, release)
-    with pytest.warns(nb.ComfyNBWarning, match=r"blocker \(node 1\) sits in code that cannot be interrupted"):
-        job = handle.graph.start()
-        await begun.seen()
-        job.cancel()
-        assert (await job).state == "cancelled"
-        pressing = [thread for thread in threading.enumerate() if thread.name == "comfy-nb-stop"]
-        assert pressing
-        for thread in pressing:
-            await asyncio.to_thread(thread.join, PATIENCE_S)
-
-
-async def test_the_next_run_has_a_lane_of_its_own_at_once(release: Sign):
-    begun = Sign()
-
-    @nb.node
-    def doubled(value: int) -> int:
-        return value * 2
-
-    job = blocker(begun, release).start()
-    await begun.seen()
-    waiting = doubled(2).start()
-    job.cancel()
-    with pytest.raises(nb.Stopped):
-        await job
-    assert (await waiting, await doubled(3)) == (4, 6)
-    assert not release.is_set()
-
-
-async def test_a_late_result_of_a_node_that_was_left_behind_is_ignored(release: Sign):
-    calls, begun = Calls(), Sign()
-
-    @nb.node
-    def slow() -> int:
-        calls["slow"] += 1
-        if calls["slow"] == 1:
-            begun.set()
-            release.wait(PATIENCE_S)
-        return calls["slow"]
-
-    handle = slow()
-    job = handle.graph.start()
-    await begun.seen()
-    worker = nb.default_session().lane.workers[0]
-    job.cancel()
-    run = await job
-    release.set()
-    await asyncio.to_thread(worker.thread.join, PATIENCE_S)
-    assert run.counts["ran"] == 0 and not reported(run, events.NodeFinished)
-    assert await handle == 2
-
-
-@pytest.mark.parametrize("kind", ["sync", "async"])
-async def test_what_a_node_returns_though_it_was_stopped_is_not_kept(kind: str):
-    calls, begun = Calls(), Sign()
-
-    def work(progress: nb.Progress) -> bool:
-        try:
-            while calls["work"] == 1:
-                progress(1, 2)
-                begun.set()
-                time.sleep(0.001)
-        except nb.InterruptProcessingException:
-            return True
-        return False
-
-    @nb.node
-    def partial(*, progress: nb.Progress) -> str:
-        calls["work"] += 1
-        return "part" if work(progress) else "whole"
-
-    @nb.node
-    async def partial_too() -> str:
-        calls["work"] += 1
-        begun.set()
-        try:
-            await asyncio.sleep(60 if calls["work"] == 1 else 0)
-        except asyncio.CancelledError:
-            return "part"
-        return "whole"
-
-    handle = partial() if kind == "sync" else partial_too()
-    job = handle.graph.start()
-    await begun.seen()
-    job.cancel()
-    run = await job
-    assert (run.state, run.counts["ran"]) == ("cancelled", 0)
-    assert await handle == "whole"
-
-
-async def test_a_node_that_interrupts_stops_its_run():
-    @nb.node
-    def interrupts() -> int:
-        raise nb.InterruptProcessingException
-
-    assert (await interrupts().graph.run()).state == "stopped"
-    with pytest.raises(nb.Stopped):
-        await interrupts()
-
-
-def test_an_interrupt_hits_only_the_call_it_was_meant_for():
-    lane = Lane("hammer")
-    struck: set[object] = set()
-    hit: set[object] = set()
-    astray: list[object] = []
-    over = threading.Event()
-
-    def count(to: int) -> None:
-        for _ in range(to):
-            pass
-
-    def work(worker: Worker) -> None:
-        for number in range(20_000):
-            try:
-                worker.call(number, count, {"to": number % 50})
-            except nb.InterruptProcessingException:
-                hit.add(number)
-            try:
-                count(20)
-            except nb.InterruptProcessingException:
-                astray.append(number)
-        over.set()
-
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        lane.submit(work)
-        worker = lane.workers[0]
-        while not over.is_set():
-            token = worker.token
-            if token is not None and token not in struck and worker.strike(token):
-                struck.add(token)
-            time.sleep(0)
-    finally:
-        sys.setswitchinterval(before)
-        lane.close()
-    assert len(struck) > 20 and hit
-    assert not astray
-    assert hit <= struck
-
-
-async def test_a_stop_never_hits_the_next_run(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(drive, "GRACE_S", 0.0)
-
-    @nb.node(cache="off")
-    def short(number: int) -> int:
-        for _ in range(2_000):
-            pass
-        return number
-
-    for number in range(100):
-        job = short(number).graph.start()
-        for _ in range(number % 10):
-            await asyncio.sleep(0)
-        job.cancel()
-        assert await short(number) == number
-        assert (await job).state in ("cancelled", "done")
-
-
-# A nested run ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("thread_safe", [False, True])
-async def test_a_sync_node_may_run_graphs_itself(thread_safe: bool):
-    @nb.node
-    def plain(value: int) -> int:
-        return value + 1
-
-    @nb.node
-    async def waits(value: int) -> int:
-        await asyncio.sleep(0.001)
-        return value * 10
-
-    @nb.node(thread_safe=thread_safe)
-    def outer(value: int) -> int:
-        return waits(plain(value)).run_sync()
-
-    assert await outer(outer(1)) == 210
-    assert not others()
-
-
-async def test_stopping_a_run_stops_what_its_node_runs():
-    begun, ended, left = Sign(), Sign(), Sign()
-    inner = sleeper(begun, ended)
-
-    @nb.node(cache="off")
-    def outer() -> int:
-        try:
-            return inner.run_sync()
-        finally:
-            left.set()
-
-    job = outer().graph.start()
-    await begun.seen()
-    job.cancel()
-    assert (await job).state == "cancelled"
-    await left.seen()
-    await ended.seen()
-    if nested := others():
-        assert not (await asyncio.wait(nested, timeout=PATIENCE_S))[1]
-
-
-# Side by side ------------------------------------------------------------------------------------------------------
-
-
-async def test_two_runs_share_the_lane_fairly():
-    order: list[str] = []
-
-    @nb.node(cache="off")
-    def step(name: str, above: int) -> int:
-        time.sleep(0.005)
-        order.append(name)
-        return above + 1
-
-    def chain(name: str) -> nb.Handle:
-        handle = step(name, 0)
-        for _ in range(19):
-            handle = step(name, handle)
-        return handle
-
-    assert await asyncio.gather(chain("a").run(), chain("b").run()) == [20, 20]
-    assert order.index("b") < 12
-    assert sum(one != other for one, other in zip(order, order[1:], strict=False)) >= 4
-
-
-async def test_an_async_result_starts_the_next_async_node_though_the_lane_is_blocked(release: Sign):
-    begun, reached = Sign(), Sign()
-
-    @nb.node
-    def blocks() -> bool:
-        begun.set()
-        return reached.wait(PATIENCE_S)
-
-    @nb.node
-    async def first() -> int:
-        await begun.seen()
-        return 1
-
-    @nb.node
-    async def second(value: int) -> int:
-        reached.set()
-        return value
-
-    run = await nb.Graph(blocks(), second(first())).run()
-    assert [run[node_id] for node_id in run.wanted] == [True, 1]
-
-
-@pytest.mark.parametrize("order", [("sync", "async"), ("async", "sync")])
-async def test_a_sync_and_an_async_node_overlap_in_either_order(order: tuple[str, str]):
-    sync_begun, async_begun = Sign(), Sign()
-
-    @nb.node
-    def blocks() -> bool:
-        sync_begun.set()
-        return async_begun.wait(PATIENCE_S)
-
-    @nb.node
-    async def waits() -> bool:
-        async_begun.set()
-        await sync_begun.seen()
-        return True
-
-    made = {"sync": blocks(), "async": waits()}
-    run = await nb.Graph(*(made[kind] for kind in order)).run()
-    assert [run[node_id] for node_id in run.wanted] == [True, True]
-
-
-async def test_async_nodes_have_no_gradients_and_what_runs_beside_them_has():
-    inside: list[bool] = []
-    beside: list[bool] = []
-
-    @nb.node(cache="off")
-    async def steps() -> int:
-        for _ in range(20):
-            inside.append(torch.is_grad_enabled())
-            await asyncio.sleep(0)
-        return 1
-
-    @nb.node(cache="off", grad=True)
-    async def trains() -> bool:
-        await asyncio.sleep(0)
-        return torch.is_grad_enabled()
-
-    async def watch() -> None:
-        while len(inside) < 20:
-            beside.append(torch.is_grad_enabled())
-            await asyncio.sleep(0)
-
-    _, _, trained = await asyncio.gather(steps().run(), watch(), trains().run())
-    assert (set(inside), set(beside), trained) == ({False}, {True}, True)
-    assert len(beside) > 3 and torch.is_grad_enabled()
-
-
-async def test_a_stopped_async_node_does_not_leave_gradients_off():
-    begun = Sign()
-    job = sleeper(begun, Sign()).start()
-    await begun.seen()
-    job.cancel()
-    with pytest.raises(nb.Stopped):
-        await job
-    assert torch.is_grad_enabled()

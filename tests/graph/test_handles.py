@@ -349,6 +349,14 @@ def test_the_graph_of_a_handle_is_one_object(add_one):
     assert handle.graph is handle.graph and len(handle.graph) == 2
 
 
+def test_editing_the_graph_of_a_handle_leaves_the_handle_as_it_was(add_one):
+    handle = add_one(1)
+    assert handle.run_sync() == 2
+    handle.graph[handle].inputs["x"] = 10
+    assert handle.graph.run_sync()[handle.graph.id_of(handle)] == 11
+    assert handle.run_sync() == 2
+
+
 def test_a_chain_of_100000_handles_needs_no_recursion(add_one):
     handle = add_one(0)
     for _ in range(99_999):

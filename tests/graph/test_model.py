@@ -43,6 +43,10 @@ class Turned(Two):
     RETURN_TYPES = ("MASK", "IMAGE", "LATENT")
 
 
+class Three(Two):
+    RETURN_TYPES = ("IMAGE", "MASK", "IMAGE")
+
+
 class Union(Two):
     RETURN_TYPES = ("IMAGE,MASK",)
 
@@ -64,7 +68,7 @@ class Sink:
         return {"ui": {"got": [sorted(values.items())]}}
 
 
-CLASSES = {"Source": Source, "Two": Two, "Turned": Turned, "Union": Union, "Sink": Sink}
+CLASSES = {"Source": Source, "Two": Two, "Three": Three, "Turned": Turned, "Union": Union, "Sink": Sink}
 
 
 @pytest.fixture
@@ -382,6 +386,7 @@ IMAGE, MASK = ["1", 0], ["1", 1]
     [
         ("Two", {"image": IMAGE, "mask": MASK}, "image", 0, IMAGE),  # the input in the output's place
         ("Two", {"image": IMAGE, "mask": MASK}, "mask", 1, MASK),
+        ("Three", {"image": MASK, "mask": MASK, "more": IMAGE}, "image", 2, IMAGE),  # before the first of its type
         ("Turned", {"image": IMAGE, "mask": MASK}, "mask", 0, MASK),  # another place, the same type
         ("Turned", {"image": IMAGE, "mask": MASK}, "image", 1, IMAGE),
         ("Two", {"mask": MASK, "more": IMAGE}, "image", 0, None),  # the one in its place, though it has no link

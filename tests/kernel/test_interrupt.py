@@ -21,8 +21,9 @@ import asyncio, signal, sys, threading, warnings
 def patchable():
     loop = asyncio.get_running_loop() if asyncio._get_running_loop() else asyncio.get_event_loop()
     return [asyncio.run, asyncio.Task, asyncio.Future, asyncio.tasks.Task.__init__, type(loop).run_until_complete,
-            type(loop)._run_once, asyncio.get_event_loop, asyncio.get_event_loop_policy(), signal.getsignal(signal.SIGINT),
-            sys.excepthook, sys.displayhook, sys.getswitchinterval(), threading.excepthook, warnings.showwarning,
+            type(loop)._run_once, asyncio.get_event_loop, asyncio.get_event_loop_policy(),
+            signal.getsignal(signal.SIGINT), sys.excepthook, sys.displayhook, sys.getswitchinterval(),
+            threading.excepthook, warnings.showwarning,
             sorted(thread.name for thread in threading.enumerate())]
 import torch
 before = patchable()
@@ -134,7 +135,9 @@ def test_an_awaited_value_is_stopped_in_one_line(lesson: Kernel):
 
 
 def test_an_awaited_run_is_returned_and_the_cell_goes_on(lesson: Kernel):
-    reply = interrupted(lesson, "run = await sleeper().graph.run()\nprint(run.state)\nawait asyncio.sleep(0.01)\nawait one()")
+    reply = interrupted(
+        lesson, "run = await sleeper().graph.run()\nprint(run.state)\nawait asyncio.sleep(0.01)\nawait one()"
+    )
     assert (reply.status, reply.stdout, reply.results) == ("ok", "begun\nstopped\n", ["1"])
 
 

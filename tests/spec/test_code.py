@@ -178,6 +178,11 @@ def test_a_global_edited_and_put_back_gives_the_first_digest():
     assert notebook.digest() == before
 
 
+def test_a_node_that_calls_another_nodes_code_changes_with_it():
+    cells = "import comfy_nb as nb\n@nb.node(class_type='inner of a test')\ndef g(x: int) -> int: return x + {}\ndef f(x): return g.function(x)"
+    assert digest(cells.format(1)) == digest(cells.format(1)) != digest(cells.format(2))
+
+
 def test_several_things_are_digested_together():
     names = Notebook("def f(): return 1\ndef g(): return 2").names
     assert code_digest(names["f"], names["g"]) != code_digest(names["f"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import pytest
 import torch
 from PIL import Image as Pictures
@@ -74,6 +76,10 @@ def test_an_annotation_that_is_no_type_is_refused():
 def test_an_unhashable_annotation_is_refused_and_not_a_crash():
     with pytest.raises(nb.SpecError, match="cannot be read as a socket type"):
         parse_annotation({"a": 1}, "here")
+
+
+def test_a_type_variable_takes_anything():
+    assert parse_annotation(TypeVar("T"), "here").type == "*"
 
 
 def test_text_is_a_socket_type_by_itself():

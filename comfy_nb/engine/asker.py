@@ -1,0 +1,77 @@
+"""Asking what classes say of themselves (validation, fingerprints) beside the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from comfy_nb.engine.lanes import Lane, Worker
+from comfy_nb.engine.stepping import Stepped
+
+
+class Asker:
+    """Calls a class's functions: sync ones on a lane of their own, so that a busy node does not hold up the others."""
+
+    def __init__(self) -> None:
+        self._lane = Lane("comfy-nb-ask")
+
+    async def __call__(self, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
+        """Call a function of a node class beside the loop, or await it if it is async."""
+        if inspect.iscoroutinefunction(function):
+            return await Stepped(function(**inputs), grad=False, stalled=lambda seconds: None)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        context = contextvars.copy_context()
+        asked: list[Worker] = []
+        self._lane.submit(partial(_answer, loop, future, context, function, inputs, asked))
+        try:
+            answer = await future
+        except asyncio.CancelledError:
+            for worker in asked:
+                self._lane.retire(worker)
+            raise
+        return await answer if inspect.iscoroutine(answer) else answer
+
+
+def _answer(
+    loop: asyncio.AbstractEventLoop,
+    future: asyncio.Future[Any],
+    context: contextvars.Context,
+    function: Callable[..., Any],
+    inputs: dict[str, Any],
+    asked: list[Worker],
+    worker: Worker,
+) -> None:
+    asked.append(worker)
+    if future.cancelled():
+        return
+    answer, error = None, None
+    try:
+        answer = context.run(worker.call, inputs, function, inputs)
+    except BaseException as raised:  # a class's function may raise anything; the one who asked is told
+        error = _as_exception(raised)
+    if not future.cancelled():
+        loop.call_soon_threadsafe(_set, future, answer, error)
+
+
+def _as_exception(error: BaseException) -> Exception:
+    return error if isinstance(error, Exception) else RuntimeError(f"it raised {type(error).__name__}: {error}")
+
+
+def _set(future: asyncio.Future[Any], answer: Any, error: Exception | None) -> None:
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(answer)
+
+
+async def ask_now(function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
+    """Call a class's function here and now."""
+    answer = function(**inputs)
+    return await answer if inspect.isawaitable(answer) else answer

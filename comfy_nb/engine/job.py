@@ -1,0 +1,88 @@
+"""Runs in the background, and what is left of a run that has ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any
+
+from comfy_nb.engine.interrupt import interrupt_watch
+from comfy_nb.engine.run import Run
+from comfy_nb.errors import Stopped
+
+
+class Job:
+    """A run in the background of the loop: await it for its result, `cancel()` it, or look at `job.run`."""
+
+    def __init__(self, run: Run, work: Coroutine[Any, Any, None], take: Callable[[Run], Any]) -> None:
+        self.run = run
+        self._take = take
+        self._task = asyncio.get_running_loop().create_task(self._go(work))
+        # A job that nobody awaits fails visibly in its run's display; its exception is not "never retrieved".
+        self._task.add_done_callback(lambda task: None if task.cancelled() else task.exception())
+
+    async def _go(self, work: Coroutine[Any, Any, None]) -> Any:
+        try:
+            await work
+        except asyncio.CancelledError:
+            self.run.stop("cancelled")
+            await clean_up(self.run)
+            raise
+        return self._take(result_of(self.run))
+
+    def cancel(self) -> None:
+        """Stop the run; what had finished stays cached. Awaiting the job then gives the run in state "cancelled"."""
+        self.run.stop("cancelled")
+
+    def done(self) -> bool:
+        """Whether the job has ended."""
+        return self._task.done()
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> Any:
+        with interrupt_watch:
+            try:
+                return await asyncio.shield(self._task)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if not interrupt_watch.seen or task is None:
+                    raise
+                self.run.stop()
+                task.uncancel()
+                return await asyncio.shield(self._task)
+
+    def __repr__(self) -> str:
+        return f"<Job {self.run!r}>"
+
+
+def value_of(run: Run, node_id: str, slot: int | None) -> Any:
+    """Return a node's value from a run that has ended; raises Stopped if it was stopped before."""
+    if run.state != "done":
+        raise Stopped(
+            f"The run was {run.state} before node {node_id} was there; what had finished stays cached.",
+            run=run,
+        )
+    return run.value(node_id, slot)
+
+
+def result_of(run: Run) -> Run:
+    """Return a run that has ended, or raise what went wrong in it."""
+    if run.error is not None:
+        raise run.error
+    verdict = run.verdict
+    if verdict is not None and verdict.problems and run.state == "done":
+        raise verdict.error(run)
+    return run
+
+
+async def clean_up(run: Run) -> None:
+    """Wait until nothing of a stopped run is left on the loop, however often the waiting itself is cancelled."""
+    if run.drive is None:
+        run.abandon()
+    while run.finished is not None and run.drive is not None and not run.finished.done():
+        try:
+            await asyncio.shield(run.finished)
+        except asyncio.CancelledError:
+            continue

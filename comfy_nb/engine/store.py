@@ -1,0 +1,120 @@
+"""What runs share of results: the cache's tiers, claims on what is being computed, and what nodes were before."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections import OrderedDict, deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from comfy_nb.engine.cache import MemoryCache
+from comfy_nb.engine.entry import Entry
+from comfy_nb.engine.keys import Step
+from comfy_nb.engine.schedule import State, Ticket
+from comfy_nb.engine.sharing import Claims
+from comfy_nb.engine.why import differences
+from comfy_nb.errors import ComfyNBWarning, name_node
+
+if TYPE_CHECKING:
+    from comfy_nb.engine.disk import DiskCache
+
+MOST_USES = 100_000
+USES_A_NODE = 8
+# Below this a result is computed again sooner than it is read.
+WORTH_DISK_S = 0.005
+RECENT_TICKETS = 10_000
+NEAREST_OF = 64
+
+
+class Store:
+    """The results that a session holds: in memory, and where a disk tier is set also there."""
+
+    def __init__(self, budget: int | None = None, disk: DiskCache | None = None) -> None:
+        self.cache = MemoryCache(budget)
+        self.disk = disk
+        self.claims = Claims()
+        self._uses: OrderedDict[bytes, list[tuple[str, ...]]] = OrderedDict()
+        self._recent: deque[tuple[int, Mapping[str, Ticket]]] = deque()
+        self._recent_size = 0
+        self._lock = threading.Lock()
+
+    def recall(self, key: bytes, step: Step) -> Entry | None:
+        """Return what is cached under a key; what was written to since, or whose files are gone, is dropped."""
+        entry = self.cache.get(key)
+        if entry is None:
+            entry = self._from_disk(key, step)
+        elif entry.seal is not None and (what := entry.seal.broken()) is not None:
+            self.forget(entry, "changed in place")
+            warnings.warn(
+                f"What {name_node(entry.node_id, entry.class_type, entry.title)} gave was changed in place after it was "
+                f"computed: {what}. It is not used any more, but computed again. Work on a copy (x.clone()).",
+                ComfyNBWarning,
+                stacklevel=2,
+            )
+            entry = self._from_disk(key, step)
+        if entry is None:
+            return None
+        still_there = step.spec.still_there
+        if still_there is not None and entry.ui is not None and not still_there(entry.ui):
+            self.forget(entry, "its file is gone")
+            return None
+        return entry
+
+    def _from_disk(self, key: bytes, step: Step) -> Entry | None:
+        if self.disk is None or step.spec.is_output:
+            return None
+        entry = self.disk.get(key)
+        if entry is not None:
+            entry.node_id, entry.title = step.id, step.title
+            self.cache.put(entry)
+        return entry
+
+    def is_on_disk(self, key: bytes, step: Step) -> bool:
+        """Whether a key is in the disk tier."""
+        return self.disk is not None and not step.spec.is_output and key in self.disk
+
+    def remember(self, entry: Entry) -> None:
+        """Keep a result, in memory and where that is switched on and possible on disk."""
+        self.cache.put(entry)
+        if self.disk is not None and entry.durable and entry.seconds >= WORTH_DISK_S:
+            self.disk.put(entry)
+
+    def forget(self, entry: Entry, why: str) -> None:
+        """Drop a result."""
+        self.cache.drop(entry.key, why)
+
+    def uses_of(self, base: bytes) -> list[tuple[str, ...]]:
+        """Return which lazy inputs a node with this base key has used so far."""
+        return self._uses.get(base, [])
+
+    def note_use(self, base: bytes, names: tuple[str, ...]) -> None:
+        """Remember which lazy inputs a node used."""
+        with self._lock:
+            known = self._uses.setdefault(base, [])
+            if names not in known:
+                known.insert(0, names)
+                del known[USES_A_NODE:]
+            if len(self._uses) > MOST_USES:
+                self._uses.popitem(last=False)
+
+    def note_run(self, number: int, tickets: Mapping[str, Ticket]) -> None:
+        """Remember what the nodes of a run were, for `why` of a like one in another graph."""
+        with self._lock:
+            self._recent.append((number, tickets))
+            self._recent_size += len(tickets)
+            while self._recent_size > RECENT_TICKETS and len(self._recent) > 1:
+                self._recent_size -= len(self._recent.popleft()[1])
+
+    def nearest(self, ticket: Ticket, number: int) -> Ticket | None:
+        """Return the node of an earlier run that is most like this one: the node before its cell was edited."""
+        with self._lock:
+            recent = list(self._recent)
+        earlier = [
+            each
+            for run_number, tickets in reversed(recent)
+            if run_number < number
+            for each in tickets.values()
+            if each.step.class_type == ticket.step.class_type and each.state is State.DONE
+        ]
+        return min(earlier[:NEAREST_OF], key=lambda each: len(differences(each, ticket)), default=None)

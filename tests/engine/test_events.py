@@ -1,0 +1,326 @@
+"""What a run tells: which events, in which order, to whom, and what a faulty listener does not break."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+
+import comfy_nb as nb
+from comfy_nb.engine import events
+from comfy_nb.engine.context import GraphBuilder, Progress, ProgressBar, current_call
+from comfy_nb.engine.events import Event
+from comfy_nb.errors import ComfyNBWarning, NodeError
+from tests.engine.support import Pack, made
+from tests.reference.classes import INT, make_classes
+
+
+@pytest.fixture(autouse=True)
+def zoo(pack: Pack) -> None:
+    """The classes of the reference's zoo."""
+    pack.add(*make_classes().values())
+
+
+def kinds(told: Sequence[Event]) -> list[tuple[str, str | None]]:
+    """Each event's kind and node."""
+    return [(type(event).__name__, getattr(event, "node_id", None)) for event in told]
+
+
+async def all_of(graph: nb.Graph, outputs: list[str] | None = None) -> tuple[nb.Run, list[Event]]:
+    """Run a graph, and return its run and all it told to one who listened from the start."""
+    told: list[Event] = []
+    job = graph.start(outputs)
+    job.run.subscribe(told.extend)
+    return await job, told
+
+
+def listed(*values: int) -> dict[str, Any]:
+    return made("Listed", values={"__value__": list(values)})
+
+
+# Order
+
+
+async def test_a_run_tells_its_start_each_node_and_its_end_in_order(pack: Pack) -> None:
+    run, told = await all_of(pack.graph({"1": made("Number", value=1), "2": made("Show", n=["1", 0])}))
+    assert kinds(told) == [
+        ("RunStarted", None),
+        ("NodeStarted", "1"),
+        ("NodeFinished", "1"),
+        ("NodeStarted", "2"),
+        ("NodeFinished", "2"),
+        ("RunFinished", None),
+    ]
+    assert {event.run_id for event in told} == {run.id}
+    assert [event.time for event in told] == sorted(event.time for event in told)
+
+
+async def test_the_start_says_how_much_there_is_to_do_and_the_end_how_it_ended(pack: Pack) -> None:
+    graph = pack.graph({"1": made("Number", value=1), "2": made("Add", a=["1", 0]), "3": made("Add", a=5)})
+    await graph.run(["2"])
+    run, told = await all_of(graph)
+    start, end = told[0], told[-1]
+    assert isinstance(start, events.RunStarted)
+    assert (start.total, start.cached) == (1, 1)
+    assert isinstance(end, events.RunFinished)
+    assert (end.state, end.seconds) == ("done", run.seconds)
+
+
+async def test_a_node_says_where_its_result_came_from_and_what_it_shows(pack: Pack) -> None:
+    graph = pack.graph({"1": made("Keep", n=1), "2": made("AsyncNumber", value=2), "3": made("AsyncNumber", value=2)})
+    _, first = await all_of(graph, ["1", "2", "3"])
+    _, again = await all_of(graph, ["1", "2", "3"])
+    sources = {event.node_id: event.source for event in first if isinstance(event, events.NodeFinished)}
+    assert sources == {"1": "ran", "2": "ran", "3": "shared"}
+    assert {event.source for event in again if isinstance(event, events.NodeFinished)} == {"memory"}
+    shown = [event.ui for event in again if isinstance(event, events.NodeFinished) and event.node_id == "1"]
+    assert shown == [{"kept": [1]}]
+    assert not any(isinstance(event, events.NodeStarted) for event in again)
+
+
+async def test_a_failed_run_tells_the_failed_node_and_ends_as_failed(pack: Pack) -> None:
+    graph = pack.graph({"1": made("ExpandWithOutput", n=4)})
+    told: list[Event] = []
+    job = graph.start()
+    job.run.subscribe(told.extend)
+    with pytest.raises(NodeError) as caught:
+        await job
+    failed = [event for event in told if isinstance(event, events.NodeFailed)]
+    assert [(event.node_id, event.display_id) for event in failed] == [("1.0.number", "1")]
+    assert failed[0].error is caught.value
+    assert isinstance(told[-1], events.RunFinished)
+    assert told[-1].state == "failed"
+
+
+async def test_a_stopped_run_ends_as_stopped_and_tells_that_last(pack: Pack) -> None:
+    begun = asyncio.Event()
+
+    async def hang(self: Any) -> tuple[int]:
+        begun.set()
+        await asyncio.Event().wait()
+        return (1,)
+
+    pack.node("Hang", hang)
+    told: list[Event] = []
+    job = pack.graph({"1": made("Hang")}).start()
+    job.run.subscribe(told.extend)
+    await begun.wait()
+    job.run.stop()
+    await job
+    assert kinds(told) == [("RunStarted", None), ("NodeStarted", "1"), ("RunFinished", None)]
+    assert isinstance(told[-1], events.RunFinished)
+    assert told[-1].state == "stopped"
+
+
+# Waiting and growing
+
+
+async def test_a_node_that_asks_waits_and_the_nodes_that_this_adds_are_told(pack: Pack) -> None:
+    prompt = {
+        "1": made("Number", value=1),
+        "2": made("Number", value=2),
+        "3": made("Switch", which=1, even=["1", 0], odd=["2", 0]),
+    }
+    _, told = await all_of(pack.graph(prompt))
+    assert kinds(told)[1:5] == [("NodeStarted", "3"), ("NodeWaiting", "3"), ("NodesAdded", None), ("NodeStarted", "2")]
+    waiting = [event for event in told if isinstance(event, events.NodeWaiting)]
+    assert "odd" in waiting[0].reason
+    assert [event.added for event in told if isinstance(event, events.NodesAdded)] == [1]
+    assert [name for kind, name in kinds(told) if kind == "NodeStarted"] == ["3", "2", "3"]
+
+
+async def test_an_expanding_node_waits_and_its_children_are_shown_under_it(pack: Pack) -> None:
+    _, told = await all_of(pack.graph({"5": made("ExpandPair", n=1)}))
+    assert ("NodeWaiting", "5") in kinds(told)
+    assert sum(event.added for event in told if isinstance(event, events.NodesAdded)) == 2
+    shown = {event.node_id: event.display_id for event in told if isinstance(event, events.NodeStarted)}
+    assert shown == {"5": "5", "5.0.pair": "5", "5.0.where": "5"}
+    finished = [name for kind, name in kinds(told) if kind == "NodeFinished"]
+    assert finished[-1] == "5"
+
+
+async def test_a_child_may_be_shown_under_another_node(pack: Pack) -> None:
+    def make(self: Any, n: int) -> dict[str, Any]:
+        graph = GraphBuilder()
+        inner = graph.node("ExpandOdd", id="inner", n=1)
+        inner.set_override_display_id("1")
+        return {"result": (inner.out(0),), "expand": graph.finalize()}
+
+    pack.node("Make", make, {"n": INT})
+    _, told = await all_of(pack.graph({"1": made("Number", value=1), "2": made("Make", n=["1", 0])}))
+    shown = {event.node_id: event.display_id for event in told if isinstance(event, events.NodeStarted)}
+    assert shown["2.0.0.inner"] == shown["2.0.0.inner.0.pair"] == "1"
+
+
+async def test_a_skipped_call_is_told_with_its_message(pack: Pack) -> None:
+    prompt = {"1": made("BlockOdd", n=1, message="stop"), "2": made("Expand", n=1, link=["1", 0])}
+    _, told = await all_of(pack.graph(prompt))
+    blocked = [event for event in told if isinstance(event, events.NodeBlocked)]
+    assert [(event.node_id, event.display_id, event.message) for event in blocked] == [("2.0.0.sum", "2", "stop")]
+
+
+async def test_a_retry_is_told_with_its_reason(pack: Pack) -> None:
+    tries: list[int] = []
+
+    @nb.node(retries=1, backoff=0.0, cache="off")
+    def shaky() -> int:
+        tries.append(1)
+        if len(tries) == 1:
+            raise OSError("the line is down")
+        return len(tries)
+
+    run, told = await all_of(nb.Graph(shaky()))
+    waiting = [event for event in told if isinstance(event, events.NodeWaiting)]
+    assert len(waiting) == 1
+    assert "OSError: the line is down" in waiting[0].reason
+    assert run.state == "done"
+
+
+# What nodes report
+
+
+async def test_progress_previews_and_text_are_told_with_their_node_and_call(pack: Pack) -> None:
+    def work(self: Any, n: int) -> tuple[int]:
+        bar = ProgressBar(4)
+        bar.update(1)
+        bar.update_absolute(3, preview=("JPEG", torch.zeros(1, 8, 6, 3), 512))
+        call = current_call.get()
+        assert call is not None
+        progress = Progress(call)
+        progress.text("hello")
+        progress.text(" more", append=True)
+        return (n,)
+
+    pack.node("Work", work, {"n": INT})
+    _, told = await all_of(pack.graph({"1": listed(5, 6), "2": made("Work", n=["1", 0])}))
+    progress = [event for event in told if isinstance(event, events.NodeProgress)]
+    assert [(event.value, event.total, event.call, event.calls) for event in progress] == [
+        (1, 4, 0, 2),
+        (3, 4, 0, 2),
+        (1, 4, 1, 2),
+        (3, 4, 1, 2),
+    ]
+    previews = [event for event in told if isinstance(event, events.NodePreview)]
+    assert [(event.node_id, event.format, event.width, event.height) for event in previews] == [("2", "jpeg", 6, 8)] * 2
+    assert previews[0].data[:2] == b"\xff\xd8"
+    texts = [event for event in told if isinstance(event, events.NodeText)]
+    assert [(event.text, event.append) for event in texts[:2]] == [("hello", False), (" more", True)]
+
+
+async def test_an_async_node_that_keeps_the_loop_is_told_and_warned_about() -> None:
+    @nb.node
+    async def greedy() -> int:
+        time.sleep(1.2)
+        return 1
+
+    with pytest.warns(ComfyNBWarning, match="kept the event loop busy"):
+        _, told = await all_of(nb.Graph(greedy()))
+    stalls = [event for event in told if isinstance(event, events.LoopStalled)]
+    assert [event.node_id for event in stalls] == ["1"]
+    assert stalls[0].seconds >= 1.2
+
+
+# Subscribers
+
+
+async def test_events_come_in_batches_on_the_loop(pack: Pack) -> None:
+    batches: list[int] = []
+    tasks: list[Any] = []
+
+    def note(batch: Sequence[Event]) -> None:
+        batches.append(len(batch))
+        tasks.append(asyncio.get_running_loop())
+
+    prompt = {"0": made("Number", value=0)} | {str(i): made("Add", a=[str(i - 1), 0], b=1) for i in range(1, 200)}
+    job = pack.graph(prompt).start()
+    job.run.subscribe(note)
+    await job
+    assert sum(batches) == 2 * 200 + 2
+    assert len(batches) < 200
+    assert set(tasks) == {asyncio.get_running_loop()}
+
+
+async def test_a_late_subscriber_gets_the_earlier_events_first_but_no_passing_ones(pack: Pack) -> None:
+    halfway = asyncio.Event()
+    go_on = asyncio.Event()
+
+    async def half(self: Any, n: int) -> tuple[int]:
+        ProgressBar(2).update(1)
+        halfway.set()
+        await go_on.wait()
+        ProgressBar(2).update(2)
+        return (n,)
+
+    pack.node("Half", half, {"n": INT})
+    early: list[Event] = []
+    late: list[Event] = []
+    job = pack.graph({"1": made("Number", value=1), "2": made("Half", n=["1", 0])}).start()
+    job.run.subscribe(early.extend)
+    await halfway.wait()
+    job.run.subscribe(late.extend)
+    assert kinds(late) == [
+        ("RunStarted", None),
+        ("NodeStarted", "1"),
+        ("NodeFinished", "1"),
+        ("NodeStarted", "2"),
+    ]
+    go_on.set()
+    await job
+    assert kinds(late)[4:] == [("NodeProgress", "2"), ("NodeFinished", "2"), ("RunFinished", None)]
+    assert [event for event in early if not isinstance(event, events.NodeProgress)] == [
+        event for event in late if not isinstance(event, events.NodeProgress)
+    ]
+
+
+async def test_a_subscriber_after_the_end_gets_all_of_it(pack: Pack) -> None:
+    run = await pack.graph({"1": made("Number", value=1)}).run()
+    late: list[Event] = []
+    run.subscribe(late.extend)
+    assert [kind for kind, _ in kinds(late)] == ["RunStarted", "NodeStarted", "NodeFinished", "RunFinished"]
+
+
+async def test_who_has_ended_a_subscription_is_told_no_more(pack: Pack) -> None:
+    told: list[Event] = []
+    job = pack.graph({"1": made("Number", value=1)}).start()
+    end = job.run.subscribe(told.extend)
+    end()
+    end()
+    await job
+    assert told == []
+
+
+async def test_a_failing_subscriber_is_removed_with_a_warning_and_the_run_and_others_go_on(pack: Pack) -> None:
+    calls: list[int] = []
+    told: list[Event] = []
+
+    def fail(batch: Sequence[Event]) -> None:
+        calls.append(len(batch))
+        raise RuntimeError("no screen")
+
+    job = pack.graph({"1": made("Number", value=1), "2": made("AsyncAdd", a=["1", 0])}).start()
+    job.run.subscribe(fail)
+    job.run.subscribe(told.extend)
+    with pytest.warns(ComfyNBWarning, match="no screen"):
+        run = await job
+    assert run["2"] == 1
+    assert len(calls) == 1
+    assert isinstance(told[-1], events.RunFinished)
+
+
+async def test_the_end_is_told_before_the_awaiting_cell_goes_on(pack: Pack) -> None:
+    run, told = await all_of(pack.graph({"1": made("AsyncNumber", value=1)}))
+    assert run.state == "done"
+    assert isinstance(told[-1], events.RunFinished)
+
+
+async def test_a_session_tells_its_listeners_of_each_run_as_it_starts(pack: Pack, session: nb.Session) -> None:
+    seen: list[tuple[nb.Run, str]] = []
+    end = session.on_run(lambda run: seen.append((run, run.state)))
+    run = await pack.graph({"1": made("Number", value=1)}).run()
+    end()
+    await pack.graph({"1": made("Number", value=2)}).run()
+    assert seen == [(run, "running")]

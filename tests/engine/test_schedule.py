@@ -1,0 +1,292 @@
+"""The scheduler by itself: which node comes next, what a node may wait for, and what is let go. No threads, no loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from comfy_nb.engine.plan import child_step, plan_of
+from comfy_nb.engine.schedule import Scheduler, State, Ticket
+from tests.engine.support import Pack, made
+from tests.reference.classes import INT, LAZY_INT
+
+VALUE = ([1],)
+
+
+@pytest.fixture(autouse=True)
+def classes(pack: Pack) -> None:
+    """A few classes of which only the declarations matter here."""
+
+    async def wait(self: Any, a: int = 0) -> tuple[int]:
+        return (a,)
+
+    any_inputs = {"a": INT, "b": INT, "c": INT, "d": INT}
+    pack.node("Plain", lambda self, **_: (1,), optional=any_inputs)
+    pack.node("Out", lambda self, **_: (1,), optional=any_inputs, OUTPUT_NODE=True)
+    pack.node("Async", wait, optional=any_inputs)
+    pack.node("Apart", lambda self, **_: (1,), optional=any_inputs, THREAD_SAFE=True)
+    pack.node("Lazy", lambda self, **_: (1,), optional={"a": LAZY_INT, "b": LAZY_INT, "c": INT})
+
+
+class Wants:
+    """An expansion that waits for some nodes."""
+
+    def __init__(self, *wanted: str) -> None:
+        self.wanted = wanted
+
+
+class Driven(Scheduler):
+    """A scheduler over a prompt, driven by hand; `cached` nodes are found, all others are computed."""
+
+    def __init__(
+        self, pack: Pack, prompt: dict[str, Any], wanted: Iterable[str] = (), cached: Iterable[str] = ()
+    ) -> None:
+        self.pack = pack
+        self.cached = set(cached)
+        super().__init__(plan_of(pack.graph(prompt)).steps, self.find_cached, lambda ticket: VALUE)
+        self.kept.update(wanted)
+        self.added_at_first = self.need(list(wanted))
+
+    def find_cached(self, ticket: Ticket) -> bool:
+        if ticket.step.id in self.cached:
+            ticket.outputs = VALUE
+        return ticket.step.id in self.cached
+
+    def children(self, graph: dict[str, Any]) -> list[Any]:
+        """The steps of an expansion."""
+        specs = {node_id: self.pack.registry[entry["class_type"]] for node_id, entry in graph.items()}
+        return [
+            child_step(node_id, entry, specs[node_id], specs[node_id].interface(), b"")
+            for node_id, entry in graph.items()
+        ]
+
+    def next(self) -> str | None:
+        """Take the next node for the lane and finish it; return its id."""
+        ticket = self.take()
+        if ticket is None:
+            return None
+        self.settle(ticket, VALUE)
+        return ticket.step.id
+
+    def rest(self) -> list[str]:
+        """Run what is left for the lane; return the ids in order."""
+        order = []
+        while (node_id := self.next()) is not None:
+            order.append(node_id)
+        return order
+
+    def took(self, node_id: str) -> Ticket:
+        """Take the next node, which has to be this one."""
+        ticket = self.take()
+        assert ticket is not None
+        assert ticket.step.id == node_id
+        return ticket
+
+    def there(self) -> set[str]:
+        """The ids of the nodes whose outputs are held."""
+        return {node_id for node_id, ticket in self.tickets.items() if ticket.outputs is not None}
+
+
+def plain(**links: str) -> dict[str, Any]:
+    return made("Plain", **{name: [origin, 0] for name, origin in links.items()})
+
+
+# Order
+
+
+def test_an_output_comes_first_then_what_feeds_one_then_two_steps_before_then_as_added(pack: Pack) -> None:
+    prompt = {
+        "three": plain(),
+        "two": plain(),
+        "feeds": plain(),
+        "more": plain(a="three"),
+        "still more": plain(a="more"),
+        "two out": plain(a="two"),
+        "out": made("Out"),
+        "end": made("Out", a=["still more", 0], b=["two out", 0], c=["feeds", 0]),
+    }
+    schedule = Driven(pack, prompt, ["end", "out"])
+    assert schedule.added_at_first == 8
+    assert schedule.rest() == ["out", "feeds", "two", "two out", "three", "more", "still more", "end"]
+
+
+def test_nodes_of_one_rank_come_in_the_order_in_which_they_became_needed(pack: Pack) -> None:
+    prompt = {name: plain() for name in "abcd"} | {"end": plain(a="c", b="a", c="d", d="b")}
+    order = Driven(pack, prompt, ["end"]).rest()
+    assert order[-1] == "end"
+    assert sorted(order[:4]) == ["a", "b", "c", "d"]
+    assert order == Driven(pack, prompt, ["end"]).rest()
+
+
+def test_wanted_nodes_of_one_rank_come_in_the_order_in_which_they_are_wanted(pack: Pack) -> None:
+    assert Driven(pack, {name: plain() for name in "abcd"}, ["c", "a", "d"]).rest() == ["c", "a", "d"]
+
+
+def test_async_and_thread_safe_nodes_are_taken_apart_from_the_lane(pack: Pack) -> None:
+    prompt = {"1": plain(), "2": made("Apart"), "3": made("Async"), "4": plain(a="2", b="3", c="1")}
+    schedule = Driven(pack, prompt, ["4"])
+    apart = schedule.take_apart()
+    assert {ticket.step.id for ticket in apart} == {"2", "3"}
+    assert schedule.take_apart() == []
+    assert schedule.rest() == ["1"]
+    for ticket in apart:
+        schedule.settle(ticket, VALUE)
+    assert schedule.rest() == ["4"]
+    assert schedule.pending == schedule.running == 0
+
+
+# Need
+
+
+def test_only_what_is_above_the_wanted_nodes_is_needed(pack: Pack) -> None:
+    schedule = Driven(pack, {"1": plain(), "2": plain(a="1"), "3": plain()}, ["2"])
+    assert schedule.rest() == ["1", "2"]
+    assert "3" not in schedule.tickets
+
+
+def test_what_is_above_a_cached_node_is_not_needed(pack: Pack) -> None:
+    schedule = Driven(pack, {"1": plain(), "2": plain(a="1"), "3": plain(a="2")}, ["3"], cached=["2"])
+    assert schedule.added_at_first == 1
+    assert schedule.rest() == ["3"]
+
+
+def test_when_all_is_cached_nothing_is_pending(pack: Pack) -> None:
+    schedule = Driven(pack, {"1": plain(), "2": plain(a="1")}, ["2"], cached=["2"])
+    assert (schedule.added_at_first, schedule.pending, schedule.take()) == (0, 0, None)
+    assert not schedule.is_stuck
+
+
+def test_a_node_waits_for_every_one_of_its_links_also_two_from_one_node(pack: Pack) -> None:
+    schedule = Driven(pack, {"1": plain(), "2": plain(), "3": plain(a="1", b="1", c="2")}, ["3"])
+    assert schedule.next() != "3"
+    assert schedule.next() != "3"
+    assert schedule.next() == "3"
+
+
+# Release
+
+
+def test_outputs_are_let_go_when_nothing_waits_for_them_but_wanted_ones_stay(pack: Pack) -> None:
+    schedule = Driven(pack, {"1": plain(), "2": plain(a="1"), "3": plain(a="1", b="2")}, ["2", "3"])
+    assert schedule.next() == "1"
+    assert schedule.next() == "2"
+    assert schedule.there() == {"1", "2"}
+    assert schedule.next() == "3"
+    assert schedule.there() == {"2", "3"}
+
+
+# Lazy inputs
+
+
+def test_a_node_that_asks_waits_for_what_it_asked_for_only(pack: Pack) -> None:
+    schedule = Driven(pack, {"1": plain(), "2": plain(), "3": made("Lazy", a=["1", 0], b=["2", 0])}, ["3"])
+    ticket = schedule.took("3")
+    assert schedule.ask(ticket, ["b"]) == 1
+    assert ticket.state is State.WAITING
+    assert schedule.next() == "2"
+    assert schedule.available("1") is None
+    assert schedule.available("2") is not None
+    schedule.settle(schedule.took("3"), VALUE)
+    assert schedule.pending == 0
+    assert schedule.there() == {"3"}
+
+
+def test_asking_for_what_is_there_makes_the_node_ready_again_at_once(pack: Pack) -> None:
+    schedule = Driven(pack, {"1": plain(), "2": made("Lazy", a=["1", 0], c=["1", 0])}, ["2"])
+    assert schedule.next() == "1"
+    assert schedule.ask(schedule.took("2"), ["a"]) == 0
+    assert schedule.next() == "2"
+
+
+def test_a_lazy_source_that_is_cached_is_available_without_being_needed(pack: Pack) -> None:
+    schedule = Driven(pack, {"1": plain(), "2": made("Lazy", a=["1", 0])}, ["2"], cached=["1"])
+    found = schedule.available("1")
+    assert found is not None
+    assert found.outputs == VALUE
+    assert schedule.available("nowhere") is None
+
+
+# Expansions
+
+
+def test_an_expanding_node_is_done_when_the_nodes_it_waits_for_are(pack: Pack) -> None:
+    schedule = Driven(pack, {"1": plain(), "2": plain(a="1")}, ["2"])
+    parent = schedule.took("1")
+    steps = schedule.children({"x": plain(), "y": plain(a="x"), "unneeded": plain()})
+    assert schedule.expand(parent, steps, Wants("y")) == 2
+    assert schedule.rest() == ["x", "y", "2"]
+    assert schedule.tickets["y"].parent is parent
+    assert schedule.tickets["x"].parent is parent
+    assert parent.state is State.DONE
+    assert schedule.there() == {"2"}
+
+
+def test_an_expansion_that_waits_for_nothing_is_done_at_once(pack: Pack) -> None:
+    schedule = Driven(pack, {"1": plain(), "2": plain(a="1")}, ["2"])
+    assert schedule.expand(schedule.took("1"), [], Wants()) == 0
+    assert schedule.rest() == ["2"]
+
+
+def test_an_expansion_may_wait_for_a_node_of_the_graph(pack: Pack) -> None:
+    schedule = Driven(pack, {"1": plain(), "2": plain(), "3": plain(a="1")}, ["3"])
+    assert schedule.expand(schedule.took("1"), [], Wants("2")) == 1
+    assert schedule.rest() == ["2", "3"]
+    assert schedule.tickets["2"].parent is None
+
+
+def test_a_chain_of_expansions_ends_without_recursion(pack: Pack) -> None:
+    schedule = Driven(pack, {"0": plain()}, ["0"])
+    deep = 5_000
+    for number in range(1, deep):
+        ticket = schedule.took(str(number - 1))
+        schedule.expand(ticket, schedule.children({str(number): plain()}), Wants(str(number)))
+    assert schedule.next() == str(deep - 1)
+    assert schedule.pending == 0
+
+
+# Back, spoil, stuck
+
+
+def test_a_node_put_back_is_taken_again(pack: Pack) -> None:
+    schedule = Driven(pack, {"1": plain()}, ["1"])
+    schedule.back(schedule.took("1"))
+    assert schedule.running == 0
+    assert schedule.next() == "1"
+
+
+def test_a_spoiled_node_is_computed_again_for_those_who_still_need_it(pack: Pack) -> None:
+    schedule = Driven(pack, {"1": plain(), "2": plain(a="1"), "3": plain(a="1", b="2")}, ["3"])
+    assert [schedule.next(), schedule.next()] == ["1", "2"]
+    schedule.spoil(schedule.tickets["1"])
+    assert schedule.rest() == ["1", "3"]
+    assert schedule.pending == 0
+
+
+def test_a_spoiled_node_that_is_wanted_is_computed_again(pack: Pack) -> None:
+    schedule = Driven(pack, {"1": plain(), "2": plain(a="1")}, ["1", "2"])
+    assert [schedule.next(), schedule.next()] == ["1", "2"]
+    schedule.spoil(schedule.tickets["1"])
+    assert schedule.rest() == ["1"]
+    assert schedule.there() == {"1", "2"}
+
+
+def test_nodes_that_wait_for_each_other_are_stuck_and_named_in_order(pack: Pack) -> None:
+    schedule = Driven(pack, {"1": plain(), "2": plain(a="1"), "3": plain(a="2"), "4": plain(a="3")}, ["4"])
+    schedule.expand(schedule.took("1"), schedule.children({"x": plain(a="3")}), Wants("x"))
+    assert schedule.take() is None
+    assert schedule.is_stuck
+    ring = [ticket.step.id for ticket in schedule.ring()]
+    assert sorted(ring) == ["1", "2", "3", "x"]
+    start = ring.index("1")
+    assert (ring[start:] + ring[:start]) in (["1", "2", "3", "x"], ["1", "x", "3", "2"])
+
+
+def test_a_run_that_waits_for_a_running_node_is_not_stuck(pack: Pack) -> None:
+    schedule = Driven(pack, {"1": plain(), "2": plain(a="1")}, ["2"])
+    ticket = schedule.took("1")
+    assert schedule.take() is None
+    assert not schedule.is_stuck
+    schedule.settle(ticket, VALUE)
+    assert schedule.has_ready()

@@ -1,0 +1,275 @@
+"""What goes on at the same time: async nodes that overlap, equal nodes, and the modes that nodes run in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+import comfy_nb as nb
+from comfy_nb.engine import events
+from comfy_nb.engine.context import GraphBuilder, ProgressBar, get_executing_context
+from comfy_nb.spec.function import spec_from_function
+from tests.engine.support import Pack, made, ran, reported
+from tests.reference.classes import INT, make_classes
+
+
+@pytest.fixture(autouse=True)
+def zoo(pack: Pack) -> None:
+    """The classes of the reference's zoo."""
+    pack.add(*make_classes().values())
+
+
+class Meeting:
+    """Opens when `count` calls have come; who comes alone waits for ever, which the test's time limit ends."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.came = 0
+        self.all_here = asyncio.Event()
+
+    async def come(self) -> None:
+        self.came += 1
+        if self.came == self.count:
+            self.all_here.set()
+        await asyncio.wait_for(self.all_here.wait(), 20)
+
+    def __comfy_nb_code__(self) -> bytes:
+        return b"meeting"
+
+
+def meeting_class(pack: Pack, meeting: Meeting, seen: list[Any]) -> None:
+    """Add a class `Meet` whose calls wait for each other and then note who they are."""
+
+    async def meet(self: Any, n: int, me: str) -> tuple[int]:
+        before = get_executing_context()
+        await meeting.come()
+        bar = ProgressBar(10)
+        bar.update_absolute(n)
+        context = get_executing_context()
+        assert before == context
+        seen.append((me, context.node_id, context.list_index, n) if context else None)
+        return (n,)
+
+    pack.node("Meet", meet, {"n": INT}, hidden={"me": "UNIQUE_ID"})
+
+
+def listed(*values: int) -> dict[str, Any]:
+    return made("Listed", values={"__value__": list(values)})
+
+
+# Async nodes
+
+
+async def test_independent_async_nodes_overlap_and_each_knows_who_it_is(pack: Pack) -> None:
+    seen: list[Any] = []
+    meeting_class(pack, Meeting(3), seen)
+    prompt = {str(i): made("Meet", n=i) for i in (1, 2, 3)}
+    run = await pack.graph(prompt).run()
+    assert sorted(seen) == [("1", "1", 0, 1), ("2", "2", 0, 2), ("3", "3", 0, 3)]
+    assert run["2"] == 2
+
+
+async def test_the_calls_of_one_nodes_list_overlap_and_each_knows_its_index(pack: Pack) -> None:
+    seen: list[Any] = []
+    meeting_class(pack, Meeting(3), seen)
+    run = await pack.graph({"1": listed(4, 5, 6), "2": made("Meet", n=["1", 0])}).run()
+    assert sorted(seen) == [("2", "2", 0, 4), ("2", "2", 1, 5), ("2", "2", 2, 6)]
+    assert run.outputs("2") == ([4, 5, 6],)
+
+
+async def test_the_async_nodes_of_an_expansion_overlap(pack: Pack) -> None:
+    seen: list[Any] = []
+    meeting_class(pack, Meeting(2), seen)
+
+    def make(self: Any) -> dict[str, Any]:
+        graph = GraphBuilder()
+        links = [graph.node("Meet", n=n).out(0) for n in (7, 8)]
+        return {"result": tuple(links), "expand": graph.finalize()}
+
+    pack.node("Make", make, None, ("INT", "INT"))
+    run = await pack.graph({"5": made("Make")}).run()
+    assert run["5"] == (7, 8)
+    assert sorted(each[:3] for each in seen) == [("5.0.0.1", "5.0.0.1", 0), ("5.0.0.2", "5.0.0.2", 0)]
+
+
+async def test_progress_goes_to_the_node_and_the_call_that_reports_it(pack: Pack) -> None:
+    meeting_class(pack, Meeting(3), [])
+    graph = pack.graph({"1": listed(4, 5), "2": made("Meet", n=["1", 0]), "3": made("Meet", n=6)})
+    got: list[events.Event] = []
+    job = graph.start()
+    job.run.subscribe(got.extend)
+    await job
+    told = {(each.node_id, each.call, each.value, each.total) for each in got if isinstance(each, events.NodeProgress)}
+    assert told == {("2", 0, 4, 10), ("2", 1, 5, 10), ("3", 0, 6, 10)}
+
+
+async def test_runs_at_the_same_time_each_have_their_own_context(pack: Pack) -> None:
+    seen: list[Any] = []
+    meeting = Meeting(2)
+
+    async def meet(self: Any, n: int) -> tuple[str]:
+        await meeting.come()
+        context = get_executing_context()
+        seen.append(context.prompt_id if context else None)
+        return (context.prompt_id if context else "",)
+
+    pack.node("Meet", meet, {"n": INT}, ("STRING",))
+    runs = await asyncio.gather(*(pack.graph({"1": made("Meet", n=n)}).run() for n in (1, 2)))
+    assert [run["1"] for run in runs] == [run.id for run in runs]
+
+
+async def test_an_async_node_is_started_at_once_while_sync_nodes_go_on(pack: Pack) -> None:
+    order: list[str] = []
+
+    async def wait(self: Any) -> tuple[int]:
+        order.append("begun")
+        await asyncio.sleep(0)
+        return (1,)
+
+    def work(self: Any, n: int) -> tuple[int]:
+        order.append("sync")
+        return (n,)
+
+    pack.node("Wait", wait)
+    pack.node("Work", work, {"n": INT})
+    await pack.graph({"1": made("Work", n=1), "2": made("Work", n=["1", 0]), "3": made("Wait")}).run()
+    assert "begun" in order
+    assert order.count("sync") == 2
+
+
+# Equal nodes
+
+
+@pytest.mark.parametrize("class_type", ["Number", "AsyncNumber"])
+async def test_equal_nodes_run_once_and_both_report(pack: Pack, class_type: str) -> None:
+    run = await pack.graph({"1": made(class_type, value=3), "2": made(class_type, value=3)}).run()
+    assert pack.calls[class_type] == 1
+    assert run["1"] == run["2"] == 3
+    assert sorted(event.node_id for event in reported(run, events.NodeFinished)) == ["1", "2"]
+
+
+async def test_runs_at_the_same_time_compute_an_equal_node_once(pack: Pack) -> None:
+    prompt = {"1": made("AsyncNumber", value=3), "2": made("AsyncAdd", a=["1", 0], b=1)}
+    runs = await asyncio.gather(*(pack.graph(prompt).run() for _ in range(4)))
+    assert [run["2"] for run in runs] == [4, 4, 4, 4]
+    assert pack.calls == {"AsyncNumber": 1, "AsyncAdd": 1}
+
+
+# Objects
+
+
+def counting(pack: Pack) -> None:
+    """Add a class whose objects count their calls."""
+
+    def count(self: Any, n: int) -> tuple[int]:
+        self.count = getattr(self, "count", 0) + 1
+        return (self.count,)
+
+    pack.node("Count", count, {"n": INT})
+
+
+async def test_one_object_per_node_lives_across_runs(pack: Pack) -> None:
+    counting(pack)
+    graph = pack.graph({"1": made("Count", n=0), "2": made("Count", n=100)})
+    for n in (1, 2, 3):
+        graph["1"].inputs["n"] = n
+        assert (await graph.run())["1"] == n
+    assert (await graph.run())["2"] == 1
+
+
+async def test_the_list_calls_of_a_node_share_its_object(pack: Pack) -> None:
+    counting(pack)
+    assert (await pack.graph({"1": listed(5, 6), "2": made("Count", n=["1", 0])}).run()).outputs("2") == ([1, 2],)
+
+
+async def test_the_object_goes_when_a_run_of_the_graph_no_longer_has_the_node(pack: Pack) -> None:
+    counting(pack)
+    graph = pack.graph({"1": made("Count", n=1), "2": made("Number", value=1)})
+    await graph.run()
+    graph.remove("1")
+    await graph.run()
+    graph.node("Count", id="1", n=2)
+    assert (await graph.run(["1"]))["1"] == 1
+
+
+async def test_the_object_stays_while_the_node_is_there_though_not_needed(pack: Pack) -> None:
+    counting(pack)
+    graph = pack.graph({"1": made("Count", n=1), "2": made("Number", value=1)})
+    await graph.run()
+    await graph.run(["2"])
+    graph["1"].inputs["n"] = 2
+    assert (await graph.run())["1"] == 2
+
+
+async def test_another_class_under_the_same_id_has_another_object(pack: Pack) -> None:
+    counting(pack)
+    pack.node("Other", lambda self, n: (getattr(self, "count", 0),), {"n": INT})
+    graph = pack.graph({"1": made("Count", n=1)})
+    await graph.run()
+    graph.replace("1", "Other")
+    assert (await graph.run())["1"] == 0
+
+
+async def test_nodes_of_two_graphs_with_the_same_id_are_two_objects(pack: Pack) -> None:
+    counting(pack)
+    one, other = pack.graph({"5": made("Count", n=1)}), pack.graph({"5": made("Count", n=2)})
+    assert (await one.run())["5"] == 1
+    assert (await other.run())["5"] == 1
+
+
+# Gradients
+
+
+def sync_mode(n: int) -> bool:
+    return torch.is_grad_enabled()
+
+
+async def async_mode(n: int) -> bool:
+    before = torch.is_grad_enabled()
+    await asyncio.sleep(0)
+    assert torch.is_grad_enabled() == before
+    return before
+
+
+@pytest.mark.parametrize("function", [sync_mode, async_mode])
+@pytest.mark.parametrize("grad", [False, True])
+async def test_nodes_run_without_gradients_unless_they_ask_for_them(function: Callable[..., Any], grad: bool) -> None:
+    mode_of = nb.node(function) if not grad else nb.node(grad=True)(function)
+    assert await mode_of(1) is grad
+    assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("function", [sync_mode, async_mode])
+async def test_the_calls_of_a_list_run_in_the_mode_too(pack: Pack, function: Callable[..., Any]) -> None:
+    pack.registry.register(spec_from_function(function, class_type="Mode", grad=True))
+    run = await pack.graph({"1": listed(5, 6), "2": made("Mode", n=["1", 0])}).run()
+    assert run.outputs("2") == ([True, True],)
+
+
+async def test_the_mode_of_one_node_is_not_left_on_for_the_next(pack: Pack) -> None:
+    pack.node("Mode", lambda self, n: (torch.is_grad_enabled(),), {"n": INT})
+
+    def train(self: Any) -> tuple[int]:
+        torch.set_grad_enabled(True)
+        return (1,)
+
+    pack.node("Train", train)
+    run = await pack.graph({"1": made("Train"), "2": made("Mode", n=["1", 0])}).run()
+    assert run["2"] is False
+
+
+async def test_what_a_node_gives_is_an_ordinary_tensor(pack: Pack) -> None:
+    pack.node("Ones", lambda self: (torch.ones(2),), None, ("*",))
+    value = (await pack.graph({"1": made("Ones")}).run())["1"]
+    assert not value.is_inference()
+    assert torch.nn.Parameter(value.clone()).requires_grad
+
+
+async def test_a_second_run_takes_everything_from_the_cache(pack: Pack) -> None:
+    graph = pack.graph({"1": made("AsyncNumber", value=3), "2": made("Add", a=["1", 0])})
+    await graph.run()
+    assert ran(await graph.run()) == []

@@ -1,0 +1,231 @@
+"""Stopping sync nodes: those that listen, those that must be interrupted, and those that are left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+import comfy_nb as nb
+from comfy_nb.engine import drive, events
+from comfy_nb.engine.lanes import Lane, Worker
+from tests.engine.signs import PATIENCE_S, Sign, blocker
+from tests.engine.support import Calls, reported
+
+
+@pytest.fixture
+def release() -> Iterator[Sign]:
+    """Nodes that wait for it go on when the test has ended at the latest."""
+    sign = Sign()
+    yield sign
+    sign.set()
+
+
+@pytest.fixture
+def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drive, "GRACE_S", 0.02)
+
+
+async def test_a_sync_node_stops_at_its_next_progress_report():
+    begun, ended = Sign(), Sign()
+
+    @nb.node
+    def works(*, progress: nb.Progress) -> int:
+        begun.set()
+        try:
+            while True:
+                time.sleep(0.001)
+                progress(1, 2)
+        finally:
+            ended.set()
+
+    job = works().graph.start()
+    await begun.seen()
+    job.cancel()
+    assert (await job).state == "cancelled"
+    await ended.seen()
+
+
+async def test_a_sync_node_that_reports_nothing_is_interrupted_between_bytecodes(short_grace: None):
+    begun, ended = Sign(), Sign()
+
+    @nb.node
+    def spins() -> int:
+        begun.set()
+        try:
+            while True:
+                pass
+        except nb.InterruptProcessingException:
+            ended.set()
+            raise
+
+    job = spins().graph.start()
+    await begun.seen()
+    job.cancel()
+    assert (await job).state == "cancelled"
+    await ended.seen()
+
+
+async def test_a_sync_node_that_hears_nothing_is_left_behind_and_named(short_grace: None, release: Sign):
+    begun = Sign()
+    handle = blocker(begun, release)
+    with pytest.warns(nb.ComfyNBWarning, match=r"blocker \(node 1\) sits in code that cannot be interrupted"):
+        job = handle.graph.start()
+        await begun.seen()
+        job.cancel()
+        assert (await job).state == "cancelled"
+        pressing = [thread for thread in threading.enumerate() if thread.name == "comfy-nb-stop"]
+        assert pressing
+        for thread in pressing:
+            await asyncio.to_thread(thread.join, PATIENCE_S)
+
+
+async def test_the_next_run_has_a_lane_of_its_own_at_once(release: Sign):
+    begun = Sign()
+
+    @nb.node
+    def doubled(value: int) -> int:
+        return value * 2
+
+    job = blocker(begun, release).start()
+    await begun.seen()
+    waiting = doubled(2).start()
+    job.cancel()
+    with pytest.raises(nb.Stopped):
+        await job
+    assert (await waiting, await doubled(3)) == (4, 6)
+    assert begun.is_set()
+
+
+async def test_a_late_result_of_a_node_that_was_left_behind_is_ignored(release: Sign):
+    calls, begun = Calls(), Sign()
+
+    @nb.node
+    def slow() -> int:
+        calls["slow"] += 1
+        if calls["slow"] == 1:
+            begun.set()
+            release.wait(PATIENCE_S)
+        return calls["slow"]
+
+    handle = slow()
+    job = handle.graph.start()
+    await begun.seen()
+    worker = nb.default_session().lane.workers[0]
+    job.cancel()
+    run = await job
+    release.set()
+    await asyncio.to_thread(worker.thread.join, PATIENCE_S)
+    assert run.counts["ran"] == 0 and not reported(run, events.NodeFinished)
+    assert await handle == 2
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_what_a_node_returns_though_it_was_stopped_is_not_kept(kind: str):
+    calls, begun = Calls(), Sign()
+
+    def work(progress: nb.Progress) -> bool:
+        try:
+            while calls["work"] == 1:
+                progress(1, 2)
+                begun.set()
+                time.sleep(0.001)
+        except nb.InterruptProcessingException:
+            return True
+        return False
+
+    @nb.node
+    def partial(*, progress: nb.Progress) -> str:
+        calls["work"] += 1
+        return "part" if work(progress) else "whole"
+
+    @nb.node
+    async def partial_too() -> str:
+        calls["work"] += 1
+        begun.set()
+        try:
+            await asyncio.sleep(60 if calls["work"] == 1 else 0)
+        except asyncio.CancelledError:
+            return "part"
+        return "whole"
+
+    handle = partial() if kind == "sync" else partial_too()
+    job = handle.graph.start()
+    await begun.seen()
+    job.cancel()
+    run = await job
+    assert (run.state, run.counts["ran"]) == ("cancelled", 0)
+    assert await handle == "whole"
+
+
+async def test_a_node_that_interrupts_stops_its_run():
+    @nb.node
+    def interrupts() -> int:
+        raise nb.InterruptProcessingException
+
+    assert (await interrupts().graph.run()).state == "stopped"
+    with pytest.raises(nb.Stopped):
+        await interrupts()
+
+
+def test_an_interrupt_hits_only_the_call_it_was_meant_for():
+    lane = Lane("hammer")
+    struck: set[object] = set()
+    hit: set[object] = set()
+    astray: list[object] = []
+    over = threading.Event()
+
+    def count(to: int) -> None:
+        for _ in range(to):
+            pass
+
+    def work(worker: Worker) -> None:
+        for number in range(20_000):
+            try:
+                worker.call(number, count, {"to": number % 50})
+            except nb.InterruptProcessingException:
+                hit.add(number)
+            try:
+                count(20)
+            except nb.InterruptProcessingException:
+                astray.append(number)
+        over.set()
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        lane.submit(work)
+        worker = lane.workers[0]
+        while not over.is_set():
+            token = worker.token
+            if token is not None and token not in struck and worker.strike(token):
+                struck.add(token)
+            time.sleep(0)
+    finally:
+        sys.setswitchinterval(before)
+        lane.close()
+    assert len(struck) > 20 and hit
+    assert not astray
+    assert hit <= struck
+
+
+async def test_a_stop_never_hits_the_next_run(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(drive, "GRACE_S", 0.0)
+
+    @nb.node(cache="off")
+    def short(number: int) -> int:
+        for _ in range(2_000):
+            pass
+        return number
+
+    for number in range(100):
+        job = short(number).graph.start()
+        for _ in range(number % 10):
+            await asyncio.sleep(0)
+        job.cancel()
+        assert await short(number) == number
+        assert (await job).state in ("cancelled", "done")

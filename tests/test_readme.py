@@ -1,0 +1,96 @@
+"""The README is true: its examples run, its commands exist, its links lead somewhere."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlparse
+
+import pytest
+
+from comfy_nb.engine.session import Session, use_session
+from comfy_nb.library.folders import Folders, use_folders
+
+ROOT = Path(__file__).parents[1]
+ASSETS = ROOT / "notebooks" / "assets"
+README = (ROOT / "README.md").read_text()
+MOST_LINES = 120
+
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+EXAMPLES = [text for language, text in BLOCKS if language == "python"]
+COMMANDS = [line.split("  #")[0].strip() for language, text in BLOCKS if language == "bash" for line in text.splitlines()]
+LINKS = re.findall(r"\]\(([^)]+)\)", README)
+
+
+def commands_of(program: str) -> list[str]:
+    """The commands of the README that call a program."""
+    return [command for command in COMMANDS if re.search(rf"(^|\| ){program} ", command)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory as the README has it in mind."""
+    (tmp_path / "comfy" / "input").mkdir(parents=True)
+    shutil.copy(ASSETS / "portrait.jpg", tmp_path / "comfy" / "input")
+    shutil.copy(ASSETS / "graph.json", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_reader_meets_the_two_commands_and_a_picture_first():
+    assert COMMANDS[:2] == ["make demo", "make test"]
+    picture = README.index("![")
+    assert README.index("make test") < picture < README.index("## ")
+    assert len(README.splitlines()) <= MOST_LINES
+
+
+def test_every_block_is_an_example_or_commands():
+    assert {language for language, _ in BLOCKS} == {"python", "bash"}
+    assert sorted(COMMANDS) == sorted(commands_of("make") + commands_of("comfy-nb") + commands_of("pip"))
+
+
+async def test_the_examples_run_one_after_the_other(folder, capsys):
+    names: dict[str, object] = {"__name__": "__main__"}
+    with use_session(Session()), use_folders(Folders(folder / "comfy")):
+        for number, example in enumerate(EXAMPLES, start=1):
+            code = compile(example, f"README example {number}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            result = eval(code, names)
+            if inspect.isawaitable(result):
+                await result
+    assert len(EXAMPLES) == 2
+    assert "input `sigma` changed" in capsys.readouterr().out or (folder / "comfy" / "output").is_dir()
+
+
+@pytest.mark.parametrize("command", commands_of("make"))
+def test_every_make_target_exists(command):
+    asked = subprocess.run(["bash", "-c", f"{command} --dry-run"], cwd=ROOT, capture_output=True, text=True)
+    assert asked.returncode == 0, asked.stderr
+    assert asked.stdout.strip()
+
+
+@pytest.mark.parametrize("command", commands_of("comfy-nb"))
+def test_every_command_does_what_it_says(command, folder):
+    bin_folder = Path(sys.executable).parent
+    env = {**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "-c", command], cwd=folder, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_a_cpu_build_of_torch_comes_from_where_binder_takes_it():
+    torch_first, package = commands_of("pip")
+    index = torch_first.split("pip install torch --index-url ")[1]
+    assert f"--extra-index-url {index}" in (ROOT / "binder" / "requirements.txt").read_text().splitlines()
+    assert package == "pip install '.[lab]'"
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_every_local_link_leads_to_a_file(link):
+    if not urlparse(link).scheme:
+        assert (ROOT / link).exists()
