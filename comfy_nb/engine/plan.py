@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from comfy_nb.engine.keys import Step, head_of, is_always, set_key
 from comfy_nb.errors import GraphError, Problem, ValidationError, offer
+from comfy_nb.graph.bypass import resolve
 from comfy_nb.graph.check import Origins, check_node, in_link
-from comfy_nb.graph.model import Graph, Node
+from comfy_nb.graph.model import Graph
+from comfy_nb.graph.node import Node
 from comfy_nb.graph.prompt import is_link
 from comfy_nb.spec.node_spec import Interface, NodeSpec
 
@@ -33,6 +36,7 @@ class Plan:
         self.faulty: dict[str, Sequence[Problem]] = {}
         self.unknown: list[Problem] = []
         self.users = 0
+        self._outputs: list[str] | None = None
         self.revision = 0
         self.fingerprinting: list[Step] = []
         self.validating: list[Step] = []
@@ -58,7 +62,7 @@ class Plan:
     def _origins(self) -> Origins:
         graph = self.graph
         plain = graph.active() is graph.nodes
-        return Origins(self._spec_of, None if plain else graph.resolve, lambda: list(self.steps))
+        return Origins(self._spec_of, None if plain else partial(resolve, graph), lambda: list(self.steps))
 
     def _spec_of(self, node_id: str) -> NodeSpec | None:
         step = self.steps.get(node_id)
@@ -252,8 +256,10 @@ class Plan:
 
     def default_outputs(self) -> list[str]:
         """The ids of the output nodes, or of the leaves where there are none."""
-        outputs = [step.id for step in self.steps.values() if step.spec.is_output]
-        return outputs or [step.id for step in self.steps.values() if not step.consumers]
+        if self._outputs is None:
+            outputs = [step.id for step in self.steps.values() if step.spec.is_output]
+            self._outputs = outputs or [step.id for step in self.steps.values() if not step.consumers]
+        return self._outputs
 
     def above(self, wanted: Iterable[str]) -> set[str]:
         """The ids of these nodes and of all that they could need."""

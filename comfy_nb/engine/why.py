@@ -8,7 +8,7 @@ from typing import Any
 from comfy_nb.engine.keys import is_always
 from comfy_nb.engine.schedule import State, Ticket
 from comfy_nb.graph.check import InLink
-from comfy_nb.graph.model import short
+from comfy_nb.graph.node import short
 from comfy_nb.spec.code import code_changes
 from comfy_nb.spec.fingerprint import digest_of
 

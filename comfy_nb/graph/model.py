@@ -4,175 +4,21 @@ from __future__ import annotations
 
 import itertools
 import os
-import random
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 from comfy_nb.errors import GraphError, PromptError, UnknownName
 from comfy_nb.graph import runner
+from comfy_nb.graph.bypass import resolve
+from comfy_nb.graph.node import Node, is_handle, short, wrap
 from comfy_nb.graph.prompt import ParsedPrompt, is_link, parse_prompt, read_prompt, write_prompt
 from comfy_nb.spec.registry import Registry
-from comfy_nb.spec.types import matches
 
 if TYPE_CHECKING:
     from comfy_nb.errors import Problem
     from comfy_nb.graph.handle import Handle
 
-Mode = Literal["active", "bypass", "mute"]
-Control = Literal["fixed", "increment", "decrement", "randomize"]
-MODES = ("active", "bypass", "mute")
-CONTROLS = ("fixed", "increment", "decrement", "randomize")
-LARGEST_SEED = 2**64 - 1
-LARGEST_RANDOM_SEED = 2**53 - 1
-
 _uids = itertools.count(1)
-
-
-class Inputs(dict[str, Any]):
-    """A node's inputs as the prompt has them: constants, and links as `[node id, slot]`.
-
-    Setting one takes also a handle, a node with one output, or a list (which is wrapped as ComfyUI wraps them).
-    """
-
-    __slots__ = ("_node",)
-
-    def __init__(self, node: Node, values: Mapping[str, Any]) -> None:
-        super().__init__(values)
-        self._node = node
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        node = self._node
-        value = node.graph._as_input(value)
-        was_link, is_now_link = is_link(self.get(name)), is_link(value)
-        if name not in self and not is_now_link:
-            node._check_declared(name)
-        super().__setitem__(name, value)
-        node.graph._changed(None if was_link or is_now_link else node.id)
-
-    def __delitem__(self, name: str) -> None:
-        super().__delitem__(name)
-        self._node.graph._changed()
-
-    def update(self, *others: Any, **values: Any) -> None:
-        for name, value in dict(*others, **values).items():
-            self[name] = value
-
-    def pop(self, name: str, *default: Any) -> Any:
-        self._node.graph._changed()
-        return super().pop(name, *default)
-
-    def popitem(self) -> tuple[str, Any]:
-        self._node.graph._changed()
-        return super().popitem()
-
-    def __ior__(self, others: Any) -> Inputs:  # type: ignore[misc,override]
-        self.update(others)
-        return self
-
-    def clear(self) -> None:
-        super().clear()
-        self._node.graph._changed()
-
-    def setdefault(self, name: str, default: Any = None) -> Any:
-        if name not in self:
-            self[name] = default
-        return self[name]
-
-
-class Node:
-    """One node of a graph. `mode` bypasses or mutes it; `control` says how its seeds change from run to run."""
-
-    __slots__ = ("_mode", "class_type", "control", "extras", "graph", "id", "inputs")
-
-    def __init__(
-        self,
-        graph: Graph,
-        node_id: str,
-        class_type: str,
-        inputs: Mapping[str, Any],
-        extras: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.graph = graph
-        self.id = node_id
-        self.class_type = class_type
-        self.inputs = Inputs(self, inputs)
-        self.extras: dict[str, Any] | None = dict(extras) if extras else None
-        self._mode: Mode = "active"
-        self.control: dict[str, Control] | None = None
-
-    @property
-    def title(self) -> str:
-        """What the node is called in the editor; its class type where it has no title of its own."""
-        meta = self.extras.get("_meta") if self.extras else None
-        return str(meta.get("title") or self.class_type) if isinstance(meta, Mapping) else self.class_type
-
-    @title.setter
-    def title(self, title: str) -> None:
-        extras = self.extras or {}
-        self.extras = {**extras, "_meta": {**(extras.get("_meta") or {}), "title": title}}
-
-    @property
-    def mode(self) -> Mode:
-        """ "active", "bypass" (its inputs go straight to its outputs) or "mute" (it and its links are left out)."""
-        return self._mode
-
-    @mode.setter
-    def mode(self, mode: Mode) -> None:
-        if mode not in MODES:
-            raise UnknownName.of("mode", mode, MODES)
-        self._mode = mode
-        self.graph._changed()
-
-    def bypass(self) -> Node:
-        """Let each output pass on the input that fits it, as the editor's Bypass does."""
-        self.mode = "bypass"
-        return self
-
-    def mute(self) -> Node:
-        """Leave the node and all links from it out of runs."""
-        self.mode = "mute"
-        return self
-
-    def activate(self) -> Node:
-        """Undo bypass and mute."""
-        self.mode = "active"
-        return self
-
-    def seed(self, control: Control, name: str = "seed") -> Node:
-        """Let an input change by itself after each run: "fixed", "increment", "decrement" or "randomize"."""
-        if control not in CONTROLS:
-            raise UnknownName.of("seed control", control, CONTROLS)
-        if type(self.inputs.get(name)) is not int:
-            whole = [each for each, value in self.inputs.items() if type(value) is int]
-            raise UnknownName.of("whole-number input", name, whole, f"on {self!r}")
-        self.control = {**(self.control or {}), name: control}
-        return self
-
-    def out(self, slot: int | str = 0) -> list[Any]:
-        """Return the link `[id, slot]` to one of this node's outputs, by number or name."""
-        spec = self.graph.registry.find(self.class_type)
-        index = spec.slot(slot) if spec is not None else slot
-        if not isinstance(index, int):
-            names = spec.output_names if spec is not None else ()
-            raise UnknownName.of("output", slot, names, f"on {self!r}")
-        return [self.id, index]
-
-    def as_prompt(self) -> dict[str, Any]:
-        """Return the node as a prompt has it."""
-        return {**(self.extras or {}), "class_type": self.class_type, "inputs": dict(self.inputs)}
-
-    def _check_declared(self, name: str) -> None:
-        spec = self.graph.registry.find(self.class_type)
-        if spec is None:
-            return
-        interface = spec.interface()
-        if interface.lookup(name) is None and name not in interface.hidden:
-            raise UnknownName.of("input", name, interface.declared, f"on {self!r}")
-
-    def __repr__(self) -> str:
-        name = self.class_type if self.title == self.class_type else f'"{self.title}" {self.class_type}'
-        mode = "" if self._mode == "active" else f" ({self._mode})"
-        return f"<{name} #{self.id}{mode}>"
 
 
 class Graph:
@@ -189,6 +35,8 @@ class Graph:
         self.structure = 0
         self.is_edited = False
         self.edited: set[str] = set()
+        self.controlled: set[str] = set()
+        self.inactive: set[str] = set()
         self.objects: dict[tuple[str, str], Any] = {}
         self.memo: dict[str, Any] = {}
         self._ids_of_calls: dict[int, tuple[Any, str]] = {}
@@ -276,6 +124,7 @@ class Graph:
         """Remove a node and the links from it."""
         gone = self[node]
         del self.nodes[gone.id]
+        self.inactive.discard(gone.id)
         for other in self.nodes.values():
             for name in [name for name, value in other.inputs.items() if is_link(value) and str(value[0]) == gone.id]:
                 dict.__delitem__(other.inputs, name)
@@ -290,6 +139,7 @@ class Graph:
         new = Node(self, old.id, class_type, kept)
         new.inputs.update(inputs)
         self.nodes[old.id] = new
+        self.inactive.discard(old.id)
         self._changed()
         return new
 
@@ -300,40 +150,16 @@ class Graph:
             twin = Node(other, node.id, node.class_type, node.inputs, node.extras)
             twin._mode, twin.control = node._mode, dict(node.control) if node.control else None
             other.nodes[node.id] = twin
+        other.controlled, other.inactive = set(self.controlled), set(self.inactive)
         other.workflow, other.origin = self.workflow, self.origin
         other._ids_of_calls = dict(self._ids_of_calls)
         return other
 
     def active(self) -> dict[str, Node]:
         """Return the nodes that take part in runs: all but bypassed and muted ones."""
-        if all(node._mode == "active" for node in self.nodes.values()):
+        if not self.inactive:
             return self.nodes
-        return {node_id: node for node_id, node in self.nodes.items() if node._mode == "active"}
-
-    def resolve(self, link: Sequence[Any], wanted: Any = "*") -> list[Any] | None:
-        """Follow a link through bypassed nodes to the output it ends at, or None where it ends at a muted one."""
-        origin, slot = str(link[0]), link[1]
-        for _ in range(len(self.nodes) + 1):
-            node = self.nodes.get(origin)
-            if node is None or node._mode == "active":
-                return [origin, slot]
-            passed = None if node._mode == "mute" else self._through(node, slot, wanted)
-            if passed is None:
-                return None
-            origin, slot = str(passed[0]), passed[1]
-        return None
-
-    def _through(self, node: Node, slot: int, wanted: Any) -> Sequence[Any] | None:
-        """The link that a bypassed node passes on to an output, as the editor chooses it; None where there is none."""
-        links: dict[str, Sequence[Any]] = {name: value for name, value in node.inputs.items() if is_link(value)}
-        spec = self.registry.find(node.class_type)
-        declared = spec.interface().declared if spec is not None else {}
-        kinds = {name: declared[name].type if name in declared else "*" for name in (*declared, *links)}
-        try:
-            own = spec.output_type(slot) if spec is not None else "*"
-        except IndexError:
-            return None
-        return links.get(_passed_input(kinds, slot, own, wanted) or "")
+        return {node_id: node for node_id, node in self.nodes.items() if node_id not in self.inactive}
 
     def to_prompt(self) -> dict[str, dict[str, Any]]:
         """Return the prompt (API format) of what a run would use: bypassed and muted nodes are left out."""
@@ -353,7 +179,7 @@ class Graph:
             return value
         spec = self.registry.find(self.nodes[node_id].class_type)
         entry = spec.interface().lookup(name) if spec is not None else None
-        return self.resolve(value, entry.type if entry is not None else "*")
+        return resolve(self, value, entry.type if entry is not None else "*")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the prompt as JSON; raises PromptError for a constant that JSON cannot hold."""
@@ -377,17 +203,9 @@ class Graph:
 
     def advance_seeds(self) -> None:
         """Change the inputs that are under seed control, as ComfyUI does after a prompt was queued."""
-        for node in self.nodes.values():
-            for name, control in (node.control or {}).items():
-                value = node.inputs.get(name)
-                if control != "fixed" and isinstance(value, int) and not isinstance(value, bool):
-                    node.inputs[name] = _next_seed(value, control, self._bounds(node, name))
-
-    def _bounds(self, node: Node, name: str) -> tuple[int, int]:
-        spec = self.registry.find(node.class_type)
-        entry = spec.interface().lookup(name) if spec is not None else None
-        options = entry.options if entry is not None else {}
-        return int(options.get("min", 0)), int(options.get("max", LARGEST_SEED))
+        for node_id in self.controlled:
+            if node_id in self.nodes:
+                self.nodes[node_id].advance_seeds()
 
     def _targets(self, outputs: Sequence[str | Node | Handle] | None) -> list[str] | None:
         if outputs is None:
@@ -470,50 +288,6 @@ def load(source: Any, registry: Registry | None = None) -> Graph:
     if not isinstance(source, (str, os.PathLike)):
         raise PromptError(f"A graph is loaded from a path, JSON text or a dict, not from {type(source).__name__}.")
     return Graph.from_prompt(read_prompt(source), registry)
-
-
-def is_handle(value: object) -> TypeGuard[Handle]:
-    """Tell whether a value is a Handle (without importing it here)."""
-    return hasattr(type(value), "is_comfy_nb_handle")
-
-
-def wrap(value: Any) -> Any:
-    """Wrap a list constant as prompts do, so that it is not taken for a link."""
-    return {"__value__": value} if isinstance(value, list) and not is_link(value) else value
-
-
-def short(value: Any, most: int = 40) -> str:
-    """Show an input in a few characters."""
-    if is_link(value):
-        return f"#{value[0]}[{value[1]}]"
-    try:
-        shape = getattr(value, "shape", None)
-        if shape is not None and not isinstance(value, (int, float)):
-            return f"{type(value).__name__}{list(shape)}"
-        text = repr(value)
-    except Exception as error:  # a repr of somebody else's class may raise anything
-        text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _passed_input(kinds: Mapping[str, Any], slot: int, own: Any, wanted: Any) -> str | None:
-    """The input that a bypassed node passes on to output `slot`, of type `own`, for a receiver of type `wanted`."""
-    names = list(kinds)
-    same_place = names[slot] if 0 <= slot < len(names) else None
-    if wanted in ("*", ""):
-        return same_place or next(iter(names), None)
-    fits = [name for name, kind in kinds.items() if matches(kind, own) and matches(kind, wanted)]
-    if same_place in fits:
-        return same_place
-    exact = [name for name, kind in kinds.items() if kind == wanted]
-    return next(iter(exact + fits), None)
-
-
-def _next_seed(value: int, control: Control, bounds: tuple[int, int]) -> int:
-    low, high = bounds
-    if control == "randomize":
-        return random.randint(max(low, 0), min(high, LARGEST_RANDOM_SEED))
-    return min(high, value + 1) if control == "increment" else max(low, value - 1)
 
 
 def _default_registry(handles: Sequence[Handle]) -> Registry:

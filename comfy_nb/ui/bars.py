@@ -17,7 +17,7 @@ from comfy_nb.ui.page import to_html
 SHOW_AFTER_S = 0.15
 TICK_S = 0.2
 PREVIEW_MAX = "192px"
-NAME, BAR, WORDS = "0 1 200px", "0 1 180px", "0 1 260px"  # columns: no growing, shrinking, width
+NAME, BAR, WORDS = "0 1 180px", "0 1 160px", "0 1 250px"  # columns: no growing, shrinking, width
 BAR_STYLES = {
     "done": "success",
     "cached": "success",

@@ -11,6 +11,15 @@ import comfy_nb as nb
 from tests.engine.signs import others
 
 
+class Unspeakable(Exception):
+    """An exception that cannot be told."""
+
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+    __repr__ = __str__
+
+
 async def failure(work: Awaitable[Any]) -> nb.NodeError:
     """The error of a run; the session, its lane and its loop must work after it."""
 

@@ -13,7 +13,8 @@ import pytest
 
 import comfy_nb as nb
 from comfy_nb.engine import events
-from tests.engine.failing import failure, returns
+from tests.engine import failing
+from tests.engine.failing import Unspeakable, failure, returns
 from tests.engine.signs import PATIENCE_S, Sign
 from tests.engine.support import Calls, reported
 
@@ -63,15 +64,6 @@ async def test_a_coroutine_returned_by_mistake_is_said(recwarn: pytest.WarningsR
 
 class Abyss(BaseException):
     """An exception that `except Exception` does not see."""
-
-
-class Unspeakable(Exception):
-    """An exception that cannot be told."""
-
-    def __str__(self) -> str:
-        raise ValueError("no words")
-
-    __repr__ = __str__
 
 
 def leave() -> None:
@@ -184,7 +176,7 @@ async def test_the_rendered_traceback_holds_the_nodes_code_only(is_async: bool):
     error = await failure(returns(deeper, int, is_async))
     shown = error._render_traceback_()
     files = {line.split('"')[1] for line in shown if line.strip().startswith("File ")}
-    assert files == {__file__}
+    assert files == {__file__, failing.__file__}
     assert "    return 1 // 0" in shown
     assert shown[-1] == "NodeError: odd (node 1): ZeroDivisionError: integer division or modulo by zero"
 

@@ -10,7 +10,7 @@ import pytest
 
 import comfy_nb as nb
 from comfy_nb.engine import events
-from tests.engine.failing import failure
+from tests.engine.failing import Unspeakable, failure
 from tests.engine.signs import Sign, others
 from tests.engine.support import Calls, reported
 

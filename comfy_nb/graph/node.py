@@ -1,0 +1,217 @@
+"""The nodes of a graph, and their inputs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
+
+from comfy_nb.errors import UnknownName
+from comfy_nb.graph.prompt import is_link
+
+if TYPE_CHECKING:
+    from comfy_nb.graph.handle import Handle
+    from comfy_nb.graph.model import Graph
+
+Mode = Literal["active", "bypass", "mute"]
+Control = Literal["fixed", "increment", "decrement", "randomize"]
+MODES = ("active", "bypass", "mute")
+CONTROLS = ("fixed", "increment", "decrement", "randomize")
+LARGEST_SEED = 2**64 - 1
+LARGEST_RANDOM_SEED = 2**53 - 1
+
+
+class Inputs(dict[str, Any]):
+    """A node's inputs as the prompt has them: constants, and links as `[node id, slot]`.
+
+    Setting one takes also a handle, a node with one output, or a list (which is wrapped as ComfyUI wraps them).
+    """
+
+    __slots__ = ("_node",)
+
+    def __init__(self, node: Node, values: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self._node = node
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        node = self._node
+        value = node.graph._as_input(value)
+        was_link, is_now_link = is_link(self.get(name)), is_link(value)
+        if name not in self and not is_now_link:
+            node._check_declared(name)
+        super().__setitem__(name, value)
+        node.graph._changed(None if was_link or is_now_link else node.id)
+
+    def __delitem__(self, name: str) -> None:
+        super().__delitem__(name)
+        self._node.graph._changed()
+
+    def update(self, *others: Any, **values: Any) -> None:
+        for name, value in dict(*others, **values).items():
+            self[name] = value
+
+    def pop(self, name: str, *default: Any) -> Any:
+        self._node.graph._changed()
+        return super().pop(name, *default)
+
+    def popitem(self) -> tuple[str, Any]:
+        self._node.graph._changed()
+        return super().popitem()
+
+    def __ior__(self, others: Any) -> Inputs:  # type: ignore[misc,override]
+        self.update(others)
+        return self
+
+    def clear(self) -> None:
+        super().clear()
+        self._node.graph._changed()
+
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        if name not in self:
+            self[name] = default
+        return self[name]
+
+
+class Node:
+    """One node of a graph. `mode` bypasses or mutes it; `control` says how its seeds change from run to run."""
+
+    __slots__ = ("_mode", "class_type", "control", "extras", "graph", "id", "inputs")
+
+    def __init__(
+        self,
+        graph: Graph,
+        node_id: str,
+        class_type: str,
+        inputs: Mapping[str, Any],
+        extras: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.graph = graph
+        self.id = node_id
+        self.class_type = class_type
+        self.inputs = Inputs(self, inputs)
+        self.extras: dict[str, Any] | None = dict(extras) if extras else None
+        self._mode: Mode = "active"
+        self.control: dict[str, Control] | None = None
+
+    @property
+    def title(self) -> str:
+        """What the node is called in the editor; its class type where it has no title of its own."""
+        meta = self.extras.get("_meta") if self.extras else None
+        return str(meta.get("title") or self.class_type) if isinstance(meta, Mapping) else self.class_type
+
+    @title.setter
+    def title(self, title: str) -> None:
+        extras = self.extras or {}
+        self.extras = {**extras, "_meta": {**(extras.get("_meta") or {}), "title": title}}
+
+    @property
+    def mode(self) -> Mode:
+        """ "active", "bypass" (its inputs go straight to its outputs) or "mute" (it and its links are left out)."""
+        return self._mode
+
+    @mode.setter
+    def mode(self, mode: Mode) -> None:
+        if mode not in MODES:
+            raise UnknownName.of("mode", mode, MODES)
+        self._mode = mode
+        if mode == "active":
+            self.graph.inactive.discard(self.id)
+        else:
+            self.graph.inactive.add(self.id)
+        self.graph._changed()
+
+    def bypass(self) -> Node:
+        """Let each output pass on the input that fits it, as the editor's Bypass does."""
+        self.mode = "bypass"
+        return self
+
+    def mute(self) -> Node:
+        """Leave the node and all links from it out of runs."""
+        self.mode = "mute"
+        return self
+
+    def activate(self) -> Node:
+        """Undo bypass and mute."""
+        self.mode = "active"
+        return self
+
+    def seed(self, control: Control, name: str = "seed") -> Node:
+        """Let an input change by itself after each run: "fixed", "increment", "decrement" or "randomize"."""
+        if control not in CONTROLS:
+            raise UnknownName.of("seed control", control, CONTROLS)
+        if type(self.inputs.get(name)) is not int:
+            whole = [each for each, value in self.inputs.items() if type(value) is int]
+            raise UnknownName.of("whole-number input", name, whole, f"on {self!r}")
+        self.control = {**(self.control or {}), name: control}
+        self.graph.controlled.add(self.id)
+        return self
+
+    def advance_seeds(self) -> None:
+        """Change the inputs that are under seed control."""
+        for name, control in (self.control or {}).items():
+            value = self.inputs.get(name)
+            if control != "fixed" and isinstance(value, int) and not isinstance(value, bool):
+                self.inputs[name] = _next_seed(value, control, self._bounds(name))
+
+    def _bounds(self, name: str) -> tuple[int, int]:
+        spec = self.graph.registry.find(self.class_type)
+        entry = spec.interface().lookup(name) if spec is not None else None
+        options = entry.options if entry is not None else {}
+        return int(options.get("min", 0)), int(options.get("max", LARGEST_SEED))
+
+    def out(self, slot: int | str = 0) -> list[Any]:
+        """Return the link `[id, slot]` to one of this node's outputs, by number or name."""
+        spec = self.graph.registry.find(self.class_type)
+        index = spec.slot(slot) if spec is not None else slot
+        if not isinstance(index, int):
+            names = spec.output_names if spec is not None else ()
+            raise UnknownName.of("output", slot, names, f"on {self!r}")
+        return [self.id, index]
+
+    def as_prompt(self) -> dict[str, Any]:
+        """Return the node as a prompt has it."""
+        return {**(self.extras or {}), "class_type": self.class_type, "inputs": dict(self.inputs)}
+
+    def _check_declared(self, name: str) -> None:
+        spec = self.graph.registry.find(self.class_type)
+        if spec is None:
+            return
+        interface = spec.interface()
+        if interface.lookup(name) is None and name not in interface.hidden:
+            raise UnknownName.of("input", name, interface.declared, f"on {self!r}")
+
+    def __repr__(self) -> str:
+        name = self.class_type if self.title == self.class_type else f'"{self.title}" {self.class_type}'
+        mode = "" if self._mode == "active" else f" ({self._mode})"
+        return f"<{name} #{self.id}{mode}>"
+
+
+def _next_seed(value: int, control: Control, bounds: tuple[int, int]) -> int:
+    low, high = bounds
+    if control == "randomize":
+        return random.randint(max(low, 0), min(high, LARGEST_RANDOM_SEED))
+    return min(high, value + 1) if control == "increment" else max(low, value - 1)
+
+
+def is_handle(value: object) -> TypeGuard[Handle]:
+    """Tell whether a value is a Handle (without importing it here)."""
+    return hasattr(type(value), "is_comfy_nb_handle")
+
+
+def wrap(value: Any) -> Any:
+    """Wrap a list constant as prompts do, so that it is not taken for a link."""
+    return {"__value__": value} if isinstance(value, list) and not is_link(value) else value
+
+
+def short(value: Any, most: int = 40) -> str:
+    """Show an input in a few characters."""
+    if is_link(value):
+        return f"#{value[0]}[{value[1]}]"
+    try:
+        shape = getattr(value, "shape", None)
+        if shape is not None and not isinstance(value, (int, float)):
+            return f"{type(value).__name__}{list(shape)}"
+        text = repr(value)
+    except Exception as error:  # a repr of somebody else's class may raise anything
+        text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
+    return text if len(text) <= most else text[: most - 1] + "…"
