@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import inspect
 import threading
 import time
 import warnings
@@ -16,17 +15,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from comfy_nb.engine.call import Ask, Done, Expand, Invocation, Outcome, plain_inputs, plain_outputs, take_turn
-from comfy_nb.engine.context import CallContext, current_call
+from comfy_nb.engine.call import Ask, Done, Expand
 from comfy_nb.engine.expansion import Expanded, read_expansion, set_keys
-from comfy_nb.engine.failure import TookTooLong, failure_of
+from comfy_nb.engine.failure import failure_of
 from comfy_nb.engine.lanes import Lane, Worker, switch_interval
 from comfy_nb.engine.lookup import Lookup
-from comfy_nb.engine.prepare import ask_fingerprints
+from comfy_nb.engine.play import LanePlayer, LoopPlayer
 from comfy_nb.engine.schedule import Scheduler, Ticket
-from comfy_nb.engine.stepping import Stepped
 from comfy_nb.errors import ComfyNBWarning, InterruptProcessingException, name_node
 
 if TYPE_CHECKING:
@@ -51,6 +46,8 @@ class Drive:
         self.lookup = Lookup(run)
         self.schedule = Scheduler(run.plan.steps, self.lookup.find, self._resolve)
         self.lookup.schedule = self.schedule
+        self.on_lane = LanePlayer(run, self.lookup, self.loop)
+        self.on_loop = LoopPlayer(run, self.lookup)
         self.tasks: dict[asyncio.Task[None], Ticket] = {}
         self.calling: dict[Worker, Ticket] = {}
         self.ending: str | None = None
@@ -152,14 +149,14 @@ class Drive:
         self.calling[worker] = ticket
         try:
             try:
-                outcome = self._play(ticket, worker)
+                outcome = self.on_lane.play(ticket, worker)
             finally:
                 self.calling.pop(worker, None)
             if isinstance(outcome, Expand):
                 steps, expanded = read_expansion(outcome, self.schedule, self.run.graph.registry)
                 marked = [step for step in steps.values() if step.spec.fingerprint is not None]
                 if marked:
-                    _drive_now(ask_fingerprints(marked, partial(self._ask_here, worker), self.run.hidden))
+                    self.on_lane.fingerprint(marked, worker)
                 self._expand(ticket, steps, expanded, outcome)
             else:
                 self._accept(ticket, outcome)
@@ -169,68 +166,6 @@ class Drive:
             self._fail(ticket, error)
         finally:
             self.lookup.give_back(ticket, None)
-
-    def _play(self, ticket: Ticket, worker: Worker) -> Outcome:
-        step = ticket.step
-        if step.plain and (inputs := plain_inputs(step, self.schedule.tickets)) is not None:
-            return self._play_plain(ticket, inputs, worker)
-        turn = take_turn(ticket, self.lookup)
-        results: Any = None
-        while True:
-            try:
-                calls = turn.send(results)
-            except StopIteration as stop:
-                outcome: Outcome = stop.value
-                return outcome
-            results = [self._call(ticket, call, worker) for call in calls]
-
-    def _play_plain(self, ticket: Ticket, inputs: dict[str, Any], worker: Worker) -> Outcome:
-        """One call with single values: what most nodes are, without the steps that only others need."""
-        run, spec = self.run, ticket.step.spec
-        function = spec.function(None if spec.make_object is None else self.lookup.object_of(ticket))
-        if run.stopping or worker.retired:
-            raise InterruptProcessingException
-        current_call.set(CallContext(run, ticket.step.id))
-        started = time.perf_counter()
-        try:
-            result = worker.call(ticket, function, inputs)
-        finally:
-            ticket.seconds = time.perf_counter() - started
-        return plain_outputs(spec, result)
-
-    def _call(self, ticket: Ticket, call: Invocation, worker: Worker) -> Any:
-        spec = ticket.step.spec
-        for attempt in range(spec.retries + 1):
-            if self.run.stopping or worker.retired:
-                raise InterruptProcessingException
-            token = current_call.set(call.context)
-            started = time.perf_counter()
-            try:
-                if spec.grad:
-                    with torch.enable_grad():
-                        result = worker.call(call, call.function, call.inputs)
-                else:
-                    result = worker.call(call, call.function, call.inputs)
-                if call.is_check and inspect.iscoroutine(result):
-                    result = asyncio.run_coroutine_threadsafe(result, self.loop).result()
-                return result
-            except InterruptProcessingException:
-                raise
-            except Exception as error:  # whatever it was, the node asked for another try
-                if attempt == spec.retries or call.is_check:
-                    raise
-                wait_s = self.run.node_retries(ticket, error, attempt)
-                self.run.stop_event.wait(wait_s)
-            finally:
-                current_call.reset(token)
-                ticket.seconds += time.perf_counter() - started
-        raise AssertionError("unreachable: the last attempt returns or raises")
-
-    async def _ask_here(self, worker: Worker, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
-        result = worker.call(inputs, function, inputs)
-        if inspect.iscoroutine(result):
-            result = asyncio.run_coroutine_threadsafe(result, self.loop).result()
-        return result
 
     # Async nodes, on the loop ----------------------------------------------------------------------------------------
 
@@ -251,12 +186,12 @@ class Drive:
 
     async def _async_turn(self, ticket: Ticket) -> None:
         try:
-            outcome = await self._play_async(ticket)
+            outcome = await self.on_loop.play(ticket)
             if isinstance(outcome, Expand):
                 steps, expanded = read_expansion(outcome, self.schedule, self.run.graph.registry)
                 marked = [step for step in steps.values() if step.spec.fingerprint is not None]
                 if marked:
-                    await ask_fingerprints(marked, self.session.ask, self.run.hidden)
+                    await self.on_loop.fingerprint(marked)
                 self._expand(ticket, steps, expanded, outcome)
             else:
                 self._accept(ticket, outcome)
@@ -271,71 +206,10 @@ class Drive:
         finally:
             self.lookup.give_back(ticket, None)
 
-    async def _play_async(self, ticket: Ticket) -> Outcome:
-        step = ticket.step
-        if step.plain and (inputs := plain_inputs(step, self.schedule.tickets)) is not None:
-            spec = step.spec
-            made = spec.function(self.lookup.object_of(ticket))(**inputs)
-            current_call.set(CallContext(self.run, step.id))
-            started = time.perf_counter()
-            try:
-                result = await Stepped(made, grad=False, stalled=partial(self.run.node_stalled, ticket))
-            finally:
-                ticket.seconds = time.perf_counter() - started
-            return plain_outputs(spec, result)
-        turn = take_turn(ticket, self.lookup)
-        results: Any = None
-        while True:
-            try:
-                calls = turn.send(results)
-            except StopIteration as stop:
-                outcome: Outcome = stop.value
-                return outcome
-            if len(calls) == 1:
-                results = [await self._await_call(ticket, calls[0])]
-            else:
-                results = await self._await_all(ticket, calls)
-
-    async def _await_call(self, ticket: Ticket, call: Invocation) -> Any:
-        spec = ticket.step.spec
-        for attempt in range(spec.retries + 1):
-            if self.run.stopping:
-                raise InterruptProcessingException
-            current_call.set(call.context)
-            started = time.perf_counter()
-            try:
-                if not inspect.iscoroutinefunction(call.function) and call.is_check:
-                    return await self.session.ask(call.function, call.inputs)
-                made = call.function(**call.inputs)
-                stepped = Stepped(made, grad=spec.grad, stalled=partial(self.run.node_stalled, ticket))
-                if spec.timeout is None:
-                    return await stepped
-                return await _in_time(stepped, spec.timeout)
-            except InterruptProcessingException:
-                raise
-            except Exception as error:  # whatever it was, the node asked for another try
-                if attempt == spec.retries or call.is_check:
-                    raise
-                await asyncio.sleep(self.run.node_retries(ticket, error, attempt))
-            finally:
-                ticket.seconds += time.perf_counter() - started
-        raise AssertionError("unreachable: the last attempt returns or raises")
-
-    async def _await_all(self, ticket: Ticket, calls: list[Invocation]) -> list[Any]:
-        """Make the calls at the same time; the first failure cancels the others and is raised."""
-        tasks = [asyncio.ensure_future(self._await_call(ticket, call)) for call in calls]
-        try:
-            return list(await asyncio.gather(*tasks))
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
     # What came of a turn ---------------------------------------------------------------------------------------------
 
     def _accept(self, ticket: Ticket, outcome: Ask | Done) -> None:
         if self.run.stopping:
-            self.lookup.give_back(ticket, None)
             return  # a node that was told to stop may have returned half of its work
         if isinstance(outcome, Ask):
             self._ask(ticket, outcome.names)
@@ -463,17 +337,6 @@ class Drive:
         self.run.ended(state, self.error)
 
 
-async def _in_time(stepped: Stepped, timeout_s: float) -> Any:
-    limit = asyncio.timeout(timeout_s)
-    try:
-        async with limit:
-            return await stepped
-    except TimeoutError:
-        if not limit.expired():
-            raise
-    raise TookTooLong
-
-
 def _warn_left(ticket: Ticket, why: str) -> None:
     step = ticket.step
     warnings.warn(
@@ -481,12 +344,3 @@ def _warn_left(ticket: Ticket, why: str) -> None:
         ComfyNBWarning,
         stacklevel=2,
     )
-
-
-def _drive_now(coroutine: Any) -> Any:
-    """Run a coroutine that never really waits."""
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        return stop.value
-    raise RuntimeError("it waited where it must not")

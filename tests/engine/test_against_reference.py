@@ -109,7 +109,7 @@ def check_nothing_left(graph: Graph, *runs: nb.Run) -> None:
 
 def close(session: nb.Session) -> None:
     """Let the session's threads end, also what a failed run left behind on them; then no key is claimed any more."""
-    for lane in (session.lane, session.pool, session.asker):
+    for lane in (session.lane, session.pool):
         threads = [worker.thread for worker in lane.workers]
         lane.close()
         for thread in threads:

@@ -1,0 +1,198 @@
+"""Playing a node's turn: on a lane for sync nodes, on the loop for async ones.
+
+Both drive the same generator (see `call`); a plain node, which most are, is called without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from comfy_nb.engine.call import Invocation, Outcome, plain_inputs, plain_outputs, take_turn
+from comfy_nb.engine.context import CallContext, current_call
+from comfy_nb.engine.failure import TookTooLong
+from comfy_nb.engine.keys import Step
+from comfy_nb.engine.lanes import Worker
+from comfy_nb.engine.lookup import Lookup
+from comfy_nb.engine.prepare import ask_fingerprints
+from comfy_nb.engine.schedule import Ticket
+from comfy_nb.engine.stepping import Stepped
+from comfy_nb.errors import InterruptProcessingException
+
+if TYPE_CHECKING:
+    from comfy_nb.engine.run import Run
+
+
+class LanePlayer:
+    """Plays sync nodes on the worker of a lane."""
+
+    def __init__(self, run: Run, lookup: Lookup, loop: asyncio.AbstractEventLoop) -> None:
+        self.run = run
+        self.lookup = lookup
+        self.loop = loop
+
+    def play(self, ticket: Ticket, worker: Worker) -> Outcome:
+        """Give a node its turn."""
+        step = ticket.step
+        if step.plain and (inputs := plain_inputs(step, self.lookup.schedule.tickets)) is not None:
+            return self._play_plain(ticket, inputs, worker)
+        turn = take_turn(ticket, self.lookup)
+        results: Any = None
+        while True:
+            try:
+                calls = turn.send(results)
+            except StopIteration as stop:
+                outcome: Outcome = stop.value
+                return outcome
+            results = [self._call(ticket, call, worker) for call in calls]
+
+    def _play_plain(self, ticket: Ticket, inputs: dict[str, Any], worker: Worker) -> Outcome:
+        """One call with single values: what most nodes are, without the steps that only others need."""
+        run, spec = self.run, ticket.step.spec
+        function = spec.function(None if spec.make_object is None else self.lookup.object_of(ticket))
+        if run.stopping or worker.retired:
+            raise InterruptProcessingException
+        current_call.set(CallContext(run, ticket.step.id))
+        started = time.perf_counter()
+        try:
+            result = worker.call(ticket, function, inputs)
+        finally:
+            ticket.seconds = time.perf_counter() - started
+        return plain_outputs(spec, result)
+
+    def _call(self, ticket: Ticket, call: Invocation, worker: Worker) -> Any:
+        spec = ticket.step.spec
+        for attempt in range(spec.retries + 1):
+            if self.run.stopping or worker.retired:
+                raise InterruptProcessingException
+            token = current_call.set(call.context)
+            started = time.perf_counter()
+            try:
+                if spec.grad:
+                    with torch.enable_grad():
+                        result = worker.call(call, call.function, call.inputs)
+                else:
+                    result = worker.call(call, call.function, call.inputs)
+                if call.is_check and inspect.iscoroutine(result):
+                    result = asyncio.run_coroutine_threadsafe(result, self.loop).result()
+                return result
+            except InterruptProcessingException:
+                raise
+            except Exception as error:  # whatever it was, the node asked for another try
+                if attempt == spec.retries or call.is_check:
+                    raise
+                wait_s = self.run.node_retries(ticket, error, attempt)
+                self.run.stop_event.wait(wait_s)
+            finally:
+                current_call.reset(token)
+                ticket.seconds += time.perf_counter() - started
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def fingerprint(self, steps: Sequence[Step], worker: Worker) -> None:
+        """Take the fingerprints of nodes that a sync node expanded into."""
+        _finish(ask_fingerprints(steps, partial(self._ask, worker), self.run.hidden))
+
+    async def _ask(self, worker: Worker, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
+        result = worker.call(inputs, function, inputs)
+        if inspect.iscoroutine(result):
+            result = asyncio.run_coroutine_threadsafe(result, self.loop).result()
+        return result
+
+
+class LoopPlayer:
+    """Plays async nodes on the event loop."""
+
+    def __init__(self, run: Run, lookup: Lookup) -> None:
+        self.run = run
+        self.lookup = lookup
+
+    async def fingerprint(self, steps: Sequence[Step]) -> None:
+        """Take the fingerprints of nodes that an async node expanded into."""
+        await ask_fingerprints(steps, self.run.session.ask, self.run.hidden)
+
+    async def play(self, ticket: Ticket) -> Outcome:
+        """Give a node its turn."""
+        step = ticket.step
+        if step.plain and (inputs := plain_inputs(step, self.lookup.schedule.tickets)) is not None:
+            spec = step.spec
+            made = spec.function(self.lookup.object_of(ticket))(**inputs)
+            current_call.set(CallContext(self.run, step.id))
+            started = time.perf_counter()
+            try:
+                result = await Stepped(made, grad=False, stalled=partial(self.run.node_stalled, ticket))
+            finally:
+                ticket.seconds = time.perf_counter() - started
+            return plain_outputs(spec, result)
+        turn = take_turn(ticket, self.lookup)
+        results: Any = None
+        while True:
+            try:
+                calls = turn.send(results)
+            except StopIteration as stop:
+                outcome: Outcome = stop.value
+                return outcome
+            if len(calls) == 1:
+                results = [await self._await_call(ticket, calls[0])]
+            else:
+                results = await self._await_all(ticket, calls)
+
+    async def _await_call(self, ticket: Ticket, call: Invocation) -> Any:
+        spec = ticket.step.spec
+        for attempt in range(spec.retries + 1):
+            if self.run.stopping:
+                raise InterruptProcessingException
+            current_call.set(call.context)
+            started = time.perf_counter()
+            try:
+                if not inspect.iscoroutinefunction(call.function) and call.is_check:
+                    return await self.run.session.ask(call.function, call.inputs)
+                made = call.function(**call.inputs)
+                stepped = Stepped(made, grad=spec.grad, stalled=partial(self.run.node_stalled, ticket))
+                if spec.timeout is None:
+                    return await stepped
+                return await _in_time(stepped, spec.timeout)
+            except InterruptProcessingException:
+                raise
+            except Exception as error:  # whatever it was, the node asked for another try
+                if attempt == spec.retries or call.is_check:
+                    raise
+                await asyncio.sleep(self.run.node_retries(ticket, error, attempt))
+            finally:
+                ticket.seconds += time.perf_counter() - started
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _await_all(self, ticket: Ticket, calls: list[Invocation]) -> list[Any]:
+        """Make the calls at the same time; the first failure cancels the others and is raised."""
+        tasks = [asyncio.ensure_future(self._await_call(ticket, call)) for call in calls]
+        try:
+            return list(await asyncio.gather(*tasks))
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _in_time(stepped: Stepped, timeout_s: float) -> Any:
+    limit = asyncio.timeout(timeout_s)
+    try:
+        async with limit:
+            return await stepped
+    except TimeoutError:
+        if not limit.expired():
+            raise
+    raise TookTooLong
+
+
+def _finish(coroutine: Any) -> Any:
+    """Run a coroutine that never really waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+    raise RuntimeError("it waited where it must not")
