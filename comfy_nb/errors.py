@@ -88,7 +88,7 @@ class DependencyCycleError(Exception):
 class Problem:
     """One thing that is wrong with one node of a graph.
 
-    `type` is ComfyUI's name for it (`required_input_missing`, `value_not_in_list`, ...); `as_comfy` gives its wire shape.
+    `type` is ComfyUI's name for it (`required_input_missing`, `value_not_in_list`, ...); `as_comfy` gives the wire shape.
     """
 
     type: str
@@ -206,7 +206,7 @@ class Stopped(ComfyNBError):
 
 
 def name_node(node_id: str, class_type: str, title: str = "") -> str:
-    """Name a node as messages do: `"Blur it" (node 3, ImageBlur)`, or `ImageBlur (node 3)` without a title of its own."""
+    """Name a node as messages do: `"Blur it" (node 3, ImageBlur)`, or `ImageBlur (node 3)` without a title."""
     if title and title != class_type:
         return f'"{title}" (node {node_id}, {class_type})'
     return f"{class_type} (node {node_id})"

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from comfy_nb.engine.lanes import Lane, Worker
+from comfy_nb.engine.loops import post
 from comfy_nb.engine.stepping import Stepped
 
 
@@ -55,7 +56,7 @@ def _answer(
     except BaseException as raised:  # a class's function may raise anything; the one who asked is told
         error = _as_exception(raised)
     if not future.cancelled():
-        loop.call_soon_threadsafe(_set, future, answer, error)
+        post(loop, _set, future, answer, error)
 
 
 def _as_exception(error: BaseException) -> Exception:

@@ -1,7 +1,7 @@
 """From code that cannot await to a loop: nested in a kernel's cell, from a node on a lane, or from a script.
 
-A script has one loop for all its calls, on a thread of its own, because packs keep semaphores and sessions that are bound
-to the loop of their first use.
+A script has one loop for all its calls, on a thread of its own, because packs keep semaphores and sessions that are
+bound to the loop of their first use.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ def take_turn(ticket: Ticket, around: Surroundings) -> Turn:
 
 
 def plain_inputs(step: Step, tickets: Mapping[str, Ticket]) -> dict[str, Any] | None:
-    """Return the inputs of a plain node; None where a list or a blocker came, which makes it a case for a whole turn."""
+    """Return the inputs of a plain node; None where a list or a blocker came, which takes a whole turn."""
     inputs = step.template.copy()
     for name, origin, slot, _, _ in step.links:
         outputs = tickets[origin].outputs

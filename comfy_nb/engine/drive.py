@@ -20,6 +20,7 @@ from comfy_nb.engine.expansion import Expanded, read_expansion, set_keys
 from comfy_nb.engine.failure import failure_of
 from comfy_nb.engine.lanes import Lane, Worker, switch_interval
 from comfy_nb.engine.lookup import Lookup
+from comfy_nb.engine.loops import post
 from comfy_nb.engine.play import LanePlayer, LoopPlayer
 from comfy_nb.engine.schedule import Scheduler, Ticket
 from comfy_nb.errors import ComfyNBWarning, InterruptProcessingException, name_node
@@ -83,15 +84,7 @@ class Drive:
             self._pump()
         elif not self._kicked:
             self._kicked = True
-            self._post(self._pump)
-
-    def _post(self, callback: Callable[..., None], *args: Any) -> None:
-        """Have the loop call something soon, from any thread; a closed loop has ended its runs and needs nothing more."""
-        try:
-            self.loop.call_soon_threadsafe(callback, *args)
-        except RuntimeError:
-            if not self.loop.is_closed():
-                raise
+            post(self.loop, self._pump)
 
     def _pump(self) -> None:
         """On the loop: start ready async nodes, send the lane off, notice the end."""
@@ -161,7 +154,7 @@ class Drive:
             else:
                 self._accept(ticket, outcome)
         except InterruptProcessingException:
-            self._interrupted(ticket)
+            self._interrupted()
         except BaseException as error:  # a node may raise or return anything, and none of it may end the lane
             self._fail(ticket, error)
         finally:
@@ -196,7 +189,7 @@ class Drive:
             else:
                 self._accept(ticket, outcome)
         except InterruptProcessingException:
-            self._interrupted(ticket)
+            self._interrupted()
         except asyncio.CancelledError:
             if self.ending is None:
                 self._fail(ticket, RuntimeError("the node raised CancelledError though nobody cancelled it."))
@@ -229,7 +222,6 @@ class Drive:
             self._kick()
 
     def _ask(self, ticket: Ticket, names: Sequence[str]) -> None:
-        self.lookup.give_back(ticket, None)
         with self.lock:
             if self.ending is not None:
                 return
@@ -240,7 +232,6 @@ class Drive:
     def _expand(self, ticket: Ticket, steps: dict[str, Any], expanded: Expanded, outcome: Expand) -> None:
         set_keys(steps, self.schedule, self.run.graph.uid)
         ticket.ui = outcome.ui
-        self.lookup.give_back(ticket, None)
         with self.lock:
             if self.ending is not None:
                 return
@@ -268,22 +259,20 @@ class Drive:
                 self.schedule.settle(ticket, entry.outputs)
         self._kick()
 
-    # Ending ------------------------------------------------------------------------------------------------------------
+    # Ending ----------------------------------------------------------------------------------------------------------
 
     def _fail(self, ticket: Ticket, error: BaseException) -> None:
-        self.lookup.give_back(ticket, None)
         failure = failure_of(self.run, self.schedule, ticket, error)
         with self.lock:
             if self.ending is not None or self.error is not None:
                 return
             self.error = failure
         self.run.node_failed(ticket, failure)
-        self._post(self.end, "failed")
+        post(self.loop, self.end, "failed")
 
-    def _interrupted(self, ticket: Ticket) -> None:
-        self.lookup.give_back(ticket, None)
+    def _interrupted(self) -> None:
         if self.ending is None:
-            self._post(self.end, self.run.stop_state)
+            post(self.loop, self.end, self.run.stop_state)
 
     def end(self, state: str) -> None:
         """On the loop: end the run in a state. Its tasks are cancelled; a node on a lane is left behind."""

@@ -15,7 +15,7 @@ from comfy_nb.spec.registry import Registry
 
 
 class Expanded:
-    """What one node expanded into: for each of its calls the result, in which links stand for nodes of the expansion."""
+    """What one node expanded into: the result of each call, in which links stand for nodes of the expansion."""
 
     __slots__ = ("parts", "wanted")
 

@@ -11,6 +11,7 @@ from typing import cast
 
 from comfy_nb.engine.events import Event, NodeFinished, NodePreview, NodeProgress, NodeStarted, NodeText, Subscriber
 from comfy_nb.engine.failure import say
+from comfy_nb.engine.loops import post
 from comfy_nb.engine.schedule import Ticket
 from comfy_nb.errors import ComfyNBWarning
 
@@ -82,7 +83,7 @@ class Journal:
     def _flush_soon(self) -> None:
         if not self._flush_due and self.loop is not None:
             self._flush_due = True
-            self.loop.call_soon_threadsafe(self.loop.call_later, FLUSH_S, self.flush)
+            post(self.loop, self.loop.call_later, FLUSH_S, self.flush)
 
     def _as_events(self, batch: Sequence[Event | Noted]) -> list[Event]:
         run_id = self._run_id

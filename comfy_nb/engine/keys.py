@@ -1,7 +1,7 @@
 """Cache keys: Merkle digests over class, code, constants, fingerprint and the keys above.
 
-A node with lazy links has its key in two levels: the base covers all but the lazy links; which of these are used follows
-from the base, and their keys complete it.
+A node with lazy links has its key in two levels: the base covers all but the lazy links; which of these are used
+follows from the base, and their keys complete it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Step(CheckedNode):
     """A node in a plan, with what its key is made of.
 
     `head` digests the node itself, `base` adds the keys of its non-lazy parents. `key` is the full key, or None while
-    that is not known (it, or a node above it, uses lazy inputs that have not been asked for). `durable` tells whether the
-    key means the same in another process, `reusable` whether it can ever come again.
+    that is not known (it, or a node above it, uses lazy inputs that have not been asked for). `durable` tells whether
+    the key means the same in another process, `reusable` whether it can ever come again.
     """
 
     __slots__ = (
@@ -75,7 +75,7 @@ class Step(CheckedNode):
 
 
 def head_of(step: Step, scope: int) -> Digest:
-    """Digest a node without what is above it. `scope` is the graph's number, for nodes whose entries belong to one node.
+    """Digest a node without what is above it. `scope` is the graph's number, for entries that belong to one node.
 
     Inputs count by name, whatever their order.
     """

@@ -1,7 +1,8 @@
 """Lanes: the threads that sync node code runs on.
 
-A lane has one worker (or several, for nodes that are thread-safe) and a queue of jobs. A worker whose node will not stop
-is replaced at once and ends by itself when the node does; a node that asks for nothing is interrupted between bytecodes.
+A lane has one worker (or several, for nodes that are thread-safe) and a queue of jobs. A worker whose node will not
+stop is replaced at once and ends by itself when the node does; a node that asks for nothing is interrupted between
+bytecodes.
 """
 
 from __future__ import annotations

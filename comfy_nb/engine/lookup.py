@@ -28,6 +28,7 @@ class Lookup:
         self.hits = 0
         self._get, self._peek = self.session.cache.get, self.session.cache.peek
         self._claims = self.session.store.claims
+        self._held: dict[int, bytes] = {}
 
     # The cache -------------------------------------------------------------------------------------------------------
 
@@ -120,8 +121,7 @@ class Lookup:
         ticket.entry = entry
         if key is not None and step.keeps:
             self.session.store.remember(entry)
-        if ticket.claimed:
-            self.give_back(ticket, entry)
+        self.give_back(ticket, entry)
 
     def _complete(self, ticket: Ticket) -> None:
         """Set the key of a lazy node that has run: by the lazy inputs that were passed to it."""
@@ -145,7 +145,7 @@ class Lookup:
             return True
         if not self._claims.claim(key, when_done, ticket):
             return False
-        ticket.claimed = True
+        self._held[ticket.sequence] = key
         if self._peek(key) is not None and (entry := self.session.store.recall(key, ticket.step)) is not None:
             self.give_back(ticket, entry)
             when_done(ticket, entry)
@@ -153,10 +153,10 @@ class Lookup:
         return True
 
     def give_back(self, ticket: Ticket, entry: Entry | None) -> None:
-        """Release a node's claim with its entry, or with None for others to compute it."""
-        if ticket.claimed:
-            ticket.claimed = False
-            self.session.store.claims.release(ticket.key or b"", entry)
+        """Release a node's claim, if it still has one, with its entry; with None for others to compute it."""
+        key = self._held.pop(ticket.sequence, None)
+        if key is not None:
+            self._claims.release(key, entry)
 
     # Inputs that were written to -------------------------------------------------------------------------------------
 
@@ -173,8 +173,8 @@ class Lookup:
                 spoiled.append(above)
                 self.session.store.forget(entry, f"changed in place by {_name(ticket.step)}")
                 warnings.warn(
-                    f"{_name(ticket.step)} changed its input {link.name!r} in place: {what}. What {_name(above.step)} gave "
-                    "is spoiled; it is computed again where it is needed. Let the node work on a copy (x.clone()).",
+                    f"{_name(ticket.step)} changed its input {link.name!r} in place: {what}. What {_name(above.step)} "
+                    "gave is spoiled; it is computed again where it is needed. Let the node work on a copy (x.clone()).",
                     ComfyNBWarning,
                     stacklevel=2,
                 )
@@ -192,7 +192,7 @@ class Lookup:
         return self.run.hidden(ticket.step, kind)
 
     def object_of(self, ticket: Ticket) -> Any:
-        """Return the object that a node's methods are called on: one per node id and class, for as long as the graph has it."""
+        """Return the object that a node's methods are called on: one per node id and class, while the graph has it."""
         step = ticket.step
         make = step.spec.make_object
         if make is None:

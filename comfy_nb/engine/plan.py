@@ -287,7 +287,7 @@ class Verdict:
 
 
 def judge(plan: Plan, wanted: Sequence[str], found: Mapping[str, Sequence[Problem]] | None = None) -> Verdict:
-    """Sort the wanted outputs into those that can run and those that cannot; `found` adds what classes' validation said.
+    """Sort the wanted outputs into those that can run and those that cannot; `found` adds what the classes said.
 
     Raises ValidationError where a class is not known, or nothing is wanted.
     """
@@ -337,7 +337,7 @@ def judge(plan: Plan, wanted: Sequence[str], found: Mapping[str, Sequence[Proble
 
 
 def is_plain(spec: NodeSpec, interface: Interface) -> bool:
-    """Tell whether nodes of a class are called once with single values: nothing lazy, raw, hidden, listed or retried."""
+    """Tell whether nodes of a class are called once with single values: nothing lazy, raw, hidden, listed, retried."""
     special = interface.is_open or interface.raw_links or interface.hidden or spec.check_lazy or interface.lazy
     return not (special or spec.input_is_list or spec.output_is_list or spec.retries or spec.grad or spec.timeout)
 

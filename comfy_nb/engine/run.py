@@ -17,6 +17,7 @@ from comfy_nb.engine.drive import Drive
 from comfy_nb.engine.events import Subscriber
 from comfy_nb.engine.failure import say
 from comfy_nb.engine.journal import Journal, shown_under
+from comfy_nb.engine.loops import post
 from comfy_nb.engine.prompts import DynamicPrompt, prompt_of
 from comfy_nb.engine.schedule import Outputs, State, Ticket
 from comfy_nb.engine.why import reason
@@ -92,9 +93,9 @@ class Run:
         self.stop_event.set()
         drive, preparing = self.drive, self.preparing
         if drive is not None:
-            drive.loop.call_soon_threadsafe(drive.end, state)
+            post(drive.loop, drive.end, state)
         elif preparing is not None:
-            preparing.get_loop().call_soon_threadsafe(preparing.cancel)
+            post(preparing.get_loop(), preparing.cancel)
 
     def take_revision(self) -> None:
         """The plan's keys are as this run uses them from here on."""
@@ -122,7 +123,7 @@ class Run:
             self.finished.set_result(None)
 
     def _remember(self) -> None:
-        """Keep what the nodes' keys were made of, for `why` of this run and the next; let go of what only a run needs."""
+        """Keep what the nodes' keys were made of, for `why` of this run and the next, and let the rest go."""
         drive = self.drive
         if drive is None:
             return
@@ -173,7 +174,7 @@ class Run:
     # What happens ----------------------------------------------------------------------------------------------------
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
-        """Have events delivered in batches on the run's loop, what has happened so far first; call the result to end it."""
+        """Have events delivered in batches on the run's loop, what has happened first; call the result to end it."""
         return self.journal.subscribe(subscriber)
 
     def started(self, total: int, cached: int) -> None:
@@ -219,8 +220,8 @@ class Run:
         step = ticket.step
         self.emit(events.LoopStalled(self.id, time.perf_counter(), step.id, seconds))
         warnings.warn(
-            f"{name_node(step.id, step.class_type, step.title)} kept the event loop busy for {seconds:.1f} s without an "
-            "await; nothing else could move meanwhile. Make it a plain function, or await asyncio.to_thread(...).",
+            f"{name_node(step.id, step.class_type, step.title)} kept the event loop busy for {seconds:.1f} s without "
+            "an await; nothing else could move meanwhile. Make it a plain function, or await asyncio.to_thread(...).",
             ComfyNBWarning,
             stacklevel=2,
         )

@@ -1,4 +1,4 @@
-"""The scheduler: a state machine of which nodes wait, are ready, run or are done. It calls nothing and knows no threads.
+"""The scheduler: a state machine of which nodes wait, are ready, run or are done. It knows no threads.
 
 The order among ready nodes is ComfyUI's: output and async nodes first, then what feeds an output, then two steps before
 one, else the order in which they became needed.
@@ -20,7 +20,7 @@ SEQUENCE_BITS = (1 << RANK_SHIFT) - 1
 
 
 class State(IntEnum):
-    """Where a node is on its way. WAITING -> READY -> RUNNING -> DONE; RUNNING -> WAITING for lazy inputs or an expansion."""
+    """Where a node is on its way. It goes WAITING, READY, RUNNING, DONE; and from RUNNING back to WAITING."""
 
     WAITING = 0
     READY = 1
@@ -34,7 +34,6 @@ class Ticket:
     __slots__ = (
         "asked",
         "base",
-        "claimed",
         "dependents",
         "durable",
         "entry",
@@ -70,7 +69,6 @@ class Ticket:
         self.key = step.key
         self.durable = step.durable
         self.reusable = step.reusable
-        self.claimed = False
         self.outputs: Outputs | None = None
         self.ui: Mapping[str, Any] | None = None
         self.asked: set[str] | None = None
@@ -233,7 +231,7 @@ class Scheduler:
         return False
 
     def spoil(self, ticket: Ticket) -> None:
-        """Forget the outputs of a done node, because they were written to; who still needs them has them computed anew."""
+        """Forget the outputs of a done node, which were written to; who still needs them has them computed anew."""
         if ticket.state is State.DONE:
             ticket.outputs = None
             self._spoiled = True
@@ -265,7 +263,7 @@ class Scheduler:
         return ready
 
     def _let_go(self, ticket: Ticket) -> None:
-        """Release the inputs of a finished node that nothing else waits for, so that only the cache's budget holds them."""
+        """Release the inputs of a finished node that nothing else waits for, to leave them to the cache's budget."""
         tickets, kept = self.tickets, self.kept
         for link in ticket.step.links:
             above = tickets.get(link.origin)
@@ -300,7 +298,7 @@ class Scheduler:
         return added
 
     def expand(self, ticket: Ticket, steps: Sequence[Step], expansion: Expansion) -> int:
-        """Let a running node wait for nodes it expanded into; `resolve` gives its outputs when those wanted are done."""
+        """Let a running node wait for nodes it expanded into; `resolve` gives its outputs when they are done."""
         wanted = expansion.wanted
         for step in steps:
             self.added[step.id] = step

@@ -62,7 +62,7 @@ class Session:
     # Doors -----------------------------------------------------------------------------------------------------------
 
     async def run(self, graph: Graph, outputs: Sequence[str] | None = None, **options: Any) -> Run:
-        """Run a graph and return its run. Raises ValidationError, NodeError; an interrupt ends it in state "stopped"."""
+        """Run a graph and return its run. Raises ValidationError, NodeError; an interrupt leaves it "stopped"."""
         return await self._await(self._begin(graph, options), outputs)
 
     def start(self, graph: Graph, outputs: Sequence[str] | None = None, **options: Any) -> Job:

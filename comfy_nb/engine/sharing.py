@@ -20,8 +20,8 @@ class Claims:
         self._waiters: dict[bytes, list[Waiter]] = {}
 
     def claim(self, key: bytes, when_done: Callable[[Any, Any], None], ticket: Any) -> bool:
-        """Claim a key. False if it is claimed already: then `when_done(ticket, entry)` is called once, with None for the
-        entry if the computing run gave up."""
+        """Claim a key. False if it is claimed already: then `when_done(ticket, entry)` is called once, with None
+        for the entry if the computing run gave up."""
         while True:
             own: list[Waiter] = []
             waiting = self._waiters.setdefault(key, own)

@@ -47,8 +47,8 @@ class Store:
         elif entry.seal is not None and (what := entry.seal.broken()) is not None:
             self.forget(entry, "changed in place")
             warnings.warn(
-                f"What {name_node(entry.node_id, entry.class_type, entry.title)} gave was changed in place after it was "
-                f"computed: {what}. It is not used any more, but computed again. Work on a copy (x.clone()).",
+                f"What {name_node(entry.node_id, entry.class_type, entry.title)} gave was changed in place after it "
+                f"was computed: {what}. It is not used any more, but computed again. Work on a copy (x.clone()).",
                 ComfyNBWarning,
                 stacklevel=2,
             )

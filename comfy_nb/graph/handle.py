@@ -80,7 +80,7 @@ class Call:
 
     @property
     def graph(self) -> Graph:
-        """The graph of this call and all above it, to edit; the same object each time, so that it remembers its plan."""
+        """The graph of this call and all above it, to edit; the same object each time, since it keeps its plan."""
         if self._graph is None:
             self._graph = self.unedited
         return self._graph

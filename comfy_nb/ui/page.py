@@ -9,7 +9,6 @@ from comfy_nb.ui.thumbnails import of_ui, within
 
 PICTURES_MAX_BYTES = 160_000
 PICTURE_MAX_BYTES = PICTURES_MAX_BYTES // ROWS_MAX
-PICTURE_MAX_PX = 256
 WORDS_MAX = 600
 COLOURS = {
     "done": "#2e9e5b",
@@ -50,9 +49,9 @@ def _row(row: Row, now: float) -> str:
     said = [text for text in (clip(row.note), row.text[-WORDS_MAX:]) if text]
     words = "".join(f'<div style="white-space:pre-wrap">{escape(text)}</div>' for text in said)
     small = within(row.preview, row.preview_format, PICTURE_MAX_BYTES) if row.preview else None
-    small = small or of_ui(row.ui, PICTURE_MAX_PX)
+    small = small or of_ui(row.ui, PICTURE_MAX_BYTES)
     picture = ""
-    if small is not None and len(small.data) <= PICTURE_MAX_BYTES:
+    if small is not None:
         picture = f'<img src="{small.uri}" alt="{escape(clip(row.title, 80))}" style="{PICTURE}">'
     cells = (escape(clip(row.name, 80)), state, escape(row.steps), row.took(now), words + picture)
     return "<tr>" + "".join(f'<td style="{CELL}">{cell}</td>' for cell in cells) + "</tr>"

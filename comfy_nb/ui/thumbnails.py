@@ -66,12 +66,19 @@ def within(data: bytes, format: str, max_bytes: int) -> Thumbnail | None:
             flat = picture.convert("L" if picture.mode == "L" else "RGB")
     except (OSError, ValueError, Image.DecompressionBombError):
         return None
-    attempts = (of_picture(flat, max_px, quality) for max_px, quality in SMALLER)
+    return _fitting(flat, max_bytes)
+
+
+def _fitting(picture: Picture, max_bytes: int) -> Thumbnail | None:
+    attempts = (of_picture(picture, max_px, quality) for max_px, quality in SMALLER)
     return next((small for small in attempts if len(small.data) <= max_bytes), None)
 
 
-def of_ui(ui: Mapping[str, Sequence[Any]] | None, max_px: int) -> Thumbnail | None:
-    """Return the first picture that an output node reported in its `ui`, if it is there and can be read."""
+def of_ui(ui: Mapping[str, Sequence[Any]] | None, max_bytes: int) -> Thumbnail | None:
+    """Return the first picture that an output node reported in its `ui`, in at most `max_bytes`.
+
+    None where there is none, it cannot be read, or it cannot be had so small.
+    """
     from PIL import Image
 
     entries = (ui or {}).get("images") or (None,)
@@ -80,8 +87,8 @@ def of_ui(ui: Mapping[str, Sequence[Any]] | None, max_px: int) -> Thumbnail | No
         return None
     try:
         with Image.open(path) as picture:
-            picture.draft("RGB", (2 * max_px, 2 * max_px))
-            return of_picture(picture, max_px, SMALLER[0][1])
+            picture.draft("RGB", (2 * SMALLER[0][0], 2 * SMALLER[0][0]))
+            return _fitting(picture, max_bytes)
     except (OSError, ValueError, Image.DecompressionBombError):
         return None
 

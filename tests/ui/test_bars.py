@@ -8,6 +8,7 @@ import threading
 import ipywidgets
 import pytest
 
+from comfy_nb.library.folders import Folders, use_folders
 from comfy_nb.ui import bars
 from comfy_nb.ui.bars import Bars
 from comfy_nb.ui.board import Board
@@ -200,6 +201,16 @@ def test_titles_texts_and_errors_are_escaped():
     board.take([started(1), node("1", title=evil), failed("1", ValueError(evil)), finished("failed")])
     html = to_html(board.view(), now=1.0)
     assert "<script" not in html and html.count("&lt;script&gt;") == 2
+
+
+def test_a_saved_picture_is_shown_in_its_row_however_much_is_in_it(tmp_path):
+    (tmp_path / "output").mkdir()
+    (tmp_path / "output" / "busy.jpg").write_bytes(jpeg((1024, 1024), noise=True))
+    board = Board()
+    saved = {"images": [{"filename": "busy.jpg", "subfolder": "", "type": "output"}]}
+    board.take([started(1), node("1"), done("1", ui=saved), finished()])
+    with use_folders(Folders(tmp_path)):
+        assert to_html(board.view(), now=1.0).count("<img") == 1
 
 
 def test_the_html_of_the_richest_run_stays_under_300_kb():

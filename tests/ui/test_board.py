@@ -166,6 +166,11 @@ def test_a_run_all_from_the_cache_is_one_line():
     assert view.as_text(now=99.0) == "✓ 4 nodes from cache, 2 ms"
 
 
+def test_a_node_from_the_cache_has_no_time_of_its_own():
+    view = view_of(*all_cached(1), started(2, cached=1), node("2"), done("2", 0.5))
+    assert {row.state: row.took(now=9.0) for row in view.rows} == {"cached": "", "done": "0.50 s"}
+
+
 def test_thousands_of_cached_nodes_are_counted_and_not_listed():
     board = Board(label=lambda node_id: (node_id, ""))
     listed = board.take([*all_cached(5_000), started(1, cached=5_000), node("x"), done("x")])
