@@ -174,7 +174,7 @@ class Lookup:
                 self.session.store.forget(entry, f"changed in place by {_name(ticket.step)}")
                 warnings.warn(
                     f"{_name(ticket.step)} changed its input {link.name!r} in place: {what}. What {_name(above.step)} "
-                    "gave is spoiled; it is computed again where it is needed. Let the node work on a copy (x.clone()).",
+                    "gave is spoiled; it is computed again where it is needed. Let it work on a copy (x.clone()).",
                     ComfyNBWarning,
                     stacklevel=2,
                 )

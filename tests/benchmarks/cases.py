@@ -226,9 +226,7 @@ def cancel(n: int) -> Timed:
 
 def importing(n: int) -> Timed:
     """Importing comfy_nb beyond what importing torch takes, in a fresh process."""
-    code = (
-        "import time, torch; started = time.perf_counter(); import comfy_nb; print(time.perf_counter() - started)"
-    )
+    code = "import time, torch; started = time.perf_counter(); import comfy_nb; print(time.perf_counter() - started)"
 
     def run() -> Seconds:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
