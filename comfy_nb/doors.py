@@ -49,13 +49,14 @@ def configure(
     base_dir: str | os.PathLike[str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     cache_budget: int | str | None = None,
+    cache_policy: int | str | None = None,
     disk_budget: int | str | None = None,
     display: str | None = None,
 ) -> None:
     """Set where files lie and how much is kept; what is not named stays as it is.
 
     `base_dir` holds `input/`, `output/` and `temp/`. `cache_dir` switches the disk tier on. Budgets are bytes, or text
-    such as "2 GB". `display` is "bars", "text" or "none".
+    such as "2 GB". `cache_policy` is "memory", ComfyUI's "classic" and "none", or a number of results to keep. `display` is "bars", "text" or "none".
     """
     session = default_session()
     if base_dir is not None:
@@ -64,6 +65,8 @@ def configure(
         set_default_folders(base_dir)
     if cache_budget is not None:
         cache.budget = cache_budget
+    if cache_policy is not None:
+        session.store.set_policy(cache_policy)
     if cache_dir is not None:
         from comfy_nb.engine.disk import DiskCache
         from comfy_nb.engine.sizes import parse_size

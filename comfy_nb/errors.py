@@ -88,7 +88,7 @@ class DependencyCycleError(Exception):
 class Problem:
     """One thing that is wrong with one node of a graph.
 
-    `type` is ComfyUI's name for it (`required_input_missing`, `value_not_in_list`, ...); `as_comfy` gives its shape there.
+    `type` is ComfyUI's name for it (`required_input_missing`, ...); `as_comfy` gives the shape it has there.
     """
 
     type: str

@@ -12,6 +12,7 @@ import itertools
 import math
 import threading
 from collections import OrderedDict
+from collections.abc import Set
 from typing import Protocol
 
 from comfy_nb.engine.entry import Entry
@@ -104,6 +105,26 @@ class MemoryCache:
         with self._lock:
             self._budget = budget
             self._make_room()
+
+    @property
+    def policy(self) -> Policy:
+        """What decides which entries go first; what it does not allow goes at once when it is set."""
+        return self._policy
+
+    @policy.setter
+    def policy(self, policy: Policy) -> None:
+        with self._lock:
+            self._policy = policy
+            for entry in self._entries.values():
+                policy.touch(entry)
+            self._heap = None
+            self._make_room()
+
+    def keep_only(self, keys: Set[bytes], reason: str) -> None:
+        """Let go of all entries but these and the pinned ones."""
+        with self._lock:
+            for key in [key for key, entry in self._entries.items() if key not in keys and not entry.pinned]:
+                self.drop(key, reason)
 
     def get(self, key: bytes) -> Entry | None:
         """Return the entry under `key` and count the use."""

@@ -2,7 +2,8 @@
 
 A kernel's handler cancels the cell by a call that does not wake an idle loop, and the cancellation that arrives looks
 like any other. So while a run is awaited the present handler is wrapped: it is called, the loop is woken, and a flag is
-up for the few turns of the loop in which the cancellation arrives. The switch is process-wide; it is counted and put back.
+up for the few turns of the loop in which the cancellation arrives. The switch is process-wide, so it is counted and
+put back.
 """
 
 from __future__ import annotations

@@ -141,6 +141,7 @@ class Run:
             ticket.outputs = ticket.entry = None
             ticket.dependents = []
         self.session.store.note_run(self.number, schedule.tickets)
+        self.session.store.run_ended(self.plan, schedule.tickets)
         for node_id, class_type in list(self.graph.objects):
             if schedule.step(node_id) is None:
                 del self.graph.objects[node_id, class_type]

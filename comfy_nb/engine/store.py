@@ -8,19 +8,21 @@ from collections import OrderedDict, deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from comfy_nb.engine.cache import MemoryCache
+from comfy_nb.engine.cache import LRU, ByCost, MemoryCache
 from comfy_nb.engine.entry import Entry
 from comfy_nb.engine.keys import Step
+from comfy_nb.engine.plan import Plan
 from comfy_nb.engine.schedule import State, Ticket
 from comfy_nb.engine.sharing import Claims
 from comfy_nb.engine.why import differences
-from comfy_nb.errors import ComfyNBWarning, name_node
+from comfy_nb.errors import ComfyNBWarning, UnknownName, name_node
 
 if TYPE_CHECKING:
     from comfy_nb.engine.disk import DiskCache
 
 MOST_USES = 100_000
 USES_A_NODE = 8
+POLICIES = ("memory", "classic", "none")
 # Below this a result is computed again sooner than it is read.
 WORTH_DISK_S = 0.005
 RECENT_TICKETS = 10_000
@@ -34,6 +36,7 @@ class Store:
         self.cache = MemoryCache(budget)
         self.disk = disk
         self.claims = Claims()
+        self._only_last_prompt = False
         self._uses: OrderedDict[bytes, list[tuple[str, ...]]] = OrderedDict()
         self._recent: deque[tuple[int, Mapping[str, Ticket]]] = deque()
         self._recent_size = 0
@@ -83,6 +86,21 @@ class Store:
     def forget(self, entry: Entry, why: str) -> None:
         """Drop a result."""
         self.cache.drop(entry.key, why)
+
+    def set_policy(self, policy: str | int) -> None:
+        """Say what is held: "memory" (what is dear to compute, within the budget), "classic" (what the last prompt holds),
+        "none", or a number: that many results, the last used ones. Raises UnknownName for another word."""
+        if isinstance(policy, str) and policy not in POLICIES:
+            raise UnknownName.of("cache policy", policy, [*POLICIES, "a number"])
+        self._only_last_prompt = policy == "classic"
+        most = 0 if policy == "none" else policy
+        self.cache.policy = LRU(most) if isinstance(most, int) else ByCost()
+
+    def run_ended(self, plan: Plan, tickets: Mapping[str, Ticket]) -> None:
+        """Let go of what a run's prompt does not hold, where the policy says so."""
+        if self._only_last_prompt:
+            held = {step.key for step in plan.order} | {ticket.key for ticket in tickets.values()}
+            self.cache.keep_only({key for key in held if key is not None}, "the last prompt does not hold it")
 
     def uses_of(self, base: bytes) -> list[tuple[str, ...]]:
         """Return which lazy inputs a node with this base key has used so far."""
