@@ -12,6 +12,8 @@
     ├── NotKept                   a value that is no longer held
     └── Stopped                   a person stopped the run
     InterruptProcessingException  raised inside a node that is to stop
+    DuplicateNodeError            the cause of a NodeError: an expansion used an id that exists
+    DependencyCycleError          the cause of a NodeError: nodes of an expansion wait for each other
 
 Each message says which node (title, id, class), which input, what was expected, what came and what to do.
 """
@@ -63,9 +65,6 @@ class UnknownName(GraphError, LookupError):
         """Make the error for a `name` that is none of the `known` ones of its `kind` ("input", "slot", ...)."""
         place = f" {where}" if where else ""
         return cls(f"There is no {kind} {name!r}{place}. {offer(str(name), known)}")
-
-    def __str__(self) -> str:
-        return str(self.args[0]) if self.args else ""
 
 
 class NotKept(ComfyNBError, LookupError):

@@ -100,7 +100,7 @@ def _sigint(handler: Callable[..., None]) -> Generator[None, None, None]:
 
 
 def finish(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that hardly ever waits: here and now, and where it does wait, on the process's own loop."""
+    """Run a coroutine that hardly ever waits, here and now; raises RuntimeError where it does wait."""
     try:
         coroutine.send(None)
     except StopIteration as stop:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from comfy_nb.engine.context import CallContext, ExecutionBlocker, Progress
+from comfy_nb.engine.entry import Outputs
 from comfy_nb.engine.keys import Step
-from comfy_nb.engine.schedule import Outputs, Ticket
+from comfy_nb.engine.schedule import Ticket
 from comfy_nb.graph.check import InLink
 from comfy_nb.spec.node_spec import NodeSpec
 
@@ -85,18 +86,22 @@ def take_turn(ticket: Ticket, around: Surroundings) -> Turn:
     step = ticket.step
     spec = step.spec
     node = around.object_of(ticket)
-    if spec.check_lazy is not None:
-        names = yield from _ask(ticket, around, spec.check_lazy(node))
-        if names:
-            return Ask(names)
-    inputs, single = gather(ticket, around)
+    if spec.check_lazy is None and not step.lazy_links and not spec.input_is_list:
+        inputs, single = gather(ticket, around)
+    else:
+        # What the check saw is what the node gets: a lazy input that is there by chance may be let go meanwhile.
+        inputs, single = _gather_lists(ticket, around), False
+        if spec.check_lazy is not None:
+            names = yield from _ask(ticket, around, spec.check_lazy(node), inputs)
+            if names:
+                return Ask(names)
+        ticket.passed = [link for link in step.lazy_links if inputs[link.name] is not NOT_THERE]
     function = spec.function(node)
-    if single and not spec.input_is_list:
+    if single:
         _fill_hidden(ticket, around, inputs, 0, 1)
         results: Sequence[Any] = yield [Invocation(function, inputs, around.context(ticket, 0, 1))]
     else:
-        lists = {name: [value] for name, value in inputs.items()} if single else inputs
-        results = yield from _map(ticket, around, function, lists)
+        results = yield from _map(ticket, around, function, inputs)
     return collect(spec, results)
 
 
@@ -137,26 +142,35 @@ def gather(ticket: Ticket, around: Surroundings) -> tuple[dict[str, Any], bool]:
     return inputs, True
 
 
-NOTHING: list[Any] = [None]
+NOT_THERE: list[Any] = [None]
 
 
 def _items(link: InLink, around: Surroundings) -> list[Any]:
     if link.raw:
         return [[link.origin, link.slot]]
     source = around.available(link.origin)
-    if source is None or source.outputs is None:
-        return NOTHING
+    outputs = source.outputs if source is not None else None
+    if outputs is None:
+        return NOT_THERE
     try:
-        return source.outputs[link.slot]
+        return outputs[link.slot]
     except IndexError:
-        return NOTHING
+        return [None]
 
 
 def _gather_lists(ticket: Ticket, around: Surroundings) -> dict[str, Any]:
-    lists = {name: [value] for name, value in ticket.step.template.items()}
+    lists = as_lists(ticket.step, ticket.step.template)
     for link in ticket.step.links:
         lists[link.name] = _items(link, around)
     return lists
+
+
+def as_lists(step: Step, constants: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Put each constant into a list; one that stands for all items of its input is that list."""
+    listed = step.interface.listed
+    return {
+        name: list(value) if name in listed and type(value) is list else [value] for name, value in constants.items()
+    }
 
 
 def _fill_hidden(ticket: Ticket, around: Surroundings, inputs: dict[str, Any], index: int, calls: int) -> None:
@@ -221,10 +235,12 @@ def _pass_on(ticket: Ticket, around: Surroundings, blocker: ExecutionBlocker) ->
     return ExecutionBlocker(None)
 
 
-def _ask(ticket: Ticket, around: Surroundings, check: Callable[..., Any]) -> Generator[Any, Any, list[str]]:
+def _ask(
+    ticket: Ticket, around: Surroundings, check: Callable[..., Any], lists: Mapping[str, list[Any]]
+) -> Generator[Any, Any, list[str]]:
     """Ask `check_lazy_status` which lazy inputs it wants; return those that are not there yet."""
     step = ticket.step
-    calls = _calls(ticket, around, check, _gather_lists(ticket, around), is_check=True)
+    calls = _calls(ticket, around, check, lists, is_check=True)
     made = [call for call in calls if type(call) is Invocation]
     answers = (yield made) if made else ()
     named = (name for answer in answers if isinstance(answer, list) for name in answer if isinstance(name, str))
@@ -235,7 +251,7 @@ def _ask(ticket: Ticket, around: Surroundings, check: Callable[..., Any]) -> Gen
         if name not in known:
             raise NameError(f"check_lazy_status asked for {name!r}, but the node's inputs are: {', '.join(known)}.")
         link = by_name.get(name)
-        if link is not None and link.lazy and not link.raw and around.available(link.origin) is None:
+        if link is not None and link.lazy and lists[name] is NOT_THERE:
             missing.append(name)
     return missing
 

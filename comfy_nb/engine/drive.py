@@ -144,7 +144,8 @@ class Drive:
             try:
                 outcome = self.on_lane.play(ticket, worker)
             finally:
-                self.calling.pop(worker, None)
+                if self.calling.pop(worker, None) is None:
+                    worker.retired = True  # the run has ended and left this worker behind, before its next job
             if isinstance(outcome, Expand):
                 steps, expanded = read_expansion(outcome, self.schedule, self.run.graph.registry)
                 marked = [step for step in steps.values() if step.spec.fingerprint is not None]
@@ -247,16 +248,19 @@ class Drive:
 
     def _shared(self, ticket: Ticket, entry: Any) -> None:
         """An equal node that was in flight is done (or was given up: then this one is computed)."""
-        with self.lock:
-            if self.ending is not None or self.error is not None:
-                return
-            if entry is None:
-                self.schedule.back(ticket)
-            else:
-                ticket.ui, ticket.source = entry.ui, "shared"
-                ticket.entry = entry
-                self.run.node_finished(ticket)
-                self.schedule.settle(ticket, entry.outputs)
+        try:
+            with self.lock:
+                if self.ending is not None or self.error is not None:
+                    return
+                if entry is None:
+                    self.schedule.back(ticket)
+                else:
+                    ticket.ui, ticket.source = entry.ui, "shared"
+                    ticket.entry = entry
+                    self.run.node_finished(ticket)
+                    self.schedule.settle(ticket, entry.outputs)
+        except Exception as error:  # an expansion's outputs may not fit; the run that computed the node is not to blame
+            self._fail(ticket, error)
         self._kick()
 
     # Ending ----------------------------------------------------------------------------------------------------------
@@ -283,9 +287,10 @@ class Drive:
         if state != "done":
             self.run.stopping = True
             self.run.stop_event.set()
-        for ticket in [*self.calling.values(), *self.tasks.values()]:
+        left = [(worker, ticket) for worker in list(self.calling) if (ticket := self.calling.pop(worker, None))]
+        for ticket in [*(ticket for _, ticket in left), *self.tasks.values()]:
             self.lookup.give_back(ticket, None)
-        for worker, ticket in list(self.calling.items()):
+        for worker, ticket in left:
             worker.lane.retire(worker)
             threading.Thread(target=self._press, args=(worker, ticket), name="comfy-nb-stop", daemon=True).start()
         if not self.tasks:

@@ -110,6 +110,8 @@ def read(path: Path, key: bytes) -> Entry:
         class_type, node_id, title, seconds, made_at = json.loads(metadata["label"])
     except (SafetensorError, ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise Damaged(str(error)) from error
+    except RuntimeError as error:  # torch opens the file once more, and another kernel may have removed it meanwhile
+        raise OSError(str(error)) from error
     entry = Entry(key, tuple(slots), ui, seconds, class_type, node_id, title, durable=True, source="disk")
     entry.made_at = made_at
     return entry

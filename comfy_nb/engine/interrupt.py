@@ -43,6 +43,8 @@ class InterruptWatch:
 
     def __enter__(self) -> InterruptWatch:
         if threading.current_thread() is threading.main_thread():
+            if self._users == 0:
+                self.seen = False  # an interrupt from before, on a loop that stopped, says nothing of this run
             self._users += 1
             self._loop = asyncio.get_running_loop()
             present = signal.getsignal(signal.SIGINT)

@@ -17,9 +17,9 @@ class Job:
     def __init__(self, run: Run, work: Coroutine[Any, Any, None], take: Callable[[Run], Any]) -> None:
         self.run = run
         self._take = take
+        self._work = work
         self._task = asyncio.get_running_loop().create_task(self._go(work))
-        # A job that nobody awaits fails visibly in its run's display; its exception is not "never retrieved".
-        self._task.add_done_callback(lambda task: None if task.cancelled() else task.exception())
+        self._task.add_done_callback(self._ended)
 
     async def _go(self, work: Coroutine[Any, Any, None]) -> Any:
         try:
@@ -29,6 +29,14 @@ class Job:
             await clean_up(self.run)
             raise
         return self._take(result_of(self.run))
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        if not task.cancelled():
+            task.exception()  # a job that nobody awaits fails visibly in its run's display; it counts as retrieved
+        elif self.run.state == "running":  # cancelled before its first step
+            self._work.close()
+            self.run.stop("cancelled")
+            self.run.abandon()
 
     def cancel(self) -> None:
         """Stop the run; what had finished stays cached. Awaiting the job then gives the run in state "cancelled"."""

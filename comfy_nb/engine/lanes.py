@@ -52,9 +52,9 @@ class Worker:
         was taken away. So either the call is seen to have ended, or it waits for the strike and clears it.
         """
         with self._lock:
-            self._struck = True
+            pending, self._struck = self._struck, True
             if self.token is not token:
-                self._struck = False
+                self._struck = pending
                 return False
             _set_async_exception(self.thread, InterruptProcessingException)
             return True
@@ -148,6 +148,7 @@ class SwitchInterval:
     def __init__(self) -> None:
         self._users = 0
         self._before = 0.0
+        self._ours = 0.0
         self._lock = threading.Lock()
 
     def __enter__(self) -> None:
@@ -155,12 +156,14 @@ class SwitchInterval:
             if self._users == 0:
                 self._before = sys.getswitchinterval()
                 sys.setswitchinterval(min(self.SECONDS, self._before))
+                self._ours = sys.getswitchinterval()
             self._users += 1
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._users -= 1
-            if self._users == 0:
+            # Whoever set another one meanwhile meant it to stay.
+            if self._users == 0 and sys.getswitchinterval() == self._ours:
                 sys.setswitchinterval(self._before)
 
 

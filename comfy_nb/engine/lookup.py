@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine.context import CallContext
-from comfy_nb.engine.entry import Entry
+from comfy_nb.engine.entry import Entry, Outputs
 from comfy_nb.engine.keys import Step, lazy_key, set_key
-from comfy_nb.engine.schedule import Outputs, Scheduler, State, Ticket
+from comfy_nb.engine.schedule import Scheduler, State, Ticket
 from comfy_nb.engine.seal import seal
 from comfy_nb.errors import ComfyNBWarning, DependencyCycleError, name_node
 
@@ -41,7 +41,7 @@ class Lookup:
             return False
         entry = self._get(key)
         if entry is None or entry.seal is not None or entry.ui is not None:
-            entry = self.session.store.recall(key, ticket.step)
+            entry = self.session.store.vet(entry, key, ticket.step)
         if entry is None:
             if self.run.history:
                 self._note_loss(ticket)
@@ -125,7 +125,7 @@ class Lookup:
 
     def _complete(self, ticket: Ticket) -> None:
         """Set the key of a lazy node that has run: by the lazy inputs that were passed to it."""
-        passed = [link for link in ticket.step.lazy_links if self.schedule.available(link.origin) is not None]
+        passed = ticket.passed
         keys = [(link.name, self._key_of(link.origin)) for link in passed]
         if ticket.base is not None and all(key is not None for _, key in keys):
             ticket.key = lazy_key(ticket.base, keys)  # type: ignore[arg-type]

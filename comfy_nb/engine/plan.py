@@ -156,6 +156,8 @@ class Plan:
                     break
                 else:
                     open_.discard(step.id)
+                    if step.id in self.faulty:
+                        step.links = links = [link for link in links if link.origin in done]
                     done.add(step.id)
                     step.index = len(order)
                     order.append(step)
@@ -173,7 +175,6 @@ class Plan:
             nodes=list(ring),
         )
         self.faulty[step.id] = step.problems
-        step.links = [link for link in step.links if link.origin != origin]
 
     def refresh(self) -> Plan:
         """Return a plan of the graph as it is now: this one where it can be brought up to date, else a new one."""
@@ -225,8 +226,9 @@ class Plan:
         for node_id in edited:
             old = self.steps.get(node_id)
             if old is not None:
-                step = self._renew(old)
-                self._check(step, self.graph.nodes[node_id], origins)
+                step, node = self._renew(old), self.graph.nodes[node_id]
+                step.extras, step.title = node.extras, node.title
+                self._check(step, node, origins)
                 step.head = head_of(step, self.uid)
                 dirty.append(step)
         return dirty

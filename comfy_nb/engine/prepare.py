@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from comfy_nb.engine.call import KNOWN_HIDDEN
+from comfy_nb.engine.call import KNOWN_HIDDEN, as_lists
 from comfy_nb.engine.context import ExecutionBlocker
 from comfy_nb.engine.keys import Step, is_always
 from comfy_nb.engine.plan import Plan
@@ -49,7 +49,7 @@ async def _validate(step: Step, ask: Asker, hidden: Hidden) -> list[Problem]:
         given |= {name: hidden(step, kind) for name, kind in step.interface.hidden.items() if kind in KNOWN_HIDDEN}
     if traits.takes_types:
         given["input_types"] = dict(step.received or {})
-    inputs = _as_lists(step, given)
+    inputs = _as_called(step, given)
     if not inputs:
         return []
     try:
@@ -104,7 +104,7 @@ async def _fingerprint(step: Step, ask: Asker, hidden: Hidden) -> Any:
     inputs = dict(step.template)
     inputs |= {name: hidden(step, kind) for name, kind in step.interface.hidden.items() if kind in KNOWN_HIDDEN}
     try:
-        answer = await ask(function, _as_lists(step, inputs))
+        answer = await ask(function, _as_called(step, inputs))
     except Exception as error:  # a fingerprint that fails means that the node runs, whatever it raised
         warnings.warn(
             f"{name_node(step.id, step.class_type, step.title)}: taking its fingerprint failed "
@@ -123,5 +123,5 @@ def _is_same(old: Any, new: Any) -> bool:
         return False
 
 
-def _as_lists(step: Step, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: [value] for name, value in inputs.items()} if step.spec.input_is_list else dict(inputs)
+def _as_called(step: Step, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    return as_lists(step, inputs) if step.spec.input_is_list else dict(inputs)

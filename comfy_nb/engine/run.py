@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine import events
 from comfy_nb.engine.drive import Drive
+from comfy_nb.engine.entry import Outputs
 from comfy_nb.engine.events import Subscriber
 from comfy_nb.engine.failure import say
 from comfy_nb.engine.journal import Journal, shown_under
 from comfy_nb.engine.loops import post
 from comfy_nb.engine.prompts import DynamicPrompt, prompt_of
-from comfy_nb.engine.schedule import Outputs, State, Ticket
+from comfy_nb.engine.schedule import State, Ticket
 from comfy_nb.engine.why import reason
 from comfy_nb.errors import ComfyNBWarning, NotKept, UnknownName, name_node
 

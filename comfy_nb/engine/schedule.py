@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, Protocol
 
-from comfy_nb.engine.entry import Entry
+from comfy_nb.engine.entry import Entry, Outputs
 from comfy_nb.engine.keys import Step
+from comfy_nb.graph.check import InLink
 
-Outputs = tuple[list[Any], ...]
 RANK_SHIFT = 40
 SEQUENCE_BITS = (1 << RANK_SHIFT) - 1
+NEVER_RUNS = -1
 
 
 class State(IntEnum):
@@ -44,6 +45,7 @@ class Ticket:
         "outputs",
         "parent",
         "parents",
+        "passed",
         "rank",
         "reusable",
         "seconds",
@@ -72,6 +74,7 @@ class Ticket:
         self.outputs: Outputs | None = None
         self.ui: Mapping[str, Any] | None = None
         self.asked: set[str] | None = None
+        self.passed: Sequence[InLink] = ()
         self.entry: Entry | None = None
         self.expansion: Any = None
         self.parent: Ticket | None = None
@@ -274,7 +277,10 @@ class Scheduler:
                 above.outputs = None
         if ticket.expansion is not None:
             for node_id in ticket.expansion.wanted:
-                tickets[node_id].outputs = None
+                inner = tickets[node_id]
+                inner.holds -= 1
+                if inner.holds == 0 and node_id not in kept:
+                    inner.outputs = None
             ticket.expansion = None
 
     def back(self, ticket: Ticket) -> None:
@@ -321,12 +327,12 @@ class Scheduler:
         step = self.step(node_id)
         if step is None:
             return None
-        found = Ticket(step, len(self._by_sequence))
+        # It never runs, so it needs no place in the sequence; calls ask here while others schedule.
+        found = Ticket(step, NEVER_RUNS)
         if not self.find(found):
             return None
         found.state = State.DONE
-        self.tickets[node_id] = found
-        self._by_sequence.append(found)
+        self.tickets.setdefault(node_id, found)
         return found
 
     @property

@@ -22,7 +22,8 @@ from comfy_nb.spec.fingerprint import PLAIN, tensor_bytes, tensor_state
 CONTENT_CHECK_BYTES = 16 << 20
 
 _GONE = object()
-_Path = tuple[Any, ...]
+_Path = tuple[Any, Any]
+"""(None, (slot, index)), or (the path of the container, key): each adds one step, however deep it lies."""
 
 
 class _Mark(Protocol):
@@ -61,7 +62,7 @@ def seal(outputs: tuple[list[Any], ...]) -> Seal | None:
 
 def _marks(outputs: tuple[list[Any], ...]) -> Iterator[_Mark]:
     stack: list[tuple[_Path, Any]] = [
-        ((number, index if len(slot) > 1 else None), value)
+        ((None, (number, index if len(slot) > 1 else None)), value)
         for number, slot in enumerate(outputs)
         for index, value in enumerate(slot)
     ]
@@ -75,11 +76,11 @@ def _marks(outputs: tuple[list[Any], ...]) -> Iterator[_Mark]:
             yield _Data(path, value)
         elif isinstance(value, dict):
             yield _Keys(path, value)
-            stack += [((*path, key), item) for key, item in value.items()]
+            stack += [((path, key), item) for key, item in value.items()]
         elif isinstance(value, (list, tuple)):
             if isinstance(value, list):
                 yield _Items(path, value)
-            stack += [((*path, index), item) for index, item in enumerate(value)]
+            stack += [((path, index), item) for index, item in enumerate(value)]
         elif isinstance(value, set):
             yield _Members(path, value)
 
@@ -164,9 +165,14 @@ def _same(now: Any, was: Any) -> bool:
 
 
 def _place(path: _Path) -> str:
-    slot, index, *keys = path
+    above, key = path
+    keys: list[Any] = []
+    while above is not None:
+        keys.append(key)
+        above, key = above
+    slot, index = key
     place = f"in output {slot}" if index is None else f"in output {slot}, value {index}"
-    inside = "".join(f"[{key!r}]" for key in keys)
+    inside = "".join(f"[{key!r}]" for key in reversed(keys))
     return f"at {inside} {place}" if inside else place
 
 

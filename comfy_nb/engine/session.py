@@ -23,12 +23,14 @@ from comfy_nb.engine.plan import Plan, judge, plan_of
 from comfy_nb.engine.prepare import ask_fingerprints, ask_validation
 from comfy_nb.engine.run import Run
 from comfy_nb.engine.store import Store
-from comfy_nb.errors import ComfyNBWarning, Problem
+from comfy_nb.errors import ComfyNBWarning, GraphError, Problem, UnknownName
 
 if TYPE_CHECKING:
     from comfy_nb.engine.disk import DiskCache
     from comfy_nb.graph.handle import Handle
     from comfy_nb.graph.model import Graph
+
+RUN_OPTIONS = ("run_id", "extra_data")
 
 
 class Session:
@@ -66,13 +68,15 @@ class Session:
         return await self._await(self._begin(graph, options), outputs)
 
     def start(self, graph: Graph, outputs: Sequence[str] | None = None, **options: Any) -> Job:
-        """Start a graph in the background of the running loop."""
+        """Start a graph in the background of the running loop; raises GraphError where none runs."""
+        _need_loop()
         run = self._begin(graph, options)
         return Job(run, self._execute(run, outputs), lambda run: run)
 
     def run_sync(self, graph: Graph, outputs: Sequence[str] | None = None, **options: Any) -> Run:
         """Run a graph from code that cannot await. Raises Stopped when a person interrupts it."""
-        run = self._begin(graph, {**options, "own_lane": on_lane()})
+        run = self._begin(graph, options)
+        run.own_lane = on_lane()
         return bridge.wait_for(lambda: self._await(run, outputs), run.stop)
 
     async def value(self, handle: Handle) -> Any:
@@ -82,7 +86,8 @@ class Session:
         return value_of(await self.run(graph, [node_id]), node_id, handle.slot)
 
     def start_value(self, handle: Handle) -> Job:
-        """Start computing a handle's value in the background of the running loop."""
+        """Start computing a handle's value in the background of the running loop; raises GraphError without one."""
+        _need_loop()
         graph = handle.call.unedited
         node_id = graph.id_of(handle)
         run = self._begin(graph, {})
@@ -135,11 +140,13 @@ class Session:
     # A run's life ----------------------------------------------------------------------------------------------------
 
     def _begin(self, graph: Graph, options: Mapping[str, Any]) -> Run:
-        """Take the graph as it is now."""
+        """Take the graph as it is now; raises UnknownName for an option that runs do not have."""
+        for name in options:
+            if name not in RUN_OPTIONS:
+                raise UnknownName.of("option", name, ("outputs", *RUN_OPTIONS), "of a run")
         plan = plan_of(graph)
         plan.users += 1
         run = Run(self, graph, plan, options)
-        run.own_lane = bool(options.get("own_lane"))
         self.runs.add(run)
         graph.advance_seeds()
         return run
@@ -225,6 +232,16 @@ class Session:
         if id(subscriber) not in self._slow:
             self._slow.add(id(subscriber))
             warnings.warn(f"The subscriber {subscriber!r} keeps the event loop busy.", ComfyNBWarning, stacklevel=2)
+
+
+def _need_loop() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise GraphError(
+            "Nothing can run in the background here: no event loop is running, as one is in a notebook. "
+            "Use run_sync(), or call start() in an async function."
+        ) from None
 
 
 def _tell(listener: Callable[[Run], None], run: Run) -> None:

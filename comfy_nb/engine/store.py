@@ -43,8 +43,12 @@ class Store:
         self._lock = threading.Lock()
 
     def recall(self, key: bytes, step: Step) -> Entry | None:
-        """Return what is cached under a key; what was written to since, or whose files are gone, is dropped."""
-        entry = self.cache.get(key)
+        """Return what is cached under a key, in memory or on disk."""
+        return self.vet(self.cache.get(key), key, step)
+
+    def vet(self, entry: Entry | None, key: bytes, step: Step) -> Entry | None:
+        """Return what memory gave for a key, else what disk has; what was written to, or whose files are gone, is
+        dropped."""
         if entry is None:
             entry = self._from_disk(key, step)
         elif entry.seal is not None and (what := entry.seal.broken()) is not None:

@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 
 from comfy_nb.errors import ComfyNBWarning, LayoutError, Problem, name_node, offer
 from comfy_nb.graph.prompt import is_link
-from comfy_nb.spec.coerce import coerce
+from comfy_nb.spec.coerce import LAYOUTS, coerce
 from comfy_nb.spec.node_spec import NO_OPTIONS, InputSpec, Interface, NodeSpec
 from comfy_nb.spec.types import ANY, matches, socket_name
 
 CONVERTERS: Mapping[str, Callable[[Any], Any]] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
-LAYOUT_SOCKETS = frozenset({"IMAGE", "MASK", "LATENT", "AUDIO"})
 SCALARS = (int, float, str, type(None))
 LONGEST_COMBO = 20
 
@@ -68,11 +67,6 @@ class CheckedNode:
     problems: Sequence[Problem]
     received: dict[str, Any] | None
     extras: Mapping[str, Any] | None
-
-    def constants(self) -> dict[str, Any]:
-        """The inputs that are no links."""
-        linked = {link.name for link in self.links}
-        return {name: value for name, value in self.template.items() if name not in linked}
 
     def problem(self, type: str, message: str, details: str, name: str = "", advice: str = "", **extra: Any) -> None:
         """Note that something is wrong with an input."""
@@ -224,6 +218,8 @@ def _take_link(
 def _check_constant(node: CheckedNode, entry: InputSpec, value: Any, traits: ValidateTraits) -> Any:
     if type(value) is dict and "__value__" in value:
         value = value["__value__"]
+    if entry.is_list and isinstance(value, (list, tuple)):
+        return [_check_constant(node, entry, item, traits) for item in value]
     value = entry.name_of(value)
     kind = entry.type
     if type(kind) is str:
@@ -233,7 +229,7 @@ def _check_constant(node: CheckedNode, entry: InputSpec, value: Any, traits: Val
                 value = _convert(node, entry, value, convert)
                 if value is _FAILED:
                     return None
-        elif kind in LAYOUT_SOCKETS and not isinstance(value, SCALARS):
+        elif kind in LAYOUTS and not isinstance(value, SCALARS):
             return _lay_out(node, entry, value)
     if (entry.options or type(kind) is not str) and not traits.covers(entry.name):
         _check_bounds(node, entry, value)

@@ -292,6 +292,8 @@ class NodeFactory:
                 "Join the nodes first (ImageBatch joins pictures), or await them and give the values."
             )
         try:
+            if entry.is_list and isinstance(value, (list, tuple)):
+                return [coerce(entry.name_of(item), entry.socket) for item in value]
             return coerce(entry.name_of(value), entry.socket)
         except LayoutError as error:
             raise LayoutError(f"{self.spec.class_type}, input {entry.name!r}: {error}") from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_nb.errors import GraphError, PromptError, UnknownName
 from comfy_nb.graph import runner
 from comfy_nb.graph.bypass import resolve
-from comfy_nb.graph.node import Node, is_handle, short, wrap
+from comfy_nb.graph.node import Node, constant, is_handle, short
 from comfy_nb.graph.prompt import ParsedPrompt, is_link, parse_prompt, read_prompt, write_prompt
 from comfy_nb.spec.registry import Registry
 
@@ -101,7 +101,7 @@ class Graph:
             if id(call) not in self._ids_of_calls:
                 node_id = self._new_id(None)
                 inputs = {
-                    name: [self._ids_of_calls[id(value.call)][1], value.index] if is_handle(value) else wrap(value)
+                    name: [self._ids_of_calls[id(value.call)][1], value.index] if is_handle(value) else constant(value)
                     for name, value in call.inputs.items()
                 }
                 self.nodes[node_id] = Node(self, node_id, call.spec.class_type, inputs, call.extras())
@@ -190,7 +190,11 @@ class Graph:
         return runner.current().validate(self, self._targets(outputs))
 
     async def run(self, outputs: Sequence[str | Node | Handle] | None = None, **options: Any) -> Any:
-        """Run the graph and return its run. `outputs` are the wanted nodes; None: the output nodes, else the leaves."""
+        """Run the graph and return its run. `outputs` are the wanted nodes; None: the output nodes, else the leaves.
+
+        The options, here and in `start` and `run_sync`, are `run_id` (a str) and `extra_data` (a dict, as a client
+        posts it to ComfyUI). Raises ValidationError, NodeError, and UnknownName for another option.
+        """
         return await runner.current().run(self, self._targets(outputs), **options)
 
     def start(self, outputs: Sequence[str | Node | Handle] | None = None, **options: Any) -> Any:
@@ -221,7 +225,7 @@ class Graph:
             if value.graph is not self:
                 raise GraphError(f"{value!r} belongs to another graph. Add it here first.")
             return value.out(0)
-        return wrap(value)
+        return value if is_link(value) else constant(value)
 
     def _new_id(self, wanted: str | int | None) -> str:
         if wanted is not None:

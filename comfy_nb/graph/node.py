@@ -103,6 +103,7 @@ class Node:
     def title(self, title: str) -> None:
         extras = self.extras or {}
         self.extras = {**extras, "_meta": {**(extras.get("_meta") or {}), "title": title}}
+        self.graph._changed(self.id)
 
     @property
     def mode(self) -> Mode:
@@ -198,9 +199,9 @@ def is_handle(value: object) -> TypeGuard[Handle]:
     return hasattr(type(value), "is_comfy_nb_handle")
 
 
-def wrap(value: Any) -> Any:
-    """Wrap a list constant as prompts do, so that it is not taken for a link."""
-    return {"__value__": value} if isinstance(value, list) and not is_link(value) else value
+def constant(value: Any) -> Any:
+    """Return a constant as prompts have it: a list is wrapped, so that it is not taken for a link."""
+    return {"__value__": value} if isinstance(value, list) else value
 
 
 def short(value: Any, most: int = 40) -> str:

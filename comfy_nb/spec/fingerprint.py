@@ -108,6 +108,8 @@ def _class_tag(kind: type) -> bytes:
 @content_digest.register(bytes)
 @content_digest.register(bytearray)
 def _(value: Any) -> Digest:
+    if isinstance(value, enum.Enum):
+        return _read_member(value)
     base = next(base for base in (int, float, str, bytes, bytearray) if isinstance(value, base))
     plain = bytes(value) if base is bytearray else base(value)
     return combine(_class_tag(type(value)), [digest_of(plain), *_attributes(value)])
@@ -120,7 +122,7 @@ def _attributes(value: Any) -> list[Digest]:
 
 
 @content_digest.register
-def _(value: enum.Enum) -> Digest:
+def _read_member(value: enum.Enum) -> Digest:
     return combine(_class_tag(type(value)) + value.name.encode(), [digest_of(value.value)])
 
 

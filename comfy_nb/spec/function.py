@@ -19,7 +19,7 @@ from comfy_nb.spec.node_spec import CacheMode, InputSpec, Interface, NodeSpec
 from comfy_nb.spec.types import Parsed, parse_annotation, to_picture
 
 INJECTED: dict[str, str] = {"Progress": "PROGRESS"}
-LAYOUTS = frozenset({"IMAGE", "MASK"})
+PICTURES = frozenset({"IMAGE", "MASK"})
 
 
 def spec_from_function(
@@ -162,7 +162,7 @@ def _input_spec(name: str, parsed: Parsed, parameter: inspect.Parameter, lazy: b
         options["default"] = default.name if parsed.enum and isinstance(default, parsed.enum) else default
     if lazy:
         options["lazy"] = True
-    return InputSpec(name, parsed.type, options, required=not has_default)
+    return InputSpec(name, parsed.type, options, required=not has_default, is_list=parsed.is_list)
 
 
 class _Outputs(typing.NamedTuple):
@@ -354,4 +354,4 @@ def _given(outputs: _Outputs, index: int, value: Any) -> Any:
             )
         return list(value)
     kind = outputs.types[index]
-    return coerce(value, kind) if kind in LAYOUTS and not isinstance(value, (torch.Tensor, dict)) else value
+    return coerce(value, kind) if kind in PICTURES and not isinstance(value, (torch.Tensor, dict)) else value

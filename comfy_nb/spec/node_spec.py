@@ -16,12 +16,16 @@ NO_OPTIONS: Mapping[str, Any] = {}
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """One declared input. `type` is a socket type or a list of choices; `options` are ComfyUI's."""
+    """One declared input. `type` is a socket type or a list of choices; `options` are ComfyUI's.
+
+    With `is_list` a constant that is a list stands for all its items, each of that type.
+    """
 
     name: str
     type: Any
     options: Mapping[str, Any]
     required: bool
+    is_list: bool = False
 
     @property
     def socket(self) -> str:
@@ -62,7 +66,7 @@ class Interface:
     A pack may answer every name in `optional` (a dict subclass); such a dict is asked by `in` and `[]`, never copied.
     """
 
-    __slots__ = ("_open", "declared", "hidden", "lazy", "raw", "raw_links", "required", "takes_id")
+    __slots__ = ("_open", "declared", "hidden", "lazy", "listed", "raw", "raw_links", "required", "takes_id")
 
     def __init__(
         self, declared: Mapping[str, InputSpec], hidden: Mapping[str, Any] = NO_OPTIONS, raw: Any = None
@@ -73,6 +77,7 @@ class Interface:
         self.required = tuple(name for name, spec in self.declared.items() if spec.required)
         self.takes_id = "UNIQUE_ID" in self.hidden.values()
         self.lazy = frozenset(name for name, spec in self.declared.items() if spec.options.get("lazy"))
+        self.listed = frozenset(name for name, spec in self.declared.items() if spec.is_list)
         self.raw_links = frozenset(name for name, spec in self.declared.items() if spec.options.get("rawLink"))
         optional = raw.get("optional") if isinstance(raw, dict) else None
         self._open = optional if optional is not None and type(optional) is not dict else None

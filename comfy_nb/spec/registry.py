@@ -13,8 +13,7 @@ from comfy_nb.spec.node_spec import NodeSpec
 class Registry(Mapping[str, NodeSpec]):
     """Specs by class type. A later registration of a name replaces the earlier one.
 
-    `revision` grows with each change, so that what was planned with an older state is seen to be old. `fill`, called
-    before the first look, registers what comes with the package.
+    `fill`, called before the first look, registers what comes with the package.
     """
 
     def __init__(self, fill: Callable[[Registry], None] | None = None) -> None:
@@ -22,7 +21,6 @@ class Registry(Mapping[str, NodeSpec]):
         self._fill = fill
         self._is_filled = fill is None
         self._lock = threading.RLock()
-        self.revision = 0
 
     def register(self, spec: NodeSpec) -> NodeSpec:
         """Add or replace a spec under its class type and return it."""
@@ -31,7 +29,6 @@ class Registry(Mapping[str, NodeSpec]):
         self._ensure_filled()
         with self._lock:
             self._specs[spec.class_type] = spec
-            self.revision += 1
         return spec
 
     def remove(self, class_type: str) -> None:
@@ -40,7 +37,6 @@ class Registry(Mapping[str, NodeSpec]):
         with self._lock:
             if self._specs.pop(class_type, None) is None:
                 raise UnknownName.of("node class", class_type, self._specs)
-            self.revision += 1
 
     def find(self, class_type: str) -> NodeSpec | None:
         """Return the spec of that name, or None."""

@@ -34,11 +34,6 @@ def to_html(view: View, now: float) -> str:
     return f'<div class="comfy-nb-run">{head}{table}{folded}</div>'
 
 
-def to_line(view: View, now: float) -> str:
-    """Return the headline alone as faint HTML."""
-    return faint(f"{view.glyph} {view.headline(now)}")
-
-
 def faint(text: str) -> str:
     """Return text as one faint line of HTML."""
     return f'<div class="comfy-nb-run" style="{FAINT}">{escape(text)}</div>'

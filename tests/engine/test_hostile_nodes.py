@@ -102,6 +102,23 @@ async def test_whatever_a_node_raises_is_its_failure(act: Callable[[], None], me
     assert "acts()" in "".join(error.node_traceback) or "acts\n" in "".join(error.node_traceback)
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_one_of_several_calls_that_raises_stop_iteration_fails(is_async: bool):
+    @nb.node(list_output=True)
+    def several() -> int:
+        return [1, 2]
+
+    @nb.node
+    def each(number: int) -> int:
+        return next(iter(()))
+
+    @nb.node
+    async def each_too(number: int) -> int:
+        return next(iter(()))
+
+    assert "StopIteration" in str(await failure((each_too if is_async else each)(several())))
+
+
 async def test_a_sync_node_that_raises_cancelled_error_fails():
     def acts() -> int:
         raise asyncio.CancelledError

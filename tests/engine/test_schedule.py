@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from comfy_nb.engine.keys import Step
 from comfy_nb.engine.plan import child_step, plan_of
 from comfy_nb.engine.schedule import Scheduler, State, Ticket
 from tests.engine.support import Pack, made
@@ -208,6 +209,22 @@ def test_a_lazy_source_that_is_cached_is_available_without_being_needed(pack: Pa
     assert schedule.available("nowhere") is None
 
 
+def test_a_lazy_source_that_is_looked_up_while_nodes_are_scheduled_takes_no_place_of_theirs(
+    pack: Pack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = {"1": plain(), "2": made("Lazy", a=["1", 0]), "3": plain(), "4": plain()}
+    schedule = Driven(pack, prompt, ["2"], cached=["1"])
+
+    def ticket_made_while_a_call_looks(step: Step, sequence: int) -> Ticket:
+        if step.id == "3":
+            assert schedule.available("1") is not None
+        return Ticket(step, sequence)
+
+    monkeypatch.setattr("comfy_nb.engine.schedule.Ticket", ticket_made_while_a_call_looks)
+    schedule.need(["3", "4"])
+    assert schedule.rest() == ["2", "3", "4"]
+
+
 # Expansions
 
 
@@ -234,6 +251,15 @@ def test_an_expansion_may_wait_for_a_node_of_the_graph(pack: Pack) -> None:
     assert schedule.expand(schedule.took("1"), [], Wants("2")) == 1
     assert schedule.rest() == ["2", "3"]
     assert schedule.tickets["2"].parent is None
+
+
+def test_a_node_that_an_expansion_waited_for_keeps_its_outputs_while_others_need_them(pack: Pack) -> None:
+    schedule = Driven(pack, {"1": plain(), "2": plain(), "3": plain(a="1", b="2"), "4": plain()}, ["3", "4"])
+    assert [schedule.next(), schedule.next()] == ["4", "2"]
+    schedule.expand(schedule.took("1"), [], Wants("2", "4"))
+    assert schedule.there() == {"1", "2", "4"}
+    assert schedule.next() == "3"
+    assert schedule.there() == {"3", "4"}
 
 
 def test_a_chain_of_expansions_ends_without_recursion(pack: Pack) -> None:

@@ -281,3 +281,10 @@ async def test_the_nodes_of_an_expansion_know_who_they_are(pack: Pack, session: 
     expanding(pack, (["x", 0], ["y", 0]), {"x": made("Who", n=1), "y": made("Who", n=2)}, ("INT", "INT"))
     run = await pack.graph({"5": made("Make")}).run()
     assert sorted(seen) == [(run.id, "x", 0), (run.id, "y", 0)]
+
+
+async def test_a_node_may_pass_on_a_node_of_the_graph_that_others_use_too(pack: Pack) -> None:
+    pack.node("Pass", lambda self, link: {"result": (link,), "expand": {}}, {"link": RAW_INT})
+    prompt = {"1": number(5), "2": made("Pass", link=["1", 0]), "3": made("Add", a=["1", 0], b=["2", 0])}
+    run = await pack.graph(prompt).run(outputs=["1", "3"])
+    assert (run["1"], run["3"]) == (5, 10)

@@ -12,6 +12,7 @@ import torch
 import comfy_nb as nb
 from comfy_nb.engine import events
 from comfy_nb.engine.context import GraphBuilder, ProgressBar, get_executing_context
+from comfy_nb.engine.schedule import State
 from comfy_nb.spec.function import spec_from_function
 from tests.engine.support import Pack, made, ran, reported
 from tests.reference.classes import INT, make_classes
@@ -273,3 +274,27 @@ async def test_a_second_run_takes_everything_from_the_cache(pack: Pack) -> None:
     graph = pack.graph({"1": made("AsyncNumber", value=3), "2": made("Add", a=["1", 0])})
     await graph.run()
     assert ran(await graph.run()) == []
+
+
+async def test_a_run_whose_expansion_misuses_a_shared_result_fails_alone(pack: Pack) -> None:
+    gate = asyncio.Event()
+
+    async def slow(self: Any, n: int) -> tuple[int]:
+        await asyncio.wait_for(gate.wait(), 20)
+        return (n,)
+
+    async def make(self: Any, n: int) -> dict[str, Any]:
+        graph = {"x": made("Slow", n=1)} if n == 0 else {}
+        return {"result": (["x", 0],)[: 1 - n], "expand": graph}
+
+    pack.node("Slow", slow, {"n": INT})
+    pack.node("Make", make, {"n": INT})
+    computing = pack.graph({"1": made("Slow", n=1)}).start()
+    await asyncio.sleep(0)
+    misusing = pack.graph({"1": listed(0, 1), "2": made("Make", n=["1", 0])}).start()
+    while (child := misusing.run.ticket("x")) is None or child.state is not State.RUNNING:
+        await asyncio.sleep(0.001)
+    gate.set()
+    assert (await computing)["1"] == 1
+    with pytest.raises(nb.NodeError, match="one of its calls returned 0 values"):
+        await misusing

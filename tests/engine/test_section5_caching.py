@@ -647,3 +647,11 @@ async def test_no_cache_in_the_prompt_is_never_kept_beyond_the_run(pack: Pack, s
     await graph.run()
     assert "Number" not in {entry.class_type for entry in session.cache.entries()}
     assert ran(await graph.run(outputs=["1"])) == ["1"]
+
+
+async def test_using_a_cached_tensor_once_counts_as_one_hit(pack: Pack, session: nb.Session) -> None:
+    pack.node("Zeros", lambda self, n: (torch.zeros(n),), {"n": INT}, ("IMAGE",))
+    graph = pack.graph({"1": made("Zeros", n=3)})
+    await graph.run()
+    await graph.run()
+    assert [entry.hits for entry in session.cache.entries()] == [1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -186,3 +187,39 @@ async def test_a_missing_picture_is_told_before_anything_runs() -> None:
         await graph_of({"1": made("LoadImage", image="none.png"), "2": made("PreviewImage", images=["1", 0])}).run()
     assert [problem.type for problem in caught.value.problems] == ["custom_validation_failed"]
     assert "none.png" in str(caught.value)
+
+
+class Mode(enum.Enum):
+    FAST = 1
+    SLOW = 2
+
+
+@nb.node
+def kept(values: list[int], modes: list[Mode] = [Mode.SLOW], factor: int = 1) -> str:  # noqa: B006
+    return f"{values} {[mode.name for mode in modes]} {factor}"
+
+
+@nb.node
+def shapes(pictures: list[nb.Image]) -> str:
+    return str([list(each.shape) for each in pictures])
+
+
+@nb.node
+def given(value: Any) -> str:
+    return repr(value)
+
+
+async def test_a_list_given_to_a_list_input_stands_for_its_items() -> None:
+    assert await kept([1, 2.0, "3"], [Mode.FAST, "SLOW"], 4) == "[1, 2, 3] ['FAST', 'SLOW'] 4"
+    assert await kept([]) == "[] ['SLOW'] 1"
+    assert await kept(7) == "[7] ['SLOW'] 1"
+    assert await shapes([torch.zeros(1, 4, 4, 3), torch.zeros(2, 5, 5, 1)]) == "[[1, 4, 4, 3], [2, 5, 5, 3]]"
+
+
+async def test_an_item_of_a_list_that_does_not_fit_is_reported() -> None:
+    with pytest.raises(nb.ValidationError, match="Expected INT, got str"):
+        await kept([1, "two"])
+
+
+async def test_a_list_given_to_a_handle_is_never_taken_for_a_link() -> None:
+    assert await given(["1", 0]) == "['1', 0]"

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -307,8 +308,16 @@ async def test_what_had_finished_stays_cached(how: str):
     assert calls["first"] == 1
 
 
-async def test_the_switch_interval_is_put_back_after_the_last_run():
+@pytest.fixture
+def usual_interval() -> Iterator[float]:
+    """The switch interval is what no run would leave behind."""
     before = sys.getswitchinterval()
+    sys.setswitchinterval(0.004)
+    yield sys.getswitchinterval()
+    sys.setswitchinterval(before)
+
+
+async def test_the_switch_interval_is_put_back_after_the_last_run(usual_interval: float):
     begun, other_begun = Sign(), Sign()
     first, second = sleeper(begun, Sign()).start(), sleeper(other_begun, Sign()).fresh().start()
     await begun.seen()
@@ -321,7 +330,7 @@ async def test_the_switch_interval_is_put_back_after_the_last_run():
     second.cancel()
     with pytest.raises(nb.Stopped):
         await second
-    assert sys.getswitchinterval() == before
+    assert sys.getswitchinterval() == usual_interval
 
 
 async def test_an_async_node_that_swallows_its_cancellation_is_asked_again(monkeypatch: pytest.MonkeyPatch):

@@ -360,3 +360,16 @@ def test_the_bytes_of_any_tensor_are_its_elements_in_order():
     assert bytes(tensor_bytes(torch.tensor([True, False]))) == b"\1\0"
     assert bytes(tensor_bytes(torch.zeros(0))) == b""
     assert bytes(tensor_bytes(quantized([0.5], 0.5))) == b"\1"
+
+
+def test_members_of_string_and_number_enums_mean_the_same_in_another_process():
+    class Mode(enum.StrEnum):
+        FAST = "fast"
+        SLOW = "slow"
+
+    class Level(enum.IntEnum):
+        LOW = 1
+
+    assert digest_of(Mode.FAST).durable
+    assert digest_of(Level.LOW).durable
+    assert len({digest_of(each) for each in (Mode.FAST, Mode.SLOW, Level.LOW, "fast", 1)}) == 5

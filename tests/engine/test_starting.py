@@ -1,0 +1,51 @@
+"""What `run` and `start` take, and what of a graph a run goes by."""
+
+from __future__ import annotations
+
+import pytest
+
+import comfy_nb as nb
+from comfy_nb.engine import events
+from comfy_nb.engine.interrupt import interrupt_watch
+from tests.engine.support import Pack, made, reported
+from tests.reference.classes import INT
+
+
+@pytest.fixture
+def graph(pack: Pack) -> nb.Graph:
+    """One node that gives its number."""
+    pack.node("Number", lambda self, n: (n,), {"n": INT})
+    return pack.graph({"1": made("Number", n=1)})
+
+
+async def test_an_option_that_runs_do_not_have_is_refused_and_the_nearest_offered(graph: nb.Graph) -> None:
+    with pytest.raises(nb.UnknownName, match="no option 'output' of a run. Did you mean 'outputs'"):
+        await graph.run(output=["1"])
+    assert (await graph.run(run_id="mine")).id == "mine"
+
+
+def test_starting_where_no_loop_runs_says_what_to_use_and_begins_nothing(graph: nb.Graph, session: nb.Session) -> None:
+    with pytest.raises(nb.GraphError, match=r"run_sync\(\)"):
+        graph.start()
+    assert session.stop_all() == 0
+
+
+async def test_a_node_is_reported_under_the_title_it_has_when_the_run_starts(graph: nb.Graph) -> None:
+    await graph.run()
+    graph["1"].title = "My number"
+    graph["1"].inputs["n"] = 2
+    run = await graph.run()
+    assert [event.title for event in reported(run, events.NodeStarted)] == ["My number"]
+    assert run.prompt["1"]["_meta"] == {"title": "My number"}
+
+
+async def test_a_new_title_alone_computes_nothing_again(graph: nb.Graph) -> None:
+    await graph.run()
+    graph["1"].title = "My number"
+    assert (await graph.run()).counts == {"memory": 1}
+
+
+async def test_an_interrupt_that_came_before_a_run_is_not_taken_for_one_of_it(graph: nb.Graph) -> None:
+    interrupt_watch.seen = True
+    with interrupt_watch:
+        assert not interrupt_watch.seen
