@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
 
 from comfy_nb.engine.cache_view import CacheView
+from comfy_nb.engine.disk import DiskCache
 from comfy_nb.engine.session import Session, default_session
+from comfy_nb.engine.sizes import parse_size
 from comfy_nb.errors import ComfyNBError
 from comfy_nb.graph import runner
 from comfy_nb.graph.namespace import fill_default_registry, register
@@ -56,9 +57,14 @@ def configure(
     """Set where files lie and how much is kept; what is not named stays as it is.
 
     `base_dir` holds `input/`, `output/` and `temp/`. `cache_dir` switches the disk tier on. Budgets are bytes, or text
-    such as "2 GB". `cache_policy` is "memory", ComfyUI's "classic" and "none", or a number of results to keep. `display` is "bars", "text" or "none".
+    such as "2 GB". `cache_policy` is "memory", ComfyUI's "classic" and "none", or a number of results to keep.
+    `display` is "bars", "text" or "none". Raises ComfyNBError for a `disk_budget` without a disk tier, ValueError for a
+    text that is no size, UnknownName for another `display`.
     """
     session = default_session()
+    disk_bytes = None if disk_budget is None else parse_size(disk_budget)
+    if disk_bytes is not None and cache_dir is None and session.disk is None:
+        raise ComfyNBError("disk_budget needs a cache_dir: without one nothing is kept on disk.")
     if base_dir is not None:
         from comfy_nb.library.folders import set_default_folders
 
@@ -68,15 +74,11 @@ def configure(
     if cache_policy is not None:
         session.store.set_policy(cache_policy)
     if cache_dir is not None:
-        from comfy_nb.engine.disk import DiskCache
-        from comfy_nb.engine.sizes import parse_size
-
         if session.disk is not None:
             session.disk.close()
-        options: dict[str, Any] = {} if disk_budget is None else {"budget": parse_size(disk_budget)}
-        session.disk = DiskCache(cache_dir, **options)
-    elif disk_budget is not None:
-        raise ComfyNBError("disk_budget needs a cache_dir: without one nothing is kept on disk.")
+        session.disk = DiskCache(cache_dir)
+    if disk_bytes is not None and session.disk is not None:
+        session.disk.budget = disk_bytes
     if display is not None:
         from comfy_nb.ui.notebook import choose_view
 

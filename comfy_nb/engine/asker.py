@@ -18,7 +18,7 @@ class Asker:
     """Calls a class's functions: sync ones on a lane of their own, so that a busy node does not hold up the others."""
 
     def __init__(self) -> None:
-        self._lane = Lane("comfy-nb-ask")
+        self.lane = Lane("comfy-nb-ask")
 
     async def __call__(self, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
         """Call a function of a node class beside the loop, or await it if it is async."""
@@ -28,12 +28,12 @@ class Asker:
         future: asyncio.Future[Any] = loop.create_future()
         context = contextvars.copy_context()
         asked: list[Worker] = []
-        self._lane.submit(partial(_answer, loop, future, context, function, inputs, asked))
+        self.lane.submit(partial(_answer, loop, future, context, function, inputs, asked))
         try:
             answer = await future
         except asyncio.CancelledError:
             for worker in asked:
-                self._lane.retire(worker)
+                self.lane.retire(worker)
             raise
         return await answer if inspect.iscoroutine(answer) else answer
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import os
 import signal
 import threading
 from collections.abc import Callable, Coroutine, Generator
@@ -33,6 +34,16 @@ def process_loop() -> asyncio.AbstractEventLoop:
             _loop = asyncio.new_event_loop()
             threading.Thread(target=_loop.run_forever, name="comfy-nb-loop", daemon=True).start()
         return _loop
+
+
+def _start_anew() -> None:
+    """In a forked process: the thread of the loop is not there."""
+    global _loop, _lock
+    _loop, _lock = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew)
 
 
 def wait_for(make: Callable[[], Coroutine[Any, Any, T]], stop: Callable[[], Any]) -> T:

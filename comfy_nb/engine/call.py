@@ -95,7 +95,7 @@ def take_turn(ticket: Ticket, around: Surroundings) -> Turn:
             names = yield from _ask(ticket, around, spec.check_lazy(node), inputs)
             if names:
                 return Ask(names)
-        ticket.passed = [link for link in step.lazy_links if inputs[link.name] is not NOT_THERE]
+        ticket.passed = [link for link in step.lazy_links if not link.raw and inputs[link.name] is not NOT_THERE]
     function = spec.function(node)
     if single:
         _fill_hidden(ticket, around, inputs, 0, 1)

@@ -87,8 +87,16 @@ class Drive:
             post(self.loop, self._pump)
 
     def _pump(self) -> None:
-        """On the loop: start ready async nodes, send the lane off, notice the end."""
+        """On the loop: look at the scheduler. A fault of the engine's own ends the run."""
         self._kicked = False
+        try:
+            self._advance()
+        except Exception as error:
+            self.error = self.error or error
+            self.end("failed")
+
+    def _advance(self) -> None:
+        """Start ready async nodes, send the lane off, notice the end."""
         with self.lock:
             if self.is_over:
                 return

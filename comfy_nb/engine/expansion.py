@@ -58,6 +58,7 @@ def read_expansion(expand: Expand, schedule: Scheduler, registry: Registry) -> t
             parts.append((False, values))
             continue
         parts.append((True, values))
+        _check_graph(graph)
         for node_id, entry in graph.items():
             if node_id in steps or schedule.step(node_id) is not None:
                 raise DuplicateNodeError(f"the id {node_id!r} exists already; make ids by GraphBuilder().")
@@ -70,6 +71,15 @@ def read_expansion(expand: Expand, schedule: Scheduler, registry: Registry) -> t
         if node_id not in steps and schedule.step(node_id) is None:
             raise GraphError(f"its result links to node {node_id!r}, which does not exist.")
     return steps, Expanded(parts, list(dict.fromkeys(wanted)))
+
+
+def _check_graph(graph: Any) -> None:
+    advice = "Make it by GraphBuilder().finalize()."
+    if not isinstance(graph, Mapping):
+        raise GraphError(f"what it expands into is a {type(graph).__name__}, not a dict of nodes by id. {advice}")
+    for node_id, entry in graph.items():
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("inputs") or {}, Mapping):
+            raise GraphError(f"node {node_id!r} of its expansion is no dict of class_type and inputs. {advice}")
 
 
 def _step(node_id: str, entry: Mapping[str, Any], registry: Registry) -> Step:

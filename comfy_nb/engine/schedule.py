@@ -274,13 +274,13 @@ class Scheduler:
                 continue
             above.holds -= 1
             if above.holds == 0 and above.state is State.DONE and link.origin not in kept:
-                above.outputs = None
+                above.outputs = above.entry = None
         if ticket.expansion is not None:
             for node_id in ticket.expansion.wanted:
                 inner = tickets[node_id]
                 inner.holds -= 1
                 if inner.holds == 0 and node_id not in kept:
-                    inner.outputs = None
+                    inner.outputs = inner.entry = None
             ticket.expansion = None
 
     def back(self, ticket: Ticket) -> None:

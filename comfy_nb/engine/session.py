@@ -46,6 +46,8 @@ class Session:
         self.is_shown = False
         self._listeners: list[Callable[[Run], None]] = []
         self._slow: set[int] = set()
+        for lane in (self.lane, self.pool, self.ask.lane):
+            weakref.finalize(self, lane.close).atexit = False
 
     @property
     def cache(self) -> MemoryCache:
@@ -254,6 +256,20 @@ def _tell(listener: Callable[[Run], None], run: Run) -> None:
 _default: Session | None = None
 _chosen: contextvars.ContextVar[Session | None] = contextvars.ContextVar("comfy_nb_session", default=None)
 _default_lock = threading.Lock()
+_left_behind: list[Session] = []
+
+
+def _start_anew() -> None:
+    """In a forked process: the threads of the session are not there, and its locks may be held for ever."""
+    global _default, _default_lock
+    _default_lock = threading.Lock()
+    if _default is not None:
+        _left_behind.append(_default)
+        _default = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew)
 
 
 def default_session() -> Session:

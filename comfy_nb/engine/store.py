@@ -92,8 +92,8 @@ class Store:
         self.cache.drop(entry.key, why)
 
     def set_policy(self, policy: str | int) -> None:
-        """Say what is held: "memory" (what is dear to compute, within the budget), "classic" (what the last prompt holds),
-        "none", or a number: that many results, the last used ones. Raises UnknownName for another word."""
+        """Say what is held: "memory" (what is dear to compute, within the budget), "classic" (what the last prompt
+        holds), "none", or a number: that many results, the last used ones. Raises UnknownName for another word."""
         if isinstance(policy, str) and policy not in POLICIES:
             raise UnknownName.of("cache policy", policy, [*POLICIES, "a number"])
         self._only_last_prompt = policy == "classic"

@@ -279,7 +279,11 @@ def _parts_of(thing: Any) -> Sequence[Any] | None:
 
 def _installed_name(value: Any) -> str | None:
     """The name under which an installed module holds this very object, if it says one."""
-    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", getattr(value, "__name__", None))
+    try:
+        module = getattr(value, "__module__", None)
+        name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
+    except Exception:  # an object of somebody else's class may refuse to be asked; then it has no such name
+        return None
     if not isinstance(module, str) or not isinstance(name, str) or is_local(module):
         return None
     return f"{module}.{name}" if getattr(sys.modules[module], name, None) is value else None

@@ -121,6 +121,8 @@ def _hints_of(thing: Any, name: str, names_around: dict[str, Any]) -> dict[str, 
         return typing.get_type_hints(thing, include_extras=True, localns=names_around)
     except NameError as error:
         raise SpecError(f"{name}: the annotation {error.name!r} is not defined. Import or define it first.") from error
+    except SyntaxError as error:
+        raise SpecError(f"{name}: an annotation cannot be read: {error}.") from error
 
 
 def _names_around(function: Callable[..., Any]) -> dict[str, Any]:

@@ -23,22 +23,22 @@ def spec_from_v1(cls: type, class_type: str | None = None, display_name: str = "
     name = class_type or cls.__name__
     function_name = _check(cls, name)
     method = inspect.getattr_static(cls, function_name)
-    return_types = _sequence(getattr(cls, "RETURN_TYPES", ()))
+    return_types = _sequence(cls, "RETURN_TYPES")
     return NodeSpec(
         class_type=name,
         interface=functools.partial(read_interface, cls, name),
         function=functools.partial(_bound, function_name),
         return_types=return_types,
-        return_names=_sequence(getattr(cls, "RETURN_NAMES", ()) or ()),
+        return_names=_sequence(cls, "RETURN_NAMES"),
         code=functools.partial(_code_of, cls),
         display_name=display_name or name,
         category=str(getattr(cls, "CATEGORY", "")),
-        description=inspect.cleandoc(getattr(cls, "DESCRIPTION", "") or cls.__doc__ or ""),
+        description=inspect.cleandoc(str(getattr(cls, "DESCRIPTION", "") or cls.__doc__ or "")),
         make_object=cls,
         is_async=inspect.iscoroutinefunction(getattr(method, "__func__", method)),
         is_output=bool(getattr(cls, "OUTPUT_NODE", False)),
         input_is_list=bool(getattr(cls, "INPUT_IS_LIST", False)),
-        output_is_list=tuple(bool(each) for each in getattr(cls, "OUTPUT_IS_LIST", ()) or ()),
+        output_is_list=tuple(bool(each) for each in _sequence(cls, "OUTPUT_IS_LIST")),
         not_idempotent=bool(getattr(cls, "NOT_IDEMPOTENT", False)),
         fingerprint=getattr(cls, "IS_CHANGED", None),
         validate=getattr(cls, "VALIDATE_INPUTS", None),
@@ -63,9 +63,13 @@ def read_interface(cls: Any, class_type: str) -> Interface:
         raise SpecError(f"{class_type}.INPUT_TYPES() must return a dict, not {type(raw).__name__}.")
     declared: dict[str, InputSpec] = {}
     for section in SECTIONS:
-        for name, entry in (raw.get(section) or {}).items():
+        entries = raw.get(section) or {}
+        if not isinstance(entries, Mapping):
+            raise SpecError(f"{class_type}: its {section} inputs are declared as {entries!r}; expected a dict by name.")
+        for name, entry in entries.items():
             try:
                 declared[name] = read_input(name, entry, required=section == "required")
+                iter(declared[name].type)  # a name or choices; anything else is a TypeError
             except (TypeError, IndexError, KeyError) as error:
                 raise SpecError(
                     f"{class_type}: the input {name!r} is declared as {entry!r}; expected (type,) or (type, options)."
@@ -97,9 +101,16 @@ def _bound(name: str, node: Any) -> Callable[..., Any]:
     return function
 
 
-def _sequence(value: Any) -> Sequence[Any]:
-    # A tuple subclass that answers any index must stay what it is.
-    return value if isinstance(value, tuple) else (value,) if isinstance(value, str) else tuple(value)
+def _sequence(cls: type, attribute: str) -> Sequence[Any]:
+    value = getattr(cls, attribute, None)
+    if isinstance(value, tuple):
+        return value  # a tuple subclass that answers any index must stay what it is
+    if isinstance(value, str):
+        return (value,)
+    try:
+        return tuple(value or ())
+    except TypeError:
+        raise SpecError(f"{cls.__name__}.{attribute} must be a tuple, not {value!r}.") from None
 
 
 def _code_of(cls: type) -> bytes:

@@ -10,8 +10,9 @@ import pytest
 
 import comfy_nb as nb
 from comfy_nb.engine import events
+from comfy_nb.engine.schedule import Scheduler, Ticket
 from tests.engine.failing import Unspeakable, failure
-from tests.engine.signs import Sign, others
+from tests.engine.signs import PATIENCE_S, Sign, others
 from tests.engine.support import Calls, reported
 
 # Time-outs and retries ---------------------------------------------------------------------------------------------
@@ -302,3 +303,16 @@ def test_run_sync_raises_what_a_node_raised_and_works_again():
     with pytest.raises(nb.NodeError, match="ValueError: no"):
         breaks().run_sync()
     assert works().run_sync() == 1
+
+
+async def test_a_fault_of_the_engine_itself_ends_the_run_instead_of_hanging_it(monkeypatch: pytest.MonkeyPatch):
+    @nb.node
+    async def fine() -> int:
+        return 1
+
+    def broken(self: Scheduler) -> list[Ticket]:
+        raise LookupError("a fault in the scheduler")
+
+    monkeypatch.setattr(Scheduler, "take_apart", broken)
+    with pytest.raises(LookupError, match="a fault in the scheduler"):
+        await asyncio.wait_for(fine().run(), PATIENCE_S)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import comfy_nb as nb
@@ -49,3 +51,16 @@ async def test_an_interrupt_that_came_before_a_run_is_not_taken_for_one_of_it(gr
     interrupt_watch.seen = True
     with interrupt_watch:
         assert not interrupt_watch.seen
+
+
+def test_a_disk_budget_may_be_changed_later_and_changes_nothing_where_it_cannot_be(
+    session: nb.Session, tmp_path: Path
+) -> None:
+    budget = session.cache.budget
+    with pytest.raises(nb.ComfyNBError, match="needs a cache_dir"):
+        nb.configure(cache_budget="1 MB", disk_budget="1 GB")
+    assert session.cache.budget == budget
+    nb.configure(cache_dir=tmp_path, disk_budget="1 GB")
+    nb.configure(disk_budget="2 GB")
+    assert session.disk is not None
+    assert session.disk.budget == 2 * 10**9

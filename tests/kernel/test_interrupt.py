@@ -34,6 +34,7 @@ after = patchable()
 NODES = """
 import time
 signs = {}
+nb.configure(display="none")  # a display's own ticking would keep the loop awake
 
 @nb.node(cache="off")
 async def sleeper(name: str = "sleeper") -> int:
@@ -192,6 +193,11 @@ def test_a_node_that_cannot_be_stopped_is_left_behind(lesson: Kernel):
 def test_a_timeout_is_a_timeout(lesson: Kernel, code: str):
     assert error_of(lesson.run(code)).ename == "TimeoutError"
     assert value_of(lesson, "left()") == "[]"
+
+
+def test_a_cell_that_goes_on_after_an_interrupt_is_not_cancelled_any_more(lesson: Kernel):
+    reply = interrupted(lesson, "run = await sleeper().graph.run()\nasyncio.current_task().cancelling()")
+    assert reply.results == ["0"]
 
 
 def test_a_timeout_after_an_interrupt_is_a_timeout(lesson: Kernel):

@@ -314,6 +314,18 @@ def test_a_process_killed_while_it_writes_leaves_only_whole_entries(tmp_path):
     assert all(cache.get(bytes.fromhex(path.stem)) is not None for path in tmp_path.glob("*/*.safetensors"))
 
 
+def test_a_file_that_goes_while_it_is_opened_counts_as_a_miss_and_is_left_alone(disk, monkeypatch):
+    assert stored(disk, "a", torch.ones(3)) is not None
+
+    def gone(path, framework):
+        raise RuntimeError(f"unable to open file <{path}> in read-only mode: No such file or directory (2)")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("safetensors.safe_open", gone)
+        assert disk.get(key_of("a")) is None
+    assert disk.get(key_of("a")) is not None
+
+
 def test_two_kernels_may_write_the_same_keys_at_once(tmp_path):
     code = (
         IMPORTS + "cache = DiskCache(sys.argv[1], budget=3_000_000)\n"
