@@ -21,6 +21,7 @@ from comfy_nb.engine.journal import Journal, shown_under
 from comfy_nb.engine.loops import post
 from comfy_nb.engine.prompts import DynamicPrompt, prompt_of
 from comfy_nb.engine.schedule import State, Ticket
+from comfy_nb.engine.sizes import say_seconds
 from comfy_nb.engine.why import reason
 from comfy_nb.errors import ComfyNBWarning, NotKept, UnknownName, name_node
 
@@ -108,17 +109,19 @@ class Run:
             return
         self.state = self.stop_state if self.stopping else "failed"
         self.plan.users -= 1
-        if self.finished is not None and not self.finished.done():
-            self.finished.set_result(None)
+        self._tell_end()
 
     def ended(self, state: str, error: BaseException | None) -> None:
         """The drive has ended: remember, tell, and let go of the plan."""
         self.state = state
         self.error = error
-        self.seconds = time.perf_counter() - self.started_at
         self.plan.users -= 1
         self._remember()
-        self.emit(events.RunFinished(self.id, time.perf_counter(), state, self.seconds))
+        self._tell_end()
+
+    def _tell_end(self) -> None:
+        self.seconds = time.perf_counter() - self.started_at
+        self.emit(events.RunFinished(self.id, time.perf_counter(), self.state, self.seconds))
         self.journal.flush()
         if self.finished is not None and not self.finished.done():
             self.finished.set_result(None)
@@ -307,11 +310,11 @@ class Run:
         parts = [f"{counts['ran']} ran"] + [
             f"{n} {what}" for n, what in ((cached, "from cache"), (counts["shared"], "shared")) if n
         ]
-        lines = [f"Run {self.state} in {_seconds(self.seconds)}: {', '.join(parts)}."]
+        lines = [f"Run {self.state} in {say_seconds(self.seconds)}: {', '.join(parts)}."]
         for ticket in itertools.islice((each for each in self._tickets() if each.source == "ran"), 20):
             step = ticket.step
             named = name_node(step.id, step.class_type, step.title)
-            lines.append(f"  {named}: {_seconds(ticket.seconds)}, {self.why(step.id)}")
+            lines.append(f"  {named}: {say_seconds(ticket.seconds)}, {self.why(step.id)}")
         if counts["ran"] > 20:
             lines.append(f"  ... and {counts['ran'] - 20} more")
         lines += [f"  node {node_id} was blocked: {message}" for node_id, message in self.blocked[:10]]
@@ -324,13 +327,11 @@ class Run:
         return [ticket.key for ticket in self._tickets() if ticket.key is not None]
 
     def __repr__(self) -> str:
-        return f"<Run {self.state}: {self.counts['ran']} of {len(self.plan.steps)} nodes ran, {_seconds(self.seconds)}>"
+        return (
+            f"<Run {self.state}: {self.counts['ran']} of {len(self.plan.steps)} nodes ran, {say_seconds(self.seconds)}>"
+        )
 
 
 def _plain(whole: Sequence[bool], slot: int, items: list[Any]) -> Any:
     is_list = slot < len(whole) and whole[slot]
     return items[0] if len(items) == 1 and not is_list else list(items)
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.3g} ms"

@@ -46,6 +46,7 @@ class Session:
         self.is_shown = False
         self._listeners: list[Callable[[Run], None]] = []
         self._slow: set[int] = set()
+        self._lock = threading.Lock()
         for lane in (self.lane, self.pool, self.ask.lane):
             weakref.finalize(self, lane.close).atexit = False
 
@@ -134,7 +135,8 @@ class Session:
 
     def stop_all(self) -> int:
         """Stop every run of this session; return how many there were."""
-        live = [run for run in self.runs if run.state == "running"]
+        with self._lock:
+            live = [run for run in self.runs if run.state == "running"]
         for run in live:
             run.stop()
         return len(live)
@@ -149,7 +151,8 @@ class Session:
         plan = plan_of(graph)
         plan.users += 1
         run = Run(self, graph, plan, options)
-        self.runs.add(run)
+        with self._lock:
+            self.runs.add(run)
         graph.advance_seeds()
         return run
 

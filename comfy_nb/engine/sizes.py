@@ -189,13 +189,12 @@ def say_size(size: int) -> str:
 
 
 def say_seconds(seconds: float) -> str:
-    """Write a duration for people: `12 ms`, `1.2 s`, `3 min`."""
-    if seconds < 0.001:
-        return "<1 ms"
-    if seconds < 0.9995:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 99.5:
-        return f"{seconds:.1f} s"
-    if seconds < 5970:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
+    """Write a duration for people: "2 ms", "0.31 s", "12.4 s", "3 min 20 s", "1 h 05 min"."""
+    if seconds < 0.0995:
+        return f"{seconds * 1e3:.0f} ms" if seconds >= 0.001 else "under 1 ms"
+    if seconds < 59.95:
+        return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"

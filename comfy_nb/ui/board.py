@@ -21,6 +21,7 @@ from comfy_nb.engine.events import (
     RunFinished,
     RunStarted,
 )
+from comfy_nb.engine.sizes import say_seconds
 
 RowState = Literal["waiting", "running", "done", "cached", "failed", "blocked", "stopped"]
 Label = Callable[[str], tuple[str, str]]
@@ -98,7 +99,7 @@ class Row:
 
     def took(self, now: float) -> str:
         """The same in words; nothing for a node from the cache."""
-        return "" if self.state == "cached" else format_seconds(self.elapsed(now))
+        return "" if self.state == "cached" else say_seconds(self.elapsed(now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ class View:
 
     def headline(self, now: float) -> str:
         """The run in one line."""
-        elapsed = format_seconds(self.elapsed(now))
+        elapsed = say_seconds(self.elapsed(now))
         if self.is_all_cached:
             return f"{count(self.cached, 'node')} from cache, {elapsed}"
         kept = f", {self.cached} from cache" if self.cached else ""
@@ -266,7 +267,7 @@ class Board:
     def _loop_stalled(self, event: LoopStalled) -> None:
         row = self._live.get(event.node_id)
         if row is not None:
-            row.note = f"kept the event loop busy for {format_seconds(event.seconds)}"
+            row.note = f"kept the event loop busy for {say_seconds(event.seconds)}"
 
     def _run_finished(self, event: RunFinished) -> None:
         self._state, self._seconds = event.state, event.seconds
@@ -331,18 +332,6 @@ def line_of(row: Row, now: float) -> str:
     said = " ".join(row.text.split())[-100:]
     parts = (f"{GLYPHS[row.state]} {row.name}", row.state, row.steps, row.took(now), row.note, said)
     return "  ".join(part for part in parts if part)
-
-
-def format_seconds(seconds: float) -> str:
-    """Return a duration as people say it: "2 ms", "0.31 s", "12.4 s", "3 min 20 s", "1 h 05 min"."""
-    if seconds < 0.0995:
-        return f"{seconds * 1e3:.0f} ms" if seconds >= 0.001 else "under 1 ms"
-    if seconds < 59.95:
-        return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02} s"
-    return f"{minutes // 60} h {minutes % 60:02} min"
 
 
 def count(number: int, thing: str) -> str:

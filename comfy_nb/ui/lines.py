@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from comfy_nb.ui.board import View, count, format_seconds
+from comfy_nb.engine.sizes import say_seconds
+from comfy_nb.ui.board import View, count
 from comfy_nb.ui.cell import CellOutput, Output, cell_key
 from comfy_nb.ui.page import faint
 
@@ -38,7 +39,7 @@ class Line:
 
     def _sentence(self) -> str:
         counts = f"{count(self._ran, 'node')} ran, {self._cached:,} from cache"
-        return f"✓ {count(self._views, 'run')}: {counts}, {format_seconds(self._seconds)}"
+        return f"✓ {count(self._views, 'run')}: {counts}, {say_seconds(self._seconds)}"
 
     def _draw(self) -> None:
         self._output.show({"text/html": faint(self.text), "text/plain": self.text})

@@ -324,3 +324,13 @@ async def test_a_session_tells_its_listeners_of_each_run_as_it_starts(pack: Pack
     end()
     await pack.graph({"1": made("Number", value=2)}).run()
     assert seen == [(run, "running")]
+
+
+async def test_a_run_of_an_invalid_graph_tells_its_end_too(pack: Pack) -> None:
+    graph = pack.graph({"1": made("Add")})
+    told: list[Event] = []
+    job = graph.start()
+    job.run.subscribe(told.extend)
+    with pytest.raises(nb.ValidationError):
+        await job
+    assert [(type(event).__name__, event.state) for event in told] == [("RunFinished", "failed")]

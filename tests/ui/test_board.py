@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from comfy_nb.engine.events import LoopStalled, NodeBlocked, NodesAdded, NodeText, NodeWaiting
-from comfy_nb.ui.board import ROWS_MAX, TEXT_MAX, Board, View, format_seconds
+from comfy_nb.ui.board import ROWS_MAX, TEXT_MAX, Board, View
 from tests.ui.scripted import RUN, all_cached, done, failed, finished, node, preview, progress, started
 
 
@@ -186,20 +186,3 @@ def test_the_text_has_a_line_for_each_row():
         "  ✓ ImageBlur  done  0.31 s",
         "  ■ Sum  stopped  0.50 s",
     ]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0.0004, "under 1 ms"),
-        (0.002, "2 ms"),
-        (0.31, "0.31 s"),
-        (9.996, "10.0 s"),
-        (12.44, "12.4 s"),
-        (59.96, "1 min 00 s"),
-        (200, "3 min 20 s"),
-        (3_905, "1 h 05 min"),
-    ],
-)
-def test_durations_read_as_people_say_them(seconds, words):
-    assert format_seconds(seconds) == words

@@ -124,7 +124,7 @@ def test_the_table_names_node_size_seconds_hits_place_and_pin_largest_first(both
     cells = [re.split(r"\s{2,}", line.strip()) for line in [head, *rows]]
     assert cells == [
         ["node", "size", "took", "hits", "where"],
-        ["Soften (node 7)", "4.0 MB", "2.5 s", "1", "both", "pinned"],
+        ["Soften (node 7)", "4.0 MB", "2.50 s", "1", "both", "pinned"],
         ["Blur (node 3)", "580 B", "12 ms", "0", "memory (not written)"],
         ["Load (node 3)", "568 B", "1.0 s", "0", "memory (it holds a value of class object)"],
     ]
