@@ -183,6 +183,8 @@ def _exit_codes(debug: bool) -> Iterator[None]:
 
     try:
         yield
+    except BrokenPipeError:
+        raise  # whoever reads has enough (`| head`): click ends quietly
     except (ComfyNBError, OSError) as error:
         _complain(error, debug)
         sys.exit(INVALID)

@@ -126,7 +126,7 @@ def test_the_table_names_node_size_seconds_hits_place_and_pin_largest_first(both
         ["node", "size", "took", "hits", "where"],
         ["Soften (node 7)", "4.0 MB", "2.50 s", "1", "both", "pinned"],
         ["Blur (node 3)", "580 B", "12 ms", "0", "memory (not written)"],
-        ["Load (node 3)", "568 B", "1.0 s", "0", "memory (it holds a value of class object)"],
+        ["Load (node 3)", "568 B", "1.00 s", "0", "memory (it holds a value of class object)"],
     ]
 
 
