@@ -119,7 +119,7 @@ class Plan:
             node.class_type,
             node.title,
             {"class_type": node.class_type, "exception_message": str(error)},
-            "Reading the class, or the code it uses, raised this.",
+            "Reading its INPUT_TYPES(), or the code that it uses, raised this.",
         )
 
     def _check(self, step: Step, node: Node, origins: Origins) -> None:

@@ -75,7 +75,7 @@ class Inputs(dict[str, Any]):
 class Node:
     """One node of a graph. `mode` bypasses or mutes it; `control` says how its seeds change from run to run."""
 
-    __slots__ = ("_mode", "class_type", "control", "extras", "graph", "id", "inputs")
+    __slots__ = ("_inputs", "_mode", "class_type", "control", "extras", "graph", "id")
 
     def __init__(
         self,
@@ -88,10 +88,21 @@ class Node:
         self.graph = graph
         self.id = node_id
         self.class_type = class_type
-        self.inputs = Inputs(self, inputs)
+        self._inputs = Inputs(self, inputs)
         self.extras: dict[str, Any] | None = dict(extras) if extras else None
         self._mode: Mode = "active"
         self.control: dict[str, Control] | None = None
+
+    @property
+    def inputs(self) -> Inputs:
+        """The inputs by name; giving another dict replaces them all."""
+        return self._inputs
+
+    @inputs.setter
+    def inputs(self, values: Mapping[str, Any]) -> None:
+        fresh = dict(values)
+        self._inputs.clear()
+        self._inputs.update(fresh)
 
     @property
     def title(self) -> str:
