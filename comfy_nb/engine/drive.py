@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 import threading
 import time
 import warnings
@@ -322,10 +323,13 @@ class Drive:
 
     def _press(self, worker: Worker, ticket: Ticket) -> None:
         """Give a sync node its grace, then interrupt it between bytecodes, then say that it goes on."""
+        # While a strike waits, traced code goes round in CPython 3.11 (see `lanes`); this thread must come to its end.
+        sys.settrace(None)
         worker.thread.join(GRACE_S)
         token = worker.token
         if token is not None and worker.strike(token):
             worker.thread.join(GRACE_S)
+            worker.take_back(token)
         if worker.token is not None:
             _warn_left(ticket, "sits in code that cannot be interrupted")
 

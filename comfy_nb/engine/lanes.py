@@ -59,16 +59,23 @@ class Worker:
             _set_async_exception(self.thread, InterruptProcessingException)
             return True
 
-    def _recover(self) -> None:
-        """Clear a strike that came too late to end its call."""
-        while True:
-            try:
-                with self._lock:
-                    self._struck = False
-                    _set_async_exception(self.thread, None)
+    def take_back(self, token: object) -> None:
+        """Withdraw a strike that its call has not noticed, because it sits in C code."""
+        with self._lock:
+            if self.token is not token:
                 return
-            except InterruptProcessingException:
-                continue
+            self._struck = False
+            _set_async_exception(self.thread, None)
+        _lower_mark()
+
+    def _recover(self) -> None:
+        """Let a strike that came too late to end its call come here, where it does no harm."""
+        try:
+            with self._lock:
+                self._struck = False
+            _lower_mark()
+        except InterruptProcessingException:
+            _lower_mark()
 
     def _work(self) -> None:
         _thread.is_lane = True
@@ -135,6 +142,19 @@ def _set_async_exception(thread: threading.Thread, kind: type[BaseException] | N
     ctypes.pythonapi.PyThreadState_SetAsyncExc(
         ctypes.c_ulong(thread.ident or 0), None if kind is None else ctypes.py_object(kind)
     )
+
+
+def _lower_mark() -> None:
+    """Have CPython lower its process-wide mark for waiting exceptions, which only one that arrives does.
+
+    Left up it makes all code slower, and in 3.11 makes traced code (a debugger, coverage) go round for ever.
+    """
+    try:
+        _set_async_exception(threading.current_thread(), InterruptProcessingException)
+        while True:
+            pass
+    except InterruptProcessingException:
+        return
 
 
 class SwitchInterval:

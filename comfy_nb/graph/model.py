@@ -214,7 +214,7 @@ class Graph:
     def _targets(self, outputs: Sequence[str | Node | Handle] | None) -> list[str] | None:
         if outputs is None:
             return None
-        listed: Sequence[Any] = [outputs] if isinstance(outputs, (str, Node)) or is_handle(outputs) else outputs
+        listed: Sequence[Any] = [outputs] if isinstance(outputs, (str, int, Node)) or is_handle(outputs) else outputs
         return [self.add(each).id if is_handle(each) else self[each].id for each in listed]
 
     def _as_input(self, value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import subprocess
 import sys
 import threading
 import time
@@ -238,3 +239,36 @@ async def test_a_stop_never_hits_the_next_run(monkeypatch: pytest.MonkeyPatch):
         job.cancel()
         assert await short(number) == number
         assert (await job).state in ("cancelled", "done")
+
+
+TRACED_AFTER_A_STRIKE = """
+import sys, threading
+from comfy_nb.engine.lanes import Lane
+from comfy_nb.errors import InterruptProcessingException
+
+lane, over = Lane("struck"), threading.Event()
+
+def work(worker):
+    class Late:
+        def __call__(self):
+            assert worker.strike("a call")
+
+    for _ in range(100):
+        try:
+            worker.call("a call", Late(), {})
+        except InterruptProcessingException:
+            pass
+    over.set()
+
+lane.submit(work)
+assert over.wait(30)
+sys.settrace(lambda *_: None)
+(lambda: None)()
+sys.settrace(None)
+print("traced")
+"""
+
+
+def test_code_can_be_traced_after_a_strike():
+    done = subprocess.run([sys.executable, "-c", TRACED_AFTER_A_STRIKE], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "traced\n", done.stderr
