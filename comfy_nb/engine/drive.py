@@ -13,6 +13,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from comfy_nb.engine.loops import post
 from comfy_nb.engine.play import LanePlayer, LoopPlayer
 from comfy_nb.engine.schedule import Scheduler, Ticket
 from comfy_nb.errors import ComfyNBWarning, InterruptProcessingException, name_node
+from comfy_nb.graph.heap import old_heap
 
 if TYPE_CHECKING:
     from comfy_nb.engine.run import Run
@@ -58,7 +60,7 @@ class Drive:
         self._kicked = False
         self._lane = self.session.lane_for(run)
         self._closed = False
-        self._switched = False
+        self._switches = ExitStack()
 
     @property
     def is_over(self) -> bool:
@@ -75,8 +77,8 @@ class Drive:
         if total == 0:
             self._close("done")
             return
-        switch_interval.__enter__()
-        self._switched = True
+        self._switches.enter_context(switch_interval)
+        self._switches.enter_context(old_heap.aside_for(total))
         self._pump()
 
     def _kick(self) -> None:
@@ -337,8 +339,7 @@ class Drive:
         if self._closed:
             return
         self._closed = True
-        if self._switched:
-            switch_interval.__exit__()
+        self._switches.close()
         self.session.lane_done(self._lane)
         self.run.ended(state, self.error)
 

@@ -14,6 +14,7 @@ from comfy_nb.engine.keys import Step, head_of, is_always, set_key
 from comfy_nb.errors import GraphError, Problem, ValidationError, offer
 from comfy_nb.graph.bypass import resolve
 from comfy_nb.graph.check import Origins, check_node, in_link
+from comfy_nb.graph.heap import old_heap
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import Node
 from comfy_nb.graph.prompt import is_link
@@ -347,7 +348,11 @@ def is_plain(spec: NodeSpec, interface: Interface) -> bool:
 def plan_of(graph: Graph) -> Plan:
     """Return the up-to-date plan of a graph."""
     plan: Plan | None = graph.memo.get("plan")
-    plan = Plan(graph) if plan is None else plan.refresh()
+    if plan is not None:
+        plan = plan.refresh()
+    else:
+        with old_heap.aside_for(len(graph.nodes)):
+            plan = Plan(graph)
     if plan.users and (plan.fingerprinting or plan.always):
         # The run that uses it has keys of its own for these nodes.
         plan = Plan(graph)

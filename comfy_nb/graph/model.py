@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_nb.errors import GraphError, PromptError, UnknownName
 from comfy_nb.graph import runner
 from comfy_nb.graph.bypass import resolve
+from comfy_nb.graph.heap import old_heap
 from comfy_nb.graph.node import Node, constant, is_handle, short
 from comfy_nb.graph.prompt import ParsedPrompt, is_link, parse_prompt, read_prompt, write_prompt
 from comfy_nb.spec.registry import Registry
@@ -51,11 +52,12 @@ class Graph:
         parsed = source if isinstance(source, ParsedPrompt) else parse_prompt(source)
         graph = cls(registry=registry)
         nodes = graph.nodes
-        for node_id, entry in parsed.nodes.items():
-            extras = None
-            if len(entry) > 2:
-                extras = {name: value for name, value in entry.items() if name not in ("class_type", "inputs")}
-            nodes[node_id] = Node(graph, node_id, entry["class_type"], entry.get("inputs") or {}, extras)
+        with old_heap.aside_for(len(parsed.nodes)):
+            for node_id, entry in parsed.nodes.items():
+                extras = None
+                if len(entry) > 2:
+                    extras = {name: value for name, value in entry.items() if name not in ("class_type", "inputs")}
+                nodes[node_id] = Node(graph, node_id, entry["class_type"], entry.get("inputs") or {}, extras)
         graph.workflow = parsed.workflow
         graph.origin = parsed.origin
         return graph
