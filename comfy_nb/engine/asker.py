@@ -11,7 +11,7 @@ from typing import Any
 
 from comfy_nb.engine.lanes import Lane, Worker
 from comfy_nb.engine.loops import post
-from comfy_nb.engine.stepping import Stepped
+from comfy_nb.engine.stepping import Stepped, Unwatched
 
 
 class Asker:
@@ -23,7 +23,7 @@ class Asker:
     async def __call__(self, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
         """Call a function of a node class beside the loop, or await it if it is async."""
         if inspect.iscoroutinefunction(function):
-            return await Stepped(function(**inputs), grad=False, stalled=lambda seconds: None)
+            return await Stepped(function(**inputs), None, Unwatched(), grad=False)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         context = contextvars.copy_context()

@@ -51,12 +51,13 @@ class Drive:
         self.schedule = Scheduler(run.plan.steps, self.lookup.find, self._resolve)
         self.lookup.schedule = self.schedule
         self.on_lane = LanePlayer(run, self.lookup, self.loop)
-        self.on_loop = LoopPlayer(run, self.lookup)
+        self.on_loop = LoopPlayer(run, self.lookup, self)
         self.tasks: dict[asyncio.Task[None], Ticket] = {}
         self.calling: dict[Worker, Ticket] = {}
         self.ending: str | None = None
         self.error: BaseException | None = None
         self.draining = False
+        self.stepping: Ticket | None = None
         self._kicked = False
         self._lane = self.session.lane_for(run)
         self._closed = False
@@ -149,7 +150,7 @@ class Drive:
     def _sync_turn(self, ticket: Ticket, worker: Worker) -> None:
         if not self.lookup.claim(ticket, self._shared):
             return
-        self.run.journal.node_started(ticket)
+        self.run.journal.node_started(ticket, worker.thread.name)
         self.calling[worker] = ticket
         try:
             try:
@@ -174,10 +175,14 @@ class Drive:
 
     # Async nodes, on the loop ----------------------------------------------------------------------------------------
 
+    def held(self, ticket: Ticket, seconds: float) -> None:
+        """A node had the loop for 2 ms or more."""
+        self.run.node_held(ticket, seconds)
+
     def _start_task(self, ticket: Ticket) -> None:
         if not self.lookup.claim(ticket, self._shared):
             return
-        self.run.journal.node_started(ticket)
+        self.run.journal.node_started(ticket, "loop")
         task = self.loop.create_task(self._async_turn(ticket), context=self.context.copy())
         self.tasks[task] = ticket
         task.add_done_callback(self._task_done)

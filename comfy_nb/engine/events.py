@@ -28,7 +28,10 @@ class NodesAdded(NamedTuple):
 
 
 class NodeStarted(NamedTuple):
-    """A node is called for the first time in this run, or again after it waited for lazy inputs."""
+    """A node is called for the first time in this run, or again after it waited for lazy inputs.
+
+    `lane` is "loop" for an async node, and the name of the worker's thread for a sync one.
+    """
 
     run_id: str
     time: float
@@ -36,6 +39,7 @@ class NodeStarted(NamedTuple):
     display_id: str
     class_type: str
     title: str
+    lane: str
 
 
 class NodeProgress(NamedTuple):
@@ -70,6 +74,27 @@ class NodeText(NamedTuple):
     node_id: str
     text: str
     append: bool
+
+
+class NodeLog(NamedTuple):
+    """What a node printed or logged while it worked; `stream` is "stdout" or "stderr"."""
+
+    run_id: str
+    time: float
+    node_id: str
+    stream: str
+    text: str
+
+
+class CallFinished(NamedTuple):
+    """Of a node that is called for each of `calls` list items, call number `call` (from 0) is done after `seconds`."""
+
+    run_id: str
+    time: float
+    node_id: str
+    call: int
+    calls: int
+    seconds: float
 
 
 class NodeWaiting(NamedTuple):
@@ -115,8 +140,8 @@ class NodeFailed(NamedTuple):
     error: Exception
 
 
-class LoopStalled(NamedTuple):
-    """An async node kept the event loop busy for `seconds` without an await, so nothing else could move."""
+class LoopHeld(NamedTuple):
+    """An async node had the event loop for `seconds`, 2 ms or more, without an await: nothing else could move."""
 
     run_id: str
     time: float
@@ -140,11 +165,13 @@ Event = (
     | NodeProgress
     | NodePreview
     | NodeText
+    | NodeLog
+    | CallFinished
     | NodeWaiting
     | NodeFinished
     | NodeBlocked
     | NodeFailed
-    | LoopStalled
+    | LoopHeld
     | RunFinished
 )
 

@@ -42,6 +42,11 @@ class Job:
         """Stop the run; what had finished stays cached. Awaiting the job then gives the run in state "cancelled"."""
         self.run.stop("cancelled")
 
+    @property
+    def panel(self) -> Any:
+        """The run's rows, live: another view of the same run."""
+        return self.run.panel
+
     def done(self) -> bool:
         """Whether the job has ended."""
         return self._task.done()

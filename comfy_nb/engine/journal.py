@@ -9,7 +9,16 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from comfy_nb.engine.events import Event, NodeFinished, NodePreview, NodeProgress, NodeStarted, NodeText, Subscriber
+from comfy_nb.engine.events import (
+    Event,
+    NodeFinished,
+    NodeLog,
+    NodePreview,
+    NodeProgress,
+    NodeStarted,
+    NodeText,
+    Subscriber,
+)
 from comfy_nb.engine.failure import say
 from comfy_nb.engine.loops import post
 from comfy_nb.engine.schedule import Ticket
@@ -17,10 +26,10 @@ from comfy_nb.errors import ComfyNBWarning
 
 FLUSH_S = 0.03
 SLOW_SUBSCRIBER_S = 0.05
-PASSING = (NodeProgress, NodePreview, NodeText)
+PASSING = (NodeProgress, NodePreview, NodeText, NodeLog)
 
 # What comes once a node is noted as it is and made an event when somebody wants to see it.
-Noted = tuple[Callable[[str, float, Ticket], Event], float, Ticket]
+Noted = tuple[Callable[[str, float, Ticket, str], Event], float, Ticket, str]
 
 
 class Journal:
@@ -43,6 +52,11 @@ class Journal:
             self._deliver(subscriber, self._as_events(self._log))
         return lambda: self._subscribers.remove(subscriber) if subscriber in self._subscribers else None
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether anybody subscribes."""
+        return bool(self._subscribers)
+
     def begin(self, event: Event) -> None:
         """Put the event that opens a run before those that came while it was planned."""
         self._waiting.appendleft(event)
@@ -53,15 +67,15 @@ class Journal:
         if self._subscribers:
             self._flush_soon()
 
-    def node_started(self, ticket: Ticket) -> None:
+    def node_started(self, ticket: Ticket, lane: str) -> None:
         """Note that a node is about to be called."""
-        self._waiting.append((_started, time.perf_counter(), ticket))
+        self._waiting.append((_started, time.perf_counter(), ticket, lane))
         if self._subscribers:
             self._flush_soon()
 
     def node_finished(self, ticket: Ticket) -> None:
         """Note that a node is done."""
-        self._waiting.append((_finished, time.perf_counter(), ticket))
+        self._waiting.append((_finished, time.perf_counter(), ticket, ""))
         if self._subscribers:
             self._flush_soon()
 
@@ -100,8 +114,10 @@ class Journal:
             self._note_slow(subscriber)
 
 
-def _made(run_id: str, make: Callable[[str, float, Ticket], Event], when: float, ticket: Ticket) -> Event:
-    return make(run_id, when, ticket)
+def _made(
+    run_id: str, make: Callable[[str, float, Ticket, str], Event], when: float, ticket: Ticket, lane: str
+) -> Event:
+    return make(run_id, when, ticket, lane)
 
 
 def shown_under(ticket: Ticket) -> str:
@@ -114,10 +130,10 @@ def shown_under(ticket: Ticket) -> str:
     return ticket.step.id
 
 
-def _started(run_id: str, when: float, ticket: Ticket) -> NodeStarted:
+def _started(run_id: str, when: float, ticket: Ticket, lane: str) -> NodeStarted:
     step = ticket.step
-    return NodeStarted(run_id, when, step.id, shown_under(ticket), step.class_type, step.title)
+    return NodeStarted(run_id, when, step.id, shown_under(ticket), step.class_type, step.title, lane)
 
 
-def _finished(run_id: str, when: float, ticket: Ticket) -> NodeFinished:
+def _finished(run_id: str, when: float, ticket: Ticket, _: str) -> NodeFinished:
     return NodeFinished(run_id, when, ticket.step.id, ticket.source, ticket.seconds, ticket.ui)

@@ -22,7 +22,7 @@ from comfy_nb.engine.lanes import Worker
 from comfy_nb.engine.lookup import Lookup
 from comfy_nb.engine.prepare import ask_fingerprints
 from comfy_nb.engine.schedule import Ticket
-from comfy_nb.engine.stepping import Stepped
+from comfy_nb.engine.stepping import Stepped, Watch
 from comfy_nb.errors import InterruptProcessingException
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ class LanePlayer:
                     result = worker.call(call, call.function, call.inputs)
                 if call.is_check and inspect.iscoroutine(result):
                     result = asyncio.run_coroutine_threadsafe(result, self.loop).result()
+                if call.context.calls > 1:
+                    self.run.call_finished(call, time.perf_counter() - started)
                 return result
             except InterruptProcessingException:
                 raise
@@ -108,9 +110,10 @@ class LanePlayer:
 class LoopPlayer:
     """Plays async nodes on the event loop."""
 
-    def __init__(self, run: Run, lookup: Lookup) -> None:
+    def __init__(self, run: Run, lookup: Lookup, watch: Watch) -> None:
         self.run = run
         self.lookup = lookup
+        self.watch = watch
 
     async def fingerprint(self, steps: Sequence[Step]) -> None:
         """Take the fingerprints of nodes that an async node expanded into."""
@@ -125,7 +128,7 @@ class LoopPlayer:
             current_call.set(CallContext(self.run, step.id))
             started = time.perf_counter()
             try:
-                result = await Stepped(made, grad=False, stalled=partial(self.run.node_stalled, ticket))
+                result = await Stepped(made, ticket, self.watch, grad=False)
             finally:
                 ticket.seconds = time.perf_counter() - started
             return plain_outputs(spec, result)
@@ -153,10 +156,11 @@ class LoopPlayer:
                 if not inspect.iscoroutinefunction(call.function) and call.is_check:
                     return await self.run.session.ask(call.function, call.inputs)
                 made = call.function(**call.inputs)
-                stepped = Stepped(made, grad=spec.grad, stalled=partial(self.run.node_stalled, ticket))
-                if spec.timeout is None:
-                    return await stepped
-                return await _in_time(stepped, spec.timeout)
+                stepped = Stepped(made, ticket, self.watch, grad=spec.grad)
+                result = await stepped if spec.timeout is None else await _in_time(stepped, spec.timeout)
+                if call.context.calls > 1:
+                    self.run.call_finished(call, time.perf_counter() - started)
+                return result
             except InterruptProcessingException:
                 raise
             except Exception as error:  # whatever it was, the node asked for another try

@@ -22,10 +22,13 @@ from comfy_nb.engine.loops import post
 from comfy_nb.engine.prompts import DynamicPrompt, prompt_of
 from comfy_nb.engine.schedule import State, Ticket
 from comfy_nb.engine.sizes import say_seconds
+from comfy_nb.engine.stepping import STALL_S
+from comfy_nb.engine.views import views
 from comfy_nb.engine.why import reason
 from comfy_nb.errors import ComfyNBWarning, NotKept, UnknownName, name_node
 
 if TYPE_CHECKING:
+    from comfy_nb.engine.call import Invocation
     from comfy_nb.engine.keys import Step
     from comfy_nb.engine.plan import Plan, Verdict
     from comfy_nb.engine.session import Session
@@ -65,6 +68,7 @@ class Run:
         self.preparing: asyncio.Task[list[str]] | None = None
         self.finished: asyncio.Future[None] | None = None
         self.own_lane = False
+        self.in_background = False
         self.lost: dict[str, str] = {}
         self.history: dict[str, Ticket] = graph.memo.setdefault("history", {})
         self._revision = plan.revision
@@ -182,6 +186,11 @@ class Run:
         """Have events delivered in batches on the run's loop, what has happened first; call the result to end it."""
         return self.journal.subscribe(subscriber)
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether anybody subscribes to what happens."""
+        return self.journal.is_watched
+
     def started(self, total: int, cached: int) -> None:
         """The plan is known: `total` nodes have to be computed."""
         self.total, self.cached = total, cached
@@ -192,6 +201,13 @@ class Run:
         if ticket.ui:
             self.ui[ticket.step.id] = ticket.ui
         self.journal.node_finished(ticket)
+
+    def call_finished(self, call: Invocation, seconds: float) -> None:
+        """One of the calls of a node that is called for each item of a list is done."""
+        if not call.is_check:
+            around = call.context
+            done = (around.node_id, around.index, around.calls, seconds)
+            self.emit(events.CallFinished(self.id, time.perf_counter(), *done))
 
     def node_waits(self, ticket: Ticket, why: str, added: int) -> None:
         """A node asked for lazy inputs or expanded."""
@@ -220,10 +236,12 @@ class Run:
         """A node raised."""
         self.emit(events.NodeFailed(self.id, time.perf_counter(), ticket.step.id, shown_under(ticket), error))
 
-    def node_stalled(self, ticket: Ticket, seconds: float) -> None:
-        """An async node kept the loop busy."""
+    def node_held(self, ticket: Ticket, seconds: float) -> None:
+        """An async node had the loop without an await, for so long that it is worth telling."""
         step = ticket.step
-        self.emit(events.LoopStalled(self.id, time.perf_counter(), step.id, seconds))
+        self.emit(events.LoopHeld(self.id, time.perf_counter(), step.id, seconds))
+        if seconds < STALL_S:
+            return
         warnings.warn(
             f"{name_node(step.id, step.class_type, step.title)} kept the event loop busy for {seconds:.1f} s without "
             "an await; nothing else could move meanwhile. Make it a plain function, or await asyncio.to_thread(...).",
@@ -321,6 +339,15 @@ class Run:
         if self.error is not None:
             lines.append(f"  {type(self.error).__name__}: {self.error}")
         return "\n".join(lines)
+
+    @property
+    def panel(self) -> Any:
+        """The run's rows as they are shown while it goes on: live where it still does."""
+        return views().panel(self)
+
+    def timeline(self) -> Any:
+        """Return who did what when, as a picture; live while the run goes on."""
+        return views().timeline(self)
 
     def cache_keys(self) -> list[bytes]:
         """The keys of the nodes this run looked at, for `nb.cache`."""

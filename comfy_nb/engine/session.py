@@ -74,6 +74,7 @@ class Session:
         """Start a graph in the background of the running loop; raises GraphError where none runs."""
         _need_loop()
         run = self._begin(graph, options)
+        run.in_background = True
         return Job(run, self._execute(run, outputs), lambda run: run)
 
     def run_sync(self, graph: Graph, outputs: Sequence[str] | None = None, **options: Any) -> Run:
@@ -94,6 +95,7 @@ class Session:
         graph = handle.call.unedited
         node_id = graph.id_of(handle)
         run = self._begin(graph, {})
+        run.in_background = True
         return Job(run, self._execute(run, [node_id]), lambda run: value_of(run, node_id, handle.slot))
 
     def value_sync(self, handle: Handle) -> Any:
@@ -135,11 +137,15 @@ class Session:
 
     def stop_all(self) -> int:
         """Stop every run of this session; return how many there were."""
-        with self._lock:
-            live = [run for run in self.runs if run.state == "running"]
+        live = self.live_runs()
         for run in live:
             run.stop()
         return len(live)
+
+    def live_runs(self) -> list[Run]:
+        """Return the runs that go on; from any thread."""
+        with self._lock:
+            return [run for run in self.runs if run.state == "running"]
 
     # A run's life ----------------------------------------------------------------------------------------------------
 

@@ -7,41 +7,66 @@ leak into whatever the loop runs next.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Generator
-from typing import Any
+from collections.abc import Coroutine, Generator
+from typing import Any, Protocol
 
 import torch
 
+from comfy_nb.engine.schedule import Ticket
+
+HELD_S = 0.002
 STALL_S = 0.1
 
 
+class Watch(Protocol):
+    """Who wants to know which node has the loop, and for how long."""
+
+    stepping: Ticket | None
+
+    def held(self, ticket: Ticket, seconds: float) -> None:
+        """A node had the loop for 2 ms or more."""
+        ...
+
+
+class Unwatched:
+    """For what a node is asked before its turn: nobody looks."""
+
+    stepping: Ticket | None = None
+
+    def held(self, ticket: Ticket, seconds: float) -> None:
+        """Take no notice."""
+
+
 class Stepped:
-    """Awaitable that drives a coroutine, gradients off unless `grad`; `stalled(seconds)` is told of each long step."""
+    """Awaitable that drives a node's coroutine, gradients off unless `grad`; `watch` sees each step of it."""
 
-    __slots__ = ("_coroutine", "_grad", "_stalled")
+    __slots__ = ("_coroutine", "_grad", "_ticket", "_watch")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], *, grad: bool, stalled: Callable[[float], None]) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], ticket: Ticket | None, watch: Watch, *, grad: bool) -> None:
         self._coroutine = coroutine
         self._grad = grad
-        self._stalled = stalled
+        self._ticket = ticket
+        self._watch = watch
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        coroutine, grad = self._coroutine, self._grad
+        coroutine, grad, ticket, watch = self._coroutine, self._grad, self._ticket, self._watch
         value: Any = None
         error: BaseException | None = None
         while True:
             before = torch.is_grad_enabled()
             torch._C._set_grad_enabled(grad)
+            around, watch.stepping = watch.stepping, ticket
             started = time.perf_counter()
             try:
                 waited_for = coroutine.send(value) if error is None else coroutine.throw(error)
             except StopIteration as stop:
                 return stop.value
             finally:
-                torch._C._set_grad_enabled(before)
                 seconds = time.perf_counter() - started
-                if seconds > STALL_S:
-                    self._stalled(seconds)
+                watch.stepping = around
+                torch._C._set_grad_enabled(before)
+                if seconds > HELD_S and ticket is not None:
+                    watch.held(ticket, seconds)
             error = None
             try:
                 value = yield waited_for

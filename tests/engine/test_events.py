@@ -219,9 +219,73 @@ async def test_an_async_node_that_keeps_the_loop_is_told_and_warned_about() -> N
 
     with pytest.warns(ComfyNBWarning, match="kept the event loop busy"):
         _, told = await all_of(nb.Graph(greedy()))
-    stalls = [event for event in told if isinstance(event, events.LoopStalled)]
+    stalls = [event for event in told if isinstance(event, events.LoopHeld)]
     assert [event.node_id for event in stalls] == ["1"]
     assert stalls[0].seconds >= 1.2
+
+
+async def test_each_step_of_an_async_node_of_two_milliseconds_or_more_is_told_without_a_warning() -> None:
+    @nb.node
+    async def reads() -> int:
+        time.sleep(0.02)
+        await asyncio.sleep(0)
+        time.sleep(0.01)
+        return 1
+
+    _, told = await all_of(nb.Graph(reads()))
+    held = [event.seconds for event in told if isinstance(event, events.LoopHeld)]
+    assert len(held) == 2 and held[0] >= 0.02 and held[1] >= 0.01
+
+
+async def test_the_node_whose_step_has_the_loop_is_known_meanwhile() -> None:
+    seen: list[Any] = []
+
+    def look(run: Any) -> str | None:
+        ticket = run.drive.stepping
+        return ticket.step.id if ticket is not None else None
+
+    @nb.node
+    async def looks() -> int:
+        run = current_call.get().run  # type: ignore[union-attr]
+        seen.append(look(run))
+        asyncio.get_running_loop().call_soon(lambda: seen.append(look(run)))
+        await asyncio.sleep(0.01)
+        seen.append(look(run))
+        return 1
+
+    await looks()
+    assert seen == ["1", None, "1"]
+
+
+async def test_a_node_says_where_it_runs() -> None:
+    @nb.node
+    def plain() -> int:
+        return 1
+
+    @nb.node
+    async def waits(value: int) -> int:
+        return value
+
+    _, told = await all_of(nb.Graph(waits(plain())))
+    lanes = [event.lane for event in told if isinstance(event, events.NodeStarted)]
+    assert lanes[0].startswith("comfy-nb-lane") and lanes[1] == "loop"
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_each_call_over_a_list_is_told_with_its_time(pack: Pack, is_async: bool) -> None:
+    def halve(self: Any, value: int) -> tuple[int]:
+        time.sleep(0.001)
+        return (value // 2,)
+
+    async def halve_async(self: Any, value: int) -> tuple[int]:
+        await asyncio.sleep(0.001)
+        return (value // 2,)
+
+    pack.node("Half", halve_async if is_async else halve, {"value": INT})
+    _, told = await all_of(pack.graph({"1": listed(2, 4, 6), "2": made("Half", value=["1", 0])}), ["2"])
+    calls = [event for event in told if isinstance(event, events.CallFinished)]
+    assert sorted((event.node_id, event.call, event.calls) for event in calls) == [("2", each, 3) for each in range(3)]
+    assert all(event.seconds >= 0.001 for event in calls)
 
 
 # Subscribers

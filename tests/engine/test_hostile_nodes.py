@@ -258,5 +258,5 @@ async def test_an_async_node_that_keeps_the_loop_is_named():
         nb.ComfyNBWarning, match=r"hogs \(node 1\) kept the event loop busy for 0\.[12] s without an await"
     ):
         run = await hogs().graph.run()
-    (stall,) = reported(run, events.LoopStalled)
+    (stall,) = reported(run, events.LoopHeld)
     assert stall.node_id == "1" and stall.seconds >= 0.15

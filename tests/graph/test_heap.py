@@ -53,14 +53,15 @@ async def test_a_run_sets_them_aside_if_it_is_large_and_puts_them_back(nodes: in
 
     @nb.node
     def add(value: int, by: int) -> int:
-        aside.append(gc.get_freeze_count() > 0)
+        if value in (0, nodes - 1):  # it counts them all each time
+            aside.append(gc.get_freeze_count() > 0)
         return value + by
 
     handle = add(0, by=1)
     for _ in range(nodes - 1):
         handle = add(handle, by=1)
     assert await handle == nodes
-    assert set(aside) == {nodes >= LARGE}
+    assert aside == [nodes >= LARGE] * 2
     assert gc.get_freeze_count() == 0
 
 
