@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 
+from comfy_nb.engine import views
 from comfy_nb.engine.cache_view import CacheView
 from comfy_nb.engine.disk import DiskCache
 from comfy_nb.engine.session import Session, default_session
 from comfy_nb.engine.sizes import parse_size
+from comfy_nb.engine.views import Views
 from comfy_nb.errors import ComfyNBError
 from comfy_nb.graph import runner
 from comfy_nb.graph.namespace import fill_default_registry, register
@@ -35,7 +37,14 @@ def _runner() -> Session:
     return session
 
 
+def _views() -> Views:
+    from comfy_nb.ui import run_views
+
+    return run_views
+
+
 runner.install(_runner)
+views.install(_views)
 
 cache = CacheView(lambda: (default_session().cache, default_session().disk))
 
@@ -58,8 +67,8 @@ def configure(
 
     `base_dir` holds `input/`, `output/` and `temp/`. `cache_dir` switches the disk tier on. Budgets are bytes, or text
     such as "2 GB". `cache_policy` is "memory", ComfyUI's "classic" and "none", or a number of results to keep.
-    `display` is "bars", "text" or "none". Raises ComfyNBError for a `disk_budget` without a disk tier, ValueError for a
-    text that is no size, UnknownName for another `display`.
+    `display` is "panel", "bars", "text" or "none". Raises ComfyNBError for a `disk_budget` without a disk tier,
+    ValueError for a text that is no size, UnknownName for another `display`.
     """
     session = default_session()
     disk_bytes = None if disk_budget is None else parse_size(disk_budget)

@@ -1,17 +1,19 @@
-"""What there is to show of a run: its events folded into a headline and at most twelve rows; no I/O."""
+"""A run's events folded into what there is to show of it; no I/O."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 from comfy_nb.engine.events import (
+    CallFinished,
     Event,
-    LoopStalled,
+    LoopHeld,
     NodeBlocked,
     NodeFailed,
     NodeFinished,
+    NodeLog,
     NodePreview,
     NodeProgress,
     NodesAdded,
@@ -22,140 +24,15 @@ from comfy_nb.engine.events import (
     RunStarted,
 )
 from comfy_nb.engine.sizes import say_seconds
+from comfy_nb.engine.stepping import STALL_S
+from comfy_nb.ui.view import ROWS_MAX, Row, View, nested, worth
 
-RowState = Literal["waiting", "running", "done", "cached", "failed", "blocked", "stopped"]
 Label = Callable[[str], tuple[str, str]]
 
-ROWS_MAX = 12
 TEXT_MAX = 2_000
-GLYPHS: Mapping[str, str] = {
-    "waiting": "…",
-    "running": "▶",
-    "done": "✓",
-    "cached": "≡",
-    "failed": "✗",
-    "blocked": "⊘",
-    "stopped": "■",
-    "cancelled": "■",
-}
-
-
-@dataclass(slots=True)
-class Row:
-    """One node: what it is called, what it is doing, and since when (`time.perf_counter()` seconds).
-
-    `seconds` is the time inside the node's own function, None until it ends. `preview` is its newest picture
-    as an encoded file; `text` is what the node says, `note` what is said about it: why it waits or failed.
-    """
-
-    node_id: str
-    title: str
-    class_type: str
-    state: RowState
-    started: float
-    seconds: float | None = None
-    value: float = 0.0
-    total: float = 0.0
-    index: int = 0
-    calls: int = 1
-    preview: bytes = b""
-    preview_format: str = ""
-    text: str = ""
-    note: str = ""
-    ui: Mapping[str, Sequence[Any]] | None = None
-    order: int = 0
-
-    @property
-    def name(self) -> str:
-        """The title, and the class where the title does not say it."""
-        return self.title if self.title == self.class_type else f"{self.title} ({self.class_type})"
-
-    @property
-    def is_live(self) -> bool:
-        """Whether the node has yet to end."""
-        return self.state in ("running", "waiting")
-
-    @property
-    def fraction(self) -> float | None:
-        """How much is done, 0 to 1; None where that is not known."""
-        if self.state in ("done", "cached"):
-            return 1.0
-        within = min(max(self.value / self.total, 0.0), 1.0) if self.total > 0 else 0.0
-        if self.calls > 1:
-            return (self.index + within) / self.calls
-        return within if self.total > 0 else None
-
-    @property
-    def steps(self) -> str:
-        """Steps and list calls in words: "3/20", "3/20, 2 of 8", or nothing."""
-        parts = [f"{self.value:g}/{self.total:g}"] if self.total > 0 else []
-        if self.calls > 1:
-            parts.append(f"{self.index + 1} of {self.calls}")
-        return ", ".join(parts)
-
-    def elapsed(self, now: float) -> float:
-        """Seconds that the node took, or has taken until `now`."""
-        return self.seconds if self.seconds is not None else max(now - self.started, 0.0)
-
-    def took(self, now: float) -> str:
-        """The same in words; nothing for a node from the cache."""
-        return "" if self.state == "cached" else say_seconds(self.elapsed(now))
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A run at one moment. `rows` are those to show, running ones first; `more_*` count those folded away."""
-
-    state: str
-    started: float
-    seconds: float | None
-    total: int
-    done: int
-    cached: int
-    ran: int
-    rows: tuple[Row, ...]
-    more_running: int = 0
-    more_finished: int = 0
-
-    @property
-    def glyph(self) -> str:
-        """One character for the run's state."""
-        return GLYPHS.get(self.state, "▶")
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the run has ended."""
-        return self.seconds is not None
-
-    @property
-    def is_all_cached(self) -> bool:
-        """Whether the run is done and nothing had to be computed."""
-        return self.state == "done" and not self.ran
-
-    def elapsed(self, now: float) -> float:
-        """Seconds that the run took, or has taken until `now`."""
-        return self.seconds if self.seconds is not None else max(now - self.started, 0.0)
-
-    def headline(self, now: float) -> str:
-        """The run in one line."""
-        elapsed = say_seconds(self.elapsed(now))
-        if self.is_all_cached:
-            return f"{count(self.cached, 'node')} from cache, {elapsed}"
-        kept = f", {self.cached} from cache" if self.cached else ""
-        return f"{self.state}: {self.done} of {count(self.total, 'node')}{kept}, {elapsed}"
-
-    def folded(self) -> str:
-        """How many rows are not shown, or nothing."""
-        parts = [(self.more_running, "running"), (self.more_finished, "finished")]
-        return ", ".join(f"{number:,} more {word}" for number, word in parts if number)
-
-    def as_text(self, now: float) -> str:
-        """The whole view as plain text."""
-        lines = [f"{self.glyph} {self.headline(now)}"]
-        if self.is_all_cached:
-            return lines[0]
-        lines += [f"  {line_of(row, now)}" for row in self.rows]
-        return "\n".join([*lines, f"  {self.folded()}"] if self.folded() else lines)
+LOG_MAX = 4_000
+PACE_S = 0.5
+PACE_WEIGHT = 0.5
 
 
 class Board:
@@ -175,6 +52,7 @@ class Board:
         self._started = 0.0
         self._seconds: float | None = None
         self._total = self._cached = self._ran = 0
+        self._failed = 0
         self._just_ended: list[Row] = []
 
     def take(self, events: Sequence[Event]) -> list[Row]:
@@ -189,7 +67,7 @@ class Board:
         running = sorted(self._live.values(), key=lambda row: row.state != "running")
         shown = [replace(row) for row in running[:ROWS_MAX]]
         room = ROWS_MAX - len(shown)
-        kept = sorted(self._ended, key=_worth, reverse=True)[:room]
+        kept = sorted(self._ended, key=worth, reverse=True)[:room]
         shown += [replace(row) for row in sorted(kept, key=lambda row: row.order)]
         return View(
             state=self._state,
@@ -199,10 +77,19 @@ class Board:
             done=self._cached + self._ran,
             cached=self._cached,
             ran=self._ran,
-            rows=tuple(shown),
+            rows=nested(shown),
             more_running=max(len(running) - ROWS_MAX, 0),
             more_finished=self._ended_count - len(kept),
+            failed=self._failed,
+            eta=self._eta(),
         )
+
+    def _eta(self) -> float | None:
+        """Return the seconds left: known once all that is left is at work and keeps a pace."""
+        left = [row.eta for row in self._live.values() if row.state == "running"]
+        known = [seconds for seconds in left if seconds is not None]
+        is_known = bool(left) and len(known) == len(left)
+        return max(known) if is_known and self._cached + self._ran + len(self._live) >= self._total else None
 
     def _run_started(self, event: RunStarted) -> None:
         self._started = event.time
@@ -214,14 +101,27 @@ class Board:
     def _node_started(self, event: NodeStarted) -> None:
         row = self._live.get(event.node_id)
         if row is None:
-            self._live[event.node_id] = self._new(event.node_id, event.title, event.class_type, event.time)
+            row = self._live[event.node_id] = self._new(event.node_id, event.title, event.class_type, event.time)
+            row.lane = event.lane
+            row.under = event.display_id if event.display_id != event.node_id else ""
         elif row.state == "waiting":
             row.state, row.note = "running", ""
 
     def _node_progress(self, event: NodeProgress) -> None:
         row = self._live.get(event.node_id)
+        if row is None:
+            return
+        row.value, row.total, row.index, row.calls = event.value, event.total, event.call, event.calls
+        seconds = event.time - row.paced_at
+        if seconds >= PACE_S:
+            now = max(event.value - row.paced_value, 0.0) / seconds
+            row.rate = now if row.rate is None else PACE_WEIGHT * now + (1 - PACE_WEIGHT) * row.rate
+            row.paced_at, row.paced_value = event.time, event.value
+
+    def _call_finished(self, event: CallFinished) -> None:
+        row = self._live.get(event.node_id)
         if row is not None:
-            row.value, row.total, row.index, row.calls = event.value, event.total, event.call, event.calls
+            row.called, row.calls = row.called + 1, event.calls
 
     def _node_preview(self, event: NodePreview) -> None:
         row = self._live.get(event.node_id)
@@ -232,6 +132,13 @@ class Board:
         row = self._live.get(event.node_id)
         if row is not None:
             row.text = (row.text + event.text if event.append else event.text)[-TEXT_MAX:]
+
+    def _node_log(self, event: NodeLog) -> None:
+        row = self._live.get(event.node_id)
+        if row is None:  # the end of a line without a newline may come after its node
+            row = next((each for each in self._ended if each.node_id == event.node_id), None)
+        if row is not None:
+            row.log = (row.log + event.text)[-LOG_MAX:]
 
     def _node_waiting(self, event: NodeWaiting) -> None:
         row = self._live.get(event.node_id)
@@ -261,12 +168,13 @@ class Board:
 
     def _node_failed(self, event: NodeFailed) -> None:
         row = self._live.pop(event.node_id, None) or self._unannounced(event.node_id, event.time)
-        row.state, row.note = "failed", str(event.error)
+        row.state, row.note, row.error = "failed", str(event.error), event.error
+        self._failed += 1
         self._end(row, event.time - row.started)
 
-    def _loop_stalled(self, event: LoopStalled) -> None:
+    def _loop_held(self, event: LoopHeld) -> None:
         row = self._live.get(event.node_id)
-        if row is not None:
+        if row is not None and event.seconds >= STALL_S:
             row.note = f"kept the event loop busy for {say_seconds(event.seconds)}"
 
     def _run_finished(self, event: RunFinished) -> None:
@@ -283,18 +191,18 @@ class Board:
 
     def _new(self, node_id: str, title: str, class_type: str, time: float) -> Row:
         self._seen += 1
-        return Row(node_id, title, class_type, "running", time, order=self._seen)
+        return Row(node_id, title, class_type, "running", time, paced_at=time, order=self._seen)
 
     def _end(self, row: Row, seconds: float) -> None:
         row.seconds = max(seconds, 0.0)
         self._just_ended.append(row)
         self._ended_count += 1
         if len(self._ended) == ROWS_MAX:
-            if _worth(row) <= self._least:
+            if worth(row) <= self._least:
                 return
-            self._ended.remove(min(self._ended, key=_worth))
+            self._ended.remove(min(self._ended, key=worth))
         self._ended.append(row)
-        self._least = _worth(min(self._ended, key=_worth))
+        self._least = worth(min(self._ended, key=worth))
 
     _FOLD: Mapping[type, Callable[[Board, Any], None]] = {
         RunStarted: _run_started,
@@ -303,18 +211,15 @@ class Board:
         NodeProgress: _node_progress,
         NodePreview: _node_preview,
         NodeText: _node_text,
+        NodeLog: _node_log,
+        CallFinished: _call_finished,
         NodeWaiting: _node_waiting,
         NodeFinished: _node_finished,
         NodeBlocked: _node_blocked,
         NodeFailed: _node_failed,
-        LoopStalled: _loop_stalled,
+        LoopHeld: _loop_held,
         RunFinished: _run_finished,
     }
-
-
-def _worth(row: Row) -> tuple[bool, bool, float]:
-    went_wrong = row.state in ("failed", "blocked", "stopped")
-    return went_wrong, bool(row.preview or row.text or row.ui), row.seconds or 0.0
 
 
 def labels_of(run: Any) -> Callable[[str], tuple[str, str]]:
@@ -325,15 +230,3 @@ def labels_of(run: Any) -> Callable[[str], tuple[str, str]]:
         return (node.title, node.class_type) if node is not None else (f"node {node_id}", "")
 
     return label
-
-
-def line_of(row: Row, now: float) -> str:
-    """Return a row as a line of text."""
-    said = " ".join(row.text.split())[-100:]
-    parts = (f"{GLYPHS[row.state]} {row.name}", row.state, row.steps, row.took(now), row.note, said)
-    return "  ".join(part for part in parts if part)
-
-
-def count(number: int, thing: str) -> str:
-    """Return a number with its noun: "1 node", "4 nodes"."""
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

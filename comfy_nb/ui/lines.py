@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 
 from comfy_nb.engine.sizes import say_seconds
-from comfy_nb.ui.board import View, count
 from comfy_nb.ui.cell import CellOutput, Output, cell_key
 from comfy_nb.ui.page import faint
+from comfy_nb.ui.view import View, count
 
 REDRAW_S = 0.2
 

@@ -4,41 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from comfy_nb.errors import UnknownName
-from comfy_nb.ui.cell import CellOutput, shell
+from comfy_nb.ui.cell import CellOutput, cell_key, shell
 from comfy_nb.ui.lines import Lines
 
 if TYPE_CHECKING:
     from comfy_nb.engine.session import Session
+    from comfy_nb.ui.bridge import Bridge
+    from comfy_nb.ui.display import Display, MakeScreen
+
+SHOW_AFTER_S = 0.15
 
 _lines = Lines()
+_displays: WeakValueDictionary[str, Display] = WeakValueDictionary()
 
 
-def _show_bars(run: Any) -> None:
+def _bars() -> MakeScreen:
     from comfy_nb.ui.bars import Bars
 
-    Bars(run, CellOutput(), _lines.here())
+    return Bars
 
 
-def _show_text(run: Any) -> None:
-    from comfy_nb.ui.text import TextView
+def _panel() -> MakeScreen:
+    from comfy_nb.ui.panel import Panel
 
-    TextView(run, CellOutput())
-
-
-def _show_nothing(run: Any) -> None:
-    """Leave the run unseen."""
+    return Panel
 
 
-def _show_value(value: Any, kind: str | None) -> Any:
-    from comfy_nb.ui.values import show_value
-
-    return show_value(value, kind)
-
-
-VIEWS: dict[str, Callable[[Any], None]] = {"bars": _show_bars, "text": _show_text, "none": _show_nothing}
+SCREENS: dict[str, Callable[[], MakeScreen]] = {"panel": _panel, "bars": _bars}
+VIEWS = (*SCREENS, "text", "none")
 DEFAULT_VIEW = "bars"
 
 _chosen = DEFAULT_VIEW
@@ -46,7 +42,7 @@ _watched: WeakKeyDictionary[Any, Callable[[], Any]] = WeakKeyDictionary()
 
 
 def choose_view(name: str) -> None:
-    """Say how runs are shown from now on: "bars", "text" or "none"; raises UnknownName for another word."""
+    """Say how runs are shown from now on: "panel", "bars", "text" or "none"; raises UnknownName for another word."""
     global _chosen
     if name not in VIEWS:
         raise UnknownName.of("display", name, VIEWS)
@@ -63,5 +59,45 @@ def enable(session: Session) -> bool:
     return True
 
 
+def follow(bridge: Bridge) -> None:
+    """Show a run in a display of its own in this cell, from now on."""
+    from comfy_nb.ui.display import Display
+
+    display = Display(_screen(), CellOutput(), _lines.here(), show_after_s=0.0)
+    display.add(bridge)
+
+
 def _show(run: Any) -> None:
-    VIEWS[_chosen](run)
+    if _chosen == "none":
+        return
+    if _chosen == "text":
+        from comfy_nb.ui.text import TextView
+
+        TextView(run, CellOutput())
+        return
+    from comfy_nb.ui.bridge import bridge_of
+
+    _display_for(run).add(bridge_of(run))
+
+
+def _display_for(run: Any) -> Display:
+    """Return the display that the cell's awaited runs share while it goes on; a background job gets its own."""
+    from comfy_nb.ui.display import Display
+
+    key = "" if run.in_background else cell_key()
+    display = _displays.get(key) if key else None
+    if display is None or display.is_over:
+        display = Display(_screen(), CellOutput(), _lines.here(), show_after_s=SHOW_AFTER_S)
+        if key:
+            _displays[key] = display
+    return display
+
+
+def _screen() -> MakeScreen:
+    return SCREENS[_chosen if _chosen in SCREENS else DEFAULT_VIEW]()
+
+
+def _show_value(value: Any, kind: str | None) -> Any:
+    from comfy_nb.ui.values import show_value
+
+    return show_value(value, kind)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from comfy_nb.ui.board import GLYPHS, ROWS_MAX, Row, View
 from comfy_nb.ui.thumbnails import of_ui, within
+from comfy_nb.ui.view import GLYPHS, ROWS_MAX, Row, View
 
 PICTURES_MAX_BYTES = 160_000
 PICTURE_MAX_BYTES = PICTURES_MAX_BYTES // ROWS_MAX

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -29,12 +30,16 @@ def started(total: int = 4, cached: int = 0, time: float = 0.0) -> RunStarted:
     return RunStarted(RUN, time, total, cached)
 
 
-def node(node_id: str, time: float = 0.0, title: str = "", class_type: str = "ImageBlur") -> NodeStarted:
-    return NodeStarted(RUN, time, node_id, node_id, class_type, title or class_type)
+def node(
+    node_id: str, time: float = 0.0, title: str = "", class_type: str = "ImageBlur", lane: str = "loop", under: str = ""
+) -> NodeStarted:
+    return NodeStarted(RUN, time, node_id, under or node_id, class_type, title or class_type, lane)
 
 
-def progress(node_id: str, value: float, total: float, index: int = 0, calls: int = 1) -> NodeProgress:
-    return NodeProgress(RUN, 0.0, node_id, value, total, index, calls)
+def progress(
+    node_id: str, value: float, total: float, index: int = 0, calls: int = 1, time: float = 0.0
+) -> NodeProgress:
+    return NodeProgress(RUN, time, node_id, value, total, index, calls)
 
 
 def preview(node_id: str, data: bytes, format: str = "jpeg") -> NodePreview:
@@ -70,6 +75,11 @@ class ScriptedRun:
     """A run as the views see it: `say` sends a batch of events to whoever subscribed."""
 
     stops: int = 0
+    stopping: bool = False
+    in_background: bool = False
+    drive: Any = None
+    session: Any = field(default_factory=lambda: SimpleNamespace(live_runs=list))
+    number: int = field(default_factory=itertools.count(-1, -1).__next__)
     graph: Any = field(default_factory=lambda: SimpleNamespace(nodes={}))
     subscribers: list[Callable[[Sequence[Event]], None]] = field(default_factory=list)
 
@@ -82,6 +92,7 @@ class ScriptedRun:
 
     def stop(self) -> None:
         self.stops += 1
+        self.stopping = True
 
 
 @dataclass

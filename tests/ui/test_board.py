@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from comfy_nb.engine.events import LoopStalled, NodeBlocked, NodesAdded, NodeText, NodeWaiting
-from comfy_nb.ui.board import ROWS_MAX, TEXT_MAX, Board, View
+from comfy_nb.engine.events import CallFinished, LoopHeld, NodeBlocked, NodeLog, NodesAdded, NodeText, NodeWaiting
+from comfy_nb.ui.board import LOG_MAX, TEXT_MAX, Board
+from comfy_nb.ui.view import ROWS_MAX, View
 from tests.ui.scripted import RUN, all_cached, done, failed, finished, node, preview, progress, started
 
 
@@ -92,8 +93,60 @@ def test_a_failed_node_says_what_was_raised():
 
 
 def test_a_node_that_blocks_the_event_loop_is_named():
-    note = only_row(node("3"), LoopStalled(RUN, 0, "3", 1.5)).note
+    note = only_row(node("3"), LoopHeld(RUN, 0, "3", 1.5)).note
     assert note == "kept the event loop busy for 1.50 s"
+
+
+def test_a_short_hold_of_the_loop_is_not_worth_a_note():
+    assert only_row(node("3"), LoopHeld(RUN, 0, "3", 0.01)).note == ""
+
+
+def test_finished_list_calls_count_also_where_the_node_reports_no_steps():
+    row = only_row(node("3"), CallFinished(RUN, 1.0, "3", 0, 8, 0.5), CallFinished(RUN, 2.0, "3", 4, 8, 0.5))
+    assert (row.fraction, row.steps) == (2 / 8, "2 of 8")
+
+
+def test_what_a_node_prints_is_kept_and_of_much_the_end():
+    def said(text: str) -> NodeLog:
+        return NodeLog(RUN, 0, "3", "stdout", text)
+
+    assert only_row(node("3"), said("one\n"), said("two\n")).log == "one\ntwo\n"
+    assert only_row(node("3"), said("x" * LOG_MAX), said("end")).log.endswith("xend")
+    assert only_row(node("3"), said("no newline, "), done("3"), said("so it came late")).log.endswith("came late")
+
+
+def test_the_pace_is_that_of_the_last_second_or_so_and_gives_the_time_left():
+    steps = [progress("3", number, 100, time=number / 10) for number in range(51)]
+    view = view_of(started(1), node("3"), *steps)
+    assert view.rows[0].rate == pytest.approx(10.0)
+    assert (view.rows[0].pace, view.eta) == ("10 it/s", pytest.approx(5.0))
+    assert "5.00 s left" in view.headline(now=5.0)
+    slow = only_row(node("3"), progress("3", 1, 10, time=4.0))
+    assert slow.pace == "4 s/it"
+
+
+def test_the_time_left_is_unknown_while_nodes_wait_that_have_not_begun():
+    steps = [progress("3", number, 100, time=number / 10) for number in range(51)]
+    assert view_of(started(2), node("3"), *steps).eta is None
+    assert view_of(started(2), node("3"), *steps, node("4")).eta is None
+
+
+def test_the_nodes_of_an_expansion_stand_below_the_one_they_belong_to():
+    view = view_of(
+        started(4),
+        node("1"),
+        NodeWaiting(RUN, 0, "1", "expanded into 2 nodes"),
+        node("2"),
+        node("1.a", under="1"),
+        node("1.b", under="1"),
+    )
+    assert [(row.node_id, row.under) for row in view.rows] == [("2", ""), ("1", ""), ("1.a", "1"), ("1.b", "1")]
+
+
+def test_failures_are_counted_and_carry_their_error():
+    error = ValueError("bad size")
+    view = view_of(started(2), node("3"), failed("3", error))
+    assert (view.failed, view.rows[0].error) == (1, error)
 
 
 def test_what_runs_when_a_run_ends_was_stopped():

@@ -1,0 +1,111 @@
+"""The display of the runs that one cell awaits, or of one background job: live while it takes long, then HTML."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from comfy_nb.ui.bridge import Bridge
+from comfy_nb.ui.cell import Output
+from comfy_nb.ui.lines import Line
+from comfy_nb.ui.page import to_html
+from comfy_nb.ui.ticker import ticker
+from comfy_nb.ui.view import View, merge, says_more
+
+
+class Screen(Protocol):
+    """A live rendering of a view."""
+
+    every_s: float
+
+    def open(self) -> Any:
+        """Return the object to display."""
+        ...
+
+    def draw(self, view: View, now: float) -> None:
+        """Show a view; called on the ticker's thread."""
+        ...
+
+    def close(self) -> None:
+        """Give everything back."""
+        ...
+
+
+MakeScreen = Callable[[Callable[[], None]], Screen]
+
+
+class Display:
+    """Follows its runs to their end: a screen after `show_after_s`, and in its place HTML when all of them are over.
+
+    Runs that were over before that, and have nothing to show but their headline, go to the `line` of their cell.
+    """
+
+    def __init__(self, make_screen: MakeScreen, output: Output, line: Line, *, show_after_s: float) -> None:
+        self._make_screen = make_screen
+        self._output = output
+        self._line = line
+        self._show_after_s = show_after_s
+        self._loop = asyncio.get_running_loop()
+        self._bridges: list[Bridge] = []
+        self._lock = threading.Lock()
+        self._screen: Screen | None = None
+        self._due = time.perf_counter() + show_after_s
+        self.is_over = False
+        ticker.add(self.tick)
+
+    def add(self, bridge: Bridge) -> None:
+        """Show one run more; on the loop."""
+        with self._lock:
+            self._bridges.append(bridge)
+        bridge.on_end.append(self._look)
+
+    def press_stop(self) -> None:
+        """Ask all its runs to stop; may come on any thread and loop, and each run hops to its own."""
+        for bridge in list(self._bridges):
+            bridge.run.stop()
+
+    def tick(self, now: float) -> None:
+        """Off the loop: draw, when it is time to."""
+        for bridge in list(self._bridges):
+            bridge.feel(now)
+        with self._lock:
+            if self.is_over or now < self._due or not self._bridges:
+                return
+            view = self._view()
+            if view.is_over:
+                return
+            if self._screen is None:
+                self._screen = self._make_screen(self.press_stop)
+                self._screen.draw(view, now)
+                self._output.show(self._screen.open())
+            else:
+                self._screen.draw(view, now)
+            self._due = now + self._screen.every_s
+
+    def _view(self) -> View:
+        return merge([bridge.view() for bridge in self._bridges])
+
+    def _look(self) -> None:
+        """A run has ended: if it was the last, end too. Encoding pictures takes its time, so that comes after."""
+        if not self.is_over and all(bridge.is_over for bridge in self._bridges):
+            self.is_over = True
+            ticker.remove(self.tick)
+            self._loop.call_soon_threadsafe(self._end)
+
+    def _end(self) -> None:
+        with self._lock:
+            views = [bridge.view() for bridge in self._bridges]
+            if self._screen is None and all(self._is_dull(view) for view in views):
+                for view in views:
+                    self._line.add(view)
+                return
+            view, now = merge(views), time.perf_counter()
+            self._output.show({"text/html": to_html(view, now), "text/plain": view.as_text(now)})
+            if self._screen is not None:
+                self._screen.close()
+
+    def _is_dull(self, view: View) -> bool:
+        return view.elapsed(view.started) < self._show_after_s and not says_more(view)

@@ -1,0 +1,60 @@
+"""A clock of its own for what is shown, so that a blocked event loop still shows, and shows that it is blocked."""
+
+from __future__ import annotations
+
+import threading
+import time
+import warnings
+from collections.abc import Callable
+
+from comfy_nb.engine.failure import say
+from comfy_nb.errors import ComfyNBWarning
+
+TICK_S = 1 / 15
+
+Tick = Callable[[float], None]
+
+
+class Ticker:
+    """Calls its members fifteen times a second on a daemon thread, which lives while there are any."""
+
+    def __init__(self) -> None:
+        self._members: list[Tick] = []
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def add(self, tick: Tick) -> None:
+        """Call `tick(now)` from now on; a member that raises is not called again."""
+        with self._changed:
+            self._members.append(tick)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._go, name="comfy-nb-ticker", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def remove(self, tick: Tick) -> None:
+        """Call it no more."""
+        with self._changed:
+            if tick in self._members:
+                self._members.remove(tick)
+
+    def _go(self) -> None:
+        while True:
+            with self._changed:
+                while not self._members:
+                    self._changed.wait()
+                members = list(self._members)
+            started = time.perf_counter()
+            for tick in members:
+                self._call(tick, started)
+            time.sleep(max(TICK_S - (time.perf_counter() - started), TICK_S / 4))
+
+    def _call(self, tick: Tick, now: float) -> None:
+        try:
+            tick(now)
+        except Exception as error:  # a front end that has gone may not end the other displays
+            self.remove(tick)
+            warnings.warn(f"A display failed and is not updated any more: {say(error)}", ComfyNBWarning, stacklevel=2)
+
+
+ticker = Ticker()

@@ -1,0 +1,213 @@
+"""The display of the runs of one cell: when it comes, what it is fed, and what stays."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from comfy_nb.ui import display as display_module
+from comfy_nb.ui.bridge import BLOCKED_S, Bridge, bridge_of
+from comfy_nb.ui.display import Display
+from comfy_nb.ui.lines import Line
+from comfy_nb.ui.view import View
+from tests.ui.scripted import (
+    ScriptedOutput,
+    ScriptedRun,
+    all_cached,
+    done,
+    failed,
+    finished,
+    jpeg,
+    node,
+    preview,
+    started,
+)
+
+LATER = 1e12
+
+
+class ScriptedTicker:
+    """A ticker that ticks when the test says so."""
+
+    def __init__(self) -> None:
+        self.ticks = []
+
+    def add(self, tick) -> None:
+        self.ticks.append(tick)
+
+    def remove(self, tick) -> None:
+        self.ticks.remove(tick)
+
+    def tick(self, now: float = LATER) -> None:
+        for tick in list(self.ticks):
+            tick(now)
+
+
+class ScriptedScreen:
+    """A rendering that remembers what it was told to draw."""
+
+    every_s = 1.0
+
+    def __init__(self, press_stop) -> None:
+        self.press_stop = press_stop
+        self.views: list[View] = []
+        self.is_closed = False
+
+    def open(self) -> ScriptedScreen:
+        return self
+
+    def draw(self, view: View, now: float) -> None:
+        self.views.append(view)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+@pytest.fixture
+def ticker(monkeypatch) -> ScriptedTicker:
+    ticker = ScriptedTicker()
+    monkeypatch.setattr(display_module, "ticker", ticker)
+    return ticker
+
+
+@pytest.fixture
+def output() -> ScriptedOutput:
+    return ScriptedOutput()
+
+
+@pytest.fixture
+def line() -> ScriptedOutput:
+    return ScriptedOutput()
+
+
+@pytest.fixture
+def run() -> ScriptedRun:
+    return ScriptedRun()
+
+
+@pytest.fixture
+def show(ticker, output, line):
+    """Show runs; called on the loop."""
+
+    def show(*runs: ScriptedRun) -> Display:
+        display = Display(ScriptedScreen, output, Line(line), show_after_s=0.15)
+        for run in runs:
+            display.add(Bridge(run))
+        return display
+
+    return show
+
+
+async def settled() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_a_run_that_takes_long_gets_a_screen_and_ends_as_html_in_its_place(run, show, ticker, output, line):
+    show(run)
+    run.say(started(1), node("1", title="Soften"))
+    ticker.tick()
+    (screen,) = output.shown
+    assert [row.title for row in screen.views[0].rows] == ["Soften"]
+    run.say(preview("1", jpeg()), done("1", 0.31), finished("done", 0.4))
+    await settled()
+    last = output.shown[-1]
+    assert "Soften" in last["text/html"] and "data:image/jpeg;base64," in last["text/html"]
+    assert last["text/plain"].splitlines()[0] == "✓ done: 1 of 1 node, 0.40 s"
+    assert screen.is_closed and line.shown == [] and ticker.ticks == []
+
+
+async def test_a_screen_is_drawn_as_often_as_it_wants_to_be(run, show, ticker, output):
+    show(run)
+    run.say(started(1), node("1"))
+    for now in (LATER, LATER + 0.5, LATER + 1.0, LATER + 1.5, LATER + 2.0):
+        ticker.tick(now)
+    assert len(output.shown[0].views) == 3
+
+
+async def test_nothing_is_drawn_after_the_end(run, show, ticker, output):
+    display = show(run)
+    run.say(started(1), node("1"), done("1", 0.31), finished("done", 0.4))
+    display.tick(LATER)
+    await settled()
+    assert [type(each) for each in output.shown] == [dict]
+
+
+async def test_a_run_over_at_once_leaves_one_line_and_no_screen(run, show, output, line):
+    show(run)
+    run.say(*all_cached(4), finished("done", 0.002))
+    await settled()
+    assert output.shown == []
+    assert [each["text/plain"] for each in line.shown] == ["✓ 4 nodes from cache, 2 ms"]
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        pytest.param([node("1"), preview("1", jpeg()), done("1", 0.01), finished("done", 0.02)], id="picture"),
+        pytest.param([node("1"), failed("1", ValueError("no")), finished("failed", 0.02)], id="failure"),
+        pytest.param([node("1"), done("1", 3.0), finished("done", 3.0)], id="loop was blocked for long"),
+    ],
+)
+async def test_a_quick_run_that_has_something_to_show_shows_it(run, show, output, line, events):
+    show(run)
+    run.say(started(1), *events)
+    await settled()
+    assert "text/html" in output.shown[0] and line.shown == []
+
+
+async def test_several_runs_of_a_cell_are_one_view_until_the_last_has_ended(show, ticker, output):
+    first, second = ScriptedRun(), ScriptedRun()
+    show(first, second)
+    first.say(started(2), node("1"), done("1"), node("2"))
+    second.say(started(1), node("7"))
+    ticker.tick()
+    (screen,) = output.shown
+    assert [row.node_id for row in screen.views[0].rows] == ["2", "1", "7"]
+    assert (screen.views[0].total, screen.views[0].done) == (3, 1)
+    second.say(done("7"), finished())
+    await settled()
+    assert len(output.shown) == 1
+    first.say(done("2"), finished())
+    await settled()
+    assert output.shown[-1]["text/plain"].startswith("✓ done: 3 of 3 nodes")
+
+
+async def test_stop_stops_all_its_runs_and_the_view_says_so(show, ticker, output):
+    first, second = ScriptedRun(), ScriptedRun()
+    show(first, second)
+    first.say(started(1), node("1"))
+    second.say(started(1), node("1"))
+    ticker.tick()
+    await asyncio.to_thread(output.shown[0].press_stop)
+    ticker.tick(LATER + 1)
+    assert (first.stops, second.stops) == (1, 1)
+    assert output.shown[0].views[-1].headline(0.0).startswith("stopping: 0 of 2 nodes")
+
+
+async def test_a_blocked_loop_is_said_with_the_node_that_blocks_it(run, show, ticker, output):
+    run.drive = SimpleNamespace(loop=asyncio.get_running_loop(), stepping=None)
+    show(run)
+    run.say(started(1), node("1", title="Greedy"))
+    step = SimpleNamespace(id="1", class_type="greedy", title="Greedy")
+    other = SimpleNamespace(drive=SimpleNamespace(loop=run.drive.loop, stepping=SimpleNamespace(step=step)))
+    ticker.tick(LATER)
+    run.session.live_runs = lambda: [other]
+    ticker.tick(LATER + 2 * BLOCKED_S + 1)
+    (screen,) = output.shown
+    assert screen.views[0].block() == ""
+    assert "'Greedy' (greedy, node 1)" in screen.views[-1].block() or "Greedy" in screen.views[-1].block()
+    run.session.live_runs = list
+    ticker.tick(LATER + 3)
+    assert "a cell or a callback" in screen.views[-1].block()
+    await settled()
+    ticker.tick(LATER + 4)
+    assert screen.views[-1].block() == ""
+
+
+async def test_all_views_of_a_run_share_one_bridge(run):
+    assert bridge_of(run) is bridge_of(run)
+    assert bridge_of(ScriptedRun()) is not bridge_of(run)
+    assert len(run.subscribers) == 1

@@ -1,0 +1,31 @@
+"""Runs that are over at once, in one line of their cell."""
+
+from __future__ import annotations
+
+import asyncio
+
+from comfy_nb.ui.board import Board
+from comfy_nb.ui.lines import Lines
+from tests.ui.scripted import ScriptedOutput, all_cached, done, finished, node, started
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+async def test_quick_runs_of_one_cell_share_a_line_that_is_redrawn_seldom():
+    line = ScriptedOutput()
+    cells = iter(["a", "a", "b"])
+    outputs = [line, ScriptedOutput()]
+    lines = Lines(make=iter(outputs).__next__, key=cells.__next__)
+    for _ in range(3):
+        here = lines.here()
+        for _ in range(50):
+            board = Board()
+            board.take([*all_cached(3), started(1, cached=3), node("1"), done("1"), finished("done", 0.001)])
+            here.add(board.view())
+    assert [len(output.shown) for output in outputs] == [1, 1]
+    await until(lambda: len(line.shown) == 2)
+    assert line.shown[-1]["text/plain"] == "✓ 100 runs: 100 nodes ran, 300 from cache, 0.10 s"

@@ -1,0 +1,57 @@
+"""The clock of the displays."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from comfy_nb.errors import ComfyNBWarning
+from comfy_nb.ui.ticker import Ticker
+
+PATIENCE_S = 10.0
+
+
+def test_members_are_called_on_a_thread_of_its_own_until_they_are_removed():
+    ticker, called, threads = Ticker(), threading.Event(), []
+
+    def tick(now: float) -> None:
+        threads.append(threading.current_thread())
+        called.set()
+
+    ticker.add(tick)
+    assert called.wait(PATIENCE_S)
+    ticker.remove(tick)
+    assert threads[0] is not threading.current_thread() and threads[0].daemon
+
+
+def test_a_removed_member_is_not_called_and_another_still_is():
+    ticker, first, second = Ticker(), threading.Event(), threading.Event()
+
+    def once(now: float) -> None:
+        ticker.remove(once)
+        first.set()
+
+    ticker.add(once)
+    assert first.wait(PATIENCE_S)
+    first.clear()
+    ticker.add(lambda now: second.set())
+    assert second.wait(PATIENCE_S)
+    second.clear()
+    assert second.wait(PATIENCE_S)
+    assert not first.is_set()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_member_that_raises_is_dropped_with_a_warning_and_the_others_go_on(monkeypatch):
+    ticker, called, said = Ticker(), threading.Event(), []
+    monkeypatch.setattr("warnings.warn", lambda text, kind, **_: said.append((text, kind)))
+
+    def broken(now: float) -> None:
+        raise ValueError("the front end has gone")
+
+    ticker.add(broken)
+    ticker.add(lambda now: called.set() if said else None)
+    assert called.wait(PATIENCE_S)
+    ((text, kind),) = said
+    assert "the front end has gone" in text and kind is ComfyNBWarning

@@ -1,0 +1,68 @@
+"""Several runs seen as one."""
+
+from __future__ import annotations
+
+import pytest
+
+from comfy_nb.ui.board import Board
+from comfy_nb.ui.view import ROWS_MAX, View, merge
+from tests.ui.scripted import all_cached, done, failed, finished, node, progress, started
+
+
+def view_of(*events) -> View:
+    board = Board()
+    board.take(events)
+    return board.view()
+
+
+def test_one_run_is_seen_as_it_is():
+    view = view_of(started(1), node("1"))
+    assert merge([view]) is view
+
+
+def test_counts_add_up_and_rows_stay_in_their_order():
+    first = view_of(*all_cached(1), started(3, cached=1), node("1"), done("1"), node("2"))
+    second = view_of(started(2), node("1"))
+    both = merge([first, second])
+    assert (both.total, both.done, both.cached, both.ran) == (6, 2, 1, 1)
+    assert [row.node_id for row in both.rows] == ["2", "kept0", "1", "1"]
+
+
+@pytest.mark.parametrize(
+    ("states", "shown"),
+    [
+        (("done", "failed"), "failed"),
+        (("done", "stopped"), "stopped"),
+        (("failed", "running"), "running"),
+        (("cancelled", "done"), "cancelled"),
+    ],
+)
+def test_the_state_is_running_while_one_runs_and_then_the_gravest(states, shown):
+    ends = [[] if state == "running" else [finished(state, 2.0)] for state in states]
+    both = merge([view_of(started(1), *end) for end in ends])
+    assert both.state == shown
+    assert both.is_over == ("running" not in states)
+
+
+def test_the_time_is_from_the_first_start_to_the_last_end():
+    early = view_of(started(1, time=10.0), finished("done", 5.0))
+    late = view_of(started(1, time=12.0), finished("done", 9.0))
+    assert merge([early, late]).elapsed(now=99.0) == 11.0
+
+
+def test_of_many_rows_those_at_work_and_those_that_failed_stay():
+    quick = [view_of(started(9), *(each for n in "abcdefgh" for each in (node(n), done(n)))) for _ in range(3)]
+    bad = view_of(started(1), node("bad"), failed("bad", ValueError("no")))
+    live = view_of(started(1), node("live"))
+    both = merge([*quick, bad, live])
+    assert len(both.rows) == ROWS_MAX and {"bad", "live"} <= {row.node_id for row in both.rows}
+    assert both.folded() == "14 more finished"
+
+
+def test_the_time_left_is_the_longest_and_unknown_if_one_is():
+    def steps(total: int) -> list:
+        return [progress("1", number, total, time=number / 10) for number in range(11)]
+
+    short, long = (view_of(started(1), node("1"), *steps(total)) for total in (20, 50))
+    assert merge([short, long]).eta == pytest.approx(4.0)
+    assert merge([short, view_of(started(1), node("1"))]).eta is None
