@@ -53,12 +53,13 @@ class Bridge:
         """Off the loop: see whether the loop still turns, and who keeps it if it does not."""
         if self.is_over or self.run.drive is None:
             return
-        if self._pulse_sent is None:
+        sent = self._pulse_sent  # the answer may come at any moment
+        if sent is None:
             self._pulse_sent = now
             with suppress(RuntimeError):  # the loop is closed: the run will not go on either
                 self.run.drive.loop.call_soon_threadsafe(self._answer)
-        seconds = now - self._pulse_sent
-        self._blocked = (self._who(), seconds) if seconds > BLOCKED_S else None
+        elif now - sent > BLOCKED_S:
+            self._blocked = self._who(), now - sent
 
     def _answer(self) -> None:
         self._pulse_sent = self._blocked = None
