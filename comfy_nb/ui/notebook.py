@@ -13,7 +13,7 @@ from comfy_nb.ui.lines import Lines
 if TYPE_CHECKING:
     from comfy_nb.engine.session import Session
     from comfy_nb.ui.bridge import Bridge
-    from comfy_nb.ui.display import Display, MakeScreen
+    from comfy_nb.ui.display import Display, MakeScreen, Screen
 
 SHOW_AFTER_S = 0.15
 
@@ -21,21 +21,21 @@ _lines = Lines()
 _displays: WeakValueDictionary[str, Display] = WeakValueDictionary()
 
 
-def _bars() -> MakeScreen:
+def _bars(press_stop: Callable[[], None]) -> Screen:
     from comfy_nb.ui.bars import Bars
 
-    return Bars
+    return Bars(press_stop)
 
 
-def _panel() -> MakeScreen:
+def _panel(press_stop: Callable[[], None]) -> Screen:
     from comfy_nb.ui.panel import Panel
 
-    return Panel
+    return Panel(press_stop)
 
 
-SCREENS: dict[str, Callable[[], MakeScreen]] = {"panel": _panel, "bars": _bars}
+SCREENS: dict[str, MakeScreen] = {"panel": _panel, "bars": _bars}
 VIEWS = (*SCREENS, "text", "none")
-DEFAULT_VIEW = "bars"
+DEFAULT_VIEW = "panel"
 
 _chosen = DEFAULT_VIEW
 _watched: WeakKeyDictionary[Any, Callable[[], Any]] = WeakKeyDictionary()
@@ -94,7 +94,7 @@ def _display_for(run: Any) -> Display:
 
 
 def _screen() -> MakeScreen:
-    return SCREENS[_chosen if _chosen in SCREENS else DEFAULT_VIEW]()
+    return SCREENS[_chosen if _chosen in SCREENS else DEFAULT_VIEW]
 
 
 def _show_value(value: Any, kind: str | None) -> Any:

@@ -27,6 +27,7 @@ import nbformat
 from playwright.sync_api import Browser, Error, Locator, Page, TimeoutError, sync_playwright
 
 from tests.browser.chromium import find_chromium
+from tests.kernel.harness import make_kernel_env
 
 START_TIMEOUT_S = 90.0
 VIEWPORT = {"width": 1200, "height": 900}
@@ -163,6 +164,17 @@ class LabServer:
                     raise RuntimeError(f"JupyterLab did not start ({error}):\n{self.log()}") from error
                 time.sleep(0.1)
 
+    def add_kernel(self, version: str) -> str:
+        """Offer another version of ipykernel beside the installed one; returns its name."""
+        name = f"python-{version.replace('.', '-')}"
+        folder = self._private / "data" / "kernels" / name
+        folder.mkdir(parents=True)
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        spec = {"argv": argv, "display_name": f"ipykernel {version}", "language": "python"}
+        spec["env"] = {"PYTHONPATH": os.pathsep.join([str(make_kernel_env(version)), os.getcwd()])}
+        (folder / "kernel.json").write_text(json.dumps(spec))
+        return name
+
     def log(self) -> str:
         """The end of what the server has printed."""
         return (self._private / "server.log").read_text(errors="replace")[-4000:]
@@ -262,10 +274,10 @@ class Lab:
         self.server = server
         self._browser = browser
 
-    def write(self, name: str, cells: Sequence[str]) -> str:
+    def write(self, name: str, cells: Sequence[str], kernel: str = "python3") -> str:
         """Write a notebook of code cells into the served folder; returns its name."""
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+        notebook.metadata["kernelspec"] = {"name": kernel, "display_name": kernel}
         nbformat.write(notebook, self.server.root / name)
         return name
 

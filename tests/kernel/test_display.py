@@ -15,6 +15,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 SLOW = """
 import asyncio
 import comfy_nb as nb
+nb.configure(display="bars")
 
 @nb.node
 async def slow(seconds: float, *, progress: nb.Progress) -> str:

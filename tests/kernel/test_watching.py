@@ -1,0 +1,111 @@
+"""The panel of a run as the kernel sends it: what it says of a blocked loop, of several runs, and of one run twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.kernel.harness import INSTALLED, OTHER_KERNELS, Kernel, Reply
+
+pytestmark = pytest.mark.kernel
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+PREPARE = """
+import asyncio, time
+import comfy_nb as nb
+nb.configure(display="panel")
+
+@nb.node
+async def polite(seconds: float, name: str = "") -> str:
+    await asyncio.sleep(seconds)
+    return "polite"
+
+@nb.node
+async def greedy(seconds: float) -> str:
+    time.sleep(seconds)
+    return "greedy"
+"""
+
+
+@pytest.fixture(scope="module", params=[INSTALLED, *OTHER_KERNELS])
+def lesson(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """One kernel of each version for all of these tests."""
+    with Kernel(request.param, cwd=tmp_path_factory.mktemp("lesson")) as kernel:
+        reply = kernel.run(PREPARE)
+        assert reply.error is None, reply.error
+        yield kernel
+
+
+def messages(reply: Reply) -> list[dict[str, Any]]:
+    """What the panels of a cell were sent."""
+    states = [each["data"].get("state", {}) for each in reply.comms]
+    return [state["message"] for state in states if state.get("message")]
+
+
+def blocks(reply: Reply) -> list[str]:
+    """What the panels of a cell said of a loop that stands still."""
+    return [said for message in messages(reply) if (said := message["head"].get("blocked"))]
+
+
+def widgets(reply: Reply) -> list[str]:
+    return [bundle[WIDGET]["model_id"] for bundle in reply.displays if WIDGET in bundle]
+
+
+def test_a_node_that_blocks_the_loop_is_named_while_it_does(lesson: Kernel):
+    reply = lesson.run("await nb.Graph(polite(2.0), greedy(1.6)).run()")
+    assert "greedy" in blocks(reply)[-1]
+    assert "kept the event loop busy" in reply.stderr
+
+
+def test_a_cell_that_blocks_the_loop_is_told_apart_from_a_node(lesson: Kernel):
+    lesson.run("job = polite(3.0).fresh().start()\nawait asyncio.sleep(0.5)")
+    slept = lesson.run("time.sleep(1.5)")  # what a thread sends counts as the running cell's
+    lesson.run("_ = await job")
+    assert "a cell or a callback" in blocks(slept)[-1]
+
+
+def test_what_one_cell_awaits_together_is_one_panel(lesson: Kernel):
+    reply = lesson.run("_ = await asyncio.gather(*(polite(1.0, name=str(each)).fresh() for each in range(3)))")
+    assert len(widgets(reply)) == 1
+    assert max(len(message["rows"]) for message in messages(reply)) == 3
+    assert reply.displays[-1]["text/plain"].startswith("✓ done: 3 of 3 nodes")
+    assert len(reply.displays) == 2
+
+
+def test_background_jobs_have_a_panel_each(lesson: Kernel):
+    reply = lesson.run("jobs = [polite(1.0).fresh().start() for _ in range(2)]\n_ = await asyncio.gather(*jobs)")
+    assert len(widgets(reply)) == 2
+
+
+def test_a_job_can_be_watched_from_another_cell_too(lesson: Kernel):
+    began = lesson.run("job = polite(2.0).fresh().start()\nawait asyncio.sleep(0.4)")
+    other = lesson.run("job.panel")
+    lesson.run("_ = await job")
+    for reply in (began, other):
+        lesson.wait_until(lambda reply=reply: reply.displays and "text/html" in reply.displays[-1])
+        assert reply.displays[-1]["text/plain"].startswith("✓ done: 1 of 1 node")
+    assert len(widgets(began)) == len(widgets(other)) == 1
+    assert widgets(began) != widgets(other)
+
+
+def test_its_stop_button_stops_a_background_run_and_says_that_it_heard(lesson: Kernel):
+    began = lesson.run("job = polite(60.0).fresh().start()\nawait asyncio.sleep(0.5)")
+    (stop,) = [each["comm_id"] for each in began.comms if "heard" in each["data"].get("state", {})]
+    lesson.send_to_widget(stop, "stop")
+    lesson.wait_until(lambda: "text/html" in began.displays[-1])
+    assert began.displays[-1]["text/plain"].startswith("■ stopped")
+    assert lesson.run("print(job.run.state)").stdout == "stopped\n"
+
+
+def test_the_panel_of_a_run_that_has_ended_is_what_it_ended_as(lesson: Kernel):
+    reply = lesson.run("run = await nb.Graph(polite(0.3).fresh()).run()\nrun.panel")
+    assert reply.displays[-1]["text/plain"].startswith("✓ done: 1 of 1 node")
+    assert "polite" in reply.displays[-1]["text/html"]
+
+
+def test_no_widget_is_left_when_the_runs_have_ended(lesson: Kernel):
+    lesson.run("import gc, ipywidgets\nbefore = len(ipywidgets.widgets.widget._instances)")
+    lesson.run("await polite(0.5).fresh()")
+    assert lesson.run("len(ipywidgets.widgets.widget._instances) - before").results == ["0"]
