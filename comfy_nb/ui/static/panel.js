@@ -1,0 +1,309 @@
+// A run, drawn from one message a tick.
+//
+// The kernel makes all words; this file puts them in place. A message has a `head`, `rows`, and `parts`: the pictures,
+// texts and errors that rows name, each of them sent once. A row's elements are made once and then changed, so that
+// scroll positions, selections, focus and open toggles stay as they are.
+
+const COPIED_MS = 1500;
+const OVERLAP = 40;
+
+/** Makes an element with our prefix to its class: make("div", "row", { role: "listitem" }, child, "text"). */
+function make(tag, name, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  element.className = `cnb-${name}`;
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...children);
+  return element;
+}
+
+function makeButton(name, attributes, ...children) {
+  return make("button", `button cnb-${name}`, { type: "button", ...attributes }, ...children);
+}
+
+/** Makes a button that opens and closes `target`. */
+function makeToggle(name, label, target, isOpen = false) {
+  const button = makeButton(name, { "aria-expanded": isOpen }, label);
+  target.hidden = !isOpen;
+  button.addEventListener("click", () => {
+    target.hidden = !target.hidden;
+    button.setAttribute("aria-expanded", !target.hidden);
+  });
+  return button;
+}
+
+/** A bar: `draw(0.3)` fills it to 30 %, `draw(undefined)` says that nobody knows. */
+class Bar {
+  constructor(name) {
+    this.fill = make("div", "fill");
+    this.root = make("div", name, { role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100 }, this.fill);
+  }
+
+  draw(fraction, label) {
+    if (fraction === this.fraction && label === this.label) return;
+    this.fraction = fraction;
+    this.label = label;
+    this.root.setAttribute("aria-label", label);
+    this.fill.style.transform = `scaleX(${fraction ?? 0})`;
+    if (fraction === undefined) this.root.removeAttribute("aria-valuenow");
+    else this.root.setAttribute("aria-valuenow", Math.round(fraction * 100));
+  }
+}
+
+/** Shows a short text; touches nothing if it is shown already. */
+function say(element, text = "") {
+  if (element.textContent === text) return;
+  element.textContent = text;
+}
+
+/** Shows a text that mostly grows at its end and may lose its beginning; what is selected in it stays selected. */
+function sayOn(element, text) {
+  const node = element.firstChild ?? element.appendChild(new Text());
+  if (node.data === text) return;
+  const start = node.data.indexOf(text.slice(0, OVERLAP));
+  const kept = start < 0 ? "" : node.data.slice(start);
+  if (kept && text.startsWith(kept)) {
+    node.appendData(text.slice(kept.length));
+    node.deleteData(0, start);
+  } else {
+    node.data = text;
+  }
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // no clipboard without https, or none for a frame
+    const area = make("textarea", "unseen", { readonly: "" });
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+}
+
+/** The newest preview of a node: small, and large when clicked. */
+class Picture {
+  constructor() {
+    this.image = make("img", "image");
+    this.root = makeButton("picture", { "aria-expanded": false }, this.image);
+    this.root.hidden = true;
+    this.root.addEventListener("click", () => this.enlarge(!this.root.classList.contains("cnb-large")));
+  }
+
+  enlarge(isLarge) {
+    this.root.classList.toggle("cnb-large", isLarge);
+    this.root.setAttribute("aria-expanded", isLarge);
+  }
+
+  draw(name, data, format, title) {
+    if (data === undefined || name === this.name) return;
+    this.close();
+    this.name = name;
+    this.url = URL.createObjectURL(new Blob([data], { type: `image/${format}` }));
+    this.image.src = this.url;
+    this.image.alt = `Preview of ${title}`;
+    this.root.hidden = false;
+  }
+
+  close() {
+    if (this.url) URL.revokeObjectURL(this.url);
+  }
+}
+
+/** What a node raised, with its traceback and a button that copies both. */
+class Failure {
+  constructor() {
+    this.message = make("div", "message");
+    this.trace = make("pre", "trace", { tabindex: 0 });
+    this.toggle = makeToggle("quiet", "Traceback", this.trace);
+    this.copier = makeButton("quiet", {}, "Copy");
+    this.copier.addEventListener("click", () => this.copy());
+    this.root = make("div", "failure", {}, this.message, this.toggle, this.copier, this.trace);
+    this.root.hidden = true;
+  }
+
+  draw(error) {
+    if (error === undefined || !this.root.hidden) return;
+    this.error = error;
+    this.message.textContent = error.message;
+    this.trace.textContent = error.trace;
+    this.toggle.hidden = !error.trace;
+    this.root.hidden = false;
+  }
+
+  async copy() {
+    const { who, message, trace } = this.error;
+    await copy([who ? `${who}: ${message}` : message, trace].filter(Boolean).join("\n\n"));
+    this.copier.textContent = "Copied";
+    setTimeout(() => (this.copier.textContent = "Copy"), COPIED_MS);
+  }
+}
+
+/** One node. */
+class Row {
+  constructor() {
+    this.glyph = make("span", "glyph", { role: "img" });
+    this.title = make("span", "title");
+    this.kind = make("span", "kind");
+    this.log = make("pre", "log");
+    this.logReel = make("div", "reel", { tabindex: 0 }, this.log);
+    this.logLabel = make("span", "label");
+    this.logToggle = makeToggle("quiet", this.logLabel, this.logReel);
+    this.bar = new Bar("bar");
+    this.steps = make("span", "steps");
+    this.percent = make("span", "percent");
+    this.pace = make("span", "pace");
+    this.time = make("span", "time");
+    this.note = make("div", "note");
+    this.text = make("div", "text");
+    this.textReel = make("div", "reel", { tabindex: 0 }, this.text);
+    this.failure = new Failure();
+    this.picture = new Picture();
+    const name = make("span", "name", {}, this.title, this.kind, this.logToggle);
+    const numbers = make("span", "numbers", {}, this.steps, this.percent, this.pace);
+    const words = make("div", "words", {}, this.textReel, this.logReel, this.failure.root);
+    const cells = [this.glyph, name, this.bar.root, numbers, this.time, this.picture.root, this.note, words];
+    this.root = make("div", "row", { role: "listitem" }, ...cells);
+  }
+
+  draw(row, place, parts) {
+    this.root.style.order = place; // moving elements would lose their scroll positions
+    this.root.dataset.state = row.state;
+    this.root.classList.toggle("cnb-child", Boolean(row.child));
+    say(this.glyph, row.glyph);
+    this.glyph.setAttribute("aria-label", row.state);
+    say(this.title, row.title);
+    this.title.title = row.title;
+    say(this.kind, row.kind);
+    this.bar.draw(row.fraction, row.title);
+    say(this.steps, [row.calls, row.steps].filter(Boolean).join(" · "));
+    say(this.percent, row.percent);
+    say(this.pace, row.pace);
+    say(this.time, row.time);
+    say(this.note, row.note);
+    this.drawText(row, parts);
+    this.picture.draw(row.picture, parts.get(row.picture), row.format, row.title);
+    this.failure.draw(parts.get(row.error));
+  }
+
+  drawText(row, parts) {
+    this.textReel.hidden = !row.text;
+    this.logToggle.hidden = !row.log;
+    say(this.logLabel, `log ${row.lines}`);
+    this.logToggle.setAttribute("aria-label", `log, ${row.lines} lines`);
+    if (parts.has(row.text)) sayOn(this.text, parts.get(row.text));
+    if (parts.has(row.log)) sayOn(this.log, parts.get(row.log));
+  }
+
+  close() {
+    this.picture.close();
+    this.root.remove();
+  }
+}
+
+/** The run's state and counts. */
+class Head {
+  constructor(details) {
+    this.glyph = make("span", "glyph", { "aria-hidden": true });
+    this.state = make("span", "state", { role: "status" });
+    this.counts = make("span", "counts");
+    this.cached = make("span", "cached");
+    this.failed = make("span", "failed");
+    this.left = make("span", "left");
+    this.time = make("span", "time");
+    this.bar = new Bar("overall");
+    this.kept = this.bar.root.appendChild(make("div", "fill cnb-kept"));
+    this.blocked = make("div", "blocked");
+    const toggle = makeToggle("quiet cnb-details", "Details", details, true);
+    const said = make("span", "said", {}, this.counts, " ", this.cached, " ", this.failed);
+    const clock = make("span", "clock", {}, this.left, this.time, toggle);
+    this.line = make("div", "head", {}, this.glyph, this.state, said, clock);
+    this.all = [this.line, this.bar.root, this.blocked];
+  }
+
+  draw(head) {
+    say(this.glyph, head.glyph);
+    say(this.state, head.state);
+    say(this.counts, head.counts);
+    say(this.cached, head.cached);
+    say(this.failed, head.failed);
+    say(this.left, head.left);
+    say(this.time, head.time);
+    say(this.blocked, head.blocked);
+    this.bar.draw(head.fraction, "the whole run");
+    this.kept.style.transform = `scaleX(${head.kept})`;
+  }
+}
+
+class Panel {
+  constructor(host) {
+    this.rows = new Map();
+    this.parts = new Map();
+    this.list = make("div", "rows", { role: "list" });
+    this.more = make("div", "more");
+    const details = make("div", "body", {}, this.list, this.more);
+    this.head = new Head(details);
+    this.root = make("div", "panel", {}, ...this.head.all, details);
+    this.root.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") for (const row of this.rows.values()) row.picture.enlarge(false);
+    });
+    host.append(this.root);
+  }
+
+  /** Takes a message in; it is drawn in the next frame, unless a newer one comes before. */
+  take(message) {
+    if (!message.head) return;
+    const known = new Map([...this.parts, ...Object.entries(message.parts)]);
+    const named = message.rows.flatMap((row) => [row.picture, row.text, row.log, row.error]);
+    this.parts = new Map(named.filter((name) => known.has(name)).map((name) => [name, known.get(name)]));
+    this.message = message;
+    this.frame ??= requestAnimationFrame(() => this.draw());
+  }
+
+  draw() {
+    this.frame = undefined;
+    const { head, rows } = this.message;
+    this.root.dataset.state = head.state;
+    this.head.draw(head);
+    say(this.more, head.more);
+    const gone = new Set(this.rows.keys());
+    rows.forEach((row, place) => {
+      gone.delete(row.key);
+      if (!this.rows.has(row.key)) this.add(row.key);
+      this.rows.get(row.key).draw(row, place, this.parts);
+    });
+    for (const key of gone) this.remove(key);
+  }
+
+  add(key) {
+    const row = new Row();
+    this.rows.set(key, row);
+    this.list.append(row.root);
+  }
+
+  remove(key) {
+    this.rows.get(key).close();
+    this.rows.delete(key);
+  }
+
+  close() {
+    cancelAnimationFrame(this.frame);
+    for (const key of [...this.rows.keys()]) this.remove(key);
+  }
+}
+
+function render({ model, el }) {
+  const panel = new Panel(el);
+  const take = () => panel.take(model.get("message"));
+  model.on("change:message", take);
+  take();
+  model.send("ready"); // the message that is here names parts which earlier ones carried
+  return () => {
+    model.off("change:message", take);
+    panel.close();
+  };
+}
+
+export default { render };

@@ -1,0 +1,156 @@
+"""A view as messages for a front end, which puts words in place and makes none; no I/O."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from math import ceil
+from typing import Any
+
+from xxhash import xxh3_64_hexdigest
+
+from comfy_nb.engine.sizes import say_seconds
+from comfy_nb.ui.tracebacks import tell
+from comfy_nb.ui.view import GLYPHS, Row, View, count
+
+AGAIN_S = 0.7
+EVERY_S = 5.0
+ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+
+Parts = dict[str, Callable[[], Any]]
+
+
+class Wire:
+    """Turns the views of one screen into messages `{"head", "rows", "parts"}`, one a tick.
+
+    Pictures, texts and errors are parts that rows name. A message carries those that the one before it did not name.
+    All of them are in it when the front end asked, once more 0.7 s later (one that comes while a page loads is
+    missed), and every 5 s (a server may drop messages, and some kernels hear no question before the cell has ended).
+    """
+
+    def __init__(self) -> None:
+        self._named: frozenset[str] = frozenset()
+        self._whole_at = 0.0
+
+    def message(self, view: View, now: float, *, is_asked: bool) -> dict[str, Any]:
+        """Return what to send, of `str`, `bytes`, numbers, lists and dicts; bytes are encoded pictures."""
+        is_whole = is_asked or now >= self._whole_at
+        if is_whole:
+            self._whole_at = now + (AGAIN_S if is_asked else EVERY_S)
+        shown = () if view.is_all_cached else view.rows
+        parts: Parts = {}
+        rows = [_row(row, key, now, parts) for key, row in _keyed(shown)]
+        new = {name: make() for name, make in parts.items() if is_whole or name not in self._named}
+        self._named = frozenset(parts)
+        return {"head": _head(view, now), "rows": rows, "parts": new}
+
+
+def _head(view: View, now: float) -> dict[str, Any]:
+    is_stopping = view.stopping and not view.is_over
+    counts = f"{view.done:,} of {count(view.total, 'node')}"
+    under_way = sum(row.fraction or 0.0 for row in view.rows if row.is_live)
+    return _filled(
+        {
+            "state": "stopping" if is_stopping else view.state,
+            "glyph": GLYPHS["stopped"] if is_stopping else view.glyph,
+            "counts": f"{count(view.cached, 'node')} from cache" if view.is_all_cached else counts,
+            "cached": f"{view.cached:,} cached" if view.cached and not view.is_all_cached else "",
+            "failed": f"{view.failed:,} failed" if view.failed else "",
+            "time": _clock(view.elapsed(now), not view.is_over),
+            "left": _left(view.eta) if view.eta is not None and not is_stopping else "",
+            "fraction": _rounded(min((view.done + under_way) / view.total, 1.0)) if view.total else 0.0,
+            "kept": _rounded(view.cached / view.total) if view.total else 0.0,
+            "blocked": _block(view),
+            "more": view.folded(),
+        }
+    )
+
+
+def _row(row: Row, key: str, now: float, parts: Parts) -> dict[str, Any]:
+    """Return the words of a row, and add to `parts` what it names."""
+    log = _plain(row.log).rstrip()
+    fraction = row.fraction
+    error, told = row.error, ""
+    if error is not None:
+        told = f"error of {key}"
+        parts[told] = lambda: tell(error)._asdict()
+    return _filled(
+        {
+            "key": key,
+            "state": row.state,
+            "glyph": GLYPHS[row.state],
+            "title": row.title,
+            "kind": row.class_type if row.class_type != row.title else "",
+            "child": bool(row.under),
+            "fraction": _rounded(fraction) if fraction is not None else None,
+            "steps": f"{_number(row.value)}/{_number(row.total)}" if row.total > 0 else "",
+            "calls": f"{min(max(row.index + 1, row.called), row.calls)} of {row.calls}" if row.calls > 1 else "",
+            "percent": f"{int(fraction * 100)} %" if fraction is not None and row.is_live else "",
+            "pace": row.pace,
+            "time": "" if row.state == "cached" else _clock(row.elapsed(now), row.is_live),
+            "note": "" if told else row.note,
+            "text": _part(row.text.rstrip(), parts),
+            "log": _part(log, parts),
+            "lines": log.count("\n") + 1 if log else 0,
+            "picture": _part(row.preview, parts),
+            "format": row.preview_format,
+            "error": told,
+        }
+    )
+
+
+def _part(part: str | bytes, parts: Parts) -> str:
+    """Name a part by its content, for a row to refer to."""
+    if not part:
+        return ""
+    name = xxh3_64_hexdigest(part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass"))
+    parts[name] = lambda: part
+    return name
+
+
+def _keyed(rows: Sequence[Row]) -> Iterator[tuple[str, Row]]:
+    """Name each row: by its node, and with a number where several runs have a node of that id."""
+    seen: Counter[str] = Counter()
+    for row in rows:
+        seen[row.node_id] += 1
+        number = seen[row.node_id]
+        yield (f"{row.node_id} of run {number}" if number > 1 else row.node_id), row
+
+
+def _block(view: View) -> str:
+    if view.blocked is None:
+        return ""
+    is_node = "node " in view.blocked[0]
+    advice = ". Make it a plain function, or let it await." if is_node else " until it ends or awaits."
+    return f"Event {view.block().removeprefix('event ')}{advice}"
+
+
+def _clock(seconds: float, is_running: bool) -> str:
+    """Write a duration; one that still grows without the hundredths, which would only flicker."""
+    return f"{int(seconds * 10) / 10:.1f} s" if is_running and seconds < 60 else say_seconds(seconds)
+
+
+def _left(seconds: float) -> str:
+    return f"about {say_seconds(seconds) if seconds > 59 else f'{max(ceil(seconds), 1)} s'} left"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
+
+
+def _plain(log: str) -> str:
+    """Return printed text without terminal colours, and of lines that overwrote themselves what was left to see."""
+    text = ANSI.sub("", log) if "\x1b" in log else log
+    if "\r" not in text:
+        return text
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
+
+
+def _rounded(fraction: float) -> float:
+    return round(fraction, 4)
+
+
+def _filled(fields: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what says nothing; a fraction of 0 says something."""
+    return {name: value for name, value in fields.items() if value is not None and value is not False and value != ""}

@@ -1,0 +1,96 @@
+"""The live panel as its kernel side: what it sends when, and what it hears."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from ipywidgets.widgets.widget import _instances
+
+from comfy_nb.ui.board import Board
+from comfy_nb.ui.panel import Panel
+from comfy_nb.ui.view import View
+from tests.ui.scripted import jpeg, node, preview, started
+
+
+def view_with_picture() -> View:
+    board = Board()
+    board.take([started(), node("1"), preview("1", jpeg())])
+    return board.view()
+
+
+@pytest.fixture
+def presses() -> list:
+    return []
+
+
+@pytest.fixture
+def panel(presses):
+    made = Panel(lambda: presses.append(threading.get_ident()))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def sent(panel) -> list:
+    """Every message that the panel sends from now on."""
+    messages: list = []
+    _, rows = panel.open().children
+    rows.observe(lambda change: messages.append(change.new), "message")
+    return messages
+
+
+def tell(widget, message: str) -> None:
+    """What comes from the front end."""
+    widget._handle_custom_msg(message, [])
+
+
+def test_a_draw_is_one_message(panel, sent):
+    panel.draw(view_with_picture(), 1.0)
+    assert [message["rows"][0]["title"] for message in sent] == ["ImageBlur"]
+
+
+def test_a_front_end_that_begins_to_show_it_gets_all_with_the_next_draw(panel, sent):
+    _, rows = panel.open().children
+    panel.draw(view_with_picture(), 1.0)
+    panel.draw(view_with_picture(), 1.1)
+    tell(rows, "ready")
+    panel.draw(view_with_picture(), 1.2)
+    assert [len(message["parts"]) for message in sent] == [1, 0, 1]
+
+
+def test_all_can_be_sent_again_when_no_other_draw_comes(panel, sent):
+    panel.draw(view_with_picture(), 1.0)
+    panel.draw(view_with_picture(), 1.1)
+    panel.flush()
+    assert [len(message["parts"]) for message in sent] == [1, 0, 1]
+
+
+def test_there_is_nothing_to_send_again_before_the_first_draw(panel, sent):
+    panel.flush()
+    assert sent == []
+
+
+def test_only_a_press_stops_and_it_is_acknowledged(panel, presses):
+    stop, _ = panel.open().children
+    tell(stop, "ready")
+    assert not presses and not stop.heard
+    tell(stop, "stop")
+    assert presses == [threading.get_ident()] and stop.heard
+
+
+def test_drawing_leaves_the_stop_button_alone(panel):
+    stop, _ = panel.open().children
+    touched: list = []
+    stop.observe(touched.append)
+    panel.draw(view_with_picture(), 1.0)
+    assert touched == []
+
+
+def test_closing_gives_every_model_back():
+    before = set(_instances)
+    panel = Panel(lambda: None)
+    panel.draw(view_with_picture(), 1.0)
+    assert set(_instances) - before
+    panel.close()
+    assert set(_instances) == before
