@@ -16,7 +16,7 @@ from comfy_nb.engine import events
 from comfy_nb.engine.drive import Drive
 from comfy_nb.engine.entry import Outputs
 from comfy_nb.engine.events import Subscriber
-from comfy_nb.engine.failure import say
+from comfy_nb.engine.failure import TookTooLong, say
 from comfy_nb.engine.journal import Journal, shown_under
 from comfy_nb.engine.loops import post
 from comfy_nb.engine.prompts import DynamicPrompt, prompt_of
@@ -222,7 +222,9 @@ class Run:
     def node_retries(self, ticket: Ticket, error: Exception, attempt: int) -> float:
         """A call failed and will be made again; return the seconds to wait before."""
         wait_s = ticket.step.spec.backoff * 2.0**attempt
-        said = f"retry {attempt + 1} of {ticket.step.spec.retries} in {wait_s:g} s after {say(error)}"
+        spec = ticket.step.spec
+        came = f"{spec.timeout:g} s without an answer" if isinstance(error, TookTooLong) else say(error)
+        said = f"retry {attempt + 1} of {spec.retries} in {wait_s:g} s after {came}"
         self.emit(events.NodeWaiting(self.id, time.perf_counter(), ticket.step.id, said))
         return wait_s
 

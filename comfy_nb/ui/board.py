@@ -42,14 +42,14 @@ class Board:
     ones). Of the finished nodes those stay in sight that went wrong, have something to show, or took longest.
     """
 
-    def __init__(self, label: Label | None = None) -> None:
+    def __init__(self, label: Label | None = None, started: float = 0.0) -> None:
         self._label = label or (lambda node_id: (f"node {node_id}", ""))
         self._live: dict[str, Row] = {}
         self._ended: list[Row] = []
         self._least: tuple[bool, bool, float] = (False, False, 0.0)
         self._ended_count = self._seen = 0
         self._state = "running"
-        self._started = 0.0
+        self._started = started
         self._seconds: float | None = None
         self._total = self._cached = self._ran = 0
         self._failed = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -26,7 +26,7 @@ class Bridge:
         self.run = run
         self.on_end: list[Callable[[], None]] = []
         self.is_over = False
-        self._board = Board(labels_of(run))
+        self._board = Board(labels_of(run), started=run.started_at)
         self._lock = threading.Lock()
         self._pulse_sent: float | None = None
         self._blocked: tuple[str, float] | None = None
@@ -46,8 +46,16 @@ class Bridge:
         """Return what is to be shown now; from any thread."""
         with self._lock:
             view = self._board.view()
-        stopping = self.run.stopping and not view.is_over
-        return replace(view, blocked=None if self.is_over else self._blocked, stopping=stopping)
+        for row in view.rows:
+            row.given = self._given(row.node_id)
+        blocked = None if view.is_over else self._blocked
+        view = replace(view, blocked=blocked, stopping=self.run.stopping and not view.is_over)
+        return view if view.total else replace(view, total=self.run.total + self.run.cached)
+
+    def _given(self, node_id: str) -> Mapping[str, Any]:
+        node = self.run.graph.nodes.get(node_id)
+        constants = node.inputs.items() if node is not None else ()
+        return {name: value for name, value in constants if isinstance(value, str | int | float)}
 
     def feel(self, now: float) -> None:
         """Off the loop: see whether the loop still turns, and who keeps it if it does not."""

@@ -8,6 +8,7 @@ from typing import Any
 from comfy_nb.ui.bridge import Bridge, bridge_of
 from comfy_nb.ui.cell import shell
 from comfy_nb.ui.page import to_html
+from comfy_nb.ui.view import merge
 
 
 class RunPanel:
@@ -27,10 +28,10 @@ class RunPanel:
             display({"text/html": self._repr_html_(), "text/plain": repr(self)}, raw=True)
 
     def _repr_html_(self) -> str:
-        return to_html(self._bridge.view(), time.perf_counter())
+        return to_html(merge([self._bridge.view()]), time.perf_counter())
 
     def __repr__(self) -> str:
-        return self._bridge.view().as_text(time.perf_counter())
+        return merge([self._bridge.view()]).as_text(time.perf_counter())
 
 
 def timeline(run: Any) -> Any:

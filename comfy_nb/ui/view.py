@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from comfy_nb.engine.sizes import say_seconds
@@ -11,6 +11,8 @@ from comfy_nb.engine.sizes import say_seconds
 RowState = Literal["waiting", "running", "done", "cached", "failed", "blocked", "stopped"]
 
 ROWS_MAX = 12
+HINTS_MAX = 2
+HINT_MAX = 24
 GLYPHS: Mapping[str, str] = {
     "waiting": "…",
     "running": "▶",
@@ -31,6 +33,7 @@ class Row:
     `seconds` is the time inside the node's own function, None until it ends. `preview` is its newest picture as an
     encoded file; `text` is what the node says, `log` the end of what it printed, `note` what is said about it: why it
     waits or failed. A node of an expansion is shown `under` another; `lane` is "loop" or the thread that runs it.
+    `given` are the node's constants, and `hint` is what tells it from others of its name.
     """
 
     node_id: str
@@ -56,12 +59,20 @@ class Row:
     under: str = ""
     lane: str = ""
     ui: Mapping[str, Sequence[Any]] | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
+    hint: str = ""
     order: int = 0
 
     @property
     def name(self) -> str:
-        """The title, and the class where the title does not say it."""
-        return self.title if self.title == self.class_type else f"{self.title} ({self.class_type})"
+        """The title, the class where the title does not say it, and what tells it from its namesakes."""
+        name = self.title if self.title == self.class_type else f"{self.title} ({self.class_type})"
+        return f"{name} {self.hint}" if self.hint else name
+
+    @property
+    def list_calls(self) -> str:
+        """List calls in words: "2 of 8", or nothing."""
+        return f"{min(max(self.index + 1, self.called), self.calls)} of {self.calls}" if self.calls > 1 else ""
 
     @property
     def is_live(self) -> bool:
@@ -82,9 +93,7 @@ class Row:
     def steps(self) -> str:
         """Steps and list calls in words: "3/20", "3/20, 2 of 8", or nothing."""
         parts = [f"{self.value:g}/{self.total:g}"] if self.total > 0 else []
-        if self.calls > 1:
-            parts.append(f"{min(max(self.index + 1, self.called), self.calls)} of {self.calls}")
-        return ", ".join(parts)
+        return ", ".join([*parts, self.list_calls] if self.list_calls else parts)
 
     @property
     def pace(self) -> str:
@@ -184,7 +193,7 @@ class View:
 def merge(views: Sequence[View]) -> View:
     """Return several runs as one: counts add up, the rows that matter most stay, and the gravest state is shown."""
     if len(views) == 1:
-        return views[0]
+        return replace(views[0], rows=told_apart(views[0].rows))
     live = any(not view.is_over for view in views)
     rows = [row for view in views for row in view.rows]
     shown = _most_telling(rows)
@@ -198,7 +207,7 @@ def merge(views: Sequence[View]) -> View:
         done=sum(view.done for view in views),
         cached=sum(view.cached for view in views),
         ran=sum(view.ran for view in views),
-        rows=tuple(shown),
+        rows=told_apart(shown),
         more_running=sum(view.more_running for view in views) + sum(row.is_live for row in left),
         more_finished=sum(view.more_finished for view in views) + sum(not row.is_live for row in left),
         failed=sum(view.failed for view in views),
@@ -224,6 +233,26 @@ def worth(row: Row) -> tuple[bool, bool, float]:
     """Say how much a finished row is worth a place in sight; more is more."""
     went_wrong = row.state in ("failed", "blocked", "stopped")
     return went_wrong, bool(row.preview or row.text or row.log or row.ui), row.seconds or 0.0
+
+
+def told_apart(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Give rows of one name a hint: the constants in which they differ, or else their ids."""
+    namesakes: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        namesakes.setdefault((row.title, row.class_type), []).append(row)
+    hints = {id(row): _hint(row, same) for same in namesakes.values() if len(same) > 1 for row in same}
+    return tuple(replace(row, hint=hints.get(id(row), "")) for row in rows)
+
+
+def _hint(row: Row, namesakes: Sequence[Row]) -> str:
+    differing = [name for name in row.given if any(each.given.get(name) != row.given[name] for each in namesakes)]
+    said = [f"{name}={_short(row.given[name])}" for name in differing[:HINTS_MAX]]
+    return ", ".join(said) or f"#{row.node_id}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= HINT_MAX else f"{text[: HINT_MAX - 1]}…"
 
 
 def nested(rows: Sequence[Row]) -> tuple[Row, ...]:

@@ -70,6 +70,7 @@ def _head(view: View, now: float) -> dict[str, Any]:
 def _row(row: Row, key: str, now: float, parts: Parts) -> dict[str, Any]:
     """Return the words of a row, and add to `parts` what it names."""
     log = _plain(row.log).rstrip()
+    kind = row.class_type if row.class_type != row.title else ""
     fraction = row.fraction
     error, told = row.error, ""
     if error is not None:
@@ -81,11 +82,11 @@ def _row(row: Row, key: str, now: float, parts: Parts) -> dict[str, Any]:
             "state": row.state,
             "glyph": GLYPHS[row.state],
             "title": row.title,
-            "kind": row.class_type if row.class_type != row.title else "",
+            "kind": " ".join(part for part in (kind, row.hint) if part),
             "child": bool(row.under),
             "fraction": _rounded(fraction) if fraction is not None else None,
             "steps": f"{_number(row.value)}/{_number(row.total)}" if row.total > 0 else "",
-            "calls": f"{min(max(row.index + 1, row.called), row.calls)} of {row.calls}" if row.calls > 1 else "",
+            "calls": row.list_calls,
             "percent": f"{int(fraction * 100)} %" if fraction is not None and row.is_live else "",
             "pace": row.pace,
             "time": "" if row.state == "cached" else _clock(row.elapsed(now), row.is_live),

@@ -78,6 +78,9 @@ class ScriptedRun:
     stopping: bool = False
     in_background: bool = False
     drive: Any = None
+    started_at: float = 0.0
+    total: int = 0
+    cached: int = 0
     session: Any = field(default_factory=lambda: SimpleNamespace(live_runs=list))
     number: int = field(default_factory=itertools.count(-1, -1).__next__)
     graph: Any = field(default_factory=lambda: SimpleNamespace(nodes={}))

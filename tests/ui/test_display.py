@@ -211,3 +211,9 @@ async def test_all_views_of_a_run_share_one_bridge(run):
     assert bridge_of(run) is bridge_of(run)
     assert bridge_of(ScriptedRun()) is not bridge_of(run)
     assert len(run.subscribers) == 1
+
+
+async def test_a_loop_that_is_blocked_from_the_start_has_a_clock_all_the_same(run):
+    run.started_at, run.total = 5.0, 3
+    view = bridge_of(run).view()
+    assert (view.elapsed(now=7.0), view.total) == (2.0, 3)

@@ -17,7 +17,7 @@ def view_of(*events) -> View:
 
 def test_one_run_is_seen_as_it_is():
     view = view_of(started(1), node("1"))
-    assert merge([view]) is view
+    assert merge([view]) == view
 
 
 def test_counts_add_up_and_rows_stay_in_their_order():
@@ -66,3 +66,21 @@ def test_the_time_left_is_the_longest_and_unknown_if_one_is():
     short, long = (view_of(started(1), node("1"), *steps(total)) for total in (20, 50))
     assert merge([short, long]).eta == pytest.approx(4.0)
     assert merge([short, view_of(started(1), node("1"))]).eta is None
+
+
+def test_rows_of_one_name_say_in_which_constants_they_differ():
+    view = view_of(started(4), node("1", title="ask"), node("2", title="ask"), node("3", title="other"))
+    for row, service in zip(view.rows, ("caption", "depth", "caption"), strict=True):
+        row.given = {"service": service, "seconds": 1.0, "prompt": "x" * 100}
+    assert [row.hint for row in merge([view]).rows] == ["service='caption'", "service='depth'", ""]
+    assert merge([view]).rows[0].name == "ask (ImageBlur) service='caption'"
+
+
+def test_rows_that_nothing_else_tells_apart_say_their_ids():
+    assert [row.hint for row in merge([view_of(started(2), node("1"), node("2"))]).rows] == ["#1", "#2"]
+
+
+def test_a_long_constant_is_cut_in_the_hint():
+    view = view_of(started(2), node("1"), node("2"))
+    view.rows[0].given = {"text": "a" * 100}
+    assert len(merge([view]).rows[0].hint) < 40
