@@ -1,0 +1,75 @@
+"""What a saved notebook keeps of a run: HTML without scripts, small, and escaped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from comfy_nb.errors import NodeError
+from comfy_nb.ui.board import Board
+from comfy_nb.ui.page import to_html
+from comfy_nb.ui.view import ROWS_MAX, Row, View
+from tests.ui.scripted import failed, finished, jpeg, node, preview, started
+
+
+def html_of(rows: Sequence[Row]) -> str:
+    view = View("failed", 0.0, 1.0, len(rows), len(rows), 0, len(rows), tuple(rows))
+    return to_html(view, 1.0)
+
+
+def row(**fields) -> Row:
+    return replace(Row("1", "Soften", "ImageBlur", "done", 0.0, 0.5), **fields)
+
+
+def node_error(message: str) -> NodeError:
+    error = NodeError(message, node_id="1", class_type="ImageBlur", inputs={"radius": "-1"})
+    try:
+        raise ValueError("radius below zero")
+    except ValueError as cause:
+        error.__cause__ = cause
+    return error
+
+
+def test_a_failed_node_keeps_its_whole_error_and_its_traceback_behind_a_toggle():
+    html = html_of([row(state="failed", note="short", error=node_error("the whole story " * 50))])
+    assert html.count("the whole story") == 50
+    folded = re.search(r"<details><summary>traceback</summary>(.*?)</details>", html, re.DOTALL).group(1)
+    assert "radius below zero" in folded and "radius = -1" in folded
+
+
+def test_what_a_node_printed_is_behind_a_toggle():
+    html = html_of([row(log="one\ntwo\n")])
+    assert re.search(r"<details><summary>log, 2 lines</summary><pre[^>]*>one\ntwo</pre></details>", html)
+
+
+def test_a_child_of_an_expansion_is_marked_in_words():
+    assert "↳ Soften" in html_of([row(under="7")]) and "↳" not in html_of([row()])
+
+
+def test_what_people_wrote_is_escaped():
+    hostile = "<script>alert(1)</script>"
+    fields = {"title": hostile, "text": hostile, "log": hostile, "error": node_error(hostile)}
+    assert "<script" not in html_of([row(**fields)])
+
+
+def test_a_long_text_loses_its_middle():
+    html = html_of([row(log="first" + "x" * 9_000 + "last")])
+    assert "first" in html and "last" in html and "…" in html and len(html) < 4_000
+
+
+def test_a_run_full_of_pictures_and_words_stays_below_300_kb():
+    board = Board()
+    noisy, quotes = jpeg((256, 256), noise=True), "'" * 40_000
+    board.take([started(ROWS_MAX), *(node(str(number)) for number in range(ROWS_MAX))])
+    board.take([preview(str(number), noisy) for number in range(ROWS_MAX)])
+    board.take([*(failed(str(number), node_error(quotes)) for number in range(ROWS_MAX)), finished("failed")])
+    view = board.view()
+    full = tuple(replace(each, text=quotes, log=quotes) for each in view.rows)
+    html = to_html(replace(view, rows=full), 1.0)
+    assert html.count("<img") == ROWS_MAX
+    assert len(html.encode()) < 300_000
+
+
+def test_text_that_is_no_unicode_can_be_saved():
+    html_of([row(log="\udc80")]).encode()
