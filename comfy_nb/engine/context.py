@@ -57,6 +57,10 @@ class RunSide(Protocol):
         """Tell the subscribers."""
         ...
 
+    def log(self, node_id: str, stream: str, text: str) -> None:
+        """Tell them what a node printed."""
+        ...
+
 
 class CallContext:
     """One call of a node: its run, its node's id, and its place in the node's list."""
@@ -98,6 +102,9 @@ class _Apart:
 
     def emit(self, event: Event) -> None:
         """Drop the event."""
+
+    def log(self, node_id: str, stream: str, text: str) -> None:
+        """Drop the text."""
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import warnings
 from collections import deque
@@ -25,6 +26,7 @@ from comfy_nb.engine.schedule import Ticket
 from comfy_nb.errors import ComfyNBWarning
 
 FLUSH_S = 0.03
+PRINTED_MAX = 4_000
 SLOW_SUBSCRIBER_S = 0.05
 PASSING = (NodeProgress, NodePreview, NodeText, NodeLog)
 
@@ -43,6 +45,8 @@ class Journal:
         self._log: list[Event | Noted] = []
         self._subscribers: list[Subscriber] = []
         self._flush_due = False
+        self._printed: dict[str, tuple[str, str]] = {}
+        self._print_lock = threading.Lock()
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Deliver what has happened so far, then all that follows; call the result to end it."""
@@ -51,11 +55,6 @@ class Journal:
         if self._log:
             self._deliver(subscriber, self._as_events(self._log))
         return lambda: self._subscribers.remove(subscriber) if subscriber in self._subscribers else None
-
-    @property
-    def is_watched(self) -> bool:
-        """Whether anybody subscribes."""
-        return bool(self._subscribers)
 
     def begin(self, event: Event) -> None:
         """Put the event that opens a run before those that came while it was planned."""
@@ -67,6 +66,27 @@ class Journal:
         if self._subscribers:
             self._flush_soon()
 
+    def log(self, node_id: str, stream: str, text: str) -> None:
+        """Tell what a node printed; of what comes between two deliveries the end is kept, as one event."""
+        with self._print_lock:
+            before, printed = self._printed.get(node_id, (stream, ""))
+            if before != stream:
+                self._tell_printed(node_id)
+                printed = ""
+            self._printed[node_id] = stream, (printed + text)[-PRINTED_MAX:]
+        if self._subscribers:
+            self._flush_soon()
+
+    def _tell_printed(self, node_id: str) -> None:
+        stream, text = self._printed.pop(node_id)
+        self._waiting.append(NodeLog(self._run_id, time.perf_counter(), node_id, stream, text))
+
+    def node_ends(self, node_id: str) -> None:
+        """Put what a node printed before the news of its end."""
+        with self._print_lock:
+            if node_id in self._printed:
+                self._tell_printed(node_id)
+
     def node_started(self, ticket: Ticket, lane: str) -> None:
         """Note that a node is about to be called."""
         self._waiting.append((_started, time.perf_counter(), ticket, lane))
@@ -75,6 +95,8 @@ class Journal:
 
     def node_finished(self, ticket: Ticket) -> None:
         """Note that a node is done."""
+        if self._printed:
+            self.node_ends(ticket.step.id)
         self._waiting.append((_finished, time.perf_counter(), ticket, ""))
         if self._subscribers:
             self._flush_soon()
@@ -82,6 +104,10 @@ class Journal:
     def flush(self) -> None:
         """On the loop: deliver what has been collected."""
         self._flush_due = False
+        if self._printed:
+            with self._print_lock:
+                for node_id in list(self._printed):
+                    self._tell_printed(node_id)
         batch: list[Event | Noted] = []
         waiting = self._waiting
         while waiting:

@@ -78,6 +78,7 @@ class Run:
         self._prompt: dict[str, Any] | None = None
         self.journal = Journal(self.id, session.note_slow)
         self.emit = self.journal.emit
+        self.log = self.journal.log
 
     # Going ---------------------------------------------------------------------------------------------------------
 
@@ -125,6 +126,7 @@ class Run:
 
     def _tell_end(self) -> None:
         self.seconds = time.perf_counter() - self.started_at
+        self.journal.flush()
         self.emit(events.RunFinished(self.id, time.perf_counter(), self.state, self.seconds))
         self.journal.flush()
         if self.finished is not None and not self.finished.done():
@@ -186,11 +188,6 @@ class Run:
         """Have events delivered in batches on the run's loop, what has happened first; call the result to end it."""
         return self.journal.subscribe(subscriber)
 
-    @property
-    def is_watched(self) -> bool:
-        """Whether anybody subscribes to what happens."""
-        return self.journal.is_watched
-
     def started(self, total: int, cached: int) -> None:
         """The plan is known: `total` nodes have to be computed."""
         self.total, self.cached = total, cached
@@ -236,6 +233,7 @@ class Run:
 
     def node_failed(self, ticket: Ticket, error: Exception) -> None:
         """A node raised."""
+        self.journal.node_ends(ticket.step.id)
         self.emit(events.NodeFailed(self.id, time.perf_counter(), ticket.step.id, shown_under(ticket), error))
 
     def node_held(self, ticket: Ticket, seconds: float) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from comfy_nb.ui.bridge import Bridge
+from comfy_nb.ui.capture import capture
 from comfy_nb.ui.cell import Output
 from comfy_nb.ui.lines import Line
 from comfy_nb.ui.page import to_html
@@ -60,6 +61,8 @@ class Display:
         """Show one run more; on the loop."""
         with self._lock:
             self._bridges.append(bridge)
+        capture.start(bridge.run)
+        bridge.on_end.append(lambda: capture.stop(bridge.run))
         bridge.on_end.append(self._look)
 
     def press_stop(self) -> None:

@@ -90,6 +90,22 @@ def test_a_job_can_be_watched_from_another_cell_too(lesson: Kernel):
     assert widgets(began) != widgets(other)
 
 
+def test_what_a_background_node_prints_is_in_its_row_and_below_no_later_cell(lesson: Kernel):
+    talks = """
+@nb.node
+def talks(words: str) -> str:
+    for _ in range(5):
+        print(words)
+        time.sleep(0.2)
+    return words
+"""
+    began = lesson.run(f"{talks}\njob = talks('hello').fresh().start()\nawait asyncio.sleep(0.1)")
+    later = lesson.run("print('the cell')\n_ = await job")
+    assert later.stdout == "the cell\n" and began.stdout == ""
+    lesson.wait_until(lambda: "text/html" in began.displays[-1])
+    assert began.displays[-1]["text/html"].count("hello") == 5
+
+
 def test_its_stop_button_stops_a_background_run_and_says_that_it_heard(lesson: Kernel):
     began = lesson.run("job = polite(60.0).fresh().start()\nawait asyncio.sleep(0.5)")
     (stop,) = [each["comm_id"] for each in began.comms if "heard" in each["data"].get("state", {})]

@@ -1,0 +1,72 @@
+"""What the nodes of a shown run print goes to their rows, and not below whichever cell happens to run.
+
+A process has one `sys.stdout`, so this is one switch for it, counted and put back: while a run is shown, the streams
+have a `write` of their own that asks which node's call the code belongs to. It follows a node across `await` and
+`asyncio.to_thread`; a thread that a node starts by itself does not say whose it is, and prints as ever.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from typing import Any
+
+from comfy_nb.engine.context import CallContext, current_call
+from comfy_nb.ui.node_bars import node_bars
+
+
+class Capture:
+    """Sends what is printed in the nodes of its runs to their journals."""
+
+    def __init__(self) -> None:
+        self._runs: list[Any] = []
+        self._lock = threading.Lock()
+        self._switched = ExitStack()
+
+    def start(self, run: Any) -> None:
+        """Take what the nodes of a run print from now on."""
+        with self._lock:
+            self._runs.append(run)
+            if len(self._runs) == 1:
+                for name in ("stdout", "stderr"):
+                    self._switched.callback(self._tap(getattr(sys, name), name))
+                self._switched.enter_context(node_bars(self.call_of_node))
+
+    def stop(self, run: Any) -> None:
+        """Take it no more; after the last run all is as it was."""
+        with self._lock, suppress(ValueError):
+            self._runs.remove(run)
+            if not self._runs:
+                self._switched.close()
+
+    def call_of_node(self) -> CallContext | None:
+        """Return the call that this code belongs to, if its run is one of these."""
+        call = current_call.get()
+        return call if call is not None and call.run in self._runs else None
+
+    def _tap(self, stream: Any, name: str) -> Callable[[], None]:
+        """Give a stream a `write` of its own; returns what takes it away again."""
+        write = getattr(stream, "write", None)
+        if write is None:  # there is no console
+            return lambda: None
+
+        def write_or_tell(text: str) -> int:
+            call = self.call_of_node()
+            if call is None:
+                return int(write(text) or 0)
+            call.run.log(call.node_id, name, text)
+            return len(text)
+
+        def put_back() -> None:
+            if vars(stream).get("write") is write_or_tell:  # else somebody else has it now, and calls this one
+                del stream.write
+                vars(stream).update(before)
+
+        before = {name: each for name, each in vars(stream).items() if name == "write"}
+        stream.write = write_or_tell
+        return put_back
+
+
+capture = Capture()

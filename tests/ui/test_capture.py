@@ -1,0 +1,265 @@
+"""What nodes print while their run is shown."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import logging
+import sys
+import threading
+
+import pytest
+import tqdm
+import tqdm.auto
+import tqdm.notebook
+
+import comfy_nb as nb
+from comfy_nb.engine.events import NodeFailed, NodeFinished, NodeLog, NodeProgress, NodeText
+from comfy_nb.ui.capture import Capture, capture
+
+
+class Console:
+    """What came out elsewhere."""
+
+    def __init__(self, capsys) -> None:
+        self._capsys = capsys
+
+    def getvalue(self) -> str:
+        out, err = self._capsys.readouterr()
+        return out + err
+
+
+@pytest.fixture
+def console(capsys) -> Console:
+    return Console(capsys)
+
+
+async def shown(handle) -> list:
+    """Run a handle as a display does, and return what was told."""
+    told: list = []
+    job = handle.start()
+    job.run.subscribe(told.extend)
+    capture.start(job.run)
+    try:
+        await asyncio.gather(job, return_exceptions=True)
+    finally:
+        capture.stop(job.run)
+    return told
+
+
+def logged(told, node_id: str = "1") -> str:
+    return "".join(event.text for event in told if isinstance(event, NodeLog) and event.node_id == node_id)
+
+
+async def test_what_a_sync_node_prints_is_told_as_its_log_and_shows_nowhere_else(console):
+    @nb.node
+    def talks(x: int) -> int:
+        print("so far", x)
+        return x
+
+    told = await shown(talks(3))
+    assert logged(told) == "so far 3\n"
+    assert console.getvalue() == ""
+
+
+async def test_so_is_what_an_async_node_prints_after_an_await_and_on_a_thread_it_awaits(console):
+    @nb.node
+    async def talks() -> int:
+        await asyncio.sleep(0)
+        print("on the loop")
+        await asyncio.to_thread(print, "on a thread")
+        return 1
+
+    assert logged(await shown(talks())) == "on the loop\non a thread\n"
+    assert console.getvalue() == ""
+
+
+async def test_logging_through_a_handler_that_was_there_before_is_told_too(console):
+    handler = logging.StreamHandler(sys.stdout)
+    logger = logging.getLogger("comfy_nb_test_pack")
+    logger.addHandler(handler)
+
+    @nb.node
+    def warns() -> int:
+        logger.warning("no model")
+        return 1
+
+    told = await shown(warns())
+    logger.removeHandler(handler)
+    assert logged(told) == "no model\n"
+    assert console.getvalue() == ""
+
+
+async def test_what_is_printed_outside_of_nodes_is_left_alone(console):
+    @nb.node
+    async def waits() -> int:
+        await asyncio.sleep(0.01)
+        return 1
+
+    async def cell() -> None:
+        print("from the cell")
+
+    told, _ = await asyncio.gather(shown(waits()), cell())
+    assert logged(told) == ""
+    assert console.getvalue() == "from the cell\n"
+
+
+async def test_the_nodes_of_two_runs_print_to_their_own(console):
+    @nb.node
+    async def talks(name: str) -> str:
+        for _ in range(3):
+            print(name)
+            await asyncio.sleep(0)
+        return name
+
+    first, second = await asyncio.gather(shown(talks("one")), shown(talks("two")))
+    assert (logged(first), logged(second)) == ("one\n" * 3, "two\n" * 3)
+
+
+async def test_a_run_that_is_not_shown_prints_as_ever(console):
+    @nb.node
+    def talks(name: str) -> str:
+        print(name)
+        return name
+
+    async def unseen() -> None:
+        await talks("unseen")
+
+    await asyncio.gather(shown(talks("seen")), unseen())
+    assert console.getvalue() == "unseen\n"
+
+
+async def test_the_log_comes_before_the_end_of_its_node(console):
+    @nb.node
+    def talks(x: int) -> int:
+        print("last words", end="")
+        if x:
+            raise ValueError("no")
+        return x
+
+    for x, end in ((0, NodeFinished), (1, NodeFailed)):
+        kinds = [type(event) for event in await shown(talks(x)) if isinstance(event, NodeLog | end)]
+        assert kinds == [NodeLog, end]
+
+
+async def test_a_flood_is_cut_to_its_end(console):
+    @nb.node
+    def floods() -> int:
+        for number in range(20_000):
+            print(number)
+        return 1
+
+    told = await shown(floods())
+    assert logged(told).endswith("19998\n19999\n")
+    assert max(len(event.text) for event in told if isinstance(event, NodeLog)) <= 4_000
+
+
+async def test_a_node_that_redirects_its_output_gets_it(console):
+    @nb.node
+    def reads() -> str:
+        with contextlib.redirect_stdout(io.StringIO()) as mine:
+            print("mine")
+        return mine.getvalue()
+
+    handle = reads()
+    assert logged(await shown(handle)) == ""
+    assert await handle == "mine\n"
+
+
+async def test_the_thread_of_a_node_prints_as_ever(console):
+    @nb.node
+    def starts() -> int:
+        thread = threading.Thread(target=print, args=("nobody's",))
+        thread.start()
+        thread.join()
+        return 1
+
+    assert logged(await shown(starts())) == ""
+    assert console.getvalue() == "nobody's\n"
+
+
+def test_streams_are_put_back_when_the_last_run_has_ended(capsys):
+    switch, runs = Capture(), [object(), object()]
+    before = dict(vars(sys.stdout))
+    for run in runs:
+        switch.start(run)
+    switch.stop(runs[0])
+    assert "write" in vars(sys.stdout)
+    switch.stop(runs[1])
+    assert vars(sys.stdout) == before
+
+
+def test_what_somebody_else_put_on_the_stream_stays(capsys):
+    switch, run = Capture(), object()
+    theirs = sys.stdout.write
+    sys.stdout.write = theirs
+    switch.start(run)
+    switch.stop(run)
+    assert vars(sys.stdout)["write"] is theirs
+    switch.start(run)
+    sys.stdout.write = later = lambda text: theirs(f"[{text}]")
+    switch.stop(run)
+    assert vars(sys.stdout)["write"] is later
+
+
+def test_there_may_be_no_console(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    switch, run = Capture(), object()
+    switch.start(run)
+    switch.stop(run)
+
+
+def progress_of(told) -> list[tuple[float, float]]:
+    return [(event.value, event.total) for event in told if isinstance(event, NodeProgress)]
+
+
+@pytest.mark.parametrize("kind", [tqdm.tqdm, tqdm.auto.tqdm, tqdm.notebook.tqdm])
+async def test_a_tqdm_in_a_node_is_its_bar(console, kind):
+    @nb.node(cache="off")
+    def counts() -> int:
+        return sum(kind(range(5), desc="counting", mininterval=0))
+
+    told = await shown(counts())
+    assert progress_of(told)[-1] == (5, 5)
+    assert {event.text for event in told if isinstance(event, NodeText)} == {"counting"}
+    assert console.getvalue() == "" and logged(told) == ""
+
+
+async def test_so_is_one_in_an_async_node(console):
+    @nb.node
+    async def counts() -> int:
+        with tqdm.tqdm(total=3, mininterval=0) as bar:
+            for _ in range(3):
+                await asyncio.sleep(0)
+                bar.update()
+        return 1
+
+    assert progress_of(await shown(counts()))[-1] == (3, 3)
+
+
+async def test_of_two_bars_the_outer_one_counts(console):
+    @nb.node
+    def counts() -> int:
+        for _ in tqdm.trange(3, mininterval=0):
+            for _ in tqdm.trange(100, mininterval=0):
+                pass
+        return 1
+
+    assert {total for _, total in progress_of(await shown(counts()))} == {3}
+
+
+async def test_a_bar_outside_of_nodes_and_one_after_the_run_draw_themselves(console):
+    @nb.node
+    async def waits() -> int:
+        await asyncio.sleep(0.05)
+        return 1
+
+    async def cell() -> None:
+        for _ in tqdm.tqdm(range(2)):
+            pass
+
+    told, _ = await asyncio.gather(shown(waits()), cell())
+    assert progress_of(told) == []
+    assert "2/2" in console.getvalue()
+    assert type(tqdm.tqdm(disable=True)) is tqdm.tqdm
