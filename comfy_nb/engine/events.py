@@ -28,7 +28,7 @@ class NodesAdded(NamedTuple):
 
 
 class NodeStarted(NamedTuple):
-    """A node is called for the first time in this run, or again after it waited for lazy inputs.
+    """A node is called for the first time in this run, or again after it waited for lazy inputs or for another try.
 
     `lane` is "loop" for an async node, and the name of the worker's thread for a sync one.
     """

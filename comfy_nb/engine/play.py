@@ -91,6 +91,7 @@ class LanePlayer:
                     raise
                 wait_s = self.run.node_retries(ticket, error, attempt)
                 self.run.stop_event.wait(wait_s)
+                self.run.journal.node_started(ticket, worker.thread.name)
             finally:
                 current_call.reset(token)
                 ticket.seconds += time.perf_counter() - started
@@ -167,6 +168,7 @@ class LoopPlayer:
                 if attempt == spec.retries or call.is_check:
                     raise
                 await asyncio.sleep(self.run.node_retries(ticket, error, attempt))
+                self.run.journal.node_started(ticket, "loop")
             finally:
                 ticket.seconds += time.perf_counter() - started
         raise AssertionError("unreachable: the last attempt returns or raises")

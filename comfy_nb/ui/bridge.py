@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 from comfy_nb.engine.events import Event, RunFinished
 from comfy_nb.errors import name_node
 from comfy_nb.ui.board import Board, labels_of
+from comfy_nb.ui.hints import given_of
 from comfy_nb.ui.view import View
 
 BLOCKED_S = 0.3
@@ -47,15 +48,10 @@ class Bridge:
         with self._lock:
             view = self._board.view()
         for row in view.rows:
-            row.given = self._given(row.node_id)
+            row.given = given_of(self.run, row.node_id)
         blocked = None if view.is_over else self._blocked
         view = replace(view, blocked=blocked, stopping=self.run.stopping and not view.is_over)
         return view if view.total else replace(view, total=self.run.total + self.run.cached)
-
-    def _given(self, node_id: str) -> Mapping[str, Any]:
-        node = self.run.graph.nodes.get(node_id)
-        constants = node.inputs.items() if node is not None else ()
-        return {name: value for name, value in constants if isinstance(value, str | int | float)}
 
     def feel(self, now: float) -> None:
         """Off the loop: see whether the loop still turns, and who keeps it if it does not."""

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from comfy_nb.engine.sizes import say_seconds
+from comfy_nb.ui.hints import Named, hints
 
 RowState = Literal["waiting", "running", "done", "cached", "failed", "blocked", "stopped"]
 
 ROWS_MAX = 12
-HINTS_MAX = 2
-HINT_MAX = 24
 GLYPHS: Mapping[str, str] = {
     "waiting": "…",
     "running": "▶",
@@ -236,23 +235,9 @@ def worth(row: Row) -> tuple[bool, bool, float]:
 
 
 def told_apart(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """Give rows of one name a hint: the constants in which they differ, or else their ids."""
-    namesakes: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        namesakes.setdefault((row.title, row.class_type), []).append(row)
-    hints = {id(row): _hint(row, same) for same in namesakes.values() if len(same) > 1 for row in same}
-    return tuple(replace(row, hint=hints.get(id(row), "")) for row in rows)
-
-
-def _hint(row: Row, namesakes: Sequence[Row]) -> str:
-    differing = [name for name in row.given if any(each.given.get(name) != row.given[name] for each in namesakes)]
-    said = [f"{name}={_short(row.given[name])}" for name in differing[:HINTS_MAX]]
-    return ", ".join(said) or f"#{row.node_id}"
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= HINT_MAX else f"{text[: HINT_MAX - 1]}…"
+    """Return rows with a hint where several have one name."""
+    found = hints([Named(row.node_id, f"{row.title} {row.class_type}", row.given) for row in rows])
+    return tuple(replace(row, hint=hint) for row, hint in zip(rows, found, strict=True))
 
 
 def nested(rows: Sequence[Row]) -> tuple[Row, ...]:

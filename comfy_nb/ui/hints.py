@@ -1,0 +1,48 @@
+"""What tells nodes of one name apart: the constants in which they differ, or else their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+NAMES_MAX = 2
+VALUE_MAX = 24
+
+
+class Named(NamedTuple):
+    """A node with its name, and the constants it was given."""
+
+    node_id: str
+    name: str
+    given: Mapping[str, Any]
+
+
+def hints(nodes: Sequence[Named]) -> list[str]:
+    """Return a hint for each node, in their order: "seed=7", "#12", or nothing where its name is its own."""
+    namesakes: dict[str, list[Named]] = {}
+    for node in nodes:
+        namesakes.setdefault(node.name, []).append(node)
+    differing = {name: _differing(same) for name, same in namesakes.items() if len(same) > 1}
+    return [_hint(node, differing[node.name]) if node.name in differing else "" for node in nodes]
+
+
+def given_of(run: Any, node_id: str) -> dict[str, Any]:
+    """Return the numbers and texts that a node of a run was given."""
+    node = run.graph.nodes.get(node_id)
+    inputs: Iterable[tuple[str, Any]] = node.inputs.items() if node is not None else ()
+    return {name: value for name, value in inputs if isinstance(value, str | int | float)}
+
+
+def _differing(namesakes: Sequence[Named]) -> list[str]:
+    first = namesakes[0].given
+    return [name for name in first if any(each.given.get(name) != first[name] for each in namesakes)][:NAMES_MAX]
+
+
+def _hint(node: Named, names: Sequence[str]) -> str:
+    said = [f"{name}={_short(node.given[name])}" for name in names if name in node.given]
+    return ", ".join(said) or f"#{node.node_id}"
+
+
+def _short(value: Any) -> str:
+    text = f"{value:.6g}" if isinstance(value, float) else repr(value)
+    return text if len(text) <= VALUE_MAX else f"{text[: VALUE_MAX - 1]}…"

@@ -1,0 +1,113 @@
+"""The timeline that a person holds: it follows its run, shows itself, and writes a trace."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from comfy_nb.engine.events import Event, RunFinished
+from comfy_nb.engine.sizes import say_seconds
+from comfy_nb.ui.cell import CellOutput, shell
+from comfy_nb.ui.hints import Named, given_of, hints
+from comfy_nb.ui.timeline.spans import Recorder, Spans
+from comfy_nb.ui.timeline.svg import summary, to_html
+from comfy_nb.ui.timeline.trace import to_trace
+
+EVERY_S = 0.25
+ROWS_MAX = 20
+
+
+class Timeline:
+    """Who did what when in a run; alone at the end of a cell it is a picture, live while the run goes on.
+
+    `critical_path` are the ids of the nodes that the run's length hangs on. `save("trace.json")` writes what
+    chrome://tracing and ui.perfetto.dev open.
+    """
+
+    def __init__(self, run: Any) -> None:
+        self._run = run
+        self._recorder = Recorder(self._parents_of)
+        self._is_over = False
+        self._outputs: list[CellOutput] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        run.subscribe(self._take)
+
+    @property
+    def spans(self) -> Spans:
+        """The run over time, as far as it has come."""
+        spans = self._recorder.spans(time.perf_counter())
+        named = [Named(bar.node_id, bar.title, given_of(self._run, bar.node_id)) for bar in spans.bars]
+        for bar, hint in zip(spans.bars, hints(named), strict=True):
+            bar.hint = hint
+        return spans
+
+    @property
+    def critical_path(self) -> list[str]:
+        """The ids of the nodes that the run's length hangs on, in order."""
+        return list(self.spans.critical)
+
+    def to_trace(self) -> dict[str, Any]:
+        """Return the run in Chrome's trace event format, as JSON values."""
+        return to_trace(self.spans, f"run {self._run.id}")
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the trace as a JSON file, and return its path."""
+        written = Path(path)
+        written.parent.mkdir(parents=True, exist_ok=True)
+        written.write_text(json.dumps(self.to_trace()), encoding="utf-8")
+        return written
+
+    def _parents_of(self, node_id: str) -> Iterable[str]:
+        ticket = self._run.ticket(node_id)
+        step = ticket.step if ticket is not None else self._run.plan.steps.get(node_id)
+        return [link.origin for link in step.links if not link.raw] if step is not None else ()
+
+    def _take(self, events: Sequence[Event]) -> None:
+        self._recorder.take(events)
+        if events and isinstance(events[-1], RunFinished):
+            self._is_over = True
+            self._draw()
+
+    def _draw(self) -> None:
+        for output in self._outputs:
+            output.show(self._bundle())
+
+    def _tick(self) -> None:
+        if not self._is_over and self._loop is not None:
+            self._draw()
+            self._loop.call_later(EVERY_S, self._tick)
+
+    def _bundle(self) -> dict[str, str]:
+        return {"text/html": self._repr_html_(), "text/plain": repr(self)}
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        if shell() is None or self._is_over:
+            display(self._bundle(), raw=True)
+            return
+        self._outputs.append(CellOutput())
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._tick()
+        else:
+            self._draw()
+
+    def _repr_html_(self) -> str:
+        return to_html(self.spans)
+
+    def __repr__(self) -> str:
+        spans = self.spans
+        lines = [f"Timeline: {summary(spans)}"]
+        longest = sorted(spans.bars, key=lambda bar: bar.start - bar.end)[:ROWS_MAX]
+        for bar in sorted(longest, key=lambda bar: bar.start):
+            waited = f", waited {say_seconds(bar.waited)}" if bar.waited > 0.001 else ""
+            lines.append(f"  {bar.start:8.3f} to {bar.end:8.3f} s  {bar.lane}  {bar.name}{waited}")
+        if len(spans.bars) > ROWS_MAX:
+            lines.append(f"  and {len(spans.bars) - ROWS_MAX:,} more")
+        return "\n".join(lines)

@@ -1,0 +1,258 @@
+"""A run's events as spans of time: who waited, ran, and kept the loop; and the chain that made it take so long.
+
+Times are seconds since the run began.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from comfy_nb.engine.events import (
+    CallFinished,
+    Event,
+    LoopHeld,
+    NodeFailed,
+    NodeFinished,
+    NodeStarted,
+    NodeWaiting,
+    RunFinished,
+    RunStarted,
+)
+from comfy_nb.engine.stepping import STALL_S
+
+LOOP = "loop"
+NOTICEABLE_S = 0.001
+
+BarState = Literal["running", "done", "failed", "stopped"]
+ParentsOf = Callable[[str], Iterable[str]]
+
+
+class Span(NamedTuple):
+    """From `start` to `end`; `what` says why, where there is something to say."""
+
+    start: float
+    end: float
+    what: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return max(self.end - self.start, 0.0)
+
+
+@dataclass
+class Bar:
+    """A node at work. `ready` is when all it needs was there; `waits` are pauses between `start` and `end`.
+
+    `calls` are its calls over a list, `held` the stretches for which it had the event loop.
+    """
+
+    node_id: str
+    title: str
+    class_type: str
+    lane: str
+    under: str
+    start: float
+    end: float
+    ready: float
+    state: BarState = "running"
+    waits: list[Span] = field(default_factory=list)
+    calls: list[Span] = field(default_factory=list)
+    held: list[Span] = field(default_factory=list)
+    hint: str = ""
+
+    @property
+    def name(self) -> str:
+        """The title, and what tells it from its namesakes."""
+        return f"{self.title} {self.hint}" if self.hint else self.title
+
+    @property
+    def waited(self) -> float:
+        """Seconds from when it could have begun to when it did."""
+        return max(self.start - self.ready, 0.0)
+
+    @property
+    def stalls(self) -> list[Span]:
+        """The stretches of the loop that were too long."""
+        return [span for span in self.held if span.seconds >= STALL_S]
+
+
+class Tick(NamedTuple):
+    """A node whose value was there already, found at `time` in `source`."""
+
+    time: float
+    node_id: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Spans:
+    """A run over time. `critical` are the nodes of the chain that it could not have been faster than."""
+
+    seconds: float
+    state: str
+    bars: tuple[Bar, ...]
+    ticks: tuple[Tick, ...]
+    critical: tuple[str, ...]
+
+    @property
+    def critical_seconds(self) -> float:
+        """What the nodes of the critical path took together."""
+        on_path = set(self.critical)
+        return min(sum(bar.end - bar.start for bar in self.bars if bar.node_id in on_path), self.seconds)
+
+    @property
+    def lanes(self) -> list[str]:
+        """The loop, where anything ran on it, and the threads in the order of their names."""
+        named = {bar.lane for bar in self.bars}
+        return ([LOOP] if LOOP in named else []) + sorted(named - {LOOP})
+
+
+class Recorder:
+    """Takes a run's events; `spans(now)` is what is known so far."""
+
+    def __init__(self, parents_of: ParentsOf) -> None:
+        self._parents_of = parents_of
+        self._zero: float | None = None
+        self._bars: dict[str, Bar] = {}
+        self._ticks: list[Tick] = []
+        self._ended: dict[str, float] = {}
+        self._pauses: dict[str, tuple[float, str]] = {}
+        self._finish: tuple[float, str] | None = None
+
+    def take(self, events: Sequence[Event]) -> None:
+        """Fold events in, the first of which begins the run."""
+        for event in events:
+            fold = self._FOLD.get(type(event))
+            if self._zero is None:
+                self._zero = event.time
+            if fold is not None:
+                fold(self, event, event.time - self._zero)
+
+    def spans(self, now: float) -> Spans:
+        """Return the run as it is at `now` (`time.perf_counter()` seconds); what goes on ends there."""
+        so_far = max(now - self._zero, 0.0) if self._zero is not None else 0.0
+        seconds, state = self._finish or (so_far, "running")
+        for bar in self._bars.values():
+            if bar.state == "running":
+                bar.end = max(seconds, bar.start)
+        bars = tuple(self._bars.values())
+        return Spans(seconds, state, bars, tuple(self._ticks), critical_path(bars, self._parents_of))
+
+    def _run_started(self, event: RunStarted, at: float) -> None:
+        """The first event has set the time from which the others count."""
+
+    def _node_started(self, event: NodeStarted, at: float) -> None:
+        bar = self._bars.get(event.node_id)
+        if bar is not None:
+            self._resume(bar, at)
+            return
+        under = event.display_id if event.display_id != event.node_id else ""
+        known = [self._ended[parent] for parent in self._parents_of(event.node_id) if parent in self._ended]
+        ready = max(known, default=self._bars[under].start if under in self._bars else 0.0)
+        self._bars[event.node_id] = Bar(
+            event.node_id, event.title, event.class_type, event.lane, under, at, at, min(ready, at)
+        )
+
+    def _node_waiting(self, event: NodeWaiting, at: float) -> None:
+        self._pauses.setdefault(event.node_id, (at, event.reason))
+
+    def _resume(self, bar: Bar, at: float) -> None:
+        since, reason = self._pauses.pop(bar.node_id, (at, ""))
+        if at > since:
+            bar.waits.append(Span(since, at, reason))
+
+    def _call_finished(self, event: CallFinished, at: float) -> None:
+        bar = self._bars.get(event.node_id)
+        if bar is not None:
+            bar.calls.append(Span(max(at - event.seconds, bar.start), at, f"{event.call + 1} of {event.calls}"))
+
+    def _loop_held(self, event: LoopHeld, at: float) -> None:
+        bar = self._bars.get(event.node_id)
+        if bar is not None:
+            bar.held.append(Span(max(at - event.seconds, 0.0), at))
+
+    def _node_finished(self, event: NodeFinished, at: float) -> None:
+        self._ended[event.node_id] = at
+        if event.node_id in self._bars:
+            self._end(event.node_id, at, "done")
+        else:
+            self._ticks.append(Tick(max(at, 0.0), event.node_id, event.source))
+
+    def _node_failed(self, event: NodeFailed, at: float) -> None:
+        self._end(event.node_id, at, "failed")
+
+    def _end(self, node_id: str, at: float, state: BarState) -> None:
+        bar = self._bars.get(node_id)
+        if bar is not None:
+            self._resume(bar, at)
+            bar.end, bar.state = at, state
+
+    def _run_finished(self, event: RunFinished, at: float) -> None:
+        self._finish = at, event.state
+        for bar in self._bars.values():
+            if bar.state == "running":
+                self._end(bar.node_id, at, "stopped")
+
+    _FOLD: Mapping[type, Callable[[Recorder, Any, float], None]] = {
+        RunStarted: _run_started,
+        NodeStarted: _node_started,
+        NodeWaiting: _node_waiting,
+        CallFinished: _call_finished,
+        LoopHeld: _loop_held,
+        NodeFinished: _node_finished,
+        NodeFailed: _node_failed,
+        RunFinished: _run_finished,
+    }
+
+
+def critical_path(bars: Sequence[Bar], parents_of: ParentsOf) -> tuple[str, ...]:
+    """Return the nodes that the run's length hangs on, in order.
+
+    From the node that ended last it goes back: to the last of an expansion's nodes; to the node that had the lane
+    until this one could begin, if this one waited for its lane; else to the parent that ended last.
+    """
+    chain = _Chain(bars, parents_of)
+    here = max(bars, key=lambda bar: bar.end, default=None)
+    while here is not None:
+        chain.path[here.node_id] = here
+        here = chain.before(here)
+    return tuple(reversed(chain.path))
+
+
+class _Chain:
+    """The way back from the last node; `path` holds what has been passed."""
+
+    def __init__(self, bars: Sequence[Bar], parents_of: ParentsOf) -> None:
+        self.path: dict[str, Bar] = {}
+        self._by_id = {bar.node_id: bar for bar in bars}
+        self._parents_of = parents_of
+        self._inside: dict[str, list[Bar]] = {}
+        self._lanes: dict[str, list[Bar]] = {}
+        for bar in sorted(bars, key=lambda bar: bar.end):
+            self._inside.setdefault(bar.under, []).append(bar)
+            self._lanes.setdefault(bar.lane, []).append(bar)
+
+    def before(self, bar: Bar) -> Bar | None:
+        """Return what this one came after."""
+        child = self._last(self._inside.get(bar.node_id, ()))
+        return child or self._holder(bar) or self._parent(bar.node_id) or self._parent(bar.under)
+
+    def _holder(self, bar: Bar) -> Bar | None:
+        if bar.waited <= NOTICEABLE_S or bar.lane == LOOP:
+            return None
+        lane = self._lanes[bar.lane]
+        place = bisect_right(lane, bar.start + NOTICEABLE_S, key=lambda each: each.end) - 1
+        holder = lane[place] if place >= 0 else None
+        return holder if holder is not None and holder.end > bar.ready and holder.node_id not in self.path else None
+
+    def _parent(self, node_id: str) -> Bar | None:
+        parents = (self._by_id.get(parent) for parent in self._parents_of(node_id))
+        return self._last([parent for parent in parents if parent is not None])
+
+    def _last(self, bars: Sequence[Bar]) -> Bar | None:
+        left = [bar for bar in bars if bar.node_id not in self.path]
+        return max(left, key=lambda bar: bar.end, default=None)
