@@ -6,35 +6,42 @@ from html import escape
 
 from comfy_nb.ui.thumbnails import of_ui, within
 from comfy_nb.ui.tracebacks import tell
-from comfy_nb.ui.view import GLYPHS, ROWS_MAX, Row, View
+from comfy_nb.ui.view import GLYPHS, ROWS_MAX, Row, View, plain
 
 PICTURES_MAX_BYTES = 120_000
 PICTURE_MAX_BYTES = PICTURES_MAX_BYTES // ROWS_MAX
 WORDS_MAX = 600
+OPEN_LOG_LINES = 6
 WORDS_MAX_BYTES = 2_000  # of each of the four kinds of words in a row, as HTML
-COLOURS = {
-    "done": "#2e9e5b",
-    "cached": "#7a8a99",
-    "failed": "#d64545",
-    "blocked": "#c98a1b",
-    "stopped": "#c98a1b",
-    "cancelled": "#c98a1b",
-    "running": "#3b82c4",
-    "waiting": "#7a8a99",
+COLOURS = {  # readable on white and on black, for a saved page does not know its theme
+    "done": "#2a8f4f",
+    "cached": "#7a8794",
+    "failed": "#d6414a",
+    "blocked": "#b07a10",
+    "stopped": "#b07a10",
+    "cancelled": "#b07a10",
+    "running": "#2f81d6",
+    "waiting": "#7a8794",
 }
 FAINT = "font-size:90%;opacity:.7"
-PICTURE = "max-width:128px;max-height:128px"
+FRAME = "max-width:940px;padding:6px 12px;border:1px solid rgba(128,128,128,.35);border-radius:6px"
+PICTURE = "max-width:96px;max-height:96px"
 WRAPPED = "white-space:pre-wrap"
-CELL = "text-align:left;vertical-align:top;padding:2px 10px 2px 0"
+TABLE = "border:0;border-collapse:collapse;width:100%;margin:2px 0"
+ROW = "background:none"
+CELL = "text-align:left;vertical-align:top;padding:2px 8px 2px 0;white-space:normal"
+NUMBER = "text-align:right;vertical-align:top;padding:2px 0 2px 8px;white-space:nowrap"
+FAILED = "border-left:3px solid #d6414a;padding:2px 8px"
 
 
 def to_html(view: View, now: float) -> str:
     """Return the view as HTML under 300 kB: the headline, and a row per node with its last picture."""
     rows = "".join(_row(row, now) for row in view.rows)
     folded = f'<div style="{FAINT}">{escape(view.folded())}</div>' if view.folded() else ""
-    head = f'<div><b style="color:{COLOURS[view.state]}">{view.glyph}</b> {escape(view.headline(now))}</div>'
-    table = f'<table style="border:0;margin:2px 0">{rows}</table>' if rows else ""
-    return f'<div class="comfy-nb-run">{head}{table}{folded}</div>'
+    state = f'<b style="color:{COLOURS[view.state]}">{view.glyph} {view.state}</b>'
+    said = escape(view.headline(now).removeprefix(f"{view.state}: "))
+    table = f'<table style="{TABLE}">{rows}</table>' if rows else ""
+    return f'<div class="comfy-nb-run" style="{FRAME}"><div>{state} {said}</div>{table}{folded}</div>'
 
 
 def faint(text: str) -> str:
@@ -43,16 +50,22 @@ def faint(text: str) -> str:
 
 
 def _row(row: Row, now: float) -> str:
-    state = f'<span style="color:{COLOURS[row.state]}">{GLYPHS[row.state]} {row.state}</span>'
-    words = _words(row)
+    """A table row: state, name with what the node said below it, steps, time, and picture."""
+    state = f'<span style="color:{COLOURS[row.state]}" title="{row.state}">{GLYPHS[row.state]}</span>'
+    title = ("↳ " if row.under else "") + escape(clip(_sound(row.title), 80))
+    about = [row.class_type if row.class_type != row.title else "", row.hint, "" if row.state == "done" else row.state]
+    name = f'{title} <span style="{FAINT}">{escape(clip(_sound(" ".join(part for part in about if part)), 80))}</span>'
+    cells = [(CELL, state), (CELL + ";width:100%", name + _words(row))]
+    cells += [(NUMBER, escape(row.steps)), (NUMBER, row.took(now)), (NUMBER, _picture(row))]
+    return f'<tr style="{ROW}">' + "".join(f'<td style="{style}">{cell}</td>' for style, cell in cells) + "</tr>"
+
+
+def _picture(row: Row) -> str:
     small = within(row.preview, row.preview_format, PICTURE_MAX_BYTES) if row.preview else None
     small = small or of_ui(row.ui, PICTURE_MAX_BYTES)
-    picture = ""
-    if small is not None:
-        picture = f'<img src="{small.uri}" alt="{escape(clip(row.title, 80))}" style="{PICTURE}">'
-    name = ("↳ " if row.under else "") + escape(clip(row.name, 80))
-    cells = (name, state, escape(row.steps), row.took(now), words + picture)
-    return "<tr>" + "".join(f'<td style="{CELL}">{cell}</td>' for cell in cells) + "</tr>"
+    if small is None:
+        return ""
+    return f'<img src="{small.uri}" alt="{escape(clip(_sound(row.title), 80))}" style="{PICTURE}">'
 
 
 def clip(text: str, most: int = WORDS_MAX) -> str:
@@ -64,22 +77,31 @@ def _words(row: Row) -> str:
     """Return what a node said, then its error in full; what it printed and its traceback open with a click."""
     told = tell(row.error) if row.error is not None else None
     note = told.message if told is not None else row.note
-    said = "".join(f'<div style="{WRAPPED}">{_fitted(text)}</div>' for text in (note, row.text.rstrip()) if text)
-    log = row.log.rstrip()
-    count = f"log, {log.count(chr(10)) + 1} line{'s' if chr(10) in log else ''}"
-    trace = told.trace if told is not None else ""
-    return said + _folded(count, log) + _folded("traceback", trace)
+    style = f"{WRAPPED};{FAILED}" if told is not None else f"{WRAPPED};{FAINT}"
+    said = f'<div style="{style}">{_fitted(note)}</div>' if note else ""
+    if row.text.strip():
+        said += f'<div style="{WRAPPED}">{_fitted(row.text.rstrip())}</div>'
+    log = plain(row.log).rstrip()
+    lines = log.count("\n") + 1
+    said += _folded(f"log, {lines} line{'s' if lines > 1 else ''}", log, is_open=lines <= OPEN_LOG_LINES)
+    return said + _folded("traceback", told.trace if told is not None else "", is_open=False)
 
 
-def _folded(summary: str, text: str) -> str:
+def _folded(summary: str, text: str, *, is_open: bool) -> str:
     if not text:
         return ""
-    return f'<details><summary>{summary}</summary><pre style="{WRAPPED}">{_fitted(text)}</pre></details>'
+    body = f'<pre style="{WRAPPED}">{_fitted(text)}</pre>'
+    return f"<details{' open' if is_open else ''}><summary>{summary}</summary>{body}</details>"
+
+
+def _sound(text: str) -> str:
+    """Return text that can be saved: half characters replaced."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _fitted(text: str, most: int = WORDS_MAX_BYTES) -> str:
     """Return text as HTML of at most `most` bytes, without its middle where it is too long."""
-    text = text.encode("utf-8", "replace").decode()
+    text = _sound(text)
     kept = min(len(text), most)
     while True:
         half = kept // 2

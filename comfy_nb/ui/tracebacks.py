@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from typing import NamedTuple
 
+from comfy_nb.engine.failure import say
 from comfy_nb.errors import NodeError, name_node
 
 MESSAGE_MAX = 4_000
@@ -22,7 +23,7 @@ class Told(NamedTuple):
 def tell(error: Exception) -> Told:
     """Put an error into words; what is too long is cut in its middle."""
     if not isinstance(error, NodeError):
-        return Told("", _cut(str(error), MESSAGE_MAX), _cut("".join(traceback.format_exception(error)), TRACE_MAX))
+        return Told("", _cut(say(error), MESSAGE_MAX), _cut("".join(traceback.format_exception(error)), TRACE_MAX))
     who = name_node(error.node_id, error.class_type, error.title)
     inputs = [f"  {name} = {value}" for name, value in error.inputs.items()]
     trace = "".join(error.node_traceback)

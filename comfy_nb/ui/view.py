@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -22,6 +23,7 @@ GLYPHS: Mapping[str, str] = {
     "stopped": "■",
     "cancelled": "■",
 }
+ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 GRAVEST = ("running", "failed", "cancelled", "stopped", "done")
 
 
@@ -238,6 +240,14 @@ def told_apart(rows: Sequence[Row]) -> tuple[Row, ...]:
     """Return rows with a hint where several have one name."""
     found = hints([Named(row.node_id, f"{row.title} {row.class_type}", row.given) for row in rows])
     return tuple(replace(row, hint=hint) for row, hint in zip(rows, found, strict=True))
+
+
+def plain(log: str) -> str:
+    """Return printed text without terminal colours, and of lines that overwrote themselves what was left to see."""
+    text = ANSI.sub("", log) if "\x1b" in log else log
+    if "\r" not in text:
+        return text
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
 
 
 def nested(rows: Sequence[Row]) -> tuple[Row, ...]:

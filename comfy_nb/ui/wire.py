@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from math import ceil
@@ -12,11 +11,10 @@ from xxhash import xxh3_64_hexdigest
 
 from comfy_nb.engine.sizes import say_seconds
 from comfy_nb.ui.tracebacks import tell
-from comfy_nb.ui.view import GLYPHS, Row, View, count
+from comfy_nb.ui.view import GLYPHS, Row, View, count, plain
 
 AGAIN_S = 0.7
 EVERY_S = 5.0
-ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 Parts = dict[str, Callable[[], Any]]
 
@@ -69,7 +67,7 @@ def _head(view: View, now: float) -> dict[str, Any]:
 
 def _row(row: Row, key: str, now: float, parts: Parts) -> dict[str, Any]:
     """Return the words of a row, and add to `parts` what it names."""
-    log = _plain(row.log).rstrip()
+    log = plain(row.log).rstrip()
     kind = row.class_type if row.class_type != row.title else ""
     fraction = row.fraction
     error, told = row.error, ""
@@ -138,14 +136,6 @@ def _left(seconds: float) -> str:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
-
-
-def _plain(log: str) -> str:
-    """Return printed text without terminal colours, and of lines that overwrote themselves what was left to see."""
-    text = ANSI.sub("", log) if "\x1b" in log else log
-    if "\r" not in text:
-        return text
-    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
 
 
 def _rounded(fraction: float) -> float:

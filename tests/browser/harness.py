@@ -295,6 +295,15 @@ class Lab:
         finally:
             context.close()
 
+    @contextmanager
+    def new_page(self) -> Iterator[Page]:
+        """A page without JupyterLab, that can reach no network."""
+        context = self._browser.new_context(viewport=VIEWPORT)
+        try:
+            yield context.new_page()
+        finally:
+            context.close()
+
 
 @contextmanager
 def open_lab(root: Path) -> Iterator[Lab]:

@@ -38,9 +38,10 @@ def test_a_failed_node_keeps_its_whole_error_and_its_traceback_behind_a_toggle()
     assert "radius below zero" in folded and "radius = -1" in folded
 
 
-def test_what_a_node_printed_is_behind_a_toggle():
+def test_what_a_node_printed_is_behind_a_toggle_which_is_open_if_it_is_short():
+    assert "<details><summary>log, 50 lines" in html_of([row(log="line\n" * 50)])
     html = html_of([row(log="one\ntwo\n")])
-    assert re.search(r"<details><summary>log, 2 lines</summary><pre[^>]*>one\ntwo</pre></details>", html)
+    assert re.search(r"<details open><summary>log, 2 lines</summary><pre[^>]*>one\ntwo</pre></details>", html)
 
 
 def test_a_child_of_an_expansion_is_marked_in_words():
@@ -73,3 +74,12 @@ def test_a_run_full_of_pictures_and_words_stays_below_300_kb():
 
 def test_text_that_is_no_unicode_can_be_saved():
     html_of([row(log="\udc80")]).encode()
+
+
+def test_terminal_colours_and_lines_that_were_overwritten_are_not_kept():
+    html = html_of([row(log="\x1b[31mred\x1b[0m\n10%\r100%\n")])
+    assert "red\n100%" in html and "\x1b" not in html and "10%\r" not in html
+
+
+def test_a_title_that_is_no_unicode_can_be_saved():
+    html_of([row(title="\udc80", preview=jpeg(), preview_format="jpeg")]).encode()

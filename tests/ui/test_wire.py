@@ -174,7 +174,7 @@ def test_an_error_that_is_no_nodes_is_told_with_its_traceback():
         raise OSError("disk full")
     except OSError as error:
         told = tell(error)
-    assert told.message == "disk full" and "test_wire.py" in told.trace
+    assert told.message == "OSError: disk full" and "test_wire.py" in told.trace
 
 
 def test_an_endless_message_keeps_its_beginning_and_end():
