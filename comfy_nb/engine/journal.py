@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import cast
 
+from comfy_nb.engine.context import current_call
 from comfy_nb.engine.events import (
     Event,
     NodeFinished,
@@ -27,11 +28,34 @@ from comfy_nb.errors import ComfyNBWarning
 
 FLUSH_S = 0.03
 PRINTED_MAX = 4_000
+PIECES_MAX = 1_000
+HEAD_MAX = 40
 SLOW_SUBSCRIBER_S = 0.05
 PASSING = (NodeProgress, NodePreview, NodeText, NodeLog)
 
 # What comes once a node is noted as it is and made an event when somebody wants to see it.
 Noted = tuple[Callable[[str, float, Ticket, str], Event], float, Ticket, str]
+
+
+class Printed:
+    """What a node has printed to one stream since the last delivery: the end of it, and how many lines it was."""
+
+    __slots__ = ("lines", "pieces", "stream")
+
+    def __init__(self, stream: str) -> None:
+        self.stream = stream
+        self.lines = 0
+        self.pieces: deque[str] = deque(maxlen=PIECES_MAX)
+
+    def text(self) -> str:
+        """Return the end of it, headed by how many lines are left out, if there are such."""
+        text = "".join(self.pieces)[-PRINTED_MAX:]
+        if self.lines == text.count("\n"):
+            return text
+        end = text[HEAD_MAX:]
+        end = end.partition("\n")[2] or end
+        left_out = self.lines - end.count("\n")
+        return f"… {left_out:,} lines left out …\n{end}"
 
 
 class Journal:
@@ -45,7 +69,7 @@ class Journal:
         self._log: list[Event | Noted] = []
         self._subscribers: list[Subscriber] = []
         self._flush_due = False
-        self._printed: dict[str, tuple[str, str]] = {}
+        self._printed: dict[str, Printed] = {}
         self._print_lock = threading.Lock()
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
@@ -69,17 +93,21 @@ class Journal:
     def log(self, node_id: str, stream: str, text: str) -> None:
         """Tell what a node printed; of what comes between two deliveries the end is kept, as one event."""
         with self._print_lock:
-            before, printed = self._printed.get(node_id, (stream, ""))
-            if before != stream:
+            printed = self._printed.get(node_id)
+            if printed is not None and printed.stream != stream:
                 self._tell_printed(node_id)
-                printed = ""
-            self._printed[node_id] = stream, (printed + text)[-PRINTED_MAX:]
-        if self._subscribers:
+                printed = None
+            if printed is None:
+                printed = self._printed[node_id] = Printed(stream)
+            printed.lines += text.count("\n")
+            printed.pieces.append(text[-PRINTED_MAX:])
+        if self._subscribers and not self._flush_due:
             self._flush_soon()
 
     def _tell_printed(self, node_id: str) -> None:
-        stream, text = self._printed.pop(node_id)
-        self._waiting.append(NodeLog(self._run_id, time.perf_counter(), node_id, stream, text))
+        printed = self._printed.pop(node_id)
+        log = NodeLog(self._run_id, time.perf_counter(), node_id, printed.stream, printed.text())
+        self._waiting.append(log)
 
     def node_ends(self, node_id: str) -> None:
         """Put what a node printed before the news of its end."""
@@ -131,11 +159,14 @@ class Journal:
 
     def _deliver(self, subscriber: Subscriber, batch: Sequence[Event]) -> None:
         started = time.perf_counter()
+        outside = current_call.set(None)  # a delivery may come in the context of a node, and is no part of it
         try:
             subscriber(batch)
         except (Exception, asyncio.CancelledError) as error:  # its fault may not hurt the run; it is not called again
             self._subscribers = [each for each in self._subscribers if each is not subscriber]
             warnings.warn(f"A subscriber of the run failed and was removed: {say(error)}", ComfyNBWarning, stacklevel=2)
+        finally:
+            current_call.reset(outside)
         if time.perf_counter() - started > SLOW_SUBSCRIBER_S:
             self._note_slow(subscriber)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine import events
+from comfy_nb.engine.context import current_call
 from comfy_nb.engine.drive import Drive
 from comfy_nb.engine.entry import Outputs
 from comfy_nb.engine.events import Subscriber
@@ -242,12 +243,16 @@ class Run:
         self.emit(events.LoopHeld(self.id, time.perf_counter(), step.id, seconds))
         if seconds < STALL_S:
             return
-        warnings.warn(
-            f"{name_node(step.id, step.class_type, step.title)} kept the event loop busy for {seconds:.1f} s without "
-            "an await; nothing else could move meanwhile. Make it a plain function, or await asyncio.to_thread(...).",
-            ComfyNBWarning,
-            stacklevel=2,
+        named = name_node(step.id, step.class_type, step.title)
+        said = (
+            f"{named} kept the event loop busy for {seconds:.1f} s without an await; nothing else could move "
+            "meanwhile. Make it a plain function, or await asyncio.to_thread(...)."
         )
+        outside = current_call.set(None)  # it is said about the node, and not by it
+        try:
+            warnings.warn(said, ComfyNBWarning, stacklevel=2)
+        finally:
+            current_call.reset(outside)
 
     # What a person asks of it ----------------------------------------------------------------------------------------
 

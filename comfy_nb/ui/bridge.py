@@ -37,7 +37,7 @@ class Bridge:
         """On the loop: fold a batch of events in."""
         with self._lock:
             self._board.take(events)
-        if events and isinstance(events[-1], RunFinished):
+        if any(isinstance(event, RunFinished) for event in events):  # a node that would not stop may print after it
             self.is_over = True
             waiting, self.on_end = self.on_end, []
             for tell in waiting:

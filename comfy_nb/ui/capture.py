@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from typing import Any
 
@@ -29,9 +28,9 @@ class Capture:
         """Take what the nodes of a run print from now on."""
         with self._lock:
             self._runs.append(run)
+            for name in ("stdout", "stderr"):  # later runs too: a cell under %%capture has streams of its own
+                self._tap(getattr(sys, name), name)
             if len(self._runs) == 1:
-                for name in ("stdout", "stderr"):
-                    self._switched.callback(self._tap(getattr(sys, name), name))
                 self._switched.enter_context(node_bars(self.call_of_node))
 
     def stop(self, run: Any) -> None:
@@ -46,11 +45,11 @@ class Capture:
         call = current_call.get()
         return call if call is not None and call.run in self._runs else None
 
-    def _tap(self, stream: Any, name: str) -> Callable[[], None]:
-        """Give a stream a `write` of its own; returns what takes it away again."""
+    def _tap(self, stream: Any, name: str) -> None:
+        """Give a stream a `write` of its own until all is put back; one that takes no attributes is left alone."""
         write = getattr(stream, "write", None)
-        if write is None:  # there is no console
-            return lambda: None
+        if write is None or not hasattr(stream, "__dict__") or getattr(write, "is_tap", False):
+            return
 
         def write_or_tell(text: str) -> int:
             call = self.call_of_node()
@@ -65,8 +64,9 @@ class Capture:
                 vars(stream).update(before)
 
         before = {name: each for name, each in vars(stream).items() if name == "write"}
+        write_or_tell.is_tap = True  # type: ignore[attr-defined]  # functions take attributes
         stream.write = write_or_tell
-        return put_back
+        self._switched.callback(put_back)
 
 
 capture = Capture()

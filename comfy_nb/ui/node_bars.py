@@ -1,84 +1,145 @@
-"""A `tqdm` in a node becomes the node's own bar."""
+"""A `tqdm` in a node becomes the node's own bar, of whatever kind it is and whoever has made a kind of his own of it.
+
+To tqdm such a bar is one that was disabled: no kind of tqdm draws it. The counting that tqdm leaves out then is done
+here, so that methods and options which a subclass has added go on working.
+"""
 
 from __future__ import annotations
 
-import importlib
-import io
+import inspect
 import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
-from typing import Any
+from typing import Any, ClassVar
+from weakref import WeakSet
 
-from comfy_nb.engine.context import CallContext
-from comfy_nb.engine.events import NodeProgress, NodeText
+from comfy_nb.engine.context import CallContext, Progress
+from comfy_nb.ui.ticker import TICK_S
+
+CallOf = Callable[[], CallContext | None]
+Methods = dict[str, Callable[..., Any]]
 
 _numbers = itertools.count()
-CallOf = Callable[[], CallContext | None]
+_MARK = "_comfy_nb_bar"
+
+
+class NodeBar:
+    """Tells how far a tqdm of a node is, at most once a tick; of several in one call, the first that is open.
+
+    Like any report of progress it raises InterruptProcessingException if the run is to stop.
+    """
+
+    _open: ClassVar[WeakSet[NodeBar]] = WeakSet()
+
+    def __init__(self, call: CallContext) -> None:
+        self.call = call
+        self.number = next(_numbers)
+        self._progress = Progress(call)
+        self._due = 0.0
+        self._said = ""
+        self._open.add(self)
+
+    def over(self, bar: Any) -> Iterator[Any]:
+        """Go over what the bar was given."""
+        clock = time.perf_counter
+        try:
+            for item in bar.iterable:
+                yield item
+                bar.n += 1
+                if clock() >= self._due:
+                    self.show(bar)
+            self.show(bar)
+        finally:
+            self._open.discard(self)
+
+    def update(self, bar: Any, steps: float) -> None:
+        """Count `steps` more."""
+        bar.n += steps
+        if time.perf_counter() >= self._due or (bar.total and bar.n >= bar.total):
+            self.show(bar)
+
+    def show(self, bar: Any) -> None:
+        """Tell now."""
+        self._due = time.perf_counter() + TICK_S
+        if any(each.call is self.call and each.number < self.number for each in list(self._open)):
+            return
+        said = ", ".join(filter(None, (bar.desc.removesuffix(": "), bar.postfix)))
+        if said != self._said:
+            self._said = said
+            self._progress.text(said)
+        self._progress(bar.n, bar.total or 0.0)
+
+    def close(self, bar: Any) -> None:
+        """Tell the last, and let the next one be the node's bar."""
+        if self in self._open:
+            if not self.call.run.stopping:
+                self.show(bar)
+            self._open.discard(self)
 
 
 @contextmanager
 def node_bars(call_of_node: CallOf) -> Iterator[None]:
-    """Within this, any kind of tqdm made in a node reports to the node. Nothing happens where tqdm is not in use."""
-    std = sys.modules.get("tqdm.std")
-    if std is None:
+    """Within this, any kind of tqdm made in a node reports to the node; torch has imported it, if there is one."""
+    tqdm = getattr(sys.modules.get("tqdm.std"), "tqdm", None)
+    if tqdm is None:
         yield
         return
-    make, kind = std.tqdm.__new__, _kind()
-
-    def make_here(cls: Any, *args: Any, **options: Any) -> Any:
-        call = call_of_node()
-        if call is None or issubclass(cls, kind):
-            return make(cls, *args, **options)
-        bar = make(kind)
-        bar.call, bar.number = call, next(_numbers)
-        if not isinstance(bar, cls):  # then Python does not do it
-            bar.__init__(*args, **options)
-        return bar
-
-    std.tqdm.__new__ = make_here
+    ours = _methods(tqdm, call_of_node)
+    before = {name: vars(tqdm)[name] for name in ours}
+    for name, method in ours.items():
+        setattr(tqdm, name, method)
     try:
         yield
     finally:
-        std.tqdm.__new__ = make
+        for name, method in ours.items():
+            if vars(tqdm)[name] is method:  # else somebody else has it now, and calls this one
+                setattr(tqdm, name, before[name])
 
 
-@cache
-def _kind() -> Any:
-    """Return the kind of tqdm that draws nothing and tells its node instead."""
-    base = importlib.import_module("tqdm.asyncio").tqdm_asyncio
+def _methods(tqdm: Any, call_of_node: CallOf) -> Methods:
+    """Return what stands in for tqdm's methods: the same for a bar outside of nodes."""
+    init, go_over, update, refresh, close = tqdm.__init__, tqdm.__iter__, tqdm.update, tqdm.refresh, tqdm.close
+    parameters = inspect.signature(init)
 
-    class NodeBar(base):  # type: ignore[misc, valid-type]  # it has no types
-        """Of several in one call, the first that is open is the node's bar."""
+    def init_here(bar: Any, *args: Any, **options: Any) -> None:
+        call = call_of_node()
+        given = parameters.bind(bar, *args, **options)
+        if call is None or given.arguments.get("disable") or not _is_console(given.arguments.get("file")):
+            init(bar, *args, **options)
+            return
+        given.arguments["disable"] = True
+        init(*given.args, **given.kwargs)
+        bar.desc, bar.postfix = given.arguments.get("desc") or "", None
+        told = vars(bar)[_MARK] = NodeBar(call)
+        told.show(bar)
 
-        call: CallContext
-        number: int
+    def go_over_here(bar: Any) -> Any:
+        told = vars(bar).get(_MARK)
+        return go_over(bar) if told is None else told.over(bar)
 
-        def __init__(self, *args: Any, **options: Any) -> None:
-            options.pop("display", None)
-            super().__init__(*args, **{**options, "file": io.StringIO()})
+    def update_here(bar: Any, n: float = 1) -> Any:
+        told = vars(bar).get(_MARK)
+        return update(bar, n) if told is None else told.update(bar, n)
 
-        @staticmethod
-        def status_printer(file: Any) -> Callable[[str], None]:
-            return lambda text: None
+    def refresh_here(bar: Any, *args: Any, **options: Any) -> Any:
+        told = vars(bar).get(_MARK)
+        return refresh(bar, *args, **options) if told is None else told.show(bar)
 
-        def display(self, msg: Any = None, pos: Any = None, **_: Any) -> bool:
-            call = self.call
-            if self._is_first():
-                now, total = time.perf_counter(), self.total or 0
-                run_id, node_id = call.run.id, call.node_id
-                call.run.emit(NodeProgress(run_id, now, node_id, self.n, total, call.index, call.calls))
-                if self.desc:
-                    call.run.emit(NodeText(run_id, now, node_id, self.desc.removesuffix(": "), False))
-            return True
+    def close_here(bar: Any) -> None:
+        told = vars(bar).get(_MARK)
+        close(bar) if told is None else told.close(bar)
 
-        def clear(self, nolock: bool = False) -> None:
-            """There is nothing to clear."""
+    return {
+        "__init__": init_here,
+        "__iter__": go_over_here,
+        "update": update_here,
+        "refresh": refresh_here,
+        "close": close_here,
+    }
 
-        def _is_first(self) -> bool:
-            bars = [bar for bar in list(self._instances) if getattr(bar, "call", None) is self.call]
-            return self.number <= min((bar.number for bar in bars), default=self.number)
 
-    return NodeBar
+def _is_console(file: Any) -> bool:
+    """Whether a bar would be drawn where prints go; one that is written to a file of its own is left to tqdm."""
+    return file is None or file is sys.stdout or file is sys.stderr

@@ -54,7 +54,7 @@ class Moving:
         self._view = self._board.view()
         if not self._live.is_started and not self._view.is_over:
             self._live.start()
-        if events and isinstance(events[-1], RunFinished):
+        if any(isinstance(event, RunFinished) for event in events):
             self._live.stop()
             self._console.print(self.render())
 
@@ -76,7 +76,7 @@ class Plain:
         now = time.perf_counter()
         for row in self._board.take(events):
             self._print_row(row, now)
-        if events and isinstance(events[-1], RunFinished):
+        if any(isinstance(event, RunFinished) for event in events):
             view = self._board.view()
             self._line(f"{view.glyph} {view.headline(now)}")
 

@@ -22,6 +22,6 @@ class TextView:
     def take(self, events: Sequence[Event]) -> None:
         """Fold a batch of events in; the last one of a run shows the text."""
         self._board.take(events)
-        if events and isinstance(events[-1], RunFinished):
+        if any(isinstance(event, RunFinished) for event in events):
             view, now = self._board.view(), time.perf_counter()
             self._output.show({"text/plain": view.as_text(now)})

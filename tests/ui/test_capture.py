@@ -16,7 +16,9 @@ import tqdm.notebook
 
 import comfy_nb as nb
 from comfy_nb.engine.events import NodeFailed, NodeFinished, NodeLog, NodeProgress, NodeText
+from comfy_nb.ui.bridge import Bridge
 from comfy_nb.ui.capture import Capture, capture
+from tests.ui.scripted import ScriptedRun, finished
 
 
 class Console:
@@ -155,6 +157,19 @@ async def test_a_flood_is_cut_to_its_end(console):
     assert max(len(event.text) for event in told if isinstance(event, NodeLog)) <= 4_000
 
 
+async def test_of_a_flood_it_is_said_how_much_is_left_out(console):
+    @nb.node
+    async def floods() -> int:
+        for number in range(20_000):
+            print(number)
+        return 1
+
+    head, *kept = logged(await shown(floods())).splitlines()
+    left_out = int(head.split()[1].replace(",", ""))
+    assert left_out + len(kept) == 20_000
+    assert kept[-1] == "19999"
+
+
 async def test_a_node_that_redirects_its_output_gets_it(console):
     @nb.node
     def reads() -> str:
@@ -247,6 +262,94 @@ async def test_of_two_bars_the_outer_one_counts(console):
         return 1
 
     assert {total for _, total in progress_of(await shown(counts()))} == {3}
+
+
+class UpTo(tqdm.tqdm):
+    """A kind of bar that somebody has made, with a method and an option of its own."""
+
+    def __init__(self, *args, **options) -> None:
+        self.name = options.pop("name", "")
+        super().__init__(*args, **options)
+
+    def update_to(self, done: int) -> None:
+        self.update(done - self.n)
+
+
+async def test_a_kind_of_bar_that_somebody_has_made_keeps_its_methods_and_options(console):
+    @nb.node
+    def counts() -> int:
+        with UpTo(total=6, name="hub") as bar:
+            bar.update_to(6)
+        return 1
+
+    assert progress_of(await shown(counts()))[-1] == (6, 6)
+
+
+async def test_a_bar_that_is_written_to_a_file_of_its_own_is_left_alone(console):
+    @nb.node
+    def counts() -> str:
+        file = io.StringIO()
+        list(tqdm.tqdm(range(3), file=file))
+        return file.getvalue()
+
+    handle = counts()
+    assert progress_of(await shown(handle)) == []
+    assert "3/3" in await handle
+
+
+def test_tqdm_is_put_back(capsys):
+    switch, run = Capture(), object()
+    before = dict(vars(tqdm.tqdm))
+    switch.start(run)
+    assert dict(vars(tqdm.tqdm)) != before
+    switch.stop(run)
+    assert dict(vars(tqdm.tqdm)) == before
+
+
+async def test_what_a_subscriber_prints_is_not_the_nodes_and_the_display_ends(console):
+    @nb.node(cache="off")
+    def talks() -> int:
+        print("node")
+        heard.wait(10)
+        return 1
+
+    heard = threading.Event()
+    job = talks().start()
+    told: list = []
+    job.run.subscribe(told.extend)
+    job.run.subscribe(lambda events: (print("told"), heard.set()))
+    bridge = Bridge(job.run)
+    capture.start(job.run)
+    try:
+        await job
+    finally:
+        capture.stop(job.run)
+    assert bridge.is_over
+    assert logged(told) == "node\n"
+    assert set(console.getvalue().split()) == {"told"}
+
+
+def test_a_run_ends_for_its_display_although_a_node_prints_on():
+    run = ScriptedRun()
+    bridge = Bridge(run)
+    run.say(finished("stopped"), NodeLog("run", 1.0, "1", "stdout", "still here"))
+    assert bridge.is_over
+
+
+async def test_a_later_run_is_told_of_what_goes_to_other_streams(console):
+    @nb.node(cache="off")
+    def talks() -> int:
+        print("node")
+        return 1
+
+    first = object()
+    capture.start(first)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as other:
+            assert logged(await shown(talks())) == "node\n"
+    finally:
+        capture.stop(first)
+    assert other.getvalue() == ""
 
 
 async def test_a_bar_outside_of_nodes_and_one_after_the_run_draw_themselves(console):

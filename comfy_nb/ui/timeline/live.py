@@ -69,7 +69,7 @@ class Timeline:
 
     def _take(self, events: Sequence[Event]) -> None:
         self._recorder.take(events)
-        if events and isinstance(events[-1], RunFinished):
+        if any(isinstance(event, RunFinished) for event in events):
             self._is_over = True
             self._draw()
 
