@@ -12,8 +12,8 @@ from typing import Any, Protocol
 class Output(Protocol):
     """One place below a cell, shown once and then replaced."""
 
-    def show(self, what: Any) -> None:
-        """Show a widget, or a bundle of texts by MIME type, in place of what was there."""
+    def show(self, texts: Mapping[str, str], widget: Any = None) -> None:
+        """Show texts by MIME type, or a widget that has them for where no kernel is, in place of what was there."""
         ...
 
 
@@ -26,13 +26,14 @@ class CellOutput:
         self._id = uuid.uuid4().hex
         self._is_shown = False
 
-    def show(self, what: Any) -> None:
-        """Show a widget, or a bundle of texts by MIME type, in place of what was there."""
+    def show(self, texts: Mapping[str, str], widget: Any = None) -> None:
+        """Show texts by MIME type, or a widget that has them for where no kernel is, in place of what was there."""
         from IPython.display import display
 
+        bundle = {**(widget._repr_mimebundle_() if widget is not None else {}), **texts}
         update, self._is_shown = self._is_shown, True
         with _as_if_in(self._publisher, self._parent):
-            display(what, display_id=self._id, update=update, raw=isinstance(what, Mapping))
+            display(bundle, display_id=self._id, update=update, raw=True)
 
 
 def shell() -> Any:

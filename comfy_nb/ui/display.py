@@ -83,7 +83,7 @@ class Display:
             if self._screen is None:
                 self._screen = self._make_screen(self.press_stop)
                 self._screen.draw(view, now)
-                self._output.show(self._screen.open())
+                self._output.show(_texts(view, now), self._screen.open())
             else:
                 self._screen.draw(view, now)
             self._due = now + self._screen.every_s
@@ -105,10 +105,13 @@ class Display:
                 for view in views:
                     self._line.add(view)
                 return
-            view, now = merge(views), time.perf_counter()
-            self._output.show({"text/html": to_html(view, now), "text/plain": view.as_text(now)})
+            self._output.show(_texts(merge(views), time.perf_counter()))
             if self._screen is not None:
                 self._screen.close()
 
     def _is_dull(self, view: View) -> bool:
         return view.elapsed(view.started) < self._show_after_s and not says_more(view)
+
+
+def _texts(view: View, now: float) -> dict[str, str]:
+    return {"text/html": to_html(view, now), "text/plain": view.as_text(now)}

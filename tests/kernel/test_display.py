@@ -70,7 +70,7 @@ def test_the_view_is_the_persons_choice(lesson: Kernel, view: str, kinds: list[s
 def test_a_background_run_shows_its_end_below_the_cell_that_began_it(lesson: Kernel):
     began = lesson.run("job = slow(0.6).start()")
     other = lesson.run("print('here'); await job")
-    lesson.wait_until(lambda: began.displays and "text/html" in began.displays[-1])
+    lesson.wait_until(lambda: began.displays and WIDGET not in began.displays[-1])
     assert last_text(began).startswith("✓ done")
     assert other.displays == []
 
@@ -79,7 +79,7 @@ def test_the_stop_button_stops_a_background_run(lesson: Kernel):
     began = lesson.run("job = slow(60).start()")
     lesson.wait_until(lambda: bool(buttons(began)))
     lesson.send_to_widget(buttons(began)[0], {"event": "click"})
-    lesson.wait_until(lambda: began.displays and "text/html" in began.displays[-1], 10.0)
+    lesson.wait_until(lambda: began.displays and WIDGET not in began.displays[-1], 10.0)
     assert last_text(began).startswith("■ stopped")
     assert lesson.run("print(job.run.state)").stdout == "stopped\n"
 

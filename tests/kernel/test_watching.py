@@ -84,7 +84,7 @@ def test_a_job_can_be_watched_from_another_cell_too(lesson: Kernel):
     other = lesson.run("job.panel")
     lesson.run("_ = await job")
     for reply in (began, other):
-        lesson.wait_until(lambda reply=reply: reply.displays and "text/html" in reply.displays[-1])
+        lesson.wait_until(lambda reply=reply: reply.displays and WIDGET not in reply.displays[-1])
         assert reply.displays[-1]["text/plain"].startswith("✓ done: 1 of 1 node")
     assert len(widgets(began)) == len(widgets(other)) == 1
     assert widgets(began) != widgets(other)
@@ -102,7 +102,7 @@ def talks(words: str) -> str:
     began = lesson.run(f"{talks}\njob = talks('hello').fresh().start()\nawait asyncio.sleep(0.1)")
     later = lesson.run("print('the cell')\n_ = await job")
     assert later.stdout == "the cell\n" and began.stdout == ""
-    lesson.wait_until(lambda: "text/html" in began.displays[-1])
+    lesson.wait_until(lambda: WIDGET not in began.displays[-1])
     assert began.displays[-1]["text/html"].count("hello") == 5
 
 
@@ -110,7 +110,7 @@ def test_its_stop_button_stops_a_background_run_and_says_that_it_heard(lesson: K
     began = lesson.run("job = polite(60.0).fresh().start()\nawait asyncio.sleep(0.5)")
     (stop,) = [each["comm_id"] for each in began.comms if "heard" in each["data"].get("state", {})]
     lesson.send_to_widget(stop, "stop")
-    lesson.wait_until(lambda: "text/html" in began.displays[-1])
+    lesson.wait_until(lambda: WIDGET not in began.displays[-1])
     assert began.displays[-1]["text/plain"].startswith("■ stopped")
     assert lesson.run("print(job.run.state)").stdout == "stopped\n"
 

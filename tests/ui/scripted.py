@@ -104,5 +104,5 @@ class ScriptedOutput:
 
     shown: list[Any] = field(default_factory=list)
 
-    def show(self, what: Any) -> None:
-        self.shown.append(what)
+    def show(self, texts: Any, widget: Any = None) -> None:
+        self.shown.append(texts if widget is None else widget)
