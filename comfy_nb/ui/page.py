@@ -25,12 +25,13 @@ COLOURS = {  # readable on white and on black, for a saved page does not know it
 }
 FAINT = "font-size:90%;opacity:.7"
 FRAME = "max-width:940px;padding:6px 12px;border:1px solid rgba(128,128,128,.35);border-radius:6px"
-PICTURE = "max-width:96px;max-height:96px"
+PICTURE = "max-width:100%;max-height:96px"
 WRAPPED = "white-space:pre-wrap"
 TABLE = "border:0;border-collapse:collapse;width:100%;margin:2px 0"
 ROW = "background:none"
-CELL = "text-align:left;vertical-align:top;padding:2px 8px 2px 0;white-space:normal"
-NUMBER = "text-align:right;vertical-align:top;padding:2px 0 2px 8px;white-space:nowrap"
+CELL = "text-align:left;vertical-align:top;padding:2px 8px 2px 0;white-space:normal;width:"
+NUMBER = "text-align:right;vertical-align:top;padding:2px 0 2px 8px;white-space:nowrap;width:"
+COLUMNS = (CELL + "3%", CELL + "59%", NUMBER + "14%", NUMBER + "12%", NUMBER + "12%")
 FAILED = "border-left:3px solid #d6414a;padding:2px 8px"
 
 
@@ -55,9 +56,9 @@ def _row(row: Row, now: float) -> str:
     title = ("↳ " if row.under else "") + escape(clip(_sound(row.title), 80))
     about = [row.class_type if row.class_type != row.title else "", row.hint, "" if row.state == "done" else row.state]
     name = f'{title} <span style="{FAINT}">{escape(clip(_sound(" ".join(part for part in about if part)), 80))}</span>'
-    cells = [(CELL, state), (CELL + ";width:100%", name + _words(row))]
-    cells += [(NUMBER, escape(row.steps)), (NUMBER, row.took(now)), (NUMBER, _picture(row))]
-    return f'<tr style="{ROW}">' + "".join(f'<td style="{style}">{cell}</td>' for style, cell in cells) + "</tr>"
+    texts = (state, name + _words(row), escape(row.steps), row.took(now), _picture(row))
+    cells = zip(COLUMNS, texts, strict=True)
+    return f'<tr style="{ROW}">' + "".join(f'<td style="{style}">{text}</td>' for style, text in cells) + "</tr>"
 
 
 def _picture(row: Row) -> str:
