@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from comfy_nb.doors import cache, configure, stop_all
+from comfy_nb.doors import cache, configure, inspect, interact, stop_all, sweep
+from comfy_nb.doors import load_ipython_extension as load_ipython_extension
 from comfy_nb.engine.context import (
     CurrentNodeContext,
     ExecutionBlocker,
@@ -86,11 +87,14 @@ __all__ = [
     "cache",
     "configure",
     "default_session",
+    "inspect",
+    "interact",
     "is_link",
     "load",
     "node",
     "nodes",
     "register",
     "stop_all",
+    "sweep",
     "use_session",
 ]

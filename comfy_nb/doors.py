@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine import views
 from comfy_nb.engine.cache_view import CacheView
@@ -15,6 +17,11 @@ from comfy_nb.errors import ComfyNBError
 from comfy_nb.graph import runner
 from comfy_nb.graph.namespace import fill_default_registry, register
 from comfy_nb.spec.registry import Registry
+
+if TYPE_CHECKING:
+    from comfy_nb.ui.interact import Controls
+    from comfy_nb.ui.look.view import Look
+    from comfy_nb.ui.sweep import Sweep
 
 
 def _fill(registry: Registry) -> None:
@@ -47,6 +54,49 @@ runner.install(_runner)
 views.install(_views)
 
 cache = CacheView(lambda: (default_session().cache, default_session().disk))
+
+
+def interact(source: Any, inputs: Mapping[str, Any] | None = None, /, *, output: Any = None, **wishes: Any) -> Controls:
+    """Return controls for constants of a handle or graph, and below them the value that follows; a change re-runs it.
+
+    `radius=(0, 20)` is a slider (a third number is its step), a list is a choice, a value is what the control begins
+    with, True or `...` is what the node declares; nothing named: all constants of the node. In a graph where several
+    nodes have such an input, write `{"3.radius": (0, 20)}`. `output` names the node to show where there are several.
+    A copy is edited, and nothing is saved. Raises UnknownName, GraphError.
+    """
+    from comfy_nb.ui.interact import Controls
+
+    return Controls(source, output, {**(inputs or {}), **wishes})
+
+
+def sweep(source: Any, axes: Mapping[Any, Any], /, *, output: Any = None, limit: int | None = None) -> Sweep:
+    """Run a graph or handle for every combination of values, and fill a grid with what comes of it: `await nb.sweep()`.
+
+    `axes` names one to three constants with their values, `{"3.seed": range(4), "3.cfg": [4, 7, 10]}`: to the right,
+    downwards, and by page. A tuple of names takes tuples of values, which change together. Combinations share what
+    they have in common, and up to four are run at once. `output` names the node to show where there are several;
+    nothing is saved. More than 256 cells need `limit`. Raises UnknownName, GraphError.
+    """
+    from comfy_nb.ui.sweep import begin
+
+    return begin(source, axes, output, limit)
+
+
+def inspect(value: Any, other: Any = None) -> Look:
+    """Return a view of any value: pictures, plots, numbers, words; `other` is one to compare it with.
+
+    A mask with an image as `other` is shown over it. The value is never changed, and looked at in bounded time.
+    """
+    from comfy_nb.ui.look.view import look
+
+    return look(value, other)
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """What `%load_ext comfy_nb` does: adds `%comfy` and `%%node`."""
+    from comfy_nb.magics import load
+
+    load(shell)
 
 
 def stop_all() -> int:

@@ -70,6 +70,7 @@ class Run:
         self.finished: asyncio.Future[None] | None = None
         self.own_lane = False
         self.in_background = False
+        self.is_quiet = bool(options.get("quiet"))
         self.lost: dict[str, str] = {}
         self.history: dict[str, Ticket] = graph.memo.setdefault("history", {})
         self._revision = plan.revision
@@ -293,12 +294,17 @@ class Run:
             if not spec.return_types and not outputs:
                 return self.ui.get(node_id)
             if len(outputs) != 1:
-                return tuple(_plain(spec.output_is_list, index, items) for index, items in enumerate(outputs))
+                return tuple(self._handed(step, index, items) for index, items in enumerate(outputs))
             slot = 0
         if not -len(outputs) <= slot < len(outputs):
             named = name_node(step.id, step.class_type, step.title)
             raise NotKept(f"{named} returned {len(outputs)} values, so there is no output {slot}.")
-        return _plain(spec.output_is_list, slot, outputs[slot])
+        return self._handed(step, slot % len(outputs), outputs[slot])
+
+    def _handed(self, step: Step, slot: int, items: list[Any]) -> Any:
+        value = _plain(step.spec.output_is_list, slot, items)
+        self.session.handed.note(value, self, step.id, slot)
+        return value
 
     def __getitem__(self, node_id: str | int) -> Any:
         return self.value(str(node_id))
@@ -349,6 +355,10 @@ class Run:
     def panel(self) -> Any:
         """The run's rows as they are shown while it goes on: live where it still does."""
         return views().panel(self)
+
+    def inspect(self, node_id: str | int, slot: int = 0) -> Any:
+        """Return a view of what is on an output of a node; raises NotKept, UnknownName."""
+        return views().inspect(self, str(node_id), slot)
 
     def timeline(self) -> Any:
         """Return who did what when, as a picture; live while the run goes on."""

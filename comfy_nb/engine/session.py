@@ -16,6 +16,7 @@ from comfy_nb.engine import bridge
 from comfy_nb.engine.asker import Asker, ask_now
 from comfy_nb.engine.cache import MemoryCache
 from comfy_nb.engine.failure import say
+from comfy_nb.engine.handed import Handed
 from comfy_nb.engine.interrupt import interrupt_watch
 from comfy_nb.engine.job import Job, clean_up, result_of, value_of
 from comfy_nb.engine.lanes import Lane, on_lane
@@ -23,6 +24,7 @@ from comfy_nb.engine.plan import Plan, judge, plan_of
 from comfy_nb.engine.prepare import ask_fingerprints, ask_validation
 from comfy_nb.engine.run import Run
 from comfy_nb.engine.store import Store
+from comfy_nb.engine.views import views
 from comfy_nb.errors import ComfyNBWarning, GraphError, Problem, UnknownName
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from comfy_nb.graph.handle import Handle
     from comfy_nb.graph.model import Graph
 
-RUN_OPTIONS = ("run_id", "extra_data")
+RUN_OPTIONS = ("run_id", "extra_data", "quiet")
 
 
 class Session:
@@ -42,6 +44,7 @@ class Session:
         self.lane = Lane("comfy-nb-lane")
         self.pool = Lane("comfy-nb-pool", workers=os.cpu_count() or 1)
         self.runs: weakref.WeakSet[Run] = weakref.WeakSet()
+        self.handed = Handed()
         self.show_value: Callable[[Any, str | None], Any] = lambda value, kind: value
         self.is_shown = False
         self._listeners: list[Callable[[Run], None]] = []
@@ -110,6 +113,10 @@ class Session:
         index = handle.slot or 0
         kind = types[index] if index < len(types) and isinstance(types[index], str) else None
         return self.show_value(await self.value(handle), kind)
+
+    def show_graph(self, graph: Graph) -> Any:
+        """Return a view of a graph."""
+        return views().graph(graph)
 
     def state(self, handle: Handle) -> str:
         """Say whether a handle's value is there: "cached", "not run", or "has problems"."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from comfy_nb.engine.run import Run
+    from comfy_nb.graph.model import Graph
 
 
 class Views(Protocol):
@@ -18,6 +19,14 @@ class Views(Protocol):
 
     def timeline(self, run: Run) -> Any:
         """Return a view of who did what when."""
+        ...
+
+    def inspect(self, run: Run, node_id: str, slot: int) -> Any:
+        """Return a view of what is on an output of a node."""
+        ...
+
+    def graph(self, graph: Graph) -> Any:
+        """Return a view of a graph, live while it runs."""
         ...
 
 

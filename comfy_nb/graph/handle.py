@@ -12,6 +12,7 @@ from comfy_nb.errors import GraphError, LayoutError, UnknownName
 from comfy_nb.graph import runner
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import short
+from comfy_nb.graph.slot_picture import slot_html, slot_picture
 from comfy_nb.spec.coerce import coerce
 from comfy_nb.spec.fingerprint import Digest, combine, digest_of
 from comfy_nb.spec.node_spec import InputSpec, Interface, NodeSpec
@@ -315,6 +316,13 @@ class NodeFactory:
 
     def __comfy_nb_code__(self) -> bytes:
         return self.spec.code()
+
+    def getdoc(self) -> str:
+        """Return the documentation with a picture of the slots, which IPython shows for `nb.nodes.X?`."""
+        return f"{slot_picture(self.spec)}\n\n{describe(self.spec)}"
+
+    def _repr_html_(self) -> str:
+        return slot_html(self.spec)
 
     def __repr__(self) -> str:
         return f"<node {self.spec.class_type}{self.__signature__}>"

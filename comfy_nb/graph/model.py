@@ -194,8 +194,9 @@ class Graph:
     async def run(self, outputs: Sequence[str | Node | Handle] | None = None, **options: Any) -> Any:
         """Run the graph and return its run. `outputs` are the wanted nodes; None: the output nodes, else the leaves.
 
-        The options, here and in `start` and `run_sync`, are `run_id` (a str) and `extra_data` (a dict, as a client
-        posts it to ComfyUI). Raises ValidationError, NodeError, and UnknownName for another option.
+        The options, here and in `start` and `run_sync`, are `run_id` (a str), `extra_data` (a dict, as a client posts
+        it to ComfyUI) and `quiet` (True: no notebook shows the run). Raises ValidationError, NodeError, and
+        UnknownName for another option.
         """
         return await runner.current().run(self, self._targets(outputs), **options)
 
@@ -206,6 +207,10 @@ class Graph:
     def run_sync(self, outputs: Sequence[str | Node | Handle] | None = None, **options: Any) -> Any:
         """Run the graph and wait for it, from a script or from inside a cell that does not await."""
         return runner.current().run_sync(self, self._targets(outputs), **options)
+
+    def show(self) -> Any:
+        """Return the graph as a picture that follows its runs and takes edits; the last line of a cell shows it."""
+        return runner.current().show_graph(self)
 
     def advance_seeds(self) -> None:
         """Change the inputs that are under seed control, as ComfyUI does after a prompt was queued."""

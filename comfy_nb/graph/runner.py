@@ -50,6 +50,10 @@ class Runner(Protocol):
         """Compute what a handle stands for and show it."""
         ...
 
+    def show_graph(self, graph: Graph) -> Any:
+        """Return a view of a graph."""
+        ...
+
     def validate(self, graph: Graph, outputs: Sequence[str] | None) -> list[Problem]:
         """Find all that is wrong with a graph, asking the nodes' own validation too."""
         ...

@@ -22,7 +22,7 @@ def apply_edit(graph: Graph, edit: str) -> None:
     input that is not there.
     """
     target, equals, text = edit.partition("=")
-    node_id, dot, name = _split(graph, target)
+    node_id, dot, name = split_name(graph, target)
     if not equals or not dot or not name:
         raise GraphError(f"{edit!r} is no edit. Write NODE.INPUT=VALUE, such as 3.seed=7.")
     node = graph[node_id]
@@ -31,7 +31,7 @@ def apply_edit(graph: Graph, edit: str) -> None:
     node.inputs[name] = parse_value(text, entry, f"{node!r}, input {name!r}", graph)
 
 
-def _split(graph: Graph, target: str) -> tuple[str, str, str]:
+def split_name(graph: Graph, target: str) -> tuple[str, str, str]:
     """Split at the first dot with a node's id before it, for ids and input names may have dots."""
     for place, character in enumerate(target):
         if character == "." and target[:place] in graph.nodes:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 from comfy_nb.errors import UnknownName
 from comfy_nb.ui.cell import CellOutput, cell_key, shell
 from comfy_nb.ui.lines import Lines
+from comfy_nb.ui.look import formatter
 
 if TYPE_CHECKING:
     from comfy_nb.engine.session import Session
@@ -38,7 +39,7 @@ VIEWS = (*SCREENS, "text", "none")
 DEFAULT_VIEW = "panel"
 
 _chosen = DEFAULT_VIEW
-_watched: WeakKeyDictionary[Any, Callable[[], Any]] = WeakKeyDictionary()
+_watched: WeakSet[Session] = WeakSet()
 
 
 def choose_view(name: str) -> None:
@@ -54,8 +55,10 @@ def enable(session: Session) -> bool:
     if shell() is None:
         return False
     if session not in _watched:
-        _watched[session] = session.on_run(_show)
+        _watched.add(session)
+        session.on_run(_show)
         session.show_value = _show_value
+        formatter.register()
     return True
 
 
@@ -68,7 +71,7 @@ def follow(bridge: Bridge) -> None:
 
 
 def _show(run: Any) -> None:
-    if _chosen == "none":
+    if _chosen == "none" or run.is_quiet:
         return
     if _chosen == "text":
         from comfy_nb.ui.text import TextView
@@ -98,6 +101,6 @@ def _screen() -> MakeScreen:
 
 
 def _show_value(value: Any, kind: str | None) -> Any:
-    from comfy_nb.ui.values import show_value
+    from comfy_nb.ui.look.view import look
 
-    return show_value(value, kind)
+    return look(value, kind=kind)

@@ -44,3 +44,20 @@ def timeline(run: Any) -> Any:
 def panel(run: Any) -> RunPanel:
     """Return a view of a run's rows."""
     return RunPanel(bridge_of(run))
+
+
+def inspect(run: Any, node_id: str, slot: int) -> Any:
+    """Return a view of what is on an output of a node."""
+    from comfy_nb.engine.handed import maker_in
+    from comfy_nb.ui.look.view import Look
+
+    value = run.value(node_id, slot)
+    maker = maker_in(run, node_id, slot)
+    return Look(value, kind=maker.socket, who=maker.say())
+
+
+def graph(graph: Any) -> Any:
+    """Return a view of a graph, live while it runs."""
+    from comfy_nb.ui.graph_view.view import GraphView
+
+    return GraphView(graph)

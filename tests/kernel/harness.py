@@ -190,7 +190,13 @@ class Kernel:
 
     def send_to_widget(self, comm_id: str, content: dict[str, Any]) -> None:
         """Send a widget's model a custom message, as its view in a browser does."""
-        data = {"method": "custom", "content": content}
+        self._send_comm(comm_id, {"method": "custom", "content": content})
+
+    def change_widget(self, comm_id: str, **state: Any) -> None:
+        """Change a widget's traits, as a person does in a browser."""
+        self._send_comm(comm_id, {"method": "update", "state": state, "buffer_paths": []})
+
+    def _send_comm(self, comm_id: str, data: dict[str, Any]) -> None:
         message = self._client.session.msg("comm_msg", {"comm_id": comm_id, "data": data})
         self._client.shell_channel.send(message)
 

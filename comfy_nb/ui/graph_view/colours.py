@@ -1,0 +1,29 @@
+"""One colour for each socket type: the usual ones chosen, any other made from its name. Equal types, equal colours."""
+
+from __future__ import annotations
+
+import zlib
+
+CHOSEN = {
+    "MODEL": "#9a82d8",
+    "CLIP": "#d9a514",
+    "VAE": "#e0605c",
+    "CONDITIONING": "#e08a3c",
+    "LATENT": "#d973c0",
+    "IMAGE": "#4a94e6",
+    "MASK": "#58a868",
+    "AUDIO": "#38a8a0",
+    "SIGMAS": "#a8b03a",
+    "NOISE": "#9a9a9a",
+    "INT": "#6f9e8a",
+    "FLOAT": "#7fa25c",
+    "STRING": "#8d8fa6",
+    "BOOLEAN": "#b07a8c",
+    "COMBO": "#8d8fa6",
+    "*": "#8a929a",
+}
+
+
+def colour_of(kind: str) -> str:
+    """Return the colour of a socket type, as CSS has it."""
+    return CHOSEN.get(kind) or f"hsl({zlib.crc32(kind.encode('utf-8', 'replace')) % 360} 48% 56%)"

@@ -1,0 +1,131 @@
+"""A scene as a still picture and a list, without script: what a saved notebook keeps; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from html import escape
+
+from comfy_nb.ui.graph_view.colours import colour_of
+from comfy_nb.ui.graph_view.scene import HEAD, ROW, Scene, SceneLink, SceneNode
+from comfy_nb.ui.page import COLOURS, FAINT, clip
+
+TITLES_MAX = 400
+NODES_MAX = 3_000
+LINKS_MAX = 1_500
+LISTED_MAX = 200
+LINE_MAX = 160
+
+Box = tuple[float, float, float, float]
+
+
+def to_html(scene: Scene, states: Mapping[str, str]) -> str:
+    """Return a laid-out scene as HTML under 300 kB: the picture, what is missing, and the nodes as a list."""
+    faults = "".join(f'<div style="color:{COLOURS["failed"]}">{_text(line)}</div>' for line in scene.faults[:20])
+    lines = "".join(f"<li>{_text(line)}</li>" for line in as_lines(scene, states))
+    named = f"<details><summary>{headline(scene)}</summary><ol>{lines}</ol></details>"
+    return f'<div class="comfy-nb-graph">{_svg(scene, states)}{faults}<div style="{FAINT}">{named}</div></div>'
+
+
+def headline(scene: Scene) -> str:
+    """Return in a line what there is."""
+    nodes, links = len(scene.nodes), len(scene.links)
+    return f"{nodes:,} node{'' if nodes == 1 else 's'}, {links:,} link{'' if links == 1 else 's'}"
+
+
+def as_lines(scene: Scene, states: Mapping[str, str]) -> list[str]:
+    """Return the first nodes with their states and inputs, a line each."""
+    feeds: dict[str, list[SceneLink]] = {}
+    for link in scene.links:
+        feeds.setdefault(link.target, []).append(link)
+    lines = []
+    for node in list(scene.nodes.values())[:LISTED_MAX]:
+        parts = [
+            f"{node.inputs[link.place].name} from {scene.nodes[link.source].title}" for link in feeds.get(node.id, ())
+        ]
+        parts += [f"{field.name} = {str(field.value)[:60]}" for field in node.fields]
+        state = states.get(node.id, "idle")
+        said = f" ({state})" if state != "idle" else ""
+        lines.append(f"#{node.id} {node.title}{said}" + (": " if parts else "") + ", ".join(parts))
+    more = len(scene.nodes) - LISTED_MAX
+    return [*lines, f"… and {more:,} more"] if more > 0 else lines
+
+
+def _svg(scene: Scene, states: Mapping[str, str]) -> str:
+    if not scene.nodes:
+        return '<div style="opacity:.7">an empty graph</div>'
+    x, y, width, height = bounds(scene)
+    size = f"width:100%;max-width:{max(min(width, 1100), 240):.0f}px;max-height:560px"
+    head = f'<svg role="img" aria-label="{headline(scene)}" viewBox="{x:.0f} {y:.0f} {width:.0f} {height:.0f}"'
+    parts = [*_groups(scene), *_links(scene), *_nodes(scene, states)]
+    return f'{head} style="{size}" font-family="system-ui,sans-serif" font-size="13">{"".join(parts)}</svg>'
+
+
+def bounds(scene: Scene) -> Box:
+    """Return what holds all of a laid-out scene, with a margin."""
+    boxes = [_box(node) for node in scene.nodes.values()] + [group.box for group in scene.groups]
+    left, top = (min(box[at] for box in boxes) - 20 for at in (0, 1))
+    return (
+        left,
+        top,
+        max(box[0] + box[2] for box in boxes) + 20 - left,
+        max(box[1] + box[3] for box in boxes) + 20 - top,
+    )
+
+
+def _box(node: SceneNode) -> Box:
+    assert node.box is not None, "the scene is laid out"
+    return node.box
+
+
+def _groups(scene: Scene) -> Iterator[str]:
+    for group in scene.groups[:100]:
+        x, y, width, height = group.box
+        place = f'x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{height:.0f}"'
+        yield f'<rect {place} rx="6" fill="rgba(128,128,128,.08)" stroke="rgba(128,128,128,.4)"/>'
+        title = _text(clip(group.title, 60))
+        yield f'<text x="{x + 10:.0f}" y="{y + 20:.0f}" fill="currentColor" opacity=".6">{title}</text>'
+
+
+def _links(scene: Scene) -> Iterator[str]:
+    by_type: dict[str, list[str]] = {}
+    for link in scene.links[:LINKS_MAX]:
+        source, target = _box(scene.nodes[link.source]), _box(scene.nodes[link.target])
+        x, y = source[0] + source[2], source[1] + HEAD + (link.slot + 0.5) * ROW
+        to_x, to_y = target[0], target[1] + HEAD + (link.place + 0.5) * ROW
+        bend = max(abs(to_x - x) / 2, 30)
+        path = f"M{x:.0f} {y:.0f}C{x + bend:.0f} {y:.0f} {to_x - bend:.0f} {to_y:.0f} {to_x:.0f} {to_y:.0f}"
+        by_type.setdefault(link.type, []).append(path)
+    for kind, paths in by_type.items():
+        yield f'<path d="{"".join(paths)}" fill="none" stroke="{colour_of(kind)}" stroke-width="2"/>'
+
+
+def _nodes(scene: Scene, states: Mapping[str, str]) -> Iterator[str]:
+    """Each with its title; in a large graph only the boxes, by state."""
+    nodes = list(scene.nodes.values())[:NODES_MAX]
+    if len(nodes) <= TITLES_MAX:
+        yield from (_node(node, states.get(node.id, "idle")) for node in nodes)
+        return
+    by_state: dict[str, list[str]] = {}
+    for node in nodes:
+        x, y, width, height = _box(node)
+        path = f"M{x:.0f} {y:.0f}h{width:.0f}v{height:.0f}h{-width:.0f}z"
+        by_state.setdefault(states.get(node.id, "idle"), []).append(path)
+    for state, paths in by_state.items():
+        yield f'<path d="{"".join(paths)}" fill="{COLOURS.get(state, "#7a8794")}" fill-opacity=".5"/>'
+
+
+def _node(node: SceneNode, state: str) -> str:
+    x, y, width, height = _box(node)
+    edge = COLOURS["failed"] if node.fault else COLOURS.get(state, "#7a8794")
+    place = f'x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{height:.0f}"'
+    dash = ' stroke-dasharray="5 4"' if node.fault or node.mode != "active" or state == "stale" else ""
+    title = _text(clip(node.title, max(int(width / 8), 4)))
+    return (
+        f'<g><rect {place} rx="6" fill="rgba(128,128,128,.14)" stroke="{edge}" stroke-width="1.5"{dash}/>'
+        f'<text x="{x + 10:.0f}" y="{y + 20:.0f}" fill="currentColor">{title}</text></g>'
+    )
+
+
+def _text(text: str) -> str:
+    """Text as HTML: clipped, half characters replaced."""
+    return escape(clip(text, LINE_MAX).encode("utf-8", "replace").decode())

@@ -1,0 +1,196 @@
+"""A graph shown below a cell: alive where there is a kernel, with a still picture for the saved notebook."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+from anywidget import AnyWidget
+from traitlets import Dict
+
+from comfy_nb.engine.loops import post
+from comfy_nb.engine.plan import plan_of
+from comfy_nb.engine.session import default_session
+from comfy_nb.errors import ComfyNBError, UnknownName
+from comfy_nb.graph.model import Graph
+from comfy_nb.graph.namespace import default_registry
+from comfy_nb.graph.prompt import is_link
+from comfy_nb.ui.cell import shell
+from comfy_nb.ui.graph_view.layout import lay_out
+from comfy_nb.ui.graph_view.picture import as_lines, headline, to_html
+from comfy_nb.ui.graph_view.scene import Scene, scene_of
+from comfy_nb.ui.graph_view.states import States
+from comfy_nb.ui.graph_view.wire import scene_message, states_message
+from comfy_nb.ui.living import Living, close_all
+from comfy_nb.ui.ticker import ticker
+
+STATIC = Path(__file__).parent.parent / "static"
+READERS: Mapping[str, Callable[[str], Any]] = {"int": int, "float": float, "bool": lambda text: text == "true"}
+
+
+class GraphWidget(AnyWidget):
+    """The front end of a graph: `scene` is what it draws, and states come as messages."""
+
+    _esm = STATIC / "graph.js"
+    _css = (STATIC / "panel.css").read_text("utf-8") + (STATIC / "graph.css").read_text("utf-8")
+    scene = Dict().tag(sync=True)
+
+
+class GraphView:
+    """What `graph.show()` gives. A graph can be edited in it and is followed as it runs; files are only drawn."""
+
+    def __init__(self, source: Graph | Mapping[str, Any]) -> None:
+        self._source = source
+        self._states = States()
+
+    def _repr_html_(self) -> str:
+        return to_html(self._scene(), self._said())
+
+    def __repr__(self) -> str:
+        scene = self._scene()
+        return "\n".join([headline(scene), *as_lines(scene, self._said())[:30]])
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        kept = {"text/html": self._repr_html_(), "text/plain": repr(self)}
+        if shell() is None:
+            display(kept, raw=True)
+            return
+        stage = Stage(self._source)
+        stage.living = Living(stage.widget, kept, stage.close)
+
+    def _scene(self) -> Scene:
+        return lay_out(scene_of(self._source, default_registry()))
+
+    def _said(self) -> dict[str, str]:
+        return {node_id: state.state for node_id, state in self._states.nodes.items()}
+
+
+class Stage:
+    """The live widget of one display. Requests come on any thread and are answered on the loop of the cell."""
+
+    def __init__(self, source: Graph | Mapping[str, Any]) -> None:
+        self._source = source
+        self._loop = asyncio.get_running_loop()
+        self._lock = threading.Lock()
+        self._states = States()
+        self._run: Any = None
+        scene = scene_message(lay_out(scene_of(source, default_registry())), can_edit=isinstance(source, Graph))
+        self._graph = GraphWidget(scene=scene)
+        self._graph.on_msg(self._hear)
+        self._detail = widgets.HTML()
+        self.widget = widgets.VBox([self._graph, self._detail])
+        self.widget.add_class("comfy-nb-frame")
+        self.living: Living | None = None
+        self._leave = default_session().on_run(self._follow) if isinstance(source, Graph) else None
+
+    def close(self) -> None:
+        """Follow no more runs, and let the widgets go."""
+        if self._leave is not None:
+            self._leave()
+        close_all(self.widget)
+
+    # A run -----------------------------------------------------------------------------------------------------------
+
+    def _follow(self, run: Any) -> None:
+        if run.graph is not self._source:
+            return
+        self._run = run
+
+        def take(events: Any) -> None:
+            with self._lock:
+                self._states.take(events, lambda: run.plan.above(run.wanted))
+
+        def tick(now: float) -> None:
+            self._send()
+            if run.state != "running":
+                ticker.remove(tick)
+                post(self._loop, self._loop.call_later, 0.2, self._send_all)
+
+        run.subscribe(take)
+        ticker.add(tick)
+
+    def _send(self) -> None:
+        with self._lock:
+            changed, self._states.changed = self._states.changed, set()
+            message, pictures = states_message(self._states, sorted(changed))
+        if changed:
+            self._graph.send(message, pictures)
+
+    def _send_all(self) -> None:
+        with self._lock:
+            self._states.changed.update(self._states.nodes)
+        self._send()
+
+    # A person --------------------------------------------------------------------------------------------------------
+
+    def _hear(self, widget: Any, message: Any, buffers: Any) -> None:
+        """Comes on any thread and loop."""
+        post(self._loop, self._answer, message)
+
+    def _answer(self, message: Any) -> None:
+        try:
+            if message["type"] == "ready":
+                self._send_all()
+            elif message["type"] == "inspect":
+                self._inspect(message["id"], message["slot"])
+            elif isinstance(self._source, Graph):
+                self._change(self._source, message)
+        except (ComfyNBError, ValueError) as error:  # a callback's exception appears nowhere else
+            self._say(str(error))
+
+    def _say(self, text: str) -> None:
+        self._graph.send({"type": "note", "text": text})
+
+    def _inspect(self, node_id: str, slot: int) -> None:
+        if self._run is None:
+            self._say("Nothing has run yet: press Run, or run the graph, and click again.")
+            return
+        self._detail.value = self._run.inspect(node_id, slot)._repr_html_()
+        self._say("")
+
+    def _change(self, graph: Graph, message: Mapping[str, Any]) -> None:
+        self._say("")
+        if message["type"] == "run":
+            graph.start(quiet=True)
+            return
+        edit(graph, message["id"], message["name"], READERS.get(message["kind"], str)(message["value"]))
+        with self._lock:
+            self._states.spoil(downstream(graph, message["id"]))
+        self._graph.scene = scene_message(lay_out(scene_of(graph)), can_edit=True)
+        self._send()
+
+
+def edit(graph: Graph, node_id: str, name: str, value: Any) -> None:
+    """Give a node's input another value; one that its declaration refuses raises ValueError and changes nothing."""
+    node = graph[node_id]
+    if name not in node.inputs:
+        raise UnknownName.of("input", name, node.inputs, f"on {node!r}")
+    before = node.inputs[name]
+    node.inputs[name] = value
+    problems = plan_of(graph).faulty.get(node_id)
+    if problems and any(problem.extra.get("input_name") == name for problem in problems):
+        node.inputs[name] = before
+        raise ValueError("\n".join(str(problem) for problem in problems))
+
+
+def downstream(graph: Graph, node_id: str) -> Iterable[str]:
+    """Return a node and all that depends on it."""
+    feeds: dict[str, list[str]] = {}
+    for node in graph:
+        for value in node.inputs.values():
+            if is_link(value):
+                feeds.setdefault(value[0], []).append(node.id)
+    found = {node_id: None}
+    left = [node_id]
+    while left:
+        for other in feeds.get(left.pop(), ()):
+            if other not in found:
+                found[other] = None
+                left.append(other)
+    return list(found)

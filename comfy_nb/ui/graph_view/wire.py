@@ -1,0 +1,72 @@
+"""What goes to the front end of a graph view: the scene once, then only what changed; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from comfy_nb.ui.graph_view.colours import colour_of
+from comfy_nb.ui.graph_view.picture import headline
+from comfy_nb.ui.graph_view.scene import Scene, SceneNode
+from comfy_nb.ui.graph_view.states import States
+
+
+def scene_message(scene: Scene, *, can_edit: bool) -> dict[str, Any]:
+    """Return a laid-out scene as JSON has it; links name their nodes by position."""
+    at = {node_id: place for place, node_id in enumerate(scene.nodes)}
+    kinds = {slot.type for node in scene.nodes.values() for slot in (*node.inputs, *node.outputs)}
+    kinds |= {link.type for link in scene.links}
+    return {
+        "head": headline(scene),
+        "nodes": [_node(node) for node in scene.nodes.values()],
+        "links": [[at[link.source], link.slot, at[link.target], link.place, link.type] for link in scene.links],
+        "groups": [{"title": _sound(group.title), "box": group.box} for group in scene.groups],
+        "colours": {_sound(kind): colour_of(kind) for kind in sorted(kinds)},
+        "faults": [_sound(fault) for fault in scene.faults],
+        "canEdit": can_edit,
+    }
+
+
+def _node(node: SceneNode) -> dict[str, Any]:
+    return {
+        "id": node.id,
+        "title": _sound(node.title),
+        "class": _sound(node.class_type),
+        "inputs": [[_sound(slot.name), _sound(slot.type)] for slot in node.inputs],
+        "outputs": [[_sound(slot.name), _sound(slot.type)] for slot in node.outputs],
+        "fields": [
+            {
+                "name": _sound(field.name),
+                "kind": field.kind,
+                "value": _plain(field.value),
+                "options": dict(field.options),
+            }
+            for field in node.fields
+        ],
+        "fault": _sound(node.fault),
+        "mode": node.mode,
+        "box": node.box,
+        "picture": node.has_picture,
+    }
+
+
+def _plain(value: Any) -> Any:
+    return _sound(value) if isinstance(value, str) else value
+
+
+def _sound(text: str) -> str:
+    """Return text that can be sent: half characters replaced."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def states_message(states: States, ids: Iterable[str]) -> tuple[dict[str, Any], list[bytes]]:
+    """Return the states of these nodes, and their pictures as buffers in the order of `pictures`."""
+    told, pictures = {}, []
+    buffers = []
+    for node_id in ids:
+        state = states.of(node_id)
+        told[node_id] = [state.state, state.share, _sound(state.note[:400])]
+        if state.picture:
+            pictures.append([node_id, state.picture_format])
+            buffers.append(state.picture)
+    return {"type": "states", "states": told, "pictures": pictures}, buffers

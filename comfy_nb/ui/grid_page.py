@@ -1,0 +1,78 @@
+"""A sweep as HTML that needs neither kernel nor script: what a saved notebook keeps."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from comfy_nb.engine.sizes import say_seconds
+from comfy_nb.ui.page import COLOURS, FAINT, clip
+from comfy_nb.ui.thumbnails import within
+
+if TYPE_CHECKING:
+    from comfy_nb.ui.sweep import Cell, Sweep
+
+PAGE_MAX_BYTES = 280_000
+CELLS_MAX = 200
+WORDS_MAX = 120
+LABEL_MAX = 40
+BASE64 = 4 / 3
+CELL = "text-align:left;vertical-align:top;padding:2px 8px 2px 0;white-space:normal"
+PICTURE = "width:160px;max-height:160px;object-fit:contain"
+IMAGE_TAG_BYTES = 140
+
+
+def to_html(sweep: Sweep) -> str:
+    """Return the grid as HTML under 300 kB; pictures are made smaller, and at last left out, to keep to that."""
+    shown = set(list(sweep.cells)[:CELLS_MAX])
+    bare = _page(sweep, shown, 0)
+    count = sum(sweep.cells[place].picture is not None for place in shown)
+    if not count:
+        return bare
+    each = int((PAGE_MAX_BYTES - len(bare.encode())) / count / BASE64) - IMAGE_TAG_BYTES
+    return _page(sweep, shown, each)
+
+
+def _page(sweep: Sweep, shown: set[tuple[int, ...]], picture_bytes: int) -> str:
+    head = f"<div>{escape(sweep.headline())}</div>"
+    parts = []
+    for label, rows in sweep.plan.pages():
+        kept = [row for row in rows if any(place in shown for place in row)]
+        if kept:
+            title = f"<div><b>{escape(clip(label, LABEL_MAX))}</b></div>" if label else ""
+            body = "".join(_row(sweep, row, shown, picture_bytes) for row in kept)
+            parts.append(f'{title}<table style="border:0;margin:2px 0">{_head(sweep)}{body}</table>')
+    left = len(sweep) - len(shown)
+    more = f'<div style="{FAINT}">{left:,} more cells are not shown</div>' if left else ""
+    return f'<div class="comfy-nb-sweep">{head}{"".join(parts)}{more}</div>'
+
+
+def _head(sweep: Sweep) -> str:
+    axis = sweep.plan.axes[0]
+    labels = [clip(axis.label(point), LABEL_MAX) for point in range(min(len(axis.points), CELLS_MAX))]
+    cells = "".join(
+        f'<th style="{CELL}">{escape(clip(axis.name, LABEL_MAX))} = {escape(label)}</th>' for label in labels
+    )
+    corner = f'<th style="{CELL}"></th>' if len(sweep.plan.axes) > 1 else ""
+    return f"<tr>{corner}{cells}</tr>"
+
+
+def _row(sweep: Sweep, row: list[tuple[int, ...]], shown: set[tuple[int, ...]], picture_bytes: int) -> str:
+    label = ""
+    if len(sweep.plan.axes) > 1:
+        axis = sweep.plan.axes[1]
+        named = f"{clip(axis.name, LABEL_MAX)} = {clip(axis.label(row[0][1]), LABEL_MAX)}"
+        label = f'<th style="{CELL}">{escape(named)}</th>'
+    cells = [_cell(sweep.cells[place], picture_bytes) for place in row if place in shown]
+    return f"<tr>{label}" + "".join(f'<td style="{CELL}">{cell}</td>' for cell in cells) + "</tr>"
+
+
+def _cell(cell: Cell, picture_bytes: int) -> str:
+    picture = cell.picture
+    small = within(picture.data, picture.format, picture_bytes) if picture is not None and picture_bytes > 0 else None
+    image = f'<img src="{small.uri}" alt="result" style="{PICTURE}">' if small is not None else ""
+    words = escape(clip(cell.words, WORDS_MAX))
+    colour = f' style="color:{COLOURS["failed"]}"' if cell.state == "failed" else ""
+    said = f"<div{colour}>{words}</div>" if words else ""
+    note = f"{say_seconds(cell.seconds)}, {cell.note}" if cell.state == "done" else cell.state
+    return f'{image}{said}<div style="{FAINT}">{escape(note)}</div>'

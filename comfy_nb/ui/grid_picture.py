@@ -1,0 +1,68 @@
+"""A sweep as one picture: the cells in their places, with the values along the edges."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+if TYPE_CHECKING:
+    from comfy_nb.ui.sweep import Cell, Sweep
+
+CELL_PX = 160
+GAP_PX = 6
+LINE_PX = 20
+SIDE_PX = 120
+FONT_PX = 13
+INK, PAPER, RED = "#1f2328", "white", "#c6222d"
+WIDTH_CHARACTERS = 22
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+def draw_grid(sweep: Sweep) -> Image.Image:
+    """Return an RGB picture of all cells, pages below each other."""
+    axes, pages = sweep.plan.axes, list(sweep.plan.pages())
+    side = SIDE_PX if len(axes) > 1 else 0
+    top = LINE_PX * (2 if len(axes) > 2 else 1)
+    pictures = {cell.place: picture for cell in sweep if (picture := _picture(cell)) is not None}
+    across = CELL_PX + GAP_PX
+    down = GAP_PX + max((picture.height for picture in pictures.values()), default=CELL_PX // 2)
+    page_height = top + down * len(pages[0][1])
+    sheet = Image.new("RGB", (side + across * len(axes[0].points), page_height * len(pages)), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(FONT_PX)
+    for number, (label, rows) in enumerate(pages):
+        y0 = number * page_height
+        draw.text((4, y0 + 2), label, INK, font)
+        for x in range(len(axes[0].points)):
+            text = f"{axes[0].name} = {axes[0].label(x)}"
+            draw.text((side + x * across, y0 + top - LINE_PX + 2), _short(text), INK, font)
+        for y, row in enumerate(rows):
+            if side:
+                words = textwrap.fill(f"{axes[1].name} = {axes[1].label(y)}", SIDE_PX // 8)
+                draw.multiline_text((4, y0 + top + y * down), words, INK, font)
+            for x, place in enumerate(row):
+                at = (side + x * across, y0 + top + y * down)
+                if place in pictures:
+                    sheet.paste(pictures[place], at)
+                else:
+                    _write(draw, sweep.cells[place], at, down, font)
+    return sheet
+
+
+def _picture(cell: Cell) -> Image.Image | None:
+    if cell.picture is None:
+        return None
+    with Image.open(io.BytesIO(cell.picture.data)) as picture:
+        return ImageOps.contain(picture.convert("RGB"), (CELL_PX, CELL_PX))
+
+
+def _write(draw: ImageDraw.ImageDraw, cell: Cell, at: tuple[int, int], height: int, font: Font) -> None:
+    text = "\n".join(textwrap.wrap(cell.words or cell.state, WIDTH_CHARACTERS)[: height // LINE_PX])
+    draw.multiline_text((at[0] + 4, at[1] + 4), text, RED if cell.state == "failed" else INK, font)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= WIDTH_CHARACTERS else text[: WIDTH_CHARACTERS - 1] + "…"

@@ -1,0 +1,112 @@
+"""Tensors and arrays of any make, as tensors whose numbers can be read a slice at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from comfy_nb.engine.sizes import say_size
+
+UNREADABLE = (RuntimeError, NotImplementedError, TypeError, ValueError)
+
+
+def is_array(value: Any) -> bool:
+    """Whether a value is a tensor or a numpy array."""
+    return isinstance(value, torch.Tensor | np.ndarray)
+
+
+def readable(value: Any) -> tuple[torch.Tensor | None, str]:
+    """Return a tensor that shares the memory of a tensor or array, and a note on what it stands for.
+
+    The tensor is None where there are no numbers; the note then says why. Nothing of the size of the value is copied,
+    but for arrays of a dtype, byte order or direction that torch does not have.
+    """
+    if isinstance(value, np.ndarray):
+        return _of_array(value)
+    try:
+        if value.device.type == "meta":
+            return None, "on the meta device: it has a shape but no values"
+        if value.is_nested:
+            return None, "a nested tensor: look at its parts, x.unbind()"
+        if value.layout is torch.sparse_coo:
+            values = value.detach()._values()
+            return values, f"sparse: the statistics are of its {values.numel():,} stored values"
+        if value.layout is not torch.strided:
+            stored = value.detach().values()
+            return stored, f"{_word(value.layout)}: the statistics are of its {stored.numel():,} stored values"
+        if value.is_complex():
+            return value.detach(), "complex: magnitudes are shown"
+        if value.is_quantized:
+            return value.detach(), "quantised: the values it stands for are shown"
+        return value.detach(), ""
+    except UNREADABLE as error:
+        return None, f"its values cannot be read: {_first_line(error)}"
+
+
+def _of_array(array: np.ndarray[Any, Any]) -> tuple[torch.Tensor | None, str]:
+    if array.dtype.kind not in "biufc":
+        kind = "of records" if array.dtype.names else f"of {array.dtype}"
+        return None, f"an array {kind}: it holds no numbers to count"
+    try:
+        return torch.from_numpy(_writable(array)), "complex: magnitudes are shown" if array.dtype.kind == "c" else ""
+    except UNREADABLE:
+        pass
+    try:
+        return torch.from_numpy(array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)), ""
+    except UNREADABLE as error:
+        return None, f"its values cannot be read: {_first_line(error)}"
+
+
+class _Memory:
+    """Lends the memory of a read-only array as if it could be written, since torch warns of any other; we only read."""
+
+    def __init__(self, array: np.ndarray[Any, Any]) -> None:
+        self._array = array
+        self.__array_interface__ = {**array.__array_interface__, "data": (array.ctypes.data, False)}
+
+
+def _writable(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return array if array.flags.writeable else np.asarray(_Memory(array))
+
+
+def floats(x: torch.Tensor) -> torch.Tensor:
+    """Return a small slice as float64 (float32 where the device has no more), magnitudes for complex values."""
+    if x.is_quantized:
+        x = x.dequantize()
+    if x.is_complex():
+        x = x.resolve_conj().abs()
+    if x.dtype.is_floating_point and x.element_size() == 1:
+        x = x.float()
+    return x.resolve_neg().to(torch.float32 if x.device.type == "mps" else torch.float64)
+
+
+def head(value: Any) -> str:
+    """Say shape, dtype, device and bytes of a tensor or array."""
+    shape = list(value.shape) if not getattr(value, "is_nested", False) else f"nested of {value.size(0)}"
+    if isinstance(value, np.ndarray):
+        return f"array {shape} {value.dtype}, {say_size(value.nbytes)}"
+    parts = [f"{shape} {_word(value.dtype)}", f"on {value.device}"]
+    if value.layout is torch.strided and not getattr(value, "is_nested", False):
+        parts.append(say_size(value.numel() * value.element_size()))
+    if value.requires_grad:
+        parts.append("requires grad")
+    if value.layout is torch.strided and not value.is_quantized and not _is_contiguous(value):
+        parts.append("not contiguous")
+    return ", ".join(parts)
+
+
+def _is_contiguous(value: torch.Tensor) -> bool:
+    try:
+        return bool(value.is_contiguous())
+    except UNREADABLE:
+        return True
+
+
+def _word(of_torch: Any) -> str:
+    return str(of_torch).removeprefix("torch.")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -1,0 +1,41 @@
+"""What a cell shows whose last line is a tensor: the view for values that came from a run, torch's repr for others."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakSet
+
+import torch
+
+from comfy_nb.engine.session import default_session
+from comfy_nb.ui.cell import shell
+
+_registered: WeakSet[Any] = WeakSet()
+_shows_all = False
+
+
+def register() -> None:
+    """Let this notebook show values that came from a run; once is enough."""
+    found = shell()
+    if found is None or found in _registered:
+        return
+    _registered.add(found)
+    formatter = found.display_formatter.ipython_display_formatter
+    for kind in (torch.Tensor, dict):
+        formatter.for_type(kind, _display)
+
+
+def show_all_tensors(on: bool) -> None:
+    """Show every tensor that a cell ends with, not only those that came from a run."""
+    global _shows_all
+    _shows_all = on
+    register()
+
+
+def _display(value: Any) -> None:
+    maker = default_session().handed.maker_of(value)
+    if maker is None and not (_shows_all and isinstance(value, torch.Tensor)):
+        raise NotImplementedError  # by which IPython goes on to the next formatter
+    from comfy_nb.ui.look.view import look
+
+    look(value)._ipython_display_()

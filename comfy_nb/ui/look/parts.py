@@ -1,0 +1,149 @@
+"""What a value consists of: the tensors in it and the words on the rest, as a tree of bounded size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from comfy_nb.engine.sizes import say_size
+from comfy_nb.ui.look.arrays import is_array
+
+PARTS_MAX = 100
+DEEPEST = 8
+TEXT_MAX = 20_000
+LINE_MAX = 200
+NUMBERS_MIN = 2
+
+
+@dataclass(frozen=True)
+class Part:
+    """One thing to look at. `kind` is IMAGE, MASK, LATENT, AUDIO, NUMBERS (1-d), TENSOR, TEXT or MODEL.
+
+    `array` is the tensor or numpy array itself, and None for words; `rate` is an AUDIO's samples per second.
+    """
+
+    name: str
+    kind: str
+    array: Any = None
+    text: str = ""
+    rate: int = 0
+
+
+def parts_of(value: Any, kind: str | None = None) -> list[Part]:
+    """Take a value apart. `kind` is its socket type; None, or one that it does not fit, means to judge by its look."""
+    found: list[Part] = []
+    for part in _walk(value, kind or "", "", 0):
+        found.append(part)
+        if len(found) == PARTS_MAX:
+            found.append(Part("", "TEXT", text=f"more than {PARTS_MAX} parts: the rest is not shown"))
+            break
+    return found
+
+
+def _walk(value: Any, kind: str, name: str, depth: int) -> Iterator[Part]:
+    if is_array(value):
+        yield Part(name, _array_kind(value, kind), value)
+    elif isinstance(value, torch.nn.Module):
+        yield Part(name, "MODEL", text=model_words(value, value))
+    elif _is_picture(value):
+        yield Part(name, "IMAGE", _pixels(value), text=f"{type(value).__name__}, mode {value.mode}")
+    elif isinstance(value, str):
+        cut = f"\n… {len(value):,} characters" if len(value) > TEXT_MAX else ""
+        yield Part(name, "TEXT", text=value[:TEXT_MAX] + cut)
+    elif depth < DEEPEST and isinstance(value, Mapping) and value:
+        yield from _entries(value, kind, name, depth)
+    elif depth < DEEPEST and isinstance(value, list | tuple) and value:
+        yield from _items(value, kind, name, depth)
+    elif isinstance(getattr(value, "model", None), torch.nn.Module):
+        yield Part(name, "MODEL", text=model_words(value, value.model))
+    else:
+        yield Part(name, "TEXT", text=clipped(value, TEXT_MAX if depth == 0 else LINE_MAX))
+
+
+def _entries(value: Mapping[Any, Any], kind: str, name: str, depth: int) -> Iterator[Part]:
+    for key, item in value.items():
+        inner = f"{name}.{key}" if name else str(key)
+        if key == "waveform" and is_array(item) and item.ndim in (1, 2, 3):
+            rate = value.get("sample_rate")
+            yield Part(inner, "AUDIO", item, rate=rate if isinstance(rate, int) else 0)
+            continue
+        yield from _walk(item, {"samples": "LATENT", "noise_mask": "MASK"}.get(str(key), ""), inner, depth + 1)
+
+
+def _items(value: list[Any] | tuple[Any, ...], kind: str, name: str, depth: int) -> Iterator[Part]:
+    numbers = all(type(item) in (int, float) for item in value[:TEXT_MAX])
+    if numbers and len(value) >= NUMBERS_MIN:
+        yield Part(name, "NUMBERS", _numbers(value), text=f"{type(value).__name__} of {len(value):,} numbers")
+        return
+    for place, item in enumerate(value):
+        yield from _walk(item, "" if kind == "CONDITIONING" else kind, f"{name}[{place}]", depth + 1)
+
+
+def _numbers(value: list[Any] | tuple[Any, ...]) -> np.ndarray[Any, Any]:
+    try:
+        return np.array(value, dtype=np.float64)
+    except (OverflowError, TypeError, ValueError):
+        return np.array([str(item) for item in value], dtype=object)
+
+
+def _array_kind(value: Any, kind: str) -> str:
+    axes, shape = value.ndim, tuple(value.shape) if not getattr(value, "is_nested", False) else ()
+    is_plain = getattr(value, "layout", torch.strided) is torch.strided and bool(shape)
+    if not is_plain:
+        return "TENSOR"
+    if kind == "IMAGE" and axes in (3, 4) and shape[-1] in (1, 3, 4):
+        return "IMAGE"
+    if kind == "MASK" and axes in (2, 3):
+        return "MASK"
+    if kind == "LATENT" and axes == 4:
+        return "LATENT"
+    if axes == 1:
+        return "NUMBERS"
+    is_float = value.dtype.is_floating_point if isinstance(value, torch.Tensor) else value.dtype.kind == "f"
+    looks_like_image = axes == 4 and shape[-1] in (1, 3, 4) and shape[1] > 4
+    return "IMAGE" if not kind and is_float and looks_like_image else "TENSOR"
+
+
+def _is_picture(value: Any) -> bool:
+    return hasattr(value, "thumbnail") and hasattr(value, "mode") and hasattr(value, "getpixel")
+
+
+def _pixels(picture: Any) -> np.ndarray[Any, Any]:
+    """Return a PIL picture as [1, H, W, C] of bytes, or [H, W] where its values are wider than bytes."""
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
+        return np.asarray(picture)
+    has_alpha = picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
+    mode = "RGBA" if has_alpha else "L" if picture.mode in ("1", "L") else "RGB"
+    pixels = np.asarray(picture.convert(mode))
+    return pixels[None, ..., None] if pixels.ndim == 2 else pixels[None]
+
+
+def model_words(value: Any, module: torch.nn.Module) -> str:
+    """Say of a model its class, how many parameters it has, of which dtypes, on which devices, in how much memory."""
+    tensors = {id(each): each for each in (*module.parameters(), *module.buffers())}.values()
+    count = sum(each.numel() for each in module.parameters())
+    size = sum(each.numel() * each.element_size() for each in tensors)
+    dtypes = sorted({str(each.dtype).removeprefix("torch.") for each in tensors})
+    devices = sorted({str(each.device) for each in tensors})
+    inner = "" if value is module else f" around {type(module).__name__}"
+    return "\n".join(
+        [
+            f"{type(value).__name__}{inner}",
+            f"{count:,} parameters, {say_size(size)} with buffers",
+            f"dtype {', '.join(dtypes) or 'none'}, on {', '.join(devices) or 'no device'}",
+            f"{sum(1 for _ in module.modules()):,} modules, {'training' if module.training else 'evaluating'}",
+        ]
+    )
+
+
+def clipped(value: Any, most: int) -> str:
+    """Return a value's repr, its beginning where it is long."""
+    try:
+        text = repr(value)
+    except Exception as error:  # somebody else's class
+        return f"a {type(value).__name__}, whose repr raises {type(error).__name__}: {error}"
+    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"

@@ -1,0 +1,260 @@
+"""The seen part of a tensor as an encoded picture: only what is seen is read and copied to the host."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+
+from comfy_nb.ui.look.arrays import floats
+from comfy_nb.ui.look.facts import Facts
+
+GRID_CELLS = 24
+GRID_GAP_PX = 4
+JPEG_QUALITY = 90
+DIFFERENCE_GAIN = 10
+BAD = (1.0, 0.0, 1.0)  # magenta: a value that is NaN or infinite
+MASK_RED = (0.9, 0.15, 0.2)
+# Dark to light in even steps of lightness, through violet, red and yellow: 8 anchors, interpolated.
+HEAT = (
+    (8, 8, 32),
+    (48, 18, 98),
+    (104, 26, 122),
+    (164, 44, 108),
+    (214, 76, 76),
+    (244, 126, 50),
+    (252, 186, 62),
+    (252, 248, 188),
+)
+
+Pixels = np.ndarray[Any, Any]
+
+
+class Plane(NamedTuple):
+    """A view of what is seen: [H, W], or [H, W, C] with colours in 0..1. `colour` is rgb, grey, heat or latent."""
+
+    values: torch.Tensor
+    colour: str
+    low: float
+    high: float
+
+
+class Encoded(NamedTuple):
+    """A picture of the rectangle (x0, y0, x1, y1) of a plane; `format` is "png" or "jpeg"."""
+
+    format: str
+    data: bytes
+    rect: tuple[int, int, int, int]
+
+
+class Choice(NamedTuple):
+    """What is chosen of a tensor: where on each axis, which axes are rows and columns, and a channel or all."""
+
+    at: Sequence[int]
+    rows: int
+    columns: int
+    channel: int | None = None
+
+
+def layout_of(kind: str, shape: Sequence[int]) -> dict[str, Any]:
+    """Return which axes are rows, columns, channels and batch (None for no such axis) before anybody has chosen."""
+    axes = len(shape)
+    if kind == "IMAGE":
+        return {"rows": axes - 3, "columns": axes - 2, "channels": axes - 1, "batch": 0 if axes == 4 else None}
+    if kind == "LATENT":
+        return {"rows": 2, "columns": 3, "channels": 1, "batch": 0}
+    if kind == "MASK":
+        return {"rows": axes - 2, "columns": axes - 1, "channels": None, "batch": 0 if axes == 3 else None}
+    return {"rows": axes - 2, "columns": axes - 1, "channels": None, "batch": None}
+
+
+def plane_of(x: torch.Tensor, kind: str, choice: Choice, facts: Facts) -> Plane:
+    """Return the view that a choice stands for; raises IndexError for one that is not there."""
+    layout = layout_of(kind, x.shape)
+    colours = layout["channels"] if choice.channel is None else None
+    for axis in reversed(range(x.ndim)):
+        if axis not in (choice.rows, choice.columns, colours):
+            is_channel = axis == layout["channels"]
+            x = x.select(axis, choice.channel or 0 if is_channel else choice.at[axis])
+    kept = sorted(axis for axis in (choice.rows, choice.columns, colours) if axis is not None)
+    x = x.permute([kept.index(axis) for axis in (choice.rows, choice.columns, colours) if axis is not None])
+    if x.ndim == 3 and x.shape[-1] == 1:
+        x = x[..., 0]
+    if kind in ("IMAGE", "MASK"):
+        top = 255.0 if x.dtype == torch.uint8 else 1.0
+        return Plane(x, "rgb" if x.ndim == 3 else "grey", 0.0, top)
+    return Plane(x, "latent" if x.ndim == 3 else "heat", facts.low, facts.high)
+
+
+def crop(plane: Plane, rect: Sequence[float], most: Sequence[int]) -> Encoded:
+    """Return a rectangle (x0, y0, x1, y1) of a plane in a picture of at most `most` (width, height) pixels."""
+    x0, y0, x1, y1 = _whole(rect, plane.values.shape)
+    pixels, is_whole = _seen(plane, (x0, y0, x1, y1), most)
+    return _encode(pixels, most, (x0, y0, x1, y1), is_exact=is_whole)
+
+
+def difference(one: Plane, other: Plane, rect: Sequence[float], most: Sequence[int]) -> Encoded:
+    """Return the rectangle of |one - other|, ten times brighter; raises ValueError where their sizes differ."""
+    _need_same(one, other)
+    box = _whole(rect, one.values.shape)
+    step = _step(box, most)
+    a, b = (_unit(floats(_cut(each.values, box, step)), each) for each in (one, other))
+    gap = _coloured((a - b).abs() * DIFFERENCE_GAIN, "rgb" if a.ndim == 3 else "grey")
+    return _encode(gap[..., :3], most, box, is_exact=step == 1)
+
+
+def overlay(mask: Plane, image: Plane, rect: Sequence[float], most: Sequence[int]) -> Encoded:
+    """Return the rectangle of a picture with a mask over it in red; raises ValueError where their sizes differ."""
+    _need_same(mask, image)
+    box = _whole(rect, mask.values.shape)
+    step = _step(box, most)
+    under = _coloured(_unit(floats(_cut(image.values, box, step)), image), image.colour)[..., :3]
+    over = _unit(floats(_cut(mask.values, box, step)), mask).nan_to_num(0.0).clamp(0, 1).cpu().numpy()[..., None]
+    return _encode(under * (1 - 0.65 * over) + np.array(MASK_RED) * 0.65 * over, most, box, is_exact=step == 1)
+
+
+def _need_same(one: Plane, other: Plane) -> None:
+    if one.values.shape[:2] != other.values.shape[:2] or (
+        one.values.shape[2:] != other.values.shape[2:] and (one.colour == other.colour)
+    ):
+        raise ValueError(f"the two differ in size: {list(one.values.shape)} and {list(other.values.shape)}")
+
+
+def grid(planes: Sequence[Plane], columns: int, most: Sequence[int]) -> Encoded:
+    """Return several planes of one size side by side, `columns` a row, with gaps of `GRID_GAP_PX`."""
+    rows = math.ceil(len(planes) / columns)
+    cell = (most[0] // columns - GRID_GAP_PX, most[1] // rows - GRID_GAP_PX)
+    height, width = planes[0].values.shape[:2]
+    scale = max(1e-6, min(cell[0] / max(1, width), cell[1] / max(1, height)))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    sheet = Image.new("RGBA", (columns * (size[0] + GRID_GAP_PX), rows * (size[1] + GRID_GAP_PX)))
+    for place, plane in enumerate(planes):
+        pixels, _ = _seen(plane, (0, 0, width, height), size)
+        row, column = divmod(place, columns)
+        small = _picture(pixels).resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.NEAREST)
+        sheet.paste(small, (column * (size[0] + GRID_GAP_PX), row * (size[1] + GRID_GAP_PX)))
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG", compress_level=1)
+    return Encoded("png", buffer.getvalue(), (0, 0, *sheet.size))
+
+
+def texts(plane: Plane, rect: Sequence[float]) -> list[list[list[str]]]:
+    """Return the values of a rectangle as people write them: rows of pixels of channels."""
+    values = _cut(plane.values, _whole(rect, plane.values.shape), 1)
+    values = values.dequantize() if values.is_quantized else values.float() if values.element_size() == 1 else values
+    rows = values.cpu().tolist()
+    return [
+        [[_say(value) for value in (pixel if isinstance(pixel, list) else [pixel])] for pixel in row] for row in rows
+    ]
+
+
+def _say(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float | complex) else str(value)
+
+
+def _whole(rect: Sequence[float], shape: Sequence[int]) -> tuple[int, int, int, int]:
+    height, width = shape[:2]
+    x0, y0 = (min(max(0, math.floor(at)), max(0, most - 1)) for at, most in zip(rect[:2], (width, height), strict=True))
+    x1, y1 = (min(max(0, math.ceil(at)), most) for at, most in zip(rect[2:], (width, height), strict=True))
+    return x0, y0, max(x1, min(x0 + 1, width)), max(y1, min(y0 + 1, height))
+
+
+def _step(rect: Sequence[int], most: Sequence[int]) -> int:
+    x0, y0, x1, y1 = rect
+    return max(1, int(max((x1 - x0) / max(1, most[0]), (y1 - y0) / max(1, most[1])) / 2))
+
+
+def _cut(values: torch.Tensor, rect: Sequence[int], step: int) -> torch.Tensor:
+    x0, y0, x1, y1 = rect
+    return values[y0:y1:step, x0:x1:step]
+
+
+def _seen(plane: Plane, rect: Sequence[int], most: Sequence[int]) -> tuple[Pixels, bool]:
+    step = _step(rect, most)
+    return _coloured(_unit(floats(_cut(plane.values, rect, step)), plane), plane.colour), step == 1
+
+
+def _unit(values: torch.Tensor, plane: Plane) -> torch.Tensor:
+    """Bring the plane's range to 0..1."""
+    if plane.colour == "latent" or not math.isfinite(plane.low):
+        return values
+    span = plane.high / 2 - plane.low / 2
+    return (values / 2 - plane.low / 2) / span if span else values - values + 0.5
+
+
+def _coloured(values: torch.Tensor, colour: str) -> Pixels:
+    """Return [H, W, 3 or 4] in 0..1; what is not finite is magenta."""
+    values = values.cpu().double()
+    bad = ~torch.isfinite(values if values.ndim == 2 else values.sum(-1))
+    if colour == "latent":
+        values = main_components(values)
+    flat = values.nan_to_num(nan=0.0, posinf=1.0, neginf=0.0).clamp(0, 1).numpy()
+    if colour == "heat":
+        places = np.linspace(0, 1, len(HEAT))
+        anchors = np.array(HEAT) / 255
+        flat = np.stack([np.interp(flat, places, anchors[:, band]) for band in range(3)], axis=-1)
+    elif flat.ndim == 2:
+        flat = np.repeat(flat[..., None], 3, axis=-1)
+    flat = flat.copy()
+    flat[bad.numpy()] = (*BAD, 1.0)[: flat.shape[-1]]
+    return flat
+
+
+def main_components(values: torch.Tensor) -> torch.Tensor:
+    """Return [H, W, C] as [H, W, 3] in 0..1: the three directions in which the channels differ most.
+
+    An approximation that needs no model: what is alike in the latent is alike in colour; the hues mean nothing.
+    """
+    flat = values.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).reshape(-1, values.shape[-1])
+    flat = flat - flat.mean(0)
+    _, directions = torch.linalg.eigh(flat.T @ flat)
+    chosen = directions[:, -3:].flip(1)
+    strongest = chosen.gather(0, chosen.abs().argmax(0, keepdim=True))
+    seen = flat @ (chosen * strongest.sign())
+    seen = torch.nn.functional.pad(seen, (0, 3 - seen.shape[1]))
+    return (seen / (4 * seen.std(0, correction=0).clamp_min(1e-12)) + 0.5).reshape(*values.shape[:-1], 3)
+
+
+def _picture(pixels: Pixels) -> Image.Image:
+    return Image.fromarray((pixels * 255).round().astype(np.uint8))
+
+
+def _encode(pixels: Pixels, most: Sequence[int], rect: tuple[int, int, int, int], *, is_exact: bool) -> Encoded:
+    picture = _picture(pixels)
+    if picture.width > most[0] or picture.height > most[1]:
+        picture.thumbnail((max(1, most[0]), max(1, most[1])), Image.Resampling.BOX)
+        is_exact = False
+    buffer = io.BytesIO()
+    if is_exact or picture.mode == "RGBA":
+        picture.save(buffer, "PNG", compress_level=1)
+        return Encoded("png", buffer.getvalue(), rect)
+    picture.save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return Encoded("jpeg", buffer.getvalue(), rect)
+
+
+def columns_for(count: int, width: int, height: int, most: Sequence[int]) -> int:
+    """Return how many columns show `count` pictures of a size largest in `most`."""
+
+    def scale(columns: int) -> float:
+        return min(most[0] / columns / max(1, width), most[1] / math.ceil(count / columns) / max(1, height))
+
+    return max(range(1, count + 1), key=scale)
+
+
+def as_choice(asked: Mapping[str, Any], shape: Sequence[int], layout: Mapping[str, Any]) -> Choice:
+    """Read a choice that a front end made; whatever it sends, the result is within the tensor."""
+    index = [0] * len(shape)
+    for axis, at in enumerate(list(asked.get("index") or ())[: len(shape)]):
+        index[axis] = min(max(0, int(at)), max(0, shape[axis] - 1))
+    rows, columns = int(asked.get("rows", layout["rows"])), int(asked.get("columns", layout["columns"]))
+    if not (0 <= rows < len(shape) and 0 <= columns < len(shape)) or rows == columns:
+        rows, columns = layout["rows"], layout["columns"]
+    channel, axis = asked.get("channel"), layout["channels"]
+    if channel is not None and axis is not None:
+        channel = min(max(0, int(channel)), shape[axis] - 1)
+    return Choice(index, rows, columns, channel)

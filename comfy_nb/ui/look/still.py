@@ -1,0 +1,118 @@
+"""A value as HTML that needs neither kernel nor script: what a saved notebook keeps of a view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from comfy_nb.ui.look.facts import Facts
+from comfy_nb.ui.look.pictures import Choice, crop, layout_of, plane_of
+from comfy_nb.ui.look.plots import envelope
+from comfy_nb.ui.look.subject import Subject
+from comfy_nb.ui.page import FAINT
+from comfy_nb.ui.thumbnails import Thumbnail
+
+PICTURES_MAX = 16
+BYTES_MAX = 240_000
+ONE_PX, MANY_PX, SMALL_PX = 512, 160, 96
+LINES_MAX = 60
+TEXT_MAX = 20_000
+PLOT = (480, 110)
+ALARM = "color:#c6222d;font-weight:600"
+
+
+def to_html(subject: Subject, who: str) -> str:
+    """Return a value as HTML under 300 kB: its first pictures, its numbers, and who made it."""
+    pieces: list[str] = []
+    left = BYTES_MAX
+    for place in range(len(subject.parts)):
+        seen = _seen(subject, place, left)
+        left -= len(seen)
+        pieces.append(seen)
+    lines = subject.words()
+    texts = [part.text for part in subject.parts if part.kind == "TEXT" and not part.name]
+    told = "".join(f'<pre style="white-space:pre-wrap">{escape(text[:TEXT_MAX])}</pre>' for text in texts)
+    if not texts:
+        told = "".join(_line(line) for line in lines[:LINES_MAX])
+    rest = f"{len(lines) - LINES_MAX} more lines are not shown" if len(lines) > LINES_MAX and not texts else ""
+    tail = "".join(f'<div style="{FAINT}">{escape(line)}</div>' for line in (rest, who) if line)
+    return f'<div class="comfy-nb-value">{"".join(pieces)}{told}{tail}</div>'
+
+
+def _line(line: str) -> str:
+    return f'<div style="{ALARM if "WARNING: " in line else FAINT}">{escape(line[:1_000])}</div>'
+
+
+def _seen(subject: Subject, place: int, left: int) -> str:
+    view, facts = subject.view_of(place), subject.facts.get(place)
+    if facts is None or view == "words" or left < 1_000:
+        return ""
+    part = subject.parts[place]
+    if view == "plot":
+        x = subject.tensor(place)
+        return _plot(*envelope(x.reshape(-1) if x.ndim == 1 else x[(0,) * (x.ndim - 1)], PLOT[0])) if x.numel() else ""
+    name = f'<div style="{FAINT}">{escape(part.name)}</div>' if part.name else ""
+    images = ""
+    shape = subject.tensor(place).shape
+    layout = layout_of(subject.drawn_as(place), shape)
+    is_small = max(shape[layout["rows"]], shape[layout["columns"]]) < SMALL_PX
+    style = "max-width:100%;margin:2px" + (f";width:{SMALL_PX}px;image-rendering:pixelated" if is_small else "")
+    for picture in _pictures(subject, place, facts):
+        if len(images) + len(picture.uri) < left:
+            images += f'<img src="{picture.uri}" alt="{escape(part.kind)}" style="{style}">'
+    return f"{name}<div>{images}</div>" + (_histogram(facts) if facts.finite and not part.name else "")
+
+
+def _pictures(subject: Subject, place: int, facts: Facts) -> list[Thumbnail]:
+    x, kind = subject.tensor(place), subject.drawn_as(place)
+    layout = layout_of(kind, x.shape)
+    batch = layout["batch"]
+    count = 1 if batch is None else min(PICTURES_MAX, x.shape[batch])
+    most = (ONE_PX, ONE_PX) if count == 1 else (MANY_PX, MANY_PX)
+    found = []
+    for at in range(count):
+        index = [at if axis == batch else 0 for axis in range(x.ndim)]
+        plane = plane_of(x, kind, Choice(index, layout["rows"], layout["columns"]), facts)
+        height, width = plane.values.shape[:2]
+        seen = crop(plane, (0, 0, width, height), most)
+        found.append(Thumbnail(seen.format, seen.data))
+    return found
+
+
+def _plot(low: bytes, high: bytes) -> str:
+    import numpy as np
+
+    edges = [np.frombuffer(each, np.float32) for each in (low, high)]
+    finite = [each[np.isfinite(each)] for each in edges]
+    if not finite[0].size:
+        return ""
+    bottom, top = float(finite[0].min()), float(finite[1].max())
+    return _curve(edges[0].tolist(), edges[1].tolist(), bottom, top)
+
+
+def _curve(low: Sequence[float], high: Sequence[float], bottom: float, top: float) -> str:
+    width, height = PLOT
+    span, wide = (top - bottom) or 1.0, max(1, len(low) - 1)
+
+    def points(edge: Sequence[float]) -> list[str]:
+        kept = ((at, value) for at, value in enumerate(edge) if value == value and abs(value) != float("inf"))
+        return [f"{at * width / wide:.1f},{(top - value) / span * (height - 8) + 4:.1f}" for at, value in kept]
+
+    both = " ".join([*points(high), *reversed(points(low))])
+    style = f'width="{width}" height="{height}" style="max-width:100%" viewBox="0 0 {width} {height}"'
+    line = '<polyline points="{}" fill="#3b82c4" fill-opacity=".5" stroke="#3b82c4" stroke-width="1.2"/>'
+    return f'<svg role="img" aria-label="plot" {style}>{line.format(both)}</svg>'
+
+
+def _histogram(facts: Facts) -> str:
+    most, height = max(facts.counts), 40
+    talls = ((at, count * height / most) for at, count in enumerate(facts.counts) if count)
+    bars = "".join(f'<rect x="{at * 4}" y="{height - h:.1f}" width="3.4" height="{h:.1f}"/>' for at, h in talls)
+    label = f"histogram from {facts.low:.4g} to {facts.high:.4g}"
+    size = f'width="{4 * len(facts.counts)}" height="{height}"'
+    return f'<svg role="img" aria-label="{label}" {size} fill="#7a8a99">{bars}</svg>'
+
+
+def as_text(subject: Subject, who: str) -> str:
+    """Return the same in words."""
+    return "\n".join([*subject.words()[:LINES_MAX], *([who] if who else [])])

@@ -1,0 +1,587 @@
+// A graph on a canvas: the scene comes as a trait, states as messages; clicks, edits and the Run button go back.
+
+const HEAD = 30, ROW = 20, FIELD = 24, PAD = 8, PREVIEW = 104, MAP_FROM = 60;
+const INKS = {
+  running: "--cnb-blue", done: "--cnb-green", failed: "--cnb-red", blocked: "--cnb-amber", stopped: "--cnb-amber",
+};
+
+function element(tag, className, text) {
+  const made = document.createElement(tag);
+  made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function button(text, label, press) {
+  const made = element("button", "", text);
+  made.type = "button";
+  made.title = label;
+  made.setAttribute("aria-label", label);
+  made.addEventListener("click", press);
+  return made;
+}
+
+const short = (value, most) => {
+  const text = String(value).replace(/\s+/g, " ");
+  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
+};
+
+function hull(scene) {
+  const boxes = [...scene.nodes, ...scene.groups].map(({ box }) => box);
+  if (!boxes.length) return [0, 0, 100, 100];
+  let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
+  for (const [x, y, w, h] of boxes) {
+    left = Math.min(left, x), top = Math.min(top, y);
+    right = Math.max(right, x + w), bottom = Math.max(bottom, y + h);
+  }
+  return [left - 24, top - 24, right - left + 48, bottom - top + 48];
+}
+
+const slotAt = (box, place, isOut) => [box[0] + (isOut ? box[2] : 0), box[1] + HEAD + (place + 0.5) * ROW];
+
+function ends(scene, [source, slot, target, place]) {
+  return [...slotAt(scene.nodes[source].box, slot, true), ...slotAt(scene.nodes[target].box, place, false)];
+}
+
+const fieldTop = (node, at) =>
+  node.box[1] + HEAD + Math.max(node.inputs.length, node.outputs.length) * ROW + at * FIELD;
+
+class Painter {
+  constructor(canvas, style) {
+    this.pen = canvas.getContext("2d");
+    this.canvas = canvas;
+    this.style = style;
+  }
+
+  begin(view, scale) {
+    const read = (name) => this.style.getPropertyValue(name).trim();
+    this.inks = { ink: read("--cnb-ink"), faint: read("--cnb-faint"), paper: read("--cnb-paper"), line: read("--cnb-line") };
+    for (const [state, name] of Object.entries(INKS)) this.inks[state] = read(name);
+    this.pen.setTransform(1, 0, 0, 1, 0, 0);
+    this.pen.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    this.pen.setTransform(scale * view.zoom, 0, 0, scale * view.zoom, -view.x * scale * view.zoom, -view.y * scale * view.zoom);
+    this.zoom = view.zoom;
+  }
+
+  groups(groups) {
+    for (const { title, box } of groups) {
+      this.pen.fillStyle = this.inks.line;
+      this.pen.globalAlpha = 0.35;
+      this.pen.fillRect(...box);
+      this.pen.globalAlpha = 1;
+      this.text(title, box[0] + 10, box[1] + 20, this.inks.faint, box[2] - 20, 16);
+    }
+  }
+
+  links(scene, sees, lit) {
+    const paths = new Map();
+    for (const link of scene.links) {
+      const [x, y, toX, toY] = ends(scene, link);
+      if (!sees(Math.min(x, toX), Math.min(y, toY), Math.abs(toX - x), Math.abs(toY - y))) continue;
+      const isLit = link[0] === lit || link[2] === lit;
+      const key = `${isLit ? 1 : 0}${link[4]}`;
+      if (!paths.has(key)) paths.set(key, new Path2D());
+      const path = paths.get(key);
+      const bend = Math.max(Math.abs(toX - x) / 2, 30);
+      path.moveTo(x, y);
+      if (this.zoom < 0.12) path.lineTo(toX, toY);
+      else path.bezierCurveTo(x + bend, y, toX - bend, toY, toX, toY);
+    }
+    for (const [key, path] of paths) {
+      this.pen.strokeStyle = scene.colours[key.slice(1)];
+      this.pen.lineWidth = key[0] === "1" ? 4 : Math.max(2, 0.7 / this.zoom);
+      this.pen.stroke(path);
+    }
+  }
+
+  node(node, look) {
+    const { pen, inks } = this;
+    const [x, y, w, h] = node.box;
+    const state = look.state[0];
+    pen.globalAlpha = state === "stale" || node.mode !== "active" ? 0.55 : 1;
+    pen.fillStyle = inks.paper;
+    pen.strokeStyle = node.fault ? inks.failed : inks[state] ?? inks.faint;
+    pen.lineWidth = look.isPicked ? 4 : 1.5;
+    pen.setLineDash(node.fault || state === "stale" || node.mode !== "active" ? [6, 4] : []);
+    pen.beginPath();
+    if (this.zoom < 0.25) pen.rect(x, y, w, h);
+    else pen.roundRect(x, y, w, h, 6);
+    pen.fill();
+    pen.stroke();
+    pen.setLineDash([]);
+    if (this.zoom < 0.12) {
+      pen.fillStyle = inks[state] ?? inks.faint;
+      pen.fillRect(x, y, w, h);
+      pen.globalAlpha = 1;
+      return;
+    }
+    if (look.isFound) {
+      pen.fillStyle = inks.blocked;
+      pen.fillRect(x, y, w, 4);
+    }
+    this.text(node.title, x + 10, y + 20, inks.ink, w - (state === "idle" ? 20 : 80), 13);
+    if (state !== "idle") this.text(state, x + w - 8, y + 20, inks[state] ?? inks.faint, 64, 11, "right");
+    if (state === "running") {
+      pen.fillStyle = inks.line;
+      pen.fillRect(x + 8, y + HEAD - 4, w - 16, 3);
+      pen.fillStyle = inks.running;
+      pen.fillRect(x + 8, y + HEAD - 4, (w - 16) * (look.state[1] ?? 0.05), 3);
+    }
+    if (this.zoom >= 0.35) this.inside(node, look);
+    pen.globalAlpha = 1;
+  }
+
+  inside(node, look) {
+    const { pen, inks } = this;
+    const [x, y, w, h] = node.box;
+    pen.save();
+    pen.beginPath();
+    pen.rect(x - 6, y, w + 12, h);
+    pen.clip();
+    for (const [isOut, slots] of [[false, node.inputs], [true, node.outputs]]) {
+      slots.forEach(([name, kind], at) => {
+        const [dotX, dotY] = slotAt(node.box, at, isOut);
+        pen.fillStyle = look.colours[kind];
+        pen.beginPath();
+        pen.arc(dotX, dotY, 4.5, 0, 7);
+        pen.fill();
+        const half = node.inputs.length && node.outputs.length ? w / 2 - 14 : w - 24;
+        this.text(name, dotX + (isOut ? -10 : 10), dotY + 4, inks.faint, half, 11, isOut ? "right" : "left");
+      });
+    }
+    node.fields.forEach((field, at) => {
+      const top = fieldTop(node, at);
+      pen.strokeStyle = inks.line;
+      pen.lineWidth = 1;
+      pen.strokeRect(x + 8, top + 2, w - 16, FIELD - 4);
+      this.text(field.name, x + 14, top + 16, inks.faint, w * 0.4, 11);
+      this.text(field.value, x + w - 14, top + 16, inks.ink, w * 0.46, 11, "right");
+    });
+    if (look.picture) {
+      const top = fieldTop(node, node.fields.length) + 2;
+      const room = Math.min(PREVIEW - 4, y + h - top - PAD / 2);
+      const scale = Math.min((w - 16) / look.picture.width, room / look.picture.height);
+      const wide = look.picture.width * scale;
+      if (room > 12) pen.drawImage(look.picture, x + (w - wide) / 2, top, wide, look.picture.height * scale);
+    }
+    pen.restore();
+  }
+
+  text(text, x, y, ink, room, size, align = "left") {
+    if (size * this.zoom < 5 || room < 12) return;
+    this.pen.font = `${size}px system-ui, sans-serif`;
+    this.pen.fillStyle = ink;
+    this.pen.textAlign = align;
+    this.pen.fillText(short(text, Math.max(Math.floor(room / (size * 0.54)), 2)), x, y);
+  }
+}
+
+class GraphView {
+  constructor(model, el) {
+    this.model = model;
+    this.states = new Map();
+    this.pictures = new Map();
+    this.found = new Set();
+    this.picked = -1;
+    this.view = { x: 0, y: 0, zoom: 1 };
+    this.frame = 0;
+    this.build(el);
+    this.root.graphView = this;
+    this.painter = new Painter(this.canvas, getComputedStyle(this.root));
+    this.load();
+    this.listen();
+    this.watcher = new ResizeObserver(() => this.resized());
+    this.watcher.observe(this.stage);
+  }
+
+  build(el) {
+    this.root = element("div", "cnb-graph");
+    this.root.setAttribute("data-lm-suppress-shortcuts", "true");
+    const bar = element("div", "cnb-graph-bar");
+    this.head = element("span", "cnb-graph-head");
+    this.head.setAttribute("role", "status");
+    this.search = element("input", "");
+    this.search.type = "search";
+    this.search.placeholder = "find a node ( / )";
+    this.search.setAttribute("aria-label", "find a node");
+    this.runs = button("Run", "run what is stale", () => this.model.send({ type: "run" }));
+    bar.append(this.head, this.search, button("−", "zoom out", () => this.zoomBy(1 / 1.3)));
+    bar.append(button("+", "zoom in", () => this.zoomBy(1.3)), button("Fit", "fit", () => this.fit()), this.runs);
+    this.stage = element("div", "cnb-graph-stage");
+    this.canvas = element("canvas", "cnb-graph-canvas");
+    this.canvas.tabIndex = 0;
+    this.canvas.setAttribute("role", "application");
+    this.map = element("canvas", "cnb-graph-map");
+    this.tip = element("div", "cnb-graph-tip");
+    this.tip.hidden = true;
+    this.stage.append(this.canvas, this.map, this.tip);
+    this.note = element("div", "cnb-graph-note");
+    this.note.setAttribute("role", "alert");
+    this.list = element("ol", "cnb-graph-list");
+    this.root.append(bar, this.stage, this.note, this.list);
+    el.append(this.root);
+  }
+
+  load() {
+    this.scene = this.model.get("scene");
+    this.at = new Map(this.scene.nodes.map((node, at) => [node.id, at]));
+    this.runs.hidden = !this.scene.canEdit;
+    this.map.hidden = this.scene.nodes.length <= MAP_FROM;
+    this.canvas.setAttribute("aria-label", `graph: ${this.scene.head}. Arrow keys walk along links, Enter looks inside.`);
+    this.feeds = this.scene.nodes.map(() => []);
+    for (const link of this.scene.links) this.feeds[link[2]].push(link);
+    this.list.replaceChildren(...this.scene.nodes.map((node, at) => element("li", "", this.told(at))));
+    this.note.textContent = this.scene.faults.join("\n");
+    this.title();
+    this.ask();
+  }
+
+  told(at) {
+    const node = this.scene.nodes[at];
+    const from = this.feeds[at].map((link) => `${node.inputs[link[3]][0]} from ${this.scene.nodes[link[0]].title}`);
+    const values = node.fields.map((field) => `${field.name} ${short(field.value, 60)}`);
+    return [`${node.title}: ${this.state(node)[0]}`, node.fault, ...from, ...values].filter(Boolean).join(", ");
+  }
+
+  state(node) {
+    return this.states.get(node.id) ?? ["idle", null, ""];
+  }
+
+  title() {
+    const counts = new Map();
+    for (const [state] of this.states.values()) counts.set(state, (counts.get(state) ?? 0) + 1);
+    counts.delete("idle");
+    this.head.textContent = [this.scene.head, ...[...counts].map(([state, count]) => `${count} ${state}`)].join(", ");
+    this.runs.disabled = counts.has("running");
+  }
+
+  // What the kernel says
+
+  async take(message, buffers) {
+    if (message.type === "note") this.note.textContent = message.text;
+    if (message.type !== "states") return;
+    for (const [id, state] of Object.entries(message.states)) {
+      this.states.set(id, state);
+      if (this.at.has(id)) this.list.children[this.at.get(id)].textContent = this.told(this.at.get(id));
+    }
+    this.title();
+    this.ask();
+    for (const [at, [id, format]] of message.pictures.entries()) {
+      const picture = await createImageBitmap(new Blob([buffers[at]], { type: `image/${format}` }));
+      this.pictures.get(id)?.close();
+      this.pictures.set(id, picture);
+      this.ask();
+    }
+  }
+
+  // Drawing
+
+  ask() {
+    this.frame ||= requestAnimationFrame(() => this.draw());
+  }
+
+  resized() {
+    const scale = devicePixelRatio || 1;
+    const { clientWidth, clientHeight } = this.stage;
+    if (!clientWidth) return;
+    this.canvas.width = clientWidth * scale;
+    this.canvas.height = clientHeight * scale;
+    if (!this.isFitted) this.fit();
+    this.draw();
+  }
+
+  draw() {
+    cancelAnimationFrame(this.frame);
+    this.frame = 0;
+    const started = performance.now();
+    const { view, scene, stage } = this;
+    const [wide, high] = [stage.clientWidth / view.zoom, stage.clientHeight / view.zoom];
+    const sees = (x, y, w, h) => x < view.x + wide && x + w > view.x && y < view.y + high && y + h > view.y;
+    this.painter.begin(view, devicePixelRatio || 1);
+    this.painter.groups(scene.groups);
+    this.painter.links(scene, (x, y, w, h) => sees(x - 30, y - 1, w + 60, h + 2), this.picked);
+    let drawn = 0;
+    scene.nodes.forEach((node, at) => {
+      if (!sees(...node.box)) return;
+      drawn += 1;
+      const look = { state: this.state(node), isPicked: at === this.picked, isFound: this.found.has(at) };
+      this.painter.node(node, { ...look, picture: this.pictures.get(node.id), colours: scene.colours });
+    });
+    if (!this.map.hidden) this.drawMap(wide, high);
+    this.root.lastDraw = { nodes: drawn, ms: performance.now() - started };
+  }
+
+  drawMap(wide, high) {
+    const [x, y, w, h] = hull(this.scene);
+    const pen = this.map.getContext("2d");
+    const scale = Math.min(150 / w, 96 / h);
+    if (this.map.width !== 150) [this.map.width, this.map.height] = [150, 96];
+    pen.clearRect(0, 0, 150, 96);
+    const inks = this.painter.inks;
+    for (const node of this.scene.nodes) {
+      const [left, top, width, height] = node.box;
+      pen.fillStyle = inks[this.state(node)[0]] ?? inks.faint;
+      pen.fillRect((left - x) * scale, (top - y) * scale, Math.max(width * scale, 1), Math.max(height * scale, 1));
+    }
+    pen.strokeStyle = inks.running;
+    pen.strokeRect((this.view.x - x) * scale, (this.view.y - y) * scale, wide * scale, high * scale);
+  }
+
+  fit() {
+    const [x, y, w, h] = hull(this.scene);
+    const { clientWidth, clientHeight } = this.stage;
+    if (!clientWidth) return;
+    const zoom = Math.min(clientWidth / w, clientHeight / h, 1.2);
+    this.view = { zoom, x: x + w / 2 - clientWidth / zoom / 2, y: y + h / 2 - clientHeight / zoom / 2 };
+    this.isFitted = true;
+    this.ask();
+  }
+
+  zoomBy(factor, px = this.stage.clientWidth / 2, py = this.stage.clientHeight / 2) {
+    const { view } = this;
+    const zoom = Math.min(Math.max(view.zoom * factor, 0.01), 4);
+    this.view = { zoom, x: view.x + px / view.zoom - px / zoom, y: view.y + py / view.zoom - py / zoom };
+    this.closeEdit();
+    this.ask();
+  }
+
+  centre(at) {
+    const [x, y, w, h] = this.scene.nodes[at].box;
+    const zoom = Math.max(this.view.zoom, 0.7);
+    this.view = { zoom, x: x + w / 2 - this.stage.clientWidth / zoom / 2, y: y + h / 2 - this.stage.clientHeight / zoom / 2 };
+    this.ask();
+  }
+
+  // What a person does
+
+  listen() {
+    const { canvas } = this;
+    canvas.addEventListener("pointerdown", (event) => this.press(event));
+    canvas.addEventListener("pointermove", (event) => this.move(event));
+    canvas.addEventListener("pointerup", (event) => this.release(event));
+    canvas.addEventListener("pointerleave", () => { this.tip.hidden = true; });
+    canvas.addEventListener("dblclick", (event) => {
+      const at = this.nodeAt(...this.point(event));
+      if (at >= 0) this.centre(at);
+    });
+    canvas.addEventListener("wheel", (event) => {
+      if (!event.ctrlKey && !event.metaKey && document.activeElement !== canvas) return;
+      event.preventDefault();
+      this.zoomBy(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0015)), event.offsetX, event.offsetY);
+    }, { passive: false });
+    this.map.addEventListener("click", (event) => {
+      const [x, y, w, h] = hull(this.scene);
+      const scale = Math.min(150 / w, 96 / h);
+      this.view.x = x + event.offsetX / scale - this.stage.clientWidth / this.view.zoom / 2;
+      this.view.y = y + event.offsetY / scale - this.stage.clientHeight / this.view.zoom / 2;
+      this.ask();
+    });
+    this.root.addEventListener("keydown", (event) => this.key(event));
+    this.search.addEventListener("input", () => this.find());
+  }
+
+  point(event) {
+    return [this.view.x + event.offsetX / this.view.zoom, this.view.y + event.offsetY / this.view.zoom];
+  }
+
+  nodeAt(x, y) {
+    return this.scene.nodes.findLastIndex(({ box }) =>
+      x >= box[0] - 6 && x <= box[0] + box[2] + 6 && y >= box[1] && y <= box[1] + box[3]);
+  }
+
+  linkAt(x, y) {
+    const near = 6 / this.view.zoom;
+    return this.scene.links.find((link) => {
+      const [x0, y0, x1, y1] = ends(this.scene, link);
+      const bend = Math.max(Math.abs(x1 - x0) / 2, 30);
+      for (let t = 0; t <= 1; t += 0.02) {
+        const s = 1 - t;
+        const px = s * s * s * x0 + 3 * s * s * t * (x0 + bend) + 3 * s * t * t * (x1 - bend) + t * t * t * x1;
+        const py = s * s * (s + 3 * t) * y0 + t * t * (3 * s + t) * y1;
+        if (Math.hypot(px - x, py - y) < near) return true;
+      }
+      return false;
+    });
+  }
+
+  fieldAt(node, y) {
+    const place = Math.floor((y - fieldTop(node, 0)) / FIELD);
+    return this.view.zoom >= 0.35 ? node.fields[place] : undefined;
+  }
+
+  press(event) {
+    this.canvas.setPointerCapture(event.pointerId);
+    this.drag = { x: event.clientX, y: event.clientY, view: { ...this.view }, isFar: false };
+    this.closeEdit();
+  }
+
+  move(event) {
+    if (!this.drag) return this.hover(event);
+    const [dx, dy] = [event.clientX - this.drag.x, event.clientY - this.drag.y];
+    this.drag.isFar ||= Math.hypot(dx, dy) > 4;
+    if (!this.drag.isFar) return;
+    this.view.x = this.drag.view.x - dx / this.view.zoom;
+    this.view.y = this.drag.view.y - dy / this.view.zoom;
+    this.tip.hidden = true;
+    this.ask();
+  }
+
+  release(event) {
+    const wasFar = this.drag?.isFar;
+    this.drag = null;
+    if (wasFar) return;
+    const [x, y] = this.point(event);
+    const at = this.nodeAt(x, y);
+    if (at < 0) {
+      const link = this.linkAt(x, y);
+      if (link) this.inspect(link[0], link[1]);
+      return;
+    }
+    const node = this.scene.nodes[at];
+    this.pick(at);
+    const field = this.fieldAt(node, y);
+    if (field && this.scene.canEdit && field.kind !== "other") this.edit(node, field);
+    else this.inspect(at, Math.max(0, Math.min(Math.floor((y - node.box[1] - HEAD) / ROW), node.outputs.length - 1)));
+  }
+
+  pick(at) {
+    this.picked = at;
+    this.ask();
+  }
+
+  inspect(at, slot) {
+    const node = this.scene.nodes[at];
+    if (node.outputs.length) this.model.send({ type: "inspect", id: node.id, slot });
+  }
+
+  hover(event) {
+    const [x, y] = this.point(event);
+    const at = this.nodeAt(x, y);
+    this.tip.hidden = at < 0;
+    if (at < 0) return;
+    const node = this.scene.nodes[at];
+    const field = this.fieldAt(node, y);
+    const row = Math.floor((y - node.box[1] - HEAD) / ROW);
+    const slots = [node.inputs[row], node.outputs[row]].filter(Boolean).map(([name, kind]) => `${name}: ${kind}`);
+    const about = [`${node.title} (#${node.id}) ${node.class}`, this.state(node).filter((each) => each !== null).join(" ")];
+    this.tip.textContent = [...about, node.fault, ...(field ? [`${field.name} = ${field.value}`] : slots)].filter(Boolean).join("\n");
+    this.tip.style.left = `${Math.max(0, Math.min(event.offsetX + 14, this.stage.clientWidth - 330))}px`;
+    this.tip.style.top = `${Math.min(event.offsetY + 14, this.stage.clientHeight - 90)}px`;
+  }
+
+  edit(node, field) {
+    this.closeEdit();
+    const { view } = this;
+    const isLong = field.kind === "text";
+    const tag = field.kind === "choice" || field.kind === "bool" ? "select" : isLong ? "textarea" : "input";
+    const input = element(tag, "cnb-graph-edit");
+    const choices = field.kind === "bool" ? ["true", "false"] : field.options.choices ?? [];
+    if (tag === "select") input.append(...choices.map((choice) => new Option(choice, choice)));
+    input.value = String(field.value);
+    input.setAttribute("aria-label", `${field.name} of ${node.title}`);
+    const top = fieldTop(node, node.fields.indexOf(field));
+    input.style.left = `${Math.max(0, (node.box[0] - view.x) * view.zoom)}px`;
+    input.style.top = `${Math.max(0, (top - view.y) * view.zoom)}px`;
+    input.style.width = `${Math.max(node.box[2] * view.zoom, 140)}px`;
+    if (isLong) input.style.height = "90px";
+    let isGiven = false;
+    const give = () => {
+      if (isGiven) return;
+      isGiven = true;
+      if (input.value !== String(field.value)) {
+        this.model.send({ type: "edit", id: node.id, name: field.name, kind: field.kind, value: input.value });
+      }
+      this.closeEdit();
+    };
+    input.addEventListener("change", give);
+    input.addEventListener("blur", give);
+    input.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") isGiven = true, this.closeEdit();
+      if (event.key === "Enter" && (!isLong || event.ctrlKey)) give();
+      event.stopPropagation();
+    });
+    this.editor = input;
+    this.stage.append(input);
+    input.focus();
+  }
+
+  closeEdit() {
+    const editor = this.editor;
+    this.editor = null;
+    editor?.remove();
+  }
+
+  key(event) {
+    const isTyping = event.target === this.search;
+    if ((event.key === "f" && (event.ctrlKey || event.metaKey)) || (event.key === "/" && !isTyping)) {
+      event.preventDefault();
+      this.search.focus();
+    } else if (isTyping) {
+      if (event.key === "Enter") this.nextFound();
+    } else if (event.target === this.canvas && this.walk(event.key)) event.preventDefault();
+  }
+
+  walk(key) {
+    if (key === "Enter" && this.picked >= 0) return this.inspect(this.picked, 0), true;
+    if (key === "+" || key === "-") return this.zoomBy(key === "+" ? 1.3 : 1 / 1.3), true;
+    if (!key.startsWith("Arrow")) return false;
+    const { nodes, links } = this.scene;
+    let next = this.picked < 0 ? 0 : -1;
+    if (next < 0 && key === "ArrowLeft") next = links.find((link) => link[2] === this.picked)?.[0] ?? -1;
+    if (next < 0 && key === "ArrowRight") next = links.find((link) => link[0] === this.picked)?.[2] ?? -1;
+    if (next < 0 && (key === "ArrowUp" || key === "ArrowDown")) {
+      const [x, y] = nodes[this.picked].box;
+      const way = key === "ArrowUp" ? -1 : 1;
+      const far = (at) => Math.abs(nodes[at].box[0] - x) * 3 + Math.abs(nodes[at].box[1] - y);
+      const there = nodes.map((_, at) => at).filter((at) => (nodes[at].box[1] - y) * way > 0);
+      next = there.sort((a, b) => far(a) - far(b))[0] ?? -1;
+    }
+    if (next >= 0 && nodes.length) this.pick(next), this.centre(next);
+    return true;
+  }
+
+  find() {
+    const wanted = this.search.value.trim().toLowerCase();
+    this.found = new Set();
+    if (wanted) {
+      this.scene.nodes.forEach(({ id, title, class: kind }, at) => {
+        if (id === wanted || `${title} ${kind}`.toLowerCase().includes(wanted)) this.found.add(at);
+      });
+    }
+    this.lastFound = -1;
+    this.nextFound();
+    this.ask();
+  }
+
+  nextFound() {
+    const found = [...this.found];
+    if (!found.length) return;
+    this.lastFound = (this.lastFound + 1) % found.length;
+    this.pick(found[this.lastFound]);
+    this.centre(this.picked);
+  }
+
+  close() {
+    cancelAnimationFrame(this.frame);
+    this.watcher.disconnect();
+    for (const picture of this.pictures.values()) picture.close();
+  }
+}
+
+function render({ model, el }) {
+  const view = new GraphView(model, el);
+  const load = () => view.load();
+  const take = (message, buffers) => view.take(message, buffers);
+  model.on("change:scene", load);
+  model.on("msg:custom", take);
+  model.send({ type: "ready" });
+  const again = setTimeout(() => model.send({ type: "ready" }), 700);
+  return () => {
+    clearTimeout(again);
+    model.off("change:scene", load);
+    model.off("msg:custom", take);
+    view.close();
+  };
+}
+
+export default { render };

@@ -1,0 +1,105 @@
+// The grid of a sweep: its frame comes as a trait, what happens in the cells as messages, and a click goes back.
+
+function element(tag, className, text) {
+  const made = document.createElement(tag);
+  made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function heading(scope, text) {
+  const made = element("th", "cnb-sweep-label", text);
+  made.scope = scope;
+  return made;
+}
+
+function build({ columns, lines, pages, head }, pick) {
+  const root = element("div", "cnb-sweep");
+  root.setAttribute("data-lm-suppress-shortcuts", "true");
+  const title = element("div", "cnb-sweep-head", head);
+  title.setAttribute("role", "status");
+  root.append(title);
+  const cells = new Map();
+  for (const page of pages) {
+    const table = element("table", "cnb-sweep-table");
+    if (page.label) table.append(element("caption", "cnb-sweep-page", page.label));
+    const top = element("tr", "");
+    if (lines.length) top.append(element("td", ""));
+    top.append(...columns.map((label) => heading("col", label)));
+    table.append(top);
+    page.rows.forEach((indices, y) => {
+      const row = element("tr", "");
+      if (lines.length) row.append(heading("row", lines[y]));
+      indices.forEach((index, x) => {
+        const button = element("button", "cnb-cell");
+        button.type = "button";
+        button.title = [columns[x], lines[y], page.label].filter(Boolean).join(", ");
+        button.addEventListener("click", () => pick(index, button));
+        const place = element("td", "");
+        place.append(button);
+        row.append(place);
+        cells.set(index, button);
+      });
+      table.append(row);
+    });
+    root.append(table);
+  }
+  return { root, title, cells };
+}
+
+function render({ model, el }) {
+  const addresses = new Map();
+  const pending = new Map();
+  let head = null;
+  let frame = 0;
+  const grid = build(model.get("table"), (index, button) => {
+    grid.root.querySelector("[aria-pressed=true]")?.setAttribute("aria-pressed", "false");
+    button.setAttribute("aria-pressed", "true");
+    model.send({ cell: index });
+  });
+  el.append(grid.root);
+
+  function drawCell(cell, data) {
+    const button = grid.cells.get(cell.index);
+    button.dataset.state = cell.state;
+    const parts = [];
+    if (data) {
+      URL.revokeObjectURL(addresses.get(cell.index));
+      addresses.set(cell.index, URL.createObjectURL(new Blob([data], { type: `image/${cell.picture}` })));
+      const picture = element("img", "cnb-cell-picture");
+      picture.src = addresses.get(cell.index);
+      picture.alt = "";
+      parts.push(picture);
+    }
+    if (cell.words) parts.push(element("span", "cnb-cell-words", cell.words));
+    parts.push(element("span", "cnb-cell-note", cell.note));
+    button.setAttribute("aria-label", `${button.title}: ${cell.words || cell.note}`);
+    button.replaceChildren(...parts);
+  }
+
+  function draw() {
+    frame = 0;
+    grid.title.textContent = head;
+    pending.forEach(({ cell, data }) => drawCell(cell, data));
+    pending.clear();
+  }
+
+  function take(message, buffers) {
+    head = message.head;
+    let next = 0;
+    for (const cell of message.cells) {
+      pending.set(cell.index, { cell, data: cell.picture ? buffers[next++] : null });
+    }
+    if (!frame) frame = requestAnimationFrame(draw);
+  }
+
+  model.on("msg:custom", take);
+  model.send("ready");
+  return () => {
+    model.off("msg:custom", take);
+    cancelAnimationFrame(frame);
+    addresses.forEach((address) => URL.revokeObjectURL(address));
+  };
+}
+
+export default { render };

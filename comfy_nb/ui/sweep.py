@@ -1,0 +1,249 @@
+"""`nb.sweep`: a graph run for every combination of some of its constants, several at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from comfy_nb.engine.failure import say
+from comfy_nb.engine.interrupt import interrupt_watch
+from comfy_nb.engine.sizes import say_seconds
+from comfy_nb.errors import ComfyNBError, GraphError, NotKept
+from comfy_nb.graph.model import Graph
+from comfy_nb.graph.node import short
+from comfy_nb.ui.cell import shell
+from comfy_nb.ui.glimpse import picture_of, words_of
+from comfy_nb.ui.grid import Place, make_grid
+from comfy_nb.ui.settings import copy_and_target
+from comfy_nb.ui.thumbnails import Thumbnail
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+AT_ONCE = 4
+PICTURE_PX = 160
+
+
+@dataclass
+class Cell:
+    """One combination: its parameters, and what came of it.
+
+    `state` is "waiting", "running", "done", "failed" or "stopped"; `seconds` is how long its run took, and `note` says
+    how many of its nodes ran and how many came from the cache.
+    """
+
+    index: int
+    place: Place
+    parameters: dict[str, Any]
+    state: str = "waiting"
+    value: Any = None
+    error: Exception | None = None
+    seconds: float = 0.0
+    note: str = ""
+    picture: Thumbnail | None = None
+
+    @property
+    def words(self) -> str:
+        """What is shown in place of a picture."""
+        if self.error is not None:
+            return say(self.error)
+        return words_of(self.value) if self.state == "done" and self.picture is None else ""
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{key}={short(value)}" for key, value in self.parameters.items())
+        return f"<Cell {shown}: {self.state}>"
+
+
+class Sweep:
+    """The runs of a sweep; `nb.sweep` makes it, and it goes on in the background of the running loop.
+
+    `await sweep` waits for the end and gives the sweep; an interrupt meanwhile stops it. `sweep[{"3.seed": 2}]` is a
+    value, `sweep.cell({...})` all of a cell; `sweep.values` holds the values in nested lists by axis, None where there
+    is none. `cancel()` ends it; what was computed stays.
+    """
+
+    def __init__(self, source: Any, axes: Mapping[Any, Any], output: Any, limit: int | None) -> None:
+        self._loop = _running_loop()
+        self._source = source
+        self.graph, self.target = copy_and_target(source, output)
+        self.plan = make_grid(self.graph, self.target.node_id, axes, limit)
+        ordered = enumerate(self.plan.places())
+        self.cells = {place: Cell(index, place, self.plan.parameters(place)) for index, place in ordered}
+        self.on_change: list[Callable[[Cell | None], None]] = []
+        self.state = "running"
+        self.seconds = 0.0
+        self._started_at = time.perf_counter()
+        self._is_stopping = False
+        self._jobs: set[Any] = set()
+        self._task = self._loop.create_task(self._go())
+
+    async def _go(self) -> None:
+        waiting = iter(list(self.cells.values()))
+        await asyncio.gather(*(self._work(waiting) for _ in range(min(AT_ONCE, len(self.cells)))))
+        self.seconds = time.perf_counter() - self._started_at
+        for cell in waiting:
+            cell.state = "stopped"
+        self.state = "stopped" if self._is_stopping else "done"
+        self._tell(None)
+
+    async def _work(self, waiting: Iterator[Cell]) -> None:
+        graph = self.graph.copy()
+        while not self._is_stopping and (cell := next(waiting, None)) is not None:
+            cell.state = "running"
+            self._tell(cell)
+            await self._fill(cell, graph)
+            self._tell(cell)
+
+    async def _fill(self, cell: Cell, graph: Graph) -> None:
+        try:
+            for setting, value in self.plan.edits(cell.place):
+                graph[setting.node_id].inputs[setting.name] = value
+            job = graph.start([self.target.node_id], quiet=True)
+            self._jobs.add(job)
+            try:
+                run = await job
+            finally:
+                self._jobs.discard(job)
+            cell.seconds = run.seconds
+            cell.note = _note(run.counts)
+            if run.state == "done":
+                cell.value = run.value(self.target.node_id, self.target.slot)
+                cell.picture = picture_of(cell.value, self.target.kind, PICTURE_PX)
+                cell.state = "done"
+            else:
+                cell.state = "stopped"
+                self.cancel()
+        except Exception as error:  # whatever goes wrong in one cell is what this cell has to show
+            cell.state, cell.error = "failed", error
+
+    def _tell(self, cell: Cell | None) -> None:
+        for listener in self.on_change:
+            listener(cell)
+
+    def cancel(self) -> None:
+        """Stop all its runs and begin no more; from any thread."""
+        self._is_stopping = True
+        for job in list(self._jobs):
+            job.cancel()
+
+    def done(self) -> bool:
+        """Whether it has ended."""
+        return self._task.done()
+
+    def __await__(self) -> Generator[Any, None, Sweep]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> Sweep:
+        with interrupt_watch:
+            try:
+                await asyncio.shield(self._task)
+            except asyncio.CancelledError:
+                self.cancel()
+                task = asyncio.current_task()
+                if not interrupt_watch.seen or task is None:
+                    raise
+                task.uncancel()
+                await asyncio.shield(self._task)
+        return self
+
+    # What came of it -------------------------------------------------------------------------------------------------
+
+    def cell(self, parameters: Mapping[str, Any] | int) -> Cell:
+        """Return a cell by its parameters, or by its number; raises KeyError, UnknownName."""
+        if isinstance(parameters, int):
+            return list(self.cells.values())[parameters]
+        return self.cells[self.plan.find(parameters)]
+
+    def __getitem__(self, parameters: Mapping[str, Any] | int) -> Any:
+        cell = self.cell(parameters)
+        if cell.error is not None:
+            raise cell.error
+        if cell.state != "done":
+            raise NotKept(f"There is no value for {cell!r}.")
+        return cell.value
+
+    def __iter__(self) -> Iterator[Cell]:
+        return iter(self.cells.values())
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    @property
+    def values(self) -> Any:
+        """The values in nested lists, by the axes in the order they were given; None where there is none."""
+        return self._nested(())
+
+    def _nested(self, place: Place) -> Any:
+        if len(place) == len(self.plan.axes):
+            return self.cells[place].value
+        return [self._nested((*place, point)) for point in range(len(self.plan.axes[len(place)].points))]
+
+    def best(self, key: Callable[[Any], Any]) -> Cell:
+        """Return the cell whose value has the largest `key(value)`; raises NotKept where no cell has a value."""
+        done = [cell for cell in self if cell.state == "done"]
+        if not done:
+            raise NotKept("No cell of the sweep has a value.")
+        return max(done, key=lambda cell: key(cell.value))
+
+    def take(self, parameters: Mapping[str, Any] | int | Cell) -> Graph:
+        """Set a cell's parameters in the graph that was swept (of a handle: `handle.graph`), and return that graph."""
+        cell = parameters if isinstance(parameters, Cell) else self.cell(parameters)
+        graph: Graph = self._source if isinstance(self._source, Graph) else self._source.graph
+        for setting, value in self.plan.edits(cell.place):
+            graph[setting.node_id].inputs[setting.name] = value
+        return graph
+
+    def dataframe(self) -> Any:
+        """Return a pandas table, a row for each cell; raises ComfyNBError where pandas is not installed."""
+        try:
+            import pandas
+        except ImportError:
+            raise ComfyNBError("A table needs pandas: pip install pandas. `sweep.values` works without it.") from None
+        rows = [{**cell.parameters, "value": cell.value, "state": cell.state, "seconds": cell.seconds} for cell in self]
+        return pandas.DataFrame(rows)
+
+    @property
+    def grid(self) -> Picture:
+        """All cells as one labelled PIL picture."""
+        from comfy_nb.ui.grid_picture import draw_grid
+
+        return draw_grid(self)
+
+    def headline(self) -> str:
+        """Say how far it is, in one line."""
+        states = [cell.state for cell in self]
+        over = sum(state in ("done", "failed") for state in states)
+        seconds = self.seconds if self.done() or self.state != "running" else time.perf_counter() - self._started_at
+        failed = f", {states.count('failed')} failed" if "failed" in states else ""
+        return f"{self.state}: {over} of {len(states)} cells{failed}, {say_seconds(seconds)}"
+
+    def __repr__(self) -> str:
+        return (
+            f"<Sweep of {self.target.title} over {' × '.join(axis.name for axis in self.plan.axes)}: {self.headline()}>"
+        )
+
+
+def begin(source: Any, axes: Mapping[Any, Any], output: Any, limit: int | None) -> Sweep:
+    """Start a sweep, and in a notebook show its grid below the running cell."""
+    made = Sweep(source, axes, output, limit)
+    if shell() is not None:
+        from comfy_nb.ui.sweep_view import SweepView
+
+        SweepView(made).open()
+    return made
+
+
+def _note(counts: Mapping[str, int]) -> str:
+    cached = counts["memory"] + counts["disk"]
+    named = ((counts["ran"], "ran"), (cached, "cached"), (counts["shared"], "shared"))
+    return ", ".join(f"{count} {what}" for count, what in named if count) or "cached"
+
+
+def _running_loop() -> asyncio.AbstractEventLoop:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise GraphError("A sweep needs a running event loop, as a notebook has one.") from None

@@ -1,0 +1,138 @@
+"""The live grid of a sweep: it fills as results come, and a click on a cell looks inside or takes its parameters."""
+
+from __future__ import annotations
+
+import asyncio
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+from anywidget import AnyWidget
+from traitlets import Dict
+
+from comfy_nb.engine.loops import post
+from comfy_nb.engine.sizes import say_seconds
+from comfy_nb.graph.node import short
+from comfy_nb.ui.grid_page import to_html
+from comfy_nb.ui.living import Living
+from comfy_nb.ui.page import COLOURS, FAINT
+from comfy_nb.ui.stop import StopButton
+from comfy_nb.ui.values import show_value
+
+if TYPE_CHECKING:
+    from comfy_nb.ui.sweep import Cell, Sweep
+
+STATIC = Path(__file__).parent / "static"
+DRAW_EVERY_S = 0.25
+
+
+class GridWidget(AnyWidget):
+    """The front end of a grid: `table` is its frame, and what happens in the cells comes as messages."""
+
+    _esm = STATIC / "sweep.js"
+    _css = (STATIC / "panel.css").read_text("utf-8") + (STATIC / "sweep.css").read_text("utf-8")
+    table = Dict().tag(sync=True)
+
+
+class SweepView:
+    """Follows a sweep on its loop; what changed is sent four times a second at most."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self._sweep = sweep
+        self._loop = asyncio.get_running_loop()
+        self._changed: dict[int, Cell] = {}
+        self._picked: Cell | None = None
+        self._grid = GridWidget(table=_table(sweep))
+        self._grid.on_msg(self._hear)
+        self._stop = StopButton(sweep.cancel)
+        self._detail = widgets.HTML()
+        self._take = widgets.Button(description="Take these parameters", layout={"width": "auto", "display": "none"})
+        self._take.on_click(lambda _: post(self._loop, self._take_picked))
+        self.widget = widgets.VBox([self._stop, self._grid, self._detail, self._take])
+        self.widget.add_class("comfy-nb-frame")
+        self._living: Living | None = None
+        sweep.on_change.append(self._note)
+        self._timer = self._loop.call_later(DRAW_EVERY_S, self._tick)
+
+    def open(self) -> None:
+        """Show the grid below the running cell."""
+        self._living = Living(self.widget, self._static())
+
+    def _static(self) -> dict[str, str]:
+        return {"text/html": to_html(self._sweep), "text/plain": repr(self._sweep)}
+
+    # What happens in the sweep ---------------------------------------------------------------------------------------
+
+    def _note(self, cell: Cell | None) -> None:
+        if cell is not None:
+            self._changed[cell.index] = cell
+        if self._sweep.state != "running":
+            self._end()
+
+    def _end(self) -> None:
+        self._timer.cancel()
+        self._send_all()
+        # It is not closed: a front end that has just begun to load it would call that a failure.
+        self.widget.children = tuple(child for child in self.widget.children if child is not self._stop)
+        if self._living is not None:
+            self._living.keep(self._static())
+
+    def _send_all(self) -> None:
+        self._changed = {cell.index: cell for cell in self._sweep}
+        self._send()
+
+    def _tick(self) -> None:
+        self._timer = self._loop.call_later(DRAW_EVERY_S, self._tick)
+        self._send()
+
+    def _send(self) -> None:
+        changed, self._changed = list(self._changed.values()), {}
+        pictures = [cell.picture for cell in changed if cell.picture is not None]
+        content = {"head": self._sweep.headline(), "cells": [_as_message(cell) for cell in changed]}
+        self._grid.send(content, [picture.data for picture in pictures])
+
+    # What a person does ----------------------------------------------------------------------------------------------
+
+    def _hear(self, widget: Any, message: Any, buffers: Any) -> None:
+        """Comes on any thread and loop."""
+        if message == "ready":
+            post(self._loop, self._send_all)
+        elif isinstance(message, dict) and isinstance(message.get("cell"), int):
+            post(self._loop, self._pick, message["cell"])
+
+    def _pick(self, index: int) -> None:
+        self._picked = cell = self._sweep.cell(index)
+        shown = ", ".join(f"{key} = {short(value)}" for key, value in cell.parameters.items())
+        if cell.error is not None:
+            what = f'<div style="color:{COLOURS["failed"]};white-space:pre-wrap">{escape(str(cell.error))}</div>'
+        else:
+            what = show_value(cell.value, self._sweep.target.kind)._repr_html_() if cell.state == "done" else cell.state
+        self._detail.value = f"<div><b>{escape(shown)}</b></div>{what}"
+        self._take.layout.display = "inline-block"
+        self._take.description = "Take these parameters"
+
+    def _take_picked(self) -> None:
+        if self._picked is None:
+            return
+        try:
+            self._sweep.take(self._picked)
+            self._take.description = "taken into the graph"
+        except Exception as error:  # a callback's exception appears nowhere else
+            self._detail.value += f'<div style="{FAINT}">{escape(str(error))}</div>'
+
+
+def _table(sweep: Sweep) -> dict[str, Any]:
+    axes = sweep.plan.axes
+    labels = [[f"{axis.name} = {axis.label(point)}" for point in range(len(axis.points))] for axis in axes]
+    pages = [
+        {"label": label, "rows": [[sweep.cells[place].index for place in row] for row in rows]}
+        for label, rows in sweep.plan.pages()
+    ]
+    return {"columns": labels[0], "lines": labels[1] if len(axes) > 1 else [], "pages": pages, "head": sweep.headline()}
+
+
+def _as_message(cell: Cell) -> dict[str, Any]:
+    note = f"{say_seconds(cell.seconds)}, {cell.note}" if cell.state == "done" else cell.state
+    picture = cell.picture.format if cell.picture is not None else ""
+    return {"index": cell.index, "state": cell.state, "words": cell.words, "note": note, "picture": picture}

@@ -1,0 +1,63 @@
+"""What a session remembers of the values that its runs handed out."""
+
+from __future__ import annotations
+
+import gc
+
+import torch
+
+from comfy_nb.engine.handed import Handed
+from comfy_nb.engine.session import Session
+from comfy_nb.graph.model import Graph
+from comfy_nb.spec.function import spec_from_function
+from comfy_nb.spec.registry import Registry
+from comfy_nb.spec.types import Image, Latent
+
+
+def paper() -> Image:
+    return torch.zeros(1, 4, 4, 3)
+
+
+def noise() -> Latent:
+    return {"samples": torch.zeros(1, 4, 2, 2)}
+
+
+async def run_of(session: Session, function):
+    registry = Registry()
+    registry.register(spec_from_function(function))
+    return await session.run(Graph.from_prompt({"7": {"class_type": function.__name__, "inputs": {}}}, registry), ["7"])
+
+
+async def test_a_value_is_known_again_with_who_made_it():
+    session = Session()
+    value = (await run_of(session, paper))["7"]
+    maker = session.handed.maker_of(value)
+    assert (maker.node_id, maker.slot, maker.socket, maker.source) == ("7", 0, "IMAGE", "ran")
+    assert "(node 7" in maker.say() and "computed in" in maker.say()
+    assert session.handed.maker_of(value.clone()) is None
+
+
+async def test_a_dict_is_known_by_its_tensor():
+    session = Session()
+    value = (await run_of(session, noise))["7"]
+    assert session.handed.maker_of(dict(value)).socket == "LATENT"
+    assert session.handed.maker_of({"samples": torch.zeros(1)}) is None
+
+
+async def test_a_second_run_tells_of_the_cache():
+    session = Session()
+    first = (await run_of(session, paper))["7"]
+    assert (await run_of(session, paper))["7"] is first
+    assert "from the cache in memory" in session.handed.maker_of(first).say()
+
+
+async def test_nothing_is_remembered_of_what_is_gone():
+    session = Session()
+    run = await run_of(session, paper)
+    handed = Handed()
+    value = torch.zeros(2)
+    handed.note(value, run, "7", 0)
+    assert len(handed._known) == 1
+    del value
+    gc.collect()
+    assert not handed._known

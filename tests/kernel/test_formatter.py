@@ -1,0 +1,49 @@
+"""What a cell shows whose last line is a tensor, in real kernels."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.kernel
+
+PREPARE = """
+import torch
+import comfy_nb as nb
+nb.configure(display="none")
+picture = nb.nodes.EmptyImage(width=8, height=8)
+"""
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def test_a_value_that_came_from_a_run_is_a_view_and_other_tensors_are_not(kernel):
+    kernel.run(PREPARE)
+    reply = kernel.run("await picture")
+    assert reply.error is None, reply.error
+    assert not reply.results
+    (kept,) = reply.displays
+    assert "IMAGE [1, 8, 8, 3] float32" in kept["text/plain"] and "EmptyImage" in kept["text/plain"]
+    assert "<img" in kept["text/html"] and [each for each in reply.comms if "place" in each["data"].get("state", {})]
+    assert kernel.run("torch.zeros(2)").results == ["tensor([0., 0.])"]
+    assert kernel.run("{'samples': torch.zeros(1)}").results == ["{'samples': tensor([0.])}"]
+    assert kernel.run("(await picture)[0, 0, 0] + 1").results == ["tensor([1., 1., 1.])"]
+
+
+def test_the_dict_of_a_latent_is_known_again(kernel):
+    kernel.run(PREPARE)
+    reply = kernel.run("await nb.nodes.EmptyLatentImage(width=64, height=64)")
+    assert "LATENT [1, 4, 8, 8]" in reply.displays[0]["text/plain"], reply
+
+
+def test_all_tensors_are_shown_where_it_is_asked_for(kernel):
+    kernel.run(PREPARE)
+    kernel.run("from comfy_nb.ui.look.formatter import show_all_tensors\nshow_all_tensors(True)")
+    assert kernel.run("torch.zeros(2)").displays[0]["text/plain"].startswith("[2] float32")
+    kernel.run("show_all_tensors(False)")
+    assert kernel.run("torch.zeros(2)").results == ["tensor([0., 0.])"]
+
+
+def test_a_run_tells_what_is_on_a_link(kernel):
+    kernel.run(PREPARE)
+    reply = kernel.run("run = await picture.graph.run()\nrun.inspect('1')")
+    assert reply.error is None, reply.error
+    assert "computed in" in reply.displays[0]["text/plain"]

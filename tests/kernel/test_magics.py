@@ -1,0 +1,62 @@
+"""`%comfy` and `%%node` in real kernels."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.kernel
+
+GRAPH = {
+    "1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}},
+    "2": {"class_type": "ImageInvert", "inputs": {"image": ["1", 0]}},
+}
+
+
+@pytest.fixture
+def loaded(kernel, tmp_path):
+    (tmp_path / "flow.json").write_text(json.dumps(GRAPH))
+    reply = kernel.run("import comfy_nb as nb\n%load_ext comfy_nb")
+    assert reply.error is None, reply.error
+    return kernel
+
+
+def completions(kernel, code: str) -> list[str]:
+    reply = kernel._client.complete(code, len(code), reply=True, timeout=30)
+    return reply["content"]["matches"]
+
+
+def test_a_cell_is_a_node_and_its_inputs_are_completed(loaded):
+    reply = loaded.run("%%node soft(image: nb.Image, radius: float = 3.0) -> nb.Image\nreturn image * radius")
+    assert reply.error is None, reply.error
+    reply = loaded.run("(await soft(nb.nodes.EmptyImage(width=8, height=8)))[0, 0, 0].tolist()")
+    assert reply.results == ["[0.0, 0.0, 0.0]"], reply
+    assert "radius=" in completions(loaded, "soft(rad")
+    assert "blur_radius=" in completions(loaded, "nb.nodes.ImageBlur(bl")
+    assert completions(loaded, "%comfy nodes ImageInv") == ["ImageInvert"]
+    assert completions(loaded, "%comfy run fl") == ["flow.json"]
+
+
+def test_a_file_is_run_in_the_background_and_can_be_awaited(loaded):
+    started = loaded.run("job = %comfy run flow.json --outputs 2")
+    assert started.error is None, started
+    reply = loaded.run("(await job).state")
+    assert reply.results == ["'done'"], reply
+    loaded.wait_until(lambda: bool(started.displays), failure="the run was not shown below its cell")
+    assert loaded.run("%comfy why 2").stdout == "first run\n"
+
+
+def test_an_interrupt_stops_a_file_that_the_cell_waits_for(loaded, tmp_path):
+    loaded.run("%%node hang() -> int --output\nimport asyncio\nprint('inside')\nawait asyncio.sleep(60)\nreturn 1")
+    (tmp_path / "long.json").write_text(json.dumps({"1": {"class_type": "hang", "inputs": {}}}))
+    loaded.run("nb.configure(display='none')")
+    reply = loaded.send("%comfy run long.json --wait")
+    loaded.wait_for_text(reply, "inside")
+    loaded.interrupt_to_idle(reply)
+    assert reply.stderr.startswith("UsageError: Stopped"), reply
+
+
+def test_a_wrong_command_is_one_line(loaded):
+    reply = loaded.run("%comfy rnu flow.json")
+    assert reply.stderr == "UsageError: %comfy has no command 'rnu'. Did you mean 'run'?\n"

@@ -1,0 +1,235 @@
+"""`%comfy` and `%%node` in an IPython shell of the test's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import torch
+from IPython.core.completer import provisionalcompleter
+from IPython.core.interactiveshell import InteractiveShell
+
+import comfy_nb as nb
+
+GRAPH = {
+    "1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}},
+    "2": {"class_type": "ImageInvert", "inputs": {"image": ["1", 0]}},
+}
+
+
+class Notebook:
+    """A shell with the magics loaded; `run` gives a cell's value and `said` what came below it."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.shell = InteractiveShell()
+        self.shell.user_ns["nb"] = nb
+        self.capsys = capsys
+        self.run("%load_ext comfy_nb")
+
+    def run(self, cell: str):
+        self.said = ""
+        result = self.shell.run_cell(cell, store_history=True)
+        captured = self.capsys.readouterr()
+        self.said = captured.out + captured.err
+        return result.result
+
+    def complete(self, text: str, jedi: bool = False) -> list[str]:
+        self.shell.Completer.use_jedi = jedi
+        with provisionalcompleter():
+            return [each.text for each in self.shell.Completer.completions(text, len(text))]
+
+    def __getitem__(self, name: str):
+        return self.shell.user_ns[name]
+
+
+@pytest.fixture
+def notebook(capsys, tmp_path, monkeypatch) -> Iterator[Notebook]:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "flow.json").write_text(json.dumps(GRAPH))
+    (tmp_path / "notes.txt").write_text("no graph")
+    with nb.use_session(nb.Session(budget=64 << 20)):
+        yield Notebook(capsys)
+
+
+def test_a_cell_with_a_signature_is_the_body_of_a_node(notebook):
+    notebook.run("%%node scale(image: nb.Image, by: float = 3.0) -> nb.Image --title 'My scale'\nreturn image * by")
+    handle = notebook["scale"](torch.ones(1, 2, 2, 3))
+    assert torch.equal(handle.run_sync(), torch.full((1, 2, 2, 3), 3.0))
+    assert notebook["scale"].spec.display_name == "My scale" and "scale" in nb.nodes
+
+
+def test_the_text_of_strings_over_several_lines_stays_as_it_is(notebook):
+    notebook.run("%%node words(n: int) -> str\nif n:\n    return f'''a\n  {n}'''\nreturn '''b\n c'''")
+    assert notebook["words"](1).run_sync() == "a\n  1"
+    assert notebook["words"](0).run_sync() == "b\n c"
+
+
+def test_a_body_that_awaits_is_an_async_node(notebook):
+    notebook.run("%%node nap(n: int) -> int --timeout 5\nimport asyncio\nawait asyncio.sleep(0)\nreturn n + 1")
+    assert notebook["nap"].spec.is_async and notebook["nap"].spec.timeout == 5
+    assert notebook["nap"](1).run_sync() == 2
+
+
+def test_a_cell_with_one_function_is_that_node_under_the_name_it_is_given(notebook):
+    notebook.run("%%node Twice --output --category maths\nFACTOR = 2\ndef twice(n: int) -> int:\n    return n * FACTOR")
+    assert notebook["Twice"](4).run_sync() == 8
+    spec = notebook["Twice"].spec
+    assert (spec.class_type, spec.category, spec.is_output) == ("Twice", "maths", True)
+
+
+def test_defining_a_cell_anew_runs_the_new_code_and_the_same_code_stays_cached(notebook):
+    cell = "%%node add(n: int) -> int\nreturn n + {}"
+    notebook.run(cell.format(1))
+    assert notebook["add"](1).run_sync() == 2
+    notebook.run(cell.format(2))
+    assert notebook["add"](1).run_sync() == 3
+    notebook.run("\n" + cell.format(2))
+    notebook["add"](1).run_sync()
+    notebook.run("%comfy why")
+    assert "from an earlier run" in notebook.said
+
+
+def test_an_error_inside_a_node_names_its_line_of_the_cell(notebook):
+    notebook.run("%%node boom(n: int) -> float\nzero = 0\nreturn n / zero")
+    notebook.run("boom(1).run_sync()")
+    assert "line 3, in boom" in notebook.said and "return n / zero" in notebook.said
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("%%node f(a: int) -> int\nb = 1\nreturn = 2", "Line 3 of the cell, invalid syntax"),
+        ("%%node\ndef f(a: int):\n    b = = 1", "Line 3 of the cell, invalid syntax"),
+        ("%%node\ndef f(a: int):\n    nonlocal a", "Line 3 of the cell, "),
+        ("%%node\nimport no_such_module\ndef f(a: int): ...", "line 2 of the cell, ModuleNotFoundError"),
+        ("%%node\nx = 1", "must hold one function, not 0"),
+        ("%%node\ndef f(): ...\ndef g(): ...", "must hold one function, not 2"),
+        ("%%node f(\nreturn 1", "The signature 'f(' cannot be read"),
+        ("%%node f(a): pass; g(b)\nreturn 1", "cannot be read"),
+        ("%%node f(a: int) -> int\n# nothing", "no body"),
+        ("%%node two words\ndef f(): ...", "is no name for a node"),
+        ("%%node f(a: int) -> int --timeout soon\nreturn 1", "invalid float value: 'soon'"),
+        ("%%node f(a: int) -> int --colour red\nreturn 1", "unrecognized arguments: --colour red"),
+        ("%%node f(a: int) -> int --timeout 3\nreturn 1", "a timeout needs an async function"),
+        ("%%node f(a: Nowhere) -> int\nreturn 1", "'Nowhere' is not defined"),
+        ("%%node f(*args)\nreturn 1", "*args"),
+        ("%comfy nod", "Did you mean 'nodes'?"),
+        ("%comfy nodes zzz", "There is no node class 'zzz'"),
+        ("%comfy run", "the following arguments are required: file"),
+        ("%comfy run nope.json", "nope.json"),
+        ("%comfy run 'flow.json", "cannot be split"),
+        ("%comfy run flow.json --set 1.width", "is no edit"),
+        ("%comfy run flow.json --set 1.widht=3", "Did you mean 'width'?"),
+        ("%comfy run flow.json --outputs 9", "There is no node '9'"),
+        ("%comfy run notes.txt", "notes.txt"),
+        ("%comfy why", "nothing has run yet"),
+        ("%comfy cache burn", "give stats or clear, not 'burn'"),
+        ("%comfy repr", "give on or off"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line_without_a_traceback(notebook, cell, said):
+    notebook.run(cell)
+    assert notebook.said.startswith("UsageError: ") and said in notebook.said
+    assert notebook.said.strip().count("\n") == 0
+
+
+def test_a_file_runs_with_edits_and_tells_why(notebook):
+    run = notebook.run("%comfy run flow.json --set 1.width=4 1.color=255 --outputs 2")
+    assert run["2"].shape == (1, 8, 4, 3)
+    notebook.run("%comfy why 2")
+    assert notebook.said == "first run\n"
+    notebook.run("%comfy why")
+    assert notebook.said.splitlines() == ["1 EmptyImage: first run", "2 ImageInvert: first run"]
+    notebook.run("%comfy why 7")
+    assert notebook.said.startswith("UsageError: There is no node '7'")
+
+
+async def test_where_a_loop_runs_a_file_is_started_in_the_background(notebook):
+    job = notebook["get_ipython"]().run_line_magic("comfy", "run flow.json --outputs 2")
+    assert isinstance(job, nb.Job) and job.run.state == "running"
+    assert (await job)["2"].shape == (1, 8, 8, 3)
+
+
+def test_the_cache_is_shown_and_cleared(notebook, monkeypatch):
+    notebook.run("%comfy run flow.json")
+    assert notebook.run("%comfy cache") is nb.cache and len(nb.cache) > 0
+    notebook.run("%comfy cache clear")
+    assert notebook.said.endswith("let go.\n") and len(nb.cache) == 0
+
+
+def test_nodes_are_a_table(notebook):
+    table = notebook.run("%comfy nodes Image*vert")
+    assert table.rows().__next__() == ("ImageInvert", "image", "image", "IMAGE")
+    assert "ImageInvert" in notebook.said and "<td" in table._repr_html_()
+    assert len(notebook.run("%comfy nodes")) == len(nb.nodes)
+
+
+@pytest.mark.parametrize("jedi", [False, True])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("%comfy n", ["nodes"]),
+        ("%comfy nodes ImageInv", ["ImageInvert"]),
+        ("x = %comfy cache c", ["clear"]),
+        ("%comfy run ", ["flow.json"]),
+        ("%comfy run flow.json --set 1.w", ["1.width="]),
+        ("%comfy run flow.json --outputs ", ["1", "2"]),
+        ("%comfy repr o", ["off", "on"]),
+    ],
+)
+def test_a_comfy_line_is_completed(notebook, text, expected, jedi):
+    assert notebook.complete(text, jedi) == expected
+
+
+def test_for_a_file_that_cannot_be_read_nothing_of_ours_is_offered(notebook):
+    assert not {"1.width=", "--set"} & set(notebook.complete("%comfy run nope.json --set "))
+
+
+def test_loading_it_again_changes_nothing(notebook):
+    notebook.run("%reload_ext comfy_nb")
+    assert notebook.complete("%comfy cache c") == ["clear"]
+    ours = [each for each in notebook.shell.Completer.custom_matchers if each.matcher_identifier == "comfy_nb"]
+    assert len(ours) == 1
+
+
+@pytest.mark.parametrize("jedi", [False, True])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("nb.nodes.ImageBlur(", ["image=", "blur_radius=", "sigma="]),
+        ("nb.nodes.ImageBlur(si", ["sigma="]),
+        ("nb.nodes.ImageBlur(\n    nb.nodes.EmptyImage(width=3), bl", ["blur_radius="]),
+        ("nb.nodes.ImageBlur(image=nb.nodes.EmptyImage(wid", ["width="]),
+        ("blur(sigma=1, image='(', b", ["blur_radius="]),
+    ],
+)
+def test_the_inputs_of_a_node_are_offered_inside_its_call(notebook, text, expected, jedi):
+    notebook.run("blur = nb.nodes.ImageBlur")
+    assert set(expected) <= set(notebook.complete(text, jedi))
+
+
+def test_an_input_that_is_given_is_not_offered_again(notebook):
+    assert "sigma=" not in notebook.complete("nb.nodes.ImageBlur(sigma=2, ")
+
+
+def test_the_documentation_of_a_node_has_a_picture_of_its_slots(notebook):
+    assert nb.nodes.ImageBlur.getdoc().splitlines()[:5] == [
+        "┌─ ImageBlur ───────────────────────────────────────┐",
+        "│ ● image        IMAGE                      IMAGE ● │",
+        "│ ○ blur_radius  INT = 1, 1 to 31                   │",
+        "│ ○ sigma        FLOAT = 1.0, 0.1 to 10.0           │",
+        "└───────────────────────────────────────────────────┘",
+    ]
+    notebook.run("nb.nodes.ImageBlur?")
+    assert "│ ● image " in notebook.said
+
+
+def test_a_node_class_at_the_end_of_a_cell_is_drawn_and_what_it_says_is_escaped():
+    @nb.node
+    def odd(text: str = "<script>") -> str:
+        """Says <b>it</b>."""
+        return text
+
+    shown = odd._repr_html_()
+    assert "&lt;script&gt;" in shown and "<script>" not in shown and "&lt;b&gt;it" in shown

@@ -1,0 +1,52 @@
+"""Edits from the view: what they make stale, and what they may not do."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import pytest
+
+from comfy_nb.errors import UnknownName
+from comfy_nb.graph.model import Graph
+from comfy_nb.spec.function import spec_from_function
+from comfy_nb.spec.registry import Registry
+from comfy_nb.spec.types import Range
+from comfy_nb.ui.graph_view.view import downstream, edit
+
+
+def number(value: Annotated[int, Range(0, 9)] = 1) -> int: ...
+
+
+def add(a: int, b: int = 0) -> int: ...
+
+
+@pytest.fixture
+def graph() -> Graph:
+    registry = Registry()
+    registry.register(spec_from_function(number))
+    registry.register(spec_from_function(add))
+    graph = Graph(registry=registry)
+    first = graph.node("number", value=3)
+    graph.node("add", a=graph.node("add", a=first))
+    graph.node("number")
+    return graph
+
+
+def test_all_that_depends_on_a_node_is_downstream_of_it(graph):
+    assert set(downstream(graph, "1")) == {node.id for node in graph} - {list(graph)[-1].id}
+
+
+def test_an_edit_changes_the_graph(graph):
+    edit(graph, "1", "value", 5)
+    assert graph["1"].inputs["value"] == 5
+
+
+def test_a_value_beyond_its_bounds_is_refused_and_changes_nothing(graph):
+    with pytest.raises(ValueError, match="value"):
+        edit(graph, "1", "value", 50)
+    assert graph["1"].inputs["value"] == 3
+
+
+def test_an_input_that_is_not_there_is_refused(graph):
+    with pytest.raises(UnknownName):
+        edit(graph, "1", "values", 5)

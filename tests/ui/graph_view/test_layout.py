@@ -1,0 +1,84 @@
+"""Where nodes go: nothing overlaps, links lead to the right, and equal scenes look equal."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from comfy_nb.ui.graph_view.layout import lay_out
+from comfy_nb.ui.graph_view.scene import Scene, scene_of
+
+
+def prompt(links: list[tuple[int, int]], count: int) -> dict:
+    nodes = {str(each): {"class_type": "Any", "inputs": {}} for each in range(count)}
+    for source, target in links:
+        inputs = nodes[str(target)]["inputs"]
+        inputs[f"in{len(inputs)}"] = [str(source), 0]
+    return nodes
+
+
+@st.composite
+def links(draw):
+    count = draw(st.integers(1, 14))
+    ends = st.integers(0, count - 1)
+    return draw(st.lists(st.tuples(ends, ends), max_size=30)), count
+
+
+def overlapping(scene: Scene) -> list[tuple[str, str]]:
+    found = []
+    for one, other in combinations(scene.nodes.values(), 2):
+        (ax, ay, aw, ah), (bx, by, bw, bh) = one.box, other.box
+        if ax < bx + bw - 1e-6 and bx < ax + aw - 1e-6 and ay < by + bh - 1e-6 and by < ay + ah - 1e-6:
+            found.append((one.id, other.id))
+    return found
+
+
+@given(links())
+def test_no_two_nodes_overlap_whatever_the_links(drawn):
+    assert overlapping(lay_out(scene_of(prompt(*drawn)))) == []
+
+
+@given(links())
+def test_links_of_a_graph_without_rings_lead_to_the_right(drawn):
+    pairs, count = drawn
+    scene = lay_out(scene_of(prompt([(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]], count)))
+    for link in scene.links:
+        source, target = scene.nodes[link.source].box, scene.nodes[link.target].box
+        assert source[0] + source[2] < target[0]
+
+
+@given(links())
+def test_equal_scenes_are_laid_out_alike(drawn):
+    assert lay_out(scene_of(prompt(*drawn))) == lay_out(scene_of(prompt(*drawn)))
+
+
+def test_a_chain_is_a_straight_line():
+    scene = lay_out(scene_of(prompt([(0, 1), (1, 2), (2, 3)], 4)))
+    assert len({node.box[1] for node in scene.nodes.values()}) == 1
+
+
+def test_two_rows_of_links_do_not_cross():
+    scene = lay_out(scene_of(prompt([(0, 3), (1, 2), (3, 5), (2, 4), (5, 6), (4, 6)], 7)))
+    top = {node_id: node.box[1] for node_id, node in scene.nodes.items()}
+    assert (top["0"] < top["1"]) == (top["3"] < top["2"]) == (top["5"] < top["4"])
+
+
+def test_a_source_stands_beside_what_it_feeds():
+    scene = lay_out(scene_of(prompt([(0, 1), (1, 2), (2, 3), (4, 3)], 5)))
+    assert scene.nodes["4"].box[0] == scene.nodes["2"].box[0]
+
+
+def test_many_nodes_without_links_fill_a_page_and_not_a_column():
+    scene = lay_out(scene_of(prompt([], 60)))
+    assert len({node.box[0] for node in scene.nodes.values()}) > 4
+
+
+def test_a_deep_chain_is_no_trouble():
+    scene = lay_out(scene_of(prompt([(each, each + 1) for each in range(2_999)], 3_000)))
+    assert scene.nodes["2999"].box[0] == max(node.box[0] for node in scene.nodes.values())
+
+
+def test_nothing_is_laid_out_as_nothing():
+    assert lay_out(scene_of({})).nodes == {}

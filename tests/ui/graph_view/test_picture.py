@@ -1,0 +1,38 @@
+"""The still picture of a graph: small, safe, and readable as a list."""
+
+from __future__ import annotations
+
+import pytest
+
+from comfy_nb.ui.graph_view.layout import lay_out
+from comfy_nb.ui.graph_view.picture import as_lines, to_html
+from comfy_nb.ui.graph_view.scene import scene_of
+
+
+def test_titles_and_values_are_escaped():
+    bad = "<script>alert(1)</script>"
+    prompt = {"1": {"class_type": bad, "inputs": {bad: bad}, "_meta": {"title": bad + "\ud800"}}}
+    shown = to_html(lay_out(scene_of(prompt)), {})
+    assert "<script" not in shown and "&lt;script" in shown
+    shown.encode()
+
+
+@pytest.mark.parametrize("count", [1_000, 10_000])
+def test_a_large_graph_stays_small(count):
+    prompt = {
+        str(each): {
+            "class_type": "A" * 60,
+            "inputs": {"words": "é" * 3_000, **({"x": [str(each - 1), 0]} if each else {})},
+        }
+        for each in range(count)
+    }
+    assert len(to_html(lay_out(scene_of(prompt)), {}).encode()) < 300_000
+
+
+def test_the_list_says_what_feeds_what_and_how_it_went():
+    prompt = {"1": {"class_type": "Make", "inputs": {"n": 3}}, "2": {"class_type": "Use", "inputs": {"x": ["1", 0]}}}
+    assert as_lines(scene_of(prompt), {"1": "done"}) == ["#1 Make (done): n = 3", "#2 Use: x from Make"]
+
+
+def test_an_empty_graph_says_so():
+    assert "an empty graph" in to_html(lay_out(scene_of({})), {})

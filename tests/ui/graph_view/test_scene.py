@@ -1,0 +1,160 @@
+"""What is drawn of a graph: from a prompt, from the editor's format, and from what is broken."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+import pytest
+
+import comfy_nb as nb
+from comfy_nb.graph.handle import NodeFactory
+from comfy_nb.graph.model import Graph
+from comfy_nb.spec.function import spec_from_function
+from comfy_nb.spec.registry import Registry
+from comfy_nb.spec.types import Image, Range
+from comfy_nb.ui.graph_view.scene import Field, Slot, scene_of
+
+
+def picture(seed: int, kind: Literal["plain", "loud"] = "plain", words: str = "") -> Image: ...
+
+
+def blur(image: Image, radius: Annotated[float, Range(0, 9)] = 1.0, is_wide: bool = False) -> Image: ...
+
+
+@pytest.fixture
+def registry() -> Registry:
+    registry = Registry()
+    for function in (picture, blur):
+        NodeFactory(registry.register(spec_from_function(function)), registry)
+    return registry
+
+
+def test_a_graph_is_drawn_with_typed_slots_fields_and_links(registry):
+    graph = Graph(registry=registry)
+    made = graph.node("picture", seed=2**60, kind="loud", title="Bild ☂")
+    graph.node("blur", image=made, radius=2.5, is_wide=True)
+    scene = scene_of(graph)
+    first, second = scene.nodes.values()
+    assert first.title == "Bild ☂" and first.outputs == (Slot("IMAGE", "IMAGE"),)
+    assert first.fields[0] == Field("seed", "int", str(2**60), {})
+    assert first.fields[1] == Field("kind", "choice", "loud", {"choices": ["plain", "loud"]})
+    assert second.inputs == (Slot("image", "IMAGE"),)
+    assert second.fields[0] == Field("radius", "float", 2.5, {"min": 0, "max": 9})
+    assert second.fields[1].kind == "bool"
+    (link,) = scene.links
+    assert (link.source, link.slot, link.target, link.place, link.type) == ("1", 0, "2", 0, "IMAGE")
+    assert scene.faults == []
+
+
+def test_unknown_classes_and_missing_nodes_are_drawn_and_named(registry):
+    scene = scene_of({"1": {"class_type": "Nowhere", "inputs": {"x": ["9", 2], "y": 3}}}, registry)
+    assert scene.nodes["1"].inputs == (Slot("x", "*"),)
+    assert len(scene.nodes["9"].outputs) == 3
+    assert scene.faults == [
+        "Nowhere (#1): the class 'Nowhere' is not known",
+        "missing node (#9): a link names it, but it is not there",
+    ]
+
+
+def test_a_ring_and_a_link_to_itself_are_drawn():
+    scene = scene_of(
+        {"1": {"class_type": "A", "inputs": {"x": ["2", 0], "y": ["1", 0]}}, "2": {"inputs": {"z": ["1", 0]}}}
+    )
+    assert len(scene.links) == 3
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        {"1": None, "2": 7},
+        {"nodes": [None, {"id": 1, "pos": "here", "inputs": [3]}], "links": [[1], None, [1, 1, 0, 1, 9, "X"]]},
+        {"nodes": [], "links": None, "groups": [{"bounding": [1]}]},
+    ],
+)
+def test_garbage_is_drawn_as_far_as_it_goes(garbage):
+    scene_of(garbage)
+
+
+def test_a_prompt_takes_the_places_of_the_workflow_that_came_with_it(registry):
+    graph = Graph(registry=registry)
+    graph.node("picture", seed=1)
+    node = {"id": 1, "pos": [10, 40], "size": {"0": 200, "1": 100}, "color": "#223"}
+    graph.workflow = {"nodes": [node], "groups": [{"title": "G", "bounding": [0, 0, 9, 9], "color": "#abc"}]}
+    scene = scene_of(graph)
+    assert scene.nodes["1"].box == (10, 10, 200, 130) and scene.nodes["1"].colour == "#223"
+    assert scene.groups[0].title == "G"
+    graph.node("picture", seed=2)
+    assert not scene_of(graph).is_placed, "one node has no place there"
+
+
+WORKFLOW = {
+    "nodes": [
+        {"id": 1, "type": "picture", "pos": [0, 30], "size": [200, 90], "widgets_values": [7, "fixed", "plain", "hi"],
+         "outputs": [{"name": "IMAGE", "type": "IMAGE", "links": [1]}]},
+        {"id": 2, "type": "Reroute", "pos": [300, 30], "size": [75, 26],
+         "inputs": [{"name": "", "type": "*", "link": 1}], "outputs": [{"name": "", "type": "IMAGE", "links": [2]}]},
+        {"id": 3, "type": "abc-def", "pos": [500, 30], "size": [200, 90], "mode": 4,
+         "inputs": [{"name": "image", "type": "IMAGE", "link": 2}]},
+        {"id": 4, "type": "PrimitiveNode", "pos": [0, 300], "size": [200, 90], "widgets_values": [3, "fixed"]},
+        {"id": 5, "type": "Stranger", "pos": [0, 500], "size": [200, 90], "widgets_values_named": {"a": 1}},
+    ],
+    "links": [[1, 1, 0, 2, 0, "IMAGE"], {"id": 2, "origin_id": 2, "origin_slot": 0, "target_id": 3, "target_slot": 0}],
+    "groups": [{"title": "All", "bounding": [-10, -10, 800, 700], "color": "#3f789e"}],
+    "definitions": {"subgraphs": [{"id": "abc-def", "name": "Refine", "nodes": [], "links": []}]},
+}  # fmt: skip
+
+
+def test_a_file_of_the_editor_is_drawn_with_groups_reroutes_subgraphs_and_primitives(registry):
+    scene = scene_of(WORKFLOW, registry)
+    nodes = scene.nodes
+    assert [(field.name, field.value) for field in nodes["1"].fields] == [
+        ("seed", "7"),
+        ("kind", "plain"),
+        ("words", "hi"),
+    ]
+    assert nodes["3"].title == "Refine" and nodes["3"].mode == "bypass"
+    assert [field.name for field in nodes["4"].fields] == ["value 1", "value 2"]
+    assert nodes["5"].fields[0].name == "a"
+    assert scene.faults == ["Stranger (#5): the class 'Stranger' is not known"]
+    assert len(scene.links) == 2 and scene.links[0].type == "IMAGE"
+    assert scene.groups[0].title == "All" and scene.is_placed
+
+
+def test_any_value_can_be_shown_and_only_shown(registry):
+    prompt = {
+        "1": {"class_type": "picture", "inputs": {"seed": float("nan"), "kind": {"a": [1]}, "words": "x" * 9_000}}
+    }
+    fields = scene_of(prompt, registry).nodes["1"].fields
+    assert [field.kind for field in fields] == ["other", "other", "other"]
+    json.dumps([field.value for field in fields], allow_nan=False)
+
+
+def test_a_class_whose_inputs_cannot_be_read_is_drawn_with_the_reason():
+    registry = Registry()
+
+    class Broken:
+        RETURN_TYPES = ("INT",)
+        FUNCTION = "go"
+
+        @classmethod
+        def INPUT_TYPES(cls):
+            return {"required": {}} if cls.good else 1 / 0
+
+        good = True
+
+        def go(self): ...
+
+    nb_register(registry, Broken)
+    Broken.good = False
+    assert "ZeroDivisionError" in scene_of({"1": {"class_type": "Broken", "inputs": {}}}, registry).faults[0]
+
+
+def nb_register(registry: Registry, cls: type) -> None:
+    from comfy_nb.spec.v1 import spec_from_v1
+
+    registry.register(spec_from_v1(cls))
+
+
+def test_graph_objects_are_what_the_package_gives():
+    assert scene_of(nb.Graph()).nodes == {}

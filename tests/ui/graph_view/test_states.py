@@ -1,0 +1,82 @@
+"""The states of nodes, folded from what a run tells."""
+
+from __future__ import annotations
+
+import pytest
+
+from comfy_nb.engine.events import (
+    NodeBlocked,
+    NodeFailed,
+    NodeFinished,
+    NodePreview,
+    NodeProgress,
+    NodeStarted,
+    NodeWaiting,
+    RunFinished,
+    RunStarted,
+)
+from comfy_nb.ui.graph_view.states import States
+
+
+def begun(*ids: str) -> States:
+    states = States()
+    states.take([RunStarted("r", 0.0, len(ids), 0)], lambda: ids)
+    return states
+
+
+def started(node_id: str, under: str = "") -> NodeStarted:
+    return NodeStarted("r", 0.0, node_id, under or node_id, "A", "A", "loop")
+
+
+def test_what_a_run_needs_waits_then_runs_then_is_done():
+    states = begun("1", "2")
+    assert states.of("1").state == "waiting" and states.of("3").state == "idle"
+    states.take([started("1"), NodeProgress("r", 0.0, "1", 1, 4, 0, 2)])
+    assert (states.of("1").state, states.of("1").share) == ("running", 0.125)
+    states.take([NodeFinished("r", 0.0, "1", "ran", 0.5, None)])
+    assert (states.of("1").state, states.of("1").share) == ("done", None)
+
+
+@pytest.mark.parametrize("source, state", [("memory", "cached"), ("disk", "cached"), ("shared", "done")])
+def test_where_a_result_came_from_is_told(source, state):
+    states = begun("1")
+    states.take([NodeFinished("r", 0.0, "1", source, 0.0, None)])
+    assert states.of("1").state == state
+
+
+def test_failed_and_blocked_say_why_and_stay_so():
+    states = begun("1", "2")
+    states.take([NodeFailed("r", 0.0, "1", "1", ValueError("no"))])
+    states.take([NodeBlocked("r", 0.0, "2", "2", "closed"), NodeFinished("r", 0.0, "2", "ran", 0.1, None)])
+    assert (states.of("1").state, states.of("1").note) == ("failed", "no")
+    assert (states.of("2").state, states.of("2").note) == ("blocked", "closed")
+
+
+@pytest.mark.parametrize("end, left", [("done", "skipped"), ("failed", "stopped"), ("stopped", "stopped")])
+def test_at_the_end_nothing_waits_any_more(end, left):
+    states = begun("1", "2")
+    states.take([started("1"), RunFinished("r", 0.0, end, 1.0)])
+    assert (states.of("1").state, states.of("2").state) == ("stopped", left)
+
+
+def test_the_nodes_of_an_expansion_show_on_the_node_that_made_them():
+    states = begun("1")
+    states.take([started("1"), NodeWaiting("r", 0.0, "1", "its expansion"), started("1.2", "1")])
+    states.take([NodePreview("r", 0.0, "1.2", "png", b"abc", 1, 1), NodeFinished("r", 0.0, "1.2", "ran", 0.1, None)])
+    assert states.of("1").state == "running" and states.of("1").picture == b"abc"
+    assert set(states.nodes) == {"1"}
+
+
+def test_an_edit_makes_stale_until_the_next_run():
+    states = begun("1")
+    states.spoil(["1"])
+    assert states.of("1").state == "stale"
+    states.take([NodeFinished("r", 0.0, "1", "ran", 0.1, None)])
+    assert states.of("1").state == "done"
+
+
+def test_only_what_looks_different_counts_as_changed():
+    states = begun("1")
+    states.changed.clear()
+    states.take([RunStarted("r", 0.0, 1, 0)], lambda: ["1"])
+    assert states.changed == set()

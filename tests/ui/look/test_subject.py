@@ -1,0 +1,223 @@
+"""Values of every make, taken apart, described and drawn."""
+
+from __future__ import annotations
+
+import gc
+import io
+import math
+import weakref
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from comfy_nb.ui.look.still import as_text, to_html
+from comfy_nb.ui.look.subject import Subject
+
+NAN = math.nan
+
+
+def picture(subject: Subject, **asked) -> Image.Image:
+    answer, pictures = subject.answer({"ask": "slice", "size": [64, 64], "rect": [0, 0, 64, 64], **asked})
+    assert "error" not in answer, answer
+    return Image.open(io.BytesIO(pictures[0])).convert("RGB")
+
+
+def alarms(value, kind=None) -> str:
+    return " ".join(Subject(value, kind=kind).described(0)["alarms"])
+
+
+STRANGE = {
+    "bool": lambda: torch.tensor([[True, False]]),
+    "bfloat16": lambda: torch.ones(2, 3, dtype=torch.bfloat16),
+    "float8": lambda: torch.ones(2, 3).to(torch.float8_e4m3fn),
+    "complex": lambda: torch.ones(2, 3, dtype=torch.complex64),
+    "conjugate": lambda: torch.ones(2, 3, dtype=torch.complex64).conj(),
+    "sparse": lambda: torch.eye(4).to_sparse(),
+    "csr": lambda: torch.eye(4).to_sparse_csr(),
+    "quantised": lambda: torch.quantize_per_tensor(torch.rand(3, 4), 0.1, 0, torch.quint8),
+    "meta": lambda: torch.empty(10**6, 10**6, device="meta"),
+    "nested": lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]),
+    "empty": lambda: torch.zeros(0, 3),
+    "empty picture": lambda: torch.zeros(1, 0, 8, 3),
+    "scalar": lambda: torch.tensor(3.5),
+    "gradient": lambda: torch.rand(2, 3, requires_grad=True),
+    "transposed": lambda: torch.rand(5, 4).T,
+    "expanded": lambda: torch.zeros(1).expand(4, 4),
+    "large integer": lambda: torch.tensor([2**62, -(2**62)]),
+    "all NaN": lambda: torch.full((3, 3), NAN),
+    "read-only array": lambda: np.broadcast_to(np.float32(1), (3, 4)),
+    "backwards array": lambda: np.arange(12.0).reshape(3, 4)[::-1],
+    "big-endian array": lambda: np.arange(4, dtype=">f4"),
+    "array of objects": lambda: np.array([{}, None], dtype=object),
+    "array of records": lambda: np.zeros(3, dtype=[("a", "f4"), ("b", "i4")]),
+    "array of texts": lambda: np.array(["a"]),
+    "array of dates": lambda: np.array(["2020-01-01"], dtype="datetime64[D]"),
+    "array of uint64": lambda: np.array([2**64 - 1], dtype=np.uint64),
+    "huge numbers in a list": lambda: [10**400, 1],
+    "nothing": lambda: None,
+    "cycle": lambda: (lambda inner: inner.append(inner) or inner)([]),
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+@pytest.mark.filterwarnings("ignore")
+def test_whatever_it_is_something_is_said_and_drawn(name):
+    value = STRANGE[name]()
+    for kind in (None, "IMAGE", "MASK", "LATENT", "CONDITIONING"):
+        subject = Subject(value, kind=kind)
+        assert as_text(subject, "") and len(to_html(subject, "")) < 300_000
+        for place in range(len(subject.parts)):
+            known = subject.described(place)
+            if known["view"] == "pixels":
+                picture(subject, part=place)
+            if known["view"] == "plot":
+                answer, curves = subject.answer({"ask": "plot", "part": place, "index": []})
+                assert "error" not in answer and len(curves) == 2
+
+
+@given(st.lists(st.integers(0, 6), max_size=5), st.sampled_from([None, "IMAGE", "MASK", "LATENT"]), st.data())
+@settings(deadline=None, max_examples=60)
+def test_no_question_of_a_front_end_raises(shape, kind, data):
+    subject = Subject(torch.zeros(shape), torch.zeros(shape), kind)
+    number = st.one_of(st.integers(-9, 99), st.none(), st.floats())
+    asked = {
+        "ask": data.draw(st.sampled_from(["slice", "grid", "texts", "plot", "sound", "nonsense"])),
+        "part": data.draw(st.integers(-3, 3)),
+        "rect": data.draw(st.lists(number, min_size=4, max_size=4)),
+        "size": data.draw(st.lists(st.integers(-5, 300), min_size=2, max_size=2)),
+        "index": data.draw(st.lists(st.integers(-9, 9), max_size=6)),
+        "channel": data.draw(number),
+        "which": data.draw(st.sampled_from(["one", "other", "difference", "overlay"])),
+    }
+    answer, _ = subject.answer(asked)
+    assert isinstance(answer, dict)
+
+
+def test_an_image_is_drawn_in_its_own_colours():
+    image = torch.zeros(1, 8, 8, 3)
+    image[0, 2, 5] = torch.tensor([1.0, 0.5, 0.0])
+    seen = picture(Subject(image), rect=[0, 0, 8, 8])
+    assert seen.size == (8, 8) and seen.getpixel((5, 2)) == (255, 128, 0) and seen.getpixel((2, 5)) == (0, 0, 0)
+    green = picture(Subject(image), rect=[0, 0, 8, 8], channel=1)
+    assert green.getpixel((5, 2)) == (128, 128, 128)
+
+
+def test_only_the_rectangle_that_is_seen_is_drawn_and_written():
+    image = torch.rand(1, 50, 60, 3)
+    subject = Subject(image)
+    assert picture(subject, rect=[10, 20, 14, 23]).size == (4, 3)
+    answer, _ = subject.answer({"ask": "texts", "rect": [10, 20, 11, 21]})
+    assert answer["texts"] == [[[f"{value:.4g}" for value in image[0, 20, 10].tolist()]]]
+
+
+def test_what_is_not_a_number_is_magenta():
+    x = torch.zeros(1, 8, 8, 3)
+    x[0, 1, 3, 2] = NAN
+    assert picture(Subject(x), rect=[0, 0, 8, 8]).getpixel((3, 1)) == (255, 0, 255)
+    assert picture(Subject(x[0, ..., 2]), rect=[0, 0, 8, 8]).getpixel((3, 1)) == (255, 0, 255)
+
+
+def test_a_difference_is_ten_times_brighter():
+    one, other = torch.full((1, 8, 8, 3), 0.50), torch.full((1, 8, 8, 3), 0.53)
+    seen = picture(Subject(one, other), rect=[0, 0, 8, 8], which="difference")
+    assert seen.getpixel((4, 4))[0] == pytest.approx(0.3 * 255, abs=1)
+
+
+def test_pictures_of_two_sizes_have_no_difference_and_it_is_said():
+    answer, _ = Subject(torch.zeros(1, 8, 8, 3), torch.zeros(1, 8, 9, 3)).answer(
+        {"ask": "slice", "which": "difference", "rect": [0, 0, 8, 8], "size": [8, 8]}
+    )
+    assert "differ in size" in answer["error"]
+
+
+def test_a_mask_is_red_over_its_image():
+    mask = torch.zeros(1, 8, 8)
+    mask[0, :, :4] = 1.0
+    subject = Subject(mask, torch.full((1, 8, 8, 3), 0.5), "MASK")
+    assert subject.described(0)["compare"] == "overlay"
+    seen = picture(subject, rect=[0, 0, 8, 8], which="overlay")
+    red, _, blue = seen.getpixel((1, 1))
+    assert red > 150 and blue < 110 and seen.getpixel((6, 1)) == (128, 128, 128)
+
+
+def test_a_latent_has_colours_and_channels():
+    subject = Subject({"samples": torch.randn(2, 4, 8, 8), "noise_mask": torch.zeros(2, 8, 8)})
+    assert [part.kind for part in subject.parts] == ["LATENT", "MASK"]
+    assert len(picture(subject, rect=[0, 0, 8, 8]).getcolors()) > 20
+    answer, _ = subject.answer({"ask": "grid", "over": "channels", "size": [200, 200]})
+    assert (answer["count"], answer["total"]) == (4, 4)
+
+
+def test_a_batch_comes_in_pages():
+    subject = Subject(torch.rand(60, 4, 6, 3), kind="IMAGE")
+    answer, pictures = subject.answer({"ask": "grid", "page": 2, "size": [300, 300]})
+    assert (answer["first"], answer["count"], answer["total"]) == (48, 12, 60)
+    assert Image.open(io.BytesIO(pictures[0])).width <= 300
+
+
+def test_any_two_axes_are_rows_and_columns():
+    x = torch.arange(2 * 3 * 4).reshape(2, 3, 4).double()
+    answer, _ = Subject(x).answer({"ask": "texts", "rect": [0, 0, 2, 4], "rows": 2, "columns": 0, "index": [0, 1, 0]})
+    assert [[float(value[0]) for value in row] for row in answer["texts"]] == x[:, 1, :].T.tolist()
+
+
+def test_alarms_say_what_is_wrong_and_what_to_do():
+    image = torch.rand(1, 16, 16, 3)
+    assert alarms(image) == ""
+    assert "values from" in alarms(image * 212) and "looks like 0..255, divide by 255" in alarms(image * 212)
+    assert "(x + 1) / 2" in alarms(image.clamp(0.01) * 2 - 1, "IMAGE") or alarms(image * 2 - 1)
+    assert "x.permute(0, 2, 3, 1)" in alarms(image.permute(0, 3, 1, 2), "IMAGE")
+    image[0, 4, 7, 1] = NAN
+    assert "1 of 768 values is NaN; the first is at [0, 4, 7, 1]" in alarms(image)
+
+
+def test_the_look_of_other_values():
+    assert [part.kind for part in Subject([1, 2.5, 3]).parts] == ["NUMBERS"]
+    assert [part.kind for part in Subject({"waveform": torch.zeros(1, 1, 9), "sample_rate": 9}).parts] == [
+        "AUDIO",
+        "TEXT",
+    ]
+    names = [part.name for part in Subject([[torch.zeros(1, 7, 8), {"pooled_output": torch.zeros(1, 8)}]]).parts]
+    assert names == ["[0][0]", "[0][1].pooled_output"]
+    assert "16 parameters" in Subject(torch.nn.Linear(3, 4)).parts[0].text
+    assert Subject(Image.new("RGBA", (4, 5))).described(0)["shape"] == [1, 5, 4, 4]
+
+
+def test_a_sound_is_a_wav_file():
+    answer, (data,) = Subject({"waveform": torch.zeros(1, 2, 100), "sample_rate": 50}).answer({"ask": "sound"})
+    assert answer == {"format": "wav"} and data[:4] == b"RIFF" and len(data) == 44 + 400
+
+
+def test_a_curve_holds_every_peak_and_every_fault():
+    x = torch.zeros(5_432)
+    x[5_431], x[77] = 9.0, NAN
+    _, (low, high) = Subject(x).answer({"ask": "plot", "index": []})
+    highest = np.frombuffer(high, np.float32)
+    assert len(low) == len(high) and np.nanmax(highest) == 9.0 and np.isnan(highest).sum() == 1
+
+
+def test_the_value_is_not_changed():
+    x = torch.rand(1, 9, 9, 3)
+    before, version = x.clone(), x._version
+    subject = Subject(x, x)
+    to_html(subject, "")
+    picture(subject, which="difference")
+    assert torch.equal(x, before) and x._version == version
+
+
+def test_nobody_is_kept_alive_once_nobody_looks():
+    x = torch.rand(1, 9, 9, 3)
+    subject, ref = Subject(x), weakref.ref(x)
+    subject.release()
+    subject.hold()
+    assert picture(subject, rect=[0, 0, 9, 9])
+    subject.release()
+    del x
+    gc.collect()
+    assert ref() is None
+    subject.hold()
+    assert "not held any more" in subject.answer({"ask": "slice", "rect": [0, 0, 1, 1], "size": [1, 1]})[0]["error"]

@@ -1,0 +1,168 @@
+"""Which control an input gets, from what was asked for and from how the node declares it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import pytest
+
+import comfy_nb as nb
+from comfy_nb.errors import GraphError, UnknownName
+from comfy_nb.spec.registry import Registry
+from comfy_nb.ui.controls import Control, control_for, controls_for, decimals
+from comfy_nb.ui.settings import copy_and_target, find_setting
+
+
+@pytest.fixture(autouse=True)
+def _own_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    from comfy_nb.graph import namespace
+
+    monkeypatch.setattr(namespace, "_default", Registry(namespace._fill))
+
+
+def make():
+    @nb.node
+    def paint(
+        radius: Annotated[int, nb.Range(0, 31)] = 3,
+        strength: Annotated[float, nb.Range(0.0, 1.0, step=0.05)] = 0.5,
+        size: Annotated[int, nb.Range(16, 16384)] = 512,
+        seed: Annotated[int, nb.Range(0, 2**64 - 1)] = 7,
+        style: Literal["haiku", "plain"] = "plain",
+        smooth: bool = True,
+        title: str = "one",
+        story: Annotated[str, nb.Multiline()] = "many",
+    ) -> str:
+        return "painted"
+
+    return paint()
+
+
+def control(name: str, wish=...) -> Control:
+    return control_for(find_setting(make().graph, name), wish)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("radius", "slider"),
+        ("strength", "slider"),
+        ("size", "number"),
+        ("seed", "seed"),
+        ("style", "choice"),
+        ("smooth", "check"),
+        ("title", "text"),
+        ("story", "lines"),
+    ],
+)
+def test_an_input_gets_the_control_that_its_declaration_calls_for(name, kind):
+    assert control(name).kind == kind
+    assert control(name, True).kind == kind
+
+
+def test_two_numbers_are_a_slider_within_the_declared_type():
+    whole, real = control("radius", (1, 9)), control("strength", (0, 1))
+    assert (whole.low, whole.high, whole.step, whole.value, whole.is_whole) == (1, 9, 1, 3, True)
+    assert (real.low, real.high, real.step, real.is_whole) == (0.0, 1.0, 0.05, False)
+    assert control("radius", (0, 30, 5)).step == 5
+
+
+def test_a_slider_begins_at_the_nearest_place_to_the_present_value():
+    assert control("radius", (10, 20)).value == 10
+    assert control("radius", (0, 2)).value == 2
+
+
+def test_a_list_is_a_choice_that_begins_with_the_present_value():
+    assert control("radius", [1, 3, 5]).value == 3
+    assert control("radius", range(8, 11)).options == (8, 9, 10)
+    assert control("radius", [9, 10]).value == 9
+
+
+def test_a_single_value_begins_the_natural_control():
+    assert (control("radius", 9).kind, control("radius", 9).value) == ("slider", 9)
+    assert (control("style", "haiku").kind, control("style", "haiku").value) == ("choice", "haiku")
+    assert control("smooth", False).value is False
+
+
+@pytest.mark.parametrize(
+    ("name", "wish", "words"),
+    [
+        ("radius", (5, 5), "is empty"),
+        ("radius", (9, 1), "is empty"),
+        ("radius", (0, 99), "between 0 and 31"),
+        ("radius", (0, 9, 0), "step must be above 0"),
+        ("radius", (0, 9, 0.5), "and whole"),
+        ("radius", (0, 1, 2, 3), "is no \\(low, high\\)"),
+        ("style", (0, 1), "is no \\(low, high\\)"),
+        ("radius", [], "is empty"),
+        ("radius", [1, 99], "out of its range"),
+        ("radius", "wide", "whole number is expected"),
+        ("radius", 2.5, "whole number is expected"),
+        ("strength", float("nan"), "out of its range"),
+        ("style", "hiku", "'haiku'"),
+        ("smooth", 3, "true or false"),
+        ("title", 3, "a text is expected"),
+    ],
+)
+def test_what_an_input_cannot_have_is_said_with_its_name(name, wish, words):
+    with pytest.raises(GraphError, match=words) as caught:
+        control(name, wish)
+    assert f"input '{name}'" in str(caught.value)
+
+
+def test_nothing_named_means_all_constants_of_the_node_shown():
+    graph, target = copy_and_target(make())
+    assert [each.label for each in controls_for(graph, target, {})][:3] == ["radius", "strength", "size"]
+
+
+def two_blurs():
+    plain = nb.nodes.EmptyImage(width=16, height=16)
+    return nb.nodes.ImageBlur(nb.nodes.ImageBlur(plain, blur_radius=2), blur_radius=4)
+
+
+def test_a_bare_name_means_the_handles_own_node_first():
+    graph, target = copy_and_target(two_blurs())
+    (found,) = controls_for(graph, target, {"blur_radius": True})
+    assert (found.setting.key, found.value) == ("3.blur_radius", 4)
+
+
+def test_controls_of_one_name_are_labelled_by_their_nodes():
+    graph, target = copy_and_target(two_blurs())
+    wishes = {"2.blur_radius": True, "3.blur_radius": True, "width": True}
+    assert [each.label for each in controls_for(graph, target, wishes)] == ["2.blur_radius", "3.blur_radius", "width"]
+
+
+def test_a_name_that_several_nodes_have_is_asked_back_with_their_ids():
+    with pytest.raises(GraphError, match=r'"2\.blur_radius" of ImageBlur, "3\.blur_radius"'):
+        find_setting(two_blurs().graph, "blur_radius")
+
+
+@pytest.mark.parametrize("name", ["blur_radios", "2.blur_radios"])
+def test_a_misspelt_name_raises_with_the_nearest(name):
+    with pytest.raises(UnknownName, match="Did you mean 'blur_radius'"):
+        find_setting(two_blurs().graph, name)
+
+
+def test_a_link_is_no_constant_and_an_unknown_node_is_named():
+    with pytest.raises(GraphError, match="input 'image' is linked to node 1"):
+        find_setting(two_blurs().graph, "2.image")
+    with pytest.raises(UnknownName, match="no node '9'"):
+        find_setting(two_blurs().graph, "9.image")
+
+
+def test_a_graph_of_several_outputs_asks_which_and_of_one_shows_it():
+    first, second = nb.nodes.EmptyImage(width=16, height=16), nb.nodes.EmptyImage(width=32, height=16)
+    with pytest.raises(GraphError, match=r'2 outputs; choose one: output="1"'):
+        copy_and_target(nb.Graph(first, second))
+    assert copy_and_target(nb.Graph(first, second), "2")[1].node_id == "2"
+    with pytest.raises(GraphError, match="empty"):
+        copy_and_target(nb.Graph())
+
+
+def test_of_a_node_that_saves_what_it_takes_is_shown():
+    picture = nb.nodes.EmptyImage(width=16, height=16)
+    target = copy_and_target(nb.Graph(nb.nodes.SaveImage(picture)))[1]
+    assert (target.node_id, target.kind) == ("1", "IMAGE")
+
+
+def test_numbers_are_shown_as_finely_as_they_move():
+    assert [decimals(step) for step in (1.0, 0.05, 0.001)] == [".2f", ".2f", ".3f"]

@@ -1,0 +1,260 @@
+"""A sweep: what it runs, what it shares, and what of it remains when something goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import math
+from collections import Counter
+
+import pytest
+import torch
+from PIL import Image
+
+import comfy_nb as nb
+from comfy_nb.errors import ComfyNBError, GraphError, NodeError, NotKept
+from comfy_nb.ui import sweep as sweeping
+from comfy_nb.ui.grid_page import to_html
+from comfy_nb.ui.sweep import AT_ONCE
+
+
+class World:
+    """Nodes that count their calls."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+        self.now = self.most = 0
+        self.gate = asyncio.Event()
+
+        @nb.node
+        def load(size: int) -> torch.Tensor:
+            self.calls["load"] += 1
+            return torch.full((1, 8, size, 3), 0.5)
+
+        @nb.node
+        def double(value: torch.Tensor, times: int = 1) -> float:
+            self.calls["double"] += 1
+            if times == 13:
+                raise ValueError("thirteen is bad luck")
+            return float(value.sum()) * times
+
+        @nb.node
+        async def waits(number: int, tag: str = "") -> int:
+            self.calls["waits"] += 1
+            self.now += 1
+            self.most = max(self.most, self.now)
+            try:
+                await self.gate.wait()
+            finally:
+                self.now -= 1
+            return number
+
+        self.load, self.double, self.waits = load, double, waits
+
+    async def until_waiting(self, count: int) -> None:
+        while self.calls["waits"] < count:
+            await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+def session():
+    with nb.use_session(nb.Session()) as made:
+        yield made
+
+
+@pytest.fixture
+def world(session) -> World:
+    return World()
+
+
+async def test_cells_that_share_what_is_above_compute_it_once(world):
+    sweep = await nb.sweep(world.double(world.load(8)), {"times": range(1, 6), "size": [8, 16]})
+    assert world.calls == {"load": 2, "double": 10}
+    assert sweep[{"times": 3, "size": 16}] == 8 * 16 * 3 * 0.5 * 3
+    assert sweep.values[2][1] == sweep[{"times": 3, "size": 16}]
+
+
+async def test_a_small_cache_is_enough_since_the_deepest_axis_varies_fastest(world, session, monkeypatch):
+    monkeypatch.setattr(sweeping, "AT_ONCE", 1)
+    session.store.set_policy(4)
+    await nb.sweep(world.double(world.load(8)), {"size": [8, 16, 24, 32], "times": range(1, 9)})
+    assert world.calls["load"] == 4
+
+
+async def test_async_nodes_of_several_cells_overlap_up_to_the_bound(world):
+    sweep = nb.sweep(world.waits(0), {"number": range(10)})
+    await world.until_waiting(AT_ONCE)
+    assert [cell.state for cell in sweep][: AT_ONCE + 1] == ["running"] * AT_ONCE + ["waiting"]
+    world.gate.set()
+    await sweep
+    assert world.most == AT_ONCE
+    assert sweep.values == list(range(10))
+
+
+async def test_an_error_in_one_cell_is_shown_there_and_the_others_go_on(world):
+    sweep = await nb.sweep(world.double(world.load(8)), {"times": [1, 13, 2]})
+    assert [cell.state for cell in sweep] == ["done", "failed", "done"]
+    assert "thirteen is bad luck" in sweep.cell(1).words
+    assert "thirteen is bad luck" in to_html(sweep)
+    assert "1 failed" in repr(sweep)
+    with pytest.raises(NodeError, match="thirteen"):
+        sweep[{"times": 13}]
+    assert sweep.values == [96.0, None, 192.0]
+
+
+async def test_cancelling_stops_all_its_runs_and_begins_no_more(world):
+    sweep = nb.sweep(world.waits(0), {"number": range(20)})
+    await world.until_waiting(AT_ONCE)
+    sweep.cancel()
+    await sweep
+    assert world.now == 0 and world.calls["waits"] == AT_ONCE
+    assert {cell.state for cell in sweep} == {"stopped"}
+    assert sweep.state == "stopped"
+    with pytest.raises(NotKept, match="stopped"):
+        sweep[{"number": 3}]
+    with pytest.raises(NotKept):
+        sweep.best(abs)
+
+
+async def test_stopping_everything_stops_the_sweep_too(world, session):
+    sweep = nb.sweep(world.waits(0), {"number": range(20)})
+    await world.until_waiting(AT_ONCE)
+    session.stop_all()
+    assert (await sweep).state == "stopped"
+    assert world.calls["waits"] == AT_ONCE
+
+
+async def test_a_cancelled_wait_cancels_the_sweep(world):
+    sweep = nb.sweep(world.waits(0), {"number": range(8)})
+    waiting = asyncio.create_task(sweep._wait())
+    await world.until_waiting(AT_ONCE)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert (await sweep).state == "stopped"
+
+
+async def test_it_works_on_a_copy_that_later_edits_do_not_reach(world):
+    graph = nb.Graph(world.waits(0, tag="old"))
+    sweep = nb.sweep(graph, {"number": range(6)})
+    await world.until_waiting(AT_ONCE)
+    graph["1"].inputs["tag"] = "new"
+    graph["1"].inputs["number"] = 99
+    world.gate.set()
+    assert (await sweep).values == list(range(6))
+    assert graph["1"].inputs["number"] == 99
+
+
+async def test_seeds_under_control_stand_still(world):
+    graph = nb.Graph(world.double(world.load(8), times=2))
+    graph["1"].seed("increment", "size")
+    await nb.sweep(graph, {"times": range(5)})
+    assert world.calls["load"] == 1 and graph["1"].inputs["size"] == 8
+
+
+async def test_a_cells_parameters_are_taken_into_the_graph(world):
+    graph = nb.Graph(world.double(world.load(8)))
+    sweep = await nb.sweep(graph, {"times": [1, 2, 3], "size": [8, 16]})
+    best = sweep.best(lambda value: value)
+    assert best.parameters == {"2.times": 3, "1.size": 16}
+    assert sweep.take(best) is graph
+    assert (graph["2"].inputs["times"], graph["1"].inputs["size"]) == (3, 16)
+    assert sweep.take({"times": 2, "size": 8})["2"].inputs["times"] == 2
+
+
+async def test_of_a_handle_the_handles_graph_takes_the_parameters(world):
+    handle = world.double(world.load(8))
+    sweep = await nb.sweep(handle, {"times": [1, 2]})
+    assert sweep.take(1) is handle.graph
+    assert (await handle.graph.run())["2"] == 192.0
+
+
+async def test_a_sweep_saves_no_files(session, tmp_path):
+    from comfy_nb.library.folders import current_folders
+
+    before = current_folders().base
+    nb.configure(base_dir=tmp_path)
+    try:
+        picture = nb.nodes.EmptyImage(width=16, height=16)
+        sweep = await nb.sweep(nb.Graph(nb.nodes.SaveImage(picture)), {"width": [16, 32]})
+    finally:
+        nb.configure(base_dir=before)
+    assert [value.shape[2] for value in sweep.values] == [16, 32]
+    assert not list(tmp_path.rglob("*.png"))
+
+
+async def test_cells_say_what_ran_and_what_came_from_the_cache(world):
+    handle = world.double(world.load(8))
+    await handle
+    sweep = await nb.sweep(handle, {"times": [1, 2]})
+    assert [cell.note for cell in sweep] == ["1 cached", "1 ran, 1 cached"]
+
+
+async def test_a_table_has_a_row_for_each_cell(world):
+    sweep = await nb.sweep(world.double(world.load(8)), {"times": [1, 13]})
+    table = sweep.dataframe()
+    assert list(table["2.times"]) == [1, 13]
+    assert list(table["state"]) == ["done", "failed"]
+    assert table["value"][0] == 96.0 and math.isnan(table["value"][1])
+
+
+async def test_without_pandas_the_table_says_what_to_install(world, monkeypatch):
+    sweep = await nb.sweep(world.double(world.load(8)), {"times": [1]})
+    real = builtins.__import__
+
+    def no_pandas(name, *rest, **more):
+        if name == "pandas":
+            raise ImportError(name)
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", no_pandas)
+    with pytest.raises(ComfyNBError, match="pip install pandas"):
+        sweep.dataframe()
+
+
+async def test_the_grid_is_one_picture_of_all_cells(session):
+    picture = nb.nodes.EmptyImage(width=32, height=16)
+    sweep = await nb.sweep(picture, {"color": [0xFF0000, 0x00FF00], "height": [16, 32]})
+    sheet = sweep.grid
+    assert isinstance(sheet, Image.Image)
+    colours = {colour for _, colour in sheet.getcolors(100_000)}
+    assert any(red > 240 and green < 20 for red, green, _ in colours)
+    assert any(red < 20 and green > 240 for red, green, _ in colours)
+
+
+@pytest.mark.parametrize("cells", [4, 250])
+async def test_a_page_of_noise_stays_under_its_size(session, cells):
+    @nb.node
+    def noise(seed: int) -> nb.Image:
+        return torch.rand(1, 256, 256, 3, generator=torch.Generator().manual_seed(seed))
+
+    sweep = await nb.sweep(noise(0), {"seed": range(cells)})
+    page = to_html(sweep)
+    assert len(page.encode()) < 300_000
+    assert "seed = 3" in page
+    if cells == 4:
+        assert page.count("<img") == 4
+    else:
+        assert "50 more cells are not shown" in page
+
+
+async def test_words_of_people_are_no_html(session):
+    @nb.node
+    def echo(words: str) -> str:
+        return words
+
+    page = to_html(await nb.sweep(echo(""), {"words": ["<script>alert(1)</script>"]}))
+    assert "<script>" not in page and "&lt;script&gt;" in page
+
+
+def test_outside_a_loop_it_says_what_it_needs(world):
+    with pytest.raises(GraphError, match="running event loop"):
+        nb.sweep(world.double(world.load(8)), {"times": [1]})
+
+
+async def test_progress_is_told_in_the_headline(world):
+    sweep = nb.sweep(world.waits(0), {"number": range(3)})
+    assert sweep.headline().startswith("running: 0 of 3 cells")
+    world.gate.set()
+    await sweep
+    assert sweep.headline().startswith("done: 3 of 3 cells")
