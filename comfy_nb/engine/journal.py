@@ -70,7 +70,7 @@ class Journal:
         self._subscribers: list[Subscriber] = []
         self._flush_due = False
         self._printed: dict[str, Printed] = {}
-        self._print_lock = threading.Lock()
+        self._print_lock = threading.RLock()  # a garbage collection within it may print (`__del__`, asyncio)
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Deliver what has happened so far, then all that follows; call the result to end it."""
@@ -78,7 +78,12 @@ class Journal:
         self._subscribers.append(subscriber)
         if self._log:
             self._deliver(subscriber, self._as_events(self._log))
-        return lambda: self._subscribers.remove(subscriber) if subscriber in self._subscribers else None
+
+        def end() -> None:
+            if subscriber in self._subscribers:
+                self._subscribers.remove(subscriber)
+
+        return end
 
     def begin(self, event: Event) -> None:
         """Put the event that opens a run before those that came while it was planned."""

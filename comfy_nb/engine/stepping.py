@@ -62,12 +62,12 @@ class Stepped:
             except StopIteration as stop:
                 return stop.value
             finally:
+                error = None  # its traceback holds this frame, and so all that the node holds
                 seconds = time.perf_counter() - started
                 watch.stepping = around
                 torch._C._set_grad_enabled(before)
                 if seconds > HELD_S and ticket is not None:
                     watch.held(ticket, seconds)
-            error = None
             try:
                 value = yield waited_for
             except GeneratorExit:

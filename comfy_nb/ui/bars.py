@@ -58,8 +58,7 @@ class Bars:
         """Give all widgets back."""
         for row in self._rows:
             row.close()
-        for widget in (self._headline, self._stop, self._folded, self._header, self.box):
-            widget.close()
+        _give_back(self._headline, self._stop, self._folded, self._header, self.box)
 
 
 def _stop_button(press_stop: Callable[[], None]) -> Any:
@@ -70,6 +69,14 @@ def _stop_button(press_stop: Callable[[], None]) -> Any:
     button = Button(description="Stop", icon="stop", tooltip=tooltip, layout=Layout(width="auto"))
     button.on_click(lambda _: press_stop())
     return button
+
+
+def _give_back(*widgets: Any) -> None:
+    """Close widgets, each with the layout and the style that came with it."""
+    for widget in widgets:
+        for part in (widget.layout, getattr(widget, "style", None), widget):
+            if part is not None:
+                part.close()
 
 
 class RowWidgets:
@@ -103,5 +110,4 @@ class RowWidgets:
 
     def close(self) -> None:
         """Give the widgets back."""
-        for widget in (self._name, self._bar, self._words, self._image, self.box):
-            widget.close()
+        _give_back(self._name, self._bar, self._words, self._image, self.box)

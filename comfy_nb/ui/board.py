@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import isfinite
 from typing import Any
 
 from comfy_nb.engine.events import (
@@ -57,10 +58,10 @@ class Board:
 
     def take(self, events: Sequence[Event]) -> list[Row]:
         """Fold events in; returns the rows of nodes that ended in them (of cached ones the first few)."""
-        self._just_ended = []
         for event in events:
             self._FOLD[type(event)](self, event)
-        return self._just_ended
+        ended, self._just_ended = self._just_ended, []
+        return ended
 
     def view(self) -> View:
         """Return what is to be shown now, independent of what comes later."""
@@ -109,14 +110,16 @@ class Board:
 
     def _node_progress(self, event: NodeProgress) -> None:
         row = self._live.get(event.node_id)
-        if row is None:
+        value = _finite(event.value)
+        if row is None or value is None:
             return
-        row.value, row.total, row.index, row.calls = event.value, event.total, event.call, event.calls
+        total = _finite(event.total) or 0.0  # a tqdm may have an endless one
+        row.value, row.total, row.index, row.calls = value, total, event.call, event.calls
         seconds = event.time - row.paced_at
         if seconds >= PACE_S:
-            now = max(event.value - row.paced_value, 0.0) / seconds
+            now = max(value - row.paced_value, 0.0) / seconds
             row.rate = now if row.rate is None else PACE_WEIGHT * now + (1 - PACE_WEIGHT) * row.rate
-            row.paced_at, row.paced_value = event.time, event.value
+            row.paced_at, row.paced_value = event.time, value
 
     def _call_finished(self, event: CallFinished) -> None:
         row = self._live.get(event.node_id)
@@ -220,6 +223,15 @@ class Board:
         LoopHeld: _loop_held,
         RunFinished: _run_finished,
     }
+
+
+def _finite(number: Any) -> float | None:
+    """Return what a node reported as a float, whatever kind of number it is; None for nonsense."""
+    try:
+        found = float(number)
+    except Exception:  # a node may report anything, and its own class raise anything
+        return None
+    return found if isfinite(found) else None
 
 
 def labels_of(run: Any) -> Callable[[str], tuple[str, str]]:

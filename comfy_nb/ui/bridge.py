@@ -49,21 +49,28 @@ class Bridge:
             view = self._board.view()
         for row in view.rows:
             row.given = given_of(self.run, row.node_id)
+            row.run = self.run.number
         blocked = None if view.is_over else self._blocked
         view = replace(view, blocked=blocked, stopping=self.run.stopping and not view.is_over)
+        # a loop that is blocked from the start has not told the board how many nodes there are
         return view if view.total else replace(view, total=self.run.total + self.run.cached)
 
     def feel(self, now: float) -> None:
         """Off the loop: see whether the loop still turns, and who keeps it if it does not."""
         if self.is_over or self.run.drive is None:
             return
+        if self.run.drive.loop.is_closed():  # nothing goes on there, and nothing says so
+            self.take([RunFinished(self.run.id, now, "cancelled", now - self.run.started_at)])
+            return
         sent = self._pulse_sent  # the answer may come at any moment
         if sent is None:
             self._pulse_sent = now
-            with suppress(RuntimeError):  # the loop is closed: the run will not go on either
+            with suppress(RuntimeError):  # it was closed just now
                 self.run.drive.loop.call_soon_threadsafe(self._answer)
         elif now - sent > BLOCKED_S:
             self._blocked = self._who(), now - sent
+            if self._pulse_sent is None:  # it came in between
+                self._blocked = None
 
     def _answer(self) -> None:
         self._pulse_sent = self._blocked = None

@@ -13,7 +13,7 @@ from comfy_nb.ui.capture import capture
 from comfy_nb.ui.cell import Output
 from comfy_nb.ui.lines import Line
 from comfy_nb.ui.page import to_html
-from comfy_nb.ui.ticker import ticker
+from comfy_nb.ui.ticker import REST, ticker
 from comfy_nb.ui.view import View, merge, says_more
 
 
@@ -49,7 +49,6 @@ class Display:
         self._output = output
         self._line = line
         self._show_after_s = show_after_s
-        self._loop = asyncio.get_running_loop()
         self._bridges: list[Bridge] = []
         self._lock = threading.Lock()
         self._screen: Screen | None = None
@@ -77,6 +76,7 @@ class Display:
         with self._lock:
             if self.is_over or now < self._due or not self._bridges:
                 return
+            began = time.perf_counter()
             view = self._view()
             if view.is_over:
                 return
@@ -84,9 +84,10 @@ class Display:
                 self._screen = self._make_screen(self.press_stop)
                 self._screen.draw(view, now)
                 self._output.show(_texts(view, now), self._screen.open())
+                self._due = now + self._screen.every_s  # what it took to make the screen says nothing of a draw
             else:
                 self._screen.draw(view, now)
-            self._due = now + self._screen.every_s
+                self._due = now + max(self._screen.every_s, REST * (time.perf_counter() - began))
 
     def _view(self) -> View:
         return merge([bridge.view() for bridge in self._bridges])
@@ -96,7 +97,10 @@ class Display:
         if not self.is_over and all(bridge.is_over for bridge in self._bridges):
             self.is_over = True
             ticker.remove(self.tick)
-            self._loop.call_soon_threadsafe(self._end)
+            try:
+                asyncio.get_running_loop().call_soon(self._end)
+            except RuntimeError:  # not on the run's loop: that was closed
+                self._end()
 
     def _end(self) -> None:
         with self._lock:
@@ -105,9 +109,11 @@ class Display:
                 for view in views:
                     self._line.add(view)
                 return
-            self._output.show(_texts(merge(views), time.perf_counter()))
-            if self._screen is not None:
-                self._screen.close()
+            try:
+                self._output.show(_texts(merge(views), time.perf_counter()))
+            finally:
+                if self._screen is not None:
+                    self._screen.close()
 
     def _is_dull(self, view: View) -> bool:
         return view.elapsed(view.started) < self._show_after_s and not says_more(view)

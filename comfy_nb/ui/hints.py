@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 NAMES_MAX = 2
@@ -29,7 +29,7 @@ def hints(nodes: Sequence[Named]) -> list[str]:
 def given_of(run: Any, node_id: str) -> dict[str, Any]:
     """Return the numbers and texts that a node of a run was given."""
     node = run.graph.nodes.get(node_id)
-    inputs: Iterable[tuple[str, Any]] = node.inputs.items() if node is not None else ()
+    inputs = list(node.inputs.items()) if node is not None else []  # a cell may edit them while a ticker reads
     return {name: value for name, value in inputs if isinstance(value, str | int | float)}
 
 

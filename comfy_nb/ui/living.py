@@ -23,7 +23,7 @@ STATIC = Path(__file__).parent / "static"
 class Place(AnyWidget):
     """Finds the HTML of class `place` in a page, and shows `child` there."""
 
-    _esm = STATIC / "living.js"
+    _esm = (STATIC / "living.js").read_text("utf-8")
     place = Unicode().tag(sync=True)
     child = Instance(Widget).tag(sync=True, **widget_serialization)
 

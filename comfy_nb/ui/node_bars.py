@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 from comfy_nb.engine.context import CallContext, Progress
 from comfy_nb.ui.ticker import TICK_S
@@ -31,7 +31,7 @@ class NodeBar:
     Like any report of progress it raises InterruptProcessingException if the run is to stop.
     """
 
-    _open: ClassVar[WeakSet[NodeBar]] = WeakSet()
+    _open: ClassVar[WeakValueDictionary[int, NodeBar]] = WeakValueDictionary()
 
     def __init__(self, call: CallContext) -> None:
         self.call = call
@@ -39,7 +39,7 @@ class NodeBar:
         self._progress = Progress(call)
         self._due = 0.0
         self._said = ""
-        self._open.add(self)
+        self._open[self.number] = self
 
     def over(self, bar: Any) -> Iterator[Any]:
         """Go over what the bar was given."""
@@ -52,7 +52,7 @@ class NodeBar:
                     self.show(bar)
             self.show(bar)
         finally:
-            self._open.discard(self)
+            self._open.pop(self.number, None)
 
     def update(self, bar: Any, steps: float) -> None:
         """Count `steps` more."""
@@ -63,7 +63,7 @@ class NodeBar:
     def show(self, bar: Any) -> None:
         """Tell now."""
         self._due = time.perf_counter() + TICK_S
-        if any(each.call is self.call and each.number < self.number for each in list(self._open)):
+        if self._is_within_another():
             return
         said = ", ".join(filter(None, (bar.desc.removesuffix(": "), bar.postfix)))
         if said != self._said:
@@ -73,10 +73,15 @@ class NodeBar:
 
     def close(self, bar: Any) -> None:
         """Tell the last, and let the next one be the node's bar."""
-        if self in self._open:
+        if self.number in self._open:
             if not self.call.run.stopping:
                 self.show(bar)
-            self._open.discard(self)
+            self._open.pop(self.number, None)
+
+    def _is_within_another(self) -> bool:
+        """Whether an earlier bar of the same call is open."""
+        bars = (each() for each in self._open.valuerefs())  # a list: the bars of other threads come and go meanwhile
+        return any(bar is not None and bar.call is self.call and bar.number < self.number for bar in bars)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from html import escape
 
 from comfy_nb.ui.thumbnails import of_ui, within
 from comfy_nb.ui.tracebacks import tell
-from comfy_nb.ui.view import GLYPHS, ROWS_MAX, Row, View, plain
+from comfy_nb.ui.view import GLYPHS, ROWS_MAX, Row, View, plain, sound
 
 PICTURES_MAX_BYTES = 120_000
 PICTURE_MAX_BYTES = PICTURES_MAX_BYTES // ROWS_MAX
@@ -53,9 +53,9 @@ def faint(text: str) -> str:
 def _row(row: Row, now: float) -> str:
     """A table row: state, name with what the node said below it, steps, time, and picture."""
     state = f'<span style="color:{COLOURS[row.state]}" title="{row.state}">{GLYPHS[row.state]}</span>'
-    title = ("↳ " if row.under else "") + escape(clip(_sound(row.title), 80))
+    title = ("↳ " if row.under else "") + escape(clip(sound(row.title), 80))
     about = [row.class_type if row.class_type != row.title else "", row.hint, "" if row.state == "done" else row.state]
-    name = f'{title} <span style="{FAINT}">{escape(clip(_sound(" ".join(part for part in about if part)), 80))}</span>'
+    name = f'{title} <span style="{FAINT}">{escape(clip(sound(" ".join(part for part in about if part)), 80))}</span>'
     texts = (state, name + _words(row), escape(row.steps), row.took(now), _picture(row))
     cells = zip(COLUMNS, texts, strict=True)
     return f'<tr style="{ROW}">' + "".join(f'<td style="{style}">{text}</td>' for style, text in cells) + "</tr>"
@@ -66,7 +66,7 @@ def _picture(row: Row) -> str:
     small = small or of_ui(row.ui, PICTURE_MAX_BYTES)
     if small is None:
         return ""
-    return f'<img src="{small.uri}" alt="{escape(clip(_sound(row.title), 80))}" style="{PICTURE}">'
+    return f'<img src="{small.uri}" alt="{escape(clip(sound(row.title), 80))}" style="{PICTURE}">'
 
 
 def clip(text: str, most: int = WORDS_MAX) -> str:
@@ -95,14 +95,9 @@ def _folded(summary: str, text: str, *, is_open: bool) -> str:
     return f"<details{' open' if is_open else ''}><summary>{summary}</summary>{body}</details>"
 
 
-def _sound(text: str) -> str:
-    """Return text that can be saved: half characters replaced."""
-    return text.encode("utf-8", "replace").decode()
-
-
 def _fitted(text: str, most: int = WORDS_MAX_BYTES) -> str:
     """Return text as HTML of at most `most` bytes, without its middle where it is too long."""
-    text = _sound(text)
+    text = sound(text)
     kept = min(len(text), most)
     while True:
         half = kept // 2

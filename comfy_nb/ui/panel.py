@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,15 @@ from comfy_nb.ui.ticker import TICK_S
 from comfy_nb.ui.view import View
 from comfy_nb.ui.wire import Wire
 
+LOADING_S = 2.0
 STATIC = Path(__file__).parent / "static"
 
 
 class Rows(AnyWidget):
     """The front end of a panel: what it shows is the last `message`."""
 
-    _esm = STATIC / "panel.js"
-    _css = STATIC / "panel.css"
+    _esm = (STATIC / "panel.js").read_text(encoding="utf-8")  # of a path anywidget keeps every widget for ever
+    _css = (STATIC / "panel.css").read_text(encoding="utf-8")
     message = Dict().tag(sync=True)
 
 
@@ -41,27 +43,32 @@ class Panel:
         self._stop = StopButton(press_stop)
         self._frame = VBox([self._stop, self._rows])
         self._frame.add_class("comfy-nb-frame")
-        self._drawn: tuple[View, float] | None = None
+        self._loaded_at = 0.0
 
     def open(self) -> Any:
         """Return the box that holds all of it."""
+        self._loaded_at = time.monotonic() + LOADING_S
         return self._frame
 
     def draw(self, view: View, now: float) -> None:
         """Show a view, in one message."""
-        self._drawn = view, now
         is_asked = self._is_asked.is_set()
-        self._is_asked.clear()
+        if is_asked:  # else a question that comes just now would be lost
+            self._is_asked.clear()
         self._rows.message = self._wire.message(view, now, is_asked=is_asked)
 
-    def flush(self) -> None:
-        """Send all of the last view again, for when no other comes."""
-        self._is_asked.set()
-        if self._drawn is not None:
-            self.draw(*self._drawn)
-
     def close(self) -> None:
-        """Give the widgets back, and with each the layout that came with it."""
+        """Give the widgets back, once a front end has had the time to load them: it fails on what is gone by then."""
+        left = self._loaded_at - time.monotonic()
+        if left <= 0:
+            self._close()
+            return
+        timer = threading.Timer(left, self._close)
+        timer.daemon = True
+        timer.start()
+
+    def _close(self) -> None:
+        """Close the widgets, and with each the layout that came with it."""
         for widget in (self._stop, self._rows, self._frame):
             widget.layout.close()
             widget.close()

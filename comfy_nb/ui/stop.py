@@ -17,7 +17,7 @@ class StopButton(AnyWidget):
     handler sets a trait. Where no answer comes within a second, the front end says how to stop the run instead.
     """
 
-    _esm = Path(__file__).parent / "static" / "stop.js"
+    _esm = (Path(__file__).parent / "static" / "stop.js").read_text(encoding="utf-8")  # not a path: see Rows
     heard = Bool(False).tag(sync=True)
 
     def __init__(self, press_stop: Callable[[], None]) -> None:

@@ -30,7 +30,7 @@ DRAW_EVERY_S = 0.25
 class GridWidget(AnyWidget):
     """The front end of a grid: `table` is its frame, and what happens in the cells comes as messages."""
 
-    _esm = STATIC / "sweep.js"
+    _esm = (STATIC / "sweep.js").read_text("utf-8")
     _css = (STATIC / "panel.css").read_text("utf-8") + (STATIC / "sweep.css").read_text("utf-8")
     table = Dict().tag(sync=True)
 

@@ -11,12 +11,13 @@ from comfy_nb.engine.failure import say
 from comfy_nb.errors import ComfyNBWarning
 
 TICK_S = 1 / 15
+REST = 4  # a slow draw is followed by a pause of so many times its own length
 
 Tick = Callable[[float], None]
 
 
 class Ticker:
-    """Calls its members fifteen times a second on a daemon thread, which lives while there are any."""
+    """Calls its members fifteen times a second on a daemon thread, which sleeps while there are none."""
 
     def __init__(self) -> None:
         self._members: list[Tick] = []
@@ -33,7 +34,7 @@ class Ticker:
             self._changed.notify()
 
     def remove(self, tick: Tick) -> None:
-        """Call it no more."""
+        """Call it no more; a call that is under way on the thread may still come to its end."""
         with self._changed:
             if tick in self._members:
                 self._members.remove(tick)
@@ -43,11 +44,14 @@ class Ticker:
             with self._changed:
                 while not self._members:
                     self._changed.wait()
-                members = list(self._members)
             started = time.perf_counter()
-            for tick in members:
-                self._call(tick, started)
+            self._round(started)
             time.sleep(max(TICK_S - (time.perf_counter() - started), TICK_S / 4))
+
+    def _round(self, now: float) -> None:
+        """Call each member once; on its own, for a name in `_go` would keep a run alive until the next one."""
+        for tick in list(self._members):
+            self._call(tick, now)
 
     def _call(self, tick: Tick, now: float) -> None:
         try:

@@ -35,6 +35,10 @@ class Row:
     encoded file; `text` is what the node says, `log` the end of what it printed, `note` what is said about it: why it
     waits or failed. A node of an expansion is shown `under` another; `lane` is "loop" or the thread that runs it.
     `given` are the node's constants, and `hint` is what tells it from others of its name.
+
+    `index` is the list call at work, of `calls`, and `called` how many are done. The pace is `rate` steps a second,
+    last measured when `paced_value` was reached at `paced_at`. `run` and `order`, its place among the rows of that
+    run, never change, and no two rows share both.
     """
 
     node_id: str
@@ -63,6 +67,7 @@ class Row:
     given: Mapping[str, Any] = field(default_factory=dict)
     hint: str = ""
     order: int = 0
+    run: int = 0
 
     @property
     def name(self) -> str:
@@ -188,7 +193,7 @@ class View:
         if self.is_all_cached:
             return lines[0]
         lines += [f"  {'  ' if row.under else ''}{line_of(row, now)}" for row in self.rows]
-        return "\n".join([*lines, f"  {self.folded()}"] if self.folded() else lines)
+        return sound("\n".join([*lines, f"  {self.folded()}"] if self.folded() else lines))
 
 
 def merge(views: Sequence[View]) -> View:
@@ -196,9 +201,11 @@ def merge(views: Sequence[View]) -> View:
     if len(views) == 1:
         return replace(views[0], rows=told_apart(views[0].rows))
     live = any(not view.is_over for view in views)
-    rows = [row for view in views for row in view.rows]
+    # several runs share most of what is cached, so that stands in the counts alone
+    rows = [row for view in views for row in view.rows if row.state != "cached" or row.ui]
     shown = _most_telling(rows)
-    left = [row for row in rows if id(row) not in {id(each) for each in shown}]
+    kept = {id(row) for row in shown}
+    left = [row for view in views for row in view.rows if id(row) not in kept]
     started = min(view.started for view in views)
     return View(
         state=min((view.state for view in views), key=lambda state: GRAVEST.index(state)),
@@ -250,6 +257,11 @@ def plain(log: str) -> str:
     return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
 
 
+def sound(text: str) -> str:
+    """Return text that can be sent and saved: half characters, such as a path may have, replaced."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def nested(rows: Sequence[Row]) -> tuple[Row, ...]:
     """Return rows with the children of an expansion right below their parent, where that is in sight too."""
     shown = {row.node_id for row in rows}
@@ -258,9 +270,15 @@ def nested(rows: Sequence[Row]) -> tuple[Row, ...]:
         if row.under in shown:
             children.setdefault(row.under, []).append(row)
     ordered: list[Row] = []
+
+    def put(row: Row) -> None:
+        ordered.append(row)
+        for child in children.pop(row.node_id, ()):  # a node may say that it is shown under another child
+            put(child)
+
     for row in rows:
         if row.under not in shown:
-            ordered += [row, *children.get(row.node_id, ())]
+            put(row)
     return tuple(ordered)
 
 

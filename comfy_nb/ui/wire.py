@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from math import ceil
 from typing import Any
 
@@ -11,7 +10,7 @@ from xxhash import xxh3_64_hexdigest
 
 from comfy_nb.engine.sizes import say_seconds
 from comfy_nb.ui.tracebacks import tell
-from comfy_nb.ui.view import GLYPHS, Row, View, count, plain
+from comfy_nb.ui.view import GLYPHS, Row, View, count, plain, sound
 
 AGAIN_S = 0.7
 EVERY_S = 5.0
@@ -38,7 +37,7 @@ class Wire:
             self._whole_at = now + (AGAIN_S if is_asked else EVERY_S)
         shown = () if view.is_all_cached else view.rows
         parts: Parts = {}
-        rows = [_row(row, key, now, parts) for key, row in _keyed(shown)]
+        rows = [_row(row, now, parts) for row in shown]
         new = {name: make() for name, make in parts.items() if is_whole or name not in self._named}
         self._named = frozenset(parts)
         return {"head": _head(view, now), "rows": rows, "parts": new}
@@ -65,15 +64,16 @@ def _head(view: View, now: float) -> dict[str, Any]:
     )
 
 
-def _row(row: Row, key: str, now: float, parts: Parts) -> dict[str, Any]:
+def _row(row: Row, now: float, parts: Parts) -> dict[str, Any]:
     """Return the words of a row, and add to `parts` what it names."""
+    key = f"{row.run}.{row.order}"  # for several runs may have a node of one id
     log = plain(row.log).rstrip()
     kind = row.class_type if row.class_type != row.title else ""
     fraction = row.fraction
     error, told = row.error, ""
     if error is not None:
         told = f"error of {key}"
-        parts[told] = lambda: tell(error)._asdict()
+        parts[told] = lambda: {name: sound(text) for name, text in tell(error)._asdict().items()}
     return _filled(
         {
             "key": key,
@@ -104,17 +104,8 @@ def _part(part: str | bytes, parts: Parts) -> str:
     if not part:
         return ""
     name = xxh3_64_hexdigest(part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass"))
-    parts[name] = lambda: part
+    parts[name] = lambda: part if isinstance(part, bytes) else sound(part)
     return name
-
-
-def _keyed(rows: Sequence[Row]) -> Iterator[tuple[str, Row]]:
-    """Name each row: by its node, and with a number where several runs have a node of that id."""
-    seen: Counter[str] = Counter()
-    for row in rows:
-        seen[row.node_id] += 1
-        number = seen[row.node_id]
-        yield (f"{row.node_id} of run {number}" if number > 1 else row.node_id), row
 
 
 def _block(view: View) -> str:
@@ -143,5 +134,6 @@ def _rounded(fraction: float) -> float:
 
 
 def _filled(fields: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what says nothing; a fraction of 0 says something."""
-    return {name: value for name, value in fields.items() if value is not None and value is not False and value != ""}
+    """Leave out what says nothing (a fraction of 0 says something), and make the rest fit to be sent."""
+    said = {name: value for name, value in fields.items() if value is not None and value is not False and value != ""}
+    return {name: sound(value) if isinstance(value, str) else value for name, value in said.items()}

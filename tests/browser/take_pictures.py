@@ -1,8 +1,8 @@
-"""Takes the picture of the README: a cell with its result, and below it a node at work with its bar and preview.
+"""Takes the pictures of the README from a real JupyterLab.
 
     .venv/bin/python -m tests.browser.take_pictures
 
-It needs a Chromium and writes `notebooks/assets/running.png`. Take it again when the display has changed.
+It needs a Chromium and writes `notebooks/assets/{running,timeline}.png`. Take them again when a display changes.
 """
 
 from __future__ import annotations
@@ -17,23 +17,25 @@ from PIL import Image
 from tests.browser.harness import NotebookPage, open_lab
 
 ASSETS = Path(__file__).parents[2] / "notebooks" / "assets"
-TARGET = ASSETS / "running.png"
 COLOURS = 256
-VIEWPORT = {"width": 1000, "height": 1500}
+VIEWPORT = {"width": 1000, "height": 3200}
 HIDE = ".jp-cell-toolbar, .jp-Notebook-footer, #jp-main-statusbar { display: none !important }"
+PATIENCE_MS = 60_000
 
 PREPARE = """
+import asyncio
 import torch
 import comfy_nb as nb
 nb.configure(base_dir="comfy")
-photo = nb.nodes.ImageScale(nb.nodes.LoadImage("portrait.jpg").IMAGE, "lanczos", 256, 256, "disabled")
+photo = nb.nodes.ImageScale(nb.nodes.LoadImage("portrait.jpg").IMAGE, "lanczos", 320, 320, "disabled")
+
+@nb.node
+async def ask(image: nb.Image, service: str, seconds: float, *, progress: nb.Progress) -> str:
+    for _ in progress.over(range(20)):
+        await asyncio.sleep(seconds / 20)
+    return service
 """
-BUILD = """
-soft = nb.nodes.ImageBlur(photo, blur_radius=10, sigma=4.0)
-glow = nb.nodes.ImageBlend(photo, soft, blend_factor=0.7, blend_mode="screen")
-await glow.show()
-"""
-PAINT = """
+RUNNING = """
 @nb.node
 def paint(image: nb.Image, steps: int = 1000, edge: float = 0.03, *, progress: nb.Progress) -> nb.Image:
     for step in progress.over(range(steps)):
@@ -41,27 +43,34 @@ def paint(image: nb.Image, steps: int = 1000, edge: float = 0.03, *, progress: n
         image = image + 0.2 * sum(slope * torch.exp(-((slope / edge) ** 2)) for slope in slopes)
         if step % 20 == 0:
             progress.preview(image)
+            progress.text(f"contrast {image.std():.4f}")
     return image
 
-painted = await paint(glow)
+await asyncio.gather(paint(photo), ask(photo, "caption", 4.0), ask(photo, "depth", 9.0), ask(photo, "faces", 1.0))
 """
-IS_HALF_DONE = """cell => {
-    const bar = document.querySelectorAll('.jp-Notebook .jp-Cell')[cell].querySelector('.progress-bar');
-    return bar !== null && bar.offsetWidth > 0 && parseFloat(bar.style.width) > 50;
+TIMELINE = """
+soft = nb.nodes.ImageBlur(photo, blur_radius=10, sigma=4.0)
+glow = paint(nb.nodes.ImageBlend(photo, soft, blend_factor=0.7, blend_mode="screen"), steps=60)
+words = nb.nodes.StringConcatenate(ask(glow, "caption", 0.9), ask(photo, "depth", 1.3), delimiter=", ")
+run = await nb.nodes.StringConcatenate(words, ask(glow, "faces", 0.4), delimiter=", ").graph.run()
+run.timeline()
+"""
+SHOWS_MUCH = """cell => {
+    const bars = document.querySelectorAll('.jp-Notebook .jp-Cell')[cell].querySelectorAll('[role=progressbar]');
+    return [...bars].some(bar => bar.offsetWidth > 0 && bar.ariaValueNow > 50 && bar.ariaValueNow < 90);
 }"""
 
 
 def main() -> None:
-    """Write the picture."""
+    """Write the pictures."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         (root / "comfy" / "input").mkdir(parents=True)
         shutil.copy(ASSETS / "portrait.jpg", root / "comfy" / "input")
         with open_lab(root) as lab:
-            cells = [cell.strip() for cell in (PREPARE, BUILD, PAINT)]
-            with lab.open(lab.write("picture.ipynb", cells)) as notebook:
+            cells = [cell.strip() for cell in (PREPARE, RUNNING, TIMELINE)]
+            with lab.open(lab.write("pictures.ipynb", cells)) as notebook:
                 _take(notebook)
-    print(TARGET)
 
 
 def _take(notebook: NotebookPage) -> None:
@@ -69,17 +78,23 @@ def _take(notebook: NotebookPage) -> None:
     page.add_style_tag(content=HIDE)
     page.set_viewport_size(VIEWPORT)
     notebook.run_cell(0)
-    notebook.run_cell(1)
-    notebook.start("notebook:run-cell", 2)
-    page.wait_for_function(IS_HALF_DONE, arg=2, timeout=60_000)
-    top, bottom = notebook.cell(1).bounding_box(), notebook.cell(2).bounding_box()
-    assert top is not None and bottom is not None
-    clip = {**top, "height": bottom["y"] + bottom["height"] - top["y"]}
-    taken = page.screenshot(clip=clip)
+    notebook.start("notebook:run-cell", 1)
+    page.wait_for_function(SHOWS_MUCH, arg=1, timeout=PATIENCE_MS)
+    page.wait_for_timeout(1_500)  # until the quick ones have ended, which looks better
+    _save(notebook, "running.png", 1)
     notebook.wait_idle()
+    notebook.run_cell(2)
+    notebook.output(2).locator(".comfy-nb-timeline img").wait_for()
+    _save(notebook, "timeline.png", 2)
     notebook.check()
+
+
+def _save(notebook: NotebookPage, name: str, cell: int) -> None:
+    taken = notebook.cell(cell).screenshot()
     with Image.open(io.BytesIO(taken)) as picture:
-        picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(TARGET, optimize=True)
+        small = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        small.save(ASSETS / name, optimize=True)
+    print(ASSETS / name)
 
 
 if __name__ == "__main__":

@@ -124,4 +124,17 @@ def test_the_panel_of_a_run_that_has_ended_is_what_it_ended_as(lesson: Kernel):
 def test_no_widget_is_left_when_the_runs_have_ended(lesson: Kernel):
     lesson.run("import gc, ipywidgets\nbefore = len(ipywidgets.widgets.widget._instances)")
     lesson.run("await polite(0.5).fresh()")
-    assert lesson.run("len(ipywidgets.widgets.widget._instances) - before").results == ["0"]
+    wait = "while len(ipywidgets.widgets.widget._instances) > before: await asyncio.sleep(0.1)"
+    assert lesson.run(wait).error is None
+
+
+def test_a_thread_without_a_loop_can_show_the_panel_and_the_timeline_of_a_run(lesson: Kernel):
+    reply = lesson.run(
+        "import threading\nfrom IPython.display import display\n"
+        "job = polite(0.8).fresh().start()\nawait asyncio.sleep(0.1)\n"
+        "def shows():\n    display(job.panel, job.run.timeline())\n"
+        "thread = threading.Thread(target=shows)\nthread.start()\nthread.join()\n_ = await job"
+    )
+    assert reply.error is None, reply.error
+    assert any(bundle["text/plain"].startswith("Timeline: ") for bundle in reply.displays)
+    assert len(widgets(reply)) == 2

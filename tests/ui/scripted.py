@@ -74,6 +74,7 @@ def jpeg(size: tuple[int, int] = (8, 8), noise: bool = False) -> bytes:
 class ScriptedRun:
     """A run as the views see it: `say` sends a batch of events to whoever subscribed."""
 
+    id: str = RUN
     stops: int = 0
     stopping: bool = False
     in_background: bool = False

@@ -85,9 +85,4 @@ def test_the_widgets_are_given_back():
     bars = Bars(lambda: None)
     draw(bars, Board(), started(2), node("1"), preview("1", jpeg()), node("2"))
     bars.close()
-    assert {key for key in set(ipywidgets.widgets.widget._instances) - before if not _is_style(key)} == set()
-
-
-def _is_style(key: str) -> bool:
-    """Layouts and styles are left by ipywidgets itself when a widget closes."""
-    return isinstance(ipywidgets.widgets.widget._instances[key], ipywidgets.Layout | ipywidgets.Style)
+    assert set(ipywidgets.widgets.widget._instances) == before

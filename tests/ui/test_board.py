@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
+import torch
 
 from comfy_nb.engine.events import CallFinished, LoopHeld, NodeBlocked, NodeLog, NodesAdded, NodeText, NodeWaiting
 from comfy_nb.ui.board import LOG_MAX, TEXT_MAX, Board
@@ -40,9 +43,24 @@ def test_progress_over_a_list_counts_the_calls():
     assert (row.fraction, row.steps) == (2.5 / 8, "1/2, 3 of 8")
 
 
-@pytest.mark.parametrize(("value", "total", "fraction"), [(30, 20, 1.0), (-1, 20, 0.0), (3, 0, None)])
+@pytest.mark.parametrize(
+    ("value", "total", "fraction"),
+    [(30, 20, 1.0), (-1, 20, 0.0), (3, 0, None), (3, math.inf, None), (math.nan, 20, None)],
+)
 def test_nonsense_progress_stays_within_the_bar(value, total, fraction):
     assert only_row(node("3"), progress("3", value, total)).fraction == fraction
+
+
+@pytest.mark.parametrize("nonsense", ["a", "", None, [1], 1j, 10**400, object(), torch.ones(3)])
+def test_progress_that_is_no_number_is_passed_over(nonsense):
+    row = only_row(node("3"), progress("3", 1, 4), progress("3", nonsense, 4, time=2.0))
+    assert (row.value, row.fraction) == (1.0, 0.25)
+    assert only_row(node("3"), progress("3", 1, nonsense)).fraction is None
+
+
+def test_progress_may_be_any_kind_of_number():
+    row = only_row(node("3"), progress("3", torch.tensor(5), torch.tensor(20), time=2.0))
+    assert (row.fraction, row.steps, type(row.value), type(row.rate)) == (0.25, "5/20", float, float)
 
 
 def test_the_newest_preview_wins():
@@ -141,6 +159,16 @@ def test_the_nodes_of_an_expansion_stand_below_the_one_they_belong_to():
         node("1.b", under="1"),
     )
     assert [(row.node_id, row.under) for row in view.rows] == [("2", ""), ("1", ""), ("1.a", "1"), ("1.b", "1")]
+
+
+def test_a_node_that_is_shown_under_a_child_of_another_is_not_lost():
+    view = view_of(started(3), node("1"), node("1.a", under="1"), node("1.a.x", under="1.a"))
+    assert [row.node_id for row in view.rows] == ["1", "1.a", "1.a.x"]
+
+
+def test_a_text_that_is_not_unicode_can_be_saved():
+    view = view_of(started(), node("3", title="\ud800"), NodeText(RUN, 0, "3", "a file \udcff", False))
+    assert "a file ?" in view.as_text(now=1.0).encode().decode()
 
 
 def test_failures_are_counted_and_carry_their_error():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -127,6 +128,17 @@ async def test_a_screen_is_drawn_as_often_as_it_wants_to_be(run, show, ticker, o
     assert len(output.shown[0].views) == 3
 
 
+async def test_draws_that_take_long_come_seldom(run, show, ticker, output, monkeypatch):
+    show(run)
+    run.say(started(1), node("1"))
+    monkeypatch.setattr(ScriptedScreen, "every_s", 0.0)
+    draw = ScriptedScreen.draw
+    monkeypatch.setattr(ScriptedScreen, "draw", lambda *drawn: (time.sleep(0.05), draw(*drawn)))
+    for now in (LATER, LATER + 0.01, LATER + 0.1, LATER + 10.0):
+        ticker.tick(now)
+    assert len(output.shown[0].views) == 3
+
+
 async def test_nothing_is_drawn_after_the_end(run, show, ticker, output):
     display = show(run)
     run.say(started(1), node("1"), done("1", 0.31), finished("done", 0.4))
@@ -198,7 +210,7 @@ async def test_a_blocked_loop_is_said_with_the_node_that_blocks_it(run, show, ti
     ticker.tick(LATER + 2 * BLOCKED_S + 1)
     (screen,) = output.shown
     assert screen.views[0].block() == ""
-    assert "'Greedy' (greedy, node 1)" in screen.views[-1].block() or "Greedy" in screen.views[-1].block()
+    assert '"Greedy" (node 1, greedy)' in screen.views[-1].block()
     run.session.live_runs = list
     ticker.tick(LATER + 3)
     assert "a cell or a callback" in screen.views[-1].block()
@@ -217,3 +229,44 @@ async def test_a_loop_that_is_blocked_from_the_start_has_a_clock_all_the_same(ru
     run.started_at, run.total = 5.0, 3
     view = bridge_of(run).view()
     assert (view.elapsed(now=7.0), view.total) == (2.0, 3)
+
+
+def test_a_run_whose_loop_was_closed_is_shown_as_cancelled(run, show, ticker, output):
+    loop = asyncio.new_event_loop()
+    run.drive = SimpleNamespace(loop=loop, stepping=None)
+
+    async def begins() -> None:
+        show(run)
+        run.say(started(1), node("1"))
+
+    loop.run_until_complete(begins())
+    ticker.tick()
+    (screen,) = output.shown
+    loop.close()
+    ticker.tick()
+    assert output.shown[-1]["text/plain"].startswith("■ cancelled: 0 of 1 node")
+    assert screen.is_closed and ticker.ticks == []
+
+
+async def test_a_display_made_on_a_thread_without_a_loop_ends_with_its_run(run, show, ticker, output):
+    await asyncio.to_thread(show, run)
+    run.say(started(1), node("1"))
+    ticker.tick()
+    run.say(done("1", 0.3), finished("done", 0.4))
+    await settled()
+    assert output.shown[0].is_closed and output.shown[-1]["text/plain"].startswith("✓ done")
+
+
+def test_a_display_made_on_a_loop_that_has_gone_ends_with_its_run(run, show, ticker, output):
+    async def watches() -> None:
+        show(run)
+
+    async def runs() -> None:
+        run.say(started(1), node("1"))
+        ticker.tick()
+        run.say(done("1", 0.3), finished("done", 0.4))
+        await settled()
+
+    asyncio.run(watches())
+    asyncio.run(runs())
+    assert output.shown[0].is_closed and output.shown[-1]["text/plain"].startswith("✓ done")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import time
+import weakref
 
 import pytest
 from ipywidgets.widgets.widget import _instances
 
+from comfy_nb.ui import panel as panel_module
 from comfy_nb.ui.board import Board
 from comfy_nb.ui.panel import Panel
 from comfy_nb.ui.view import View
@@ -59,18 +63,6 @@ def test_a_front_end_that_begins_to_show_it_gets_all_with_the_next_draw(panel, s
     assert [len(message["parts"]) for message in sent] == [1, 0, 1]
 
 
-def test_all_can_be_sent_again_when_no_other_draw_comes(panel, sent):
-    panel.draw(view_with_picture(), 1.0)
-    panel.draw(view_with_picture(), 1.1)
-    panel.flush()
-    assert [len(message["parts"]) for message in sent] == [1, 0, 1]
-
-
-def test_there_is_nothing_to_send_again_before_the_first_draw(panel, sent):
-    panel.flush()
-    assert sent == []
-
-
 def test_only_a_press_stops_and_it_is_acknowledged(panel, presses):
     stop, _ = panel.open().children
     tell(stop, "ready")
@@ -94,3 +86,26 @@ def test_closing_gives_every_model_back():
     assert set(_instances) - before
     panel.close()
     assert set(_instances) == before
+
+
+def test_a_closed_panel_is_kept_by_nothing(monkeypatch):
+    monkeypatch.setattr(panel_module, "LOADING_S", 0.0)
+    panel = Panel(list)
+    panel.draw(view_with_picture(), 0.0)
+    widgets = [weakref.ref(widget) for widget in (panel.open(), *panel.open().children)]
+    panel.close()
+    del panel
+    gc.collect()
+    assert [widget() for widget in widgets] == [None, None, None]
+
+
+def test_a_panel_that_has_just_opened_is_closed_when_a_front_end_has_loaded_it(monkeypatch):
+    monkeypatch.setattr(panel_module, "LOADING_S", 0.1)
+    panel = Panel(lambda: None)
+    model_id = panel.open().model_id
+    panel.close()
+    assert model_id in _instances
+    deadline = time.monotonic() + 10.0
+    while model_id in _instances:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-
-import pytest
+import time
+import weakref
 
 from comfy_nb.errors import ComfyNBWarning
 from comfy_nb.ui.ticker import Ticker
@@ -12,7 +12,7 @@ from comfy_nb.ui.ticker import Ticker
 PATIENCE_S = 10.0
 
 
-def test_members_are_called_on_a_thread_of_its_own_until_they_are_removed():
+def test_members_are_called_on_a_daemon_thread():
     ticker, called, threads = Ticker(), threading.Event(), []
 
     def tick(now: float) -> None:
@@ -42,7 +42,23 @@ def test_a_removed_member_is_not_called_and_another_still_is():
     assert not first.is_set()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_removed_member_is_let_go():
+    class Member:
+        def tick(self, now: float) -> None:
+            called.set()
+
+    ticker, called, member = Ticker(), threading.Event(), Member()
+    seen = weakref.ref(member)
+    ticker.add(member.tick)
+    assert called.wait(PATIENCE_S)
+    ticker.remove(member.tick)
+    del member
+    until = time.monotonic() + PATIENCE_S
+    while seen() is not None and time.monotonic() < until:
+        time.sleep(0.01)
+    assert seen() is None
+
+
 def test_a_member_that_raises_is_dropped_with_a_warning_and_the_others_go_on(monkeypatch):
     ticker, called, said = Ticker(), threading.Event(), []
     monkeypatch.setattr("warnings.warn", lambda text, kind, **_: said.append((text, kind)))

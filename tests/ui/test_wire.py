@@ -158,7 +158,10 @@ def test_terminal_colours_and_overwritten_lines_are_taken_out_of_the_log():
 
 
 def test_text_that_is_not_unicode_is_no_obstacle():
-    assert only_row(node("1"), NodeText(RUN, 1, "1", "a file \udcff", False))["text"]
+    said_by = (NodeText(RUN, 1, "1", "a file \udcff", False), NodeLog(RUN, 1, "1", "stdout", "\ud800"))
+    message = said(view_of(started(), node("1", title="\ud800"), *said_by, failed("1", raised("\ud800"))))
+    json.dumps(message, ensure_ascii=False).encode()
+    assert part_of(message, "text") == "a file ?"
 
 
 def test_a_failure_comes_with_its_message_traceback_and_inputs():
@@ -185,5 +188,8 @@ def test_an_endless_message_keeps_its_beginning_and_end():
 
 def test_rows_of_several_runs_with_the_same_ids_are_told_apart():
     row = Row("1", "Soften", "ImageBlur", "running", 0.0)
-    view = replace(view_of(started()), rows=(row, replace(row), replace(row)))
-    assert len({row["key"] for row in said(view)["rows"]}) == 3
+    rows = tuple(replace(row, run=run) for run in (1, 2, 3))
+    keys = [each["key"] for each in said(replace(view_of(started()), rows=rows))["rows"]]
+    assert len(set(keys)) == 3
+    later = said(replace(view_of(started()), rows=rows[1:]))["rows"]
+    assert [each["key"] for each in later] == keys[1:], "a row keeps its key when another one is folded away"

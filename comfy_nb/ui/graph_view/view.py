@@ -35,7 +35,7 @@ READERS: Mapping[str, Callable[[str], Any]] = {"int": int, "float": float, "bool
 class GraphWidget(AnyWidget):
     """The front end of a graph: `scene` is what it draws, and states come as messages."""
 
-    _esm = STATIC / "graph.js"
+    _esm = (STATIC / "graph.js").read_text("utf-8")
     _css = (STATIC / "panel.css").read_text("utf-8") + (STATIC / "graph.css").read_text("utf-8")
     scene = Dict().tag(sync=True)
 

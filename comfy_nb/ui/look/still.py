@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from html import escape
 
@@ -10,10 +11,11 @@ from comfy_nb.ui.look.pictures import Choice, crop, layout_of, plane_of
 from comfy_nb.ui.look.plots import envelope
 from comfy_nb.ui.look.subject import Subject
 from comfy_nb.ui.page import FAINT
-from comfy_nb.ui.thumbnails import Thumbnail
+from comfy_nb.ui.thumbnails import Thumbnail, of_picture
 
 PICTURES_MAX = 16
 BYTES_MAX = 240_000
+EXACT_MAX_BYTES = 16_000
 ONE_PX, MANY_PX, SMALL_PX = 512, 160, 96
 LINES_MAX = 60
 TEXT_MAX = 20_000
@@ -75,8 +77,17 @@ def _pictures(subject: Subject, place: int, facts: Facts) -> list[Thumbnail]:
         plane = plane_of(x, kind, Choice(index, layout["rows"], layout["columns"]), facts)
         height, width = plane.values.shape[:2]
         seen = crop(plane, (0, 0, width, height), most)
-        found.append(Thumbnail(seen.format, seen.data))
+        found.append(_smaller(Thumbnail(seen.format, seen.data)))
     return found
+
+
+def _smaller(exact: Thumbnail) -> Thumbnail:
+    """Return a large PNG as what a saved notebook has room for; pixels to be counted are small."""
+    if exact.format != "png" or len(exact.data) < EXACT_MAX_BYTES:
+        return exact
+    from PIL import Image
+
+    return of_picture(Image.open(io.BytesIO(exact.data)), ONE_PX)
 
 
 def _plot(low: bytes, high: bytes) -> str:

@@ -25,8 +25,8 @@ TELL_EVERY_S = 0.2
 class Viewer(AnyWidget):
     """The front end of a view. It holds the value while a page shows it; `progress` is that of the full scan."""
 
-    _esm = STATIC / "look.js"
-    _css = STATIC / "look.css"
+    _esm = (STATIC / "look.js").read_text("utf-8")
+    _css = (STATIC / "look.css").read_text("utf-8")
     message = Dict().tag(sync=True)
     progress = Float(1.0).tag(sync=True)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from heapq import heapify, heapreplace
+from heapq import heappush, heapreplace
 from typing import Literal
 
 from comfy_nb.ui.timeline.spans import LOOP, NOTICEABLE_S, Bar, Span, Spans
@@ -74,8 +74,7 @@ def _arranged(name: str, blocks: Sequence[Block], lines_max: int, seconds_per_px
             heapreplace(free, (until, free[0][1]))
         elif len(lines) < lines_max:
             lines.append([block])
-            free.append((until, len(lines) - 1))
-            heapify(free)
+            heappush(free, (until, len(lines) - 1))
         else:
             left_out += 1
     return LaneLines(name, lines, left_out)

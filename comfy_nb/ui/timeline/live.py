@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from comfy_nb.engine.events import Event, RunFinished
+from comfy_nb.engine.loops import post
 from comfy_nb.engine.sizes import say_seconds
 from comfy_nb.ui.cell import CellOutput, shell
 from comfy_nb.ui.hints import Named, given_of, hints
-from comfy_nb.ui.timeline.spans import Recorder, Spans
+from comfy_nb.ui.ticker import REST
+from comfy_nb.ui.timeline.spans import NOTICEABLE_S, Recorder, Spans
 from comfy_nb.ui.timeline.svg import summary, to_html
 from comfy_nb.ui.timeline.trace import to_trace
+from comfy_nb.ui.view import sound
 
 EVERY_S = 0.25
 ROWS_MAX = 20
@@ -35,7 +38,9 @@ class Timeline:
         self._is_over = False
         self._outputs: list[CellOutput] = []
         self._loop: asyncio.AbstractEventLoop | None = None
-        run.subscribe(self._take)
+        leave = run.subscribe(self._take)
+        if self._is_over:  # else the run would keep every timeline that was ever asked of it
+            leave()
 
     @property
     def spans(self) -> Spans:
@@ -74,16 +79,20 @@ class Timeline:
             self._draw()
 
     def _draw(self) -> None:
-        for output in self._outputs:
-            output.show(self._bundle())
+        if self._outputs:
+            bundle = self._bundle()
+            for output in self._outputs:
+                output.show(bundle)
 
     def _tick(self) -> None:
         if not self._is_over and self._loop is not None:
+            began = time.perf_counter()
             self._draw()
-            self._loop.call_later(EVERY_S, self._tick)
+            self._loop.call_later(max(EVERY_S, REST * (time.perf_counter() - began)), self._tick)
 
     def _bundle(self) -> dict[str, str]:
-        return {"text/html": self._repr_html_(), "text/plain": repr(self)}
+        spans = self.spans
+        return {"text/html": sound(to_html(spans)), "text/plain": sound(_as_text(spans))}
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
@@ -92,22 +101,24 @@ class Timeline:
             display(self._bundle(), raw=True)
             return
         self._outputs.append(CellOutput())
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-            self._tick()
-        else:
-            self._draw()
+        self._draw()
+        if self._loop is None:  # this may be a thread that has none
+            self._loop = self._run.drive.loop if self._run.drive is not None else asyncio.get_running_loop()
+            post(self._loop, self._loop.call_later, EVERY_S, self._tick)
 
     def _repr_html_(self) -> str:
         return to_html(self.spans)
 
     def __repr__(self) -> str:
-        spans = self.spans
-        lines = [f"Timeline: {summary(spans)}"]
-        longest = sorted(spans.bars, key=lambda bar: bar.start - bar.end)[:ROWS_MAX]
-        for bar in sorted(longest, key=lambda bar: bar.start):
-            waited = f", waited {say_seconds(bar.waited)}" if bar.waited > 0.001 else ""
-            lines.append(f"  {bar.start:8.3f} to {bar.end:8.3f} s  {bar.lane}  {bar.name}{waited}")
-        if len(spans.bars) > ROWS_MAX:
-            lines.append(f"  and {len(spans.bars) - ROWS_MAX:,} more")
-        return "\n".join(lines)
+        return _as_text(self.spans)
+
+
+def _as_text(spans: Spans) -> str:
+    lines = [f"Timeline: {summary(spans)}"]
+    longest = sorted(spans.bars, key=lambda bar: bar.start - bar.end)[:ROWS_MAX]
+    for bar in sorted(longest, key=lambda bar: bar.start):
+        waited = f", waited {say_seconds(bar.waited)}" if bar.waited > NOTICEABLE_S else ""
+        lines.append(f"  {bar.start:8.3f} to {bar.end:8.3f} s  {bar.lane}  {bar.name}{waited}")
+    if len(spans.bars) > ROWS_MAX:
+        lines.append(f"  and {len(spans.bars) - ROWS_MAX:,} more")
+    return "\n".join(lines)

@@ -19,7 +19,6 @@ from comfy_nb.engine.events import (
     NodeStarted,
     NodeWaiting,
     RunFinished,
-    RunStarted,
 )
 from comfy_nb.engine.stepping import STALL_S
 
@@ -142,9 +141,6 @@ class Recorder:
         bars = tuple(self._bars.values())
         return Spans(seconds, state, bars, tuple(self._ticks), critical_path(bars, self._parents_of))
 
-    def _run_started(self, event: RunStarted, at: float) -> None:
-        """The first event has set the time from which the others count."""
-
     def _node_started(self, event: NodeStarted, at: float) -> None:
         bar = self._bars.get(event.node_id)
         if bar is not None:
@@ -198,7 +194,6 @@ class Recorder:
                 self._end(bar.node_id, at, "stopped")
 
     _FOLD: Mapping[type, Callable[[Recorder, Any, float], None]] = {
-        RunStarted: _run_started,
         NodeStarted: _node_started,
         NodeWaiting: _node_waiting,
         CallFinished: _call_finished,

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from comfy_nb.engine.sizes import say_seconds
+from comfy_nb.engine.stepping import STALL_S
 from comfy_nb.ui.timeline.lines import PADDING_PX, Block, LaneLines, lanes_of
-from comfy_nb.ui.timeline.spans import Spans
+from comfy_nb.ui.timeline.spans import LOOP, Spans
 
 WIDTH, WIDTH_MIN = 960, 640
 LEFT, RIGHT, TOP = 92, 12, 26
@@ -142,7 +143,7 @@ class Drawing:
             for span in spans:
                 x, end = self._x(max(span.start, block.start)), self._x(min(span.end, block.end))
                 if end >= x and end > merged_until:
-                    is_stall = kind == "held" and span in block.bar.stalls
+                    is_stall = kind == "held" and span.seconds >= STALL_S
                     yield _rect("stall" if is_stall else kind, x, y, max(end - x, 1.0), height)
                     merged_until = end + 0.5
 
@@ -170,9 +171,9 @@ class Drawing:
     def _legend(self) -> Iterator[str]:
         bars = self._spans.bars
         shown = {
-            "loop": ("awaiting", any(bar.lane == "loop" for bar in bars)),
+            "loop": ("awaiting", any(bar.lane == LOOP for bar in bars)),
             "held": ("on the loop", any(bar.held for bar in bars)),
-            "thread": ("on a thread", any(bar.lane != "loop" for bar in bars)),
+            "thread": ("on a thread", any(bar.lane != LOOP for bar in bars)),
             "waiting": (
                 "waiting",
                 any(lane.name == "waiting" for lane in self._lanes) or any(bar.waits for bar in bars),

@@ -25,8 +25,9 @@ def to_trace(spans: Spans, name: str = "comfy_nb") -> dict[str, Any]:
     events = [_named("process_name", 0, name)]
     named = {lane: "event loop" if lane == LOOP else lane for lane in threads}
     events += [_named("thread_name", thread, named[lane]) for lane, thread in threads.items()]
+    critical = set(spans.critical)
     for number, bar in enumerate(spans.bars):
-        events += _bar(bar, number, threads[bar.lane], bar.node_id in spans.critical)
+        events += _bar(bar, number, threads[bar.lane], bar.node_id in critical)
     for tick in spans.ticks:
         about = {"node": tick.node_id, "source": tick.source}
         events.append({**_event("i", "from cache", LOOP_THREAD, tick.time, "cache"), "s": "t", "args": about})

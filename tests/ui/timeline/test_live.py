@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import time
+import weakref
 
 import pytest
 
@@ -51,6 +53,13 @@ async def test_it_follows_a_run_that_goes_on():
     may_end.set()
     await job
     assert [bar.state for bar in timeline.spans.bars] == ["done"]
+
+
+async def test_a_run_that_is_over_keeps_no_timeline():
+    run = await nb.nodes.PrimitiveInt(value=7).graph.run()
+    asked = weakref.ref(run.timeline())
+    gc.collect()
+    assert asked() is None
 
 
 async def test_another_try_ends_a_pause():

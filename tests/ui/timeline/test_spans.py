@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from comfy_nb.engine.events import CallFinished, Event, LoopHeld, NodeStarted, NodeWaiting
+from comfy_nb.engine.events import CallFinished, Event, LoopHeld, NodeFinished, NodeStarted, NodeWaiting
 from comfy_nb.ui.timeline.spans import Recorder, Spans
 from tests.ui.scripted import RUN, all_cached, failed, finished, node, started
 
@@ -12,8 +12,6 @@ LANE = "comfy-nb-lane-0"
 
 
 def end(node_id: str, at: float) -> Event:
-    from comfy_nb.engine.events import NodeFinished
-
     return NodeFinished(RUN, at, node_id, "ran", 0.1, None)
 
 
