@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 
 import pytest
+import torch
 
 import comfy_nb as nb
 from comfy_nb.engine import drive
@@ -377,3 +380,29 @@ async def test_an_async_node_that_never_gives_in_is_left_behind_and_named(monkey
         assert (await job).state == "cancelled"
     finish.set()
     await asyncio.gather(*others())
+
+
+async def test_what_a_stopped_async_node_held_is_let_go_without_the_collector():
+    held: list[weakref.ref] = []
+    is_there = asyncio.Event()
+
+    @nb.node(cache="off")
+    async def holds() -> int:
+        value = torch.zeros(8)
+        held.append(weakref.ref(value))
+        is_there.set()
+        await asyncio.sleep(60)
+        return len(value)
+
+    job = holds().start()
+    await is_there.wait()
+    gc.disable()
+    try:
+        job.cancel()
+        await asyncio.gather(job, return_exceptions=True)
+        del job
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert held[0]() is None
+    finally:
+        gc.enable()
