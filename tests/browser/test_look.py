@@ -40,7 +40,7 @@ def notebook(lab):
 
 
 def stage(notebook, cell):
-    return notebook.output(cell).locator("canvas.cnb-stage")
+    return notebook.output(cell).locator("canvas.cnb-look-stage")
 
 
 def shown(notebook, cell) -> list[float]:
@@ -59,7 +59,7 @@ def press(notebook, cell, name: str) -> None:
 
 
 def readout(notebook, cell):
-    return notebook.output(cell).locator(".cnb-readout")
+    return notebook.output(cell).locator(".cnb-look-readout")
 
 
 def test_every_view_is_alive_and_hides_what_is_kept_for_later(notebook):
@@ -107,7 +107,7 @@ def test_a_drag_moves_an_enlarged_picture(notebook):
 
 
 def test_a_planted_nan_is_called_out_and_gone_to(notebook):
-    alarm = notebook.output(2).locator(".cnb-alarm")
+    alarm = notebook.output(2).locator(".cnb-look-alarm")
     assert "1 of 18,432 values is NaN; the first is at [0, 40, 70, 1]" in alarm.inner_text()
     press(notebook, 2, "Show the first value that is not finite")
     until(notebook, 2, "Number(canvas.dataset.shown.split(' ')[0]) > 50")
@@ -156,7 +156,7 @@ def test_axes_of_a_tensor_are_chosen(notebook):
 
 
 def test_numbers_are_a_curve_to_point_at(notebook):
-    canvas = notebook.output(6).locator("canvas.cnb-plot")
+    canvas = notebook.output(6).locator("canvas.cnb-look-plot")
     canvas.focus()
     canvas.press("ArrowRight")
     canvas.press("ArrowRight")

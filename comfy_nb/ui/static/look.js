@@ -13,7 +13,7 @@ const CHECK_PX = 8;
 
 function make(tag, name, attributes = {}, ...children) {
   const element = document.createElement(tag);
-  element.className = `cnb-${name}`;
+  element.className = name ? `cnb-look-${name}` : "cnb-look";
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
   element.append(...children);
   return element;
@@ -197,7 +197,7 @@ class Pixels {
     const [w, h] = this.size;
     const what = this.over ? "a sheet of pictures; press Enter to open the first" : `${w} by ${h} values`;
     this.canvas.root.setAttribute("aria-label", `${this.part.kind}: ${what}; + and - zoom, arrows move, 0 shows all`);
-    this.canvas.root.classList.toggle("cnb-sheet", this.over !== null);
+    this.canvas.root.classList.toggle("cnb-look-sheet", this.over !== null);
   }
 
   pages(name) {
@@ -784,14 +784,14 @@ class View {
   constructor(model, el) {
     this.model = model;
     this.page = crypto.randomUUID?.() ?? String(Math.random());
-    this.said = make("div", "said cnb-note", { role: "status" });
+    this.said = make("div", "said cnb-look-note", { role: "status" });
     this.line = new Line(model, (text) => (this.said.textContent = text));
     this.parts = make("div", "bar", { role: "group", "aria-label": "Parts" });
     this.stage = make("div", "held");
     this.text = make("pre", "text", { tabindex: 0, "aria-label": "Text" });
     this.facts = new Facts((index) => this.shown?.goTo(index));
     this.who = make("div", "who");
-    this.root = make("div", "look", { "data-lm-suppress-shortcuts": "true", role: "group", "aria-label": "Tensor view" },
+    this.root = make("div", "", { "data-lm-suppress-shortcuts": "true", role: "group", "aria-label": "Tensor view" },
       this.parts, this.said, this.stage, this.text, this.facts.root, this.who);
     el.append(this.root);
     this.update = this.update.bind(this);
