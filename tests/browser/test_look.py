@@ -97,8 +97,8 @@ def test_a_drag_moves_an_enlarged_picture(notebook):
         press(notebook, 1, "Zoom in (+)")
     until(notebook, 1, "Number(canvas.dataset.shown.split(' ')[0]) > 10")
     before = shown(notebook, 1)[0]
+    canvas.hover(position={"x": 200, "y": 100})
     box = canvas.bounding_box()
-    mouse.move(box["x"] + 200, box["y"] + 100)
     mouse.down()
     mouse.move(box["x"] + 350, box["y"] + 100, steps=4)
     mouse.up()

@@ -11,7 +11,6 @@ function initialize({ model }) {
     const child = await manager.get_model(model.get("child").replace("IPY_MODEL_", ""));
     const view = await manager.create_view(child);
     const widget = view.luminoWidget ?? view.pWidget;
-    place.closest(".jp-RenderedHTMLCommon")?.classList.remove("jp-RenderedHTMLCommon"); // its rules are for documents
     // As Lumino attaches a widget: only then are ipywidgets laid out, and heard.
     widget?.processMessage({ type: "before-attach" });
     place.replaceChildren(view.el);
@@ -27,7 +26,6 @@ function initialize({ model }) {
     const focused = document.activeElement;
     views.delete(left);
     if (view) place.replaceChildren(view.el);
-    place.closest(".jp-RenderedHTMLCommon")?.classList.remove("jp-RenderedHTMLCommon");
     views.set(place, view);
     if (view?.el.contains(focused)) focused.focus();
     return true;
