@@ -71,6 +71,8 @@ class LanePlayer:
         for attempt in range(spec.retries + 1):
             if self.run.stopping or worker.retired:
                 raise InterruptProcessingException
+            if attempt:
+                self.run.journal.node_started(ticket, worker.thread.name)
             token = current_call.set(call.context)
             started = time.perf_counter()
             try:
@@ -81,8 +83,7 @@ class LanePlayer:
                     result = worker.call(call, call.function, call.inputs)
                 if call.is_check and inspect.iscoroutine(result):
                     result = asyncio.run_coroutine_threadsafe(result, self.loop).result()
-                if call.context.calls > 1:
-                    self.run.call_finished(call, time.perf_counter() - started)
+                self.run.call_finished(call, time.perf_counter() - started)
                 return result
             except InterruptProcessingException:
                 raise
@@ -91,7 +92,6 @@ class LanePlayer:
                     raise
                 wait_s = self.run.node_retries(ticket, error, attempt)
                 self.run.stop_event.wait(wait_s)
-                self.run.journal.node_started(ticket, worker.thread.name)
             finally:
                 current_call.reset(token)
                 ticket.seconds += time.perf_counter() - started
@@ -151,6 +151,8 @@ class LoopPlayer:
         for attempt in range(spec.retries + 1):
             if self.run.stopping:
                 raise InterruptProcessingException
+            if attempt:
+                self.run.journal.node_started(ticket, "loop")
             current_call.set(call.context)
             started = time.perf_counter()
             try:
@@ -159,8 +161,7 @@ class LoopPlayer:
                 made = call.function(**call.inputs)
                 stepped = Stepped(made, ticket, self.watch, grad=spec.grad)
                 result = await stepped if spec.timeout is None else await _in_time(stepped, spec.timeout)
-                if call.context.calls > 1:
-                    self.run.call_finished(call, time.perf_counter() - started)
+                self.run.call_finished(call, time.perf_counter() - started)
                 return result
             except InterruptProcessingException:
                 raise
@@ -168,7 +169,6 @@ class LoopPlayer:
                 if attempt == spec.retries or call.is_check:
                     raise
                 await asyncio.sleep(self.run.node_retries(ticket, error, attempt))
-                self.run.journal.node_started(ticket, "loop")
             finally:
                 ticket.seconds += time.perf_counter() - started
         raise AssertionError("unreachable: the last attempt returns or raises")

@@ -202,9 +202,9 @@ class Run:
         self.journal.node_finished(ticket)
 
     def call_finished(self, call: Invocation, seconds: float) -> None:
-        """One of the calls of a node that is called for each item of a list is done."""
-        if not call.is_check:
-            around = call.context
+        """A call is done; it is told of where a node is called for each item of a list."""
+        around = call.context
+        if around.calls > 1 and not call.is_check:
             done = (around.node_id, around.index, around.calls, seconds)
             self.emit(events.CallFinished(self.id, time.perf_counter(), *done))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from comfy_nb.ui.cell import close_all
 from comfy_nb.ui.view import ROWS_MAX, Row, View
 
 PREVIEW_MAX = "192px"
@@ -56,9 +57,8 @@ class Bars:
 
     def close(self) -> None:
         """Give all widgets back."""
-        for row in self._rows:
-            row.close()
-        _give_back(self._headline, self._stop, self._folded, self._header, self.box)
+        self.box.children = (self._header, *(row.box for row in self._rows), self._folded)  # also those not in sight
+        close_all(self.box)
 
 
 def _stop_button(press_stop: Callable[[], None]) -> Any:
@@ -69,14 +69,6 @@ def _stop_button(press_stop: Callable[[], None]) -> Any:
     button = Button(description="Stop", icon="stop", tooltip=tooltip, layout=Layout(width="auto"))
     button.on_click(lambda _: press_stop())
     return button
-
-
-def _give_back(*widgets: Any) -> None:
-    """Close widgets, each with the layout and the style that came with it."""
-    for widget in widgets:
-        for part in (widget.layout, getattr(widget, "style", None), widget):
-            if part is not None:
-                part.close()
 
 
 class RowWidgets:
@@ -107,7 +99,3 @@ class RowWidgets:
                 self._image.format = row.preview_format or "jpeg"
                 self._image.value = row.preview
             self._image.layout.display = "" if row.preview else "none"
-
-    def close(self) -> None:
-        """Give the widgets back."""
-        _give_back(self._name, self._bar, self._words, self._image, self.box)

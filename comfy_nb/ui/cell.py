@@ -36,6 +36,15 @@ class CellOutput:
             display(bundle, display_id=self._id, update=update, raw=True)
 
 
+def close_all(widget: Any) -> None:
+    """Close a widget and all that it holds, each with the layout and the style that came with it."""
+    for child in getattr(widget, "children", ()):
+        close_all(child)
+    for part in (widget.layout, getattr(widget, "style", None), widget):
+        if part is not None:
+            part.close()
+
+
 def shell() -> Any:
     """Return the shell of the notebook kernel that this runs in, or None outside one; loads nothing."""
     ipython = sys.modules.get("IPython")

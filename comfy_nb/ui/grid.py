@@ -11,8 +11,8 @@ from comfy_nb.errors import GraphError, UnknownName
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import short
 from comfy_nb.graph.prompt import is_link
-from comfy_nb.ui.page import clip
 from comfy_nb.ui.settings import Setting, find_setting
+from comfy_nb.ui.texts import clip
 
 AXES_MAX = 3
 CELLS_MAX = 256

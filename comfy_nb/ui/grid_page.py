@@ -6,7 +6,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from comfy_nb.engine.sizes import say_seconds
-from comfy_nb.ui.page import COLOURS, FAINT, clip
+from comfy_nb.ui.page import COLOURS, FAINT
+from comfy_nb.ui.texts import clip
 from comfy_nb.ui.thumbnails import within
 
 if TYPE_CHECKING:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from comfy_nb.ui.texts import clip
+
 if TYPE_CHECKING:
     from comfy_nb.ui.sweep import Cell, Sweep
 
@@ -38,7 +40,7 @@ def draw_grid(sweep: Sweep) -> Image.Image:
         draw.text((4, y0 + 2), label, INK, font)
         for x in range(len(axes[0].points)):
             text = f"{axes[0].name} = {axes[0].label(x)}"
-            draw.text((side + x * across, y0 + top - LINE_PX + 2), _short(text), INK, font)
+            draw.text((side + x * across, y0 + top - LINE_PX + 2), clip(text, WIDTH_CHARACTERS), INK, font)
         for y, row in enumerate(rows):
             if side:
                 words = textwrap.fill(f"{axes[1].name} = {axes[1].label(y)}", SIDE_PX // 8)
@@ -62,7 +64,3 @@ def _picture(cell: Cell) -> Image.Image | None:
 def _write(draw: ImageDraw.ImageDraw, cell: Cell, at: tuple[int, int], height: int, font: Font) -> None:
     text = "\n".join(textwrap.wrap(cell.words or cell.state, WIDTH_CHARACTERS)[: height // LINE_PX])
     draw.multiline_text((at[0] + 4, at[1] + 4), text, RED if cell.state == "failed" else INK, font)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= WIDTH_CHARACTERS else text[: WIDTH_CHARACTERS - 1] + "…"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from comfy_nb.graph.node import short
+
 NAMES_MAX = 2
 VALUE_MAX = 24
 
@@ -39,10 +41,9 @@ def _differing(namesakes: Sequence[Named]) -> list[str]:
 
 
 def _hint(node: Named, names: Sequence[str]) -> str:
-    said = [f"{name}={_short(node.given[name])}" for name in names if name in node.given]
+    said = [f"{name}={_said(node.given[name])}" for name in names if name in node.given]
     return ", ".join(said) or f"#{node.node_id}"
 
 
-def _short(value: Any) -> str:
-    text = f"{value:.6g}" if isinstance(value, float) else repr(value)
-    return text if len(text) <= VALUE_MAX else f"{text[: VALUE_MAX - 1]}…"
+def _said(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else short(value, VALUE_MAX)

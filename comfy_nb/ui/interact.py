@@ -14,9 +14,9 @@ from comfy_nb.engine.loops import post
 from comfy_nb.errors import GraphError
 from comfy_nb.graph.handle import Handle
 from comfy_nb.graph.node import LARGEST_RANDOM_SEED, short
-from comfy_nb.ui.cell import shell
+from comfy_nb.ui.cell import close_all, shell
 from comfy_nb.ui.controls import Control, controls_for, decimals
-from comfy_nb.ui.living import Living, close_all
+from comfy_nb.ui.living import Living
 from comfy_nb.ui.page import COLOURS, FAINT
 from comfy_nb.ui.rerun import Rerun
 from comfy_nb.ui.settings import copy_and_target

@@ -54,15 +54,6 @@ class Living:
             self._on_close()
 
 
-def close_all(widget: Any) -> None:
-    """Give a widget back with all that it holds."""
-    for child in getattr(widget, "children", ()):
-        close_all(child)
-    for part in (widget.layout, getattr(widget, "style", None), widget):
-        if part is not None:
-            part.close()
-
-
 _views: dict[str, list[Living]] = {}
 
 

@@ -10,6 +10,7 @@ from comfy_nb.errors import UnknownName
 from comfy_nb.spec.node_spec import NodeSpec
 from comfy_nb.spec.registry import Registry
 from comfy_nb.spec.types import socket_name
+from comfy_nb.ui.texts import clip
 
 HEAD = ("name", "category", "inputs", "outputs")
 INPUTS_MAX = 60
@@ -39,7 +40,10 @@ class NodeTable:
         return len(self.specs)
 
     def __repr__(self) -> str:
-        rows = [HEAD, *((name, category, _cut(inputs), outputs) for name, category, inputs, outputs in self.rows())]
+        rows = [
+            HEAD,
+            *((name, category, clip(inputs, INPUTS_MAX), outputs) for name, category, inputs, outputs in self.rows()),
+        ]
         widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
         return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
@@ -59,7 +63,3 @@ def _fits(spec: NodeSpec, pattern: str) -> bool:
     if any(character in pattern for character in "*?"):
         return fnmatchcase(spec.class_type.casefold(), pattern)
     return pattern in f"{spec.class_type} {spec.display_name} {spec.category} {spec.description}".casefold()
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= INPUTS_MAX else text[: INPUTS_MAX - 1] + "…"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from html import escape
 
+from comfy_nb.ui.texts import clip, cut, plain, sound
 from comfy_nb.ui.thumbnails import of_ui, within
 from comfy_nb.ui.tracebacks import tell
-from comfy_nb.ui.view import GLYPHS, ROWS_MAX, Row, View, plain, sound
+from comfy_nb.ui.view import GLYPHS, ROWS_MAX, Row, View
 
 PICTURES_MAX_BYTES = 120_000
 PICTURE_MAX_BYTES = PICTURES_MAX_BYTES // ROWS_MAX
-WORDS_MAX = 600
 OPEN_LOG_LINES = 6
 WORDS_MAX_BYTES = 2_000  # of each of the four kinds of words in a row, as HTML
 COLOURS = {  # readable on white and on black, for a saved page does not know its theme
@@ -69,11 +69,6 @@ def _picture(row: Row) -> str:
     return f'<img src="{small.uri}" alt="{escape(clip(sound(row.title), 80))}" style="{PICTURE}">'
 
 
-def clip(text: str, most: int = WORDS_MAX) -> str:
-    """Return text that is no longer than `most` characters, its beginning where it is cut."""
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
 def _words(row: Row) -> str:
     """Return what a node said, then its error in full; what it printed and its traceback open with a click."""
     told = tell(row.error) if row.error is not None else None
@@ -100,8 +95,7 @@ def _fitted(text: str, most: int = WORDS_MAX_BYTES) -> str:
     text = sound(text)
     kept = min(len(text), most)
     while True:
-        half = kept // 2
-        shown = text if kept == len(text) else f"{text[:half]}\n…\n{text[len(text) - half :]}"
+        shown = cut(text, kept)
         if len(escape(shown).encode()) <= most:
             return escape(shown)
         kept = kept * 3 // 4

@@ -12,6 +12,7 @@ from anywidget import AnyWidget
 from ipywidgets import VBox
 from traitlets import Dict
 
+from comfy_nb.ui.cell import close_all
 from comfy_nb.ui.stop import StopButton
 from comfy_nb.ui.ticker import TICK_S
 from comfy_nb.ui.view import View
@@ -68,10 +69,7 @@ class Panel:
         timer.start()
 
     def _close(self) -> None:
-        """Close the widgets, and with each the layout that came with it."""
-        for widget in (self._stop, self._rows, self._frame):
-            widget.layout.close()
-            widget.close()
+        close_all(self._frame)
 
     def _ask(self, widget: Any, message: Any, buffers: Any) -> None:
         """A front end has begun to show this. Comes on any thread; the next `draw` sends it everything."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from comfy_nb.engine.failure import say
 from comfy_nb.errors import NodeError, name_node
+from comfy_nb.ui.texts import cut
 
 MESSAGE_MAX = 4_000
 TRACE_MAX = 16_000
@@ -23,15 +24,10 @@ class Told(NamedTuple):
 def tell(error: Exception) -> Told:
     """Put an error into words; what is too long is cut in its middle."""
     if not isinstance(error, NodeError):
-        return Told("", _cut(say(error), MESSAGE_MAX), _cut("".join(traceback.format_exception(error)), TRACE_MAX))
+        return Told("", cut(say(error), MESSAGE_MAX), cut("".join(traceback.format_exception(error)), TRACE_MAX))
     who = name_node(error.node_id, error.class_type, error.title)
     inputs = [f"  {name} = {value}" for name, value in error.inputs.items()]
     trace = "".join(error.node_traceback)
     if inputs:
         trace += "\n".join(["\nIts inputs:" if trace else "Its inputs:", *inputs])
-    return Told(who, _cut(str(error.args[0]), MESSAGE_MAX), _cut(trace.rstrip(), TRACE_MAX))
-
-
-def _cut(text: str, most: int) -> str:
-    half = most // 2
-    return text if len(text) <= most else f"{text[:half]}\n…\n{text[-half:]}"
+    return Told(who, cut(str(error.args[0]), MESSAGE_MAX), cut(trace.rstrip(), TRACE_MAX))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from comfy_nb.engine.sizes import say_seconds
 from comfy_nb.ui.hints import Named, hints
+from comfy_nb.ui.texts import sound
 
 RowState = Literal["waiting", "running", "done", "cached", "failed", "blocked", "stopped"]
 
@@ -23,7 +23,6 @@ GLYPHS: Mapping[str, str] = {
     "stopped": "■",
     "cancelled": "■",
 }
-ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 GRAVEST = ("running", "failed", "cancelled", "stopped", "done")
 
 
@@ -247,19 +246,6 @@ def told_apart(rows: Sequence[Row]) -> tuple[Row, ...]:
     """Return rows with a hint where several have one name."""
     found = hints([Named(row.node_id, f"{row.title} {row.class_type}", row.given) for row in rows])
     return tuple(replace(row, hint=hint) for row, hint in zip(rows, found, strict=True))
-
-
-def plain(log: str) -> str:
-    """Return printed text without terminal colours, and of lines that overwrote themselves what was left to see."""
-    text = ANSI.sub("", log) if "\x1b" in log else log
-    if "\r" not in text:
-        return text
-    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
-
-
-def sound(text: str) -> str:
-    """Return text that can be sent and saved: half characters, such as a path may have, replaced."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def nested(rows: Sequence[Row]) -> tuple[Row, ...]:

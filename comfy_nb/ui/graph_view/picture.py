@@ -7,7 +7,8 @@ from html import escape
 
 from comfy_nb.ui.graph_view.colours import colour_of
 from comfy_nb.ui.graph_view.scene import HEAD, ROW, Scene, SceneLink, SceneNode
-from comfy_nb.ui.page import COLOURS, FAINT, clip
+from comfy_nb.ui.page import COLOURS, FAINT
+from comfy_nb.ui.texts import clip, sound
 
 TITLES_MAX = 400
 NODES_MAX = 3_000
@@ -128,4 +129,4 @@ def _node(node: SceneNode, state: str) -> str:
 
 def _text(text: str) -> str:
     """Text as HTML: clipped, half characters replaced."""
-    return escape(clip(text, LINE_MAX).encode("utf-8", "replace").decode())
+    return escape(sound(clip(text, LINE_MAX)))

@@ -19,13 +19,13 @@ from comfy_nb.errors import ComfyNBError, UnknownName
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.namespace import default_registry
 from comfy_nb.graph.prompt import is_link
-from comfy_nb.ui.cell import shell
+from comfy_nb.ui.cell import close_all, shell
 from comfy_nb.ui.graph_view.layout import lay_out
 from comfy_nb.ui.graph_view.picture import as_lines, headline, to_html
 from comfy_nb.ui.graph_view.scene import Scene, scene_of
 from comfy_nb.ui.graph_view.states import States
 from comfy_nb.ui.graph_view.wire import scene_message, states_message
-from comfy_nb.ui.living import Living, close_all
+from comfy_nb.ui.living import Living
 from comfy_nb.ui.ticker import ticker
 
 STATIC = Path(__file__).parent.parent / "static"

@@ -9,6 +9,7 @@ from comfy_nb.ui.graph_view.colours import colour_of
 from comfy_nb.ui.graph_view.picture import headline
 from comfy_nb.ui.graph_view.scene import Scene, SceneNode
 from comfy_nb.ui.graph_view.states import States
+from comfy_nb.ui.texts import sound
 
 
 def scene_message(scene: Scene, *, can_edit: bool) -> dict[str, Any]:
@@ -20,9 +21,9 @@ def scene_message(scene: Scene, *, can_edit: bool) -> dict[str, Any]:
         "head": headline(scene),
         "nodes": [_node(node) for node in scene.nodes.values()],
         "links": [[at[link.source], link.slot, at[link.target], link.place, link.type] for link in scene.links],
-        "groups": [{"title": _sound(group.title), "box": group.box} for group in scene.groups],
-        "colours": {_sound(kind): colour_of(kind) for kind in sorted(kinds)},
-        "faults": [_sound(fault) for fault in scene.faults],
+        "groups": [{"title": sound(group.title), "box": group.box} for group in scene.groups],
+        "colours": {sound(kind): colour_of(kind) for kind in sorted(kinds)},
+        "faults": [sound(fault) for fault in scene.faults],
         "canEdit": can_edit,
     }
 
@@ -30,20 +31,20 @@ def scene_message(scene: Scene, *, can_edit: bool) -> dict[str, Any]:
 def _node(node: SceneNode) -> dict[str, Any]:
     return {
         "id": node.id,
-        "title": _sound(node.title),
-        "class": _sound(node.class_type),
-        "inputs": [[_sound(slot.name), _sound(slot.type)] for slot in node.inputs],
-        "outputs": [[_sound(slot.name), _sound(slot.type)] for slot in node.outputs],
+        "title": sound(node.title),
+        "class": sound(node.class_type),
+        "inputs": [[sound(slot.name), sound(slot.type)] for slot in node.inputs],
+        "outputs": [[sound(slot.name), sound(slot.type)] for slot in node.outputs],
         "fields": [
             {
-                "name": _sound(field.name),
+                "name": sound(field.name),
                 "kind": field.kind,
                 "value": _plain(field.value),
                 "options": dict(field.options),
             }
             for field in node.fields
         ],
-        "fault": _sound(node.fault),
+        "fault": sound(node.fault),
         "mode": node.mode,
         "box": node.box,
         "picture": node.has_picture,
@@ -51,12 +52,7 @@ def _node(node: SceneNode) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    return _sound(value) if isinstance(value, str) else value
-
-
-def _sound(text: str) -> str:
-    """Return text that can be sent: half characters replaced."""
-    return text.encode("utf-8", "replace").decode()
+    return sound(value) if isinstance(value, str) else value
 
 
 def states_message(states: States, ids: Iterable[str]) -> tuple[dict[str, Any], list[bytes]]:
@@ -65,7 +61,7 @@ def states_message(states: States, ids: Iterable[str]) -> tuple[dict[str, Any], 
     buffers = []
     for node_id in ids:
         state = states.of(node_id)
-        told[node_id] = [state.state, state.share, _sound(state.note[:400])]
+        told[node_id] = [state.state, state.share, sound(state.note[:400])]
         if state.picture:
             pictures.append([node_id, state.picture_format])
             buffers.append(state.picture)

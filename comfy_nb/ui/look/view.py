@@ -11,8 +11,8 @@ from anywidget import AnyWidget
 from traitlets import Dict, Float
 
 from comfy_nb.engine.session import default_session
-from comfy_nb.ui.cell import shell
-from comfy_nb.ui.living import Living, close_all
+from comfy_nb.ui.cell import close_all, shell
+from comfy_nb.ui.living import Living
 from comfy_nb.ui.look.facts import scan
 from comfy_nb.ui.look.still import as_text, to_html
 from comfy_nb.ui.look.subject import Subject

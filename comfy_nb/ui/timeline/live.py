@@ -15,11 +15,11 @@ from comfy_nb.engine.loops import post
 from comfy_nb.engine.sizes import say_seconds
 from comfy_nb.ui.cell import CellOutput, shell
 from comfy_nb.ui.hints import Named, given_of, hints
+from comfy_nb.ui.texts import sound
 from comfy_nb.ui.ticker import REST
 from comfy_nb.ui.timeline.spans import NOTICEABLE_S, Recorder, Spans
 from comfy_nb.ui.timeline.svg import summary, to_html
 from comfy_nb.ui.timeline.trace import to_trace
-from comfy_nb.ui.view import sound
 
 EVERY_S = 0.25
 ROWS_MAX = 20

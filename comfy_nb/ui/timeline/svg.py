@@ -14,6 +14,7 @@ from html import escape
 
 from comfy_nb.engine.sizes import say_seconds
 from comfy_nb.engine.stepping import STALL_S
+from comfy_nb.ui.texts import clip
 from comfy_nb.ui.timeline.lines import PADDING_PX, Block, LaneLines, lanes_of
 from comfy_nb.ui.timeline.spans import LOOP, Spans
 
@@ -195,7 +196,7 @@ def _rect(kind: str, x: float, y: float, width: float, height: float) -> str:
 
 
 def _text(x: float, y: float, words: str, kind: str = "") -> str:
-    shown = NOT_XML.sub("�", words if len(words) <= LABEL_MAX else f"{words[: LABEL_MAX - 1]}…")
+    shown = NOT_XML.sub("�", clip(words, LABEL_MAX))
     return f'<text x="{x:g}" y="{y:g}"{f" class={chr(34)}{kind}{chr(34)}" if kind else ""}>{escape(shown)}</text>'
 
 
