@@ -26,12 +26,12 @@ from comfy_nb.engine.loops import post
 from comfy_nb.engine.schedule import Ticket
 from comfy_nb.errors import ComfyNBWarning
 
-FLUSH_S = 0.03
+FLUSH_S = 0.05
 PRINTED_MAX = 4_000
 PIECES_MAX = 1_000
 HEAD_MAX = 40
 SLOW_SUBSCRIBER_S = 0.05
-PASSING = (NodeProgress, NodePreview, NodeText, NodeLog)
+PASSING = frozenset((NodeProgress, NodePreview, NodeText, NodeLog))
 
 # What comes once a node is noted as it is and made an event when somebody wants to see it.
 Noted = tuple[Callable[[str, float, Ticket, str], Event], float, Ticket, str]
@@ -147,7 +147,7 @@ class Journal:
             batch.append(waiting.popleft())
         if not batch:
             return
-        self._log += [each for each in batch if not isinstance(each, PASSING)]
+        self._log += [each for each in batch if type(each) not in PASSING]
         if self._subscribers:
             events = self._as_events(batch)
             for subscriber in list(self._subscribers):

@@ -58,8 +58,15 @@ class Board:
 
     def take(self, events: Sequence[Event]) -> list[Row]:
         """Fold events in; returns the rows of nodes that ended in them (of cached ones the first few)."""
+        steps: dict[str, NodeProgress] = {}
         for event in events:
+            if type(event) is NodeProgress:  # there are thousands of them, and of each node the newest is shown
+                steps[event.node_id] = event
+                continue
+            if steps:
+                self._node_progress(steps)
             self._FOLD[type(event)](self, event)
+        self._node_progress(steps)
         ended, self._just_ended = self._just_ended, []
         return ended
 
@@ -108,18 +115,12 @@ class Board:
         elif row.state == "waiting":
             row.state, row.note = "running", ""
 
-    def _node_progress(self, event: NodeProgress) -> None:
-        row = self._live.get(event.node_id)
-        value = _finite(event.value)
-        if row is None or value is None:
-            return
-        total = _finite(event.total) or 0.0  # a tqdm may have an endless one
-        row.value, row.total, row.index, row.calls = value, total, event.call, event.calls
-        seconds = event.time - row.paced_at
-        if seconds >= PACE_S:
-            now = max(value - row.paced_value, 0.0) / seconds
-            row.rate = now if row.rate is None else PACE_WEIGHT * now + (1 - PACE_WEIGHT) * row.rate
-            row.paced_at, row.paced_value = event.time, value
+    def _node_progress(self, steps: dict[str, NodeProgress]) -> None:
+        for event in steps.values():
+            row, value = self._live.get(event.node_id), _finite(event.value)
+            if row is not None and value is not None:
+                _step(row, event, value)
+        steps.clear()
 
     def _call_finished(self, event: CallFinished) -> None:
         row = self._live.get(event.node_id)
@@ -211,7 +212,6 @@ class Board:
         RunStarted: _run_started,
         NodesAdded: _nodes_added,
         NodeStarted: _node_started,
-        NodeProgress: _node_progress,
         NodePreview: _node_preview,
         NodeText: _node_text,
         NodeLog: _node_log,
@@ -223,6 +223,16 @@ class Board:
         LoopHeld: _loop_held,
         RunFinished: _run_finished,
     }
+
+
+def _step(row: Row, event: NodeProgress, value: float) -> None:
+    total = _finite(event.total) or 0.0  # a tqdm may have an endless one
+    row.value, row.total, row.index, row.calls = value, total, event.call, event.calls
+    seconds = event.time - row.paced_at
+    if seconds >= PACE_S:
+        now = max(value - row.paced_value, 0.0) / seconds
+        row.rate = now if row.rate is None else PACE_WEIGHT * now + (1 - PACE_WEIGHT) * row.rate
+        row.paced_at, row.paced_value = event.time, value
 
 
 def _finite(number: Any) -> float | None:

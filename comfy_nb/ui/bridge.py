@@ -29,12 +29,14 @@ class Bridge:
         self.is_over = False
         self._board = Board(labels_of(run), started=run.started_at)
         self._lock = threading.Lock()
+        self._is_heard = False
         self._pulse_sent: float | None = None
         self._blocked: tuple[str, float] | None = None
         run.subscribe(self.take)
 
     def take(self, events: Sequence[Event]) -> None:
         """On the loop: fold a batch of events in."""
+        self._is_heard = True
         with self._lock:
             self._board.take(events)
         if any(isinstance(event, RunFinished) for event in events):  # a node that would not stop may print after it
@@ -61,6 +63,10 @@ class Bridge:
             return
         if self.run.drive.loop.is_closed():  # nothing goes on there, and nothing says so
             self.take([RunFinished(self.run.id, now, "cancelled", now - self.run.started_at)])
+            return
+        if self._is_heard:  # it turned since the last time
+            self._is_heard = False
+            self._answer()
             return
         sent = self._pulse_sent  # the answer may come at any moment
         if sent is None:

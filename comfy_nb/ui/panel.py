@@ -10,24 +10,22 @@ from typing import Any
 
 from anywidget import AnyWidget
 from ipywidgets import VBox
-from traitlets import Dict
 
 from comfy_nb.ui.cell import close_all
 from comfy_nb.ui.stop import StopButton
 from comfy_nb.ui.ticker import TICK_S
 from comfy_nb.ui.view import View
-from comfy_nb.ui.wire import Wire
+from comfy_nb.ui.wire import Wire, packed
 
 LOADING_S = 2.0
 STATIC = Path(__file__).parent / "static"
 
 
 class Rows(AnyWidget):
-    """The front end of a panel: what it shows is the last `message`."""
+    """The front end of a panel: it draws each message that it is sent, and sends one when it begins to show."""
 
     _esm = (STATIC / "panel.js").read_text(encoding="utf-8")  # of a path anywidget keeps every widget for ever
     _css = (STATIC / "panel.css").read_text(encoding="utf-8")
-    message = Dict().tag(sync=True)
 
 
 class Panel:
@@ -37,8 +35,8 @@ class Panel:
 
     def __init__(self, press_stop: Callable[[], None]) -> None:
         self._wire = Wire()
-        self._is_asked = threading.Event()
-        self._is_asked.set()
+        self._shown: tuple[View, float] | None = None
+        self._lock = threading.Lock()
         self._rows = Rows()
         self._rows.on_msg(self._ask)
         self._stop = StopButton(press_stop)
@@ -53,10 +51,9 @@ class Panel:
 
     def draw(self, view: View, now: float) -> None:
         """Show a view, in one message."""
-        is_asked = self._is_asked.is_set()
-        if is_asked:  # else a question that comes just now would be lost
-            self._is_asked.clear()
-        self._rows.message = self._wire.message(view, now, is_asked=is_asked)
+        with self._lock:
+            self._send(view, now, is_asked=self._shown is None)
+            self._shown = view, now
 
     def close(self) -> None:
         """Give the widgets back, once a front end has had the time to load them: it fails on what is gone by then."""
@@ -72,5 +69,11 @@ class Panel:
         close_all(self._frame)
 
     def _ask(self, widget: Any, message: Any, buffers: Any) -> None:
-        """A front end has begun to show this. Comes on any thread; the next `draw` sends it everything."""
-        self._is_asked.set()
+        """A front end has begun to show this, and has none of what was sent before. Comes on any thread."""
+        with self._lock:
+            if self._shown is not None:
+                self._send(*self._shown, is_asked=True)
+
+    def _send(self, view: View, now: float, *, is_asked: bool) -> None:
+        content, buffers = packed(self._wire.message(view, now, is_asked=is_asked))
+        self._rows.send(content, buffers)  # a fifth of the cost of a trait

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from comfy_nb.engine.failure import say
 from comfy_nb.errors import ComfyNBWarning
 
-TICK_S = 1 / 15
+TICK_S = 0.1
 REST = 4  # a slow draw is followed by a pause of so many times its own length
 
 Tick = Callable[[float], None]
 
 
 class Ticker:
-    """Calls its members fifteen times a second on a daemon thread, which sleeps while there are none."""
+    """Calls its members ten times a second on a daemon thread, which sleeps while there are none."""
 
     def __init__(self) -> None:
         self._members: list[Tick] = []

@@ -243,9 +243,11 @@ def worth(row: Row) -> tuple[bool, bool, float]:
 
 
 def told_apart(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """Return rows with a hint where several have one name."""
+    """Give rows a hint where several have one name."""
     found = hints([Named(row.node_id, f"{row.title} {row.class_type}", row.given) for row in rows])
-    return tuple(replace(row, hint=hint) for row, hint in zip(rows, found, strict=True))
+    for row, hint in zip(rows, found, strict=True):
+        row.hint = hint
+    return tuple(rows)
 
 
 def nested(rows: Sequence[Row]) -> tuple[Row, ...]:

@@ -44,6 +44,13 @@ class Wire:
         return {"head": _head(view, now), "rows": rows, "parts": new}
 
 
+def packed(message: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
+    """Return a message as it travels: the parts that are bytes as buffers, whose names stand in `pictures`."""
+    pictures = {name: part for name, part in message["parts"].items() if isinstance(part, bytes)}
+    said = {name: part for name, part in message["parts"].items() if name not in pictures}
+    return {**message, "parts": said, "pictures": list(pictures)}, list(pictures.values())
+
+
 def _head(view: View, now: float) -> dict[str, Any]:
     is_stopping = view.stopping and not view.is_over
     counts = f"{view.done:,} of {count(view.total, 'node')}"

@@ -40,8 +40,8 @@ def lesson(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def messages(reply: Reply) -> list[dict[str, Any]]:
     """What the panels of a cell were sent."""
-    states = [each["data"].get("state", {}) for each in reply.comms]
-    return [state["message"] for state in states if state.get("message")]
+    sent = [each["data"].get("content", {}) for each in reply.comms]
+    return [content for content in sent if "head" in content]
 
 
 def blocks(reply: Reply) -> list[str]:

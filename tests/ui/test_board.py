@@ -53,9 +53,18 @@ def test_nonsense_progress_stays_within_the_bar(value, total, fraction):
 
 @pytest.mark.parametrize("nonsense", ["a", "", None, [1], 1j, 10**400, object(), torch.ones(3)])
 def test_progress_that_is_no_number_is_passed_over(nonsense):
-    row = only_row(node("3"), progress("3", 1, 4), progress("3", nonsense, 4, time=2.0))
+    board = Board()
+    board.take([started(), node("3"), progress("3", 1, 4)])
+    board.take([progress("3", nonsense, 4, time=2.0)])
+    (row,) = board.view().rows
     assert (row.value, row.fraction) == (1.0, 0.25)
     assert only_row(node("3"), progress("3", 1, nonsense)).fraction is None
+
+
+def test_of_the_steps_of_a_node_that_come_at_once_the_newest_is_shown():
+    board = Board()
+    board.take([started(), node("3"), node("4"), *(progress("3", step, 9) for step in range(9)), progress("4", 2, 9)])
+    assert [row.value for row in board.view().rows] == [8.0, 2.0]
 
 
 def test_progress_may_be_any_kind_of_number():

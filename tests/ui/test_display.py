@@ -206,6 +206,7 @@ async def test_a_blocked_loop_is_said_with_the_node_that_blocks_it(run, show, ti
     step = SimpleNamespace(id="1", class_type="greedy", title="Greedy")
     other = SimpleNamespace(drive=SimpleNamespace(loop=run.drive.loop, stepping=SimpleNamespace(step=step)))
     ticker.tick(LATER)
+    ticker.tick(LATER)
     run.session.live_runs = lambda: [other]
     ticker.tick(LATER + 2 * BLOCKED_S + 1)
     (screen,) = output.shown

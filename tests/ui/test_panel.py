@@ -36,11 +36,11 @@ def panel(presses):
 
 
 @pytest.fixture
-def sent(panel) -> list:
-    """Every message that the panel sends from now on."""
+def sent(panel, monkeypatch) -> list:
+    """Every message that the panel sends from now on, with its buffers."""
     messages: list = []
     _, rows = panel.open().children
-    rows.observe(lambda change: messages.append(change.new), "message")
+    monkeypatch.setattr(rows.comm, "send", lambda data, buffers, **_: messages.append((data["content"], buffers)))
     return messages
 
 
@@ -51,16 +51,17 @@ def tell(widget, message: str) -> None:
 
 def test_a_draw_is_one_message(panel, sent):
     panel.draw(view_with_picture(), 1.0)
-    assert [message["rows"][0]["title"] for message in sent] == ["ImageBlur"]
+    ((message, buffers),) = sent
+    assert [row["title"] for row in message["rows"]] == ["ImageBlur"]
+    assert message["pictures"] == [message["rows"][0]["picture"]] and buffers == [jpeg()]
 
 
-def test_a_front_end_that_begins_to_show_it_gets_all_with_the_next_draw(panel, sent):
+def test_a_front_end_that_begins_to_show_it_gets_all_at_once(panel, sent):
     _, rows = panel.open().children
     panel.draw(view_with_picture(), 1.0)
     panel.draw(view_with_picture(), 1.1)
     tell(rows, "ready")
-    panel.draw(view_with_picture(), 1.2)
-    assert [len(message["parts"]) for message in sent] == [1, 0, 1]
+    assert [len(message["pictures"]) for message, _ in sent] == [1, 0, 1]
 
 
 def test_only_a_press_stops_and_it_is_acknowledged(panel, presses):

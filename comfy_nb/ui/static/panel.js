@@ -253,9 +253,9 @@ class Panel {
   }
 
   /** Takes a message in; it is drawn in the next frame, unless a newer one comes before. */
-  take(message) {
-    if (!message.head) return;
-    const known = new Map([...this.parts, ...Object.entries(message.parts)]);
+  take(message, buffers) {
+    const pictures = message.pictures.map((name, place) => [name, buffers[place]]);
+    const known = new Map([...this.parts, ...Object.entries(message.parts), ...pictures]);
     const named = message.rows.flatMap((row) => [row.picture, row.text, row.log, row.error]);
     this.parts = new Map(named.filter((name) => known.has(name)).map((name) => [name, known.get(name)]));
     this.message = message;
@@ -296,12 +296,11 @@ class Panel {
 
 function render({ model, el }) {
   const panel = new Panel(el);
-  const take = () => panel.take(model.get("message"));
-  model.on("change:message", take);
-  take();
-  model.send("ready"); // the message that is here names parts which earlier ones carried
+  const take = (message, buffers) => panel.take(message, buffers);
+  model.on("msg:custom", take);
+  model.send("ready"); // messages name parts which earlier ones carried
   return () => {
-    model.off("change:message", take);
+    model.off("msg:custom", take);
     panel.close();
   };
 }
