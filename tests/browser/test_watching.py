@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
-import nbformat
 import pytest
 
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-WATCHING = NOTEBOOKS / "02_watching.ipynb"
-SAVED_MAX_BYTES = 300_000
-RUN_TIMEOUT_S = 240.0
+from tests.browser.lessons import Lesson
+
+WATCHING = Lesson("02_watching.ipynb")
 REMEMBER = """() => {
     window.panelsSeen = {};
     const look = () => document.querySelectorAll('.jp-Notebook .jp-Cell').forEach((cell, index) =>
@@ -22,25 +17,10 @@ REMEMBER = """() => {
 REMEMBERED = "() => Object.fromEntries(Object.entries(window.panelsSeen).map(([cell, all]) => [cell, [...all]]))"
 
 
-def cells() -> list:
-    return nbformat.read(WATCHING, as_version=4).cells
-
-
-def cell_with(source: str) -> int:
-    """The number of the first cell in which a text occurs."""
-    return next(number for number, cell in enumerate(cells()) if source in cell.source and cell.cell_type == "code")
-
-
 @pytest.fixture(scope="module")
 def watching(lab):
     """The notebook after a run of all its cells, with what the panels of each had said."""
-    shutil.copy(WATCHING, lab.server.root)
-    shutil.copytree(NOTEBOOKS / "assets", lab.server.root / "assets")
-    with lab.open(WATCHING.name) as notebook:
-        notebook.start("notebook:clear-all-cell-outputs")
-        notebook.wait_idle()
-        notebook.page.evaluate(REMEMBER)
-        notebook.run_all(RUN_TIMEOUT_S)
+    with WATCHING.run_in(lab, REMEMBER) as notebook:
         seen = notebook.page.evaluate(REMEMBERED)
         yield notebook, {int(cell): "\n".join(texts) for cell, texts in seen.items()}
 
@@ -66,7 +46,7 @@ def test_no_cell_fails_and_every_widget_renders(watching):
 )
 def test_the_panel_says_what_goes_on(watching, source, words):
     _, seen = watching
-    assert [word for word in words if word not in seen[cell_with(source)]] == []
+    assert [word for word in words if word not in seen[WATCHING.cell_with(source)]] == []
 
 
 @pytest.mark.browser
@@ -81,14 +61,14 @@ def test_the_panel_says_what_goes_on(watching, source, words):
 )
 def test_what_stays_says_how_it_ended(watching, source, words):
     notebook, _ = watching
-    shown = notebook.output(cell_with(source)).inner_text()
+    shown = notebook.output(WATCHING.cell_with(source)).inner_text()
     assert [word for word in words if word not in shown] == []
 
 
 @pytest.mark.browser
 def test_both_views_of_the_stopped_job_end_the_same(watching):
     notebook, _ = watching
-    assert notebook.output(cell_with("job.panel")).locator(".comfy-nb-run").count() == 2
+    assert notebook.output(WATCHING.cell_with("job.panel")).locator(".comfy-nb-run").count() == 2
 
 
 @pytest.mark.browser
@@ -96,10 +76,3 @@ def test_the_timelines_are_pictures(watching):
     notebook, _ = watching
     images = notebook.page.locator(".comfy-nb-timeline img")
     assert images.evaluate_all("all => all.map(image => image.naturalWidth > 0)") == [True] * 3
-
-
-def test_the_notebook_is_kept_with_small_outputs_and_without_errors():
-    kept = [output for cell in cells() if cell.cell_type == "code" for output in cell.outputs]
-    assert kept and not [output for output in kept if output.output_type == "error"]
-    assert not [output for output in kept if "application/vnd.jupyter.widget-view+json" in output.get("data", {})]
-    assert WATCHING.stat().st_size < SAVED_MAX_BYTES

@@ -1,4 +1,4 @@
-"""`kernel`: a fresh kernel for a test, once with the installed ipykernel and once with each other version."""
+"""`kernel`: a fresh kernel for a test; `lesson`: one for a module. Once with each version of ipykernel."""
 
 from __future__ import annotations
 
@@ -14,3 +14,12 @@ from tests.kernel.harness import INSTALLED, OTHER_KERNELS, Kernel
 def kernel(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kernel]:
     with Kernel(request.param, cwd=tmp_path) as started:
         yield started
+
+
+@pytest.fixture(scope="module", params=[INSTALLED, *OTHER_KERNELS])
+def lesson(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """One kernel of each version for all tests of a module, which has run the module's `PREPARE`."""
+    with Kernel(request.param, cwd=tmp_path_factory.mktemp("lesson")) as kernel:
+        reply = kernel.run(request.module.PREPARE)
+        assert reply.error is None, reply.error
+        yield kernel

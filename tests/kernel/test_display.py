@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.kernel.harness import INSTALLED, OTHER_KERNELS, Kernel, Reply
+from tests.kernel.harness import Kernel, Reply
 
 pytestmark = pytest.mark.kernel
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
-SLOW = """
+PREPARE = """
 import asyncio
 import comfy_nb as nb
 nb.configure(display="bars")
@@ -24,15 +23,6 @@ async def slow(seconds: float, *, progress: nb.Progress) -> str:
         progress(step + 1, 10)
     return "slept"
 """
-
-
-@pytest.fixture(scope="module", params=[INSTALLED, *OTHER_KERNELS])
-def lesson(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    """One kernel of each version for all of these tests, with a slow node in it."""
-    with Kernel(request.param, cwd=tmp_path_factory.mktemp("lesson")) as kernel:
-        reply = kernel.run(SLOW)
-        assert reply.error is None, reply.error
-        yield kernel
 
 
 def last_text(reply: Reply) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.kernel.harness import INSTALLED, OTHER_KERNELS, Kernel, Reply
+from tests.kernel.harness import Kernel, Reply
 
 pytestmark = pytest.mark.kernel
 
@@ -27,15 +26,6 @@ async def greedy(seconds: float) -> str:
     time.sleep(seconds)
     return "greedy"
 """
-
-
-@pytest.fixture(scope="module", params=[INSTALLED, *OTHER_KERNELS])
-def lesson(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    """One kernel of each version for all of these tests."""
-    with Kernel(request.param, cwd=tmp_path_factory.mktemp("lesson")) as kernel:
-        reply = kernel.run(PREPARE)
-        assert reply.error is None, reply.error
-        yield kernel
 
 
 def messages(reply: Reply) -> list[dict[str, Any]]:
