@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from comfy_nb.ui.cell import close_all
-from comfy_nb.ui.view import ROWS_MAX, Row, View
+from comfy_nb.ui.view import Row, View
 
 PREVIEW_MAX = "192px"
 NAME, BAR, WORDS = "0 1 180px", "0 1 160px", "0 1 250px"  # columns: no growing, shrinking, width
@@ -29,7 +29,8 @@ class Bars:
 
         self._headline = Label()
         self._stop = _stop_button(press_stop)
-        self._rows: list[RowWidgets] = []
+        self._rows: dict[tuple[int, int], RowWidgets] = {}  # by what the row shown in them is known by
+        self._spare: list[RowWidgets] = []
         self._folded = Label()
         self._header = HBox([self._headline, self._stop])
         self.box = VBox([self._header])
@@ -41,9 +42,9 @@ class Bars:
     def draw(self, view: View, now: float) -> None:
         """Show a view; sends only what differs from what is shown."""
         self._headline.value = f"{view.glyph} {view.block() or view.headline(now)}"
-        while len(self._rows) < min(len(view.rows), ROWS_MAX):
-            self._rows.append(RowWidgets())
-        used = self._rows[: len(view.rows)]
+        for gone in self._rows.keys() - {(row.run, row.order) for row in view.rows}:
+            self._spare.append(self._rows.pop(gone))
+        used = [self._widgets(row) for row in view.rows]
         for widgets, row in zip(used, view.rows, strict=True):
             widgets.draw(row, now)
         self._folded.value = view.folded()
@@ -57,8 +58,16 @@ class Bars:
 
     def close(self) -> None:
         """Give all widgets back."""
-        self.box.children = (self._header, *(row.box for row in self._rows), self._folded)  # also those not in sight
+        rows = (*self._rows.values(), *self._spare)  # also those not in sight
+        self.box.children = (self._header, *(row.box for row in rows), self._folded)
         close_all(self.box)
+
+    def _widgets(self, row: Row) -> RowWidgets:
+        """Return those that show a row already, or others."""
+        key = row.run, row.order
+        if key not in self._rows:
+            self._rows[key] = self._spare.pop() if self._spare else RowWidgets()
+        return self._rows[key]
 
 
 def _stop_button(press_stop: Callable[[], None]) -> Any:

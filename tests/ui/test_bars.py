@@ -57,6 +57,16 @@ def test_bars_move_and_rows_come_and_go(bars):
     assert [each.bar_style for each in widgets_of(bars, ipywidgets.FloatProgress)] == ["", "success"]
 
 
+def test_a_row_that_moves_up_is_not_sent_again(bars):
+    board = Board()
+    draw(bars, board, started(2), node("1"), progress("1", 1, 2), node("2"))
+    _, second = widgets_of(bars, ipywidgets.FloatProgress)
+    sent: list = []
+    second.observe(sent.append)
+    draw(bars, board, done("1"))
+    assert widgets_of(bars, ipywidgets.FloatProgress)[0] is second and sent == []
+
+
 def test_there_are_never_more_than_twelve_bars(bars):
     draw(bars, Board(), started(20), *(node(str(number)) for number in range(20)))
     assert len(widgets_of(bars, ipywidgets.FloatProgress)) == 12
