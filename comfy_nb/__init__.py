@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from comfy_nb.doors import cache, configure, inspect, interact, stop_all, sweep
+from comfy_nb.doors import breakpoint, cache, configure, inspect, interact, stop_all, sweep
 from comfy_nb.doors import load_ipython_extension as load_ipython_extension
 from comfy_nb.engine.context import (
     CurrentNodeContext,
@@ -84,6 +84,7 @@ __all__ = [
     "Tooltip",
     "UnknownName",
     "ValidationError",
+    "breakpoint",
     "cache",
     "configure",
     "default_session",

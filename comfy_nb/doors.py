@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine import views
 from comfy_nb.engine.cache_view import CacheView
 from comfy_nb.engine.disk import DiskCache
+from comfy_nb.engine.pause import Breakpoint, slot_of
 from comfy_nb.engine.session import Session, default_session
 from comfy_nb.engine.sizes import parse_size
 from comfy_nb.engine.views import Views
@@ -19,6 +20,8 @@ from comfy_nb.graph.namespace import fill_default_registry, register
 from comfy_nb.spec.registry import Registry
 
 if TYPE_CHECKING:
+    from comfy_nb.graph.handle import Handle
+    from comfy_nb.graph.node import Node
     from comfy_nb.ui.interact import Controls
     from comfy_nb.ui.look.view import Look
     from comfy_nb.ui.sweep import Sweep
@@ -90,6 +93,17 @@ def inspect(value: Any, other: Any = None) -> Look:
     from comfy_nb.ui.look.view import look
 
     return look(value, other)
+
+
+def breakpoint(
+    where: Handle | Node, when: Callable[[Any], Any] | None = None, *, slot: int | None = None
+) -> Breakpoint:
+    """Pause each run that comes to this value, show it, and go on with it or another when a person says so.
+
+    `where` is a handle, or a node of a graph (`graph["3"]`) with its output `slot`. `when(value)` says which values
+    pause: `when=lambda image: image.isnan().any()`. Use it in a `with` block, or `remove()` it. Raises GraphError.
+    """
+    return _runner().breakpoints.add(where, slot_of(where, slot), when)
 
 
 def load_ipython_extension(shell: Any) -> None:

@@ -23,12 +23,14 @@ from comfy_nb.engine.failure import failure_of
 from comfy_nb.engine.lanes import Lane, Worker, switch_interval
 from comfy_nb.engine.lookup import Lookup
 from comfy_nb.engine.loops import post
+from comfy_nb.engine.pause import Pause, is_wanted
 from comfy_nb.engine.play import LanePlayer, LoopPlayer
 from comfy_nb.engine.schedule import Scheduler, Ticket
 from comfy_nb.errors import ComfyNBWarning, InterruptProcessingException, name_node
 from comfy_nb.graph.heap import old_heap
 
 if TYPE_CHECKING:
+    from comfy_nb.engine.entry import Outputs
     from comfy_nb.engine.run import Run
 
 SLICE_S = 0.02
@@ -50,6 +52,11 @@ class Drive:
         self.lookup = Lookup(run)
         self.schedule = Scheduler(run.plan.steps, self.lookup.find, self._resolve)
         self.lookup.schedule = self.schedule
+        self.breakpoints = self.session.breakpoints.of(run.graph)
+        if self.breakpoints:
+            self.schedule.breakpoints = self.breakpoints.keys()
+            self.lookup.below = run.plan.below(self.breakpoints)
+        self.pauses: list[Pause] = []
         self.on_lane = LanePlayer(run, self.lookup, self.loop)
         self.on_loop = LoopPlayer(run, self.lookup, self)
         self.tasks: dict[asyncio.Task[None], Ticket] = {}
@@ -75,7 +82,7 @@ class Drive:
         self.schedule.kept.update(wanted)
         total = self.schedule.need(wanted)
         self.run.started(total, self.lookup.hits)
-        if total == 0:
+        if self.schedule.pending == 0:
             self._close("done")
             return
         self._switches.enter_context(switch_interval)
@@ -106,6 +113,7 @@ class Drive:
                 return
             schedule = self.schedule
             apart = schedule.take_apart()
+            held = schedule.take_held()
             drain = schedule.has_ready() and not self.draining
             self.draining = self.draining or drain
             done = schedule.pending == 0
@@ -117,6 +125,8 @@ class Drive:
                 self._send(self.session.pool, partial(self._sync_turn, ticket))
         if drain:
             self._send(self._lane, self._drain)
+        for ticket in held:
+            self._pause(ticket)
         if ring:
             self._fail(*self.lookup.blame_ring(ring))
         elif done:
@@ -227,14 +237,14 @@ class Drive:
         ticket.ui = outcome.ui
         spoiled = self.lookup.check_inputs(ticket) if ticket.step.links else ()
         self.lookup.store(ticket, outcome.outputs)
-        self.run.node_finished(ticket)
+        self._finished(ticket)
         with self.lock:
             if self.ending is not None:
                 return
             for above in spoiled:
                 self.schedule.spoil(above)
             self.schedule.settle(ticket, outcome.outputs)
-            look = self.schedule.ready_apart or not self.draining
+            look = self.schedule.wants_loop or not self.draining
         if look:
             self._kick()
 
@@ -252,6 +262,8 @@ class Drive:
         with self.lock:
             if self.ending is not None:
                 return
+            if self.lookup.below:
+                self.lookup.below.update(steps)
             added = self.schedule.expand(ticket, list(steps.values()), expanded)
         self.run.node_waits(ticket, f"expanded into {len(steps)} nodes", added)
         self._kick()
@@ -259,7 +271,7 @@ class Drive:
     def _resolve(self, ticket: Ticket) -> Any:
         outputs = ticket.expansion.outputs(ticket, self.schedule)
         self.lookup.store(ticket, outputs)
-        self.run.node_finished(ticket)
+        self._finished(ticket)
         return outputs
 
     def _shared(self, ticket: Ticket, entry: Any) -> None:
@@ -273,11 +285,54 @@ class Drive:
                 else:
                     ticket.ui, ticket.source = entry.ui, "shared"
                     ticket.entry = entry
-                    self.run.node_finished(ticket)
+                    self._finished(ticket)
                     self.schedule.settle(ticket, entry.outputs)
         except Exception as error:  # an expansion's outputs may not fit; the run that computed the node is not to blame
             self._fail(ticket, error)
         self._kick()
+
+    # Breakpoints -----------------------------------------------------------------------------------------------------
+
+    def _finished(self, ticket: Ticket) -> None:
+        if ticket.step.id not in self.breakpoints:
+            self.run.node_finished(ticket)
+
+    def _pause(self, ticket: Ticket) -> None:
+        """On the loop: a value is there that has a breakpoint."""
+        if ticket.source != "ran":
+            self.run.journal.node_started(ticket, "loop")
+        point = self.breakpoints[ticket.step.id]
+        pause = Pause(self, ticket, point)
+        self.pauses.append(pause)
+        try:
+            if not is_wanted(point, pause.value):
+                pause.resume()
+                return
+        except Exception as error:
+            self._fail(ticket, error)
+            return
+        self.run.node_waits(ticket, "paused at a breakpoint", 0)
+        self.session.breakpoints.tell(pause)
+
+    def resume(self, pause: Pause, replaced: Outputs | None) -> None:
+        """On the loop: go on, with other outputs than those that were computed if some are given."""
+        if self.is_over:
+            return
+        ticket = pause.ticket
+        if replaced is not None:
+            ticket.key = ticket.base = ticket.entry = None
+            ticket.source = "replaced"
+            self.schedule.kept.add(ticket.step.id)  # it is nowhere else
+        self.run.node_finished(ticket)
+        with self.lock:
+            self.schedule.release(ticket, ticket.outputs or () if replaced is None else replaced)
+        self.pauses.remove(pause)
+        pause.close()
+        self._kick()
+
+    def fail_at(self, ticket: Ticket, error: Exception) -> None:
+        """On the loop: let the run fail at a node that waits."""
+        self._fail(ticket, error)
 
     # Ending ----------------------------------------------------------------------------------------------------------
 
@@ -344,6 +399,8 @@ class Drive:
         if self._closed:
             return
         self._closed = True
+        for pause in self.pauses:
+            pause.close()
         self._switches.close()
         self.session.lane_done(self._lane)
         self.run.ended(state, self.error)

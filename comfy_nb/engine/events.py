@@ -109,7 +109,8 @@ class NodeWaiting(NamedTuple):
 class NodeFinished(NamedTuple):
     """A node is done. `seconds` is the time inside the node's own function; `ui` what it reported for display.
 
-    `source` is "ran", "shared" (an equal node of this or another run computed it) or "memory"/"disk" (cached).
+    `source` is "ran", "shared" (an equal node of this or another run computed it), "memory"/"disk" (cached), or
+    "replaced" (by another value, at a breakpoint).
     """
 
     run_id: str

@@ -16,7 +16,13 @@ from comfy_nb.errors import name_node
 if TYPE_CHECKING:
     from comfy_nb.engine.run import Run
 
-FROM = {"ran": "computed", "memory": "from the cache in memory", "disk": "from the cache on disk", "shared": "shared"}
+FROM = {
+    "ran": "computed",
+    "memory": "from the cache in memory",
+    "disk": "from the cache on disk",
+    "shared": "shared",
+    "replaced": "put in its place at a breakpoint",
+}
 _TENSORS_OF_DICTS = ("samples", "waveform")
 
 

@@ -26,6 +26,7 @@ class Lookup:
         self.run = run
         self.session = run.session
         self.hits = 0
+        self.below: set[str] = set()
         self._get, self._peek = self.session.cache.get, self.session.cache.peek
         self._claims = self.session.store.claims
         self._held: dict[int, bytes] = {}
@@ -34,6 +35,8 @@ class Lookup:
 
     def find(self, ticket: Ticket) -> bool:
         """Fill a ticket from the cache, setting its key where that was not known; False where it has to be computed."""
+        if ticket.step.id in self.below and not self._is_settled_above(ticket):
+            return False
         if ticket.key is None:
             self._late_key(ticket)
         key = ticket.key
@@ -51,8 +54,16 @@ class Lookup:
         ticket.ui = entry.ui
         ticket.source = entry.source
         self.hits += 1
-        self.run.node_finished(ticket)
+        if ticket.step.id not in self.schedule.breakpoints:
+            self.run.node_finished(ticket)
         return True
+
+    def _is_settled_above(self, ticket: Ticket) -> bool:
+        """Whether all that a node below a breakpoint takes is as it will be; its key is made anew from these."""
+        ticket.key = ticket.base = None
+        tickets = self.schedule.tickets
+        above = [tickets.get(link.origin) for link in ticket.step.links if not link.lazy]
+        return all(each is not None and each.state is State.DONE for each in above)
 
     def _note_loss(self, ticket: Ticket) -> None:
         """Remember for `why` how a result went that was there at the last run."""
@@ -97,7 +108,7 @@ class Lookup:
         above = self.schedule.tickets.get(node_id)
         if above is not None:
             return above.key
-        step = self.schedule.step(node_id)
+        step = self.schedule.step(node_id) if node_id not in self.below else None
         return step.key if step is not None else None
 
     def store(self, ticket: Ticket, outputs: Outputs) -> None:

@@ -275,6 +275,21 @@ class Plan:
                     stack.append(link.origin)
         return seen
 
+    def below(self, origins: Iterable[str]) -> set[str]:
+        """The ids of all nodes that could need one of these."""
+        takers: dict[str, list[str]] = {}
+        for node_id, step in self.steps.items():
+            for link in step.links:
+                takers.setdefault(link.origin, []).append(node_id)
+        seen: set[str] = set()
+        stack = list(origins)
+        while stack:
+            for node_id in takers.get(stack.pop(), ()):
+                if node_id not in seen:
+                    seen.add(node_id)
+                    stack.append(node_id)
+        return seen
+
 
 class Verdict:
     """Which wanted outputs can run, and all that is wrong with the others."""

@@ -337,7 +337,9 @@ class Run:
         counts = self.counts
         cached = counts["memory"] + counts["disk"]
         parts = [f"{counts['ran']} ran"] + [
-            f"{n} {what}" for n, what in ((cached, "from cache"), (counts["shared"], "shared")) if n
+            f"{n} {what}"
+            for n, what in ((cached, "from cache"), (counts["shared"], "shared"), (counts["replaced"], "replaced"))
+            if n
         ]
         lines = [f"Run {self.state} in {say_seconds(self.seconds)}: {', '.join(parts)}."]
         for ticket in itertools.islice((each for each in self._tickets() if each.source == "ran"), 20):

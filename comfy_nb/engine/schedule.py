@@ -7,7 +7,7 @@ one, else the order in which they became needed.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, Protocol
 
@@ -111,6 +111,9 @@ class Scheduler:
         self._heap: list[int] = []
         self._by_sequence: list[Ticket] = []
         self._spoiled = False
+        self.breakpoints: Collection[str] = ()
+        self._held: list[Ticket] = []
+        self._found_held: set[int] = set()
 
     def step(self, node_id: str) -> Step | None:
         """Return a step of the graph or of an expansion."""
@@ -133,6 +136,10 @@ class Scheduler:
             self._by_sequence.append(fresh)
             if self.find(fresh):
                 fresh.state = State.DONE
+                if node_id in self.breakpoints:
+                    self._found_held.add(fresh.sequence)
+                    self.pending += 1
+                    self._hold(fresh)
                 continue
             created.append(fresh)
             for link in step.links:
@@ -179,9 +186,9 @@ class Scheduler:
         while work:
             ticket = work.pop()
             if ticket.expansion is not None:
-                work.extend(self._finish(ticket, self.resolve(ticket)))
+                work.extend(self._come(ticket, self.resolve(ticket)))
             elif ticket.key is None and ticket.outputs is None and self.find(ticket):
-                work.extend(self._finish(ticket, ticket.outputs or ()))
+                work.extend(self._come(ticket, ticket.outputs or ()))
             else:
                 self._queue(ticket)
 
@@ -205,6 +212,11 @@ class Scheduler:
     def has_ready(self) -> bool:
         """Whether a sync node is ready."""
         return bool(self._heap)
+
+    @property
+    def wants_loop(self) -> bool:
+        """Whether the loop has something to take: nodes that need no lane, or that are at their breakpoints."""
+        return bool(self.ready_apart or self._held)
 
     def take_apart(self) -> list[Ticket]:
         """Take all ready nodes that need not wait for the lane: async and thread-safe ones."""
@@ -244,6 +256,30 @@ class Scheduler:
     def settle(self, ticket: Ticket, outputs: Outputs) -> None:
         """Note that a running node is done."""
         self.running -= 1
+        for ready in self._come(ticket, outputs):
+            self._make_ready(ready)
+
+    def _come(self, ticket: Ticket, outputs: Outputs) -> Sequence[Ticket]:
+        """Finish a node, or hold it where it has a breakpoint."""
+        if ticket.step.id not in self.breakpoints:
+            return self._finish(ticket, outputs)
+        ticket.outputs = outputs
+        self._hold(ticket)
+        return ()
+
+    def _hold(self, ticket: Ticket) -> None:
+        ticket.state = State.RUNNING
+        self.running += 1
+        self._held.append(ticket)
+
+    def take_held(self) -> list[Ticket]:
+        """Take the nodes that have come to their breakpoints; each waits for `release`."""
+        held, self._held = self._held, []
+        return held
+
+    def release(self, ticket: Ticket, outputs: Outputs) -> None:
+        """Let go on what waits for a node at its breakpoint."""
+        self.running -= 1
         for ready in self._finish(ticket, outputs):
             self._make_ready(ready)
 
@@ -252,7 +288,7 @@ class Scheduler:
         ticket.state = State.DONE
         ticket.outputs = outputs
         self.pending -= 1
-        if ticket.step.links or ticket.expansion is not None:
+        if (ticket.step.links or ticket.expansion is not None) and ticket.sequence not in self._found_held:
             self._let_go(ticket)
         dependents = ticket.dependents
         if not dependents:
@@ -324,7 +360,7 @@ class Scheduler:
         ticket = self.tickets.get(node_id)
         if ticket is not None:
             return ticket if ticket.state is State.DONE and ticket.outputs is not None else None
-        step = self.step(node_id)
+        step = self.step(node_id) if node_id not in self.breakpoints else None
         if step is None:
             return None
         # It never runs, so it needs no place in the sequence; calls ask here while others schedule.

@@ -20,6 +20,7 @@ from comfy_nb.engine.handed import Handed
 from comfy_nb.engine.interrupt import interrupt_watch
 from comfy_nb.engine.job import Job, clean_up, result_of, value_of
 from comfy_nb.engine.lanes import Lane, on_lane
+from comfy_nb.engine.pause import Breakpoints
 from comfy_nb.engine.plan import Plan, judge, plan_of
 from comfy_nb.engine.prepare import ask_fingerprints, ask_validation
 from comfy_nb.engine.run import Run
@@ -45,6 +46,7 @@ class Session:
         self.pool = Lane("comfy-nb-pool", workers=os.cpu_count() or 1)
         self.runs: weakref.WeakSet[Run] = weakref.WeakSet()
         self.handed = Handed()
+        self.breakpoints = Breakpoints()
         self.show_value: Callable[[Any, str | None], Any] = lambda value, kind: value
         self.is_shown = False
         self._listeners: list[Callable[[Run], None]] = []

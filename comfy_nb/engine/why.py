@@ -90,6 +90,8 @@ def _is_same(old: Any, new: Any) -> bool:
 def reason(ticket: Ticket, old: Ticket | None, lost: str | None) -> str:
     """Say why a needed node ran, or why it did not have to."""
     step = ticket.step
+    if ticket.source == "replaced":
+        return "its value was replaced at a breakpoint"
     if ticket.source == "shared":
         return "an equal node was running already; its result is shared"
     if ticket.source == "disk":

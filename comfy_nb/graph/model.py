@@ -114,13 +114,17 @@ class Graph:
 
     def id_of(self, handle: Handle) -> str:
         """Return the id that a handle's node has in this graph; raises UnknownName where it has none."""
-        found = self._ids_of_calls.get(id(handle.call))
+        found = self.find(handle)
         if found is None:
-            for call, node_id in self._ids_of_calls.values():
-                if call == handle.call:
-                    return node_id
             raise UnknownName.of("node for the handle", handle, [repr(node) for node in self.nodes.values()])
-        return found[1]
+        return found
+
+    def find(self, handle: Handle) -> str | None:
+        """Return the id that a handle's node has in this graph, or None."""
+        found = self._ids_of_calls.get(id(handle.call))
+        if found is not None:
+            return found[1]
+        return next((node_id for call, node_id in self._ids_of_calls.values() if call == handle.call), None)
 
     def remove(self, node: str | int | Node | Handle) -> None:
         """Remove a node and the links from it."""

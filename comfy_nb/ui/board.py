@@ -33,6 +33,7 @@ Label = Callable[[str], tuple[str, str]]
 TEXT_MAX = 2_000
 LOG_MAX = 4_000
 PACE_S = 0.5
+MADE = ("ran", "replaced")
 PACE_WEIGHT = 0.5
 
 
@@ -151,7 +152,7 @@ class Board:
 
     def _node_finished(self, event: NodeFinished) -> None:
         row = self._live.pop(event.node_id, None)
-        if event.source == "ran":
+        if event.source in MADE:
             self._ran += 1
         else:
             self._cached += 1
@@ -160,7 +161,7 @@ class Board:
                 return
         row = row or self._unannounced(event.node_id, event.time)
         if row.state != "blocked":
-            row.state = "done" if event.source == "ran" else "cached"
+            row.state = "done" if event.source in MADE else "cached"
         row.ui = event.ui
         self._end(row, event.seconds)
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
+
+LOADING_S = 2.0
 
 
 class Output(Protocol):
@@ -18,11 +22,11 @@ class Output(Protocol):
 
 
 class CellOutput:
-    """An output of the cell that is running when this is made."""
+    """An output of the cell that is running when this is made, or of the cell that another output is of."""
 
-    def __init__(self) -> None:
+    def __init__(self, beside: CellOutput | None = None) -> None:
         self._publisher = shell().display_pub
-        self._parent = shell().get_parent()
+        self._parent: Mapping[str, Any] = shell().get_parent() if beside is None else beside._parent
         self._id = uuid.uuid4().hex
         self._is_shown = False
 
@@ -43,6 +47,20 @@ def close_all(widget: Any) -> None:
     for part in (widget.layout, getattr(widget, "style", None), widget):
         if part is not None:
             part.close()
+
+
+def close_when_loaded(widget: Any, opened_at: float) -> None:
+    """Close all of a widget once a front end has had the time to load it: it fails on what is gone by then.
+
+    `opened_at` is when it was displayed, in `time.monotonic()` seconds.
+    """
+    left = opened_at + LOADING_S - time.monotonic()
+    if left <= 0:
+        close_all(widget)
+        return
+    timer = threading.Timer(left, close_all, (widget,))
+    timer.daemon = True
+    timer.start()
 
 
 def shell() -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet, WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from comfy_nb.errors import UnknownName
 from comfy_nb.ui.cell import CellOutput, cell_key, shell
@@ -12,6 +12,8 @@ from comfy_nb.ui.lines import Lines
 from comfy_nb.ui.look import formatter
 
 if TYPE_CHECKING:
+    from comfy_nb.engine.pause import Pause
+    from comfy_nb.engine.run import Run
     from comfy_nb.engine.session import Session
     from comfy_nb.ui.bridge import Bridge
     from comfy_nb.ui.display import Display, MakeScreen, Screen
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 SHOW_AFTER_S = 0.15
 
 _lines = Lines()
+_beside: WeakKeyDictionary[Run, CellOutput] = WeakKeyDictionary()
 _displays: WeakValueDictionary[str, Display] = WeakValueDictionary()
 
 
@@ -58,6 +61,7 @@ def enable(session: Session) -> bool:
         _watched.add(session)
         session.on_run(_show)
         session.show_value = _show_value
+        session.breakpoints.on_pause = _show_pause
         formatter.register()
     return True
 
@@ -71,6 +75,8 @@ def follow(bridge: Bridge) -> None:
 
 
 def _show(run: Any) -> None:
+    if run.session.breakpoints:
+        _beside[run] = CellOutput()
     if _chosen == "none" or run.is_quiet:
         return
     if _chosen == "text":
@@ -81,6 +87,12 @@ def _show(run: Any) -> None:
     from comfy_nb.ui.bridge import bridge_of
 
     _display_for(run).add(bridge_of(run))
+
+
+def _show_pause(pause: Pause) -> None:
+    from comfy_nb.ui.pause_view import PauseView
+
+    PauseView(pause, CellOutput(beside=_beside[pause.run]))
 
 
 def _display_for(run: Any) -> Display:

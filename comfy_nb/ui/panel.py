@@ -5,19 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from anywidget import AnyWidget
 from ipywidgets import VBox
 
-from comfy_nb.ui.cell import close_all
+from comfy_nb.ui.cell import close_when_loaded
 from comfy_nb.ui.stop import StopButton
 from comfy_nb.ui.ticker import TICK_S
 from comfy_nb.ui.view import View
 from comfy_nb.ui.wire import Wire, packed
 
-LOADING_S = 2.0
 STATIC = Path(__file__).parent / "static"
 
 
@@ -42,11 +42,11 @@ class Panel:
         self._stop = StopButton(press_stop)
         self._frame = VBox([self._stop, self._rows])
         self._frame.add_class("comfy-nb-frame")
-        self._loaded_at = 0.0
+        self._opened_at = -inf
 
     def open(self) -> Any:
         """Return the box that holds all of it."""
-        self._loaded_at = time.monotonic() + LOADING_S
+        self._opened_at = time.monotonic()
         return self._frame
 
     def draw(self, view: View, now: float) -> None:
@@ -56,17 +56,8 @@ class Panel:
             self._shown = view, now
 
     def close(self) -> None:
-        """Give the widgets back, once a front end has had the time to load them: it fails on what is gone by then."""
-        left = self._loaded_at - time.monotonic()
-        if left <= 0:
-            self._close()
-            return
-        timer = threading.Timer(left, self._close)
-        timer.daemon = True
-        timer.start()
-
-    def _close(self) -> None:
-        close_all(self._frame)
+        """Give the widgets back."""
+        close_when_loaded(self._frame, self._opened_at)
 
     def _ask(self, widget: Any, message: Any, buffers: Any) -> None:
         """A front end has begun to show this, and has none of what was sent before. Comes on any thread."""

@@ -10,7 +10,7 @@ import weakref
 import pytest
 from ipywidgets.widgets.widget import _instances
 
-from comfy_nb.ui import panel as panel_module
+from comfy_nb.ui import cell
 from comfy_nb.ui.board import Board
 from comfy_nb.ui.panel import Panel
 from comfy_nb.ui.view import View
@@ -90,7 +90,7 @@ def test_closing_gives_every_model_back():
 
 
 def test_a_closed_panel_is_kept_by_nothing(monkeypatch):
-    monkeypatch.setattr(panel_module, "LOADING_S", 0.0)
+    monkeypatch.setattr(cell, "LOADING_S", 0.0)
     panel = Panel(list)
     panel.draw(view_with_picture(), 0.0)
     widgets = [weakref.ref(widget) for widget in (panel.open(), *panel.open().children)]
@@ -101,7 +101,7 @@ def test_a_closed_panel_is_kept_by_nothing(monkeypatch):
 
 
 def test_a_panel_that_has_just_opened_is_closed_when_a_front_end_has_loaded_it(monkeypatch):
-    monkeypatch.setattr(panel_module, "LOADING_S", 0.1)
+    monkeypatch.setattr(cell, "LOADING_S", 0.1)
     panel = Panel(lambda: None)
     model_id = panel.open().model_id
     panel.close()

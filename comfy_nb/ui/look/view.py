@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from anywidget import AnyWidget
+from ipywidgets import HTML, Widget
 from traitlets import Dict, Float
 
 from comfy_nb.engine.session import default_session
@@ -39,10 +40,14 @@ class Viewer(AnyWidget):
         self.message = self._told()
         self.on_msg(self._take)
 
-    def leave(self) -> None:
-        """Let go of the value, and of the widget."""
+    def let_go(self) -> None:
+        """Let go of the value; what a page shows of it stays."""
         self._worker.drop()
         self._subject.release()
+
+    def leave(self) -> None:
+        """Let go of the value, and of the widget."""
+        self.let_go()
         close_all(self)
 
     def _told(self) -> dict[str, Any]:
@@ -118,6 +123,12 @@ class Look:
             return
         viewer = Viewer(self._subject, self._who)
         Living(viewer, kept, viewer.leave)
+
+    def widget(self) -> Widget:
+        """Return it as a widget, to be put beside others."""
+        if self._own is None and self._is_worth_a_widget():
+            return Viewer(self._subject, self._who)
+        return HTML(self._repr_html_())
 
     def _is_worth_a_widget(self) -> bool:
         return any(self._subject.view_of(place) != "words" for place in range(len(self._subject.parts)))

@@ -1,0 +1,219 @@
+"""Breakpoints: a run pauses where a value is there, and goes on with it or with another one."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from comfy_nb.engine.failure import say
+from comfy_nb.engine.loops import post
+from comfy_nb.errors import ComfyNBError, ComfyNBWarning, GraphError, LayoutError, name_node
+from comfy_nb.graph.node import Node, short
+from comfy_nb.spec.coerce import coerce
+
+if TYPE_CHECKING:
+    from comfy_nb.engine.drive import Drive
+    from comfy_nb.engine.entry import Outputs
+    from comfy_nb.engine.schedule import Ticket
+    from comfy_nb.graph.handle import Handle
+    from comfy_nb.graph.model import Graph
+
+
+PLAIN: Mapping[str, type | tuple[type, ...]] = {"INT": int, "FLOAT": (int, float), "STRING": str, "BOOLEAN": bool}
+
+
+class Same(Enum):
+    """Stands for the value as it was."""
+
+    VALUE = "the value as it is"
+
+
+SAME = Same.VALUE
+
+
+class Breakpoint:
+    """Pauses every run of its session that comes to a value, until somebody says `resume()` or `stop()`.
+
+    `resume(value)` goes on with another value, which is never cached. With `when` only values that it is true of
+    pause. In a `with` block it is removed at the end, else by `remove()`; what is paused goes on then.
+    """
+
+    def __init__(self, points: Breakpoints, where: Handle | Node, slot: int, when: Callable[[Any], Any] | None) -> None:
+        self._points = points
+        self._where = where
+        self.slot = slot
+        self.when = when
+        self.paused: list[Pause] = []
+
+    def id_in(self, graph: Graph) -> str | None:
+        """Return the id that its node has in a graph, or None."""
+        if isinstance(self._where, Node):
+            return self._where.id if self._where in graph else None
+        return graph.find(self._where)
+
+    def resume(self, value: Any = SAME) -> None:
+        """Let all that is paused here go on, with another value if one is given; from any thread."""
+        for pause in list(self.paused):
+            pause.resume(value)
+
+    def stop(self) -> None:
+        """Stop all runs that are paused here; what is computed stays cached."""
+        for pause in list(self.paused):
+            pause.stop()
+
+    def remove(self) -> None:
+        """Pause no more."""
+        self._points.remove(self)
+        self.resume()
+
+    def __enter__(self) -> Breakpoint:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.remove()
+
+    def __repr__(self) -> str:
+        paused = f", {len(self.paused)} paused" if self.paused else ""
+        return f"<Breakpoint at {self._where!r}{paused}>"
+
+
+class Breakpoints:
+    """The breakpoints of a session, and who is told of a pause."""
+
+    def __init__(self) -> None:
+        self.on_pause: Callable[[Pause], None] = _warn_paused
+        self._all: list[Breakpoint] = []
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def tell(self, pause: Pause) -> None:
+        """Say that a run has paused."""
+        try:
+            self.on_pause(pause)
+        except Exception as error:  # a display's fault may not hurt the run
+            warnings.warn(f"The display of a breakpoint failed: {say(error)}", ComfyNBWarning, stacklevel=2)
+            _warn_paused(pause)
+
+    def add(self, where: Handle | Node, slot: int, when: Callable[[Any], Any] | None) -> Breakpoint:
+        """Pause at an output from now on; runs that have begun do not know it."""
+        point = Breakpoint(self, where, slot, when)
+        self._all.append(point)
+        return point
+
+    def remove(self, point: Breakpoint) -> None:
+        """Pause there no more."""
+        self._all = [each for each in self._all if each is not point]
+
+    def of(self, graph: Graph) -> Mapping[str, Breakpoint]:
+        """Return the breakpoints that a graph has, by the ids of their nodes."""
+        found = [(point.id_in(graph), point) for point in self._all]
+        return {node_id: point for node_id, point in found if node_id is not None}
+
+
+class Pause:
+    """One run at one breakpoint. All but `value` is over once it has gone on; `on_end` is called on its loop then."""
+
+    def __init__(self, drive: Drive, ticket: Ticket, point: Breakpoint) -> None:
+        self.run = drive.run
+        self.ticket = ticket
+        self.point = point
+        self.state = "paused"
+        self.on_end: Callable[[], None] | None = None
+        self._drive = drive
+        self._lock = threading.Lock()
+        point.paused.append(self)
+
+    @property
+    def named(self) -> str:
+        """The node in words."""
+        step = self.ticket.step
+        return name_node(step.id, step.class_type, step.title)
+
+    @property
+    def value(self) -> Any:
+        """The value that is there, as `await handle` gives it; raises NotKept when the run is over and let it go."""
+        return self.run.value(self.ticket.step.id, self.point.slot)
+
+    def resume(self, value: Any = SAME) -> None:
+        """Go on, with another value if one is given; from any thread. Raises LayoutError for one that does not fit."""
+        outputs = None if value is SAME else self._with(value)
+        if self._is_first("replaced" if outputs else "continued"):
+            post(self._drive.loop, self._drive.resume, self, outputs)
+
+    def stop(self) -> None:
+        """Stop the run; from any thread."""
+        if self._is_first("stopped"):
+            self.run.stop()
+
+    def give_up(self, why: str) -> None:
+        """Let the run fail here."""
+        if self._is_first("failed"):
+            post(self._drive.loop, self._drive.fail_at, self.ticket, ComfyNBError(why))
+
+    def close(self) -> None:
+        """On the loop: the run has gone on, or ended."""
+        self._is_first("stopped")
+        if self in self.point.paused:
+            self.point.paused.remove(self)
+            if self.on_end is not None:
+                self.on_end()
+
+    def _is_first(self, state: str) -> bool:
+        with self._lock:
+            is_first = self.state == "paused"
+            if is_first:
+                self.state = state
+            return is_first
+
+    def _with(self, value: Any) -> Outputs:
+        """The node's outputs with another value in the slot, which is a list of items as before."""
+        slot, spec = self.point.slot, self.ticket.step.spec
+        outputs = list(self.ticket.outputs or ())
+        is_list = slot < len(spec.output_is_list) and spec.output_is_list[slot]
+        items = value if isinstance(value, list) and (is_list or len(outputs[slot]) != 1) else [value]
+        try:
+            outputs[slot] = [_fitting(item, spec.return_types[slot]) for item in items]
+        except LayoutError as error:
+            raise LayoutError(f"{self.named}, output {slot}: {error}") from error
+        return tuple(outputs)
+
+    def __repr__(self) -> str:
+        return f"<{self.state} at {self.named}>"
+
+
+def slot_of(where: Any, slot: int | None) -> int:
+    """Return the output that a breakpoint is at; raises GraphError for what is no node's output."""
+    if isinstance(where, Node):
+        return slot or 0
+    if not getattr(where, "is_comfy_nb_handle", False):
+        raise GraphError(
+            f"A breakpoint is at a handle (what a node's call gives) or at a node of a graph (graph['3']), "
+            f"not at {type(where).__name__}."
+        )
+    return int(where.index) if slot is None else slot
+
+
+def is_wanted(point: Breakpoint, value: Any) -> bool:
+    """Whether a value is to pause; raises ComfyNBError where its `when` fails."""
+    if point.when is None:
+        return True
+    try:
+        return bool(point.when(value))
+    except Exception as error:
+        raise ComfyNBError(f"the `when` of its breakpoint failed: {say(error)}") from error
+
+
+def _fitting(value: Any, socket: Any) -> Any:
+    expected = PLAIN.get(socket) if isinstance(socket, str) else None
+    if expected is not None and not isinstance(value, expected):
+        raise LayoutError(f"{socket} is expected here, and {type(value).__name__} came: {short(value)}.")
+    return coerce(value, socket) if isinstance(socket, str) else value
+
+
+def _warn_paused(pause: Pause) -> None:
+    said = f"The run is paused at {pause.named}: the breakpoint's resume(), resume(value) or stop() lets it go on."
+    warnings.warn(said, ComfyNBWarning, stacklevel=2)
