@@ -261,6 +261,10 @@ class Run:
         """Return the ticket of a node that this run looked at."""
         return self.drive.schedule.tickets.get(node_id) if self.drive is not None else None
 
+    def step(self, node_id: str) -> Step | None:
+        """Return what this run knows of a node, be it of the graph or of an expansion; from any thread."""
+        return self.drive.schedule.step(node_id) if self.drive is not None else self.plan.steps.get(node_id)
+
     def outputs(self, node_id: str) -> tuple[list[Any], ...]:
         """Return a node's output slots, each a list; raises NotKept, UnknownName, or the run's error."""
         kept = self._values.get(node_id)

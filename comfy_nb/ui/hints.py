@@ -30,14 +30,15 @@ def hints(nodes: Sequence[Named]) -> list[str]:
 
 def given_of(run: Any, node_id: str) -> dict[str, Any]:
     """Return the numbers and texts that a node of a run was given."""
-    node = run.graph.nodes.get(node_id)
-    inputs = list(node.inputs.items()) if node is not None else []  # a cell may edit them while a ticker reads
-    return {name: value for name, value in inputs if isinstance(value, str | int | float)}
+    step = run.step(node_id)
+    inputs = step.template if step is not None else {}
+    return {name: value for name, value in inputs.items() if isinstance(value, str | int | float)}
 
 
 def _differing(namesakes: Sequence[Named]) -> list[str]:
     first = namesakes[0].given
-    return [name for name in first if any(each.given.get(name) != first[name] for each in namesakes)][:NAMES_MAX]
+    shared = [name for name in first if all(name in each.given for each in namesakes)]
+    return [name for name in shared if any(each.given[name] != first[name] for each in namesakes)][:NAMES_MAX]
 
 
 def _hint(node: Named, names: Sequence[str]) -> str:

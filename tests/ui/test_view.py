@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+import comfy_nb as nb
 from comfy_nb.ui.board import Board
+from comfy_nb.ui.bridge import bridge_of
 from comfy_nb.ui.view import ROWS_MAX, View, merge
 from tests.ui.scripted import all_cached, done, failed, finished, node, progress, started
 
@@ -84,3 +86,20 @@ def test_a_long_constant_is_cut_in_the_hint():
     view = view_of(started(2), node("1"), node("2"))
     view.rows[0].given = {"text": "a" * 100}
     assert len(merge([view]).rows[0].hint) < 40
+
+
+async def test_the_nodes_of_an_expansion_are_told_apart_by_their_constants_too():
+    @nb.node
+    def stage(x: int, passes: int) -> int:
+        return x + passes
+
+    @nb.node
+    def stages(x: int) -> int:
+        graph = nb.GraphBuilder()
+        first = graph.node("stage", x=x, passes=1)
+        return {"result": (graph.node("stage", x=first.out(0), passes=2).out(0),), "expand": graph.finalize()}
+
+    with nb.use_session(nb.Session()):
+        run = await nb.Graph(stages(1)).run()
+    hints = [row.hint for row in merge([bridge_of(run).view()]).rows if row.title == "stage"]
+    assert hints == ["passes=1", "passes=2"]
