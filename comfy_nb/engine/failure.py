@@ -60,7 +60,7 @@ def say(error: BaseException) -> str:
     """Return an exception's type and message; somebody else's exception may not be able to tell its own."""
     try:
         text = str(error) or "(no message)"
-    except Exception as trouble:  # whatever the exception's own code raises
+    except BaseException as trouble:  # whatever the exception's own code raises, an exit or interrupt too
         text = f"(it cannot be shown: {type(trouble).__name__})"
     return f"{type(error).__name__}: {text}"
 

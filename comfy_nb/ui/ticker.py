@@ -6,6 +6,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 
 from comfy_nb.engine.failure import say
 from comfy_nb.errors import ComfyNBWarning
@@ -58,7 +59,9 @@ class Ticker:
             tick(now)
         except Exception as error:  # a front end that has gone may not end the other displays
             self.remove(tick)
-            warnings.warn(f"A display failed and is not updated any more: {say(error)}", ComfyNBWarning, stacklevel=2)
+            said = f"A display failed and is not updated any more: {say(error)}"
+            with suppress(ComfyNBWarning):  # where warnings are errors
+                warnings.warn(said, ComfyNBWarning, stacklevel=2)
 
 
 ticker = Ticker()

@@ -62,6 +62,13 @@ async def test_a_coroutine_returned_by_mistake_is_said(recwarn: pytest.WarningsR
 # What nodes raise --------------------------------------------------------------------------------------------------
 
 
+class Interrupting(Exception):
+    """An exception that looks like Ctrl-C when it is shown."""
+
+    def __str__(self) -> str:
+        raise KeyboardInterrupt
+
+
 class Abyss(BaseException):
     """An exception that `except Exception` does not see."""
 
@@ -88,6 +95,7 @@ def throw(error: type[BaseException]) -> Callable[[], Never]:
         (throw(StopIteration), "StopIteration"),
         (throw(StopAsyncIteration), "so it is"),
         (throw(Unspeakable), "Unspeakable: (it cannot be shown: ValueError)"),
+        (throw(Interrupting), "Interrupting: (it cannot be shown: KeyboardInterrupt)"),
         (leave, "SystemExit: 3"),
     ],
 )

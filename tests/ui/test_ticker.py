@@ -6,6 +6,8 @@ import threading
 import time
 import weakref
 
+import pytest
+
 from comfy_nb.errors import ComfyNBWarning
 from comfy_nb.ui.ticker import Ticker
 
@@ -57,6 +59,14 @@ def test_a_removed_member_is_let_go():
     while seen() is not None and time.monotonic() < until:
         time.sleep(0.01)
     assert seen() is None
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_member_that_raises_ends_no_other_where_warnings_are_errors():
+    ticker, called = Ticker(), threading.Event()
+    ticker.add(lambda now: 1 / 0)
+    ticker.add(lambda now: called.set())
+    assert called.wait(PATIENCE_S)
 
 
 def test_a_member_that_raises_is_dropped_with_a_warning_and_the_others_go_on(monkeypatch):
