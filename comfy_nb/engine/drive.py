@@ -23,7 +23,7 @@ from comfy_nb.engine.failure import failure_of
 from comfy_nb.engine.lanes import Lane, Worker, switch_interval
 from comfy_nb.engine.lookup import Lookup
 from comfy_nb.engine.loops import post
-from comfy_nb.engine.pause import Pause, is_wanted
+from comfy_nb.engine.pause import Breakpoint, Pause, is_wanted
 from comfy_nb.engine.play import LanePlayer, LoopPlayer
 from comfy_nb.engine.schedule import Scheduler, Ticket
 from comfy_nb.errors import ComfyNBWarning, InterruptProcessingException, name_node
@@ -126,7 +126,9 @@ class Drive:
         if drain:
             self._send(self._lane, self._drain)
         for ticket in held:
-            self._pause(ticket)
+            if ticket.source != "ran":
+                self.run.journal.node_started(ticket, "loop")
+            self._pause(ticket, self.breakpoints[ticket.step.id])
         if ring:
             self._fail(*self.lookup.blame_ring(ring))
         elif done:
@@ -297,15 +299,12 @@ class Drive:
         if ticket.step.id not in self.breakpoints:
             self.run.node_finished(ticket)
 
-    def _pause(self, ticket: Ticket) -> None:
-        """On the loop: a value is there that has a breakpoint."""
-        if ticket.source != "ran":
-            self.run.journal.node_started(ticket, "loop")
-        point = self.breakpoints[ticket.step.id]
-        pause = Pause(self, ticket, point)
+    def _pause(self, ticket: Ticket, points: Sequence[Breakpoint]) -> None:
+        """On the loop: a value is there that has breakpoints; they are come to one after the other."""
+        pause = Pause(self, ticket, points)
         self.pauses.append(pause)
         try:
-            if not is_wanted(point, pause.value):
+            if not is_wanted(pause):
                 pause.resume()
                 return
         except Exception as error:
@@ -322,12 +321,16 @@ class Drive:
         if replaced is not None:
             ticket.key = ticket.base = ticket.entry = None
             ticket.source = "replaced"
+            ticket.outputs = replaced
             self.schedule.kept.add(ticket.step.id)  # it is nowhere else
-        self.run.node_finished(ticket)
-        with self.lock:
-            self.schedule.release(ticket, ticket.outputs or () if replaced is None else replaced)
         self.pauses.remove(pause)
         pause.close()
+        if pause.next:
+            self._pause(ticket, pause.next)
+            return
+        self.run.node_finished(ticket)
+        with self.lock:
+            self.schedule.release(ticket, ticket.outputs or ())
         self._kick()
 
     def fail_at(self, ticket: Ticket, error: Exception) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -108,24 +108,28 @@ class Breakpoints:
         """Pause there no more."""
         self._all = [each for each in self._all if each is not point]
 
-    def of(self, graph: Graph) -> Mapping[str, Breakpoint]:
+    def of(self, graph: Graph) -> Mapping[str, list[Breakpoint]]:
         """Return the breakpoints that a graph has, by the ids of their nodes."""
-        found = [(point.id_in(graph), point) for point in self._all]
-        return {node_id: point for node_id, point in found if node_id is not None}
+        found: dict[str, list[Breakpoint]] = {}
+        for point in self._all:
+            node_id = point.id_in(graph)
+            if node_id is not None:
+                found.setdefault(node_id, []).append(point)
+        return found
 
 
 class Pause:
     """One run at one breakpoint. All but `value` is over once it has gone on; `on_end` is called on its loop then."""
 
-    def __init__(self, drive: Drive, ticket: Ticket, point: Breakpoint) -> None:
+    def __init__(self, drive: Drive, ticket: Ticket, points: Sequence[Breakpoint]) -> None:
         self.run = drive.run
         self.ticket = ticket
-        self.point = point
+        self.point, *self.next = points
         self.state = "paused"
         self.on_end: Callable[[], None] | None = None
         self._drive = drive
         self._lock = threading.Lock()
-        point.paused.append(self)
+        self.point.paused.append(self)
 
     @property
     def named(self) -> str:
@@ -197,12 +201,12 @@ def slot_of(where: Any, slot: int | None) -> int:
     return int(where.index) if slot is None else slot
 
 
-def is_wanted(point: Breakpoint, value: Any) -> bool:
-    """Whether a value is to pause; raises ComfyNBError where its `when` fails."""
-    if point.when is None:
-        return True
+def is_wanted(pause: Pause) -> bool:
+    """Whether the value that is there is to pause; raises ComfyNBError where the breakpoint's `when` fails."""
+    when = pause.point.when
+    value = pause.value
     try:
-        return bool(point.when(value))
+        return when is None or bool(when(value))
     except Exception as error:
         raise ComfyNBError(f"the `when` of its breakpoint failed: {say(error)}") from error
 

@@ -262,6 +262,20 @@ async def test_one_of_several_outputs_is_replaced(pack: Pack, pauses):
     assert (await job)["2"] == 21
 
 
+async def test_two_breakpoints_of_a_node_are_come_to_one_after_the_other(pack: Pack, pauses):
+    pack.node("Two", lambda self: (1, 2), {}, returns=("INT", "INT"))
+    pack.node("Sum", lambda self, a, b: (a + b,), {"a": ("INT", {}), "b": ("INT", {})})
+    graph = pack.graph({"1": made("Two"), "2": made("Sum", a=["1", 0], b=["1", 1])})
+    for slot in range(2):
+        nb.breakpoint(graph["1"], slot=slot)
+    job = graph.start(outputs=["2"])
+    (await following(pauses)).resume(10)
+    pause = await following(pauses)
+    assert pause.value == 2
+    pause.resume(20)
+    assert (await job)["2"] == 30
+
+
 async def test_the_events_of_a_paused_node_say_that_it_waits(chain, pauses):
     first, _, last = chain
     nb.breakpoint(first)

@@ -188,17 +188,20 @@ class Kernel:
         assert reply.idle_at is not None
         return reply.idle_at - sent
 
-    def send_to_widget(self, comm_id: str, content: dict[str, Any]) -> None:
-        """Send a widget's model a custom message, as its view in a browser does."""
-        self._send_comm(comm_id, {"method": "custom", "content": content})
+    def send_to_widget(self, comm_id: str, content: Any) -> Reply:
+        """Send a widget's model a custom message, as its view in a browser does; what it causes is in the reply."""
+        return self._send_comm(comm_id, {"method": "custom", "content": content})
 
-    def change_widget(self, comm_id: str, **state: Any) -> None:
+    def change_widget(self, comm_id: str, **state: Any) -> Reply:
         """Change a widget's traits, as a person does in a browser."""
-        self._send_comm(comm_id, {"method": "update", "state": state, "buffer_paths": []})
+        return self._send_comm(comm_id, {"method": "update", "state": state, "buffer_paths": []})
 
-    def _send_comm(self, comm_id: str, data: dict[str, Any]) -> None:
+    def _send_comm(self, comm_id: str, data: dict[str, Any]) -> Reply:
         message = self._client.session.msg("comm_msg", {"comm_id": comm_id, "data": data})
+        msg_id = message["header"]["msg_id"]
+        reply = self._replies[msg_id] = Reply(msg_id, time.perf_counter(), "ok")  # a kernel answers none of these
         self._client.shell_channel.send(message)
+        return reply
 
     def restart(self) -> None:
         """A fresh process in the same place; what earlier cells showed is forgotten."""
