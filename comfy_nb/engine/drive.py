@@ -126,6 +126,8 @@ class Drive:
         if drain:
             self._send(self._lane, self._drain)
         for ticket in held:
+            if self.is_over:
+                return
             if ticket.source != "ran":
                 self.run.journal.node_started(ticket, "loop")
             self._pause(ticket, self.breakpoints[ticket.step.id])
@@ -148,7 +150,7 @@ class Drive:
                 ticket = None if self.is_over or worker.retired else self.schedule.take()
                 if ticket is None:
                     self.draining = False
-                    look = self.schedule.pending == 0 or self.schedule.is_stuck
+                    look = self.schedule.pending == 0 or self.schedule.is_stuck or self.schedule.wants_loop
                     break
             self._sync_turn(ticket, worker)
             if time.perf_counter() > until:
@@ -264,7 +266,7 @@ class Drive:
         with self.lock:
             if self.ending is not None:
                 return
-            if self.lookup.below:
+            if self.breakpoints:
                 self.lookup.below.update(steps)
             added = self.schedule.expand(ticket, list(steps.values()), expanded)
         self.run.node_waits(ticket, f"expanded into {len(steps)} nodes", added)
@@ -310,6 +312,7 @@ class Drive:
         except Exception as error:
             self._fail(ticket, error)
             return
+        pause.point.hold(pause)
         self.run.node_waits(ticket, "paused at a breakpoint", 0)
         self.session.breakpoints.tell(pause)
 
@@ -318,7 +321,10 @@ class Drive:
         if self.is_over:
             return
         ticket = pause.ticket
+        if replaced is None and self.lookup.was_written_to(ticket):
+            replaced = ticket.outputs
         if replaced is not None:
+            self.run.taint()
             ticket.key = ticket.base = ticket.entry = None
             ticket.source = "replaced"
             ticket.outputs = replaced
@@ -329,8 +335,11 @@ class Drive:
             self._pause(ticket, pause.next)
             return
         self.run.node_finished(ticket)
-        with self.lock:
-            self.schedule.release(ticket, ticket.outputs or ())
+        try:
+            with self.lock:
+                self.schedule.release(ticket, ticket.outputs or ())
+        except Exception as error:  # an expansion's outputs may not fit
+            self._fail(ticket, error)
         self._kick()
 
     def fail_at(self, ticket: Ticket, error: Exception) -> None:

@@ -106,15 +106,21 @@ class Lookup:
 
     def _key_of(self, node_id: str) -> bytes | None:
         above = self.schedule.tickets.get(node_id)
-        if above is not None:
+        at_breakpoint = node_id in self.schedule.breakpoints
+        if above is not None and (above.state is State.DONE or not at_breakpoint):
             return above.key
-        step = self.schedule.step(node_id) if node_id not in self.below else None
+        step = self.schedule.step(node_id) if not at_breakpoint and node_id not in self.below else None
         return step.key if step is not None else None
 
     def store(self, ticket: Ticket, outputs: Outputs) -> None:
-        """Keep what a node gave, and hand it to those who wait for an equal node."""
+        """Keep what a node gave, and hand it to those who wait for an equal node.
+
+        Nothing is kept once a value was replaced: there are ways by which it reaches nodes that no key tells of.
+        """
         step = ticket.step
-        if ticket.key is None and ticket.base is not None:
+        if self.run.is_tainted:
+            ticket.key = ticket.base = None
+        elif ticket.key is None and ticket.base is not None:
             self._complete(ticket)
         key = ticket.key
         entry = Entry(
@@ -132,7 +138,7 @@ class Lookup:
         ticket.entry = entry
         if key is not None and step.keeps:
             self.session.store.remember(entry)
-        self.give_back(ticket, entry)
+        self.give_back(ticket, None if self.run.is_tainted else entry)
 
     def _complete(self, ticket: Ticket) -> None:
         """Set the key of a lazy node that has run: by the lazy inputs that were passed to it."""
@@ -152,7 +158,7 @@ class Lookup:
         """Claim a node's key before computing it; False where that is not needed, since an equal node is in flight or
         has just been computed: then `when_done` is called with its entry."""
         key = ticket.key
-        if key is None or not (ticket.step.shares and ticket.reusable):
+        if key is None or not (ticket.step.shares and ticket.reusable) or self.run.is_tainted:
             return True
         if not self._claims.claim(key, when_done, ticket):
             return False
@@ -191,6 +197,14 @@ class Lookup:
                 )
                 above.entry = None
         return spoiled
+
+    def was_written_to(self, ticket: Ticket) -> bool:
+        """Whether somebody wrote to a node's outputs at its breakpoint; then they are dropped from the cache."""
+        entry = ticket.entry
+        if entry is None or entry.seal is None or entry.seal.broken() is None:
+            return False
+        self.session.store.forget(entry, "changed in place at a breakpoint")
+        return True
 
     # The surroundings of a call --------------------------------------------------------------------------------------
 

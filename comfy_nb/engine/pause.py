@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
+from comfy_nb.engine.context import ExecutionBlocker
 from comfy_nb.engine.failure import say
 from comfy_nb.engine.loops import post
 from comfy_nb.errors import ComfyNBError, ComfyNBWarning, GraphError, LayoutError, name_node
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
     from comfy_nb.graph.model import Graph
 
 
-PLAIN: Mapping[str, type | tuple[type, ...]] = {"INT": int, "FLOAT": (int, float), "STRING": str, "BOOLEAN": bool}
+PLAIN: Mapping[str, type] = {"INT": Integral, "FLOAT": Real, "STRING": str, "BOOLEAN": bool}
 
 
 class Same(Enum):
@@ -46,13 +50,30 @@ class Breakpoint:
         self._where = where
         self.slot = slot
         self.when = when
+        self.is_removed = False
         self.paused: list[Pause] = []
+        self._waiting: list[asyncio.Future[None]] = []
 
     def id_in(self, graph: Graph) -> str | None:
         """Return the id that its node has in a graph, or None."""
         if isinstance(self._where, Node):
             return self._where.id if self._where in graph else None
         return graph.find(self._where)
+
+    async def reached(self) -> Pause:
+        """Wait until a run is paused here, and return the pause."""
+        while not self.paused:
+            coming = asyncio.get_running_loop().create_future()
+            self._waiting.append(coming)
+            await coming
+        return self.paused[0]
+
+    def hold(self, pause: Pause) -> None:
+        """A run is paused here."""
+        self.paused.append(pause)
+        waiting, self._waiting = self._waiting, []
+        for coming in waiting:
+            post(coming.get_loop(), _tell, coming)
 
     def resume(self, value: Any = SAME) -> None:
         """Let all that is paused here go on, with another value if one is given; from any thread."""
@@ -65,7 +86,8 @@ class Breakpoint:
             pause.stop()
 
     def remove(self) -> None:
-        """Pause no more."""
+        """Pause no more, nor in runs that have begun."""
+        self.is_removed = True
         self._points.remove(self)
         self.resume()
 
@@ -99,7 +121,9 @@ class Breakpoints:
             _warn_paused(pause)
 
     def add(self, where: Handle | Node, slot: int, when: Callable[[Any], Any] | None) -> Breakpoint:
-        """Pause at an output from now on; runs that have begun do not know it."""
+        """Pause at an output from now on; runs that have begun do not know it. Raises GraphError for a wrong `when`."""
+        if when is not None and (not callable(when) or inspect.iscoroutinefunction(when)):
+            raise GraphError(f"`when` is a plain function of the value, such as `lambda x: x.max() > 1`, not {when!r}.")
         point = Breakpoint(self, where, slot, when)
         self._all.append(point)
         return point
@@ -129,7 +153,6 @@ class Pause:
         self.on_end: Callable[[], None] | None = None
         self._drive = drive
         self._lock = threading.Lock()
-        self.point.paused.append(self)
 
     @property
     def named(self) -> str:
@@ -144,6 +167,8 @@ class Pause:
 
     def resume(self, value: Any = SAME) -> None:
         """Go on, with another value if one is given; from any thread. Raises LayoutError for one that does not fit."""
+        if self.state != "paused":
+            return
         outputs = None if value is SAME else self._with(value)
         if self._is_first("replaced" if outputs else "continued"):
             post(self._drive.loop, self._drive.resume, self, outputs)
@@ -163,8 +188,12 @@ class Pause:
         self._is_first("stopped")
         if self in self.point.paused:
             self.point.paused.remove(self)
-            if self.on_end is not None:
-                self.on_end()
+            try:
+                if self.on_end is not None:
+                    self.on_end()
+            except Exception as error:  # a display's fault may not hurt the run
+                said = f"The display of a breakpoint failed: {say(error)}"
+                warnings.warn(said, ComfyNBWarning, stacklevel=2)
 
     def _is_first(self, state: str) -> bool:
         with self._lock:
@@ -180,7 +209,7 @@ class Pause:
         is_list = slot < len(spec.output_is_list) and spec.output_is_list[slot]
         items = value if isinstance(value, list) and (is_list or len(outputs[slot]) != 1) else [value]
         try:
-            outputs[slot] = [_fitting(item, spec.return_types[slot]) for item in items]
+            outputs[slot] = [_fitting(item, spec.output_type(slot), outputs[slot]) for item in items]
         except LayoutError as error:
             raise LayoutError(f"{self.named}, output {slot}: {error}") from error
         return tuple(outputs)
@@ -189,31 +218,45 @@ class Pause:
         return f"<{self.state} at {self.named}>"
 
 
+def _tell(coming: asyncio.Future[None]) -> None:
+    if not coming.done():
+        coming.set_result(None)
+
+
 def slot_of(where: Any, slot: int | None) -> int:
     """Return the output that a breakpoint is at; raises GraphError for what is no node's output."""
     if isinstance(where, Node):
-        return slot or 0
-    if not getattr(where, "is_comfy_nb_handle", False):
+        spec = where.graph.registry[where.class_type]
+    elif getattr(where, "is_comfy_nb_handle", False):
+        spec = where.call.spec
+        slot = where.index if slot is None else slot
+    else:
         raise GraphError(
             f"A breakpoint is at a handle (what a node's call gives) or at a node of a graph (graph['3']), "
             f"not at {type(where).__name__}."
         )
-    return int(where.index) if slot is None else slot
+    found = spec.slot(slot or 0) if isinstance(slot, int | str | None) else None
+    if found is None:
+        known = ", ".join(f"{place} ({name})" for place, name in enumerate(spec.output_names))
+        raise GraphError(f"{spec.class_type} has no output {slot!r} to pause at. It has: {known or 'none'}.")
+    return found
 
 
 def is_wanted(pause: Pause) -> bool:
     """Whether the value that is there is to pause; raises ComfyNBError where the breakpoint's `when` fails."""
     when = pause.point.when
-    value = pause.value
+    if pause.point.is_removed or isinstance(pause.value, ExecutionBlocker):
+        return False
     try:
-        return when is None or bool(when(value))
-    except Exception as error:
+        return when is None or bool(when(pause.value))
+    except BaseException as error:  # whatever a person's function raises
         raise ComfyNBError(f"the `when` of its breakpoint failed: {say(error)}") from error
 
 
-def _fitting(value: Any, socket: Any) -> Any:
+def _fitting(value: Any, socket: Any, before: list[Any]) -> Any:
     expected = PLAIN.get(socket) if isinstance(socket, str) else None
-    if expected is not None and not isinstance(value, expected):
+    is_none = value is None and not any(item is None for item in before)
+    if is_none or (expected is not None and not isinstance(value, expected)):
         raise LayoutError(f"{socket} is expected here, and {type(value).__name__} came: {short(value)}.")
     return coerce(value, socket) if isinstance(socket, str) else value
 

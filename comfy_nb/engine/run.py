@@ -70,6 +70,9 @@ class Run:
         self.finished: asyncio.Future[None] | None = None
         self.own_lane = False
         self.in_background = False
+        self.is_tainted = False
+        around = current_call.get()
+        self._outer = around.run if around is not None and isinstance(around.run, Run) else None
         self.is_quiet = bool(options.get("quiet"))
         self.lost: dict[str, str] = {}
         self.history: dict[str, Ticket] = graph.memo.setdefault("history", {})
@@ -105,6 +108,13 @@ class Run:
             post(drive.loop, drive.end, state)
         elif preparing is not None:
             post(preparing.get_loop(), preparing.cancel)
+
+    def taint(self) -> None:
+        """A value was replaced: what comes of it, and of the node that this run is part of, may not be kept."""
+        run: Run | None = self
+        while run is not None:
+            run.is_tainted = True
+            run = run._outer
 
     def take_revision(self) -> None:
         """The plan's keys are as this run uses them from here on."""

@@ -302,20 +302,23 @@ class Scheduler:
         return ready
 
     def _let_go(self, ticket: Ticket) -> None:
-        """Release the inputs of a finished node that nothing else waits for, to leave them to the cache's budget."""
+        """Release the inputs of a finished node that nothing else waits for, to leave them to the cache's budget.
+
+        Not where there are breakpoints: what comes of a replaced value is not in the cache, to be had again.
+        """
         tickets, kept = self.tickets, self.kept
         for link in ticket.step.links:
             above = tickets.get(link.origin)
             if above is None or (link.lazy and (ticket.asked is None or link.name not in ticket.asked)):
                 continue
             above.holds -= 1
-            if above.holds == 0 and above.state is State.DONE and link.origin not in kept:
+            if above.holds == 0 and above.state is State.DONE and link.origin not in kept and not self.breakpoints:
                 above.outputs = above.entry = None
         if ticket.expansion is not None:
             for node_id in ticket.expansion.wanted:
                 inner = tickets[node_id]
                 inner.holds -= 1
-                if inner.holds == 0 and node_id not in kept:
+                if inner.holds == 0 and node_id not in kept and not self.breakpoints:
                     inner.outputs = inner.entry = None
             ticket.expansion = None
 

@@ -11,16 +11,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from anywidget import AnyWidget
 from ipywidgets import Widget, widget_serialization
 from traitlets import Instance, Unicode
 
 from comfy_nb.ui.cell import CellOutput, shell
+from comfy_nb.ui.front import FrontEnd
 
 STATIC = Path(__file__).parent / "static"
 
 
-class Place(AnyWidget):
+class Place(FrontEnd):
     """Finds the HTML of class `place` in a page, and shows `child` there."""
 
     _esm = (STATIC / "living.js").read_text("utf-8")

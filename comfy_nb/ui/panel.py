@@ -9,10 +9,10 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from anywidget import AnyWidget
 from ipywidgets import VBox
 
 from comfy_nb.ui.cell import close_when_loaded
+from comfy_nb.ui.front import FrontEnd
 from comfy_nb.ui.stop import StopButton
 from comfy_nb.ui.ticker import TICK_S
 from comfy_nb.ui.view import View
@@ -21,7 +21,7 @@ from comfy_nb.ui.wire import Wire, packed
 STATIC = Path(__file__).parent / "static"
 
 
-class Rows(AnyWidget):
+class Rows(FrontEnd):
     """The front end of a panel: it draws each message that it is sent, and sends one when it begins to show."""
 
     _esm = (STATIC / "panel.js").read_text(encoding="utf-8")  # of a path anywidget keeps every widget for ever

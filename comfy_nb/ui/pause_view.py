@@ -8,7 +8,6 @@ from html import escape
 from pathlib import Path
 from typing import Any, cast
 
-from anywidget import AnyWidget
 from ipywidgets import VBox
 from traitlets import Bool, Dict
 
@@ -16,6 +15,7 @@ from comfy_nb.engine.failure import say
 from comfy_nb.engine.pause import SAME, Pause
 from comfy_nb.engine.sizes import say_seconds
 from comfy_nb.ui.cell import CellOutput, close_when_loaded, shell
+from comfy_nb.ui.front import FrontEnd
 from comfy_nb.ui.look.view import Look, Viewer
 from comfy_nb.ui.page import FAINT
 
@@ -29,7 +29,7 @@ ENDS = {
 }
 
 
-class PauseControls(AnyWidget):
+class PauseControls(FrontEnd):
     """Takes `{"do": "resume", "with": expression}` and `{"do": "stop"}`; `heard` is set by whatever comes first.
 
     As with the Stop button only what a front end sends touches it, for else no press would be heard during a cell.
@@ -49,6 +49,8 @@ class PauseControls(AnyWidget):
     def _take(self, widget: Any, asked: Any, buffers: Any) -> None:
         """Comes on any thread."""
         self.heard = True
+        if not isinstance(asked, dict):
+            return
         if asked.get("do") == "stop":
             self._pause.stop()
         elif asked.get("do") == "resume":

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from anywidget import AnyWidget
 from traitlets import Bool
 
+from comfy_nb.ui.front import FrontEnd
 
-class StopButton(AnyWidget):
+
+class StopButton(FrontEnd):
     """Calls `press_stop()` when pressed, on whatever thread the press arrives, and then says that it was `heard`.
 
     A kernel gives messages to a thread of their own only while no cell code has used their comm: so nothing but the

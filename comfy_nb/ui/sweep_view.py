@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
-from anywidget import AnyWidget
 from traitlets import Dict
 
 from comfy_nb.engine.loops import post
 from comfy_nb.engine.sizes import say_seconds
 from comfy_nb.graph.node import short
+from comfy_nb.ui.front import FrontEnd
 from comfy_nb.ui.grid_page import to_html
 from comfy_nb.ui.living import Living
 from comfy_nb.ui.page import COLOURS, FAINT
@@ -27,7 +27,7 @@ STATIC = Path(__file__).parent / "static"
 DRAW_EVERY_S = 0.25
 
 
-class GridWidget(AnyWidget):
+class GridWidget(FrontEnd):
     """The front end of a grid: `table` is its frame, and what happens in the cells comes as messages."""
 
     _esm = (STATIC / "sweep.js").read_text("utf-8")

@@ -69,6 +69,14 @@ def test_every_view_is_alive_and_hides_what_is_kept_for_later(notebook):
         assert not notebook.output(cell).locator(".comfy-nb-value").is_visible()
 
 
+def test_views_that_rest_ask_the_kernel_for_nothing(notebook):
+    count = "window.asked = 0; const send = WebSocket.prototype.send;"
+    count += "WebSocket.prototype.send = function (data) { window.asked++; send.call(this, data) }"
+    notebook.page.evaluate(f"() => {{ {count} }}")
+    notebook.page.wait_for_timeout(1_500)
+    assert notebook.page.evaluate("window.asked") <= len(CELLS)
+
+
 def test_zoom_leads_to_pixels_with_their_values(notebook):
     canvas = stage(notebook, 1)
     assert shown(notebook, 1) == [0, 0, 96, 64]
@@ -95,7 +103,7 @@ def test_a_drag_moves_an_enlarged_picture(notebook):
     canvas, mouse = stage(notebook, 1), notebook.page.mouse
     for _ in range(4):
         press(notebook, 1, "Zoom in (+)")
-    until(notebook, 1, "Number(canvas.dataset.shown.split(' ')[0]) > 10")
+    until(notebook, 1, "Number(canvas.dataset.shown.split(' ')[0]) > 35")  # all four of them
     before = shown(notebook, 1)[0]
     canvas.hover(position={"x": 200, "y": 100})
     box = canvas.bounding_box()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Never
 
 import pytest
+import torch
 
 import comfy_nb as nb
 from comfy_nb.engine import events
@@ -268,3 +269,23 @@ async def test_an_async_node_that_keeps_the_loop_is_named():
         run = await hogs().graph.run()
     (stall,) = reported(run, events.LoopHeld)
     assert stall.node_id == "1" and stall.seconds >= 0.15
+
+
+async def test_what_an_async_node_gave_and_another_wrote_to_is_computed_again_for_the_rest():
+    @nb.node
+    async def gives() -> nb.Image:
+        return torch.ones(1, 1, 2, 1)
+
+    @nb.node
+    def writes(x: nb.Image) -> float:
+        return x.mul_(5).sum().item()
+
+    @nb.node
+    def reads(x: nb.Image) -> float:
+        return x.sum().item()
+
+    given = gives()
+    with pytest.warns(nb.ComfyNBWarning, match="in place"):
+        async with asyncio.timeout(10):
+            run = await nb.Graph(writes(given), reads(given)).run()
+    assert run[run.graph.id_of(reads(given))] == 2.0

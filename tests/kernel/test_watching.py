@@ -118,6 +118,11 @@ def test_no_widget_is_left_when_the_runs_have_ended(lesson: Kernel):
     assert lesson.run(wait).error is None
 
 
+def test_a_front_end_of_ours_is_heard_on_the_thread_that_it_asks_for(lesson: Kernel):
+    made = "from comfy_nb.ui.stop import StopButton\nbutton = StopButton(print)\nbutton.send('')\nbutton.comm.__dict__"
+    assert "_reply_subshell_id'" not in lesson.run(made).results[0]
+
+
 def test_a_thread_without_a_loop_can_show_the_panel_and_the_timeline_of_a_run(lesson: Kernel):
     reply = lesson.run(
         "import threading\nfrom IPython.display import display\n"

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
-from anywidget import AnyWidget
 from traitlets import Dict
 
 from comfy_nb.engine.loops import post
@@ -20,6 +19,7 @@ from comfy_nb.graph.model import Graph
 from comfy_nb.graph.namespace import default_registry
 from comfy_nb.graph.prompt import is_link
 from comfy_nb.ui.cell import close_all, shell
+from comfy_nb.ui.front import FrontEnd
 from comfy_nb.ui.graph_view.layout import lay_out
 from comfy_nb.ui.graph_view.picture import as_lines, headline, to_html
 from comfy_nb.ui.graph_view.scene import Scene, scene_of
@@ -32,7 +32,7 @@ STATIC = Path(__file__).parent.parent / "static"
 READERS: Mapping[str, Callable[[str], Any]] = {"int": int, "float": float, "bool": lambda text: text == "true"}
 
 
-class GraphWidget(AnyWidget):
+class GraphWidget(FrontEnd):
     """The front end of a graph: `scene` is what it draws, and states come as messages."""
 
     _esm = (STATIC / "graph.js").read_text("utf-8")

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from anywidget import AnyWidget
 from ipywidgets import HTML, Widget
 from traitlets import Dict, Float
 
 from comfy_nb.engine.session import default_session
 from comfy_nb.ui.cell import close_all, shell
+from comfy_nb.ui.front import FrontEnd
 from comfy_nb.ui.living import Living
 from comfy_nb.ui.look.facts import scan
 from comfy_nb.ui.look.still import as_text, to_html
@@ -23,7 +23,7 @@ STATIC = Path(__file__).parents[1] / "static"
 TELL_EVERY_S = 0.2
 
 
-class Viewer(AnyWidget):
+class Viewer(FrontEnd):
     """The front end of a view. It holds the value while a page shows it; `progress` is that of the full scan."""
 
     _esm = (STATIC / "look.js").read_text("utf-8")

@@ -27,12 +27,13 @@ function button(label, title, press) {
 
 const between = (low, value, high) => Math.min(Math.max(low, value), high);
 
-/** A canvas as sharp as the screen, as wide as its box. */
+/** A canvas as sharp as the screen, as wide as its box; `fitted` is called where that has changed. */
 class Canvas {
-  constructor(name, label, height, draw) {
+  constructor(name, label, height, draw, fitted = () => {}) {
     this.root = make("canvas", name, { role: "img", "aria-label": label });
     this.pen = this.root.getContext("2d");
     this.draw = draw;
+    this.fitted = fitted;
     this.height = height;
     this.width = 0;
     this.observer = new ResizeObserver(() => this.fit());
@@ -49,6 +50,7 @@ class Canvas {
     this.root.style.height = `${height}px`;
     this.root.width = Math.round(width * this.ratio);
     this.root.height = Math.round(height * this.ratio);
+    this.fitted();
     this.draw();
   }
 
@@ -132,7 +134,7 @@ class Pixels {
     this.seen = {};
     this.pointers = new Map();
     this.over = this.axisSize("batch") > 1 ? "batch" : null;
-    this.canvas = new Canvas("stage", "", (width) => this.heightFor(width), () => this.fitted());
+    this.canvas = new Canvas("stage", "", (width) => this.heightFor(width), () => this.draw(), () => this.fitted());
     this.canvas.root.tabIndex = 0;
     this.canvas.root.setAttribute("role", "application");
     this.readout = make("div", "readout", { "aria-live": "polite" });
@@ -158,7 +160,6 @@ class Pixels {
 
   fitted() {
     if (!this.scale) this.fit();
-    this.draw();
     this.need();
   }
 
