@@ -42,7 +42,8 @@ class Maker:
         """Tell who made it, in how long, from which cache and why, in one line."""
         took = f" in {say_seconds(self.seconds)}" if self.source == "ran" else ""
         run = self.run()
-        why = f" ({run.why(self.node_id)})" if run is not None and self.source != "memory" else ""
+        is_known = run is not None and self.source not in ("memory", "replaced")
+        why = f" ({run.why(self.node_id)})" if run is not None and is_known else ""
         return f"{self.named}, output {self.slot}: {FROM.get(self.source, self.source)}{took}{why}"
 
 

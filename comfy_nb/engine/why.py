@@ -111,4 +111,6 @@ def reason(ticket: Ticket, old: Ticket | None, lost: str | None) -> str:
         return UNFINISHED
     if old.key == ticket.key and ticket.key is not None:
         return lost or "evicted"
+    if old.key is None or ticket.key is None:
+        return "a value above it was replaced at a breakpoint, or cannot be cached"
     return "the lazy inputs it uses changed"

@@ -2,7 +2,8 @@
 
     .venv/bin/python -m tests.browser.take_pictures
 
-It needs a Chromium and writes `notebooks/assets/{running,timeline}.png`. Take them again when a display changes.
+It needs a Chromium and writes `{running,timeline,graph,look}.png` in `notebooks/assets`. Take them again when a display
+changes.
 """
 
 from __future__ import annotations
@@ -55,6 +56,16 @@ words = nb.nodes.StringConcatenate(ask(glow, "caption", 0.9), ask(photo, "depth"
 run = await nb.nodes.StringConcatenate(words, ask(glow, "faces", 0.4), delimiter=", ").graph.run()
 run.timeline()
 """
+GRAPH = """
+glow = nb.nodes.ImageBlend(photo, nb.nodes.ImageBlur(photo, blur_radius=6, sigma=2.0), 0.7, "screen")
+run = await glow.graph.run()
+glow.graph.show()
+"""
+LOOK = """
+broken = run["3"].clone()
+broken[0, 150:153, 120:124] = float("nan")
+nb.inspect(broken, run["2"])
+"""
 SHOWS_MUCH = """cell => {
     const bars = document.querySelectorAll('.jp-Notebook .jp-Cell')[cell].querySelectorAll('[role=progressbar]');
     return [...bars].some(bar => bar.offsetWidth > 0 && bar.ariaValueNow > 50 && bar.ariaValueNow < 90);
@@ -68,7 +79,7 @@ def main() -> None:
         (root / "comfy" / "input").mkdir(parents=True)
         shutil.copy(ASSETS / "portrait.jpg", root / "comfy" / "input")
         with open_lab(root) as lab:
-            cells = [cell.strip() for cell in (PREPARE, RUNNING, TIMELINE)]
+            cells = [cell.strip() for cell in (PREPARE, RUNNING, TIMELINE, GRAPH, LOOK)]
             with lab.open(lab.write("pictures.ipynb", cells)) as notebook:
                 _take(notebook)
 
@@ -86,6 +97,12 @@ def _take(notebook: NotebookPage) -> None:
     notebook.run_cell(2)
     notebook.output(2).locator(".comfy-nb-timeline img").wait_for()
     _save(notebook, "timeline.png", 2)
+    notebook.run_cell(3)
+    page.wait_for_timeout(1_500)
+    _save(notebook, "graph.png", 3)
+    notebook.run_cell(4)
+    page.wait_for_timeout(1_500)
+    _save(notebook, "look.png", 4)
     notebook.check()
 
 

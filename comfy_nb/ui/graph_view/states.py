@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from comfy_nb.engine.events import (
@@ -18,6 +18,7 @@ from comfy_nb.engine.events import (
     RunStarted,
 )
 from comfy_nb.engine.sizes import say_seconds
+from comfy_nb.ui.thumbnails import Thumbnail
 
 CACHED = ("memory", "disk")
 
@@ -52,6 +53,14 @@ class States:
         """An edit made these nodes stale: what they show was computed from other values."""
         for node_id in ids:
             self._set(node_id, state="stale", share=None, note="")
+
+    def glance(self, found: Mapping[str, Thumbnail | None]) -> None:
+        """Take what the cache holds: pictures, and that a node of which nothing else is known is cached."""
+        for node_id, picture in found.items():
+            if self.of(node_id).state == "idle":
+                self._set(node_id, state="cached")
+            if picture is not None and self.of(node_id).state in ("cached", "done", "skipped"):
+                self._set(node_id, picture=picture.data, picture_format=picture.format)
 
     def take(self, events: Sequence[Event], wanted: Callable[[], Iterable[str]] = tuple) -> None:
         """Fold a batch of events in; `changed` gathers the ids of the nodes that look different now."""

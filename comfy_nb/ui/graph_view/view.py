@@ -20,12 +20,14 @@ from comfy_nb.graph.namespace import default_registry
 from comfy_nb.graph.prompt import is_link
 from comfy_nb.ui.cell import close_all, shell
 from comfy_nb.ui.front import FrontEnd
+from comfy_nb.ui.graph_view.glance import cached_value, glance
 from comfy_nb.ui.graph_view.layout import lay_out
 from comfy_nb.ui.graph_view.picture import as_lines, headline, to_html
 from comfy_nb.ui.graph_view.scene import Scene, scene_of
 from comfy_nb.ui.graph_view.states import States
 from comfy_nb.ui.graph_view.wire import scene_message, states_message
 from comfy_nb.ui.living import Living
+from comfy_nb.ui.look.view import look
 from comfy_nb.ui.ticker import ticker
 
 STATIC = Path(__file__).parent.parent / "static"
@@ -46,6 +48,8 @@ class GraphView:
     def __init__(self, source: Graph | Mapping[str, Any]) -> None:
         self._source = source
         self._states = States()
+        if isinstance(source, Graph):
+            self._states.glance(glance(source, default_session()))
 
     def _repr_html_(self) -> str:
         return to_html(self._scene(), self._said())
@@ -61,7 +65,7 @@ class GraphView:
         if shell() is None:
             display(kept, raw=True)
             return
-        stage = Stage(self._source)
+        stage = Stage(self._source, self._states)
         stage.living = Living(stage.widget, kept, stage.close)
 
     def _scene(self) -> Scene:
@@ -74,11 +78,11 @@ class GraphView:
 class Stage:
     """The live widget of one display. Requests come on any thread and are answered on the loop of the cell."""
 
-    def __init__(self, source: Graph | Mapping[str, Any]) -> None:
+    def __init__(self, source: Graph | Mapping[str, Any], states: States) -> None:
         self._source = source
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
-        self._states = States()
+        self._states = states
         self._run: Any = None
         scene = scene_message(lay_out(scene_of(source, default_registry())), can_edit=isinstance(source, Graph))
         self._graph = GraphWidget(scene=scene)
@@ -110,10 +114,15 @@ class Stage:
             self._send()
             if run.state != "running":
                 ticker.remove(tick)
-                post(self._loop, self._loop.call_later, 0.2, self._send_all)
+                post(self._loop, self._loop.call_later, 0.2, self._end, run)
 
         run.subscribe(take)
         ticker.add(tick)
+
+    def _end(self, run: Any) -> None:
+        with self._lock:
+            self._states.glance(glance(run.graph, run.session))
+        self._send_all()
 
     def _send(self) -> None:
         with self._lock:
@@ -148,10 +157,10 @@ class Stage:
         self._graph.send({"type": "note", "text": text})
 
     def _inspect(self, node_id: str, slot: int) -> None:
-        if self._run is None:
-            self._say("Nothing has run yet: press Run, or run the graph, and click again.")
-            return
-        self._detail.value = self._run.inspect(node_id, slot)._repr_html_()
+        if self._run is None and isinstance(self._source, Graph):
+            self._detail.value = look(cached_value(self._source, default_session(), node_id, slot))._repr_html_()
+        elif self._run is not None:
+            self._detail.value = self._run.inspect(node_id, slot)._repr_html_()
         self._say("")
 
     def _change(self, graph: Graph, message: Mapping[str, Any]) -> None:

@@ -1,0 +1,52 @@
+"""What a graph shows of its nodes before it runs: what the cache has of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import comfy_nb as nb
+from comfy_nb.ui.graph_view.glance import cached_value, glance
+from comfy_nb.ui.graph_view.states import NodeState, States
+
+
+@pytest.fixture
+def session() -> Iterator[nb.Session]:
+    with nb.use_session(nb.Session()) as made:
+        yield made
+
+
+async def test_only_what_is_in_memory_is_known_and_pictures_are_small(session):
+    grey = nb.nodes.EmptyImage(width=800, height=400, color=0x808080)
+    graph = nb.nodes.ImageInvert(grey).graph
+    assert glance(graph, session) == {}
+    await grey
+    ((node_id, picture),) = glance(graph, session).items()
+    assert node_id == graph.id_of(grey) and picture is not None and len(picture.data) < 5_000
+    assert [entry.hits for entry in session.cache.entries()] == [0]
+
+
+async def test_a_value_is_looked_up_or_said_to_be_missing(session):
+    grey = nb.nodes.EmptyImage(width=8, height=4, color=0x808080)
+    graph = nb.nodes.ImageInvert(grey).graph
+    await grey
+    assert cached_value(graph, session, graph.id_of(grey), 0).shape == (1, 4, 8, 3)
+    with pytest.raises(nb.NotKept, match="press Run"):
+        cached_value(graph, session, "no such node", 0)
+
+
+async def test_a_graph_of_unknown_classes_shows_nothing(session):
+    assert glance(nb.Graph.from_prompt({"1": {"class_type": "Nowhere", "inputs": {}}}), session) == {}
+
+
+async def test_a_glance_says_cached_of_what_is_idle_and_leaves_what_is_stale(session):
+    grey = nb.nodes.EmptyImage(width=8, height=4, color=0x808080)
+    await grey
+    (picture,) = glance(grey.graph, session).values()
+    assert picture is not None
+    states = States()
+    states.spoil(["2"])
+    states.glance({"1": picture, "2": picture, "3": None})
+    assert states.of("1") == NodeState("cached", picture=picture.data, picture_format=picture.format)
+    assert (states.of("2").state, states.of("2").picture, states.of("3").state) == ("stale", b"", "cached")
