@@ -17,10 +17,10 @@ from comfy_nb.graph.node import LARGEST_RANDOM_SEED, short
 from comfy_nb.ui.cell import close_all, shell
 from comfy_nb.ui.controls import Control, controls_for, decimals
 from comfy_nb.ui.living import Living
+from comfy_nb.ui.look.view import look
 from comfy_nb.ui.page import COLOURS, FAINT
 from comfy_nb.ui.rerun import Rerun
 from comfy_nb.ui.settings import copy_and_target
-from comfy_nb.ui.values import show_value
 
 if TYPE_CHECKING:
     pass
@@ -119,7 +119,7 @@ class Controls:
             words = escape(str(rerun.error))
             self._shown = f'<div style="color:{COLOURS["failed"]};white-space:pre-wrap">{words}</div>'
         else:
-            self._shown = show_value(rerun.value, self.target.kind)._repr_html_()
+            self._shown = look(rerun.value, kind=self.target.kind)._repr_html_()
         self._result.value = self._shown
         if self._keeping is not None:
             self._keeping.cancel()

@@ -13,12 +13,13 @@ from traitlets import Dict
 from comfy_nb.engine.loops import post
 from comfy_nb.engine.sizes import say_seconds
 from comfy_nb.graph.node import short
+from comfy_nb.ui.cell import close_all
 from comfy_nb.ui.front import FrontEnd
 from comfy_nb.ui.grid_page import to_html
 from comfy_nb.ui.living import Living
+from comfy_nb.ui.look.view import Viewer, look
 from comfy_nb.ui.page import COLOURS, FAINT
 from comfy_nb.ui.stop import StopButton
-from comfy_nb.ui.values import show_value
 
 if TYPE_CHECKING:
     from comfy_nb.ui.sweep import Cell, Sweep
@@ -46,10 +47,11 @@ class SweepView:
         self._grid = GridWidget(table=_table(sweep))
         self._grid.on_msg(self._hear)
         self._stop = StopButton(sweep.cancel)
-        self._detail = widgets.HTML()
+        self._words = widgets.HTML()
+        self._detail = widgets.VBox()
         self._take = widgets.Button(description="Take these parameters", layout={"width": "auto", "display": "none"})
         self._take.on_click(lambda _: post(self._loop, self._take_picked))
-        self.widget = widgets.VBox([self._stop, self._grid, self._detail, self._take])
+        self.widget = widgets.VBox([self._stop, self._grid, self._words, self._take, self._detail])
         self.widget.add_class("comfy-nb-frame")
         self._living: Living | None = None
         sweep.on_change.append(self._note)
@@ -104,11 +106,16 @@ class SweepView:
     def _pick(self, index: int) -> None:
         self._picked = cell = self._sweep.cell(index)
         shown = ", ".join(f"{key} = {short(value)}" for key, value in cell.parameters.items())
+        what = cell.state if cell.state != "done" else ""
         if cell.error is not None:
             what = f'<div style="color:{COLOURS["failed"]};white-space:pre-wrap">{escape(str(cell.error))}</div>'
-        else:
-            what = show_value(cell.value, self._sweep.target.kind)._repr_html_() if cell.state == "done" else cell.state
-        self._detail.value = f"<div><b>{escape(shown)}</b></div>{what}"
+        self._words.value = f"<div><b>{escape(shown)}</b></div>{what}"
+        before = self._detail.children
+        self._detail.children = (
+            [look(cell.value, kind=self._sweep.target.kind).widget()] if cell.state == "done" else []
+        )
+        for widget in before:
+            _let_go(widget)
         self._take.layout.display = "inline-block"
         self._take.description = "Take these parameters"
 
@@ -119,7 +126,15 @@ class SweepView:
             self._sweep.take(self._picked)
             self._take.description = "taken into the graph"
         except Exception as error:  # a callback's exception appears nowhere else
-            self._detail.value += f'<div style="{FAINT}">{escape(str(error))}</div>'
+            self._words.value += f'<div style="{FAINT}">{escape(str(error))}</div>'
+
+
+def _let_go(widget: widgets.Widget) -> None:
+    """Give a view back."""
+    if isinstance(widget, Viewer):
+        widget.leave()
+    else:
+        close_all(widget)
 
 
 def _table(sweep: Sweep) -> dict[str, Any]:

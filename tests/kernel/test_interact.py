@@ -58,9 +58,9 @@ def wait_for_static(lesson: Kernel, reply: Reply, words: str) -> None:
 def test_a_slider_moved_in_the_browser_runs_the_node_again_and_shows_it(lesson: Kernel):
     shown = lesson.run("controls = nb.interact(paint(), radius=(0, 20))\n_ = await controls\ncontrols")
     assert shown.error is None, shown.error
-    assert "IMAGE 11 × 8" in static(shown)[0]["text/html"]
+    assert "IMAGE [1, 8, 11, 3]" in static(shown)[0]["text/html"]
     lesson.change_widget(widget(shown, "IntSliderModel"), value=12)
-    lesson.wait_until(lambda: "IMAGE 20 × 8" in static(shown)[-1]["text/html"])
+    lesson.wait_until(lambda: "IMAGE [1, 8, 20, 3]" in static(shown)[-1]["text/html"])
     assert "radius = <b>12</b>" in static(shown)[-1]["text/html"]
     assert static(shown)[-1]["text/plain"].startswith("<Controls of paint(radius=12): done")
     assert lesson.run("controls.value.shape[2], controls.error").results == ["(20, None)"]
@@ -92,8 +92,11 @@ def test_a_sweep_leaves_its_grid_as_html_and_a_click_looks_into_a_cell(lesson: K
     assert static(swept)[-1]["text/html"].count("<img") == 3
     grid = next(each["comm_id"] for each in swept.comms if "table" in each["data"].get("state", {}))
     lesson.send_to_widget(grid, {"cell": 2})
-    looked = lesson.run(UNTIL_SHOWN.format("IMAGE 12 × 8"))
-    assert "1.radius = 4" in looked.results[0], looked
+    looked = lesson.run(UNTIL_SHOWN.format("1.radius = 4"))
+    assert looked.error is None, looked
+    seen = "from comfy_nb.ui.look.view import Viewer\n"
+    seen += "[each.message['parts'][0]['shape'] for each in _instances.values() if isinstance(each, Viewer)]"
+    assert lesson.run(seen).results == ["[[1, 8, 12, 3]]"]
 
 
 def test_an_interrupt_ends_a_sweep_as_one_and_the_cell_without_an_error(lesson: Kernel):
