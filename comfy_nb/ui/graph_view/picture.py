@@ -10,6 +10,7 @@ from comfy_nb.ui.graph_view.scene import HEAD, ROW, Scene, SceneLink, SceneNode
 from comfy_nb.ui.page import COLOURS, FAINT
 from comfy_nb.ui.texts import clip, sound
 
+FAULTS_MAX = 4
 TITLES_MAX = 400
 NODES_MAX = 3_000
 LINKS_MAX = 1_500
@@ -21,7 +22,11 @@ Box = tuple[float, float, float, float]
 
 def to_html(scene: Scene, states: Mapping[str, str]) -> str:
     """Return a laid-out scene as HTML under 300 kB: the picture, what is missing, and the nodes as a list."""
-    faults = "".join(f'<div style="color:{COLOURS["failed"]}">{_text(line)}</div>' for line in scene.faults[:20])
+    missing = [f'<div style="color:{COLOURS["failed"]}">{_text(line)}</div>' for line in scene.faults[:LISTED_MAX]]
+    rest = len(missing) - FAULTS_MAX
+    faults = "".join(missing[:FAULTS_MAX])
+    if rest > 0:
+        faults += f"<details><summary>{rest} more</summary>{''.join(missing[FAULTS_MAX:])}</details>"
     lines = "".join(f"<li>{_text(line)}</li>" for line in as_lines(scene, states))
     named = f"<details><summary>{headline(scene)}</summary><ol>{lines}</ol></details>"
     return f'<div class="comfy-nb-graph">{_svg(scene, states)}{faults}<div style="{FAINT}">{named}</div></div>'

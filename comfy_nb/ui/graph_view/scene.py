@@ -15,6 +15,7 @@ from comfy_nb.spec.registry import Registry
 
 HEAD, ROW, FIELD, PAD, PREVIEW = 30, 20, 24, 8, 104
 WIDTH = 230
+NAMES_MAX = 4
 TEXT_MAX = 4_000
 CHOICES_MAX = 2_000
 WIDGETS = {"INT": "int", "FLOAT": "float", "STRING": "text", "BOOLEAN": "bool", "COMBO": "choice"}
@@ -100,12 +101,21 @@ class Scene:
     @property
     def faults(self) -> list[str]:
         """What is missing, one line for each node."""
-        return [f"{node.title} (#{node.id}): {node.fault}" for node in self.nodes.values() if node.fault]
+        nodes: dict[str, list[str]] = {}
+        for node in self.nodes.values():
+            if node.fault:
+                nodes.setdefault(node.fault, []).append(f"{node.title} (#{node.id})")
+        return [f"{_listed(named)}: {fault}" for fault, named in nodes.items()]
 
     @property
     def is_placed(self) -> bool:
         """Whether every node has a place."""
         return all(node.box is not None for node in self.nodes.values())
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - NAMES_MAX
+    return ", ".join(names[:NAMES_MAX]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def scene_of(source: Graph | Mapping[str, Any], registry: Registry | None = None) -> Scene:

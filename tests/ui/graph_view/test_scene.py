@@ -158,3 +158,9 @@ def nb_register(registry: Registry, cls: type) -> None:
 
 def test_graph_objects_are_what_the_package_gives():
     assert scene_of(nb.Graph()).nodes == {}
+
+
+def test_nodes_that_lack_the_same_are_named_together():
+    prompt = {str(at): {"class_type": "Nowhere", "inputs": {}} for at in range(7)}
+    (fault,) = scene_of(nb.Graph.from_prompt(prompt)).faults
+    assert fault.startswith("Nowhere (#0), Nowhere (#1), Nowhere (#2), Nowhere (#3) and 3 more: the class 'Nowhere'")
