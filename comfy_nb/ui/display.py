@@ -35,7 +35,7 @@ class Screen(Protocol):
         ...
 
 
-MakeScreen = Callable[[Callable[[], None]], Screen]
+MakeScreen = Callable[[Callable[[], None], Callable[[], Any]], Screen]
 
 
 class Display:
@@ -69,6 +69,10 @@ class Display:
         for bridge in list(self._bridges):
             bridge.run.stop()
 
+    def newest_run(self) -> Any:
+        """Return the run that began last."""
+        return self._bridges[-1].run
+
     def tick(self, now: float) -> None:
         """Off the loop: draw, when it is time to."""
         for bridge in list(self._bridges):
@@ -81,7 +85,7 @@ class Display:
             if view.is_over:
                 return
             if self._screen is None:
-                self._screen = self._make_screen(self.press_stop)
+                self._screen = self._make_screen(self.press_stop, self.newest_run)
                 self._screen.draw(view, now)
                 self._output.show(_texts(view, now), self._screen.open())
                 self._due = now + self._screen.every_s  # what it took to make the screen says nothing of a draw

@@ -25,16 +25,16 @@ _beside: WeakKeyDictionary[Run, CellOutput] = WeakKeyDictionary()
 _displays: WeakValueDictionary[str, Display] = WeakValueDictionary()
 
 
-def _bars(press_stop: Callable[[], None]) -> Screen:
+def _bars(press_stop: Callable[[], None], newest_run: Callable[[], Any]) -> Screen:
     from comfy_nb.ui.bars import Bars
 
     return Bars(press_stop)
 
 
-def _panel(press_stop: Callable[[], None]) -> Screen:
+def _panel(press_stop: Callable[[], None], newest_run: Callable[[], Any]) -> Screen:
     from comfy_nb.ui.panel import Panel
 
-    return Panel(press_stop)
+    return Panel(press_stop, newest_run)
 
 
 SCREENS: dict[str, MakeScreen] = {"panel": _panel, "bars": _bars}

@@ -7,16 +7,20 @@ import time
 from collections.abc import Callable
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ipywidgets import VBox
 
+from comfy_nb.engine.loops import post
 from comfy_nb.ui.cell import close_when_loaded
 from comfy_nb.ui.front import FrontEnd
 from comfy_nb.ui.stop import StopButton
 from comfy_nb.ui.ticker import TICK_S
 from comfy_nb.ui.view import View
 from comfy_nb.ui.wire import Wire, packed
+
+if TYPE_CHECKING:
+    from comfy_nb.ui.graph_view.view import Stage
 
 STATIC = Path(__file__).parent / "static"
 
@@ -33,12 +37,14 @@ class Panel:
 
     every_s = TICK_S
 
-    def __init__(self, press_stop: Callable[[], None]) -> None:
+    def __init__(self, press_stop: Callable[[], None], newest_run: Callable[[], Any]) -> None:
+        self._newest_run = newest_run
+        self._graph: Stage | None = None
         self._wire = Wire()
         self._shown: tuple[View, float] | None = None
         self._lock = threading.Lock()
         self._rows = Rows()
-        self._rows.on_msg(self._ask)
+        self._rows.on_msg(self._hear)
         self._stop = StopButton(press_stop)
         self._frame = VBox([self._stop, self._rows])
         self._frame.add_class("comfy-nb-frame")
@@ -57,10 +63,32 @@ class Panel:
 
     def close(self) -> None:
         """Give the widgets back."""
+        if self._graph is not None:
+            self._graph.leave()
         close_when_loaded(self._frame, self._opened_at)
 
-    def _ask(self, widget: Any, message: Any, buffers: Any) -> None:
-        """A front end has begun to show this, and has none of what was sent before. Comes on any thread."""
+    def _hear(self, widget: Any, message: Any, buffers: Any) -> None:
+        """Comes on any thread."""
+        if message in ("graph", "no graph"):
+            run = self._newest_run()
+            post(run.drive.loop, self._show_graph, run, message == "graph")
+        else:
+            self._send_again()
+
+    def _show_graph(self, run: Any, is_wanted: bool) -> None:
+        """On the run's loop: add a view of the graph, or take it away."""
+        from comfy_nb.ui.graph_view.view import Stage
+
+        before, self._graph = self._graph, None
+        if is_wanted and run.state == "running":
+            self._graph = Stage(run.graph)
+            self._graph.follow(run)
+        self._frame.children = (self._stop, self._rows, *([self._graph.widget] if self._graph is not None else ()))
+        if before is not None:
+            before.close()
+
+    def _send_again(self) -> None:
+        """A front end has begun to show this, and has none of what was sent before."""
         with self._lock:
             if self._shown is not None:
                 self._send(*self._shown, is_asked=True)

@@ -30,13 +30,22 @@ for _ in range(999):
     last = big.node("add", a=last)
 big.show()
 """
-CELLS = [PREPARE, "graph.show()", MANY, "graph['1'].inputs['value']"]
+SLOW = """
+@nb.node
+async def slow(value: int = 1) -> int:
+    await asyncio.sleep(60)
+    return value
+
+job = add(slow(), number(8)).start()
+"""
+CELLS = [PREPARE, "graph.show()", MANY, "graph['1'].inputs['value']", SLOW, "job.cancel()"]
 
 
 @pytest.fixture(scope="module")
 def notebook(lab):
     with lab.open(lab.write("graph.ipynb", [cell.strip() for cell in CELLS])) as opened:
-        opened.run_all()
+        for cell in range(4):
+            opened.run_cell(cell)
         opened.output(1).locator(".cnb-graph").wait_for()
         yield opened
 
@@ -100,6 +109,20 @@ def test_the_saved_page_keeps_a_still_picture(notebook, lab):
     ]
     assert "<svg" in kept[1] and "Zahl ☂" in kept[1]
     assert len(kept[2].encode()) < 300_000
+
+
+def test_a_panel_shows_the_graph_of_its_run_on_demand(notebook):
+    notebook.run_cell(4)
+    panel = notebook.output(4)
+    button = panel.get_by_role("button", name="Graph", exact=True)
+    button.click()
+    panel.locator(".cnb-graph-head").get_by_text("3 nodes, 2 links, 1 running").wait_for()
+    button.click()
+    panel.locator(".cnb-graph-head").wait_for(state="detached")
+    button.click()
+    panel.locator(".cnb-graph-head").wait_for()
+    notebook.run_cell(5)
+    panel.get_by_text("cancelled").first.wait_for()
 
 
 def test_nothing_failed_to_render(notebook):

@@ -36,7 +36,7 @@ def raised():
 
 class Played:
     def __init__(self):
-        self.panel, self.board, self.now = Panel(lambda: presses.append("pressed")), Board(), 1.0
+        self.panel, self.board, self.now = Panel(lambda: presses.append("pressed"), lambda: None), Board(), 1.0
         self.play(started(60))
     def play(self, *events):
         self.now += 1 / 15

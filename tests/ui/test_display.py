@@ -51,7 +51,7 @@ class ScriptedScreen:
 
     every_s = 1.0
 
-    def __init__(self, press_stop) -> None:
+    def __init__(self, press_stop, newest_run) -> None:
         self.press_stop = press_stop
         self.views: list[View] = []
         self.is_closed = False

@@ -30,7 +30,7 @@ def presses() -> list:
 
 @pytest.fixture
 def panel(presses):
-    made = Panel(lambda: presses.append(threading.get_ident()))
+    made = Panel(lambda: presses.append(threading.get_ident()), lambda: None)
     yield made
     made.close()
 
@@ -82,7 +82,7 @@ def test_drawing_leaves_the_stop_button_alone(panel):
 
 def test_closing_gives_every_model_back():
     before = set(_instances)
-    panel = Panel(lambda: None)
+    panel = Panel(lambda: None, lambda: None)
     panel.draw(view_with_picture(), 1.0)
     assert set(_instances) - before
     panel.close()
@@ -91,7 +91,7 @@ def test_closing_gives_every_model_back():
 
 def test_a_closed_panel_is_kept_by_nothing(monkeypatch):
     monkeypatch.setattr(cell, "LOADING_S", 0.0)
-    panel = Panel(list)
+    panel = Panel(list, list)
     panel.draw(view_with_picture(), 0.0)
     widgets = [weakref.ref(widget) for widget in (panel.open(), *panel.open().children)]
     panel.close()
@@ -102,7 +102,7 @@ def test_a_closed_panel_is_kept_by_nothing(monkeypatch):
 
 def test_a_panel_that_has_just_opened_is_closed_when_a_front_end_has_loaded_it(monkeypatch):
     monkeypatch.setattr(cell, "LOADING_S", 0.1)
-    panel = Panel(lambda: None)
+    panel = Panel(lambda: None, lambda: None)
     model_id = panel.open().model_id
     panel.close()
     assert model_id in _instances

@@ -78,11 +78,11 @@ class GraphView:
 class Stage:
     """The live widget of one display. Requests come on any thread and are answered on the loop of the cell."""
 
-    def __init__(self, source: Graph | Mapping[str, Any], states: States) -> None:
+    def __init__(self, source: Graph | Mapping[str, Any], states: States | None = None) -> None:
         self._source = source
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
-        self._states = states
+        self._states = states or States()
         self._run: Any = None
         scene = scene_message(lay_out(scene_of(source, default_registry())), can_edit=isinstance(source, Graph))
         self._graph = GraphWidget(scene=scene)
@@ -91,17 +91,22 @@ class Stage:
         self.widget = widgets.VBox([self._graph, self._detail])
         self.widget.add_class("comfy-nb-frame")
         self.living: Living | None = None
-        self._leave = default_session().on_run(self._follow) if isinstance(source, Graph) else None
+        self._leave = default_session().on_run(self.follow) if isinstance(source, Graph) else None
+
+    def leave(self) -> None:
+        """Follow no more runs."""
+        if self._leave is not None:
+            self._leave()
 
     def close(self) -> None:
         """Follow no more runs, and let the widgets go."""
-        if self._leave is not None:
-            self._leave()
+        self.leave()
         close_all(self.widget)
 
     # A run -----------------------------------------------------------------------------------------------------------
 
-    def _follow(self, run: Any) -> None:
+    def follow(self, run: Any) -> None:
+        """Show a run of the graph, from its beginning."""
         if run.graph is not self._source:
             return
         self._run = run

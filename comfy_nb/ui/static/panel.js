@@ -205,7 +205,7 @@ class Row {
 
 /** The run's state and counts. */
 class Head {
-  constructor(details) {
+  constructor(details, askGraph) {
     this.glyph = make("span", "glyph", { "aria-hidden": true });
     this.state = make("span", "state", { role: "status" });
     this.counts = make("span", "counts");
@@ -217,8 +217,14 @@ class Head {
     this.kept = this.bar.root.appendChild(make("div", "fill cnb-kept"));
     this.blocked = make("div", "blocked");
     const toggle = makeToggle("quiet cnb-details", "Details", details, true);
+    this.graph = makeButton("quiet", { "aria-pressed": false, title: "Show the graph below" }, "Graph");
+    this.graph.addEventListener("click", () => {
+      const isOn = this.graph.getAttribute("aria-pressed") !== "true";
+      this.graph.setAttribute("aria-pressed", isOn);
+      askGraph(isOn);
+    });
     const said = make("span", "said", {}, this.counts, " ", this.cached, " ", this.failed);
-    const clock = make("span", "clock", {}, this.left, this.time, toggle);
+    const clock = make("span", "clock", {}, this.left, this.time, this.graph, toggle);
     this.line = make("div", "head", {}, this.glyph, this.state, said, clock);
     this.all = [this.line, this.bar.root, this.blocked];
   }
@@ -238,13 +244,13 @@ class Head {
 }
 
 class Panel {
-  constructor(host) {
+  constructor(host, askGraph) {
     this.rows = new Map();
     this.parts = new Map();
     this.list = make("div", "rows", { role: "list" });
     this.more = make("div", "more");
     const details = make("div", "body", {}, this.list, this.more);
-    this.head = new Head(details);
+    this.head = new Head(details, askGraph);
     this.root = make("div", "panel", {}, ...this.head.all, details);
     this.root.addEventListener("keydown", (event) => {
       if (event.key === "Escape") for (const row of this.rows.values()) row.picture.enlarge(false);
@@ -295,7 +301,7 @@ class Panel {
 }
 
 function render({ model, el }) {
-  const panel = new Panel(el);
+  const panel = new Panel(el, (isOn) => model.send(isOn ? "graph" : "no graph"));
   const take = (message, buffers) => panel.take(message, buffers);
   model.on("msg:custom", take);
   model.send("ready"); // messages name parts which earlier ones carried
