@@ -1,14 +1,50 @@
-"""What it takes to lay a graph out for its picture."""
+"""What it takes to lay a graph out, to draw it first, and to draw it again while it is panned."""
 
 from __future__ import annotations
 
+import json
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import comfy_nb
 from comfy_nb.ui.graph_view.layout import lay_out
-from comfy_nb.ui.graph_view.scene import scene_of
-from tests.benchmarks.case import Case, Timed
+from comfy_nb.ui.graph_view.scene import Scene, scene_of
+from comfy_nb.ui.graph_view.wire import scene_message
+from tests.benchmarks.case import Case, Seconds, Timed
+from tests.browser.chromium import find_chromium
+
+SIZES = (100, 1_000)
+MODULE = Path(comfy_nb.__file__).parent / "ui" / "static" / "graph.js"
+PAGE = "<body style='width: 1000px; height: 700px'><div class='cnb-graph'></div></body>"
+# Renders the scene in a page, then pans it over sixty frames; all nodes are in sight, which is the worst there is.
+MEASURE = """async ([source, scene]) => {
+    const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
+    const { default: module } = await import(url);
+    const model = { get: () => scene, on() {}, off() {}, send() {} };
+    const frame = () => new Promise(requestAnimationFrame);
+    const el = document.body.appendChild(document.createElement('div'));
+    const style = document.head.appendChild(document.createElement('style'));
+    style.textContent = '.cnb-graph-stage { width: 900px; height: 450px } .cnb-graph-list { display: none }';
+    const started = performance.now();
+    module.render({ model, el });
+    const view = el.querySelector('.cnb-graph').graphView;
+    while (!view.root.lastDraw?.nodes) await frame();
+    const first = performance.now() - started;
+    const took = [];
+    for (let step = 0; step < 60; step++) {
+        view.view.x += 1;
+        view.ask();
+        await frame();
+        took.push(view.root.lastDraw.ms);
+    }
+    return { first, frame: took.sort((a, b) => a - b)[30], nodes: view.root.lastDraw.nodes };
+}"""
 
 
-def layout(n: int) -> Timed:
-    """Scene and layout of a prompt whose nodes each take two others."""
+def scene(n: int) -> Scene:
+    """The laid-out scene of a prompt whose nodes each take two others."""
     prompt = {
         str(each): {
             "class_type": "A",
@@ -16,7 +52,48 @@ def layout(n: int) -> Timed:
         }
         for each in range(n)
     }
-    return lambda: lay_out(scene_of(prompt))
+    return lay_out(scene_of(prompt))
 
 
-DRAWING = [Case("scene and layout", "two inputs", (100, 1_000), layout, target=500, unit="ms")]
+def layout(n: int) -> Timed:
+    """Scene and layout in Python."""
+    return partial(scene, n)
+
+
+@cache
+def drawn(n: int) -> dict[str, float]:
+    """Milliseconds of the first picture and of a frame while panning, in a headless Chromium."""
+    with ThreadPoolExecutor(1) as apart:  # playwright wants a thread without a loop
+        return apart.submit(_draw, n).result()
+
+
+def _draw(n: int) -> dict[str, float]:
+    from playwright.sync_api import sync_playwright
+
+    message: dict[str, Any] = json.loads(json.dumps(scene_message(scene(n), can_edit=False)))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
+        page = browser.new_page()
+        page.set_content(PAGE)
+        measured: dict[str, float] = page.evaluate(MEASURE, [MODULE.read_text("utf-8"), message])
+        browser.close()
+    assert measured["nodes"] == n
+    return measured
+
+
+def first_paint(n: int) -> Timed:
+    """From `render` to the first picture."""
+    return lambda: Seconds(drawn(n)["first"] / 1e3)
+
+
+def frame(n: int) -> Timed:
+    """What our script takes of a frame while the graph is panned: the median of sixty."""
+    return lambda: Seconds(drawn(n)["frame"] / 1e3)
+
+
+DRAWING = [Case("scene and layout", "two inputs", SIZES, layout, target=500, unit="ms")]
+if find_chromium():
+    DRAWING += [
+        Case("first picture of a graph in a page", "two inputs", SIZES, first_paint, unit="ms"),
+        Case("frame of a graph that is panned", "two inputs", SIZES, frame, target=8.0, unit="ms"),
+    ]
