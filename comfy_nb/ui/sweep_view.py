@@ -13,11 +13,10 @@ from traitlets import Dict
 from comfy_nb.engine.loops import post
 from comfy_nb.engine.sizes import say_seconds
 from comfy_nb.graph.node import short
-from comfy_nb.ui.cell import close_all
 from comfy_nb.ui.front import FrontEnd
 from comfy_nb.ui.grid_page import to_html
 from comfy_nb.ui.living import Living
-from comfy_nb.ui.look.view import Viewer, look
+from comfy_nb.ui.look.view import let_go, look
 from comfy_nb.ui.page import COLOURS, FAINT
 from comfy_nb.ui.stop import StopButton
 
@@ -115,7 +114,7 @@ class SweepView:
             [look(cell.value, kind=self._sweep.target.kind).widget()] if cell.state == "done" else []
         )
         for widget in before:
-            _let_go(widget)
+            let_go(widget)
         self._take.layout.display = "inline-block"
         self._take.description = "Take these parameters"
 
@@ -127,14 +126,6 @@ class SweepView:
             self._take.description = "taken into the graph"
         except Exception as error:  # a callback's exception appears nowhere else
             self._words.value += f'<div style="{FAINT}">{escape(str(error))}</div>'
-
-
-def _let_go(widget: widgets.Widget) -> None:
-    """Give a view back."""
-    if isinstance(widget, Viewer):
-        widget.leave()
-    else:
-        close_all(widget)
 
 
 def _table(sweep: Sweep) -> dict[str, Any]:

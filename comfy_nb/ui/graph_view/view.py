@@ -27,7 +27,7 @@ from comfy_nb.ui.graph_view.scene import Scene, scene_of
 from comfy_nb.ui.graph_view.states import States
 from comfy_nb.ui.graph_view.wire import scene_message, states_message
 from comfy_nb.ui.living import Living
-from comfy_nb.ui.look.view import look
+from comfy_nb.ui.look.view import Look, let_go, look
 from comfy_nb.ui.ticker import ticker
 
 STATIC = Path(__file__).parent.parent / "static"
@@ -87,7 +87,7 @@ class Stage:
         scene = scene_message(lay_out(scene_of(source, default_registry())), can_edit=isinstance(source, Graph))
         self._graph = GraphWidget(scene=scene)
         self._graph.on_msg(self._hear)
-        self._detail = widgets.HTML()
+        self._detail = widgets.VBox()
         self.widget = widgets.VBox([self._graph, self._detail])
         self.widget.add_class("comfy-nb-frame")
         self.living: Living | None = None
@@ -163,10 +163,15 @@ class Stage:
 
     def _inspect(self, node_id: str, slot: int) -> None:
         if self._run is None and isinstance(self._source, Graph):
-            self._detail.value = look(cached_value(self._source, default_session(), node_id, slot))._repr_html_()
+            self._look_at(look(cached_value(self._source, default_session(), node_id, slot)))
         elif self._run is not None:
-            self._detail.value = self._run.inspect(node_id, slot)._repr_html_()
+            self._look_at(self._run.inspect(node_id, slot))
         self._say("")
+
+    def _look_at(self, seen: Look) -> None:
+        before, self._detail.children = self._detail.children, [seen.widget()]
+        for widget in before:
+            let_go(widget)
 
     def _change(self, graph: Graph, message: Mapping[str, Any]) -> None:
         self._say("")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +11,8 @@ from comfy_nb.ui.graph_view.picture import headline
 from comfy_nb.ui.graph_view.scene import Scene, SceneNode
 from comfy_nb.ui.graph_view.states import States
 from comfy_nb.ui.texts import sound
+
+HEX = re.compile(r"#(?:[0-9a-fA-F]{3}){1,2}")
 
 
 def scene_message(scene: Scene, *, can_edit: bool) -> dict[str, Any]:
@@ -21,7 +24,9 @@ def scene_message(scene: Scene, *, can_edit: bool) -> dict[str, Any]:
         "head": headline(scene),
         "nodes": [_node(node) for node in scene.nodes.values()],
         "links": [[at[link.source], link.slot, at[link.target], link.place, link.type] for link in scene.links],
-        "groups": [{"title": sound(group.title), "box": group.box} for group in scene.groups],
+        "groups": [
+            {"title": sound(group.title), "box": group.box, "colour": _hex(group.colour)} for group in scene.groups
+        ],
         "colours": {sound(kind): colour_of(kind) for kind in sorted(kinds)},
         "faults": [sound(fault) for fault in scene.faults],
         "canEdit": can_edit,
@@ -47,8 +52,14 @@ def _node(node: SceneNode) -> dict[str, Any]:
         "fault": sound(node.fault),
         "mode": node.mode,
         "box": node.box,
+        "colour": _hex(node.colour),
         "picture": node.has_picture,
     }
+
+
+def _hex(colour: str) -> str:
+    """Return a colour of a file if it is one: "#3f789e"; else nothing."""
+    return colour if HEX.fullmatch(colour) else ""
 
 
 def _plain(value: Any) -> Any:

@@ -125,7 +125,7 @@ class Look:
         Living(viewer, kept, viewer.leave)
 
     def widget(self) -> Widget:
-        """Return it as a widget, to be put beside others."""
+        """Return it as a widget, to be put beside others; `let_go` gives it back."""
         if self._own is None and self._is_worth_a_widget():
             return Viewer(self._subject, self._who)
         return HTML(self._repr_html_())
@@ -140,6 +140,14 @@ def look(value: Any, other: Any = None, kind: str | None = None) -> Look:
     if maker is None:
         return Look(value, other, kind)
     return Look(value, other, kind or maker.socket, maker.say())
+
+
+def let_go(widget: Widget) -> None:
+    """Give back what `Look.widget` returned."""
+    if isinstance(widget, Viewer):
+        widget.leave()
+    else:
+        close_all(widget)
 
 
 def _shows_itself(value: Any) -> bool:

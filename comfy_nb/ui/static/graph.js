@@ -64,9 +64,9 @@ class Painter {
   }
 
   groups(groups) {
-    for (const { title, box } of groups) {
-      this.pen.fillStyle = this.inks.line;
-      this.pen.globalAlpha = 0.35;
+    for (const { title, box, colour } of groups) {
+      this.pen.fillStyle = colour || this.inks.line;
+      this.pen.globalAlpha = colour ? 0.2 : 0.35;
       this.pen.fillRect(...box);
       this.pen.globalAlpha = 1;
       this.text(title, box[0] + 10, box[1] + 20, this.inks.faint, box[2] - 20, 16);
@@ -114,6 +114,12 @@ class Painter {
       pen.fillRect(x, y, w, h);
       pen.globalAlpha = 1;
       return;
+    }
+    if (node.colour) {
+      pen.fillStyle = node.colour;
+      pen.globalAlpha *= 0.35;
+      pen.fillRect(x + 1, y + 1, w - 2, HEAD);
+      pen.globalAlpha = state === "stale" || node.mode !== "active" ? 0.55 : 1;
     }
     if (look.isFound) {
       pen.fillStyle = inks.blocked;
