@@ -23,14 +23,13 @@ from comfy_nb.engine.failure import failure_of
 from comfy_nb.engine.lanes import Lane, Worker, switch_interval
 from comfy_nb.engine.lookup import Lookup
 from comfy_nb.engine.loops import post
-from comfy_nb.engine.pause import Breakpoint, Pause, is_wanted
+from comfy_nb.engine.pauses import Pauses
 from comfy_nb.engine.play import LanePlayer, LoopPlayer
 from comfy_nb.engine.schedule import Scheduler, Ticket
 from comfy_nb.errors import ComfyNBWarning, InterruptProcessingException, name_node
 from comfy_nb.graph.heap import old_heap
 
 if TYPE_CHECKING:
-    from comfy_nb.engine.entry import Outputs
     from comfy_nb.engine.run import Run
 
 SLICE_S = 0.02
@@ -52,11 +51,7 @@ class Drive:
         self.lookup = Lookup(run)
         self.schedule = Scheduler(run.plan.steps, self.lookup.find, self._resolve)
         self.lookup.schedule = self.schedule
-        self.breakpoints = self.session.breakpoints.of(run.graph)
-        if self.breakpoints:
-            self.schedule.breakpoints = self.breakpoints.keys()
-            self.lookup.below = run.plan.below(self.breakpoints)
-        self.pauses: list[Pause] = []
+        self.pauses = Pauses(self)
         self.on_lane = LanePlayer(run, self.lookup, self.loop)
         self.on_loop = LoopPlayer(run, self.lookup, self)
         self.tasks: dict[asyncio.Task[None], Ticket] = {}
@@ -89,7 +84,7 @@ class Drive:
         self._switches.enter_context(old_heap.aside_for(total))
         self._pump()
 
-    def _kick(self) -> None:
+    def kick(self) -> None:
         """Have the loop look at the scheduler; from any thread, and at once on the loop's own."""
         if threading.get_ident() == self._thread:
             self._pump()
@@ -126,13 +121,9 @@ class Drive:
         if drain:
             self._send(self._lane, self._drain)
         for ticket in held:
-            if self.is_over:
-                return
-            if ticket.source != "ran":
-                self.run.journal.node_started(ticket, "loop")
-            self._pause(ticket, self.breakpoints[ticket.step.id])
+            self.pauses.begin(ticket)
         if ring:
-            self._fail(*self.lookup.blame_ring(ring))
+            self.fail(*self.lookup.blame_ring(ring))
         elif done:
             self.loop.call_soon(self.end, "done")
 
@@ -159,7 +150,7 @@ class Drive:
                     return
                 until += SLICE_S
         if look:
-            self._kick()
+            self.kick()
 
     def _sync_turn(self, ticket: Ticket, worker: Worker) -> None:
         if not self.lookup.claim(ticket, self._shared):
@@ -183,7 +174,7 @@ class Drive:
         except InterruptProcessingException:
             self._interrupted()
         except BaseException as error:  # a node may raise or return anything, and none of it may end the lane
-            self._fail(ticket, error)
+            self.fail(ticket, error)
         finally:
             self.lookup.give_back(ticket, None)
 
@@ -204,7 +195,7 @@ class Drive:
     def _task_done(self, task: asyncio.Task[None]) -> None:
         ticket = self.tasks.pop(task)
         if self.ending is None and task.cancelled():
-            self._fail(ticket, RuntimeError("the node's task was cancelled from outside the run."))
+            self.fail(ticket, RuntimeError("the node's task was cancelled from outside the run."))
         if self.ending is not None and not self.tasks:
             self._close(self.ending)
 
@@ -223,10 +214,10 @@ class Drive:
             self._interrupted()
         except asyncio.CancelledError:
             if self.ending is None:
-                self._fail(ticket, RuntimeError("the node raised CancelledError though nobody cancelled it."))
+                self.fail(ticket, RuntimeError("the node raised CancelledError though nobody cancelled it."))
             raise
         except BaseException as error:  # a node may raise or return anything, and none of it may end the loop
-            self._fail(ticket, error)
+            self.fail(ticket, error)
         finally:
             self.lookup.give_back(ticket, None)
 
@@ -250,7 +241,7 @@ class Drive:
             self.schedule.settle(ticket, outcome.outputs)
             look = self.schedule.wants_loop or not self.draining
         if look:
-            self._kick()
+            self.kick()
 
     def _ask(self, ticket: Ticket, names: Sequence[str]) -> None:
         with self.lock:
@@ -258,7 +249,7 @@ class Drive:
                 return
             added = self.schedule.ask(ticket, names)
         self.run.node_waits(ticket, "waits for " + ", ".join(names), added)
-        self._kick()
+        self.kick()
 
     def _expand(self, ticket: Ticket, steps: dict[str, Any], expanded: Expanded, outcome: Expand) -> None:
         set_keys(steps, self.schedule, self.run.graph.uid)
@@ -266,11 +257,11 @@ class Drive:
         with self.lock:
             if self.ending is not None:
                 return
-            if self.breakpoints:
+            if self.pauses.at:
                 self.lookup.below.update(steps)
             added = self.schedule.expand(ticket, list(steps.values()), expanded)
         self.run.node_waits(ticket, f"expanded into {len(steps)} nodes", added)
-        self._kick()
+        self.kick()
 
     def _resolve(self, ticket: Ticket) -> Any:
         outputs = ticket.expansion.outputs(ticket, self.schedule)
@@ -292,63 +283,17 @@ class Drive:
                     self._finished(ticket)
                     self.schedule.settle(ticket, entry.outputs)
         except Exception as error:  # an expansion's outputs may not fit; the run that computed the node is not to blame
-            self._fail(ticket, error)
-        self._kick()
-
-    # Breakpoints -----------------------------------------------------------------------------------------------------
+            self.fail(ticket, error)
+        self.kick()
 
     def _finished(self, ticket: Ticket) -> None:
-        if ticket.step.id not in self.breakpoints:
+        if ticket.step.id not in self.pauses.at:  # else it is told of when it goes on
             self.run.node_finished(ticket)
-
-    def _pause(self, ticket: Ticket, points: Sequence[Breakpoint]) -> None:
-        """On the loop: a value is there that has breakpoints; they are come to one after the other."""
-        pause = Pause(self, ticket, points)
-        self.pauses.append(pause)
-        try:
-            if not is_wanted(pause):
-                pause.resume()
-                return
-        except Exception as error:
-            self._fail(ticket, error)
-            return
-        pause.point.hold(pause)
-        self.run.node_waits(ticket, "paused at a breakpoint", 0)
-        self.session.breakpoints.tell(pause)
-
-    def resume(self, pause: Pause, replaced: Outputs | None) -> None:
-        """On the loop: go on, with other outputs than those that were computed if some are given."""
-        if self.is_over:
-            return
-        ticket = pause.ticket
-        if replaced is None and self.lookup.was_written_to(ticket):
-            replaced = ticket.outputs
-        if replaced is not None:
-            self.run.taint()
-            ticket.key = ticket.base = ticket.entry = None
-            ticket.source = "replaced"
-            ticket.outputs = replaced
-            self.schedule.kept.add(ticket.step.id)  # it is nowhere else
-        self.pauses.remove(pause)
-        pause.close()
-        if pause.next:
-            self._pause(ticket, pause.next)
-            return
-        self.run.node_finished(ticket)
-        try:
-            with self.lock:
-                self.schedule.release(ticket, ticket.outputs or ())
-        except Exception as error:  # an expansion's outputs may not fit
-            self._fail(ticket, error)
-        self._kick()
-
-    def fail_at(self, ticket: Ticket, error: Exception) -> None:
-        """On the loop: let the run fail at a node that waits."""
-        self._fail(ticket, error)
 
     # Ending ----------------------------------------------------------------------------------------------------------
 
-    def _fail(self, ticket: Ticket, error: BaseException) -> None:
+    def fail(self, ticket: Ticket, error: BaseException) -> None:
+        """Let the run fail at a node; from any thread."""
         failure = failure_of(self.run, self.schedule, ticket, error)
         with self.lock:
             if self.ending is not None or self.error is not None:
@@ -411,8 +356,7 @@ class Drive:
         if self._closed:
             return
         self._closed = True
-        for pause in self.pauses:
-            pause.close()
+        self.pauses.close()
         self._switches.close()
         self.session.lane_done(self._lane)
         self.run.ended(state, self.error)

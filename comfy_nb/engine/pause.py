@@ -19,8 +19,8 @@ from comfy_nb.graph.node import Node, short
 from comfy_nb.spec.coerce import coerce
 
 if TYPE_CHECKING:
-    from comfy_nb.engine.drive import Drive
     from comfy_nb.engine.entry import Outputs
+    from comfy_nb.engine.pauses import Pauses
     from comfy_nb.engine.schedule import Ticket
     from comfy_nb.graph.handle import Handle
     from comfy_nb.graph.model import Graph
@@ -145,13 +145,13 @@ class Breakpoints:
 class Pause:
     """One run at one breakpoint. All but `value` is over once it has gone on; `on_end` is called on its loop then."""
 
-    def __init__(self, drive: Drive, ticket: Ticket, points: Sequence[Breakpoint]) -> None:
-        self.run = drive.run
+    def __init__(self, pauses: Pauses, ticket: Ticket, points: Sequence[Breakpoint]) -> None:
+        self.run = pauses.run
         self.ticket = ticket
         self.point, *self.next = points
         self.state = "paused"
         self.on_end: Callable[[], None] | None = None
-        self._drive = drive
+        self._pauses = pauses
         self._lock = threading.Lock()
 
     @property
@@ -171,7 +171,7 @@ class Pause:
             return
         outputs = None if value is SAME else self._with(value)
         if self._is_first("replaced" if outputs else "continued"):
-            post(self._drive.loop, self._drive.resume, self, outputs)
+            post(self._pauses.loop, self._pauses.resume, self, outputs)
 
     def stop(self) -> None:
         """Stop the run; from any thread."""
@@ -181,7 +181,7 @@ class Pause:
     def give_up(self, why: str) -> None:
         """Let the run fail here."""
         if self._is_first("failed"):
-            post(self._drive.loop, self._drive.fail_at, self.ticket, ComfyNBError(why))
+            post(self._pauses.loop, self._pauses.fail, self.ticket, ComfyNBError(why))
 
     def close(self) -> None:
         """On the loop: the run has gone on, or ended."""

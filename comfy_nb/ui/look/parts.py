@@ -125,7 +125,7 @@ def _pixels(picture: Any) -> np.ndarray[Any, Any]:
 def model_words(value: Any, module: torch.nn.Module) -> str:
     """Say of a model its class, how many parameters it has, of which dtypes, on which devices, in how much memory."""
     tensors = {id(each): each for each in (*module.parameters(), *module.buffers())}.values()
-    count = sum(each.numel() for each in module.parameters())
+    numbers = sum(each.numel() for each in module.parameters())
     size = sum(each.numel() * each.element_size() for each in tensors)
     dtypes = sorted({str(each.dtype).removeprefix("torch.") for each in tensors})
     devices = sorted({str(each.device) for each in tensors})
@@ -133,9 +133,9 @@ def model_words(value: Any, module: torch.nn.Module) -> str:
     return "\n".join(
         [
             f"{type(value).__name__}{inner}",
-            f"{count:,} parameters, {say_size(size)} with buffers",
+            f"{count(numbers, 'parameter')}, {say_size(size)} with buffers",
             f"dtype {', '.join(dtypes) or 'none'}, on {', '.join(devices) or 'no device'}",
-            f"{sum(1 for _ in module.modules()):,} modules, {'training' if module.training else 'evaluating'}",
+            f"{count(sum(1 for _ in module.modules()), 'module')}, {'training' if module.training else 'evaluating'}",
         ]
     )
 
