@@ -102,7 +102,7 @@ class Drive:
             self.end("failed")
 
     def _advance(self) -> None:
-        """Start ready async nodes, send the lane off, notice the end."""
+        """Start ready async nodes, send the lane off, pause at breakpoints, notice the end."""
         with self.lock:
             if self.is_over:
                 return

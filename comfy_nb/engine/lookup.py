@@ -35,8 +35,10 @@ class Lookup:
 
     def find(self, ticket: Ticket) -> bool:
         """Fill a ticket from the cache, setting its key where that was not known; False where it has to be computed."""
-        if ticket.step.id in self.below and not self._is_settled_above(ticket):
-            return False
+        if ticket.step.id in self.below:
+            ticket.key = ticket.base = None  # made anew of what is above
+            if not self._is_settled_above(ticket):
+                return False
         if ticket.key is None:
             self._late_key(ticket)
         key = ticket.key
@@ -59,8 +61,7 @@ class Lookup:
         return True
 
     def _is_settled_above(self, ticket: Ticket) -> bool:
-        """Whether all that a node below a breakpoint takes is as it will be; its key is made anew from these."""
-        ticket.key = ticket.base = None
+        """Whether all that a node below a breakpoint takes is as it will be."""
         tickets = self.schedule.tickets
         above = [tickets.get(link.origin) for link in ticket.step.links if not link.lazy]
         return all(each is not None and each.state is State.DONE for each in above)

@@ -11,6 +11,8 @@ from enum import Enum
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from comfy_nb.engine.context import ExecutionBlocker
 from comfy_nb.engine.failure import say
 from comfy_nb.engine.loops import post
@@ -26,7 +28,12 @@ if TYPE_CHECKING:
     from comfy_nb.graph.model import Graph
 
 
-PLAIN: Mapping[str, type] = {"INT": Integral, "FLOAT": Real, "STRING": str, "BOOLEAN": bool}
+PLAIN: Mapping[str, type | tuple[type, ...]] = {
+    "INT": Integral,
+    "FLOAT": Real,
+    "STRING": str,
+    "BOOLEAN": (bool, np.bool_),
+}
 
 
 class Same(Enum):
@@ -65,7 +72,8 @@ class Breakpoint:
         while not self.paused:
             coming = asyncio.get_running_loop().create_future()
             self._waiting.append(coming)
-            await coming
+            if not self.paused:  # a run on another thread's loop may just have come
+                await coming
         return self.paused[0]
 
     def hold(self, pause: Pause) -> None:

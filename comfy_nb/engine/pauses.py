@@ -38,6 +38,7 @@ class Pauses:
         """Go on, with other outputs than those that were computed if some are given."""
         drive, ticket = self._drive, pause.ticket
         if drive.is_over:
+            pause.state = "stopped"
             return
         if replaced is None and drive.lookup.was_written_to(ticket):
             replaced = ticket.outputs
@@ -77,6 +78,9 @@ class Pauses:
             self._drive.fail(ticket, error)
             return
         pause.point.hold(pause)
+        if pause.point.is_removed:  # by another thread, since it was asked for
+            pause.resume()
+            return
         self.run.node_waits(ticket, "paused at a breakpoint", 0)
         self._drive.session.breakpoints.tell(pause)
 

@@ -95,7 +95,8 @@ class Scheduler:
     """Which nodes of a run are needed, and which of these can be called now.
 
     `find(ticket)` looks a node up in the cache: it fills the ticket's outputs and returns True, or returns False.
-    `kept` are the ids whose outputs stay until the end; others are let go when nothing waits for them.
+    `breakpoints` are the ids of nodes that are held when they are done, until `release`. `kept` are the ids whose
+    outputs stay until the end; others are let go when nothing waits for them.
     """
 
     def __init__(self, steps: Mapping[str, Step], find: Found, resolve: Callable[[Ticket], Outputs]) -> None:
@@ -351,9 +352,8 @@ class Scheduler:
         ticket.state = State.WAITING
         ticket.expansion = expansion
         added = self.need(wanted, ticket)
-        needed = self.tickets
         for node_id in wanted:
-            self._depend(ticket, needed[node_id])
+            self._depend(ticket, self.tickets[node_id])
         if ticket.waiting == 0:
             self._make_ready(ticket)
         return added

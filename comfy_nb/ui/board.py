@@ -118,7 +118,7 @@ class Board:
 
     def _node_progress(self, steps: dict[str, NodeProgress]) -> None:
         for event in steps.values():
-            row, value = self._live.get(event.node_id), _finite(event.value)
+            row, value = self._live.get(event.node_id), finite(event.value)
             if row is not None and value is not None:
                 _step(row, event, value)
         steps.clear()
@@ -227,7 +227,7 @@ class Board:
 
 
 def _step(row: Row, event: NodeProgress, value: float) -> None:
-    total = _finite(event.total) or 0.0  # a tqdm may have an endless one
+    total = finite(event.total) or 0.0  # a tqdm may have an endless one
     row.value, row.total, row.index, row.calls = value, total, event.call, event.calls
     seconds = event.time - row.paced_at
     if seconds >= PACE_S:
@@ -236,7 +236,7 @@ def _step(row: Row, event: NodeProgress, value: float) -> None:
         row.paced_at, row.paced_value = event.time, value
 
 
-def _finite(number: Any) -> float | None:
+def finite(number: Any) -> float | None:
     """Return what a node reported as a float, whatever kind of number it is; None for nonsense."""
     try:
         found = float(number)
@@ -245,7 +245,7 @@ def _finite(number: Any) -> float | None:
     return found if isfinite(found) else None
 
 
-def labels_of(run: Any) -> Callable[[str], tuple[str, str]]:
+def labels_of(run: Any) -> Label:
     """Return what gives the title and class of a node of a run by its id."""
 
     def label(node_id: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Generator, Mapping
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ipywidgets as widgets
 
@@ -21,9 +21,6 @@ from comfy_nb.ui.look.view import look
 from comfy_nb.ui.page import COLOURS, FAINT
 from comfy_nb.ui.rerun import Rerun
 from comfy_nb.ui.settings import copy_and_target
-
-if TYPE_CHECKING:
-    pass
 
 KEEP_AFTER_S = 1.0
 WIDE = {"width": "auto", "max_width": "42em"}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ipywidgets import VBox
-from traitlets import Bool, Dict
+from traitlets import Dict
 
 from comfy_nb.engine.failure import say
 from comfy_nb.engine.pause import SAME, Pause
@@ -38,10 +38,10 @@ class PauseControls(FrontEnd):
     _esm = (STATIC / "pause.js").read_text("utf-8")
     _css = (STATIC / "panel.css").read_text("utf-8") + (STATIC / "pause.css").read_text("utf-8")
     said = Dict().tag(sync=True)
-    heard = Bool(False).tag(sync=True)
 
     def __init__(self, pause: Pause) -> None:
         super().__init__()
+        self.heard = False
         self._pause = pause
         self.said = {"where": f"{pause.named}, output {pause.point.slot}"}
         self.on_msg(self._take)
@@ -51,6 +51,8 @@ class PauseControls(FrontEnd):
         self.heard = True
         if not isinstance(asked, dict):
             return
+        if asked.get("do") != "hello":
+            self.send({"heard": True})
         if asked.get("do") == "stop":
             self._pause.stop()
         elif asked.get("do") == "resume":

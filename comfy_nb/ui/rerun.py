@@ -33,9 +33,12 @@ class Rerun:
         self._job: Any = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_settled = asyncio.Event()
+        self._is_closed = False
 
     def edit(self, setting: Setting, value: Any) -> None:
         """Set a constant, stop the run that this overtakes, and run again soon."""
+        if self._is_closed:
+            return
         self._overtake()
         self._is_settled.clear()
         self.graph[setting.node_id].inputs[setting.name] = value
@@ -43,6 +46,8 @@ class Rerun:
 
     def start(self) -> None:
         """Run now."""
+        if self._is_closed:
+            return
         self._overtake()
         self._is_settled.clear()
         self._job = self.graph.start([self.target.node_id], quiet=True)
@@ -53,6 +58,7 @@ class Rerun:
 
     def close(self) -> None:
         """Stop what runs, and run no more."""
+        self._is_closed = True
         self._overtake()
         self._is_settled.set()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_nb.engine.failure import say
 from comfy_nb.engine.interrupt import interrupt_watch
 from comfy_nb.engine.sizes import say_seconds
-from comfy_nb.errors import ComfyNBError, GraphError, NotKept
+from comfy_nb.errors import ComfyNBError, ComfyNBWarning, GraphError, NotKept
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import short
 from comfy_nb.ui.cell import shell
@@ -120,8 +121,11 @@ class Sweep:
             cell.state, cell.error = "failed", error
 
     def _tell(self, cell: Cell | None) -> None:
-        for listener in self.on_change:
-            listener(cell)
+        for listener in list(self.on_change):
+            try:
+                listener(cell)
+            except Exception as error:  # a listener's fault may not hurt the sweep
+                warnings.warn(f"A listener of the sweep failed: {say(error)}", ComfyNBWarning, stacklevel=2)
 
     def cancel(self) -> None:
         """Stop all its runs and begin no more; from any thread."""

@@ -13,6 +13,7 @@ from traitlets import Dict
 from comfy_nb.engine.loops import post
 from comfy_nb.engine.sizes import say_seconds
 from comfy_nb.graph.node import short
+from comfy_nb.ui.cell import close_all
 from comfy_nb.ui.front import FrontEnd
 from comfy_nb.ui.grid_page import to_html
 from comfy_nb.ui.living import Living
@@ -58,7 +59,15 @@ class SweepView:
 
     def open(self) -> None:
         """Show the grid below the running cell."""
-        self._living = Living(self.widget, self._static())
+        self._living = Living(self.widget, self._static(), self._close)
+
+    def _close(self) -> None:
+        self._timer.cancel()
+        if self._note in self._sweep.on_change:
+            self._sweep.on_change.remove(self._note)
+        for widget in self._detail.children:
+            let_go(widget)
+        close_all(self.widget)
 
     def _static(self) -> dict[str, str]:
         return {"text/html": to_html(self._sweep), "text/plain": repr(self._sweep)}

@@ -472,6 +472,17 @@ async def test_a_breakpoint_that_is_removed_before_a_run_comes_to_it_does_not_pa
     assert await asyncio.wait_for(job, PATIENCE_S) == 1 and pauses.empty()
 
 
+async def test_a_breakpoint_that_is_removed_while_its_when_is_asked_pauses_nothing(chain, pauses):
+    first, _, last = chain
+
+    def removes(value: int) -> bool:
+        point.remove()
+        return True
+
+    point = nb.breakpoint(first, when=removes)
+    assert await asyncio.wait_for(last.run(), PATIENCE_S) == 22 and pauses.empty()
+
+
 async def test_what_comes_too_late_is_passed_over(chain, pauses):
     first, _, last = chain
     nb.breakpoint(first)

@@ -18,6 +18,7 @@ from comfy_nb.engine.events import (
     RunStarted,
 )
 from comfy_nb.engine.sizes import say_seconds
+from comfy_nb.ui.board import finite
 from comfy_nb.ui.thumbnails import Thumbnail
 
 CACHED = ("memory", "disk")
@@ -80,8 +81,10 @@ class States:
     def _fold(self, event: Event) -> None:
         shown = getattr(event, "display_id", "") or self._under.get(event.node_id, event.node_id)  # type: ignore[union-attr]
         if isinstance(event, NodeProgress):
-            done = (event.call + min(event.value / event.total, 1.0)) / event.calls if event.total > 0 else 0.0
-            self._set(shown, share=max(0.0, min(done, 1.0)))
+            value, total = finite(event.value), finite(event.total) or 0.0
+            if value is not None:
+                done = (event.call + min(value / total, 1.0)) / event.calls if total > 0 else 0.0
+                self._set(shown, share=max(0.0, min(done, 1.0)))
         elif isinstance(event, NodePreview):
             self._set(shown, picture=event.data, picture_format=event.format)
         elif isinstance(event, NodeFailed):

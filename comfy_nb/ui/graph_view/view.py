@@ -192,7 +192,11 @@ def edit(graph: Graph, node_id: str, name: str, value: Any) -> None:
         raise UnknownName.of("input", name, node.inputs, f"on {node!r}")
     before = node.inputs[name]
     node.inputs[name] = value
-    problems = plan_of(graph).faulty.get(node_id)
+    try:
+        problems = plan_of(graph).faulty.get(node_id)
+    except ComfyNBError:
+        node.inputs[name] = before
+        raise
     if problems and any(problem.extra.get("input_name") == name for problem in problems):
         node.inputs[name] = before
         raise ValueError("\n".join(str(problem) for problem in problems))

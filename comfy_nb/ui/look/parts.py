@@ -11,6 +11,7 @@ import torch
 
 from comfy_nb.engine.sizes import say_size
 from comfy_nb.ui.look.arrays import is_array
+from comfy_nb.ui.view import count
 
 PARTS_MAX = 100
 DEEPEST = 8
@@ -37,10 +38,10 @@ def parts_of(value: Any, kind: str | None = None) -> list[Part]:
     """Take a value apart. `kind` is its socket type; None, or one that it does not fit, means to judge by its look."""
     found: list[Part] = []
     for part in _walk(value, kind or "", "", 0):
-        found.append(part)
         if len(found) == PARTS_MAX:
             found.append(Part("", "TEXT", text=f"more than {PARTS_MAX} parts: the rest is not shown"))
             break
+        found.append(part)
     return found
 
 
@@ -50,12 +51,14 @@ def _walk(value: Any, kind: str, name: str, depth: int) -> Iterator[Part]:
     elif isinstance(value, torch.nn.Module):
         yield Part(name, "MODEL", text=model_words(value, value))
     elif _is_picture(value):
-        yield Part(name, "IMAGE", _pixels(value), text=f"{type(value).__name__}, mode {value.mode}")
+        pixels = _pixels(value)
+        kind = "IMAGE" if pixels.ndim == 4 else "TENSOR"
+        yield Part(name, kind, pixels, text=f"{type(value).__name__}, mode {value.mode}")
     elif isinstance(value, str):
         cut = f"\n… {len(value):,} characters" if len(value) > TEXT_MAX else ""
         yield Part(name, "TEXT", text=value[:TEXT_MAX] + cut)
     elif depth < DEEPEST and isinstance(value, Mapping) and value:
-        yield from _entries(value, kind, name, depth)
+        yield from _entries(value, name, depth)
     elif depth < DEEPEST and isinstance(value, list | tuple) and value:
         yield from _items(value, kind, name, depth)
     elif isinstance(getattr(value, "model", None), torch.nn.Module):
@@ -64,7 +67,7 @@ def _walk(value: Any, kind: str, name: str, depth: int) -> Iterator[Part]:
         yield Part(name, "TEXT", text=clipped(value, TEXT_MAX if depth == 0 else LINE_MAX))
 
 
-def _entries(value: Mapping[Any, Any], kind: str, name: str, depth: int) -> Iterator[Part]:
+def _entries(value: Mapping[Any, Any], name: str, depth: int) -> Iterator[Part]:
     for key, item in value.items():
         inner = f"{name}.{key}" if name else str(key)
         if key == "waveform" and is_array(item) and item.ndim in (1, 2, 3):

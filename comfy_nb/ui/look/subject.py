@@ -17,6 +17,7 @@ from comfy_nb.ui.look.words import alarms, all_clear, bars, numbers, part_words
 
 DRAWN = ("IMAGE", "MASK", "LATENT", "TENSOR")
 MOST_PX = 2_000
+GONE = "the value is not held any more; run the cell again to look at it"
 TEXTS_MAX = 4_096  # values written in pixels at once
 
 Answer = tuple[dict[str, Any], list[bytes]]
@@ -67,7 +68,7 @@ class Subject:
         """Return the tensor of a part."""
         array = self.parts[place].array
         if array is None:
-            raise ValueError("the value is not held any more; run the cell again to look at it")
+            raise ValueError(GONE)
         x, note = readable(array)
         if x is None:
             raise ValueError(note)
@@ -76,7 +77,7 @@ class Subject:
     def view_of(self, place: int) -> str:
         """Say how a part is drawn: "pixels", "plot" or "words"."""
         part, facts = self.parts[place], self.facts.get(place)
-        if facts is None or not facts.total:
+        if facts is None or not facts.total or part.array is None:
             return "words"
         axes = self.tensor(place).ndim
         if part.kind == "AUDIO" or axes == 1:
@@ -144,6 +145,8 @@ class Subject:
         x, kind, facts = self.tensor(place), self.drawn_as(place), self.facts[place]
         if other:
             part = self.others[place]
+            if part.array is None:
+                raise ValueError(GONE)
             found, note = readable(part.array)
             if found is None:
                 raise ValueError(note)
@@ -182,7 +185,8 @@ class Subject:
         if (x1 - x0) * (y1 - y0) > TEXTS_MAX:
             raise ValueError("too many values to write")
         rect = (max(0, int(x0)), max(0, int(y0)), x1, y1)
-        return {"rect": rect, "texts": pictures.texts(self._plane(place, asked), rect)}, []
+        plane = self._plane(place, asked, asked.get("which") == "other")
+        return {"rect": rect, "texts": pictures.texts(plane, rect)}, []
 
     def _row(self, place: int, asked: Mapping[str, Any]) -> torch.Tensor:
         x = self.tensor(place)

@@ -106,9 +106,11 @@ class Look:
         self._own = value if _shows_itself(value) else None
 
     def __repr__(self) -> str:
+        self._subject.hold()  # a page that was closed let it go
         return as_text(self._subject, self._who)
 
     def _repr_html_(self) -> str:
+        self._subject.hold()
         return to_html(self._subject, self._who)
 
     def _ipython_display_(self) -> None:
@@ -126,6 +128,7 @@ class Look:
 
     def widget(self) -> Widget:
         """Return it as a widget, to be put beside others; `let_go` gives it back."""
+        self._subject.hold()
         if self._own is None and self._is_worth_a_widget():
             return Viewer(self._subject, self._who)
         return HTML(self._repr_html_())

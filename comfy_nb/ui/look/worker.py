@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from comfy_nb.engine.failure import say
+from comfy_nb.errors import ComfyNBWarning
 
 Job = Callable[[], None]
 
@@ -49,9 +54,17 @@ class Worker:
                 if job is None and task is None:
                     self._is_running = False
                     return
-            if job is not None:
-                job()
-            elif task is not None and next(task, self) is self:
+            is_over = False
+            try:
+                if job is not None:
+                    job()
+                else:
+                    is_over = task is not None and next(task, self) is self
+            except Exception as error:  # one question's fault may not silence the view
+                is_over = job is None
+                with suppress(ComfyNBWarning):  # where warnings are errors
+                    warnings.warn(f"A view failed to answer: {say(error)}", ComfyNBWarning, stacklevel=2)
+            if is_over:
                 with self._lock:
                     if self._long is task:
                         self._long = None

@@ -20,14 +20,14 @@ function initialize({ model }) {
 
   // An output that is shown anew is a new element: the view of the old one moves there, with all it knows.
   function move(place) {
-    const left = [...views.keys()].find((each) => !each.isConnected);
+    const left = [...views.keys()].find((each) => !each.isConnected && views.get(each));
     if (!left) return false;
     const view = views.get(left);
     const focused = document.activeElement;
     views.delete(left);
-    if (view) place.replaceChildren(view.el);
+    place.replaceChildren(view.el);
     views.set(place, view);
-    if (view?.el.contains(focused)) focused.focus();
+    if (view.el.contains(focused)) focused.focus();
     return true;
   }
 

@@ -332,6 +332,7 @@ class Pixels {
   changed() {
     this.seen = {};
     this.texts = undefined;
+    this.at = undefined;
     this.line.drop();
     this.need();
   }
@@ -413,7 +414,12 @@ class Pixels {
   }
 
   async take(which, answer, buffers) {
+    const { seen } = this;
     const bitmap = await createImageBitmap(new Blob([buffers[0]], { type: `image/${answer.format}` }));
+    if (seen !== this.seen || (seen[which]?.id ?? 0) > answer.id) {
+      bitmap.close(); // of another selection, or overtaken by a newer one
+      return;
+    }
     this.seen[which] = { ...answer, bitmap };
     const [w, h] = this.size;
     const [x0, y0, x1, y1] = answer.rect;
@@ -592,9 +598,11 @@ class Pixels {
     if (this.over) return;
     const [x, y] = [Math.floor(this.x + px / this.scale), Math.floor(this.y + py / this.scale)];
     const [w, h] = this.size;
-    if (x < 0 || y < 0 || x >= w || y >= h || (this.at && this.at[0] === x && this.at[1] === y)) return;
-    this.at = [x, y];
-    this.line.ask("read", { ask: "texts", rect: [x, y, x + 1, y + 1], ...this.question() }, (answer) => {
+    const isOther = this.mode === "other" || (this.mode === "slider" && px > this.canvas.width * this.split);
+    const which = isOther ? "other" : "one";
+    if (x < 0 || y < 0 || x >= w || y >= h || this.at === `${x} ${y} ${which}`) return;
+    this.at = `${x} ${y} ${which}`;
+    this.line.ask("read", { ask: "texts", which, rect: [x, y, x + 1, y + 1], ...this.question() }, (answer) => {
       const values = answer.texts[0][0];
       const names = this.part.kind === "IMAGE" && values.length > 2 ? CHANNELS : [];
       const told = values.map((value, at) => (names[at] ? `${names[at]} ${value}` : value)).join("  ");

@@ -37,10 +37,14 @@ function render({ model, el }) {
     });
   }
 
-  function onAnswer({ fault }) {
+  function onAnswer({ heard, fault }) {
+    timers.forEach(clearTimeout);
+    if (heard) {
+      note.textContent = "";
+      return;
+    }
     for (const each of [go, stop, field]) each.disabled = false;
     note.textContent = fault;
-    timers.forEach(clearTimeout);
     field.focus();
   }
 

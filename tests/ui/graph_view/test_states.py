@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pytest
 
 from comfy_nb.engine.events import (
@@ -80,3 +83,11 @@ def test_only_what_looks_different_counts_as_changed():
     states.changed.clear()
     states.take([RunStarted("r", 0.0, 1, 0)], lambda: ["1"])
     assert states.changed == set()
+
+
+@pytest.mark.parametrize("nonsense", ["a", None, math.nan])
+def test_progress_may_be_any_number_and_nonsense_is_passed_over(nonsense):
+    states = States()
+    states.take([started("1"), NodeProgress("r", 0.0, "1", np.float32(1), np.int64(4), 0, 1)])
+    states.take([NodeProgress("r", 0.0, "1", nonsense, 4, 0, 1)])
+    assert (states.of("1").share, type(states.of("1").share)) == (0.25, float)

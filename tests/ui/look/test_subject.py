@@ -221,3 +221,15 @@ def test_nobody_is_kept_alive_once_nobody_looks():
     assert ref() is None
     subject.hold()
     assert "not held any more" in subject.answer({"ask": "slice", "rect": [0, 0, 1, 1], "size": [1, 1]})[0]["error"]
+
+
+@pytest.mark.parametrize("mode", ["I", "F", "I;16"])
+def test_a_picture_of_one_deep_channel_is_drawn(mode):
+    subject = Subject(Image.new(mode, (6, 4), 3))
+    assert subject.parts[0].kind == "TENSOR"
+    assert picture(subject).size[0] > 0
+
+
+def test_a_hundred_parts_are_all_shown():
+    assert len(Subject([str(each) for each in range(100)]).parts) == 100
+    assert len(Subject([str(each) for each in range(101)]).parts) == 101

@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
+from dataclasses import replace
 
 import pytest
 import torch
 
+import comfy_nb as nb
 from comfy_nb.ui.look import facts as facts_module
 from comfy_nb.ui.look.subject import Subject
 from comfy_nb.ui.look.view import Viewer, look
@@ -93,3 +95,35 @@ def test_a_worker_takes_the_newest_question_of_a_key_and_goes_on_with_a_long_tas
 
 def test_a_value_no_run_handed_out_has_no_maker():
     assert repr(look(torch.zeros(2))).splitlines()[-1] == "no NaN, no infinity"
+
+
+def test_a_view_that_was_let_go_is_shown_again_while_the_value_lives():
+    x = torch.ones(1, 4, 4, 3)
+    seen = look(x)
+    seen.widget()._subject.release()
+    assert "[1, 4, 4, 3]" in repr(seen) and "<img" in seen._repr_html_()
+
+
+def test_the_other_value_that_is_gone_is_said_to_be():
+    subject = Subject(torch.ones(1, 4, 4, 3), torch.zeros(1, 4, 4, 3))
+    subject.others[0] = replace(subject.others[0], array=None)
+    answer, _ = subject.answer({"ask": "slice", "which": "other", "rect": [0, 0, 4, 4], "size": [8, 8]})
+    assert "not held any more" in answer["error"]
+
+
+def test_the_values_of_the_other_are_read_where_the_other_is_shown():
+    subject = Subject(torch.ones(1, 4, 4, 3), torch.zeros(1, 4, 4, 3))
+    asked = {"ask": "texts", "rect": [0, 0, 1, 1], "part": 0}
+    assert [subject.answer({**asked, "which": which})[0]["texts"][0][0][0] for which in ("one", "other")] == ["1", "0"]
+
+
+def test_a_job_that_fails_ends_no_other():
+    worker, answered = Worker(), threading.Event()
+    with pytest.warns(nb.ComfyNBWarning, match="ZeroDivisionError"):
+        worker.ask("first", lambda: 1 / 0)
+        worker.ask("second", answered.set)
+        assert answered.wait(PATIENCE_S)
+    worker.go_on_with(1 / each for each in [0])
+    again = threading.Event()
+    worker.ask("third", again.set)
+    assert again.wait(PATIENCE_S)
