@@ -85,7 +85,7 @@ def _slider(setting: Setting, wish: tuple[Any, ...]) -> Control:
         setting.entry.socket == "*" and all(type(each) is int for each in wish)
     )
     step = wish[2] if len(wish) == 3 else setting.entry.options.get("step") or (1 if is_whole else (high - low) / 100)
-    if step <= 0 or (is_whole and step != int(step)):
+    if not 0 < step < math.inf or (is_whole and step != int(step)):
         raise GraphError(f"{setting.where}: a step must be above 0{', and whole' if is_whole else ''}, not {step!r}.")
     start = setting.value if isinstance(setting.value, int | float) else low
     return Control(setting, "slider", min(max(start, low), high), low, high, step)
@@ -94,7 +94,10 @@ def _slider(setting: Setting, wish: tuple[Any, ...]) -> Control:
 def _natural(setting: Setting, value: Any) -> Control:
     entry = setting.entry
     if entry.choices is not None:
-        return Control(setting, "choice", value, options=tuple(entry.choices))
+        options = tuple(entry.choices)
+        if not any(_same(each, value) for each in options):  # a file that is gone, say
+            options = (value, *options)
+        return Control(setting, "choice", value, options=options)
     if entry.socket == "BOOLEAN" or isinstance(value, bool):
         return Control(setting, "check", bool(value))
     if entry.socket == "STRING" or isinstance(value, str):

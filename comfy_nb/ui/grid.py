@@ -112,28 +112,32 @@ def make_grid(graph: Graph, near: str, axes: Mapping[Any, Any], limit: int | Non
     if not isinstance(axes, Mapping) or not 1 <= len(axes) <= AXES_MAX:
         count = len(axes) if isinstance(axes, Mapping) else repr(axes)[:60]
         raise GraphError(f'A sweep takes a dict of 1 to {AXES_MAX} axes, such as {{"3.seed": range(4)}}, not {count}.')
-    grid = Grid(tuple(_axis(graph, near, key, values) for key, values in axes.items()))
+    most = CELLS_MAX if limit is None else limit
+    grid = Grid(tuple(_axis(graph, near, key, values, most) for key, values in axes.items()))
     keys = [setting.key for axis in grid.axes for setting in axis.settings]
     for key in keys:
         if keys.count(key) > 1:
             raise GraphError(f"{key} is on the sweep twice; each input can change along one axis only.")
-    most = CELLS_MAX if limit is None else limit
     if len(grid) > most:
         sizes = " × ".join(str(len(axis.points)) for axis in grid.axes)
         raise GraphError(f"The sweep has {len(grid):,} cells ({sizes}), more than {most:,}. Pass limit={len(grid)}.")
     return grid
 
 
-def _axis(graph: Graph, near: str, key: Any, values: Any) -> Axis:
+def _axis(graph: Graph, near: str, key: Any, values: Any, most: int) -> Axis:
     is_zip = isinstance(key, tuple)
     settings = tuple(find_setting(graph, each, near) for each in (key if is_zip else (key,)))
+    if not settings:
+        raise GraphError("An axis of the sweep names no input: its key is an empty tuple.")
     where = ", ".join(setting.where for setting in settings)
     if isinstance(values, str | bytes | Mapping):
         raise GraphError(f"{where}: a list of values is expected, not {short(values)}.")
     try:
-        listed = list(values)
+        listed = list(itertools.islice(values, most + 1))  # it may have no end
     except TypeError:
         raise GraphError(f"{where}: a list of values is expected, not {short(values)}.") from None
+    if len(listed) > most:
+        raise GraphError(f"{where}: the axis has more than {most:,} values. Pass a larger limit, or fewer values.")
     if not listed:
         raise GraphError(f"{where}: the axis is empty; give it at least one value.")
     points = [tuple(each) if is_zip and isinstance(each, tuple | list) else (each,) for each in listed]

@@ -166,3 +166,16 @@ def test_of_a_node_that_saves_what_it_takes_is_shown():
 
 def test_numbers_are_shown_as_finely_as_they_move():
     assert [decimals(step) for step in (1.0, 0.05, 0.001)] == [".2f", ".2f", ".3f"]
+
+
+def test_a_choice_that_is_gone_can_be_changed_to_one_that_is_there():
+    graph = nb.Graph.from_prompt({"1": {"class_type": "LoadImage", "inputs": {"image": "gone.png"}}})
+    control = control_for(find_setting(graph, "1.image"), ...)
+    assert control.value == "gone.png" == control.options[0]
+
+
+@pytest.mark.parametrize("step", [float("nan"), float("inf")])
+def test_a_step_is_a_number_to_move_by(step):
+    graph, _ = copy_and_target(nb.nodes.ImageBlur(nb.nodes.EmptyImage(width=8, height=8)))
+    with pytest.raises(GraphError, match="a step must be above 0"):
+        control_for(find_setting(graph, "2.blur_radius"), (1, 5, step))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 
@@ -99,3 +101,14 @@ def test_ten_thousand_cells_are_asked_about():
         grid(axes)
     assert len(grid(axes, limit=10_000)) == 10_000
     assert len(grid({"width": range(16, 16 + CELLS_MAX)})) == CELLS_MAX
+
+
+@pytest.mark.parametrize("values", [range(10**9), itertools.count()])
+def test_an_axis_without_an_end_is_refused_at_once(values):
+    with pytest.raises(GraphError, match="more than 256 values"):
+        grid({"sigma": values})
+
+
+def test_an_axis_that_names_nothing_is_refused():
+    with pytest.raises(GraphError, match="names no input"):
+        grid({(): [()]})

@@ -16,7 +16,9 @@ from comfy_nb.spec.registry import Registry
 HEAD, ROW, FIELD, PAD, PREVIEW = 30, 20, 24, 8, 104
 WIDTH = 230
 NAMES_MAX = 4
+FAR = 1e9  # beyond it a position in a file is nonsense
 TEXT_MAX = 4_000
+LARGEST_INT = 1 << 64
 CHOICES_MAX = 2_000
 WIDGETS = {"INT": "int", "FLOAT": "float", "STRING": "text", "BOOLEAN": "bool", "COMBO": "choice"}
 FITTING: Mapping[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "text": (str,), "bool": (bool,)}
@@ -231,7 +233,8 @@ def _field(interface: Interface | None, name: str, value: Any) -> Field:
         kind = "other"
     fits = FITTING.get(kind, ())
     is_finite = not isinstance(value, float) or math.isfinite(value)
-    if not isinstance(value, fits) or not is_finite or len(str(value)) > TEXT_MAX:
+    is_long = len(value) > TEXT_MAX if isinstance(value, str) else isinstance(value, int) and abs(value) > LARGEST_INT
+    if not isinstance(value, fits) or not is_finite or is_long:
         return Field(name, "other", value[:TEXT_MAX] if isinstance(value, str) else short(value, 200))
     options = spec.options if spec is not None else {}
     kept = {key: options[key] for key in ("min", "max", "step", "multiline") if _is_plain(options.get(key))}
@@ -338,7 +341,7 @@ def _pair(value: Any) -> tuple[float, float] | None:
         value = [value.get("0"), value.get("1")]
     if not isinstance(value, list) or len(value) < 2:
         return None
-    numbers = [each for each in value[:2] if isinstance(each, int | float) and math.isfinite(each)]
+    numbers = [each for each in value[:2] if isinstance(each, int | float) and abs(each) < FAR]
     return (float(numbers[0]), float(numbers[1])) if len(numbers) == 2 else None
 
 

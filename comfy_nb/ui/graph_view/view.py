@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,7 @@ class Stage:
                 self._inspect(message["id"], message["slot"])
             elif isinstance(self._source, Graph):
                 self._change(self._source, message)
-        except (ComfyNBError, ValueError) as error:  # a callback's exception appears nowhere else
+        except (ComfyNBError, ValueError, TypeError, LookupError) as error:  # it appears nowhere else
             self._say(str(error))
 
     def _say(self, text: str) -> None:
@@ -191,6 +192,10 @@ def edit(graph: Graph, node_id: str, name: str, value: Any) -> None:
     if name not in node.inputs:
         raise UnknownName.of("input", name, node.inputs, f"on {node!r}")
     before = node.inputs[name]
+    if is_link(before):
+        raise ValueError(f"{name} of {node!r} is linked by now; show the graph again.")
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError(f"{name} of {node!r} takes a number, not {value}.")
     node.inputs[name] = value
     try:
         problems = plan_of(graph).faulty.get(node_id)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from comfy_nb.engine.failure import say
 from comfy_nb.engine.sizes import say_size
 from comfy_nb.ui.look.arrays import is_array
 from comfy_nb.ui.view import count
@@ -46,6 +47,13 @@ def parts_of(value: Any, kind: str | None = None) -> list[Part]:
 
 
 def _walk(value: Any, kind: str, name: str, depth: int) -> Iterator[Part]:
+    try:
+        yield from _parts(value, kind, name, depth)
+    except Exception as error:  # a value's own code may fail: what it is can be said all the same
+        yield Part(name, "TEXT", text=f"{type(value).__name__}: it cannot be looked into ({say(error)})")
+
+
+def _parts(value: Any, kind: str, name: str, depth: int) -> Iterator[Part]:
     if is_array(value):
         yield Part(name, _array_kind(value, kind), value)
     elif isinstance(value, torch.nn.Module):
@@ -112,7 +120,12 @@ def _array_kind(value: Any, kind: str) -> str:
 
 
 def _is_picture(value: Any) -> bool:
-    return hasattr(value, "thumbnail") and hasattr(value, "mode") and hasattr(value, "getpixel")
+    return (
+        not isinstance(value, type)
+        and hasattr(value, "thumbnail")
+        and hasattr(value, "mode")
+        and hasattr(value, "getpixel")
+    )
 
 
 def _pixels(picture: Any) -> np.ndarray[Any, Any]:

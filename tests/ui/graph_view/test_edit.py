@@ -50,3 +50,15 @@ def test_a_value_beyond_its_bounds_is_refused_and_changes_nothing(graph):
 def test_an_input_that_is_not_there_is_refused(graph):
     with pytest.raises(UnknownName):
         edit(graph, "1", "values", 5)
+
+
+def test_an_input_that_was_linked_meanwhile_stays_linked(graph):
+    link = graph["2"].inputs["a"]
+    with pytest.raises(ValueError, match="is linked by now"):
+        edit(graph, "2", "a", 5)
+    assert graph["2"].inputs["a"] == link
+
+
+def test_what_is_no_number_is_refused(graph):
+    with pytest.raises(ValueError, match="takes a number, not nan"):
+        edit(graph, "1", "value", float("nan"))

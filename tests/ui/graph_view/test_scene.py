@@ -164,3 +164,10 @@ def test_nodes_that_lack_the_same_are_named_together():
     prompt = {str(at): {"class_type": "Nowhere", "inputs": {}} for at in range(7)}
     (fault,) = scene_of(nb.Graph.from_prompt(prompt)).faults
     assert fault.startswith("Nowhere (#0), Nowhere (#1), Nowhere (#2), Nowhere (#3) and 3 more: the class 'Nowhere'")
+
+
+def test_numbers_beyond_all_reason_are_drawn_as_words():
+    far = scene_of({"nodes": [{"id": 1, "type": "Note", "pos": [10**400, 0], "size": [10, 10]}], "links": []})
+    assert list(far.nodes) == ["1"]
+    huge = scene_of(nb.Graph.from_prompt({"1": {"class_type": "ImageBlur", "inputs": {"blur_radius": 10**5000}}}))
+    assert [field.kind for field in huge.nodes["1"].fields if field.name == "blur_radius"] == ["other"]

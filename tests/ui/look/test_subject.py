@@ -233,3 +233,19 @@ def test_a_picture_of_one_deep_channel_is_drawn(mode):
 def test_a_hundred_parts_are_all_shown():
     assert len(Subject([str(each) for each in range(100)]).parts) == 100
     assert len(Subject([str(each) for each in range(101)]).parts) == 101
+
+
+class Unloaded:
+    @property
+    def model(self):
+        raise RuntimeError("not loaded")
+
+
+@pytest.mark.parametrize("value", [Unloaded(), torch.nn.LazyLinear(3)])
+def test_a_value_whose_own_code_fails_is_told_as_what_it_is(value):
+    (part,) = Subject(value).parts
+    assert part.text.startswith(f"{type(value).__name__}: it cannot be looked into (")
+
+
+def test_a_class_is_no_picture():
+    assert Subject(Image.Image).parts[0].kind == "TEXT"
