@@ -142,13 +142,15 @@ class Lookup:
         self.give_back(ticket, None if self.run.is_tainted else entry)
 
     def _complete(self, ticket: Ticket) -> None:
-        """Set the key of a lazy node that has run: by the lazy inputs that were passed to it."""
-        passed = ticket.passed
+        """Set the key of a lazy node that has run: by the lazy inputs that were passed to it, as values or as links."""
+        links = [link for link in ticket.step.lazy_links if link.raw and link not in ticket.passed]
+        passed = [*ticket.passed, *links]
         keys = [(link.name, self._key_of(link.origin)) for link in passed]
         if ticket.base is not None and all(key is not None for _, key in keys):
             ticket.key = lazy_key(ticket.base, keys)  # type: ignore[arg-type]
             for link in passed:
-                above = self.schedule.tickets[link.origin]
+                above = self.schedule.tickets.get(link.origin) or self.schedule.step(link.origin)
+                assert above is not None
                 ticket.durable = ticket.durable and above.durable
                 ticket.reusable = ticket.reusable and above.reusable
             self.session.store.note_use(ticket.base, tuple(name for name, _ in keys))

@@ -655,3 +655,17 @@ async def test_using_a_cached_tensor_once_counts_as_one_hit(pack: Pack, session:
     await graph.run()
     await graph.run()
     assert [entry.hits for entry in session.cache.entries()] == [1]
+
+
+async def test_a_result_depends_on_what_a_lazy_link_that_was_passed_as_such_links_to(pack: Pack) -> None:
+    def expands(self: Any, n: Any) -> Any:
+        graph = nb.GraphBuilder()
+        return {"result": (graph.node("Number", n=n).out(0),), "expand": graph.finalize()}
+
+    pack.node("Number", lambda self, n: (n,), {"n": INT})
+    pack.node("Expand", expands, {"n": ("INT", {"rawLink": True, "lazy": True})})
+    graph = pack.graph({"1": made("Number", n=1), "2": made("Expand", n=["1", 0])})
+    assert (await graph.run(outputs=["2"]))["2"] == 1
+    graph["1"].inputs["n"] = 5
+    assert (await graph.run(outputs=["2"]))["2"] == 5
+    assert (await graph.run(outputs=["2"])).counts["ran"] == 0
