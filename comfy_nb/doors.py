@@ -101,7 +101,8 @@ def breakpoint(
     """Pause each run that comes to this value, show it, and go on with it or another when a person says so.
 
     `where` is a handle, or a node of a graph (`graph["3"]`) with its output `slot`. `when(value)` says which values
-    pause: `when=lambda image: image.isnan().any()`. Use it in a `with` block, or `remove()` it. Raises GraphError.
+    pause: `when=lambda image: image.isnan().any()`. Use it in a `with` block, or `remove()` it. Raises GraphError
+    for what is no node's output, and for a `when` that is no plain function.
     """
     return _runner().breakpoints.add(where, slot_of(where, slot), when)
 

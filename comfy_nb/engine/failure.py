@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import warnings
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine.schedule import Scheduler, Ticket
-from comfy_nb.errors import NodeError, NodeTimeout, name_node
+from comfy_nb.errors import ComfyNBWarning, NodeError, NodeTimeout, name_node
 
 if TYPE_CHECKING:
     from comfy_nb.engine.run import Run
@@ -63,6 +65,12 @@ def say(error: BaseException) -> str:
     except BaseException as trouble:  # whatever the exception's own code raises, an exit or interrupt too
         text = f"(it cannot be shown: {type(trouble).__name__})"
     return f"{type(error).__name__}: {text}"
+
+
+def tell_fault(what: str, error: BaseException) -> None:
+    """Warn of a fault that may hurt nobody but whoever made it; not even where warnings are errors."""
+    with suppress(ComfyNBWarning):
+        warnings.warn(f"{what}: {say(error)}", ComfyNBWarning, stacklevel=3)
 
 
 def inputs_of(ticket: Ticket, schedule: Scheduler) -> dict[str, Any]:

@@ -143,8 +143,7 @@ class Lookup:
 
     def _complete(self, ticket: Ticket) -> None:
         """Set the key of a lazy node that has run: by the lazy inputs that were passed to it, as values or as links."""
-        links = [link for link in ticket.step.lazy_links if link.raw and link not in ticket.passed]
-        passed = [*ticket.passed, *links]
+        passed = [*ticket.passed, *(link for link in ticket.step.lazy_links if link.raw)]
         keys = [(link.name, self._key_of(link.origin)) for link in passed]
         if ticket.base is not None and all(key is not None for _, key in keys):
             ticket.key = lazy_key(ticket.base, keys)  # type: ignore[arg-type]

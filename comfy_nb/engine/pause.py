@@ -7,6 +7,7 @@ import inspect
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from enum import Enum
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from comfy_nb.engine.context import ExecutionBlocker
-from comfy_nb.engine.failure import say
+from comfy_nb.engine.failure import say, tell_fault
 from comfy_nb.engine.loops import post
 from comfy_nb.errors import ComfyNBError, ComfyNBWarning, GraphError, LayoutError, name_node
 from comfy_nb.graph.node import Node, short
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from comfy_nb.graph.handle import Handle
     from comfy_nb.graph.model import Graph
 
-
+FAULT = "The display of a breakpoint failed"
 PLAIN: Mapping[str, type | tuple[type, ...]] = {
     "INT": Integral,
     "FLOAT": Real,
@@ -125,7 +126,7 @@ class Breakpoints:
         try:
             self.on_pause(pause)
         except Exception as error:  # a display's fault may not hurt the run
-            warnings.warn(f"The display of a breakpoint failed: {say(error)}", ComfyNBWarning, stacklevel=2)
+            tell_fault(FAULT, error)
             _warn_paused(pause)
 
     def add(self, where: Handle | Node, slot: int, when: Callable[[Any], Any] | None) -> Breakpoint:
@@ -200,8 +201,7 @@ class Pause:
                 if self.on_end is not None:
                     self.on_end()
             except Exception as error:  # a display's fault may not hurt the run
-                said = f"The display of a breakpoint failed: {say(error)}"
-                warnings.warn(said, ComfyNBWarning, stacklevel=2)
+                tell_fault(FAULT, error)
 
     def _is_first(self, state: str) -> bool:
         with self._lock:
@@ -271,4 +271,5 @@ def _fitting(value: Any, socket: Any, before: list[Any]) -> Any:
 
 def _warn_paused(pause: Pause) -> None:
     said = f"The run is paused at {pause.named}: the breakpoint's resume(), resume(value) or stop() lets it go on."
-    warnings.warn(said, ComfyNBWarning, stacklevel=2)
+    with suppress(ComfyNBWarning):  # where warnings are errors
+        warnings.warn(said, ComfyNBWarning, stacklevel=2)

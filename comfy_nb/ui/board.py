@@ -33,8 +33,8 @@ Label = Callable[[str], tuple[str, str]]
 TEXT_MAX = 2_000
 LOG_MAX = 4_000
 PACE_S = 0.5
-MADE = ("ran", "replaced")
 PACE_WEIGHT = 0.5
+MADE = ("ran", "replaced")
 
 
 class Board:
@@ -65,9 +65,9 @@ class Board:
                 steps[event.node_id] = event
                 continue
             if steps:
-                self._node_progress(steps)
+                self._take_steps(steps)
             self._FOLD[type(event)](self, event)
-        self._node_progress(steps)
+        self._take_steps(steps)
         ended, self._just_ended = self._just_ended, []
         return ended
 
@@ -116,7 +116,7 @@ class Board:
         elif row.state == "waiting":
             row.state, row.note = "running", ""
 
-    def _node_progress(self, steps: dict[str, NodeProgress]) -> None:
+    def _take_steps(self, steps: dict[str, NodeProgress]) -> None:
         for event in steps.values():
             row, value = self._live.get(event.node_id), finite(event.value)
             if row is not None and value is not None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from comfy_nb.engine.failure import say
+from comfy_nb.engine.failure import say, tell_fault
 from comfy_nb.engine.interrupt import interrupt_watch
 from comfy_nb.engine.sizes import say_seconds
-from comfy_nb.errors import ComfyNBError, ComfyNBWarning, GraphError, NotKept
+from comfy_nb.errors import ComfyNBError, GraphError, NotKept
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import short
 from comfy_nb.ui.cell import shell
@@ -125,7 +124,7 @@ class Sweep:
             try:
                 listener(cell)
             except Exception as error:  # a listener's fault may not hurt the sweep
-                warnings.warn(f"A listener of the sweep failed: {say(error)}", ComfyNBWarning, stacklevel=2)
+                tell_fault("A listener of the sweep failed", error)
 
     def cancel(self) -> None:
         """Stop all its runs and begin no more; from any thread."""

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-import warnings
 from collections.abc import Callable
-from contextlib import suppress
 
-from comfy_nb.engine.failure import say
-from comfy_nb.errors import ComfyNBWarning
+from comfy_nb.engine.failure import tell_fault
 
 TICK_S = 0.1
 REST = 4  # a slow draw is followed by a pause of so many times its own length
@@ -59,9 +56,7 @@ class Ticker:
             tick(now)
         except Exception as error:  # a front end that has gone may not end the other displays
             self.remove(tick)
-            said = f"A display failed and is not updated any more: {say(error)}"
-            with suppress(ComfyNBWarning):  # where warnings are errors
-                warnings.warn(said, ComfyNBWarning, stacklevel=2)
+            tell_fault("A display failed and is not updated any more", error)
 
 
 ticker = Ticker()

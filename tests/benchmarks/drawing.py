@@ -17,7 +17,6 @@ from tests.browser.chromium import find_chromium
 
 SIZES = (100, 1_000)
 MODULE = Path(comfy_nb.__file__).parent / "ui" / "static" / "graph.js"
-PAGE = "<body style='width: 1000px; height: 700px'><div class='cnb-graph'></div></body>"
 # Renders the scene in a page, then pans it over sixty frames; all nodes are in sight, which is the worst there is.
 MEASURE = """async ([source, scene]) => {
     const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
@@ -74,7 +73,6 @@ def _draw(n: int) -> dict[str, float]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
         page = browser.new_page()
-        page.set_content(PAGE)
         measured: dict[str, float] = page.evaluate(MEASURE, [MODULE.read_text("utf-8"), message])
         browser.close()
     assert measured["nodes"] == n

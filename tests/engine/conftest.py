@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 
 import comfy_nb as nb
+from comfy_nb.engine.pause import Pause
 from tests.engine.support import Pack
 
 
@@ -27,3 +29,32 @@ def pack() -> Pack:
 def all_worth_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the disk tier keep also what is computed faster than it is read."""
     monkeypatch.setattr("comfy_nb.engine.store.WORTH_DISK_S", 0.0)
+
+
+@pytest.fixture
+def pauses(session: nb.Session) -> asyncio.Queue[Pause]:
+    """The pauses of the session's runs, as they come."""
+    found: asyncio.Queue[Pause] = asyncio.Queue()
+    session.breakpoints.on_pause = found.put_nowait
+    return found
+
+
+@pytest.fixture
+def chain() -> tuple[nb.Handle, nb.Handle, nb.Handle]:
+    """one(x) = x + 1, then two(x) = 10 x on a lane, then three(x, y) = x + y on the loop: 22 of 1."""
+
+    @nb.node
+    def one(x: int) -> int:
+        return x + 1
+
+    @nb.node
+    def two(x: int) -> int:
+        return x * 10
+
+    @nb.node
+    async def three(x: int, y: int) -> int:
+        return x + y
+
+    first = one(1)
+    second = two(first)
+    return first, second, three(second, first)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import comfy_nb as nb
 from comfy_nb.engine import events
+from comfy_nb.engine.pause import Pause
 from comfy_nb.graph.model import Graph
 from comfy_nb.spec.registry import Registry
 from tests.reference.classes import count_calls, made, node
 
-__all__ = ["Calls", "Outside", "Pack", "made", "names_of", "node", "ran", "reported"]
+__all__ = ["PATIENCE_S", "Calls", "Outside", "Pack", "following", "made", "names_of", "node", "ran", "reported"]
 
 
 class Calls(Counter[str]):
@@ -30,6 +32,9 @@ class Outside:
 
     def __comfy_nb_code__(self) -> bytes:
         return b"outside"
+
+
+PATIENCE_S = 10.0
 
 
 class Pack:
@@ -72,3 +77,8 @@ def reported(run: nb.Run, kind: type) -> list[Any]:
     found: list[Any] = []
     run.subscribe(found.extend)()
     return [event for event in found if isinstance(event, kind)]
+
+
+async def following(pauses: asyncio.Queue[Pause]) -> Pause:
+    """The next pause; one that does not come fails the test."""
+    return await asyncio.wait_for(pauses.get(), PATIENCE_S)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 
-from comfy_nb.engine.failure import say
-from comfy_nb.errors import ComfyNBWarning
+from comfy_nb.engine.failure import tell_fault
 
 Job = Callable[[], None]
 
@@ -62,8 +59,7 @@ class Worker:
                     is_over = task is not None and next(task, self) is self
             except Exception as error:  # one question's fault may not silence the view
                 is_over = job is None
-                with suppress(ComfyNBWarning):  # where warnings are errors
-                    warnings.warn(f"A view failed to answer: {say(error)}", ComfyNBWarning, stacklevel=2)
+                tell_fault("A view failed to answer", error)
             if is_over:
                 with self._lock:
                     if self._long is task:
