@@ -1,29 +1,34 @@
-"""What the widgets of this package have in common: how a kernel hears what their front ends send."""
+"""What the widgets of this package have in common: their files, and how a kernel hears what their front ends send."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
 from anywidget import AnyWidget
 
+STATIC = Path(__file__).parent / "static"
+
+
+def script(*names: str) -> str:
+    """Return one module of these files, after what all front ends share; of a path anywidget keeps every widget."""
+    return "\n".join((STATIC / name).read_text("utf-8") for name in ("heard.js", *names))
+
+
+def style(*names: str) -> str:
+    """Return the style of these files."""
+    return "\n".join((STATIC / name).read_text("utf-8") for name in names)
+
 
 class FrontEnd(AnyWidget):
-    """A widget whose front end is heard on the kernel's own thread for that, if it has one.
+    """A widget whose front end is heard on the thread that it asks for.
 
     ipykernel 7.4 sends what a front end says to the loop of the cells where a cell was the last to use the widget.
     There it waits for cells that block; and what comes at the end of one cell can take the next one's "idle" from it,
-    so that the next stays [*] for ever. A comm that nobody seems to have used is heard where the front end asks for.
+    so that the next stays [*] for ever.
     """
 
     def open(self) -> None:
-        """Create the comm."""
+        """Create the comm; what comes for it is not routed by who used it last."""
         super().open()
-        self._forget_who_used_it()
-
-    def _send(self, msg: Any, buffers: Any = None) -> None:
-        super()._send(msg, buffers)
-        self._forget_who_used_it()
-
-    def _forget_who_used_it(self) -> None:
         if self.comm is not None:
-            self.comm.__dict__.pop("_reply_subshell_id", None)
+            self.comm.__dict__["_reply_subshell_for"] = None

@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from ipywidgets import Widget, widget_serialization
 from traitlets import Instance, Unicode
 
 from comfy_nb.ui.cell import CellOutput, shell
-from comfy_nb.ui.front import FrontEnd
-
-STATIC = Path(__file__).parent / "static"
+from comfy_nb.ui.front import FrontEnd, script
 
 
 class Place(FrontEnd):
     """Finds the HTML of class `place` in a page, and shows `child` there."""
 
-    _esm = (STATIC / "living.js").read_text("utf-8")
+    _esm = script("living.js")
     place = Unicode().tag(sync=True)
     child = Instance(Widget).tag(sync=True, **widget_serialization)
 

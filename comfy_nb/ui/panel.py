@@ -6,14 +6,13 @@ import threading
 import time
 from collections.abc import Callable
 from math import inf
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ipywidgets import VBox
 
 from comfy_nb.engine.loops import post
 from comfy_nb.ui.cell import close_when_loaded
-from comfy_nb.ui.front import FrontEnd
+from comfy_nb.ui.front import FrontEnd, script, style
 from comfy_nb.ui.stop import StopButton
 from comfy_nb.ui.ticker import TICK_S
 from comfy_nb.ui.view import View
@@ -22,14 +21,12 @@ from comfy_nb.ui.wire import Wire, packed
 if TYPE_CHECKING:
     from comfy_nb.ui.graph_view.view import Stage
 
-STATIC = Path(__file__).parent / "static"
-
 
 class Rows(FrontEnd):
     """The front end of a panel: it draws each message that it is sent, and sends one when it begins to show."""
 
-    _esm = (STATIC / "panel.js").read_text(encoding="utf-8")  # of a path anywidget keeps every widget for ever
-    _css = (STATIC / "panel.css").read_text(encoding="utf-8")
+    _esm = script("panel.js")
+    _css = style("panel.css")
 
 
 class Panel:

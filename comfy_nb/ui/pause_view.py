@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from html import escape
-from pathlib import Path
 from typing import Any, cast
 
 from ipywidgets import VBox
@@ -15,11 +14,10 @@ from comfy_nb.engine.failure import say
 from comfy_nb.engine.pause import SAME, Pause
 from comfy_nb.engine.sizes import say_seconds
 from comfy_nb.ui.cell import CellOutput, close_when_loaded, shell
-from comfy_nb.ui.front import FrontEnd
+from comfy_nb.ui.front import FrontEnd, script, style
 from comfy_nb.ui.look.view import Look, Viewer
 from comfy_nb.ui.page import FAINT
 
-STATIC = Path(__file__).parent / "static"
 ANSWER_S = 10.0
 ENDS = {
     "continued": "continued as it was",
@@ -30,13 +28,10 @@ ENDS = {
 
 
 class PauseControls(FrontEnd):
-    """Takes `{"do": "resume", "with": expression}` and `{"do": "stop"}`; `heard` is set by whatever comes first.
+    """Takes `{"do": "resume", "with": expression}` and `{"do": "stop"}`; `heard` is set by whatever comes first."""
 
-    As with the Stop button only what a front end sends touches it, for else no press would be heard during a cell.
-    """
-
-    _esm = (STATIC / "pause.js").read_text("utf-8")
-    _css = (STATIC / "panel.css").read_text("utf-8") + (STATIC / "pause.css").read_text("utf-8")
+    _esm = script("pause.js")
+    _css = style("panel.css", "pause.css")
     said = Dict().tag(sync=True)
 
     def __init__(self, pause: Pause) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -14,7 +13,7 @@ from comfy_nb.engine.loops import post
 from comfy_nb.engine.sizes import say_seconds
 from comfy_nb.graph.node import short
 from comfy_nb.ui.cell import close_all
-from comfy_nb.ui.front import FrontEnd
+from comfy_nb.ui.front import FrontEnd, script, style
 from comfy_nb.ui.grid_page import to_html
 from comfy_nb.ui.living import Living
 from comfy_nb.ui.look.view import let_go, look
@@ -24,15 +23,14 @@ from comfy_nb.ui.stop import StopButton
 if TYPE_CHECKING:
     from comfy_nb.ui.sweep import Cell, Sweep
 
-STATIC = Path(__file__).parent / "static"
 DRAW_EVERY_S = 0.25
 
 
 class GridWidget(FrontEnd):
     """The front end of a grid: `table` is its frame, and what happens in the cells comes as messages."""
 
-    _esm = (STATIC / "sweep.js").read_text("utf-8")
-    _css = (STATIC / "panel.css").read_text("utf-8") + (STATIC / "sweep.css").read_text("utf-8")
+    _esm = script("sweep.js")
+    _css = style("panel.css", "sweep.css")
     table = Dict().tag(sync=True)
 
 

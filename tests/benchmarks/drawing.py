@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
-import comfy_nb
+from comfy_nb.ui.front import script
 from comfy_nb.ui.graph_view.layout import lay_out
 from comfy_nb.ui.graph_view.scene import Scene, scene_of
 from comfy_nb.ui.graph_view.wire import scene_message
@@ -16,7 +15,6 @@ from tests.benchmarks.case import Case, Seconds, Timed
 from tests.browser.chromium import find_chromium
 
 SIZES = (100, 1_000)
-MODULE = Path(comfy_nb.__file__).parent / "ui" / "static" / "graph.js"
 # Renders the scene in a page, then pans it over sixty frames; all nodes are in sight, which is the worst there is.
 MEASURE = """async ([source, scene]) => {
     const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
@@ -73,7 +71,7 @@ def _draw(n: int) -> dict[str, float]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
         page = browser.new_page()
-        measured: dict[str, float] = page.evaluate(MEASURE, [MODULE.read_text("utf-8"), message])
+        measured: dict[str, float] = page.evaluate(MEASURE, [script("graph.js"), message])
         browser.close()
     assert measured["nodes"] == n
     return measured

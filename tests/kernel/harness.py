@@ -188,16 +188,24 @@ class Kernel:
         assert reply.idle_at is not None
         return reply.idle_at - sent
 
-    def send_to_widget(self, comm_id: str, content: Any) -> Reply:
+    def new_subshell(self, timeout: float = 30.0) -> str:
+        """The id of a new thread of the kernel for messages beside its cells; ipykernel has them since 7."""
+        self._client.control_channel.send(self._client.session.msg("create_subshell_request", {}))
+        while (message := self._client.get_control_msg(timeout=timeout))["msg_type"] != "create_subshell_reply":
+            pass
+        return str(message["content"]["subshell_id"])
+
+    def send_to_widget(self, comm_id: str, content: Any, subshell: str | None = None) -> Reply:
         """Send a widget's model a custom message, as its view in a browser does; what it causes is in the reply."""
-        return self._send_comm(comm_id, {"method": "custom", "content": content})
+        return self._send_comm(comm_id, {"method": "custom", "content": content}, subshell)
 
     def change_widget(self, comm_id: str, **state: Any) -> Reply:
         """Change a widget's traits, as a person does in a browser."""
         return self._send_comm(comm_id, {"method": "update", "state": state, "buffer_paths": []})
 
-    def _send_comm(self, comm_id: str, data: dict[str, Any]) -> Reply:
+    def _send_comm(self, comm_id: str, data: dict[str, Any], subshell: str | None = None) -> Reply:
         message = self._client.session.msg("comm_msg", {"comm_id": comm_id, "data": data})
+        message["header"]["subshell_id"] = subshell
         msg_id = message["header"]["msg_id"]
         reply = self._replies[msg_id] = Reply(msg_id, time.perf_counter(), "ok")  # a kernel answers none of these
         self._client.shell_channel.send(message)

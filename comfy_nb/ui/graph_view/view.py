@@ -6,7 +6,6 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
@@ -20,7 +19,7 @@ from comfy_nb.graph.model import Graph
 from comfy_nb.graph.namespace import default_registry
 from comfy_nb.graph.prompt import is_link
 from comfy_nb.ui.cell import close_all, shell
-from comfy_nb.ui.front import FrontEnd
+from comfy_nb.ui.front import FrontEnd, script, style
 from comfy_nb.ui.graph_view.glance import cached_value, glance
 from comfy_nb.ui.graph_view.layout import lay_out
 from comfy_nb.ui.graph_view.picture import as_lines, headline, to_html
@@ -31,15 +30,14 @@ from comfy_nb.ui.living import Living
 from comfy_nb.ui.look.view import Look, let_go, look
 from comfy_nb.ui.ticker import ticker
 
-STATIC = Path(__file__).parent.parent / "static"
 READERS: Mapping[str, Callable[[str], Any]] = {"int": int, "float": float, "bool": lambda text: text == "true"}
 
 
 class GraphWidget(FrontEnd):
     """The front end of a graph: `scene` is what it draws, and states come as messages."""
 
-    _esm = (STATIC / "graph.js").read_text("utf-8")
-    _css = (STATIC / "panel.css").read_text("utf-8") + (STATIC / "graph.css").read_text("utf-8")
+    _esm = script("graph.js")
+    _css = style("panel.css", "graph.css")
     scene = Dict().tag(sync=True)
 
 

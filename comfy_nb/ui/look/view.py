@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from ipywidgets import HTML, Widget
@@ -12,22 +11,21 @@ from traitlets import Dict, Float
 
 from comfy_nb.engine.session import default_session
 from comfy_nb.ui.cell import close_all, shell
-from comfy_nb.ui.front import FrontEnd
+from comfy_nb.ui.front import FrontEnd, script, style
 from comfy_nb.ui.living import Living
 from comfy_nb.ui.look.facts import scan
 from comfy_nb.ui.look.still import as_text, to_html
 from comfy_nb.ui.look.subject import Subject
 from comfy_nb.ui.look.worker import Worker
 
-STATIC = Path(__file__).parents[1] / "static"
 TELL_EVERY_S = 0.2
 
 
 class Viewer(FrontEnd):
     """The front end of a view. It holds the value while a page shows it; `progress` is that of the full scan."""
 
-    _esm = (STATIC / "look.js").read_text("utf-8")
-    _css = (STATIC / "look.css").read_text("utf-8")
+    _esm = script("look.js")
+    _css = style("look.css")
     message = Dict().tag(sync=True)
     progress = Float(1.0).tag(sync=True)
 

@@ -581,13 +581,11 @@ function render({ model, el }) {
   model.on("change:scene", load);
   model.on("msg:custom", take);
   model.send({ type: "ready" });
-  const again = setTimeout(() => model.send({ type: "ready" }), 700);
   return () => {
-    clearTimeout(again);
     model.off("change:scene", load);
     model.off("msg:custom", take);
     view.close();
   };
 }
 
-export default { render };
+export default { render: heard(render) };

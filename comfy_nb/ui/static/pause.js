@@ -1,6 +1,5 @@
 // What to do with a run that is paused at a breakpoint: go on with the value, or with another one, or stop.
 
-const HELLO_AGAIN_MS = 700;
 const HEARD_WITHIN_MS = 1500;
 const UNHEARD = "The kernel has not heard it yet: it may take clicks only when the cell has ended.";
 
@@ -25,20 +24,19 @@ function render({ model, el }) {
   el.classList.add("cnb-pause");
   el.append(said, make("div", "cnb-pause-do", {}, go, label, stop), note);
 
-  const timers = new Set();
-  const after = (milliseconds, act) => timers.add(setTimeout(act, milliseconds));
+  let timer;
 
   function ask(message) {
     for (const each of [go, stop, field]) each.disabled = true;
     note.textContent = "";
     model.send(message);
-    after(HEARD_WITHIN_MS, () => {
+    timer = setTimeout(() => {
       if (!note.textContent) note.textContent = UNHEARD;
-    });
+    }, HEARD_WITHIN_MS);
   }
 
   function onAnswer({ heard, fault }) {
-    timers.forEach(clearTimeout);
+    clearTimeout(timer);
     if (heard) {
       note.textContent = "";
       return;
@@ -56,15 +54,12 @@ function render({ model, el }) {
     if (event.key === "Enter") resume();
   });
   model.on("msg:custom", onAnswer);
-
-  // As for the Stop button: a kernel that runs a cell hears only comms whose last message came from the front end.
   model.send({ do: "hello" });
-  after(HELLO_AGAIN_MS, () => model.send({ do: "hello" }));
 
   return () => {
     model.off("msg:custom", onAnswer);
-    timers.forEach(clearTimeout);
+    clearTimeout(timer);
   };
 }
 
-export default { render };
+export default { render: heard(render) };

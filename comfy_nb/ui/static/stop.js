@@ -1,6 +1,5 @@
 // The Stop button of a run: says "stop" to the kernel, and to the person whether the kernel has heard it.
 
-const READY_AGAIN_MS = 700;
 const HEARD_WITHIN_MS = 1000;
 const UNHEARD = "This kernel takes clicks only when the cell has ended. To stop now, press ■ (interrupt) in the toolbar.";
 
@@ -15,7 +14,7 @@ function render({ model, el }) {
   el.classList.add("cnb-stop");
   el.append(button, note);
 
-  const timers = new Set();
+  let timer;
   let isPressed = false;
   let isLate = false;
 
@@ -28,31 +27,22 @@ function render({ model, el }) {
     note.textContent = isUnheard ? UNHEARD : "";
   }
 
-  function after(milliseconds, act) {
-    timers.add(setTimeout(act, milliseconds));
-  }
-
   button.addEventListener("click", () => {
     isPressed = true;
     model.send("stop");
-    after(HEARD_WITHIN_MS, () => {
+    timer = setTimeout(() => {
       isLate = true;
       draw();
-    });
+    }, HEARD_WITHIN_MS);
     draw();
   });
   model.on("change:heard", draw);
   draw();
 
-  // A kernel that runs a cell hears only comms whose last message came from the front end. One message alone may
-  // arrive before the cell code's own last one, so there are two.
-  model.send("ready");
-  after(READY_AGAIN_MS, () => model.send("ready"));
-
   return () => {
     model.off("change:heard", draw);
-    timers.forEach(clearTimeout);
+    clearTimeout(timer);
   };
 }
 
-export default { render };
+export default { render: heard(render) };
