@@ -9,9 +9,14 @@ from anywidget import AnyWidget
 STATIC = Path(__file__).parent / "static"
 
 
-def script(*names: str) -> str:
-    """Return one module of these files, after what all front ends share; of a path anywidget keeps every widget."""
-    return "\n".join((STATIC / name).read_text("utf-8") for name in ("heard.js", *names))
+def script(name: str) -> str:
+    """Return the module of a file, or of all files of a folder, and of what all front ends share.
+
+    It is text because anywidget keeps every widget whose module is a path.
+    """
+    path = STATIC / name
+    files = sorted(path.glob("*.js")) if path.is_dir() else [path]
+    return "\n".join(file.read_text("utf-8") for file in (STATIC / "heard.js", *files))
 
 
 def style(*names: str) -> str:

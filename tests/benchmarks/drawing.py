@@ -71,7 +71,7 @@ def _draw(n: int) -> dict[str, float]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
         page = browser.new_page()
-        measured: dict[str, float] = page.evaluate(MEASURE, [script("graph.js"), message])
+        measured: dict[str, float] = page.evaluate(MEASURE, [script("graph"), message])
         browser.close()
     assert measured["nodes"] == n
     return measured

@@ -36,7 +36,7 @@ READERS: Mapping[str, Callable[[str], Any]] = {"int": int, "float": float, "bool
 class GraphWidget(FrontEnd):
     """The front end of a graph: `scene` is what it draws, and states come as messages."""
 
-    _esm = script("graph.js")
+    _esm = script("graph")
     _css = style("panel.css", "graph.css")
     scene = Dict().tag(sync=True)
 

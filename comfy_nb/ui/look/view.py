@@ -24,7 +24,7 @@ TELL_EVERY_S = 0.2
 class Viewer(FrontEnd):
     """The front end of a view. It holds the value while a page shows it; `progress` is that of the full scan."""
 
-    _esm = script("look.js")
+    _esm = script("look")
     _css = style("look.css")
     message = Dict().tag(sync=True)
     progress = Float(1.0).tag(sync=True)

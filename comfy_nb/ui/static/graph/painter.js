@@ -1,0 +1,136 @@
+/** Draws groups, links and nodes; the less the smaller they are seen. */
+class Painter {
+  constructor(canvas, style) {
+    this.pen = canvas.getContext("2d");
+    this.canvas = canvas;
+    this.style = style;
+  }
+
+  begin(view, scale) {
+    const read = (name) => this.style.getPropertyValue(name).trim();
+    this.inks = { ink: read("--cnb-ink"), faint: read("--cnb-faint"), paper: read("--cnb-paper"), line: read("--cnb-line") };
+    for (const [state, name] of Object.entries(INKS)) this.inks[state] = read(name);
+    this.pen.setTransform(1, 0, 0, 1, 0, 0);
+    this.pen.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    this.pen.setTransform(scale * view.zoom, 0, 0, scale * view.zoom, -view.x * scale * view.zoom, -view.y * scale * view.zoom);
+    this.zoom = view.zoom;
+  }
+
+  groups(groups) {
+    for (const { title, box, colour } of groups) {
+      this.pen.fillStyle = colour || this.inks.line;
+      this.pen.globalAlpha = colour ? 0.2 : 0.35;
+      this.pen.fillRect(...box);
+      this.pen.globalAlpha = 1;
+      this.text(title, box[0] + 10, box[1] + 20, this.inks.faint, box[2] - 20, 16);
+    }
+  }
+
+  links(scene, sees, lit) {
+    const paths = new Map();
+    for (const link of scene.links) {
+      const [x, y, toX, toY] = ends(scene, link);
+      if (!sees(Math.min(x, toX), Math.min(y, toY), Math.abs(toX - x), Math.abs(toY - y))) continue;
+      const isLit = link[0] === lit || link[2] === lit;
+      const key = `${isLit ? 1 : 0}${link[4]}`;
+      if (!paths.has(key)) paths.set(key, new Path2D());
+      const path = paths.get(key);
+      const bend = Math.max(Math.abs(toX - x) / 2, 30);
+      path.moveTo(x, y);
+      if (this.zoom < 0.12) path.lineTo(toX, toY);
+      else path.bezierCurveTo(x + bend, y, toX - bend, toY, toX, toY);
+    }
+    for (const [key, path] of paths) {
+      this.pen.strokeStyle = scene.colours[key.slice(1)];
+      this.pen.lineWidth = key[0] === "1" ? 4 : Math.max(2, 0.7 / this.zoom);
+      this.pen.stroke(path);
+    }
+  }
+
+  node(node, look) {
+    const { pen, inks } = this;
+    const [x, y, w, h] = node.box;
+    const state = look.state[0];
+    pen.globalAlpha = state === "stale" || node.mode !== "active" ? 0.55 : 1;
+    pen.fillStyle = inks.paper;
+    pen.strokeStyle = node.fault ? inks.failed : inks[state] ?? inks.faint;
+    pen.lineWidth = look.isPicked ? 4 : 1.5;
+    pen.setLineDash(node.fault || state === "stale" || node.mode !== "active" ? [6, 4] : []);
+    pen.beginPath();
+    if (this.zoom < 0.25) pen.rect(x, y, w, h);
+    else pen.roundRect(x, y, w, h, 6);
+    pen.fill();
+    pen.stroke();
+    pen.setLineDash([]);
+    if (this.zoom < 0.12) {
+      pen.fillStyle = inks[state] ?? inks.faint;
+      pen.fillRect(x, y, w, h);
+      pen.globalAlpha = 1;
+      return;
+    }
+    if (node.colour) {
+      pen.fillStyle = node.colour;
+      pen.globalAlpha *= 0.35;
+      pen.fillRect(x + 1, y + 1, w - 2, HEAD);
+      pen.globalAlpha = state === "stale" || node.mode !== "active" ? 0.55 : 1;
+    }
+    if (look.isFound) {
+      pen.fillStyle = inks.blocked;
+      pen.fillRect(x, y, w, 4);
+    }
+    this.text(node.title, x + 10, y + 20, inks.ink, w - (state === "idle" ? 20 : 80), 13);
+    if (state !== "idle") this.text(state, x + w - 8, y + 20, inks[state] ?? inks.faint, 64, 11, "right");
+    if (state === "running") {
+      pen.fillStyle = inks.line;
+      pen.fillRect(x + 8, y + HEAD - 4, w - 16, 3);
+      pen.fillStyle = inks.running;
+      pen.fillRect(x + 8, y + HEAD - 4, (w - 16) * (look.state[1] ?? 0.05), 3);
+    }
+    if (this.zoom >= 0.35) this.inside(node, look);
+    pen.globalAlpha = 1;
+  }
+
+  inside(node, look) {
+    const { pen, inks } = this;
+    const [x, y, w, h] = node.box;
+    pen.save();
+    pen.beginPath();
+    pen.rect(x - 6, y, w + 12, h);
+    pen.clip();
+    for (const [isOut, slots] of [[false, node.inputs], [true, node.outputs]]) {
+      slots.forEach(([name, kind], at) => {
+        const [dotX, dotY] = slotAt(node.box, at, isOut);
+        pen.fillStyle = look.colours[kind];
+        pen.beginPath();
+        pen.arc(dotX, dotY, 4.5, 0, 7);
+        pen.fill();
+        const half = node.inputs.length && node.outputs.length ? w / 2 - 14 : w - 24;
+        this.text(name, dotX + (isOut ? -10 : 10), dotY + 4, inks.faint, half, 11, isOut ? "right" : "left");
+      });
+    }
+    node.fields.forEach((field, at) => {
+      const top = fieldTop(node, at);
+      pen.strokeStyle = inks.line;
+      pen.lineWidth = 1;
+      pen.strokeRect(x + 8, top + 2, w - 16, FIELD - 4);
+      this.text(field.name, x + 14, top + 16, inks.faint, w * 0.4, 11);
+      this.text(field.value, x + w - 14, top + 16, inks.ink, w * 0.46, 11, "right");
+    });
+    if (look.picture) {
+      const top = fieldTop(node, node.fields.length) + 2;
+      const room = Math.min(PREVIEW - 4, y + h - top - PAD / 2);
+      const scale = Math.min((w - 16) / look.picture.width, room / look.picture.height);
+      const wide = look.picture.width * scale;
+      if (room > 12) pen.drawImage(look.picture, x + (w - wide) / 2, top, wide, look.picture.height * scale);
+    }
+    pen.restore();
+  }
+
+  text(text, x, y, ink, room, size, align = "left") {
+    if (size * this.zoom < 5 || room < 12) return;
+    this.pen.font = `${size}px system-ui, sans-serif`;
+    this.pen.fillStyle = ink;
+    this.pen.textAlign = align;
+    this.pen.fillText(short(text, Math.max(Math.floor(room / (size * 0.54)), 2)), x, y);
+  }
+}

@@ -1,0 +1,47 @@
+// Where the things of a scene are: boxes of nodes as the kernel laid them out, slots, fields and links.
+
+const HEAD = 30, ROW = 20, FIELD = 24, PAD = 8, PREVIEW = 104, MAP_FROM = 60;
+const INKS = {
+  running: "--cnb-blue", done: "--cnb-green", failed: "--cnb-red", blocked: "--cnb-amber", stopped: "--cnb-amber",
+};
+
+function element(tag, className, text) {
+  const made = document.createElement(tag);
+  made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function button(text, label, press) {
+  const made = element("button", "", text);
+  made.type = "button";
+  made.title = label;
+  made.setAttribute("aria-label", label);
+  made.addEventListener("click", press);
+  return made;
+}
+
+const short = (value, most) => {
+  const text = String(value).replace(/\s+/g, " ");
+  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
+};
+
+function hull(scene) {
+  const boxes = [...scene.nodes, ...scene.groups].map(({ box }) => box);
+  if (!boxes.length) return [0, 0, 100, 100];
+  let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
+  for (const [x, y, w, h] of boxes) {
+    left = Math.min(left, x), top = Math.min(top, y);
+    right = Math.max(right, x + w), bottom = Math.max(bottom, y + h);
+  }
+  return [left - 24, top - 24, right - left + 48, bottom - top + 48];
+}
+
+const slotAt = (box, place, isOut) => [box[0] + (isOut ? box[2] : 0), box[1] + HEAD + (place + 0.5) * ROW];
+
+function ends(scene, [source, slot, target, place]) {
+  return [...slotAt(scene.nodes[source].box, slot, true), ...slotAt(scene.nodes[target].box, place, false)];
+}
+
+const fieldTop = (node, at) =>
+  node.box[1] + HEAD + Math.max(node.inputs.length, node.outputs.length) * ROW + at * FIELD;

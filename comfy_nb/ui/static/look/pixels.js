@@ -1,0 +1,371 @@
+// A picture on its stage: which part of which values is seen, the questions for it, the drawing, and the hands on it.
+
+const ASK_AFTER_MS = 40;
+const TEXT_FROM_PX = 34;
+const TEXTS_MAX = 4000;
+const ZOOM_STEP = 1.5;
+const MOST_ZOOM = 96;
+const CHANNELS = ["R", "G", "B", "A"];
+const CHECK_PX = 8;
+const PAGE = 24; // pictures of a sheet, as the kernel makes it
+
+/** A picture to zoom and pan, or a sheet of many. */
+class Pixels {
+  constructor(line, place, part) {
+    this.line = line;
+    this.place = place;
+    this.part = part;
+    this.index = part.shape.map(() => 0);
+    this.axes = { rows: part.rows, columns: part.columns };
+    this.channel = null;
+    this.mode = part.compare === "overlay" ? "overlay" : "one";
+    this.split = 0.5;
+    this.page = 0;
+    this.seen = {};
+    this.pointers = new Map();
+    this.over = this.axisSize("batch") > 1 ? "batch" : null;
+    this.canvas = new Canvas("stage", "", (width) => this.heightFor(width), () => this.draw(), () => this.fitted());
+    this.canvas.root.tabIndex = 0;
+    this.canvas.root.setAttribute("role", "application");
+    this.readout = make("div", "readout", { "aria-live": "polite" });
+    this.choices = new Choices(this);
+    this.root = make("div", "pixels", {}, this.choices.bar, this.canvas.root, this.readout);
+    this.listen();
+    this.choices.build();
+  }
+
+  axisSize(name) {
+    const axis = this.part[name];
+    return axis === null || axis === undefined ? 0 : this.part.shape[axis];
+  }
+
+  get size() {
+    return [this.part.shape[this.axes.columns], this.part.shape[this.axes.rows]];
+  }
+
+  pages(name) {
+    return Math.ceil(this.axisSize(name) / PAGE);
+  }
+
+  heightFor(width) {
+    const [w, h] = this.size;
+    return Math.round(between(120, (width * h) / Math.max(1, w), this.over ? 460 : 512));
+  }
+
+  fitted() {
+    if (!this.scale) this.fit();
+    this.need();
+  }
+
+  turn(by) {
+    this.turnTo((this.over === "batch" ? this.page : this.index[this.part.batch]) + by);
+  }
+
+  turnTo(to) {
+    if (this.part.batch === null || !(to === to)) return;
+    if (this.over === "batch") this.page = between(0, to, this.pages("batch") - 1);
+    else this.index[this.part.batch] = between(0, to, this.axisSize("batch") - 1);
+    this.choices.press();
+    this.changed();
+  }
+
+  /** Shows the pixel of an index of the tensor, enlarged. */
+  goTo(index) {
+    index.forEach((at, axis) => {
+      if (axis !== this.axes.rows && axis !== this.axes.columns && axis !== this.part.channels) this.index[axis] = at;
+    });
+    this.over = null;
+    this.scale = 48;
+    this.x = index[this.axes.columns] + 0.5 - this.canvas.width / 2 / this.scale;
+    this.y = index[this.axes.rows] + 0.5 - this.canvas.tall / 2 / this.scale;
+    this.choices.build();
+    this.changed();
+  }
+
+  /** Another selection: what is drawn is of the one before until the answer comes. */
+  changed() {
+    this.seen = {};
+    this.texts = undefined;
+    this.at = undefined;
+    this.line.drop();
+    this.need();
+  }
+
+  // Where it is looked at -----------------------------------------------------------------------------------------------
+
+  fit() {
+    const [w, h] = this.size;
+    this.scale = between(1e-6, Math.min(this.canvas.width / w, this.canvas.tall / h), MOST_ZOOM);
+    this.least = Math.min(this.scale, 1);
+    this.x = (w - this.canvas.width / this.scale) / 2;
+    this.y = (h - this.canvas.tall / this.scale) / 2;
+  }
+
+  refit() {
+    this.fit();
+    this.moved();
+  }
+
+  zoom(by, px = this.canvas.width / 2, py = this.canvas.tall / 2) {
+    if (this.over) return;
+    const scale = between(this.least, this.scale * by, MOST_ZOOM);
+    this.x += px / this.scale - px / scale;
+    this.y += py / this.scale - py / scale;
+    this.scale = scale;
+    this.moved();
+  }
+
+  pan(dx, dy) {
+    this.x -= dx / this.scale;
+    this.y -= dy / this.scale;
+    this.moved();
+  }
+
+  moved() {
+    const [w, h] = this.size;
+    const [wide, tall] = [this.canvas.width / this.scale, this.canvas.tall / this.scale];
+    this.x = between(-wide * 0.9, this.x, w - wide * 0.1);
+    this.y = between(-tall * 0.9, this.y, h - tall * 0.1);
+    this.canvas.later();
+    clearTimeout(this.asking);
+    this.asking = setTimeout(() => this.need(), ASK_AFTER_MS);
+  }
+
+  visible() {
+    const [w, h] = this.size;
+    const { x, y, scale, canvas } = this;
+    return [Math.max(0, Math.floor(x)), Math.max(0, Math.floor(y)),
+      Math.min(w, Math.ceil(x + canvas.width / scale)), Math.min(h, Math.ceil(y + canvas.tall / scale))];
+  }
+
+  question() {
+    return { part: this.place, index: this.index, ...this.axes, channel: this.channel };
+  }
+
+  need() {
+    if (!this.canvas.width) return;
+    const { width, tall, ratio } = this.canvas;
+    const size = [Math.round(width * ratio), Math.round(tall * ratio)];
+    if (this.over) {
+      const asked = { ask: "grid", over: this.over, page: this.page, size, ...this.question() };
+      this.line.ask("slice one", asked, (answer, buffers) => this.take("sheet", answer, buffers));
+      return;
+    }
+    const rect = this.visible();
+    const [w, h] = [rect[2] - rect[0], rect[3] - rect[1]];
+    if (w < 1 || h < 1) return;
+    const shown = [Math.round(w * this.scale * ratio), Math.round(h * this.scale * ratio)].map((each) => between(1, each, 2000));
+    for (const which of this.mode === "slider" ? ["one", "other"] : [this.mode]) {
+      const asked = { ask: "slice", which, rect, size: shown, ...this.question() };
+      this.line.ask(`slice ${which}`, asked, (answer, buffers) => this.take(which, answer, buffers));
+    }
+    if (this.scale >= TEXT_FROM_PX && w * h <= TEXTS_MAX && this.mode === "one") {
+      this.line.ask("texts", { ask: "texts", rect, ...this.question() }, (answer) => {
+        this.texts = answer;
+        this.canvas.later();
+      });
+    }
+  }
+
+  async take(which, answer, buffers) {
+    const { seen } = this;
+    const bitmap = await createImageBitmap(new Blob([buffers[0]], { type: `image/${answer.format}` }));
+    if (seen !== this.seen || (seen[which]?.id ?? 0) > answer.id) {
+      bitmap.close(); // of another selection, or overtaken by a newer one
+      return;
+    }
+    this.seen[which] = { ...answer, bitmap };
+    const [w, h] = this.size;
+    const [x0, y0, x1, y1] = answer.rect;
+    if (which !== "sheet" && x0 === 0 && y0 === 0 && x1 === w && y1 === h) this.seen[`all ${which}`] = this.seen[which];
+    this.canvas.root.dataset.shown = which === "sheet" ? "sheet" : answer.rect.join(" ");
+    this.canvas.later();
+  }
+
+  // Drawing -------------------------------------------------------------------------------------------------------------
+
+  draw() {
+    const pen = this.canvas.begin();
+    if (this.over) {
+      this.drawSheet(pen);
+      return;
+    }
+    pen.imageSmoothingEnabled = this.scale < 1;
+    this.drawCheck(pen);
+    if (this.mode === "slider") {
+      const at = this.canvas.width * this.split;
+      this.drawClipped(pen, "one", 0, at);
+      this.drawClipped(pen, "other", at, this.canvas.width);
+      pen.fillStyle = this.canvas.colour("--cnb-blue");
+      pen.fillRect(at - 1, 0, 2, this.canvas.tall);
+    } else {
+      this.drawSeen(pen, this.mode);
+    }
+    if (this.scale >= TEXT_FROM_PX) this.drawTexts(pen);
+  }
+
+  drawCheck(pen) {
+    if (this.axisSize("channels") !== 4 || this.channel !== null || this.part.kind !== "IMAGE") return;
+    const [w, h] = this.size;
+    const [left, top] = [-this.x * this.scale, -this.y * this.scale];
+    pen.save();
+    pen.beginPath();
+    pen.rect(left, top, w * this.scale, h * this.scale);
+    pen.clip();
+    pen.fillStyle = "#bbb";
+    pen.fillRect(0, 0, this.canvas.width, this.canvas.tall);
+    pen.fillStyle = "#eee";
+    for (let y = 0; y * CHECK_PX < this.canvas.tall; y++) {
+      for (let x = y % 2; x * CHECK_PX < this.canvas.width; x += 2) pen.fillRect(x * CHECK_PX, y * CHECK_PX, CHECK_PX, CHECK_PX);
+    }
+    pen.restore();
+  }
+
+  drawClipped(pen, which, from, to) {
+    pen.save();
+    pen.beginPath();
+    pen.rect(from, 0, to - from, this.canvas.tall);
+    pen.clip();
+    this.drawSeen(pen, which);
+    pen.restore();
+  }
+
+  drawSeen(pen, which) {
+    const layers = [this.seen[`all ${which}`], this.seen[which]];
+    layers.forEach((seen, at) => {
+      if (!seen || (at && seen === layers[0])) return;
+      const [x0, y0, x1, y1] = seen.rect;
+      const { x, y, scale } = this;
+      pen.drawImage(seen.bitmap, (x0 - x) * scale, (y0 - y) * scale, (x1 - x0) * scale, (y1 - y0) * scale);
+    });
+  }
+
+  drawTexts(pen) {
+    if (!this.texts || this.mode !== "one") return;
+    const { x, y, scale } = this;
+    const [x0, y0] = this.texts.rect;
+    const most = Math.max(...this.texts.texts.flat().map((values) => values.length));
+    const size = between(7, Math.min(scale / (most + 0.6), scale / 4.6), 15);
+    pen.font = `${size}px monospace`;
+    pen.textAlign = "center";
+    pen.textBaseline = "middle";
+    pen.lineWidth = 2.5;
+    pen.strokeStyle = "rgba(0, 0, 0, 0.75)";
+    pen.fillStyle = "#fff";
+    this.texts.texts.forEach((row, dy) => row.forEach((values, dx) => values.forEach((text, at) => {
+      const px = (x0 + dx + 0.5 - x) * scale;
+      const py = (y0 + dy + 0.5 - y) * scale + (at - (values.length - 1) / 2) * size * 1.1;
+      pen.strokeText(text, px, py, scale - 2);
+      pen.fillText(text, px, py, scale - 2);
+    })));
+  }
+
+  drawSheet(pen) {
+    const seen = this.seen.sheet;
+    if (!seen) return;
+    const scale = Math.min(this.canvas.width / seen.bitmap.width, this.canvas.tall / seen.bitmap.height);
+    pen.imageSmoothingEnabled = scale < 1;
+    pen.drawImage(seen.bitmap, 0, 0, seen.bitmap.width * scale, seen.bitmap.height * scale);
+    this.cell = [(seen.bitmap.width * scale) / seen.columns, (seen.bitmap.height * scale) / seen.rows];
+    this.readout.textContent = `${seen.first + 1} to ${seen.first + seen.count} of ${seen.total}; click one to open it`;
+  }
+
+  // Hands -----------------------------------------------------------------------------------------------------------
+
+  listen() {
+    const stage = this.canvas.root;
+    stage.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    stage.addEventListener("pointerdown", (event) => this.down(event));
+    stage.addEventListener("pointermove", (event) => this.move(event));
+    for (const name of ["pointerup", "pointercancel"]) {
+      stage.addEventListener(name, (event) => this.pointers.delete(event.pointerId));
+    }
+    stage.addEventListener("click", (event) => this.click(event));
+    stage.addEventListener("dblclick", (event) => this.zoom(2, event.offsetX, event.offsetY));
+    stage.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  /** A wheel scrolls the page, unless the picture was clicked before or the fingers pinch. */
+  wheel(event) {
+    if (this.over || (document.activeElement !== this.canvas.root && !event.ctrlKey && !event.metaKey)) return;
+    event.preventDefault();
+    this.zoom(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.002)), event.offsetX, event.offsetY);
+  }
+
+  down(event) {
+    this.canvas.root.focus({ preventScroll: true });
+    this.canvas.root.setPointerCapture(event.pointerId);
+    this.pointers.set(event.pointerId, [event.offsetX, event.offsetY]);
+  }
+
+  move(event) {
+    const before = this.pointers.get(event.pointerId);
+    const now = [event.offsetX, event.offsetY];
+    if (!before) {
+      this.read(...now);
+      return;
+    }
+    if (this.over) return;
+    const other = [...this.pointers].find(([id]) => id !== event.pointerId)?.[1];
+    if (other) {
+      const gap = (point) => Math.hypot(point[0] - other[0], point[1] - other[1]);
+      this.zoom(gap(now) / Math.max(1, gap(before)), (now[0] + other[0]) / 2, (now[1] + other[1]) / 2);
+    } else {
+      this.pan(now[0] - before[0], now[1] - before[1]);
+    }
+    this.pointers.set(event.pointerId, now);
+  }
+
+  click(event) {
+    if (!this.over || !this.cell || !this.seen.sheet) return;
+    const [column, row] = [Math.floor(event.offsetX / this.cell[0]), Math.floor(event.offsetY / this.cell[1])];
+    const at = row * this.seen.sheet.columns + column;
+    if (column < this.seen.sheet.columns && at < this.seen.sheet.count) this.openOne(this.seen.sheet.first + at);
+  }
+
+  openOne(at) {
+    if (this.over === "channels") this.channel = at;
+    else this.index[this.part.batch] = at;
+    this.over = null;
+    this.readout.textContent = "";
+    this.fit();
+    this.choices.press();
+    this.changed();
+  }
+
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const step = 60;
+    const moves = { ArrowLeft: [step, 0], ArrowRight: [-step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] };
+    if (moves[event.key] && !this.over) this.pan(...moves[event.key]);
+    else if (event.key === "+" || event.key === "=") this.zoom(ZOOM_STEP);
+    else if (event.key === "-") this.zoom(1 / ZOOM_STEP);
+    else if (event.key === "0" || event.key === "Home") this.refit();
+    else if (event.key === "PageUp" || event.key === "PageDown") this.turn(event.key === "PageUp" ? -1 : 1);
+    else if (event.key === "Enter" && this.over && this.seen.sheet) this.openOne(this.seen.sheet.first);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  read(px, py) {
+    if (this.over) return;
+    const [x, y] = [Math.floor(this.x + px / this.scale), Math.floor(this.y + py / this.scale)];
+    const [w, h] = this.size;
+    const isOther = this.mode === "other" || (this.mode === "slider" && px > this.canvas.width * this.split);
+    const which = isOther ? "other" : "one";
+    if (x < 0 || y < 0 || x >= w || y >= h || this.at === `${x} ${y} ${which}`) return;
+    this.at = `${x} ${y} ${which}`;
+    this.line.ask("read", { ask: "texts", which, rect: [x, y, x + 1, y + 1], ...this.question() }, (answer) => {
+      const values = answer.texts[0][0];
+      const names = this.part.kind === "IMAGE" && values.length > 2 ? CHANNELS : [];
+      const told = values.map((value, at) => (names[at] ? `${names[at]} ${value}` : value)).join("  ");
+      this.readout.textContent = `row ${answer.rect[1]}, column ${answer.rect[0]}: ${told}`;
+    });
+  }
+
+  close() {
+    clearTimeout(this.asking);
+    this.canvas.close();
+  }
+}
