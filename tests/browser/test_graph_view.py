@@ -50,16 +50,27 @@ def notebook(lab):
         yield opened
 
 
-def click_in_node(notebook, index: int, row_px: float) -> None:
-    """Click in a node, so many scene pixels below its top; where it is drawn comes from the scene and the view."""
-    canvas = notebook.output(1).locator(".cnb-graph-canvas")
-    spot = canvas.evaluate(
+def spot_in_node(notebook, cell: int, index: int, row_px: float) -> dict[str, float]:
+    """Where on the canvas a point of a node is drawn, so many scene pixels below its top."""
+    return canvas_of(notebook, cell).evaluate(
         "(canvas, [index, row]) => { const view = canvas.getRootNode().querySelector('.cnb-graph').graphView;"
         " const [x, y, w] = view.scene.nodes[index].box; const at = view.view;"
         " return { x: (x + w / 2 - at.x) * at.zoom, y: (y + row - at.y) * at.zoom }; }",
         [index, row_px],
     )
-    canvas.click(position=spot)
+
+
+def canvas_of(notebook, cell: int):
+    return notebook.output(cell).locator(".cnb-graph-canvas")
+
+
+def view_of(notebook, cell: int) -> dict[str, float]:
+    """The left, the top and the zoom of what is seen."""
+    return notebook.output(cell).locator(".cnb-graph").evaluate("root => root.graphView.view")
+
+
+def click_in_node(notebook, index: int, row_px: float) -> None:
+    canvas_of(notebook, 1).click(position=spot_in_node(notebook, 1, index, row_px))
 
 
 def test_a_graph_is_drawn_and_read_as_a_list(notebook):
@@ -86,6 +97,75 @@ def test_a_click_on_a_node_shows_its_output_below(notebook):
     notebook.output(1).locator(".widget-html").get_by_text("12").first.wait_for()
 
 
+def test_the_pointer_on_a_node_or_a_link_tells_what_is_there(notebook):
+    shown, canvas = notebook.output(1), canvas_of(notebook, 1)
+    tip = shown.locator(".cnb-graph-tip")
+    canvas.hover(position=spot_in_node(notebook, 1, 1, 12))
+    tip.get_by_text("INT: 12").wait_for()
+    assert "add (#2) add\ndone" in tip.inner_text()
+    one, other = spot_in_node(notebook, 1, 0, 40), spot_in_node(notebook, 1, 1, 40)
+    canvas.hover(position={axis: (one[axis] + other[axis]) / 2 for axis in "xy"})
+    tip.get_by_text("INT from Zahl ☂ (INT) to add (a)").wait_for()
+    tip.get_by_text("INT: 8").wait_for()
+    notebook.page.mouse.move(2, 2)
+    tip.wait_for(state="hidden")
+
+
+def test_a_value_is_left_as_it_is_by_the_escape_key(notebook):
+    shown = notebook.output(1)
+    click_in_node(notebook, 0, 30 + 20 + 12)
+    editor = shown.locator(".cnb-graph-edit")
+    editor.fill("9")
+    editor.press("Escape")
+    editor.wait_for(state="detached")
+    assert "stale" not in shown.locator(".cnb-graph-head").inner_text()
+
+
+def test_the_arrow_keys_walk_along_links_and_return_looks_inside(notebook):
+    shown, canvas = notebook.output(1), canvas_of(notebook, 1)
+    click_in_node(notebook, 1, 12)
+    canvas.press("ArrowLeft")
+    shown.get_by_role("status").get_by_text("Zahl ☂: done, value 8").wait_for()
+    canvas.press("Enter")
+    shown.locator(".widget-html").get_by_text("8").first.wait_for()
+    canvas.press("ArrowRight")
+    shown.get_by_role("status").get_by_text("add: done, a from Zahl ☂").wait_for()
+
+
+def test_a_double_click_puts_a_node_in_the_middle(notebook):
+    notebook.output(1).get_by_role("button", name="fit").click()
+    box = canvas_of(notebook, 1).bounding_box()
+    middle = {"x": box["width"] / 2, "y": box["height"] / 2}
+    before = spot_in_node(notebook, 1, 0, 12)
+    assert abs(before["x"] - middle["x"]) > 50
+    canvas_of(notebook, 1).dblclick(position=before)
+    after = spot_in_node(notebook, 1, 0, 12)
+    assert abs(after["x"] - middle["x"]) < 2 and abs(after["y"] - middle["y"]) < 60
+
+
+def test_a_drag_pans_and_the_keys_and_a_pinch_zoom(notebook):
+    canvas = canvas_of(notebook, 1)
+    notebook.output(1).get_by_role("button", name="fit").click()
+    fitted = view_of(notebook, 1)
+    box = canvas.bounding_box()
+    mouse = notebook.page.mouse
+    mouse.move(box["x"] + 20, box["y"] + 20)
+    mouse.down()
+    mouse.move(box["x"] + 60, box["y"] + 50, steps=3)
+    mouse.up()
+    panned = view_of(notebook, 1)
+    assert round((fitted["x"] - panned["x"]) * fitted["zoom"]) == 40
+    assert round((fitted["y"] - panned["y"]) * fitted["zoom"]) == 30
+    canvas.press("+")
+    assert view_of(notebook, 1)["zoom"] == pytest.approx(1.3 * fitted["zoom"])
+    notebook.page.keyboard.down("Control")
+    mouse.wheel(0, 100)
+    notebook.page.keyboard.up("Control")
+    notebook.page.wait_for_function(
+        f"document.querySelector('.cnb-graph').graphView.view.zoom < {1.2 * fitted['zoom']}"
+    )
+
+
 def test_a_thousand_nodes_are_all_drawn(notebook):
     drawn = notebook.output(2).locator(".cnb-graph").evaluate("root => root.lastDraw.nodes")
     assert drawn == 1_000
@@ -98,6 +178,18 @@ def test_a_search_goes_to_what_it_finds_and_fit_goes_back(notebook):
     shown.page.wait_for_function("document.querySelectorAll('.cnb-graph')[1].lastDraw.nodes < 20")
     shown.get_by_role("button", name="fit").click()
     shown.page.wait_for_function("document.querySelectorAll('.cnb-graph')[1].lastDraw.nodes === 1000")
+
+
+def test_a_click_on_the_small_map_goes_there(notebook):
+    shown = notebook.output(2)
+    shown.get_by_role("searchbox").fill("number")
+    before = view_of(notebook, 2)
+    shown.locator(".cnb-graph-map").click(position={"x": 75, "y": 48})
+    after = view_of(notebook, 2)
+    middle = after["x"] + canvas_of(notebook, 2).bounding_box()["width"] / after["zoom"] / 2
+    boxes = shown.locator(".cnb-graph").evaluate("root => root.graphView.scene.nodes.map(node => node.box)")
+    left, right = min(box[0] for box in boxes), max(box[0] + box[2] for box in boxes)
+    assert after["zoom"] == before["zoom"] and after["x"] != before["x"] and left < middle < right
 
 
 def test_the_saved_page_keeps_a_still_picture(notebook, lab):

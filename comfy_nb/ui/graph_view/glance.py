@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from comfy_nb.engine.entry import Entry
 from comfy_nb.engine.plan import plan_of
+from comfy_nb.engine.run import Run
 from comfy_nb.engine.session import Session
 from comfy_nb.errors import ComfyNBError, NotKept
 from comfy_nb.graph.model import Graph
+from comfy_nb.graph.node import short
 from comfy_nb.spec.node_spec import NodeSpec
 from comfy_nb.ui.glimpse import picture_of
+from comfy_nb.ui.look.arrays import head, is_array
+from comfy_nb.ui.texts import sound
 from comfy_nb.ui.thumbnails import Thumbnail
 
 PICTURES_MAX = 60
@@ -44,6 +48,31 @@ def cached_value(graph: Graph, session: Session, node_id: str, slot: int) -> Any
         raise NotKept("Nothing is there yet: press Run, or run the graph, and click again.")
     items = entry.outputs[slot]
     return items[0] if len(items) == 1 else items
+
+
+def values_in_words(graph: Graph, session: Session, run: Run | None, node_id: str) -> list[str]:
+    """Return a line on each output of a node, as the run or else the cache has it in memory."""
+    ticket = run.ticket(node_id) if run is not None else None
+    try:
+        step = ticket.step if ticket is not None else plan_of(graph).steps.get(node_id)
+    except ComfyNBError:
+        return []
+    outputs = ticket.outputs if ticket is not None else None
+    key = ticket.key if ticket is not None else step.key if step is not None else None
+    entry = session.cache.peek(key) if outputs is None and key is not None else None
+    if entry is not None:
+        outputs = entry.outputs
+    if step is None or outputs is None:
+        return []
+    names = dict(enumerate(step.spec.output_names))
+    return [f"{names.get(slot, slot)}: {_words(items)}" for slot, items in enumerate(outputs)]
+
+
+def _words(items: Sequence[Any]) -> str:
+    if not items:
+        return "nothing"
+    first = sound(head(items[0]) if is_array(items[0]) else short(items[0], 80))
+    return first if len(items) == 1 else f"{len(items)} values, the first {first}"
 
 
 def _picture(spec: NodeSpec, entry: Entry) -> Thumbnail | None:

@@ -20,7 +20,7 @@ from comfy_nb.graph.namespace import default_registry
 from comfy_nb.graph.prompt import is_link
 from comfy_nb.ui.cell import close_all, shell
 from comfy_nb.ui.front import FrontEnd, script, style
-from comfy_nb.ui.graph_view.glance import cached_value, glance
+from comfy_nb.ui.graph_view.glance import cached_value, glance, values_in_words
 from comfy_nb.ui.graph_view.layout import lay_out
 from comfy_nb.ui.graph_view.picture import as_lines, headline, to_html
 from comfy_nb.ui.graph_view.scene import Scene, scene_of
@@ -152,6 +152,8 @@ class Stage:
                 self._send_all()
             elif message["type"] == "inspect":
                 self._inspect(message["id"], message["slot"])
+            elif message["type"] == "hover":
+                self._tell_values(str(message["id"]))
             elif isinstance(self._source, Graph):
                 self._change(self._source, message)
         except (ComfyNBError, ValueError, TypeError, LookupError) as error:  # it appears nowhere else
@@ -166,6 +168,12 @@ class Stage:
         elif self._run is not None:
             self._look_at(self._run.inspect(node_id, slot))
         self._say("")
+
+    def _tell_values(self, node_id: str) -> None:
+        words: list[str] = []
+        if isinstance(self._source, Graph):
+            words = values_in_words(self._source, default_session(), self._run, node_id)
+        self._graph.send({"type": "values", "id": node_id, "words": words})
 
     def _look_at(self, seen: Look) -> None:
         before, self._detail.children = self._detail.children, [seen.widget()]

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 import comfy_nb as nb
-from comfy_nb.ui.graph_view.glance import cached_value, glance
+from comfy_nb.ui.graph_view.glance import cached_value, glance, values_in_words
 from comfy_nb.ui.graph_view.states import NodeState, States
+from tests.engine.support import Pack, made
 
 
 @pytest.fixture
@@ -50,3 +51,33 @@ async def test_a_glance_says_cached_of_what_is_idle_and_leaves_what_is_stale(ses
     states.glance({"1": picture, "2": picture, "3": None})
     assert states.of("1") == NodeState("cached", picture=picture.data, picture_format=picture.format)
     assert (states.of("2").state, states.of("2").picture, states.of("3").state) == ("stale", b"", "cached")
+
+
+async def test_values_are_told_in_words_by_the_cache_or_by_the_run_that_holds_them(session):
+    @nb.node
+    def both(x: int) -> tuple[int, str]:
+        return x, "a" * 200
+
+    grey = nb.nodes.EmptyImage(width=8, height=4, color=0x808080)
+    graph = nb.Graph(grey, both(7))
+    ids = [node.id for node in graph]
+    assert [values_in_words(graph, session, None, each) for each in ids] == [[], []]
+    run = await graph.run()
+    for held in (None, run):
+        (picture,), (number, text) = [values_in_words(graph, session, held, each) for each in ids]
+        assert picture == "IMAGE: [1, 4, 8, 3] float32, on cpu, 384 B"
+        assert number.endswith(": 7") and len(text) < 100
+    assert values_in_words(graph, session, None, "no such node") == []
+
+
+async def test_of_several_values_the_number_and_the_first_are_told(session):
+    pack = Pack()
+    pack.node("Three", lambda self: ([4, 5, 6],), {}, OUTPUT_IS_LIST=(True,))
+    graph = pack.graph({"1": made("Three")})
+    await graph.run(outputs=["1"])
+    assert values_in_words(graph, session, None, "1") == ["INT: 3 values, the first 4"]
+
+
+def test_a_graph_that_cannot_run_has_no_values(session):
+    graph = nb.Graph.from_prompt({"1": {"class_type": "Nowhere", "inputs": {}}})
+    assert values_in_words(graph, session, None, "1") == []

@@ -37,13 +37,14 @@ class GraphView {
     this.canvas.tabIndex = 0;
     this.canvas.setAttribute("role", "application");
     this.map = element("canvas", "cnb-graph-map");
-    this.tip = element("div", "cnb-graph-tip");
-    this.tip.hidden = true;
-    this.stage.append(this.canvas, this.map, this.tip);
+    this.stage.append(this.canvas, this.map);
+    this.tip = new Tip(this.stage, (id) => this.model.send({ type: "hover", id }));
+    this.spoken = element("div", "cnb-graph-list");
+    this.spoken.setAttribute("role", "status");
     this.note = element("div", "cnb-graph-note");
     this.note.setAttribute("role", "alert");
     this.list = element("ol", "cnb-graph-list");
-    this.root.append(bar, this.stage, this.note, this.list);
+    this.root.append(bar, this.stage, this.note, this.spoken, this.list);
     el.append(this.root);
   }
 
@@ -84,8 +85,10 @@ class GraphView {
 
   async take(message, buffers) {
     if (message.type === "note") this.note.textContent = message.text;
+    if (message.type === "values") this.tip.take(message.id, message.words);
     if (message.type !== "states") return;
     for (const [id, state] of Object.entries(message.states)) {
+      this.tip.forget(id);
       this.states.set(id, state);
       if (this.at.has(id)) this.list.children[this.at.get(id)].textContent = this.told(this.at.get(id));
     }
@@ -184,7 +187,7 @@ class GraphView {
     canvas.addEventListener("pointerdown", (event) => this.press(event));
     canvas.addEventListener("pointermove", (event) => this.move(event));
     canvas.addEventListener("pointerup", (event) => this.release(event));
-    canvas.addEventListener("pointerleave", () => { this.tip.hidden = true; });
+    canvas.addEventListener("pointerleave", () => this.tip.hide());
     canvas.addEventListener("dblclick", (event) => {
       const at = this.nodeAt(...this.point(event));
       if (at >= 0) this.centre(at);
@@ -247,7 +250,7 @@ class GraphView {
     if (!this.drag.isFar) return;
     this.view.x = this.drag.view.x - dx / this.view.zoom;
     this.view.y = this.drag.view.y - dy / this.view.zoom;
-    this.tip.hidden = true;
+    this.tip.hide();
     this.ask();
   }
 
@@ -282,16 +285,24 @@ class GraphView {
   hover(event) {
     const [x, y] = this.point(event);
     const at = this.nodeAt(x, y);
-    this.tip.hidden = at < 0;
-    if (at < 0) return;
+    const link = at < 0 ? this.linkAt(x, y) : undefined;
+    if (at >= 0) this.tip.show(event, this.about(at, y), this.scene.nodes[at]);
+    else if (link) this.tip.show(event, this.aboutLink(link), this.scene.nodes[link[0]], link[1]);
+    else this.tip.hide();
+  }
+
+  about(at, y) {
     const node = this.scene.nodes[at];
     const field = this.fieldAt(node, y);
     const row = Math.floor((y - node.box[1] - HEAD) / ROW);
     const slots = [node.inputs[row], node.outputs[row]].filter(Boolean).map(([name, kind]) => `${name}: ${kind}`);
-    const about = [`${node.title} (#${node.id}) ${node.class}`, this.state(node).filter((each) => each !== null).join(" ")];
-    this.tip.textContent = [...about, node.fault, ...(field ? [`${field.name} = ${field.value}`] : slots)].filter(Boolean).join("\n");
-    this.tip.style.left = `${Math.max(0, Math.min(event.offsetX + 14, this.stage.clientWidth - 330))}px`;
-    this.tip.style.top = `${Math.min(event.offsetY + 14, this.stage.clientHeight - 90)}px`;
+    const state = this.state(node).filter((each) => each !== null).join(" ");
+    return [`${node.title} (#${node.id}) ${node.class}`, state, node.fault, ...(field ? [`${field.name} = ${field.value}`] : slots)];
+  }
+
+  aboutLink([source, slot, target, place, kind]) {
+    const [from, to] = [this.scene.nodes[source], this.scene.nodes[target]];
+    return [`${kind} from ${from.title} (${from.outputs[slot]?.[0] ?? slot}) to ${to.title} (${to.inputs[place][0]})`];
   }
 
   edit(node, field) {
@@ -326,7 +337,11 @@ class GraphView {
       const there = nodes.map((_, at) => at).filter((at) => (nodes[at].box[1] - y) * way > 0);
       next = there.sort((a, b) => far(a) - far(b))[0] ?? -1;
     }
-    if (next >= 0 && nodes.length) this.pick(next), this.centre(next);
+    if (next >= 0 && nodes.length) {
+      this.pick(next);
+      this.centre(next);
+      this.spoken.textContent = this.told(next);
+    }
     return true;
   }
 
@@ -353,6 +368,7 @@ class GraphView {
 
   close() {
     cancelAnimationFrame(this.frame);
+    this.tip.hide();
     this.watcher.disconnect();
     for (const picture of this.pictures.values()) picture.close();
   }
