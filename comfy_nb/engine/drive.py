@@ -164,7 +164,7 @@ class Drive:
                 if self.calling.pop(worker, None) is None:
                     worker.retired = True  # the run has ended and left this worker behind, before its next job
             if isinstance(outcome, Expand):
-                steps, expanded = read_expansion(outcome, self.schedule, self.run.graph.registry)
+                steps, expanded = read_expansion(outcome, ticket.step.id, self.schedule, self.run.graph.registry)
                 marked = [step for step in steps.values() if step.spec.fingerprint is not None]
                 if marked:
                     self.on_lane.fingerprint(marked, worker)
@@ -203,7 +203,7 @@ class Drive:
         try:
             outcome = await self.on_loop.play(ticket)
             if isinstance(outcome, Expand):
-                steps, expanded = read_expansion(outcome, self.schedule, self.run.graph.registry)
+                steps, expanded = read_expansion(outcome, ticket.step.id, self.schedule, self.run.graph.registry)
                 marked = [step for step in steps.values() if step.spec.fingerprint is not None]
                 if marked:
                     await self.on_loop.fingerprint(marked)

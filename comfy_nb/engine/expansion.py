@@ -44,11 +44,13 @@ class Expanded:
         return resolved
 
 
-def read_expansion(expand: Expand, schedule: Scheduler, registry: Registry) -> tuple[dict[str, Step], Expanded]:
-    """Make the steps of an expansion; their keys come later, after their fingerprints.
+def read_expansion(
+    expand: Expand, by: str, schedule: Scheduler, registry: Registry
+) -> tuple[dict[str, Step], Expanded]:
+    """Make the steps of what node `by` expanded into; their keys come later, after their fingerprints.
 
-    Raises DuplicateNodeError for an id that exists, UnknownName for a class that does not, GraphError for a link to
-    nothing.
+    A node whose outputs are held no more may expand again, into the same ids. Raises DuplicateNodeError for an id that
+    exists otherwise, UnknownName for a class that does not, GraphError for a link to nothing.
     """
     steps: dict[str, Step] = {}
     wanted: list[str] = []
@@ -60,7 +62,8 @@ def read_expansion(expand: Expand, schedule: Scheduler, registry: Registry) -> t
         parts.append((True, values))
         _check_graph(graph)
         for node_id, entry in graph.items():
-            if node_id in steps or schedule.step(node_id) is not None:
+            is_again = schedule.expanders.get(node_id) == by
+            if node_id in steps or (schedule.step(node_id) is not None and not is_again):
                 raise DuplicateNodeError(f"the id {node_id!r} exists already; make ids by GraphBuilder().")
             steps[node_id] = _step(node_id, entry, registry)
         wanted += [str(value[0]) for value in values if is_link(value)]

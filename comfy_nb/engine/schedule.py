@@ -94,6 +94,7 @@ Found = Callable[[Ticket], bool]
 class Scheduler:
     """Which nodes of a run are needed, and which of these can be called now.
 
+    `added` are the steps of expansions, and `expanders` the ids of the nodes that they come from by their own.
     `find(ticket)` looks a node up in the cache: it fills the ticket's outputs and returns True, or returns False.
     `breakpoints` are the ids of nodes that are held when they are done, until `release`. `kept` are the ids whose
     outputs stay until the end; others are let go when nothing waits for them.
@@ -102,6 +103,7 @@ class Scheduler:
     def __init__(self, steps: Mapping[str, Step], find: Found, resolve: Callable[[Ticket], Outputs]) -> None:
         self.steps = dict(steps) if not isinstance(steps, dict) else steps
         self.added: dict[str, Step] = {}
+        self.expanders: dict[str, str] = {}
         self.tickets: dict[str, Ticket] = {}
         self.find = find
         self.resolve = resolve
@@ -348,6 +350,7 @@ class Scheduler:
         wanted = expansion.wanted
         for step in steps:
             self.added[step.id] = step
+            self.expanders[step.id] = ticket.step.id
         self.running -= 1
         ticket.state = State.WAITING
         ticket.expansion = expansion
