@@ -70,8 +70,9 @@ class Display:
             bridge.run.stop()
 
     def newest_run(self) -> Any:
-        """Return the run that began last."""
-        return self._bridges[-1].run
+        """Return the run that began last: of those that go on, if any does."""
+        runs = [bridge.run for bridge in self._bridges]
+        return next((run for run in reversed(runs) if run.state == "running"), runs[-1])
 
     def tick(self, now: float) -> None:
         """Off the loop: draw, when it is time to."""

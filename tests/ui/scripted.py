@@ -75,6 +75,7 @@ class ScriptedRun:
     """A run as the views see it: `say` sends a batch of events to whoever subscribed."""
 
     id: str = RUN
+    state: str = "running"
     stops: int = 0
     stopping: bool = False
     in_background: bool = False

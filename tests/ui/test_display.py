@@ -53,6 +53,7 @@ class ScriptedScreen:
 
     def __init__(self, press_stop, newest_run) -> None:
         self.press_stop = press_stop
+        self.newest_run = newest_run
         self.views: list[View] = []
         self.is_closed = False
 
@@ -197,6 +198,19 @@ async def test_stop_stops_all_its_runs_and_the_view_says_so(show, ticker, output
     ticker.tick(LATER + 1)
     assert (first.stops, second.stops) == (1, 1)
     assert output.shown[0].views[-1].headline(0.0).startswith("stopping: 0 of 2 nodes")
+
+
+async def test_a_screen_asks_for_the_newest_of_the_runs_that_go_on(show, ticker, output):
+    first, second = ScriptedRun(), ScriptedRun()
+    show(first, second)
+    first.say(started(1), node("1"))
+    ticker.tick()
+    (screen,) = output.shown
+    found = [screen.newest_run()]
+    for run in (second, first):
+        run.state = "done"
+        found.append(screen.newest_run())
+    assert found == [second, first, second]
 
 
 async def test_a_blocked_loop_is_said_with_the_node_that_blocks_it(run, show, ticker, output):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from comfy_nb.engine.failure import say
 from comfy_nb.engine.sizes import say_size
 from comfy_nb.ui.look.arrays import is_array
+from comfy_nb.ui.texts import sound
 from comfy_nb.ui.view import count
 
 PARTS_MAX = 100
@@ -25,7 +26,8 @@ NUMBERS_MIN = 2
 class Part:
     """One thing to look at. `kind` is IMAGE, MASK, LATENT, AUDIO, NUMBERS (1-d), TENSOR, TEXT or MODEL.
 
-    `array` is the tensor or numpy array itself, and None for words; `rate` is an AUDIO's samples per second.
+    `array` is the tensor or numpy array itself, and None for words; `rate` is an AUDIO's samples per second. What it
+    says can be sent and saved.
     """
 
     name: str
@@ -42,7 +44,7 @@ def parts_of(value: Any, kind: str | None = None) -> list[Part]:
         if len(found) == PARTS_MAX:
             found.append(Part("", "TEXT", text=f"more than {PARTS_MAX} parts: the rest is not shown"))
             break
-        found.append(part)
+        found.append(replace(part, name=sound(part.name), text=sound(part.text)))
     return found
 
 

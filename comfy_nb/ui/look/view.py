@@ -17,6 +17,7 @@ from comfy_nb.ui.look.facts import scan
 from comfy_nb.ui.look.still import as_text, to_html
 from comfy_nb.ui.look.subject import Subject
 from comfy_nb.ui.look.worker import Worker
+from comfy_nb.ui.texts import sound
 
 TELL_EVERY_S = 0.2
 
@@ -140,7 +141,7 @@ def look(value: Any, other: Any = None, kind: str | None = None) -> Look:
     maker = default_session().handed.maker_of(value)
     if maker is None:
         return Look(value, other, kind)
-    return Look(value, other, kind or maker.socket, maker.say())
+    return Look(value, other, kind or maker.socket, sound(maker.say()))
 
 
 def let_go(widget: Widget) -> None:

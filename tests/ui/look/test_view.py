@@ -97,6 +97,12 @@ def test_a_value_no_run_handed_out_has_no_maker():
     assert repr(look(torch.zeros(2))).splitlines()[-1] == "no NaN, no infinity"
 
 
+@pytest.mark.parametrize("value", ["half \ud83d", {"\ud83d": 1, "x": ["\ud83d", 2]}])
+def test_half_characters_are_replaced_so_that_the_page_can_be_saved(value):
+    seen = look(value)
+    (seen._repr_html_() + repr(seen)).encode()
+
+
 def test_a_view_that_was_let_go_is_shown_again_while_the_value_lives():
     x = torch.ones(1, 4, 4, 3)
     seen = look(x)
