@@ -1,24 +1,44 @@
-"""Where the nodes of a scene go: columns from left to right in the order of the links; no I/O."""
+"""Where the nodes of a scene go: columns from left to right in the order of the links; no I/O.
+
+Links that pass columns have lanes between the nodes there, shared by all links of one output: Sugiyama's layered layout
+with dummy nodes (Sugiyama, Tagawa and Toda, 1981).
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
+from typing import NamedTuple
 
-from comfy_nb.ui.graph_view.scene import ROW, WIDTH, Scene, SceneLink
+from comfy_nb.ui.graph_view.scene import HEAD, ROW, WIDTH, Scene, SceneLink
 
-GAP_X, GAP_Y, GAP_PARTS = 90.0, 26.0, 60.0
+GAP_X, GAP_PARTS = 90.0, 60.0
+NODE_MARGIN, LANE_MARGIN = 13.0, 7.0
+LANES_MAX = 600
 SWEEPS = 12
 WIDE = 1.7
 
-Places = dict[str, tuple[float, float]]
+
+class Lane(NamedTuple):
+    """Where the links of an output pass a column."""
+
+    source: str
+    slot: int
+    column: int
+
+
+Key = str | Lane
+Pull = tuple[Key, Key, float]  # between neighbouring columns; how much lower the second wants to be
+Places = dict[Key, tuple[float, float]]
 
 
 def lay_out(scene: Scene) -> Scene:
     """Return the scene with a box for every node: its own places where it has them all, else layered ones.
 
-    No two layered boxes overlap; links lead to the right, save for one in each ring. Equal scenes give equal places.
+    No two layered boxes overlap; links lead to the right, save for one in each ring, and past other nodes, save where
+    there are too many of them. Equal scenes give equal places.
     """
     if scene.is_placed:
         return scene
@@ -30,7 +50,17 @@ def lay_out(scene: Scene) -> Scene:
         node_id: replace(node, box=(*places[node_id], float(WIDTH), heights[node_id]))
         for node_id, node in scene.nodes.items()
     }
-    return Scene(nodes, scene.links)
+    return Scene(nodes, tuple(replace(link, via=_via(link, places)) for link in scene.links))
+
+
+def _via(link: SceneLink, places: Places) -> tuple[tuple[float, float], ...]:
+    target = places[link.target][0]
+    via = []
+    at = 0
+    while (place := places.get(Lane(link.source, link.slot, at))) is not None and place[0] < target:
+        via.append(place)
+        at += 1
+    return tuple(via)
 
 
 def _parts(ids: Sequence[str], links: Sequence[SceneLink]) -> list[tuple[list[str], list[SceneLink]]]:
@@ -55,12 +85,14 @@ def _parts(ids: Sequence[str], links: Sequence[SceneLink]) -> list[tuple[list[st
 def _part(ids: Sequence[str], links: Sequence[SceneLink], heights: Mapping[str, float]) -> Places:
     forward = _without_rings(ids, links)
     column = _columns(ids, forward)
-    columns: list[list[str]] = [[] for _ in range(max(column.values()) + 1)]
-    for node_id in ids:
-        columns[column[node_id]].append(node_id)
-    tops = _tops(columns, forward, heights)
+    lanes = _lanes(forward, column)
+    columns: list[list[Key]] = [[] for _ in range(max(column.values()) + 1)]
+    at: dict[Key, int] = {**{node_id: column[node_id] for node_id in ids}, **lanes}
+    for key, place in at.items():
+        columns[place].append(key)
+    tops = _tops(columns, _pulls(forward, column, lanes), heights)
     lowest = min(tops.values())
-    return {node_id: (column[node_id] * (WIDTH + GAP_X), tops[node_id] - lowest) for node_id in ids}
+    return {key: (place * (WIDTH + GAP_X), tops[key] - lowest) for key, place in at.items()}
 
 
 def _without_rings(ids: Sequence[str], links: Sequence[SceneLink]) -> list[SceneLink]:
@@ -114,48 +146,77 @@ def _columns(ids: Sequence[str], links: Sequence[SceneLink]) -> dict[str, int]:
     return column
 
 
-def _tops(columns: Sequence[list[str]], links: Sequence[SceneLink], heights: Mapping[str, float]) -> dict[str, float]:
-    """Order each column by where its links would have the nodes, sweeping to and fro, and place them so."""
-    before: dict[str, list[tuple[str, float]]] = {node_id: [] for nodes in columns for node_id in nodes}
-    after: dict[str, list[tuple[str, float]]] = {node_id: [] for node_id in before}
+def _lanes(links: Sequence[SceneLink], column: Mapping[str, int]) -> dict[Key, int]:
+    """The lanes of all outputs, by their column; none where there are too many to tell apart."""
+    last: dict[tuple[str, int], int] = {}
     for link in links:
-        lean = (link.slot - link.place) * ROW
-        before[link.target].append((link.source, lean))
-        after[link.source].append((link.target, -lean))
-    tops: dict[str, float] = {}
-    for nodes in columns:
-        tops.update(zip(nodes, _spread([0.0] * len(nodes), [heights[each] for each in nodes]), strict=True))
+        output = (link.source, link.slot)
+        last[output] = max(last.get(output, 0), column[link.target])
+    if sum(end - column[source] - 1 for (source, _), end in last.items()) > LANES_MAX:
+        return {}
+    return {
+        Lane(source, slot, past): column[source] + 1 + past
+        for (source, slot), end in last.items()
+        for past in range(end - column[source] - 1)
+    }
+
+
+def _pulls(links: Sequence[SceneLink], column: Mapping[str, int], lanes: Mapping[Key, int]) -> list[Pull]:
+    """What draws neighbours to the same height, along each link; once where links share lanes."""
+    pulls: dict[Pull, None] = {}
+    for link in links:
+        past = range(column[link.target] - column[link.source] - 1) if lanes else ()
+        stops: list[tuple[Key, float]] = [(link.source, HEAD + (link.slot + 0.5) * ROW)]
+        stops += [(Lane(link.source, link.slot, at), 0.0) for at in past]
+        stops.append((link.target, HEAD + (link.place + 0.5) * ROW))
+        pulls.update({(one, other, high - low): None for (one, high), (other, low) in pairwise(stops)})
+    return list(pulls)
+
+
+def _tops(columns: Sequence[list[Key]], pulls: Sequence[Pull], heights: Mapping[str, float]) -> dict[Key, float]:
+    """Order each column by where its links would have the nodes, sweeping to and fro, and place them so."""
+    before: dict[Key, list[tuple[Key, float]]] = {key: [] for keys in columns for key in keys}
+    after: dict[Key, list[tuple[Key, float]]] = {key: [] for key in before}
+    for one, other, lean in pulls:
+        before[other].append((one, lean))
+        after[one].append((other, -lean))
+    tall = {key: 0.0 if isinstance(key, Lane) else heights[key] for key in before}
+    tops: dict[Key, float] = {}
+    for keys in columns:
+        tops.update(_spread(keys, dict.fromkeys(keys, 0.0), tall))
     for sweep in range(SWEEPS):
         sides = [before] if sweep % 2 == 0 else [after]
         if sweep >= SWEEPS - 4:
             sides = [before, after]
-        for nodes in columns if sweep % 2 == 0 else reversed(columns):
-            wishes = {node_id: _wish(node_id, sides, tops) for node_id in nodes}
-            nodes.sort(key=lambda node_id: wishes[node_id] + heights[node_id] * 0.01)
-            spread = _spread([wishes[each] for each in nodes], [heights[each] for each in nodes])
-            tops.update(zip(nodes, spread, strict=True))
+        for keys in columns if sweep % 2 == 0 else reversed(columns):
+            wishes = {key: _wish(key, sides, tops) for key in keys}
+            keys.sort(key=lambda key: wishes[key] + tall[key] * 0.01)
+            tops.update(_spread(keys, wishes, tall))
     return tops
 
 
-def _wish(node_id: str, sides: Iterable[Mapping[str, Sequence[tuple[str, float]]]], tops: Mapping[str, float]) -> float:
-    near = [tops[other] + lean for side in sides for other, lean in side[node_id]]
-    return sum(near) / len(near) if near else tops[node_id]
+def _wish(key: Key, sides: Iterable[Mapping[Key, Sequence[tuple[Key, float]]]], tops: Mapping[Key, float]) -> float:
+    near = [tops[other] + lean for side in sides for other, lean in side[key]]
+    return sum(near) / len(near) if near else tops[key]
 
 
-def _spread(wishes: Sequence[float], heights: Sequence[float]) -> list[float]:
+def _spread(keys: Sequence[Key], wishes: Mapping[Key, float], tall: Mapping[Key, float]) -> dict[Key, float]:
     """The tops nearest to the wishes (least squares) that keep the order and a gap between neighbours."""
-    starts = [0.0]
-    for height in heights[:-1]:
-        starts.append(starts[-1] + height + GAP_Y)
+    starts = []
+    at = 0.0
+    for key in keys:
+        margin = LANE_MARGIN if isinstance(key, Lane) else NODE_MARGIN
+        starts.append(at + margin)
+        at += tall[key] + 2 * margin
     blocks: list[list[float]] = []  # sum of wishes, count
-    for wish, start in zip(wishes, starts, strict=False):
-        blocks.append([wish - start, 1.0])
+    for key, start in zip(keys, starts, strict=True):
+        blocks.append([wishes[key] - start, 1.0])
         while len(blocks) > 1 and blocks[-2][0] * blocks[-1][1] > blocks[-1][0] * blocks[-2][1]:
             total, count = blocks.pop()
             blocks[-1][0] += total
             blocks[-1][1] += count
     shifts = [total / count for total, count in blocks for _ in range(int(count))]
-    return [start + shift for start, shift in zip(starts, shifts, strict=False)]
+    return {key: start + shift for key, start, shift in zip(keys, starts, shifts, strict=True)}
 
 
 def _packed(parts: Sequence[Places], heights: Mapping[str, float]) -> Places:
@@ -163,7 +224,7 @@ def _packed(parts: Sequence[Places], heights: Mapping[str, float]) -> Places:
     sizes = []
     for part in parts:
         width = max(x for x, _ in part.values()) + WIDTH
-        sizes.append((width, max(y + heights[node_id] for node_id, (_, y) in part.items())))
+        sizes.append((width, max(y + (0.0 if isinstance(key, Lane) else heights[key]) for key, (_, y) in part.items())))
     area = sum((width + GAP_PARTS) * (height + GAP_PARTS) for width, height in sizes)
     most = max([math.sqrt(area * WIDE), *(width for width, _ in sizes)], default=0.0)
     left = top = tallest = 0.0
@@ -172,6 +233,6 @@ def _packed(parts: Sequence[Places], heights: Mapping[str, float]) -> Places:
         width, height = sizes[at]
         if left and left + width > most:
             left, top, tallest = 0.0, top + tallest + GAP_PARTS, 0.0
-        places.update({node_id: (left + x, top + y) for node_id, (x, y) in parts[at].items()})
+        places.update({key: (left + x, top + y) for key, (x, y) in parts[at].items()})
         left, tallest = left + width + GAP_PARTS, max(tallest, height)
     return places

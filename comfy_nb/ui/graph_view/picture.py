@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 
 from comfy_nb.ui.graph_view.colours import colour_of
-from comfy_nb.ui.graph_view.scene import HEAD, ROW, Scene, SceneLink, SceneNode
+from comfy_nb.ui.graph_view.scene import HEAD, ROW, WIDTH, Scene, SceneLink, SceneNode
 from comfy_nb.ui.page import COLOURS, FAINT
 from comfy_nb.ui.texts import clip, sound
 
@@ -98,11 +98,18 @@ def _links(scene: Scene) -> Iterator[str]:
         source, target = _box(scene.nodes[link.source]), _box(scene.nodes[link.target])
         x, y = source[0] + source[2], source[1] + HEAD + (link.slot + 0.5) * ROW
         to_x, to_y = target[0], target[1] + HEAD + (link.place + 0.5) * ROW
-        bend = max(abs(to_x - x) / 2, 30)
-        path = f"M{x:.0f} {y:.0f}C{x + bend:.0f} {y:.0f} {to_x - bend:.0f} {to_y:.0f} {to_x:.0f} {to_y:.0f}"
-        by_type.setdefault(link.type, []).append(path)
+        path = f"M{x:.0f} {y:.0f}"
+        for lane_x, lane_y in link.via:
+            path += f"{_curve(x, y, lane_x, lane_y)}h{WIDTH}"
+            x, y = lane_x + WIDTH, lane_y
+        by_type.setdefault(link.type, []).append(path + _curve(x, y, to_x, to_y))
     for kind, paths in by_type.items():
         yield f'<path d="{"".join(paths)}" fill="none" stroke="{colour_of(kind)}" stroke-width="2"/>'
+
+
+def _curve(x: float, y: float, to_x: float, to_y: float) -> str:
+    bend = max(abs(to_x - x) / 2, 30)
+    return f"C{x + bend:.0f} {y:.0f} {to_x - bend:.0f} {to_y:.0f} {to_x:.0f} {to_y:.0f}"
 
 
 def _nodes(scene: Scene, states: Mapping[str, str]) -> Iterator[str]:

@@ -74,13 +74,17 @@ class SceneNode:
 
 @dataclass(frozen=True, slots=True)
 class SceneLink:
-    """A link from output `slot` of `source` to input `place` of `target`, both by position."""
+    """A link from output `slot` of `source` to input `place` of `target`, both by position.
+
+    It passes columns of nodes `via` points: there it goes level, as far as a node is wide.
+    """
 
     source: str
     slot: int
     target: str
     place: int
     type: str
+    via: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,9 @@ def scene_message(scene: Scene, *, can_edit: bool) -> dict[str, Any]:
     return {
         "head": headline(scene),
         "nodes": [_node(node) for node in scene.nodes.values()],
-        "links": [[at[link.source], link.slot, at[link.target], link.place, link.type] for link in scene.links],
+        "links": [
+            [at[link.source], link.slot, at[link.target], link.place, link.type, link.via] for link in scene.links
+        ],
         "groups": [
             {"title": sound(group.title), "box": group.box, "colour": _hex(group.colour)} for group in scene.groups
         ],

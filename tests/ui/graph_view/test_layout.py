@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comfy_nb.ui.graph_view.layout import lay_out
-from comfy_nb.ui.graph_view.scene import Scene, scene_of
+from comfy_nb.ui.graph_view.scene import WIDTH, Scene, scene_of
 
 
 def prompt(links: list[tuple[int, int]], count: int) -> dict:
@@ -47,6 +47,31 @@ def test_links_of_a_graph_without_rings_lead_to_the_right(drawn):
     for link in scene.links:
         source, target = scene.nodes[link.source].box, scene.nodes[link.target].box
         assert source[0] + source[2] < target[0]
+
+
+@given(links())
+def test_links_pass_between_nodes_and_each_other(drawn):
+    pairs, count = drawn
+    scene = lay_out(scene_of(prompt(pairs, count)))
+    lanes = {(link.source, *point) for link in scene.links for point in link.via}
+    for _, left, top in lanes:
+        for x, y, width, height in (node.box for node in scene.nodes.values()):
+            assert not (left < x + width and x < left + WIDTH and y < top < y + height)
+    for (one, left, top), (other, x, y) in combinations(lanes, 2):
+        assert one == other or (left, top) != (x, y)
+
+
+def test_a_link_has_a_point_in_each_column_that_it_passes_and_shares_it_with_others_of_its_output():
+    scene = lay_out(scene_of(prompt([(0, 1), (1, 2), (2, 3), (0, 3), (0, 2)], 4)))
+    columns = [node.box[0] for node in scene.nodes.values()]
+    via = {(link.source, link.target): link.via for link in scene.links}
+    assert [x for x, _ in via["0", "3"]] == columns[1:3] and via["0", "2"] == via["0", "3"][:1]
+    assert via["0", "1"] == via["1", "2"] == via["2", "3"] == ()
+
+
+def test_where_too_many_links_pass_others_they_go_straight():
+    far = [(0, each) for each in range(1, 700)] + [(each, each + 1) for each in range(699)]
+    assert {link.via for link in lay_out(scene_of(prompt(far, 700))).links} == {()}
 
 
 @given(links())

@@ -29,16 +29,19 @@ class Painter {
   links(scene, sees, lit) {
     const paths = new Map();
     for (const link of scene.links) {
-      const [x, y, toX, toY] = ends(scene, link);
-      if (!sees(Math.min(x, toX), Math.min(y, toY), Math.abs(toX - x), Math.abs(toY - y))) continue;
+      const legs = curves(scene, link);
+      if (!sees(...around(legs))) continue;
       const isLit = link[0] === lit || link[2] === lit;
       const key = `${isLit ? 1 : 0}${link[4]}`;
       if (!paths.has(key)) paths.set(key, new Path2D());
       const path = paths.get(key);
-      const bend = Math.max(Math.abs(toX - x) / 2, 30);
-      path.moveTo(x, y);
-      if (this.zoom < 0.12) path.lineTo(toX, toY);
-      else path.bezierCurveTo(x + bend, y, toX - bend, toY, toX, toY);
+      path.moveTo(legs[0][0], legs[0][1]);
+      for (const [x, y, toX, toY] of legs) {
+        if (x !== legs[0][0]) path.lineTo(x, y);
+        const bend = bendOf(x, toX);
+        if (this.zoom < 0.12) path.lineTo(toX, toY);
+        else path.bezierCurveTo(x + bend, y, toX - bend, toY, toX, toY);
+      }
     }
     for (const [key, path] of paths) {
       this.pen.strokeStyle = scene.colours[key.slice(1)];

@@ -1,6 +1,6 @@
 // Where the things of a scene are: boxes of nodes as the kernel laid them out, slots, fields and links.
 
-const HEAD = 30, ROW = 20, FIELD = 24, PAD = 8, PREVIEW = 104, MAP_FROM = 60;
+const HEAD = 30, ROW = 20, FIELD = 24, PAD = 8, PREVIEW = 104, WIDTH = 230, MAP_FROM = 60;
 const INKS = {
   running: "--cnb-blue", done: "--cnb-green", failed: "--cnb-red", blocked: "--cnb-amber", stopped: "--cnb-amber",
 };
@@ -39,9 +39,29 @@ function hull(scene) {
 
 const slotAt = (box, place, isOut) => [box[0] + (isOut ? box[2] : 0), box[1] + HEAD + (place + 0.5) * ROW];
 
-function ends(scene, [source, slot, target, place]) {
-  return [...slotAt(scene.nodes[source].box, slot, true), ...slotAt(scene.nodes[target].box, place, false)];
+/** The curves of a link, each from a point to a point; between them it goes level past a column of nodes. */
+function curves(scene, [source, slot, target, place, , via]) {
+  const found = [];
+  let [x, y] = slotAt(scene.nodes[source].box, slot, true);
+  for (const [toX, toY] of via) {
+    found.push([x, y, toX, toY]);
+    [x, y] = [toX + WIDTH, toY];
+  }
+  found.push([x, y, ...slotAt(scene.nodes[target].box, place, false)]);
+  return found;
 }
+
+/** The box that holds some curves. */
+function around(legs) {
+  let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
+  for (const [x, y, toX, toY] of legs) {
+    left = Math.min(left, x, toX), right = Math.max(right, x, toX);
+    top = Math.min(top, y, toY), bottom = Math.max(bottom, y, toY);
+  }
+  return [left, top, right - left, bottom - top];
+}
+
+const bendOf = (x, toX) => Math.max(Math.abs(toX - x) / 2, 30);
 
 const fieldTop = (node, at) =>
   node.box[1] + HEAD + Math.max(node.inputs.length, node.outputs.length) * ROW + at * FIELD;

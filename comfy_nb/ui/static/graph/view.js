@@ -219,9 +219,8 @@ class GraphView {
 
   linkAt(x, y) {
     const near = 6 / this.view.zoom;
-    return this.scene.links.find((link) => {
-      const [x0, y0, x1, y1] = ends(this.scene, link);
-      const bend = Math.max(Math.abs(x1 - x0) / 2, 30);
+    const hits = ([x0, y0, x1, y1]) => {
+      const bend = bendOf(x0, x1);
       for (let t = 0; t <= 1; t += 0.02) {
         const s = 1 - t;
         const px = s * s * s * x0 + 3 * s * s * t * (x0 + bend) + 3 * s * t * t * (x1 - bend) + t * t * t * x1;
@@ -229,7 +228,9 @@ class GraphView {
         if (Math.hypot(px - x, py - y) < near) return true;
       }
       return false;
-    });
+    };
+    const passes = ([left, top]) => x >= left && x <= left + WIDTH && Math.abs(y - top) < near;
+    return this.scene.links.find((link) => link[5].some(passes) || curves(this.scene, link).some(hits));
   }
 
   fieldAt(node, y) {
