@@ -17,6 +17,7 @@ from comfy_nb.ui.graph_view.scene import HEAD, ROW, WIDTH, Scene, SceneLink
 GAP_X, GAP_PARTS = 90.0, 60.0
 NODE_MARGIN, LANE_MARGIN = 13.0, 7.0
 LANES_MAX = 600
+VIA_MAX = 1_500
 SWEEPS = 12
 WIDE = 1.7
 
@@ -30,7 +31,8 @@ class Lane(NamedTuple):
 
 
 Key = str | Lane
-Pull = tuple[Key, Key, float]  # between neighbouring columns; how much lower the second wants to be
+Pull = tuple[Key, float, Key, float]  # of neighbouring columns, each with where the link leaves or enters it
+Near = tuple[Key, float, float]  # a neighbour, and where the link meets it and oneself
 Places = dict[Key, tuple[float, float]]
 
 
@@ -50,7 +52,8 @@ def lay_out(scene: Scene) -> Scene:
         node_id: replace(node, box=(*places[node_id], float(WIDTH), heights[node_id]))
         for node_id, node in scene.nodes.items()
     }
-    return Scene(nodes, tuple(replace(link, via=_via(link, places)) for link in scene.links))
+    routed = tuple(replace(link, via=_via(link, places)) for link in scene.links)
+    return Scene(nodes, routed if sum(len(link.via) for link in routed) <= VIA_MAX else scene.links)
 
 
 def _via(link: SceneLink, places: Places) -> tuple[tuple[float, float], ...]:
@@ -169,17 +172,17 @@ def _pulls(links: Sequence[SceneLink], column: Mapping[str, int], lanes: Mapping
         stops: list[tuple[Key, float]] = [(link.source, HEAD + (link.slot + 0.5) * ROW)]
         stops += [(Lane(link.source, link.slot, at), 0.0) for at in past]
         stops.append((link.target, HEAD + (link.place + 0.5) * ROW))
-        pulls.update({(one, other, high - low): None for (one, high), (other, low) in pairwise(stops)})
+        pulls.update({(*one, *other): None for one, other in pairwise(stops)})
     return list(pulls)
 
 
 def _tops(columns: Sequence[list[Key]], pulls: Sequence[Pull], heights: Mapping[str, float]) -> dict[Key, float]:
     """Order each column by where its links would have the nodes, sweeping to and fro, and place them so."""
-    before: dict[Key, list[tuple[Key, float]]] = {key: [] for keys in columns for key in keys}
-    after: dict[Key, list[tuple[Key, float]]] = {key: [] for key in before}
-    for one, other, lean in pulls:
-        before[other].append((one, lean))
-        after[one].append((other, -lean))
+    before: dict[Key, list[Near]] = {key: [] for keys in columns for key in keys}
+    after: dict[Key, list[Near]] = {key: [] for key in before}
+    for one, leaves, other, enters in pulls:
+        before[other].append((one, leaves, enters))
+        after[one].append((other, enters, leaves))
     tall = {key: 0.0 if isinstance(key, Lane) else heights[key] for key in before}
     tops: dict[Key, float] = {}
     for keys in columns:
@@ -190,14 +193,18 @@ def _tops(columns: Sequence[list[Key]], pulls: Sequence[Pull], heights: Mapping[
             sides = [before, after]
         for keys in columns if sweep % 2 == 0 else reversed(columns):
             wishes = {key: _wish(key, sides, tops) for key in keys}
-            keys.sort(key=lambda key: wishes[key] + tall[key] * 0.01)
-            tops.update(_spread(keys, wishes, tall))
+            keys.sort(key=lambda key: wishes[key][0])
+            tops.update(_spread(keys, {key: top for key, (_, top) in wishes.items()}, tall))
     return tops
 
 
-def _wish(key: Key, sides: Iterable[Mapping[Key, Sequence[tuple[Key, float]]]], tops: Mapping[Key, float]) -> float:
-    near = [tops[other] + lean for side in sides for other, lean in side[key]]
-    return sum(near) / len(near) if near else tops[key]
+def _wish(key: Key, sides: Iterable[Mapping[Key, Sequence[Near]]], tops: Mapping[Key, float]) -> tuple[float, float]:
+    """Where its links come from, which says the order, and the top that lets them go level; both in the mean."""
+    near = [(tops[other] + there, here) for side in sides for other, there, here in side[key]]
+    if not near:
+        return tops[key], tops[key]
+    height = sum(there for there, _ in near) / len(near)
+    return height, height - sum(here for _, here in near) / len(near)
 
 
 def _spread(keys: Sequence[Key], wishes: Mapping[Key, float], tall: Mapping[Key, float]) -> dict[Key, float]:

@@ -69,6 +69,7 @@ def _svg(scene: Scene, states: Mapping[str, str]) -> str:
 def bounds(scene: Scene) -> Box:
     """Return what holds all of a laid-out scene, with a margin."""
     boxes = [_box(node) for node in scene.nodes.values()] + [group.box for group in scene.groups]
+    boxes += [(x, y, WIDTH, 0.0) for link in scene.links for x, y in link.via]
     left, top = (min(box[at] for box in boxes) - 20 for at in (0, 1))
     return (
         left,

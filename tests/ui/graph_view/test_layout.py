@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,9 +70,14 @@ def test_a_link_has_a_point_in_each_column_that_it_passes_and_shares_it_with_oth
     assert via["0", "1"] == via["1", "2"] == via["2", "3"] == ()
 
 
-def test_where_too_many_links_pass_others_they_go_straight():
-    far = [(0, each) for each in range(1, 700)] + [(each, each + 1) for each in range(699)]
-    assert {link.via for link in lay_out(scene_of(prompt(far, 700))).links} == {()}
+FAR = [(0, each) for each in range(1, 700)] + [(each, each + 1) for each in range(699)]
+FANS = [(9 * fan, 9 * fan + each) for fan in range(300) for each in (1, 8)]
+STEPS = [(9 * fan + each, 9 * fan + each + 1) for fan in range(300) for each in range(1, 8)]
+
+
+@pytest.mark.parametrize(("pairs", "count"), [(FAR, 700), (FANS + STEPS, 2_700)])
+def test_where_too_many_links_pass_others_they_go_straight(pairs, count):
+    assert {link.via for link in lay_out(scene_of(prompt(pairs, count))).links} == {()}
 
 
 @given(links())

@@ -28,6 +28,7 @@ const short = (value, most) => {
 
 function hull(scene) {
   const boxes = [...scene.nodes, ...scene.groups].map(({ box }) => box);
+  for (const link of scene.links) boxes.push(...link[5].map(([x, y]) => [x, y, WIDTH, 0]));
   if (!boxes.length) return [0, 0, 100, 100];
   let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
   for (const [x, y, w, h] of boxes) {
