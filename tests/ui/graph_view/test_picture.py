@@ -6,7 +6,7 @@ import pytest
 
 from comfy_nb.ui.graph_view.layout import lay_out
 from comfy_nb.ui.graph_view.picture import as_lines, bounds, to_html
-from comfy_nb.ui.graph_view.scene import Scene, SceneLink, SceneNode, scene_of
+from comfy_nb.ui.graph_view.scene import Scene, SceneLink, SceneNode, Slot, scene_of
 
 
 def test_titles_and_values_are_escaped():
@@ -39,7 +39,9 @@ def test_an_empty_graph_says_so():
 
 
 def test_links_that_pass_above_all_nodes_are_in_the_picture():
-    nodes = {name: SceneNode(name, name, "A", box=(x, 0.0, 230.0, 60.0)) for name, x in (("1", 0.0), ("2", 640.0))}
+    slots = (Slot("x", "INT"),)
+    places = {"1": 0.0, "2": 640.0}
+    nodes = {name: SceneNode(name, name, "A", slots, slots, box=(x, 0.0, 230.0, 60.0)) for name, x in places.items()}
     scene = Scene(nodes, (SceneLink("1", 0, "2", 0, "INT", via=((320.0, -50.0),)),))
     assert bounds(scene) == (-20.0, -70.0, 910.0, 150.0)
     assert "320 -50h230" in to_html(scene, {})

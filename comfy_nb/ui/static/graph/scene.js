@@ -1,6 +1,6 @@
 // Where the things of a scene are: boxes of nodes as the kernel laid them out, slots, fields and links.
 
-const HEAD = 30, ROW = 20, FIELD = 24, PAD = 8, PREVIEW = 104, WIDTH = 230, MAP_FROM = 60;
+const HEAD = 30, ROW = 20, FIELD = 24, PAD = 8, PREVIEW = 104, WIDTH = 230, MAP_FROM = 60, LEAST_HEIGHT = 220;
 const INKS = {
   running: "--cnb-blue", done: "--cnb-green", failed: "--cnb-red", blocked: "--cnb-amber", stopped: "--cnb-amber",
 };

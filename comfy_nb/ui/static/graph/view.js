@@ -110,12 +110,20 @@ class GraphView {
 
   resized() {
     const scale = devicePixelRatio || 1;
+    if (!this.stage.clientWidth) return;
+    if (!this.isFitted) this.suit();
     const { clientWidth, clientHeight } = this.stage;
-    if (!clientWidth) return;
     this.canvas.width = clientWidth * scale;
     this.canvas.height = clientHeight * scale;
     if (!this.isFitted) this.fit();
     this.draw();
+  }
+
+  /** A small graph needs no tall stage. */
+  suit() {
+    const [, , w, h] = hull(this.scene);
+    const height = h * Math.min(this.stage.clientWidth / w, 1);
+    this.stage.style.height = `${Math.max(LEAST_HEIGHT, Math.min(height, this.stage.clientHeight))}px`;
   }
 
   draw() {
