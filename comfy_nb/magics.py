@@ -9,7 +9,6 @@ import shlex
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NoReturn
 
 from IPython.core.compilerop import PyCF_MASK
@@ -24,18 +23,19 @@ from comfy_nb.errors import ComfyNBError, offer
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.model import load as load_graph
 from comfy_nb.graph.namespace import default_registry, node
+from comfy_nb.graph.prompt import expanded
 from comfy_nb.ui.cell_source import CellSource, read_cell, split_options, syntax_message
 from comfy_nb.ui.completion import inputs_at_cursor
 from comfy_nb.ui.edits import apply_edit
 from comfy_nb.ui.node_table import NodeTable
 
-_COMFY = re.compile(r"%comfy\s.*$")
+_COMFY = re.compile(r"(?:^|=)\s*(%comfy\s.*)$")
 
 HELP = """\
 %comfy run FILE [--set 3.seed=7] [--outputs 9 ...] [--wait]
     Start a graph (JSON, or a picture that carries one) in the background and return its job: `await` it for the run,
     press Stop to end it. With --wait the cell waits and returns the run; an interrupt stops it.
-%comfy why [NODE]           Why a node ran in the latest run, or did not; without NODE of all its nodes.
+%comfy why [NODE]           Why a node (its id, title or class) ran in the latest run, or did not; else of all.
 %comfy nodes [PATTERN]      The node classes that a word occurs in, or whose names fit Image*.
 %comfy cache [stats|clear]  What is held for later, or let it go (what is pinned stays).
 %comfy repr on|off          Show every tensor that a cell ends with, or only those that came from a run.
@@ -94,9 +94,18 @@ class ComfyMagics(Magics):
             head, text = split_options(line)
             options = _node_options(_split(text))
             read = read_cell(head, cell)
-            function = self._define(read)
             name = read.name or read.function
-            self.shell.user_ns[name] = node(class_type=name, **options)(function)
+            names = self.shell.user_ns
+            before = {each: names[each] for each in (name, read.function) if each in names}
+            try:
+                names[name] = node(class_type=name, **options)(self._define(read))
+            except BaseException:  # a cell that is refused leaves what bore its names as it was
+                for each in (name, read.function):
+                    names.pop(each, None)
+                names.update(before)
+                raise
+            if name != read.function:
+                names.update({each: before[each] for each in before if each == read.function})
 
     def _define(self, read: CellSource) -> Any:
         """Execute a cell among the notebook's names and return its function, with source that tracebacks can show."""
@@ -111,6 +120,8 @@ class ComfyMagics(Magics):
             place = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == filename]
             where = f"line {place[0]} of the cell, " if place else ""
             raise UsageError(f"%%node: {where}{type(error).__name__}: {error}") from None
+        if read.function not in shell.user_ns:
+            raise UsageError(f"%%node: the cell defines {read.function}, but it is gone at the end.")
         return shell.user_ns[read.function]
 
     # The commands ----------------------------------------------------------------------------------------------------
@@ -122,7 +133,7 @@ class ComfyMagics(Magics):
         parser.add_argument("--outputs", nargs="+")
         parser.add_argument("--wait", action="store_true")
         given = parser.parse_args(words)
-        graph: Graph = load_graph(Path(given.file).expanduser())
+        graph: Graph = load_graph(expanded(given.file))
         for edit in given.edits:
             apply_edit(graph, edit)
         if given.wait or not _loop_runs():
@@ -136,7 +147,8 @@ class ComfyMagics(Magics):
         if len(words) > 1:
             raise UsageError("%comfy why: give one node, or none for all of them.")
         if words:
-            print(run.why(words[0]))
+            for node_id in _ids_of(run, words[0]):
+                print(run.why(node_id))
             return
         for step in run.plan.order:
             print(f"{step.id} {step.title or step.class_type}: {run.why(step.id)}")
@@ -163,8 +175,11 @@ class ComfyMagics(Magics):
 
     def offers(self, line: str) -> list[str]:
         """Return what can stand at the end of a `%comfy` line."""
-        words = line.split()[1:]
-        typed = "" if line[-1:].isspace() else words.pop()
+        try:
+            words = shlex.split(line)[1:]
+        except ValueError:  # a quotation that is not closed
+            words = line.split()[1:]
+        typed = "" if line[-1:].isspace() or not words else words.pop()
         return sorted({each for each in self._offers(words, typed) if each.lower().startswith(typed.lower())})
 
     def _offers(self, before: list[str], typed: str) -> Iterable[str]:
@@ -189,7 +204,7 @@ class ComfyMagics(Magics):
         until = "\n".join([*lines, context.text_until_cursor])
         line = _COMFY.search(context.text_until_cursor)
         if line is not None:
-            found = self.offers(line.group())
+            found = self.offers(line.group(1))
             return {"completions": [SimpleCompletion(text=each, type="magic") for each in found], "suppress": True}
         found = inputs_at_cursor(until, self.shell.user_ns)
         return {"completions": [SimpleCompletion(text=each, type="param") for each in found]}
@@ -219,7 +234,7 @@ def _after_run(before: list[str], symbol: str) -> Iterator[str]:
     if before[-1] not in ("--set", "--outputs"):
         return
     try:
-        graph = load_graph(Path(before[1]).expanduser())
+        graph = load_graph(expanded(before[1]))
     except (ComfyNBError, OSError):
         return  # there is nothing to offer for a file that cannot be read; running it says why
     for each in graph:
@@ -229,10 +244,10 @@ def _after_run(before: list[str], symbol: str) -> Iterator[str]:
 def _files(symbol: str) -> Iterator[str]:
     """The folders, and the files that may hold a graph, which begin with what was typed."""
     folder, slash, _ = symbol.rpartition("/")
-    place = Path(f"{folder}{slash}" or ".").expanduser()
+    place = expanded(f"{folder}{slash}" or ".")
     for path in sorted(place.iterdir()) if place.is_dir() else ():
         if path.is_dir() or path.suffix.lower() in (".json", ".png", ".webp"):
-            yield f"{folder}{slash}{path.name}{'/' if path.is_dir() else ''}"
+            yield re.sub(r"([\s'\"\\])", r"\\\1", f"{folder}{slash}{path.name}{'/' if path.is_dir() else ''}")
 
 
 def _node_options(words: list[str]) -> dict[str, Any]:
@@ -246,6 +261,12 @@ def _node_options(words: list[str]) -> dict[str, Any]:
     parser.add_argument("--retries", type=int, default=argparse.SUPPRESS)
     parser.add_argument("--backoff", type=float, default=argparse.SUPPRESS)
     return vars(parser.parse_args(words))
+
+
+def _ids_of(run: Run, symbol: str) -> list[str]:
+    """The nodes of this id, or else of this title or class; the word itself where there is none, to be refused."""
+    named = [step.id for step in run.plan.order if symbol in (step.title, step.class_type)]
+    return [symbol] if symbol in run.plan.steps or not named else named
 
 
 def _choice(magic: str, words: list[str], choices: tuple[str, ...]) -> str:
@@ -276,4 +297,6 @@ def _one_line_errors() -> Iterator[None]:
     try:
         yield
     except (ComfyNBError, OSError) as error:
-        raise UsageError("; ".join(line.strip() for line in str(error).splitlines() if line.strip())) from None
+        first, *rest = [line.strip().removeprefix("- ") for line in str(error).splitlines() if line.strip()]
+        between = " " if first.endswith(":") else "; "
+        raise UsageError(between.join([first, *(["; ".join(rest)] if rest else [])])) from None

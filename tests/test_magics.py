@@ -114,6 +114,11 @@ def test_an_error_inside_a_node_names_its_line_of_the_cell(notebook):
         ("%%node f(a: int) -> int --timeout 3\nreturn 1", "a timeout needs an async function"),
         ("%%node f(a: Nowhere) -> int\nreturn 1", "'Nowhere' is not defined"),
         ("%%node f(*args)\nreturn 1", "*args"),
+        ("%%node f(a: int) -> int --backoff -1\nreturn 1", "backoff must be seconds, 0 or more"),
+        ("%%node class\ndef f(): ...", "'class' is no name for a node"),
+        ("%%node\ndef t(): ...\ndel t", "it is gone at the end"),
+        ("%comfy run ~no-such-user/x.json", "There is no file ~no-such-user/x.json"),
+        ("%comfy run {FILE}", "nor a variable 'FILE'"),
         ("%comfy nod", "Did you mean 'nodes'?"),
         ("%comfy nodes zzz", "There is no node class 'zzz'"),
         ("%comfy run", "the following arguments are required: file"),
@@ -233,3 +238,42 @@ def test_a_node_class_at_the_end_of_a_cell_is_drawn_and_what_it_says_is_escaped(
 
     shown = odd._repr_html_()
     assert "&lt;script&gt;" in shown and "<script>" not in shown and "&lt;b&gt;it" in shown
+
+
+@pytest.mark.parametrize(
+    "refused",
+    ["%%node foo(x: int) -> int --timeout 3\nreturn 0", "%%node foo\ndef foo(x: int) -> int:\n    return 0\n1 / 0"],
+)
+def test_a_cell_that_is_refused_leaves_the_node_of_its_name(notebook, refused):
+    notebook.run("%%node foo(x: int) -> int\nreturn x + 1")
+    notebook.run(refused)
+    assert "UsageError" in notebook.said and notebook["foo"](3).run_sync() == 4
+
+
+def test_a_function_that_becomes_a_node_of_another_name_replaces_no_node_of_its_own(notebook):
+    notebook.run("%%node foo(x: int) -> int\nreturn x + 1")
+    notebook.run("%%node other\ndef foo(x: int) -> int:\n    return x + 2")
+    assert (notebook["foo"](3).run_sync(), notebook["other"](3).run_sync()) == (4, 5)
+
+
+def test_a_link_that_has_lost_its_quotes_is_a_link(notebook):
+    notebook.run('run = %comfy run flow.json --set 2.image=["1",0] 1.color=255 --wait')
+    assert notebook["run"]["2"].shape == (1, 8, 8, 3)
+
+
+def test_files_with_spaces_and_quotes_are_completed_as_they_can_be_run(notebook, tmp_path):
+    (tmp_path / "a b's.json").write_text(json.dumps(GRAPH))
+    (typed,) = notebook.complete("%comfy run a")
+    assert typed == "a\\ b\\'s.json"
+    assert notebook.run(f"%comfy run {typed} --wait").state == "done"
+    assert "2.image=" in notebook.complete('%comfy run "a b\'s.json" --set ')
+
+
+def test_a_node_may_be_asked_for_by_its_class(notebook):
+    notebook.run("%comfy run flow.json --wait")
+    notebook.run("%comfy why ImageInvert")
+    assert notebook.said == "first run\n"
+
+
+def test_nothing_is_offered_in_comments_and_strings(notebook):
+    assert "run" not in notebook.complete("# %comfy ") and "run" not in notebook.complete("x = '%comfy ")

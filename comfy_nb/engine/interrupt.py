@@ -11,9 +11,12 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
+
+from comfy_nb.errors import Stopped
 
 TURNS = 32
 
@@ -74,3 +77,17 @@ class InterruptWatch:
 
 
 interrupt_watch = InterruptWatch()
+
+
+@contextmanager
+def stopped_by_interrupt(message: str) -> Iterator[None]:
+    """Around an await: a kernel's interrupt raises Stopped(message) there; other cancellations pass on."""
+    with interrupt_watch:
+        try:
+            yield
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not interrupt_watch.seen or task is None:
+                raise
+            task.uncancel()
+            raise Stopped(message) from None

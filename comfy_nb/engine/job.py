@@ -18,6 +18,7 @@ class Job:
         self.run = run
         self._take = take
         self._work = work
+        self._is_awaited = False
         self._task = asyncio.get_running_loop().create_task(self._go(work))
         self._task.add_done_callback(self._ended)
 
@@ -32,7 +33,9 @@ class Job:
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         if not task.cancelled():
-            task.exception()  # a job that nobody awaits fails visibly in its run's display; it counts as retrieved
+            error = task.exception()  # a job that nobody awaits fails visibly, so it counts as retrieved
+            if error is not None and self.run.drive is None and not self._is_awaited:
+                self.run.session.on_refusal(self.run, error)
         elif self.run.state == "running":  # cancelled before its first step
             self._work.close()
             self.run.stop("cancelled")
@@ -55,6 +58,7 @@ class Job:
         return self._wait().__await__()
 
     async def _wait(self) -> Any:
+        self._is_awaited = True
         with interrupt_watch:
             try:
                 return await asyncio.shield(self._task)

@@ -13,9 +13,11 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from comfy_nb.engine.context import ExecutionBlocker
 from comfy_nb.engine.failure import say, tell_fault
+from comfy_nb.engine.interrupt import stopped_by_interrupt
 from comfy_nb.engine.loops import post
 from comfy_nb.errors import ComfyNBError, ComfyNBWarning, GraphError, LayoutError, name_node
 from comfy_nb.graph.node import Node, short
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from comfy_nb.graph.model import Graph
 
 FAULT = "The display of a breakpoint failed"
+ALIKE = (torch.Tensor, Mapping)
 PLAIN: Mapping[str, type | tuple[type, ...]] = {
     "INT": Integral,
     "FLOAT": Real,
@@ -69,12 +72,13 @@ class Breakpoint:
         return graph.find(self._where)
 
     async def reached(self) -> Pause:
-        """Wait until a run is paused here, and return the pause."""
+        """Wait until a run is paused here, and return the pause; a kernel's interrupt raises Stopped."""
         while not self.paused:
             coming = asyncio.get_running_loop().create_future()
             self._waiting.append(coming)
             if not self.paused:  # a run on another thread's loop may just have come
-                await coming
+                with stopped_by_interrupt("Nobody waits for the breakpoint any more; runs still pause there."):
+                    await coming
         return self.paused[0]
 
     def hold(self, pause: Pause) -> None:
@@ -265,8 +269,16 @@ def _fitting(value: Any, socket: Any, before: list[Any]) -> Any:
     expected = PLAIN.get(socket) if isinstance(socket, str) else None
     is_none = value is None and not any(item is None for item in before)
     if is_none or (expected is not None and not isinstance(value, expected)):
-        raise LayoutError(f"{socket} is expected here, and {type(value).__name__} came: {short(value)}.")
-    return coerce(value, socket) if isinstance(socket, str) else value
+        raise _misfit(value, socket)
+    fitted = coerce(value, socket) if isinstance(socket, str) else value
+    for kind in ALIKE if socket != "*" else ():
+        if any(isinstance(item, kind) for item in before) and not isinstance(fitted, kind):
+            raise _misfit(value, socket)
+    return fitted
+
+
+def _misfit(value: Any, socket: Any) -> LayoutError:
+    return LayoutError(f"{socket} is expected here, and {type(value).__name__} came: {short(value)}.")
 
 
 def _warn_paused(pause: Pause) -> None:

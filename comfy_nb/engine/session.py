@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_nb.engine import bridge
 from comfy_nb.engine.asker import Asker, ask_now
 from comfy_nb.engine.cache import MemoryCache
-from comfy_nb.engine.failure import say
+from comfy_nb.engine.failure import say, tell_fault
 from comfy_nb.engine.handed import Handed
 from comfy_nb.engine.interrupt import interrupt_watch
 from comfy_nb.engine.job import Job, clean_up, result_of, value_of
@@ -50,6 +50,7 @@ class Session:
         self.show_value: Callable[[Any, str | None], Any] = lambda value, kind: value
         self.is_shown = False
         self._listeners: list[Callable[[Run], None]] = []
+        self.on_refusal: Callable[[Run, BaseException], None] = _warn_refusal
         self._slow: set[int] = set()
         self._lock = threading.Lock()
         for lane in (self.lane, self.pool, self.ask.lane):
@@ -200,7 +201,8 @@ class Session:
                 raise
             run.abandon()
             return
-        except BaseException:
+        except BaseException as error:
+            run.error = error
             run.abandon()
             raise
         for listener in list(self._listeners):
@@ -262,6 +264,10 @@ def _need_loop() -> None:
             "Nothing can run in the background here: no event loop is running, as one is in a notebook. "
             "Use run_sync(), or call start() in an async function."
         ) from None
+
+
+def _warn_refusal(run: Run, error: BaseException) -> None:
+    tell_fault("A graph that was started in the background cannot run", error)
 
 
 def _tell(listener: Callable[[Run], None], run: Run) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import reprlib
 import secrets
 import warnings
@@ -80,7 +81,7 @@ def read_prompt(path: str | os.PathLike[str]) -> ParsedPrompt:
 
     The content decides, not the name. Raises PromptError when the file cannot be read or holds no prompt.
     """
-    file = Path(path).expanduser()
+    file = expanded(path)
     try:
         data = file.read_bytes()
     except (OSError, ValueError) as error:
@@ -99,7 +100,7 @@ def write_prompt(nodes: Mapping[str, Mapping[str, Any]], path: str | os.PathLike
         text = json.dumps(prompt, indent=2, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise PromptError(_not_json(prompt, error)) from error
-    file = Path(path).expanduser().resolve()
+    file = expanded(path).resolve()
     if not file.parent.is_dir():
         raise PromptError(f"{file} cannot be written: make the folder {file.parent} first.")
     draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
@@ -277,11 +278,22 @@ def _no_graph(form: str, has_workflow: bool, origin: str) -> str:
     )
 
 
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """Return a path with its `~` put in full; as it is where there is no such user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def _why_unreadable(file: Path, error: Exception) -> str:
+    if re.fullmatch(r"\{\w*\}", str(file)):
+        return f"There is no file {str(file)!r}, nor a variable {str(file)[1:-1]!r} to stand for one."
     if str(file).lstrip().startswith("{"):
         return "read_prompt takes the path of a file; for JSON text use parse_prompt(text)."
     if isinstance(error, IsADirectoryError):
-        return f"{file} is a folder. {offer('', _readable_in(file))}"
+        readable = _readable_in(file)
+        return f"{file} is a folder. {offer('', readable) if readable else 'It holds no graph.'}"
     if not isinstance(error, FileNotFoundError):
         return f"{file} cannot be read: {error}."
     if not file.parent.is_dir():

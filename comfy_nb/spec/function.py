@@ -63,7 +63,7 @@ def spec_from_function(
     inputs, hidden = _read_parameters(name, parameters, hints)
     outputs = _read_outputs(name, hints.get("return", Any), list_output, names_around)
     is_async = inspect.iscoroutinefunction(function)
-    _check_options(name, function, is_async, timeout, retries, cache)
+    _check_options(name, function, is_async, timeout, retries, backoff, cache)
     _check_names(name, "lazy", lazy, inputs, "inputs")
     if not isinstance(list_output, bool):
         _check_names(name, "list_output", list_output, outputs.names, "outputs")
@@ -223,6 +223,7 @@ def _check_options(
     is_async: bool,
     timeout: float | None,
     retries: int,
+    backoff: float,
     cache: str,
 ) -> None:
     if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
@@ -235,6 +236,8 @@ def _check_options(
         raise SpecError(f"{name}: timeout must be seconds above 0, not {timeout!r}.")
     if retries < 0:
         raise SpecError(f"{name}: retries must be 0 or more, not {retries!r}.")
+    if not backoff >= 0:
+        raise SpecError(f"{name}: backoff must be seconds, 0 or more, not {backoff!r}.")
     if cache not in get_args(CacheMode):
         raise SpecError(f'{name}: cache must be "on", "off" or "node" (bound to the node\'s id), not {cache!r}.')
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import keyword
 import re
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ def read_cell(head: str, body: str) -> CellSource:
     """Read a cell whose first line, `%%node head`, is followed by the body. Raises SpecError, naming the line."""
     if "(" in head:
         return _from_signature(head, body)
-    if head and not head.isidentifier():
+    if head and (not head.isidentifier() or keyword.iskeyword(head)):
         raise SpecError(f"{head!r} is no name for a node. Write %%node NAME, or a signature: %%node NAME(image).")
     functions = [each for each in _parse(body).body if isinstance(each, _FUNCTIONS)]
     if len(functions) != 1:
@@ -51,9 +52,9 @@ def _from_signature(head: str, body: str) -> CellSource:
     tree = _parse(body)
     if not tree.body:
         raise SpecError("The cell has a signature, but no body that says what the node does.")
-    keyword = "async def" if any(map(_awaits, tree.body)) else "def"
+    begins = "async def" if any(map(_awaits, tree.body)) else "def"
     name = head.partition("(")[0].strip()
-    return CellSource(f"{keyword} {head}:\n{_indented(tree, body)}", name, "")
+    return CellSource(f"{begins} {head}:\n{_indented(tree, body)}", name, "")
 
 
 def _reads(head: str) -> bool:

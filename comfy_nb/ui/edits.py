@@ -41,7 +41,7 @@ def split_name(graph: Graph, target: str) -> tuple[str, str, str]:
 
 def parse_value(text: str, entry: InputSpec | None, where: str, graph: Graph) -> Any:
     """Return the value that `text` stands for on a declared input; raises GraphError where it is none."""
-    value = _json_or(text)
+    value = _link(_json_or(text), entry, graph)
     if is_link(value):
         _check_link(value, where, graph)
         return value
@@ -53,6 +53,16 @@ def parse_value(text: str, entry: InputSpec | None, where: str, graph: Graph) ->
         return text.lower() == "true"
     if entry.socket in EXPECTED and not _fits(value, entry.socket):
         raise GraphError(f"{where}: {EXPECTED[entry.socket]} is expected ({entry.socket}), not {text!r}.")
+    return value
+
+
+def _link(value: Any, entry: InputSpec | None, graph: Graph) -> Any:
+    """Return the link that has lost its quotes on a command line, [1,0] for ["1",0]; any other value as it is."""
+    if entry is None or entry.choices is not None or entry.socket in (*EXPECTED, "STRING"):
+        return value
+    match value:
+        case [int() as origin, int() as slot] if str(origin) in graph.nodes:
+            return [str(origin), slot]
     return value
 
 

@@ -139,7 +139,7 @@ class Controls:
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        if shell() is None:
+        if shell() is None or self._rerun.is_closed:
             display(self._static(), raw=True)
             return
         self._livings.append(Living(self.widget, self._static()))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from html import escape
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
+from comfy_nb.engine.failure import say
 from comfy_nb.errors import UnknownName
 from comfy_nb.ui.cell import CellOutput, cell_key, shell
 from comfy_nb.ui.lines import Lines
 from comfy_nb.ui.look import formatter
+from comfy_nb.ui.page import COLOURS
+from comfy_nb.ui.texts import sound
 
 if TYPE_CHECKING:
     from comfy_nb.engine.pause import Pause
@@ -62,6 +66,7 @@ def enable(session: Session) -> bool:
         session.on_run(_show)
         session.show_value = _show_value
         session.breakpoints.on_pause = _show_pause
+        session.on_refusal = _show_refusal
         formatter.register()
     return True
 
@@ -87,6 +92,15 @@ def _show(run: Any) -> None:
     from comfy_nb.ui.bridge import bridge_of
 
     _display_for(run).add(bridge_of(run))
+
+
+def _show_refusal(run: Any, error: BaseException) -> None:
+    """A job failed before it began, and nobody awaits it to be told."""
+    if _chosen == "none" or run.is_quiet:
+        return
+    said = sound(say(error))
+    html = f'<div class="comfy-nb-run" style="color:{COLOURS["failed"]};white-space:pre-wrap">✗ {escape(said)}</div>'
+    CellOutput().show({"text/html": html, "text/plain": f"✗ {said}"})
 
 
 def _show_pause(pause: Pause) -> None:

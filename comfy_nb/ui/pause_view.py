@@ -19,6 +19,7 @@ from comfy_nb.ui.look.view import Look, Viewer
 from comfy_nb.ui.page import FAINT
 
 ANSWER_S = 10.0
+LEAVE = ("exit", "exit()", "quit", "quit()")  # what debuggers are left by; in a notebook they would end the kernel
 ENDS = {
     "continued": "continued as it was",
     "replaced": "continued with another value",
@@ -48,7 +49,7 @@ class PauseControls(FrontEnd):
             return
         if asked.get("do") != "hello":
             self.send({"heard": True})
-        if asked.get("do") == "stop":
+        if asked.get("do") == "stop" or str(asked.get("with", "")).strip() in LEAVE:
             self._pause.stop()
         elif asked.get("do") == "resume":
             try:
@@ -61,6 +62,8 @@ class PauseControls(FrontEnd):
         if expression.strip() in ("", "x"):
             return SAME
         names = {**(shell().user_ns if shell() is not None else {}), "x": self._pause.value}
+        for leaving in ("exit", "quit"):
+            names[leaving] = self._pause.stop
         return eval(compile(expression.strip(), "<breakpoint>", "eval"), names)
 
 

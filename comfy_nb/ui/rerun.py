@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Callable, Generator
 from typing import Any
 
+from comfy_nb.engine.interrupt import stopped_by_interrupt
 from comfy_nb.engine.sizes import say_seconds
 from comfy_nb.errors import Stopped
 from comfy_nb.graph.model import Graph
 from comfy_nb.ui.settings import Setting, Target
 
 REST_S = 0.15
+STOPPED = "The run was stopped before the value was there; what had finished stays cached."
 
 
 class Rerun:
@@ -33,11 +35,11 @@ class Rerun:
         self._job: Any = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_settled = asyncio.Event()
-        self._is_closed = False
+        self.is_closed = False
 
     def edit(self, setting: Setting, value: Any) -> None:
         """Set a constant, stop the run that this overtakes, and run again soon."""
-        if self._is_closed:
+        if self.is_closed:
             return
         self._overtake()
         self._is_settled.clear()
@@ -46,7 +48,7 @@ class Rerun:
 
     def start(self) -> None:
         """Run now."""
-        if self._is_closed:
+        if self.is_closed:
             return
         self._overtake()
         self._is_settled.clear()
@@ -58,9 +60,16 @@ class Rerun:
 
     def close(self) -> None:
         """Stop what runs, and run no more."""
-        self._is_closed = True
+        self.is_closed = True
+        self._stop()
+
+    def _stop(self) -> None:
+        is_going = not self._is_settled.is_set()
         self._overtake()
         self._is_settled.set()
+        if is_going:
+            self.value, self.error = None, Stopped(STOPPED)
+            self._say("stopped")
 
     def _overtake(self) -> None:
         if self._timer is not None:
@@ -96,7 +105,12 @@ class Rerun:
 
     async def _settled(self) -> Any:
         await asyncio.sleep(0)  # for the edits that are on their way to the loop
-        await self._is_settled.wait()
+        try:
+            with stopped_by_interrupt(STOPPED):
+                await self._is_settled.wait()
+        except Stopped:
+            self._stop()
+            raise
         if self.error is not None:
             raise self.error
         return self.value

@@ -215,6 +215,18 @@ async def test_a_number_is_no_text(chain, pauses):
     assert await job == 22
 
 
+@pytest.mark.parametrize("typed", [3, "text", [1, 2], {"n": 1}, print])
+async def test_only_a_picture_takes_the_place_of_a_picture(pauses, typed):
+    picture = nb.nodes.EmptyImage(width=8, height=8)
+    nb.breakpoint(picture)
+    job = picture.start()
+    pause = await following(pauses)
+    with pytest.raises(nb.LayoutError, match=f"IMAGE is expected here, and {type(typed).__name__} came"):
+        pause.resume(typed)
+    pause.resume()
+    assert (await job).shape == (1, 8, 8, 3)
+
+
 async def test_one_of_several_outputs_is_replaced(pack: Pack, pauses):
     pack.node("Two", lambda self: (1, 2), {}, returns=("INT", "INT"))
     pack.node("Sum", lambda self, a, b: (a + b,), {"a": INT, "b": INT})

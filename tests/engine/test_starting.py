@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,27 @@ def test_a_disk_budget_may_be_changed_later_and_changes_nothing_where_it_cannot_
     nb.configure(disk_budget="2 GB")
     assert session.disk is not None
     assert session.disk.budget == 2 * 10**9
+
+
+async def test_a_job_that_cannot_run_is_told_unless_somebody_awaits_it(pack: Pack, session: nb.Session) -> None:
+    told: list[tuple[nb.Run, BaseException]] = []
+    session.on_refusal = lambda run, error: told.append((run, error))
+    graph = pack.graph({"1": made("Nowhere")})
+    with pytest.raises(nb.ValidationError):
+        await graph.start()
+    assert told == []
+    job = graph.start()
+    while not told:
+        await asyncio.sleep(0)
+    ((run, error),) = told
+    assert run is job.run and run.error is error and "failed" in repr(job)
+    with pytest.raises(nb.ValidationError, match="'Nowhere' is not registered"):
+        await job
+
+
+async def test_without_a_display_a_warning_tells_it(pack: Pack) -> None:
+    job = pack.graph({"1": made("Nowhere")}).start()
+    with pytest.warns(nb.ComfyNBWarning, match="cannot run: ValidationError: "):
+        while not job.done():
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)

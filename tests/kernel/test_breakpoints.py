@@ -96,6 +96,23 @@ def test_a_press_stops_the_run(lesson: Kernel):
     assert lesson.run("print(job.run.state); point.remove()").stdout == "stopped\n"
 
 
+@pytest.mark.parametrize("typed", ["exit()", "quit", "[exit(), 1]"])
+def test_what_debuggers_are_left_by_stops_the_run_and_not_the_kernel(lesson: Kernel, typed: str):
+    reply, widget = paused(lesson, 4)
+    lesson.send_to_widget(widget, {"do": "resume", "with": typed})
+    lesson.wait_until(lambda: is_over(reply))
+    assert "the run was stopped" in last(reply)["text/plain"]
+    assert lesson.run("print(job.run.state); point.remove()").stdout == "stopped\n"
+
+
+def test_an_interrupt_ends_the_wait_for_a_breakpoint_in_one_line(lesson: Kernel):
+    reply = lesson.send("point = nb.breakpoint(number(9))\nprint('waits')\nawait point.reached()")
+    lesson.wait_for_text(reply, "waits")
+    lesson.interrupt_to_idle(reply)
+    assert reply.error is not None and reply.error.ename == "Stopped" and "\n" not in reply.error.traceback
+    lesson.run("point.remove()")
+
+
 def awaited(kernel: Kernel, n: int) -> tuple[Reply, str]:
     """A cell that awaits a run which is paused."""
     reply = kernel.send(f"point = nb.breakpoint(number({n}))\nawait twice(number({n}))")

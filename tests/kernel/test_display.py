@@ -93,3 +93,16 @@ def test_a_handle_shows_its_value_as_a_picture(lesson: Kernel):
     reply = lesson.run("await nb.nodes.EmptyImage(width=16, height=8, color=0xFF0000).show()")
     (kept,) = [shown["text/plain"] for shown in reply.displays if "IMAGE" in shown.get("text/plain", "")]
     assert kept.startswith("IMAGE [1, 8, 16, 3] float32, on cpu, 1.5 kB\n0 to 1, mean 0.3333")
+
+
+@pytest.mark.parametrize("start", ["graph.start()", "%comfy run nowhere.json"])
+def test_a_job_that_cannot_run_says_so_below_its_cell(lesson: Kernel, start: str):
+    lesson.run(
+        "%load_ext comfy_nb\nimport json, pathlib\n"
+        "prompt = {'1': {'class_type': 'No<b>where', 'inputs': {}}}\n"
+        "graph = nb.Graph.from_prompt(prompt)\npathlib.Path('nowhere.json').write_text(json.dumps(prompt))"
+    )
+    reply = lesson.run(start)
+    lesson.wait_until(lambda: bool(reply.displays))
+    assert "'No<b>where' is not registered" in reply.displays[-1]["text/plain"]
+    assert "No&lt;b&gt;where" in reply.displays[-1]["text/html"]

@@ -112,3 +112,13 @@ def test_its_stop_button_ends_a_sweep_in_the_background(lesson: Kernel):
     (stop,) = [each["comm_id"] for each in began.comms if "heard" in each["data"].get("state", {})]
     lesson.send_to_widget(stop, "stop")
     wait_for_static(lesson, began, "stopped: 0 of 20 cells")
+
+
+def test_an_interrupt_stops_what_awaited_controls_run_in_one_line(lesson: Kernel):
+    reply = lesson.send("controls = nb.interact(waits(0))\nawait controls")
+    lesson.wait_for_text(reply, "node begun")
+    lesson.interrupt_to_idle(reply)
+    assert reply.error is not None and reply.error.ename == "Stopped" and "\n" not in reply.error.traceback
+    assert lesson.run("controls.state, nb.default_session().live_runs()").results == ["('stopped', [])"]
+    closed = lesson.run("controls.close()\ncontrols")
+    assert closed.error is None and "stopped" in closed.displays[-1]["text/html"]

@@ -175,6 +175,17 @@ async def test_closing_stops_what_runs_and_gives_every_widget_back(world):
     assert set(_instances) == before
 
 
+async def test_who_awaits_controls_that_are_closed_is_told(world):
+    controls = nb.interact(world.slow())
+    waiting = asyncio.ensure_future(controls._rerun._settled())
+    await world.until_called(0)
+    controls.close()
+    for awaited in (waiting, controls):
+        with pytest.raises(nb.Stopped, match="stopped before the value was there"):
+            await awaited
+    assert controls.state == "stopped" and repr(controls).endswith(": stopped>")
+
+
 async def test_a_misspelt_name_and_no_loop_are_said_at_once(world):
     with pytest.raises(UnknownName, match="Did you mean 'gain'"):
         nb.interact(world.bright(world.source()), gian=True)

@@ -83,6 +83,7 @@ class Stage:
         self._lock = threading.Lock()
         self._states = states or States()
         self._run: Any = None
+        self._tasks: set[asyncio.Task[None]] = set()
         scene = scene_message(lay_out(scene_of(source, default_registry())), can_edit=isinstance(source, Graph))
         self._graph = GraphWidget(scene=scene)
         self._graph.on_msg(self._hear)
@@ -140,6 +141,12 @@ class Stage:
             self._states.changed.update(self._states.nodes)
         self._send()
 
+    async def _follow_to_its_end(self, job: Any) -> None:
+        try:
+            await job
+        except ComfyNBError as error:
+            self._say(str(error))
+
     # A person --------------------------------------------------------------------------------------------------------
 
     def _hear(self, widget: Any, message: Any, buffers: Any) -> None:
@@ -183,7 +190,9 @@ class Stage:
     def _change(self, graph: Graph, message: Mapping[str, Any]) -> None:
         self._say("")
         if message["type"] == "run":
-            graph.start(quiet=True)
+            task = self._loop.create_task(self._follow_to_its_end(graph.start(quiet=True)))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
             return
         edit(graph, message["id"], message["name"], READERS.get(message["kind"], str)(message["value"]))
         with self._lock:

@@ -55,10 +55,13 @@ class Viewer(FrontEnd):
 
     def _take(self, widget: Any, asked: Any, buffers: Any) -> None:
         """Comes on any thread."""
+        if not isinstance(asked, dict):
+            return
+        page = str(asked.get("page"))
         if asked.get("ask") == "open":
-            self._worker.ask(f"open {asked['page']}", lambda: self._open(str(asked["page"])))
+            self._worker.ask(f"open {page}", lambda: self._open(page))
         elif asked.get("ask") == "close":
-            self._worker.ask(f"close {asked['page']}", lambda: self._close(str(asked["page"])))
+            self._worker.ask(f"close {page}", lambda: self._close(page))
         else:
             self._worker.ask(str(asked.get("key")), lambda: self._answer(asked))
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 import pytest
 
+from comfy_nb.engine.session import Session, use_session
 from comfy_nb.errors import UnknownName
 from comfy_nb.graph.model import Graph
 from comfy_nb.spec.function import spec_from_function
 from comfy_nb.spec.registry import Registry
 from comfy_nb.spec.types import Range
-from comfy_nb.ui.graph_view.view import downstream, edit
+from comfy_nb.ui.graph_view.view import Stage, downstream, edit
 
 
 def number(value: Annotated[int, Range(0, 9)] = 1) -> int: ...
@@ -62,3 +64,16 @@ def test_an_input_that_was_linked_meanwhile_stays_linked(graph):
 def test_what_is_no_number_is_refused(graph):
     with pytest.raises(ValueError, match="takes a number, not nan"):
         edit(graph, "1", "value", float("nan"))
+
+
+async def test_what_the_run_button_cannot_run_is_said(graph):
+    with use_session(Session()):
+        stage = Stage(graph)
+        said = asyncio.Queue()
+        stage._graph.send = lambda message, pictures=(): said.put_nowait(message)
+        graph["1"].inputs["value"] = 99
+        stage._hear(None, {"type": "run"}, [])
+        while (message := await asyncio.wait_for(said.get(), 10))["type"] != "note" or not message["text"]:
+            pass
+        assert "99 bigger than max of 9" in message["text"]
+        stage.close()

@@ -133,3 +133,20 @@ def test_a_job_that_fails_ends_no_other():
     again = threading.Event()
     worker.ask("third", again.set)
     assert again.wait(PATIENCE_S)
+
+
+@pytest.mark.parametrize("asked", [None, 17, [], "x", {}, {"ask": "open"}, {"ask": "close"}, {"ask": []}])
+def test_what_is_no_question_does_no_harm(asked, monkeypatch):
+    viewer = viewer_of(torch.rand(1, 4, 4, 3))
+    answers: list[dict] = []
+    is_answered = threading.Event()
+    monkeypatch.setattr(viewer, "send", lambda answer, pictures=(): (answers.append(answer), is_answered.set()))
+    viewer._take(viewer, asked, [])
+    question = {"ask": "texts", "part": 0, "rect": [0, 0, 1, 1], "index": [0, 0, 0, 0], "key": "read", "id": 5}
+    deadline = PATIENCE_S
+    while not any(answer.get("id") == 5 for answer in answers) and deadline > 0:
+        is_answered.clear()
+        viewer._take(viewer, question, [])
+        is_answered.wait(1)
+        deadline -= 1
+    assert any(answer.get("id") == 5 for answer in answers)
