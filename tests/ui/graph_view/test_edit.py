@@ -71,7 +71,7 @@ async def test_what_the_run_button_cannot_run_is_said(graph):
         stage = Stage(graph)
         said = asyncio.Queue()
         stage._graph.send = lambda message, pictures=(): said.put_nowait(message)
-        graph["1"].inputs["value"] = 99
+        graph["1"].inputs["value"] = graph["4"].inputs["value"] = 99
         stage._hear(None, {"type": "run"}, [])
         while (message := await asyncio.wait_for(said.get(), 10))["type"] != "note" or not message["text"]:
             pass
