@@ -20,6 +20,7 @@ from comfy_nb.doors import cache
 from comfy_nb.engine.run import Run
 from comfy_nb.engine.session import default_session
 from comfy_nb.errors import ComfyNBError, offer
+from comfy_nb.graph.handle import NodeFactory
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.model import load as load_graph
 from comfy_nb.graph.namespace import default_registry, node
@@ -104,8 +105,8 @@ class ComfyMagics(Magics):
                     names.pop(each, None)
                 names.update(before)
                 raise
-            if name != read.function:
-                names.update({each: before[each] for each in before if each == read.function})
+            if name != read.function and isinstance(before.get(read.function), NodeFactory):
+                names[read.function] = before[read.function]  # the cell is about another node
 
     def _define(self, read: CellSource) -> Any:
         """Execute a cell among the notebook's names and return its function, with source that tracebacks can show."""
@@ -180,7 +181,8 @@ class ComfyMagics(Magics):
         except ValueError:  # a quotation that is not closed
             words = line.split()[1:]
         typed = "" if line[-1:].isspace() or not words else words.pop()
-        return sorted({each for each in self._offers(words, typed) if each.lower().startswith(typed.lower())})
+        found = {each for each in self._offers(words, typed) if each.lower().startswith(typed.lower())}
+        return sorted(_escaped(each) if words[:1] == ["run"] and len(words) == 1 else each for each in found)
 
     def _offers(self, before: list[str], typed: str) -> Iterable[str]:
         match before:
@@ -247,7 +249,12 @@ def _files(symbol: str) -> Iterator[str]:
     place = expanded(f"{folder}{slash}" or ".")
     for path in sorted(place.iterdir()) if place.is_dir() else ():
         if path.is_dir() or path.suffix.lower() in (".json", ".png", ".webp"):
-            yield re.sub(r"([\s'\"\\])", r"\\\1", f"{folder}{slash}{path.name}{'/' if path.is_dir() else ''}")
+            yield f"{folder}{slash}{path.name}{'/' if path.is_dir() else ''}"
+
+
+def _escaped(name: str) -> str:
+    """Return a file's name as a `%comfy` line takes it."""
+    return re.sub(r"([\s'\"\\])", r"\\\1", name)
 
 
 def _node_options(words: list[str]) -> dict[str, Any]:
@@ -297,6 +304,7 @@ def _one_line_errors() -> Iterator[None]:
     try:
         yield
     except (ComfyNBError, OSError) as error:
-        first, *rest = [line.strip().removeprefix("- ") for line in str(error).splitlines() if line.strip()]
+        said = str(error) or type(error).__name__
+        first, *rest = [line.strip().removeprefix("- ") for line in said.splitlines() if line.strip()]
         between = " " if first.endswith(":") else "; "
-        raise UsageError(between.join([first, *(["; ".join(rest)] if rest else [])])) from None
+        raise UsageError(first + between + "; ".join(rest) if rest else first) from None

@@ -256,6 +256,12 @@ def test_a_function_that_becomes_a_node_of_another_name_replaces_no_node_of_its_
     assert (notebook["foo"](3).run_sync(), notebook["other"](3).run_sync()) == (4, 5)
 
 
+def test_a_function_that_becomes_a_node_of_another_name_calls_itself_as_it_is_now(notebook):
+    for by in (1, 2):
+        notebook.run(f"%%node Down\ndef down(x: int) -> int:\n    return down(x - 1) + {by} if x else 0")
+    assert notebook["Down"](3).run_sync() == 6
+
+
 def test_a_link_that_has_lost_its_quotes_is_a_link(notebook):
     notebook.run('run = %comfy run flow.json --set 2.image=["1",0] 1.color=255 --wait')
     assert notebook["run"]["2"].shape == (1, 8, 8, 3)
@@ -263,6 +269,10 @@ def test_a_link_that_has_lost_its_quotes_is_a_link(notebook):
 
 def test_files_with_spaces_and_quotes_are_completed_as_they_can_be_run(notebook, tmp_path):
     (tmp_path / "a b's.json").write_text(json.dumps(GRAPH))
+    (tmp_path / "my folder").mkdir()
+    (tmp_path / "my folder" / "flow.json").write_text(json.dumps(GRAPH))
+    assert notebook.complete("%comfy run my\\ f") == ["my\\ folder/"]
+    assert notebook.complete("%comfy run my\\ folder/f") == ["my\\ folder/flow.json"]
     (typed,) = notebook.complete("%comfy run a")
     assert typed == "a\\ b\\'s.json"
     assert notebook.run(f"%comfy run {typed} --wait").state == "done"

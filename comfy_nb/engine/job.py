@@ -33,9 +33,9 @@ class Job:
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         if not task.cancelled():
-            error = task.exception()  # a job that nobody awaits fails visibly, so it counts as retrieved
-            if error is not None and self.run.drive is None and not self._is_awaited:
-                self.run.session.on_refusal(self.run, error)
+            task.exception()  # a job that nobody awaits fails visibly, so it counts as retrieved
+            if self.run.drive is None and self.run.error is not None and not self._is_awaited:
+                self.run.session.on_refusal(self.run, self.run.error)
         elif self.run.state == "running":  # cancelled before its first step
             self._work.close()
             self.run.stop("cancelled")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import cast
@@ -21,10 +20,9 @@ from comfy_nb.engine.events import (
     NodeText,
     Subscriber,
 )
-from comfy_nb.engine.failure import say
+from comfy_nb.engine.failure import tell_fault
 from comfy_nb.engine.loops import post
 from comfy_nb.engine.schedule import Ticket
-from comfy_nb.errors import ComfyNBWarning
 
 FLUSH_S = 0.05
 PRINTED_MAX = 4_000
@@ -169,7 +167,7 @@ class Journal:
             subscriber(batch)
         except (Exception, asyncio.CancelledError) as error:  # its fault may not hurt the run; it is not called again
             self._subscribers = [each for each in self._subscribers if each is not subscriber]
-            warnings.warn(f"A subscriber of the run failed and was removed: {say(error)}", ComfyNBWarning, stacklevel=2)
+            tell_fault("A subscriber of the run failed and was removed", error)
         finally:
             current_call.reset(outside)
         if time.perf_counter() - started > SLOW_SUBSCRIBER_S:

@@ -77,8 +77,12 @@ class Breakpoint:
             coming = asyncio.get_running_loop().create_future()
             self._waiting.append(coming)
             if not self.paused:  # a run on another thread's loop may just have come
-                with stopped_by_interrupt("Nobody waits for the breakpoint any more; runs still pause there."):
-                    await coming
+                try:
+                    with stopped_by_interrupt("Nobody waits for the breakpoint any more; runs still pause there."):
+                        await coming
+                finally:
+                    if coming in self._waiting:
+                        self._waiting.remove(coming)
         return self.paused[0]
 
     def hold(self, pause: Pause) -> None:
@@ -271,9 +275,10 @@ def _fitting(value: Any, socket: Any, before: list[Any]) -> Any:
     if is_none or (expected is not None and not isinstance(value, expected)):
         raise _misfit(value, socket)
     fitted = coerce(value, socket) if isinstance(socket, str) else value
-    for kind in ALIKE if socket != "*" else ():
-        if any(isinstance(item, kind) for item in before) and not isinstance(fitted, kind):
-            raise _misfit(value, socket)
+    is_one_type = isinstance(socket, str) and socket != "*" and "," not in socket
+    kinds = tuple(kind for kind in ALIKE if any(isinstance(item, kind) for item in before))
+    if is_one_type and kinds and fitted is not None and not isinstance(fitted, kinds):
+        raise _misfit(value, socket)
     return fitted
 
 

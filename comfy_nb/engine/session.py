@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_nb.engine import bridge
 from comfy_nb.engine.asker import Asker, ask_now
 from comfy_nb.engine.cache import MemoryCache
-from comfy_nb.engine.failure import say, tell_fault
+from comfy_nb.engine.failure import tell_fault
 from comfy_nb.engine.handed import Handed
 from comfy_nb.engine.interrupt import interrupt_watch
 from comfy_nb.engine.job import Job, clean_up, result_of, value_of
@@ -274,7 +274,7 @@ def _tell(listener: Callable[[Run], None], run: Run) -> None:
     try:
         listener(run)
     except Exception as error:  # a display's fault may not hurt the run
-        warnings.warn(f"A listener for runs failed: {say(error)}", ComfyNBWarning, stacklevel=2)
+        tell_fault("A listener for runs failed", error)
 
 
 _default: Session | None = None

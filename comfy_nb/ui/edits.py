@@ -16,7 +16,7 @@ EXPECTED = {"INT": "a whole number", "FLOAT": "a number", "BOOLEAN": "true or fa
 
 
 def apply_edit(graph: Graph, edit: str) -> None:
-    """Set one input by `NODE.INPUT=VALUE`. The value is JSON or else text, of the declared type.
+    """Set one input by `NODE.INPUT=VALUE`. The value is JSON or else text, of the declared type, or a link: ["3",0].
 
     Raises GraphError for an edit that cannot be read or a value of another type, UnknownName for a node or
     input that is not there.
@@ -58,12 +58,10 @@ def parse_value(text: str, entry: InputSpec | None, where: str, graph: Graph) ->
 
 def _link(value: Any, entry: InputSpec | None, graph: Graph) -> Any:
     """Return the link that has lost its quotes on a command line, [1,0] for ["1",0]; any other value as it is."""
-    if entry is None or entry.choices is not None or entry.socket in (*EXPECTED, "STRING"):
+    if entry is None or entry.choices is not None or entry.socket in (*EXPECTED, "STRING", "*"):
         return value
-    match value:
-        case [int() as origin, int() as slot] if str(origin) in graph.nodes:
-            return [str(origin), slot]
-    return value
+    link = [str(value[0]), value[1]] if isinstance(value, list) and len(value) == 2 else value
+    return link if is_link(link) and str(link[0]) in graph.nodes else value
 
 
 def _json_or(text: str) -> Any:

@@ -19,7 +19,7 @@ from comfy_nb.ui.look.view import Look, Viewer
 from comfy_nb.ui.page import FAINT
 
 ANSWER_S = 10.0
-LEAVE = ("exit", "exit()", "quit", "quit()")  # what debuggers are left by; in a notebook they would end the kernel
+LEAVE = ("exit", "quit")  # what debuggers are left by; IPython's would end the kernel
 ENDS = {
     "continued": "continued as it was",
     "replaced": "continued with another value",
@@ -62,8 +62,7 @@ class PauseControls(FrontEnd):
         if expression.strip() in ("", "x"):
             return SAME
         names = {**(shell().user_ns if shell() is not None else {}), "x": self._pause.value}
-        for leaving in ("exit", "quit"):
-            names[leaving] = self._pause.stop
+        names.update(dict.fromkeys(LEAVE, self._pause.stop))
         return eval(compile(expression.strip(), "<breakpoint>", "eval"), names)
 
 

@@ -6,6 +6,7 @@ import asyncio
 
 import numpy as np
 import pytest
+import torch
 
 import comfy_nb as nb
 from tests.engine.support import PATIENCE_S, Pack, following, made
@@ -200,3 +201,20 @@ async def test_numbers_of_numpy_are_numbers(chain, pauses):
     job = last.start()
     (await following(pauses)).resume(np.int64(5))
     assert await job == 55
+
+
+async def test_of_several_values_each_may_be_what_one_of_them_was(pack: Pack, pauses):
+    values = [None, torch.zeros(1, 8, 8, 3)]
+    pack.node("Two", lambda self: (values,), {}, returns=("IMAGE",), OUTPUT_IS_LIST=(True,))
+    graph = pack.graph({"1": made("Two")})
+    nb.breakpoint(graph["1"])
+    job = graph.start(outputs=["1"])
+    (await following(pauses)).resume([torch.ones(1, 4, 4, 3), None])
+    assert [each if each is None else each.shape for each in (await job)["1"]] == [(1, 4, 4, 3), None]
+
+
+async def test_who_waits_no_longer_is_forgotten(chain):
+    point = nb.breakpoint(chain[0])
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(point.reached(), 0.01)
+    assert point._waiting == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 import comfy_nb as nb
 from comfy_nb.engine import events
 from comfy_nb.engine.interrupt import interrupt_watch
-from tests.engine.support import Pack, made, reported
+from tests.engine.support import PATIENCE_S, Pack, made, reported
 from tests.reference.classes import INT
 
 
@@ -75,8 +76,9 @@ async def test_a_job_that_cannot_run_is_told_unless_somebody_awaits_it(pack: Pac
         await graph.start()
     assert told == []
     job = graph.start()
-    while not told:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(PATIENCE_S):
+        while not told:
+            await asyncio.sleep(0)
     ((run, error),) = told
     assert run is job.run and run.error is error and "failed" in repr(job)
     with pytest.raises(nb.ValidationError, match="'Nowhere' is not registered"):
@@ -85,7 +87,27 @@ async def test_a_job_that_cannot_run_is_told_unless_somebody_awaits_it(pack: Pac
 
 async def test_without_a_display_a_warning_tells_it(pack: Pack) -> None:
     job = pack.graph({"1": made("Nowhere")}).start()
+    told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    job._task.add_done_callback(lambda task: told.set_result(None))  # called after the job's own
     with pytest.warns(nb.ComfyNBWarning, match="cannot run: ValidationError: "):
-        while not job.done():
-            await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await asyncio.wait_for(told, PATIENCE_S)
+
+
+async def test_a_job_that_is_cancelled_at_once_is_no_fault_to_tell(graph: nb.Graph, session: nb.Session) -> None:
+    told: list[nb.Run] = []
+    session.on_refusal = lambda run, error: told.append(run)
+    job = nb.nodes.EmptyImage(width=8, height=8).start()
+    job.cancel()
+    with pytest.raises(nb.Stopped):
+        await asyncio.shield(job._task)
+    assert told == []
+
+
+async def test_a_listener_that_fails_hurts_no_run_even_where_warnings_are_errors(
+    graph: nb.Graph, session: nb.Session
+) -> None:
+    session.on_run(lambda run: 1 / 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run = await asyncio.wait_for(graph.run(outputs=["1"]), PATIENCE_S)
+    assert run["1"] == 1 and session.live_runs() == []

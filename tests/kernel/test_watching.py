@@ -130,7 +130,9 @@ button.send("the cell is the last to use it")
 """)
     subshell = lesson.new_subshell()
     lesson.send_to_widget(made.comms[-1]["comm_id"], "stop", subshell)
-    assert lesson.run("while not heard: await asyncio.sleep(0.01)\nheard").results == [f"['subshell-{subshell}']"]
+    assert lesson.run(
+        "async with asyncio.timeout(20):\n    while not heard:\n        await asyncio.sleep(0.01)\nheard"
+    ).results == [f"['subshell-{subshell}']"]
 
 
 def test_a_thread_without_a_loop_can_show_the_panel_and_the_timeline_of_a_run(lesson: Kernel):

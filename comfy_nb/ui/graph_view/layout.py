@@ -18,7 +18,7 @@ GAP_X, GAP_PARTS = 90.0, 60.0
 NODE_MARGIN, LANE_MARGIN = 13.0, 7.0
 LANES_MAX = 600
 VIA_MAX = 1_500
-SWEEPS = 12
+SWEEPS, SETTLING = 12, 4
 WIDE = 1.7
 
 
@@ -128,7 +128,7 @@ def _without_rings(ids: Sequence[str], links: Sequence[SceneLink]) -> list[Scene
 
 
 def _columns(ids: Sequence[str], links: Sequence[SceneLink]) -> dict[str, int]:
-    """The longest way to each node from the left; then each is drawn right as far as what it feeds allows."""
+    """The longest way to each node from the left; what nothing feeds is then drawn right, to what it feeds."""
     after: dict[str, list[str]] = {node_id: [] for node_id in ids}
     waits = dict.fromkeys(ids, 0)
     for link in links:
@@ -189,7 +189,7 @@ def _tops(columns: Sequence[list[Key]], pulls: Sequence[Pull], heights: Mapping[
         tops.update(_spread(keys, dict.fromkeys(keys, 0.0), tall))
     for sweep in range(SWEEPS):
         sides = [before] if sweep % 2 == 0 else [after]
-        if sweep >= SWEEPS - 4:
+        if sweep >= SWEEPS - SETTLING:
             sides = [before, after]
         for keys in columns if sweep % 2 == 0 else reversed(columns):
             wishes = {key: _wish(key, sides, tops) for key in keys}

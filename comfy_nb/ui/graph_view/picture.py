@@ -16,20 +16,27 @@ NODES_MAX = 3_000
 LINKS_MAX = 1_500
 LISTED_MAX = 200
 LINE_MAX = 160
+BYTES_MAX = 290_000
 
 Box = tuple[float, float, float, float]
 
 
 def to_html(scene: Scene, states: Mapping[str, str]) -> str:
     """Return a laid-out scene as HTML under 300 kB: the picture, what is missing, and the nodes as a list."""
-    missing = [f'<div style="color:{COLOURS["failed"]}">{_text(line)}</div>' for line in scene.faults[:LISTED_MAX]]
+    html = _page(scene, states, TITLES_MAX, LISTED_MAX)
+    return html if len(html.encode()) <= BYTES_MAX else _page(scene, states, 0, 0)
+
+
+def _page(scene: Scene, states: Mapping[str, str], titles_max: int, listed_max: int) -> str:
+    missing = [f'<div style="color:{COLOURS["failed"]}">{_text(line)}</div>' for line in scene.faults[:listed_max]]
     rest = len(missing) - FAULTS_MAX
     faults = "".join(missing[:FAULTS_MAX])
     if rest > 0:
         faults += f"<details><summary>{rest} more</summary>{''.join(missing[FAULTS_MAX:])}</details>"
-    lines = "".join(f"<li>{_text(line)}</li>" for line in as_lines(scene, states))
+    lines = "".join(f"<li>{_text(line)}</li>" for line in as_lines(scene, states, listed_max))
     named = f"<details><summary>{headline(scene)}</summary><ol>{lines}</ol></details>"
-    return f'<div class="comfy-nb-graph">{_svg(scene, states)}{faults}<div style="{FAINT}">{named}</div></div>'
+    picture = _svg(scene, states, titles_max)
+    return f'<div class="comfy-nb-graph">{picture}{faults}<div style="{FAINT}">{named}</div></div>'
 
 
 def headline(scene: Scene) -> str:
@@ -38,13 +45,13 @@ def headline(scene: Scene) -> str:
     return f"{nodes:,} node{'' if nodes == 1 else 's'}, {links:,} link{'' if links == 1 else 's'}"
 
 
-def as_lines(scene: Scene, states: Mapping[str, str]) -> list[str]:
-    """Return the first nodes with their states and inputs, a line each."""
+def as_lines(scene: Scene, states: Mapping[str, str], most: int = LISTED_MAX) -> list[str]:
+    """Return the first `most` nodes with their states and inputs, a line each."""
     feeds: dict[str, list[SceneLink]] = {}
     for link in scene.links:
         feeds.setdefault(link.target, []).append(link)
     lines = []
-    for node in list(scene.nodes.values())[:LISTED_MAX]:
+    for node in list(scene.nodes.values())[:most]:
         parts = [
             f"{node.inputs[link.place].name} from {scene.nodes[link.source].title}" for link in feeds.get(node.id, ())
         ]
@@ -52,17 +59,17 @@ def as_lines(scene: Scene, states: Mapping[str, str]) -> list[str]:
         state = states.get(node.id, "idle")
         said = f" ({state})" if state != "idle" else ""
         lines.append(f"#{node.id} {node.title}{said}" + (": " if parts else "") + ", ".join(parts))
-    more = len(scene.nodes) - LISTED_MAX
+    more = len(scene.nodes) - most
     return [*lines, f"… and {more:,} more"] if more > 0 else lines
 
 
-def _svg(scene: Scene, states: Mapping[str, str]) -> str:
+def _svg(scene: Scene, states: Mapping[str, str], titles_max: int) -> str:
     if not scene.nodes:
         return '<div style="opacity:.7">an empty graph</div>'
     x, y, width, height = bounds(scene)
     size = f"width:100%;max-width:{max(min(width, 1100), 240):.0f}px;max-height:560px"
     head = f'<svg role="img" aria-label="{headline(scene)}" viewBox="{x:.0f} {y:.0f} {width:.0f} {height:.0f}"'
-    parts = [*_groups(scene), *_links(scene), *_nodes(scene, states)]
+    parts = [*_groups(scene), *_links(scene), *_nodes(scene, states, titles_max)]
     return f'{head} style="{size}" font-family="system-ui,sans-serif" font-size="13">{"".join(parts)}</svg>'
 
 
@@ -113,10 +120,10 @@ def _curve(x: float, y: float, to_x: float, to_y: float) -> str:
     return f"C{x + bend:.0f} {y:.0f} {to_x - bend:.0f} {to_y:.0f} {to_x:.0f} {to_y:.0f}"
 
 
-def _nodes(scene: Scene, states: Mapping[str, str]) -> Iterator[str]:
+def _nodes(scene: Scene, states: Mapping[str, str], titles_max: int) -> Iterator[str]:
     """Each with its title; in a large graph only the boxes, by state."""
     nodes = list(scene.nodes.values())[:NODES_MAX]
-    if len(nodes) <= TITLES_MAX:
+    if len(nodes) <= titles_max:
         yield from (_node(node, states.get(node.id, "idle")) for node in nodes)
         return
     by_state: dict[str, list[str]] = {}

@@ -28,6 +28,7 @@ from comfy_nb.ui.graph_view.states import States
 from comfy_nb.ui.graph_view.wire import scene_message, states_message
 from comfy_nb.ui.living import Living
 from comfy_nb.ui.look.view import Look, let_go, look
+from comfy_nb.ui.texts import sound
 from comfy_nb.ui.ticker import ticker
 
 READERS: Mapping[str, Callable[[str], Any]] = {"int": int, "float": float, "bool": lambda text: text == "true"}
@@ -55,7 +56,7 @@ class GraphView:
 
     def __repr__(self) -> str:
         scene = self._scene()
-        return "\n".join([headline(scene), *as_lines(scene, self._said())[:30]])
+        return sound("\n".join([headline(scene), *as_lines(scene, self._said())[:30]]))
 
     def _ipython_display_(self) -> None:
         from IPython.display import display

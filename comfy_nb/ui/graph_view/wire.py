@@ -24,7 +24,8 @@ def scene_message(scene: Scene, *, can_edit: bool) -> dict[str, Any]:
         "head": headline(scene),
         "nodes": [_node(node) for node in scene.nodes.values()],
         "links": [
-            [at[link.source], link.slot, at[link.target], link.place, link.type, link.via] for link in scene.links
+            [at[link.source], link.slot, at[link.target], link.place, sound(link.type), link.via]
+            for link in scene.links
         ],
         "groups": [
             {"title": sound(group.title), "box": group.box, "colour": _hex(group.colour)} for group in scene.groups
@@ -46,8 +47,8 @@ def _node(node: SceneNode) -> dict[str, Any]:
             {
                 "name": sound(field.name),
                 "kind": field.kind,
-                "value": _plain(field.value),
-                "options": dict(field.options),
+                "value": _sound(field.value),
+                "options": {name: _sound(value) for name, value in field.options.items()},
             }
             for field in node.fields
         ],
@@ -64,7 +65,10 @@ def _hex(colour: str) -> str:
     return colour if HEX.fullmatch(colour) else ""
 
 
-def _plain(value: Any) -> Any:
+def _sound(value: Any) -> Any:
+    """Return what can be sent of a field's value or its choices: choices with half characters cannot be chosen."""
+    if isinstance(value, list):
+        return [each for each in value if not isinstance(each, str) or each == sound(each)]
     return sound(value) if isinstance(value, str) else value
 
 

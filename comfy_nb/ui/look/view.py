@@ -74,7 +74,7 @@ class Viewer(FrontEnd):
     def _close(self, page: str) -> None:
         self._pages.discard(page)
         if not self._pages:
-            self._worker.drop()
+            self._worker.leave_task()  # and not what another page has asked since
             self._subject.release()
 
     def _answer(self, asked: Any) -> None:

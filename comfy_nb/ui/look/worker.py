@@ -31,6 +31,11 @@ class Worker:
             self._long = task
             self._start()
 
+    def leave_task(self) -> None:
+        """Leave the long task."""
+        with self._lock:
+            self._long = None
+
     def drop(self) -> None:
         """Leave what has not begun, and the long task."""
         with self._lock:

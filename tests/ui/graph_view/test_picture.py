@@ -45,3 +45,13 @@ def test_links_that_pass_above_all_nodes_are_in_the_picture():
     scene = Scene(nodes, (SceneLink("1", 0, "2", 0, "INT", via=((320.0, -50.0),)),))
     assert bounds(scene) == (-20.0, -70.0, 910.0, 150.0)
     assert "320 -50h230" in to_html(scene, {})
+
+
+def test_titles_and_faults_of_many_bytes_stay_small_too():
+    inputs = {f"é&{each}" * 9: "é&" * 80 for each in range(6)}
+    prompt = {
+        str(each): {"class_type": f"&é{each}" * 20, "inputs": inputs, "_meta": {"title": "&é" * 80}}
+        for each in range(400)
+    }
+    shown = to_html(lay_out(scene_of(prompt)), {})
+    assert len(shown.encode()) < 300_000 and "400 nodes" in shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 import weakref
 from dataclasses import replace
 
@@ -67,6 +68,24 @@ def test_when_the_last_page_closes_the_value_is_let_go(small_limits, monkeypatch
     del x
     gc.collect()
     assert ref() is None
+
+
+def test_a_page_that_opens_as_the_last_one_closes_is_answered(monkeypatch):
+    x = torch.rand(1, 4, 4, 3)
+    viewer = viewer_of(x)
+    answered = threading.Event()
+    monkeypatch.setattr(viewer, "send", lambda answer, pictures=(): answered.set() if "texts" in answer else None)
+    question = {"ask": "texts", "part": 0, "rect": [0, 0, 1, 1], "index": [0, 0, 0, 0], "key": "read", "id": 1}
+    viewer._take(viewer, {"ask": "open", "page": "one"}, [])
+    closing, go_on = threading.Event(), threading.Event()
+    close = viewer._close
+    monkeypatch.setattr(viewer, "_close", lambda page: (closing.set(), go_on.wait(PATIENCE_S), close(page)))
+    viewer._take(viewer, {"ask": "close", "page": "one"}, [])
+    assert closing.wait(PATIENCE_S)
+    viewer._take(viewer, {"ask": "open", "page": "other"}, [])
+    viewer._take(viewer, question, [])
+    go_on.set()
+    assert answered.wait(PATIENCE_S)
 
 
 def test_a_worker_takes_the_newest_question_of_a_key_and_goes_on_with_a_long_task_between():
@@ -137,16 +156,16 @@ def test_a_job_that_fails_ends_no_other():
 
 @pytest.mark.parametrize("asked", [None, 17, [], "x", {}, {"ask": "open"}, {"ask": "close"}, {"ask": []}])
 def test_what_is_no_question_does_no_harm(asked, monkeypatch):
-    viewer = viewer_of(torch.rand(1, 4, 4, 3))
+    x = torch.rand(1, 4, 4, 3)
+    viewer = viewer_of(x)
     answers: list[dict] = []
     is_answered = threading.Event()
     monkeypatch.setattr(viewer, "send", lambda answer, pictures=(): (answers.append(answer), is_answered.set()))
     viewer._take(viewer, asked, [])
     question = {"ask": "texts", "part": 0, "rect": [0, 0, 1, 1], "index": [0, 0, 0, 0], "key": "read", "id": 5}
-    deadline = PATIENCE_S
-    while not any(answer.get("id") == 5 for answer in answers) and deadline > 0:
+    deadline = time.monotonic() + PATIENCE_S
+    viewer._take(viewer, question, [])
+    while not any(answer.get("id") == 5 for answer in answers) and time.monotonic() < deadline:
+        is_answered.wait(PATIENCE_S)
         is_answered.clear()
-        viewer._take(viewer, question, [])
-        is_answered.wait(1)
-        deadline -= 1
     assert any(answer.get("id") == 5 for answer in answers)

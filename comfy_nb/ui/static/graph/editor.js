@@ -16,28 +16,25 @@ class Editor {
     input.setAttribute("aria-label", label);
     Object.assign(input.style, { left: `${Math.max(0, left)}px`, top: `${Math.max(0, top)}px`, width: `${Math.max(width, 140)}px` });
     if (isLong) input.style.height = "90px";
-    let isOver = false;
-    const end = (isGiven) => {
-      if (isOver) return;
-      isOver = true;
+    this.end = (isGiven) => {
+      this.end = null; // to remove a field takes its focus, which ends it too
+      input.remove();
       if (isGiven && input.value !== String(value)) give(input.value);
-      this.close();
     };
-    input.addEventListener("change", () => end(true));
-    input.addEventListener("blur", () => end(true));
+    const close = () => this.close();
+    input.addEventListener("change", close);
+    input.addEventListener("blur", close);
     input.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") end(false);
-      if (event.key === "Enter" && (!isLong || event.ctrlKey)) end(true);
+      if (event.key === "Escape") this.end?.(false);
+      if (event.key === "Enter" && (!isLong || event.ctrlKey)) close();
       event.stopPropagation();
     });
-    this.input = input;
     this.stage.append(input);
     input.focus();
   }
 
+  /** Ends an edit that is under way; what was typed counts. */
   close() {
-    const { input } = this;
-    this.input = null;
-    input?.remove();
+    this.end?.(true);
   }
 }

@@ -17,8 +17,13 @@ class Tip {
     this.root.style.left = `${Math.max(0, Math.min(event.offsetX + 14, this.stage.clientWidth - 330))}px`;
     this.root.style.top = `${Math.min(event.offsetY + 14, this.stage.clientHeight - 90)}px`;
     this.write();
+    this.rest();
+  }
+
+  rest() {
     clearTimeout(this.resting);
-    if (!this.words.has(node.id)) this.resting = setTimeout(() => this.ask(node.id), REST_MS);
+    const { id } = this;
+    if (!this.words.has(id)) this.resting = setTimeout(() => this.ask(id), REST_MS);
   }
 
   write() {
@@ -32,8 +37,12 @@ class Tip {
     if (!this.root.hidden && this.id === id) this.write();
   }
 
+  /** The node has come to another state. */
   forget(id) {
     this.words.delete(id);
+    if (this.root.hidden || this.id !== id) return;
+    this.write();
+    this.rest();
   }
 
   hide() {

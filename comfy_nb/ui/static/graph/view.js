@@ -5,6 +5,7 @@ class GraphView {
     this.model = model;
     this.states = new Map();
     this.pictures = new Map();
+    this.newest = new Map(); // the encoded picture that is to be shown, by node
     this.found = new Set();
     this.picked = -1;
     this.view = { x: 0, y: 0, zoom: 1 };
@@ -49,6 +50,7 @@ class GraphView {
   }
 
   load() {
+    this.editor.close();
     this.scene = this.model.get("scene");
     this.at = new Map(this.scene.nodes.map((node, at) => [node.id, at]));
     this.runs.hidden = !this.scene.canEdit;
@@ -83,7 +85,7 @@ class GraphView {
 
   // What the kernel says
 
-  async take(message, buffers) {
+  take(message, buffers) {
     if (message.type === "note") this.note.textContent = message.text;
     if (message.type === "values") this.tip.take(message.id, message.words);
     if (message.type !== "states") return;
@@ -94,12 +96,17 @@ class GraphView {
     }
     this.title();
     this.ask();
-    for (const [at, [id, format]] of message.pictures.entries()) {
-      const picture = await createImageBitmap(new Blob([buffers[at]], { type: `image/${format}` }));
-      this.pictures.get(id)?.close();
-      this.pictures.set(id, picture);
-      this.ask();
-    }
+    message.pictures.forEach(([id, format], at) => this.decode(id, new Blob([buffers[at]], { type: `image/${format}` })));
+  }
+
+  /** The newest picture of a node stays; one that cannot be decoded is no reason to lose the others. */
+  async decode(id, blob) {
+    this.newest.set(id, blob);
+    const picture = await createImageBitmap(blob).catch(() => null);
+    if (this.newest.get(id) !== blob) return void picture?.close();
+    this.pictures.get(id)?.close();
+    this.pictures.set(id, picture);
+    this.ask();
   }
 
   // Drawing
@@ -195,9 +202,10 @@ class GraphView {
     canvas.addEventListener("pointerdown", (event) => this.press(event));
     canvas.addEventListener("pointermove", (event) => this.move(event));
     canvas.addEventListener("pointerup", (event) => this.release(event));
+    canvas.addEventListener("pointercancel", () => { this.drag = null; });
     canvas.addEventListener("pointerleave", () => this.tip.hide());
     canvas.addEventListener("dblclick", (event) => {
-      const at = this.nodeAt(...this.point(event));
+      const at = nodeAt(this.scene, ...this.point(event));
       if (at >= 0) this.centre(at);
     });
     canvas.addEventListener("wheel", (event) => {
@@ -220,33 +228,13 @@ class GraphView {
     return [this.view.x + event.offsetX / this.view.zoom, this.view.y + event.offsetY / this.view.zoom];
   }
 
-  nodeAt(x, y) {
-    return this.scene.nodes.findLastIndex(({ box }) =>
-      x >= box[0] - 6 && x <= box[0] + box[2] + 6 && y >= box[1] && y <= box[1] + box[3]);
-  }
-
-  linkAt(x, y) {
-    const near = 6 / this.view.zoom;
-    const hits = ([x0, y0, x1, y1]) => {
-      const bend = bendOf(x0, x1);
-      for (let t = 0; t <= 1; t += 0.02) {
-        const s = 1 - t;
-        const px = s * s * s * x0 + 3 * s * s * t * (x0 + bend) + 3 * s * t * t * (x1 - bend) + t * t * t * x1;
-        const py = s * s * (s + 3 * t) * y0 + t * t * (3 * s + t) * y1;
-        if (Math.hypot(px - x, py - y) < near) return true;
-      }
-      return false;
-    };
-    const passes = ([left, top]) => x >= left && x <= left + WIDTH && Math.abs(y - top) < near;
-    return this.scene.links.find((link) => link[5].some(passes) || curves(this.scene, link).some(hits));
-  }
-
   fieldAt(node, y) {
     const place = Math.floor((y - fieldTop(node, 0)) / FIELD);
     return this.view.zoom >= 0.35 ? node.fields[place] : undefined;
   }
 
   press(event) {
+    if (event.button) return;
     this.canvas.setPointerCapture(event.pointerId);
     this.drag = { x: event.clientX, y: event.clientY, view: { ...this.view }, isFar: false };
     this.editor.close();
@@ -264,13 +252,13 @@ class GraphView {
   }
 
   release(event) {
-    const wasFar = this.drag?.isFar;
+    const { drag } = this;
     this.drag = null;
-    if (wasFar) return;
+    if (!drag || drag.isFar) return;
     const [x, y] = this.point(event);
-    const at = this.nodeAt(x, y);
+    const at = nodeAt(this.scene, x, y);
     if (at < 0) {
-      const link = this.linkAt(x, y);
+      const link = linkAt(this.scene, x, y, 6 / this.view.zoom);
       if (link) this.inspect(link[0], link[1]);
       return;
     }
@@ -293,8 +281,8 @@ class GraphView {
 
   hover(event) {
     const [x, y] = this.point(event);
-    const at = this.nodeAt(x, y);
-    const link = at < 0 ? this.linkAt(x, y) : undefined;
+    const at = nodeAt(this.scene, x, y);
+    const link = at < 0 ? linkAt(this.scene, x, y, 6 / this.view.zoom) : undefined;
     if (at >= 0) this.tip.show(event, this.about(at, y), this.scene.nodes[at]);
     else if (link) this.tip.show(event, this.aboutLink(link), this.scene.nodes[link[0]], link[1]);
     else this.tip.hide();
@@ -379,7 +367,8 @@ class GraphView {
     cancelAnimationFrame(this.frame);
     this.tip.hide();
     this.watcher.disconnect();
-    for (const picture of this.pictures.values()) picture.close();
+    this.newest.clear();
+    for (const picture of this.pictures.values()) picture?.close();
   }
 }
 

@@ -84,11 +84,17 @@ class Pixels {
 
   /** Another selection: what is drawn is of the one before until the answer comes. */
   changed() {
-    this.seen = {};
+    this.forget();
     this.texts = undefined;
     this.at = undefined;
     this.line.drop();
     this.need();
+  }
+
+  forget() {
+    const before = Object.values(this.seen);
+    this.seen = {};
+    this.free(before);
   }
 
   // Where it is looked at -----------------------------------------------------------------------------------------------
@@ -174,12 +180,20 @@ class Pixels {
       bitmap.close(); // of another selection, or overtaken by a newer one
       return;
     }
+    const before = Object.values(this.seen);
     this.seen[which] = { ...answer, bitmap };
     const [w, h] = this.size;
     const [x0, y0, x1, y1] = answer.rect;
     if (which !== "sheet" && x0 === 0 && y0 === 0 && x1 === w && y1 === h) this.seen[`all ${which}`] = this.seen[which];
+    this.free(before);
     this.canvas.root.dataset.shown = which === "sheet" ? "sheet" : answer.rect.join(" ");
     this.canvas.later();
+  }
+
+  /** Closes the pictures of `before` that are seen no more. */
+  free(before) {
+    const kept = Object.values(this.seen);
+    for (const each of before) if (!kept.includes(each)) each.bitmap.close();
   }
 
   // Drawing -------------------------------------------------------------------------------------------------------------
@@ -366,6 +380,7 @@ class Pixels {
 
   close() {
     clearTimeout(this.asking);
+    this.forget();
     this.canvas.close();
   }
 }
