@@ -6,19 +6,37 @@ import json
 
 import pytest
 
+import comfy_nb as nb
+from comfy_nb.spec.registry import Registry
 from comfy_nb.ui.graph_view.layout import lay_out
 from comfy_nb.ui.graph_view.scene import scene_of
 from comfy_nb.ui.graph_view.wire import scene_message
+from tests.reference.classes import node
 
 
 @pytest.mark.parametrize(("colour", "sent"), [("#3f789e", "#3f789e"), ("#A88", "#A88"), ("url(x)", ""), (None, "")])
 def test_the_colours_of_a_workflow_are_sent_where_they_are_colours(colour, sent):
-    node = {"id": 1, "type": "Note", "pos": [0, 0], "size": [200, 100], "color": colour}
+    note = {"id": 1, "type": "Note", "pos": [0, 0], "size": [200, 100], "color": colour}
     workflow = {
-        "nodes": [node],
+        "nodes": [note],
         "links": [],
         "groups": [{"title": "all", "bounding": [0, 0, 300, 200], "color": colour}],
     }
     message = scene_message(lay_out(scene_of(workflow)), can_edit=False)
     assert [message["nodes"][0]["colour"], message["groups"][0]["colour"]] == [sent, sent]
     json.dumps(message)
+
+
+def test_half_characters_reach_no_page():
+    half = "\udc80"
+
+    half_class = node("Half", lambda self, pick: (pick,), {"pick": (["a", half], {})}, returns=(half,))
+    registry = Registry()
+    nb.register(half_class, registry=registry)
+    prompt = {
+        "1": {"class_type": "Half", "inputs": {"pick": "a"}},
+        "2": {"class_type": half, "inputs": {half: ["1", 0]}},
+    }
+    message = scene_message(lay_out(scene_of(prompt, registry)), can_edit=True)
+    json.dumps(message, ensure_ascii=False).encode()
+    assert message["nodes"][0]["fields"][0]["options"]["choices"] == ["a"]
