@@ -304,7 +304,7 @@ def _one_line_errors() -> Iterator[None]:
     try:
         yield
     except (ComfyNBError, OSError) as error:
-        said = str(error) or type(error).__name__
-        first, *rest = [line.strip().removeprefix("- ") for line in said.splitlines() if line.strip()]
+        said = [line.strip().removeprefix("- ") for line in str(error).splitlines() if line.strip()]
+        first, *rest = said or [type(error).__name__]
         between = " " if first.endswith(":") else "; "
         raise UsageError(first + between + "; ".join(rest) if rest else first) from None

@@ -35,7 +35,7 @@ class Job:
         if not task.cancelled():
             task.exception()  # a job that nobody awaits fails visibly, so it counts as retrieved
             if self.run.drive is None and self.run.error is not None and not self._is_awaited:
-                self.run.session.on_refusal(self.run, self.run.error)
+                self.run.session.show_refusal(self.run, self.run.error)
         elif self.run.state == "running":  # cancelled before its first step
             self._work.close()
             self.run.stop("cancelled")

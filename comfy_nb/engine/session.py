@@ -50,7 +50,7 @@ class Session:
         self.show_value: Callable[[Any, str | None], Any] = lambda value, kind: value
         self.is_shown = False
         self._listeners: list[Callable[[Run], None]] = []
-        self.on_refusal: Callable[[Run, BaseException], None] = _warn_refusal
+        self.show_refusal: Callable[[Run, BaseException], None] = _warn_refusal
         self._slow: set[int] = set()
         self._lock = threading.Lock()
         for lane in (self.lane, self.pool, self.ask.lane):

@@ -66,7 +66,7 @@ def enable(session: Session) -> bool:
         session.on_run(_show)
         session.show_value = _show_value
         session.breakpoints.on_pause = _show_pause
-        session.on_refusal = _show_refusal
+        session.show_refusal = _show_refusal
         formatter.register()
     return True
 

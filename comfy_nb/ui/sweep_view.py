@@ -16,7 +16,7 @@ from comfy_nb.ui.cell import close_all
 from comfy_nb.ui.front import FrontEnd, script, style
 from comfy_nb.ui.grid_page import to_html
 from comfy_nb.ui.living import Living
-from comfy_nb.ui.look.view import let_go, look
+from comfy_nb.ui.look.view import look, put_in
 from comfy_nb.ui.page import COLOURS, FAINT
 from comfy_nb.ui.stop import StopButton
 
@@ -63,8 +63,7 @@ class SweepView:
         self._timer.cancel()
         if self._note in self._sweep.on_change:
             self._sweep.on_change.remove(self._note)
-        for widget in self._detail.children:
-            let_go(widget)
+        put_in(self._detail)
         close_all(self.widget)
 
     def _static(self) -> dict[str, str]:
@@ -116,12 +115,7 @@ class SweepView:
         if cell.error is not None:
             what = f'<div style="color:{COLOURS["failed"]};white-space:pre-wrap">{escape(str(cell.error))}</div>'
         self._words.value = f"<div><b>{escape(shown)}</b></div>{what}"
-        before = self._detail.children
-        self._detail.children = (
-            [look(cell.value, kind=self._sweep.target.kind).widget()] if cell.state == "done" else []
-        )
-        for widget in before:
-            let_go(widget)
+        put_in(self._detail, *([look(cell.value, kind=self._sweep.target.kind)] if cell.state == "done" else []))
         self._take.layout.display = "inline-block"
         self._take.description = "Take these parameters"
 

@@ -73,6 +73,15 @@ def click_in_node(notebook, index: int, row_px: float) -> None:
     canvas_of(notebook, 1).click(position=spot_in_node(notebook, 1, index, row_px))
 
 
+def type_value(notebook, text: str, end: str) -> None:
+    """Type into the field of the first node, and end with a key."""
+    click_in_node(notebook, 0, 30 + 20 + 12)
+    editor = notebook.output(1).locator(".cnb-graph-edit")
+    editor.fill(text)
+    editor.press(end)
+    editor.wait_for(state="detached")
+
+
 def test_a_graph_is_drawn_and_read_as_a_list(notebook):
     shown = notebook.output(1)
     assert "2 nodes, 1 link" in shown.locator(".cnb-graph-head").inner_text()
@@ -83,10 +92,7 @@ def test_a_graph_is_drawn_and_read_as_a_list(notebook):
 
 def test_an_edit_makes_stale_and_run_brings_it_up_to_date(notebook):
     shown = notebook.output(1)
-    click_in_node(notebook, 0, 30 + 20 + 12)
-    editor = shown.locator(".cnb-graph-edit")
-    editor.fill("8")
-    editor.press("Enter")
+    type_value(notebook, "8", "Enter")
     shown.get_by_text("2 stale").wait_for()
     shown.get_by_role("button", name="run what is stale").click()
     shown.get_by_text("2 done").wait_for()
@@ -113,11 +119,7 @@ def test_the_pointer_on_a_node_or_a_link_tells_what_is_there(notebook):
 
 def test_a_value_is_left_as_it_is_by_the_escape_key(notebook):
     shown = notebook.output(1)
-    click_in_node(notebook, 0, 30 + 20 + 12)
-    editor = shown.locator(".cnb-graph-edit")
-    editor.fill("9")
-    editor.press("Escape")
-    editor.wait_for(state="detached")
+    type_value(notebook, "9", "Escape")
     assert "stale" not in shown.locator(".cnb-graph-head").inner_text()
 
 

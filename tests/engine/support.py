@@ -12,7 +12,7 @@ from comfy_nb.engine import events
 from comfy_nb.engine.pause import Pause
 from comfy_nb.graph.model import Graph
 from comfy_nb.spec.registry import Registry
-from tests.reference.classes import count_calls, made, node
+from tests.reference.classes import INT, LAZY_INT, count_calls, made, node
 
 __all__ = ["PATIENCE_S", "Calls", "Outside", "Pack", "following", "made", "names_of", "node", "ran", "reported"]
 
@@ -56,6 +56,18 @@ class Pack:
         cls = node(name, run, *declared, **traits)
         self.add(cls)
         return cls
+
+    def add_late_wish(self) -> None:
+        """Minus; Expand, which becomes a Minus; and Pick, which wishes for `n` when `w` is there, and gives it."""
+
+        def expands(self: Any, n: int) -> dict[str, Any]:
+            graph = nb.GraphBuilder()
+            return {"result": (graph.node("Minus", n=n).out(0),), "expand": graph.finalize()}
+
+        self.node("Minus", lambda self, n: (-n,), {"n": INT})
+        self.node("Expand", expands, {"n": INT})
+        wishes = {"check_lazy_status": lambda self, w, n=None: ["n"]}
+        self.node("Pick", lambda self, w, n=None: (n,), {"w": INT, "n": LAZY_INT}, **wishes)
 
     def graph(self, prompt: dict[str, Any]) -> Graph:
         """Make a graph of this pack's classes from a prompt."""

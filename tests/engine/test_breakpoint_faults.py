@@ -72,19 +72,8 @@ async def test_a_value_that_was_written_to_at_its_breakpoint_is_not_kept(pauses)
 
 
 async def test_what_is_below_a_replaced_value_is_called_once_though_it_is_wished_for_late(pack: Pack, pauses):
-    def expands(self, n):
-        graph = nb.GraphBuilder()
-        return {"result": (graph.node("Minus", n=n).out(0),), "expand": graph.finalize()}
-
+    pack.add_late_wish()
     pack.node("Number", lambda self, n: (n,), {"n": INT})
-    pack.node("Minus", lambda self, n: (-n,), {"n": INT})
-    pack.node("Expand", expands, {"n": INT})
-    pack.node(
-        "Pick",
-        lambda self, w, n=None: (n,),
-        {"w": INT, "n": LAZY_INT},
-        check_lazy_status=lambda self, w, n=None: ["n"],
-    )
     prompt = {"1": made("Number", n=1), "2": made("Expand", n=["1", 0]), "3": made("Minus", n=["2", 0])}
     graph = pack.graph({**prompt, "4": made("Pick", w=["3", 0], n=["2", 0])})
     with nb.breakpoint(graph["1"]):

@@ -12,7 +12,7 @@ from comfy_nb.engine import events
 from comfy_nb.engine.context import GraphBuilder, get_executing_context
 from comfy_nb.errors import DependencyCycleError, DuplicateNodeError, GraphError, NodeError, UnknownName
 from tests.engine.support import Pack, made, ran, reported
-from tests.reference.classes import INT, LAZY_INT, RAW_INT, make_classes
+from tests.reference.classes import INT, RAW_INT, make_classes
 
 
 @pytest.fixture(autouse=True)
@@ -293,19 +293,8 @@ async def test_a_node_may_pass_on_a_node_of_the_graph_that_others_use_too(pack: 
 async def test_a_node_whose_outputs_were_let_go_expands_again_where_they_are_wished_for_late(
     pack: Pack, session: nb.Session
 ) -> None:
-    def expands(self, n):
-        graph = GraphBuilder()
-        return {"result": (graph.node("Minus", n=n).out(0),), "expand": graph.finalize()}
-
     session.store.set_policy("none")
-    pack.node("Minus", lambda self, n: (-n,), {"n": INT})
-    pack.node("Expand", expands, {"n": INT})
-    pack.node(
-        "Pick",
-        lambda self, w, n=None: (n,),
-        {"w": INT, "n": LAZY_INT},
-        check_lazy_status=lambda self, w, n=None: ["n"],
-    )
+    pack.add_late_wish()
     prompt = {"2": made("Expand", n=7), "3": made("Minus", n=["2", 0]), "4": made("Pick", w=["3", 0], n=["2", 0])}
     run = await pack.graph(prompt).run(outputs=["4"])
     assert run["4"] == -7 and pack.calls["Expand"] == 2

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from comfy_nb.engine.entry import Entry
+from comfy_nb.engine.entry import Entry, Outputs
+from comfy_nb.engine.keys import Step
 from comfy_nb.engine.plan import plan_of
 from comfy_nb.engine.run import Run
+from comfy_nb.engine.schedule import Ticket
 from comfy_nb.engine.session import Session
 from comfy_nb.errors import ComfyNBError, NotKept
 from comfy_nb.graph.model import Graph
@@ -33,7 +35,7 @@ def glance(graph: Graph, session: Session) -> Glance:
     found: dict[str, Thumbnail | None] = {}
     drawn = 0
     for node_id, step in steps.items():
-        entry = session.cache.peek(step.key) if step.key is not None else None
+        entry = _in_memory(session, step)
         if entry is not None:
             found[node_id] = _picture(step.spec, entry) if drawn < PICTURES_MAX else None
             drawn += found[node_id] is not None
@@ -43,7 +45,7 @@ def glance(graph: Graph, session: Session) -> Glance:
 def cached_value(graph: Graph, session: Session, node_id: str, slot: int) -> Any:
     """Return what is on an output of a node, as the cache has it; raises NotKept where it has nothing."""
     step = plan_of(graph).steps.get(node_id)
-    entry = session.cache.peek(step.key) if step is not None and step.key is not None else None
+    entry = _in_memory(session, step)
     if entry is None or slot >= len(entry.outputs):
         raise NotKept("Nothing is there yet: press Run, or run the graph, and click again.")
     items = entry.outputs[slot]
@@ -53,19 +55,22 @@ def cached_value(graph: Graph, session: Session, node_id: str, slot: int) -> Any
 def values_in_words(graph: Graph, session: Session, run: Run | None, node_id: str) -> list[str]:
     """Return a line on each output of a node, as the run or else the cache has it in memory."""
     ticket = run.ticket(node_id) if run is not None else None
+    if ticket is not None and ticket.outputs is not None:
+        return _lines(ticket.step.spec, ticket.outputs)
     try:
         step = ticket.step if ticket is not None else plan_of(graph).steps.get(node_id)
     except ComfyNBError:
         return []
-    outputs = ticket.outputs if ticket is not None else None
-    key = ticket.key if ticket is not None else step.key if step is not None else None
-    entry = session.cache.peek(key) if outputs is None and key is not None else None
-    if entry is not None:
-        outputs = entry.outputs
-    if step is None or outputs is None:
-        return []
-    names = dict(enumerate(step.spec.output_names))
-    return [f"{names.get(slot, slot)}: {_words(items)}" for slot, items in enumerate(outputs)]
+    entry = _in_memory(session, ticket or step)
+    return _lines(step.spec, entry.outputs) if step is not None and entry is not None else []
+
+
+def _in_memory(session: Session, keyed: Step | Ticket | None) -> Entry | None:
+    return session.cache.peek(keyed.key) if keyed is not None and keyed.key is not None else None
+
+
+def _lines(spec: NodeSpec, outputs: Outputs) -> list[str]:
+    return [f"{spec.output_name(slot)}: {_words(items)}" for slot, items in enumerate(outputs)]
 
 
 def _words(items: Sequence[Any]) -> str:

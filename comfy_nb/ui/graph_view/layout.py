@@ -23,11 +23,11 @@ WIDE = 1.7
 
 
 class Lane(NamedTuple):
-    """Where the links of an output pass a column."""
+    """Where the links of an output pass a column: the `nth` (0-based) after that of their node."""
 
     source: str
     slot: int
-    column: int
+    nth: int
 
 
 Key = str | Lane
@@ -183,7 +183,7 @@ def _tops(columns: Sequence[list[Key]], pulls: Sequence[Pull], heights: Mapping[
     for one, leaves, other, enters in pulls:
         before[other].append((one, leaves, enters))
         after[one].append((other, enters, leaves))
-    tall = {key: 0.0 if isinstance(key, Lane) else heights[key] for key in before}
+    tall = {key: _height(key, heights) for key in before}
     tops: dict[Key, float] = {}
     for keys in columns:
         tops.update(_spread(keys, dict.fromkeys(keys, 0.0), tall))
@@ -196,6 +196,10 @@ def _tops(columns: Sequence[list[Key]], pulls: Sequence[Pull], heights: Mapping[
             keys.sort(key=lambda key: wishes[key][0])
             tops.update(_spread(keys, {key: top for key, (_, top) in wishes.items()}, tall))
     return tops
+
+
+def _height(key: Key, heights: Mapping[str, float]) -> float:
+    return 0.0 if isinstance(key, Lane) else heights[key]
 
 
 def _wish(key: Key, sides: Iterable[Mapping[Key, Sequence[Near]]], tops: Mapping[Key, float]) -> tuple[float, float]:
@@ -231,7 +235,7 @@ def _packed(parts: Sequence[Places], heights: Mapping[str, float]) -> Places:
     sizes = []
     for part in parts:
         width = max(x for x, _ in part.values()) + WIDTH
-        sizes.append((width, max(y + (0.0 if isinstance(key, Lane) else heights[key]) for key, (_, y) in part.items())))
+        sizes.append((width, max(y + _height(key, heights) for key, (_, y) in part.items())))
     area = sum((width + GAP_PARTS) * (height + GAP_PARTS) for width, height in sizes)
     most = max([math.sqrt(area * WIDE), *(width for width, _ in sizes)], default=0.0)
     left = top = tallest = 0.0

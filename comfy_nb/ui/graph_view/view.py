@@ -27,7 +27,7 @@ from comfy_nb.ui.graph_view.scene import Scene, scene_of
 from comfy_nb.ui.graph_view.states import States
 from comfy_nb.ui.graph_view.wire import scene_message, states_message
 from comfy_nb.ui.living import Living
-from comfy_nb.ui.look.view import Look, let_go, look
+from comfy_nb.ui.look.view import look, put_in
 from comfy_nb.ui.texts import sound
 from comfy_nb.ui.ticker import ticker
 
@@ -102,6 +102,7 @@ class Stage:
     def close(self) -> None:
         """Follow no more runs, and let the widgets go."""
         self.leave()
+        put_in(self._detail)
         close_all(self.widget)
 
     # A run -----------------------------------------------------------------------------------------------------------
@@ -172,9 +173,9 @@ class Stage:
 
     def _inspect(self, node_id: str, slot: int) -> None:
         if self._run is None and isinstance(self._source, Graph):
-            self._look_at(look(cached_value(self._source, default_session(), node_id, slot)))
+            put_in(self._detail, look(cached_value(self._source, default_session(), node_id, slot)))
         elif self._run is not None:
-            self._look_at(self._run.inspect(node_id, slot))
+            put_in(self._detail, self._run.inspect(node_id, slot))
         self._say("")
 
     def _tell_values(self, node_id: str) -> None:
@@ -182,11 +183,6 @@ class Stage:
         if isinstance(self._source, Graph):
             words = values_in_words(self._source, default_session(), self._run, node_id)
         self._graph.send({"type": "values", "id": node_id, "words": words})
-
-    def _look_at(self, seen: Look) -> None:
-        before, self._detail.children = self._detail.children, [seen.widget()]
-        for widget in before:
-            let_go(widget)
 
     def _change(self, graph: Graph, message: Mapping[str, Any]) -> None:
         self._say("")

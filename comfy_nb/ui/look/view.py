@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from ipywidgets import HTML, Widget
+from ipywidgets import HTML, VBox, Widget
 from traitlets import Dict, Float
 
 from comfy_nb.engine.session import default_session
@@ -129,7 +129,7 @@ class Look:
         Living(viewer, kept, viewer.leave)
 
     def widget(self) -> Widget:
-        """Return it as a widget, to be put beside others; `let_go` gives it back."""
+        """Return it as a widget, to be put beside others; see `put_in`."""
         self._subject.hold()
         if self._own is None and self._is_worth_a_widget():
             return Viewer(self._subject, self._who)
@@ -147,12 +147,14 @@ def look(value: Any, other: Any = None, kind: str | None = None) -> Look:
     return Look(value, other, kind or maker.socket, sound(maker.say()))
 
 
-def let_go(widget: Widget) -> None:
-    """Give back what `Look.widget` returned."""
-    if isinstance(widget, Viewer):
-        widget.leave()
-    else:
-        close_all(widget)
+def put_in(box: VBox, *looks: Look) -> None:
+    """Show these in a box, and give back the widgets that it held of others."""
+    before, box.children = box.children, [each.widget() for each in looks]
+    for widget in before:
+        if isinstance(widget, Viewer):
+            widget.leave()
+        else:
+            close_all(widget)
 
 
 def _shows_itself(value: Any) -> bool:

@@ -52,6 +52,7 @@ class GraphView {
   load() {
     this.editor.close();
     this.scene = this.model.get("scene");
+    this.hull = hull(this.scene);
     this.at = new Map(this.scene.nodes.map((node, at) => [node.id, at]));
     this.runs.hidden = !this.scene.canEdit;
     this.map.hidden = this.scene.nodes.length <= MAP_FROM;
@@ -128,7 +129,7 @@ class GraphView {
 
   /** A small graph needs no tall stage. */
   suit() {
-    const [, , w, h] = hull(this.scene);
+    const [, , w, h] = this.hull;
     const height = h * Math.min(this.stage.clientWidth / w, 1);
     this.stage.style.height = `${Math.max(LEAST_HEIGHT, Math.min(height, this.stage.clientHeight))}px`;
   }
@@ -155,7 +156,7 @@ class GraphView {
   }
 
   drawMap(wide, high) {
-    const [x, y, w, h] = hull(this.scene);
+    const [x, y, w, h] = this.hull;
     const pen = this.map.getContext("2d");
     const scale = Math.min(150 / w, 96 / h);
     if (this.map.width !== 150) [this.map.width, this.map.height] = [150, 96];
@@ -171,7 +172,7 @@ class GraphView {
   }
 
   fit() {
-    const [x, y, w, h] = hull(this.scene);
+    const [x, y, w, h] = this.hull;
     const { clientWidth, clientHeight } = this.stage;
     if (!clientWidth) return;
     const zoom = Math.min(clientWidth / w, clientHeight / h, 1.2);
@@ -214,7 +215,7 @@ class GraphView {
       this.zoomBy(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0015)), event.offsetX, event.offsetY);
     }, { passive: false });
     this.map.addEventListener("click", (event) => {
-      const [x, y, w, h] = hull(this.scene);
+      const [x, y, w, h] = this.hull;
       const scale = Math.min(150 / w, 96 / h);
       this.view.x = x + event.offsetX / scale - this.stage.clientWidth / this.view.zoom / 2;
       this.view.y = y + event.offsetY / scale - this.stage.clientHeight / this.view.zoom / 2;
