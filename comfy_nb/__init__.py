@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from comfy_nb.doors import breakpoint, cache, configure, inspect, interact, stop_all, sweep
+from comfy_nb.doors import breakpoint, cache, configure, draw, inspect, interact, stop_all, sweep
 from comfy_nb.doors import load_ipython_extension as load_ipython_extension
 from comfy_nb.engine.context import (
     CurrentNodeContext,
@@ -88,6 +88,7 @@ __all__ = [
     "cache",
     "configure",
     "default_session",
+    "draw",
     "inspect",
     "interact",
     "is_link",

@@ -22,6 +22,7 @@ from comfy_nb.spec.registry import Registry
 if TYPE_CHECKING:
     from comfy_nb.graph.handle import Handle
     from comfy_nb.graph.node import Node
+    from comfy_nb.ui.graph_view.view import GraphView
     from comfy_nb.ui.interact import Controls
     from comfy_nb.ui.look.view import Look
     from comfy_nb.ui.sweep import Sweep
@@ -93,6 +94,17 @@ def inspect(value: Any, other: Any = None) -> Look:
     from comfy_nb.ui.look.view import look
 
     return look(value, other)
+
+
+def draw(source: Any) -> GraphView:
+    """Return a view of a graph, of a handle, or of a file, also of one that cannot run: what is missing is named.
+
+    Takes what `nb.load` takes, and what ComfyUI's editor saves besides: a workflow with its groups, notes and
+    reroutes, which is drawn as it lies there and not converted. Raises PromptError where nothing can be drawn.
+    """
+    from comfy_nb.ui.graph_view.view import draw
+
+    return draw(source)
 
 
 def breakpoint(

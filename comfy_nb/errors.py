@@ -54,7 +54,14 @@ class GraphError(ComfyNBError):
 
 
 class PromptError(GraphError, ValueError):
-    """A file, text or dict that does not hold a prompt in ComfyUI's API format."""
+    """A file, text or dict that does not hold a prompt in ComfyUI's API format.
+
+    `workflow` is what it holds in the format of ComfyUI's editor, if it does: that can be drawn, not run.
+    """
+
+    def __init__(self, message: str, workflow: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.workflow = workflow
 
 
 class UnknownName(GraphError, LookupError):

@@ -26,7 +26,7 @@ EXCERPT = 30  # characters of JSON shown either side of a fault
 HOW_TO_EXPORT = (
     "Export it with Workflow > Export (API) in the editor's menu (older versions: switch on the dev mode "
     "options in the settings, then Save (API Format)), or read a PNG or WebP picture that ComfyUI saved: it "
-    "carries both."
+    "carries both. nb.draw shows it as it is."
 )
 PICTURE_FORMATS = ("png", "webp", "jpeg")
 MEDIA_SUFFIXES = (".json", ".png", ".webp", ".jpg", ".jpeg", ".flac", ".mp3", ".mp4")
@@ -121,8 +121,10 @@ def _from_bytes(data: bytes, origin: str) -> ParsedPrompt:
         encoding = json.detect_encoding(data) if form == "json" else "utf-8-sig"
         return _from_text(_decode(data, encoding, origin), origin)
     entries = read_metadata(data)
+    if "prompt" not in entries and "workflow" not in entries:
+        raise PromptError(_no_graph(form, origin))
     if "prompt" not in entries:
-        raise PromptError(_no_graph(form, "workflow" in entries, origin))
+        return _from_text(entries["workflow"], f"the workflow in {origin}, which has no prompt beside it,")
     parsed = _from_text(entries["prompt"], f"the prompt in {origin}")
     workflow = _companion(entries.get("workflow"), origin)
     return ParsedPrompt(parsed.nodes, workflow or parsed.workflow, origin)
@@ -150,8 +152,9 @@ def _nodes_of(value: object, origin: str) -> dict[str, Node]:
     if not isinstance(value, Mapping):
         found = f"{_start(origin)} is a {type(value).__name__}"
         raise PromptError(f"{found}, not a prompt: a dict of nodes by their ids is expected.")
-    if is_workflow(value) or is_workflow(value.get("workflow")):
-        raise PromptError(f"{_start(origin)} is in the editor's format, not a prompt. {HOW_TO_EXPORT}")
+    for workflow in (value, value.get("workflow")):
+        if is_workflow(workflow):
+            raise PromptError(f"{_start(origin)} is in the editor's format, not a prompt. {HOW_TO_EXPORT}", workflow)
     if isinstance(value.get("class_type"), str):
         raise PromptError(f'{_start(origin)} is a single node, not a prompt. Use {{"1": node}}.')
     if not value:
@@ -268,10 +271,8 @@ def _path_hint(text: str) -> str:
     return f" It looks like a file's path. Use read_prompt({text!r})."
 
 
-def _no_graph(form: str, has_workflow: bool, origin: str) -> str:
+def _no_graph(form: str, origin: str) -> str:
     kind = f"{form} {'picture' if form in PICTURE_FORMATS else 'file'}"
-    if has_workflow:
-        return f"{_start(origin)}, a {kind}, carries an editor's workflow but no prompt. {HOW_TO_EXPORT}"
     return (
         f"{_start(origin)}, a {kind}, carries no graph. ComfyUI writes one into what it saves, but many "
         "websites, chats and picture editors strip it. Use the original file, or the graph's JSON."

@@ -170,6 +170,13 @@ def test_what_is_no_prompt_is_refused_with_what_it_is(source: object, said: str)
     assert said in refusal(source)
 
 
+@pytest.mark.parametrize("source", [WORKFLOW, {"workflow": WORKFLOW}, {"prompt": WORKFLOW}])
+def test_the_refusal_of_what_the_editor_saved_carries_it_to_be_drawn(source: object) -> None:
+    with pytest.raises(PromptError) as refused:
+        parse_prompt(source)  # type: ignore[arg-type]
+    assert refused.value.workflow == WORKFLOW
+
+
 def test_an_envelope_that_holds_itself_is_refused() -> None:
     source: dict[str, object] = {}
     source["prompt"] = source
@@ -215,8 +222,8 @@ def test_a_picture_with_the_editors_workflow_alone_says_so(tmp_path: Path) -> No
     file = tmp_path / "drawn.png"
     Image.new("RGB", (4, 4)).save(file, pnginfo=entries)
     message = unreadable(file)
-    assert "workflow but no prompt" in message
-    assert "Export (API)" in message
+    assert "which has no prompt beside it, is in the editor's format" in message
+    assert "Export (API)" in message and "nb.draw" in message
 
 
 def test_a_picture_whose_prompt_is_prose_says_where_the_fault_is(tmp_path: Path) -> None:

@@ -104,8 +104,8 @@ def _links(scene: Scene) -> Iterator[str]:
     by_type: dict[str, list[str]] = {}
     for link in scene.links[:LINKS_MAX]:
         source, target = _box(scene.nodes[link.source]), _box(scene.nodes[link.target])
-        x, y = source[0] + source[2], source[1] + HEAD + (link.slot + 0.5) * ROW
-        to_x, to_y = target[0], target[1] + HEAD + (link.place + 0.5) * ROW
+        x, y = source[0] + source[2], _row(source, link.slot)
+        to_x, to_y = target[0], _row(target, link.place)
         path = f"M{x:.0f} {y:.0f}"
         for lane_x, lane_y in link.via:
             path += f"{_curve(x, y, lane_x, lane_y)}h{WIDTH}"
@@ -113,6 +113,11 @@ def _links(scene: Scene) -> Iterator[str]:
         by_type.setdefault(link.type, []).append(path + _curve(x, y, to_x, to_y))
     for kind, paths in by_type.items():
         yield f'<path d="{"".join(paths)}" fill="none" stroke="{colour_of(kind)}" stroke-width="2"/>'
+
+
+def _row(box: Box, place: int) -> float:
+    """Where a slot is, from top to bottom; a folded node has all of them in its head."""
+    return box[1] + (HEAD + (place + 0.5) * ROW if box[3] > HEAD else HEAD / 2)
 
 
 def _curve(x: float, y: float, to_x: float, to_y: float) -> str:

@@ -16,6 +16,7 @@ from comfy_nb.spec.registry import Registry
 HEAD, ROW, FIELD, PAD, PREVIEW = 30, 20, 24, 8, 104
 WIDTH = 230
 NAMES_MAX = 4
+UNKNOWN = "its class is not known here"
 FAR = 1e9  # beyond it a position in a file is nonsense
 TEXT_MAX = 4_000
 LARGEST_INT = 1 << 64
@@ -106,12 +107,19 @@ class Scene:
 
     @property
     def faults(self) -> list[str]:
-        """What is missing, one line for each node."""
-        nodes: dict[str, list[str]] = {}
+        """What is missing: the classes that are not known in one line, any other fault in a line of its own."""
+        unknown: dict[str, list[str]] = {}
+        others: dict[str, list[str]] = {}
         for node in self.nodes.values():
-            if node.fault:
-                nodes.setdefault(node.fault, []).append(f"{node.title} (#{node.id})")
-        return [f"{_listed(named)}: {fault}" for fault, named in nodes.items()]
+            if node.fault == UNKNOWN:
+                unknown.setdefault(node.class_type or "(none)", []).append(f"#{node.id}")
+            elif node.fault:
+                others.setdefault(node.fault, []).append(f"{node.title} (#{node.id})")
+        lines = [f"{_listed(named)}: {fault}" for fault, named in others.items()]
+        if unknown:
+            named = ", ".join(f"{name} ({_listed(ids)})" for name, ids in unknown.items())
+            lines.insert(0, f"Classes not known here: {named}")
+        return lines
 
     @property
     def is_placed(self) -> bool:
@@ -197,7 +205,7 @@ def _joined(nodes: dict[str, SceneNode], wanted: Sequence[tuple[str, int, str, i
 def _declared(class_type: str, registry: Registry | None) -> tuple[NodeSpec | None, Interface | None, str]:
     spec = registry.find(class_type) if registry is not None else None
     if spec is None:
-        return None, None, f"the class {class_type!r} is not known" if registry is not None else ""
+        return None, None, UNKNOWN if registry is not None else ""
     try:
         return spec, spec.interface(), ""
     except Exception as error:  # a pack's own code answers here

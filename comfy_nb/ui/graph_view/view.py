@@ -14,9 +14,10 @@ from traitlets import Dict
 from comfy_nb.engine.loops import post
 from comfy_nb.engine.plan import plan_of
 from comfy_nb.engine.session import default_session
-from comfy_nb.errors import ComfyNBError, UnknownName
-from comfy_nb.graph.model import Graph
+from comfy_nb.errors import ComfyNBError, PromptError, UnknownName
+from comfy_nb.graph.model import Graph, load
 from comfy_nb.graph.namespace import default_registry
+from comfy_nb.graph.node import is_handle
 from comfy_nb.graph.prompt import is_link
 from comfy_nb.ui.cell import close_all, shell
 from comfy_nb.ui.front import FrontEnd, script, style
@@ -31,6 +32,7 @@ from comfy_nb.ui.look.view import look, put_in
 from comfy_nb.ui.texts import sound
 from comfy_nb.ui.ticker import ticker
 
+ONLY_DRAWN = "This is only drawn: a file in the editor's format has no values. nb.load says how to have one that runs."
 READERS: Mapping[str, Callable[[str], Any]] = {"int": int, "float": float, "bool": lambda text: text == "true"}
 
 
@@ -73,6 +75,20 @@ class GraphView:
 
     def _said(self) -> dict[str, str]:
         return {node_id: state.state for node_id, state in self._states.nodes.items()}
+
+
+def draw(source: Any) -> GraphView:
+    """Return a view of a graph, a handle, or whatever `nb.load` takes, also of what only ComfyUI's editor can read."""
+    if isinstance(source, Graph):
+        return GraphView(source)
+    if is_handle(source):
+        return GraphView(Graph(source))
+    try:
+        return GraphView(load(source))
+    except PromptError as error:
+        if error.workflow is None:
+            raise
+        return GraphView(error.workflow)
 
 
 class Stage:
@@ -176,7 +192,7 @@ class Stage:
             put_in(self._detail, look(cached_value(self._source, default_session(), node_id, slot)))
         elif self._run is not None:
             put_in(self._detail, self._run.inspect(node_id, slot))
-        self._say("")
+        self._say("" if isinstance(self._source, Graph) else ONLY_DRAWN)
 
     def _tell_values(self, node_id: str) -> None:
         words: list[str] = []

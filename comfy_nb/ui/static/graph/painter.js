@@ -22,7 +22,7 @@ class Painter {
       this.pen.globalAlpha = colour ? 0.2 : 0.35;
       this.pen.fillRect(...box);
       this.pen.globalAlpha = 1;
-      this.text(title, box[0] + 10, box[1] + 20, this.inks.faint, box[2] - 20, 16);
+      this.title(title, box, this.inks.faint, box[2] - 20, 16);
     }
   }
 
@@ -81,8 +81,9 @@ class Painter {
       pen.fillStyle = inks.blocked;
       pen.fillRect(x, y, w, 4);
     }
-    this.text(node.title, x + 10, y + 20, inks.ink, w - (state === "idle" ? 20 : 80), 13);
-    if (state !== "idle") this.text(state, x + w - 8, y + 20, inks[state] ?? inks.faint, 64, 11, "right");
+    const tells = state !== "idle" && this.zoom > 0.5;
+    this.title(node.title, node.box, inks.ink, w - (tells ? 80 : 20), 13);
+    if (tells) this.text(state, x + w - 8, y + 20, inks[state] ?? inks.faint, 64, 11, "right");
     if (state === "running") {
       pen.fillStyle = inks.line;
       pen.fillRect(x + 8, y + HEAD - 4, w - 16, 3);
@@ -127,6 +128,12 @@ class Painter {
       if (room > 12) pen.drawImage(look.picture, x + (w - wide) / 2, top, wide, look.picture.height * scale);
     }
     pen.restore();
+  }
+
+  /** Seen from afar a title is enlarged, as far as a head has room. */
+  title(text, [x, y], ink, room, size) {
+    const seen = Math.min(Math.max(size, 9 / this.zoom), 24);
+    this.text(text, x + 10, y + HEAD / 2 + seen * 0.35, ink, room, seen);
   }
 
   text(text, x, y, ink, room, size, align = "left") {

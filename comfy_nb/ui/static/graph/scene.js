@@ -38,7 +38,8 @@ function hull(scene) {
   return [left - 24, top - 24, right - left + 48, bottom - top + 48];
 }
 
-const slotAt = (box, place, isOut) => [box[0] + (isOut ? box[2] : 0), box[1] + HEAD + (place + 0.5) * ROW];
+/** Where a slot is; a folded node has all of them in its head. */
+const slotAt = ([x, y, w, h], place, isOut) => [x + (isOut ? w : 0), y + (h > HEAD ? HEAD + (place + 0.5) * ROW : HEAD / 2)];
 
 /** The curves of a link, each from a point to a point; between them it goes level past a column of nodes. */
 function curves(scene, [source, slot, target, place, , via]) {

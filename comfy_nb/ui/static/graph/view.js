@@ -60,9 +60,14 @@ class GraphView {
     this.feeds = this.scene.nodes.map(() => []);
     for (const link of this.scene.links) this.feeds[link[2]].push(link);
     this.list.replaceChildren(...this.scene.nodes.map((node, at) => element("li", "", this.told(at))));
-    this.note.textContent = this.scene.faults.join("\n");
+    this.say("");
     this.title();
     this.ask();
+  }
+
+  /** What is missing stays said beside what else there is to say. */
+  say(text) {
+    this.note.textContent = [text, ...this.scene.faults].filter(Boolean).join("\n");
   }
 
   told(at) {
@@ -87,7 +92,7 @@ class GraphView {
   // What the kernel says
 
   take(message, buffers) {
-    if (message.type === "note") this.note.textContent = message.text;
+    if (message.type === "note") this.say(message.text);
     if (message.type === "values") this.tip.take(message.id, message.words);
     if (message.type !== "states") return;
     for (const [id, state] of Object.entries(message.states)) {
