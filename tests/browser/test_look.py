@@ -6,9 +6,10 @@ import json
 
 import pytest
 
+from tests.browser.looks import INK, PATIENCE_MS, press, readout, shown, stage, until
+
 pytestmark = pytest.mark.browser
 
-PATIENCE_MS = 20_000
 PREPARE = """
 import torch
 import comfy_nb as nb
@@ -24,8 +25,6 @@ CELLS = (
     "nb.inspect([3.0, 1.0, 2.0])",
     "nb.inspect({'waveform': torch.zeros(1, 1, 800), 'sample_rate': 8000})",
 )
-INK = """(canvas, [x, y]) => [...canvas.getContext('2d')
-    .getImageData(x * devicePixelRatio, y * devicePixelRatio, 1, 1).data]"""
 
 
 @pytest.fixture(scope="module")
@@ -37,29 +36,6 @@ def notebook(lab):
         for cell in range(1, len(CELLS) + 1):
             opened.output(cell).locator("canvas[data-shown]").wait_for(timeout=PATIENCE_MS)
         yield opened
-
-
-def stage(notebook, cell):
-    return notebook.output(cell).locator("canvas.cnb-look-stage")
-
-
-def shown(notebook, cell) -> list[float]:
-    """The rectangle (x0, y0, x1, y1) that the picture of a cell shows."""
-    return [float(at) for at in stage(notebook, cell).get_attribute("data-shown").split()]
-
-
-def until(notebook, cell, script: str) -> None:
-    """Wait until a condition on `canvas`, the picture of a cell, holds."""
-    handle = stage(notebook, cell).element_handle()
-    notebook.page.wait_for_function(f"canvas => {script}", arg=handle, timeout=PATIENCE_MS)
-
-
-def press(notebook, cell, name: str) -> None:
-    notebook.output(cell).get_by_role("button", name=name, exact=True).click()
-
-
-def readout(notebook, cell):
-    return notebook.output(cell).locator(".cnb-look-readout")
 
 
 def test_every_view_is_alive_and_hides_what_is_kept_for_later(notebook):

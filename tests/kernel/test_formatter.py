@@ -47,3 +47,15 @@ def test_a_run_tells_what_is_on_a_link(kernel):
     reply = kernel.run("run = await picture.graph.run()\nrun.inspect('1')")
     assert reply.error is None, reply.error
     assert "computed in" in reply.displays[0]["text/plain"]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("pandas.DataFrame({'size': [1, 2]})", "<table"), ("matplotlib.pyplot.subplots()[0]", "<img src=")],
+)
+def test_a_value_with_a_display_of_its_own_keeps_it_beside_others(kernel, value, shown):
+    kernel.run(f"import matplotlib.pyplot, pandas, ipywidgets\nvalue = {value}\nmatplotlib.pyplot.close('all')")
+    kernel.run("from comfy_nb.ui.look.view import look, put_in\nbox = ipywidgets.VBox()\nput_in(box, look(value))")
+    reply = kernel.run("box.children[0].value")
+    assert reply.error is None, reply.error
+    assert shown in reply.results[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -133,7 +134,7 @@ class Look:
         self._subject.hold()
         if self._own is None and self._is_worth_a_widget():
             return Viewer(self._subject, self._who)
-        return HTML(self._repr_html_())
+        return HTML((self._own is not None and own_html(self._own)) or self._repr_html_())
 
     def _is_worth_a_widget(self) -> bool:
         return any(self._subject.view_of(place) != "words" for place in range(len(self._subject.parts)))
@@ -155,6 +156,18 @@ def put_in(box: VBox, *looks: Look) -> None:
             widget.leave()
         else:
             close_all(widget)
+
+
+def own_html(value: Any) -> str:
+    """Return what a value shows of itself in a notebook as HTML; nothing where that is only text."""
+    running = shell()
+    data = running.display_formatter.format(value)[0] if running is not None else {}
+    if "text/html" in data:
+        return str(data["text/html"])
+    png = data.get("image/png")
+    if isinstance(png, bytes):
+        png = base64.b64encode(png).decode()
+    return f'<img src="data:image/png;base64,{png}">' if png else ""
 
 
 def _shows_itself(value: Any) -> bool:

@@ -82,9 +82,10 @@ class Plot {
   }
 
   key(event) {
-    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (!by || !this.low) return;
-    this.point(((this.mark ?? -by) + by) / Math.max(1, this.low.length - 1));
+    const mark = this.mark ?? -1;
+    const to = { ArrowLeft: mark - 1, ArrowRight: mark + 1, Home: 0, End: this.low?.length - 1 }[event.key];
+    if (to === undefined || !this.low) return;
+    this.point(to / Math.max(1, this.low.length - 1));
     event.preventDefault();
     event.stopPropagation();
   }
