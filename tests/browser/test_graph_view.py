@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import nbformat
 import pytest
+
+from tests.ui.graph_view.test_scene import WORKFLOW
 
 pytestmark = pytest.mark.browser
 
@@ -38,11 +42,33 @@ async def slow(value: int = 1) -> int:
 
 job = add(slow(), number(8)).start()
 """
+PAINT = """
+import torch
+
+@nb.node
+async def paint(*, progress: nb.Progress) -> nb.Image:
+    red = torch.zeros(1, 8, 8, 3)
+    red[..., 0] = 1.0
+    progress(1, 4, preview=red)
+    await gate.wait()
+    return red.flip(-1)
+
+gate = asyncio.Event()
+painting = nb.Graph(paint())
+painting.show()
+"""
+UNKNOWN = """
+nb.draw({"1": {"class_type": "EmptyImage", "inputs": {"width": 64}},
+         "2": {"class_type": "Upscaler9000", "inputs": {"image": ["1", 0], "factor": 2}}})
+"""
 CELLS = [PREPARE, "graph.show()", MANY, "graph['1'].inputs['value']", SLOW, "job.cancel()"]
+CELLS += [PAINT, "painted = painting.start(quiet=True)", "gate.set()", "nb.draw('editor.json')", UNKNOWN]
+PAINTING, START_PAINTING, END_PAINTING, EDITOR_FILE, UNKNOWN_CLASS = range(6, 11)
 
 
 @pytest.fixture(scope="module")
 def notebook(lab):
+    (lab.server.root / "editor.json").write_text(json.dumps(WORKFLOW))
     with lab.open(lab.write("graph.ipynb", [cell.strip() for cell in CELLS])) as opened:
         for cell in range(4):
             opened.run_cell(cell)
@@ -53,7 +79,7 @@ def notebook(lab):
 def spot_in_node(notebook, cell: int, index: int, row_px: float) -> dict[str, float]:
     """Where on the canvas a point of a node is drawn, so many scene pixels below its top."""
     return canvas_of(notebook, cell).evaluate(
-        "(canvas, [index, row]) => { const view = canvas.getRootNode().querySelector('.cnb-graph').graphView;"
+        "(canvas, [index, row]) => { const view = canvas.closest('.cnb-graph').graphView;"
         " const [x, y, w] = view.scene.nodes[index].box; const at = view.view;"
         " return { x: (x + w / 2 - at.x) * at.zoom, y: (y + row - at.y) * at.zoom }; }",
         [index, row_px],
@@ -71,6 +97,11 @@ def view_of(notebook, cell: int) -> dict[str, float]:
 
 def click_in_node(notebook, index: int, row_px: float) -> None:
     canvas_of(notebook, 1).click(position=spot_in_node(notebook, 1, index, row_px))
+
+
+def on_first_link(notebook) -> dict[str, float]:
+    one, other = spot_in_node(notebook, 1, 0, 40), spot_in_node(notebook, 1, 1, 40)
+    return {axis: (one[axis] + other[axis]) / 2 for axis in "xy"}
 
 
 def type_value(notebook, text: str, end: str) -> None:
@@ -109,12 +140,16 @@ def test_the_pointer_on_a_node_or_a_link_tells_what_is_there(notebook):
     canvas.hover(position=spot_in_node(notebook, 1, 1, 12))
     tip.get_by_text("INT: 12").wait_for()
     assert "add (#2) add\ndone" in tip.inner_text()
-    one, other = spot_in_node(notebook, 1, 0, 40), spot_in_node(notebook, 1, 1, 40)
-    canvas.hover(position={axis: (one[axis] + other[axis]) / 2 for axis in "xy"})
+    canvas.hover(position=on_first_link(notebook))
     tip.get_by_text("INT from Zahl ☂ (INT) to add (a)").wait_for()
     tip.get_by_text("INT: 8").wait_for()
     notebook.page.mouse.move(2, 2)
     tip.wait_for(state="hidden")
+
+
+def test_a_click_on_a_link_shows_what_is_on_it(notebook):
+    canvas_of(notebook, 1).click(position=on_first_link(notebook))
+    notebook.output(1).locator(".widget-html").get_by_text("8").first.wait_for()
 
 
 def test_a_value_is_left_as_it_is_by_the_escape_key(notebook):
@@ -217,6 +252,51 @@ def test_a_panel_shows_the_graph_of_its_run_on_demand(notebook):
     panel.locator(".cnb-graph-head").wait_for()
     notebook.run_cell(5)
     panel.get_by_text("cancelled").first.wait_for()
+
+
+def until_ink(notebook, cell: int, condition: str) -> None:
+    """Wait until the colour (r, g, b) at the picture of the first node fulfils a condition."""
+    at = spot_in_node(notebook, cell, 0, 30 + 20 + 52)
+    notebook.page.wait_for_function(
+        "([canvas, {x, y}]) => { const ratio = devicePixelRatio; const [r, g, b] = canvas.getContext('2d')"
+        f".getImageData(x * ratio, y * ratio, 1, 1).data; return {condition}; }}",
+        arg=[canvas_of(notebook, cell).element_handle(), at],
+    )
+
+
+def test_previews_come_onto_a_node_while_it_runs_and_its_result_afterwards(notebook):
+    notebook.run_cell(PAINTING)
+    shown = notebook.output(PAINTING)
+    shown.locator(".cnb-graph").wait_for()
+    notebook.run_cell(START_PAINTING)
+    shown.locator(".cnb-graph-head").get_by_text("1 running").wait_for()
+    until_ink(notebook, PAINTING, "r > 250 && b < 5")
+    notebook.run_cell(END_PAINTING)
+    shown.locator(".cnb-graph-head").get_by_text("1 done").wait_for()
+    until_ink(notebook, PAINTING, "r < 5 && b > 250")
+
+
+def test_a_file_that_only_the_editor_can_read_is_drawn_and_what_is_missing_is_named(notebook):
+    notebook.run_cell(EDITOR_FILE)
+    shown = notebook.output(EDITOR_FILE)
+    shown.locator(".cnb-graph-head").get_by_text("5 nodes, 2 links").wait_for()
+    note = shown.get_by_role("alert")
+    assert note.inner_text() == "Classes not known here: picture (#1), Stranger (#5)"
+    assert not shown.get_by_role("button", name="run what is stale").is_visible()
+    scene = shown.locator(".cnb-graph").evaluate("root => root.graphView.scene")
+    assert [group["title"] for group in scene["groups"]] == ["All"]
+    assert scene["nodes"][2]["title"] == "Refine" and scene["nodes"][2]["box"][:2] == [500, 0]
+    canvas_of(notebook, EDITOR_FILE).click(position=spot_in_node(notebook, EDITOR_FILE, 0, 12))
+    note.get_by_text("This is only drawn").wait_for()
+    assert "Stranger (#5)" in note.inner_text()
+
+
+def test_a_class_that_is_not_known_is_drawn_with_what_the_file_says_of_it(notebook):
+    notebook.run_cell(UNKNOWN_CLASS)
+    shown = notebook.output(UNKNOWN_CLASS)
+    shown.get_by_role("alert").get_by_text("Classes not known here: Upscaler9000 (#2)").wait_for()
+    told = shown.locator(".cnb-graph-list li").all_text_contents()[1]
+    assert told.startswith("Upscaler9000: idle") and "image from EmptyImage" in told and "factor 2" in told
 
 
 def test_nothing_failed_to_render(notebook):

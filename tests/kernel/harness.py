@@ -55,6 +55,8 @@ class Reply:
     """Mime bundles of `display(...)`, and of later updates to them."""
     comms: list[dict[str, Any]] = field(default_factory=list)
     """Contents of the comm messages (widgets) that the cell sent."""
+    pages: list[str] = field(default_factory=list)
+    """`text/plain` of what is shown in the pager, as for `name?`."""
     error: CellError | None = None
     idle_at: float | None = None
 
@@ -149,6 +151,8 @@ class Kernel:
                 raise TimeoutError(f"the kernel is idle but has not answered: {reply}") from None
             if answered := self._replies.get(message["parent_header"].get("msg_id")):
                 answered.status = message["content"].get("status", "ok")
+                shown = message["content"].get("payload", ())
+                answered.pages += [each["data"]["text/plain"] for each in shown if each["source"] == "page"]
         return reply
 
     def wait_idle(self, timeout: float = 30.0) -> None:

@@ -57,6 +57,23 @@ def test_an_interrupt_stops_a_file_that_the_cell_waits_for(loaded, tmp_path):
     assert reply.stderr.startswith("UsageError: Stopped"), reply
 
 
+def test_names_of_classes_are_completed_and_a_question_mark_shows_the_slots(loaded):
+    assert {"ImageBlend", "ImageBlur"} <= set(completions(loaded, "nb.nodes.ImageBl"))
+    reply = loaded.run("nb.nodes.ImageBlur?")
+    assert reply.error is None, reply.error
+    told = "\n".join(reply.pages)
+    assert "blur_radius" in told and "IMAGE" in told and "●" in told
+
+
+def test_the_cache_is_emptied_on_demand(loaded):
+    loaded.run("nb.configure(display='none')\nrun = await nb.load('flow.json').run(['2'])")
+    assert "ImageInvert" in loaded.run("%comfy cache").results[0]
+    assert loaded.run("%comfy cache clear").stdout == "2 values let go.\n"
+    assert loaded.run("len(nb.cache)").results == ["0"]
+    loaded.run("again = await nb.load('flow.json').run(['2'])")
+    assert loaded.run("again.why('2')").results == ["'evicted'"]
+
+
 def test_a_wrong_command_is_one_line(loaded):
     reply = loaded.run("%comfy rnu flow.json")
     assert reply.stderr == "UsageError: %comfy has no command 'rnu'. Did you mean 'run'?\n"
