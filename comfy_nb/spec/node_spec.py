@@ -14,6 +14,9 @@ CacheMode = Literal["on", "off", "node"]
 NO_OPTIONS: Mapping[str, Any] = {}
 
 
+SEEDS = ("seed", "noise_seed")
+
+
 @dataclass(frozen=True, slots=True)
 class InputSpec:
     """One declared input. `type` is a socket type or a list of choices; `options` are ComfyUI's.
@@ -45,6 +48,11 @@ class InputSpec:
         if isinstance(value, enum.Enum) and not isinstance(self.type, str) and value.name in self.type:
             return value.name
         return value
+
+    @property
+    def is_drawn_anew(self) -> bool:
+        """Whether an editor changes the value after each run where that is switched on, as it does with seeds."""
+        return bool(self.options.get("control_after_generate", self.socket == "INT" and self.name in SEEDS))
 
     @property
     def has_default(self) -> bool:

@@ -72,6 +72,7 @@ class Tooltip:
         return {"tooltip": self.text}
 
 
+HINTS = (Range, Multiline, Tooltip)
 BY_ANNOTATION: Mapping[Any, str] = {
     int: "INT",
     float: "FLOAT",
@@ -153,8 +154,8 @@ def _hint_options(hint: Any, where: str) -> Mapping[str, Any]:
     if isinstance(hint, Mapping):
         return hint
     make = getattr(hint, "options", None)
-    if make is None:
-        raise SpecError(f"{where}: {hint!r} is no widget hint. Use nb.Range, nb.Multiline, nb.Tooltip or a dict.")
+    if make is None or isinstance(hint, type):
+        raise SpecError(f"{where}: {hint!r} is no widget hint. Use nb.Range(), nb.Multiline(), nb.Tooltip() or a dict.")
     return typing.cast("Mapping[str, Any]", make())
 
 
@@ -175,6 +176,8 @@ def _socket_of(annotation: Any, where: str) -> str:
     if known is not None:
         return known
     origin = get_origin(annotation) or annotation
+    if isinstance(annotation, HINTS) or any(annotation is hint for hint in HINTS):
+        raise SpecError(f"{where}: a hint stands beside a type, as in Annotated[str, nb.Multiline()].")
     if origin is dict or origin is Mapping or origin is list or origin is tuple:
         return ANY
     if isinstance(origin, type):

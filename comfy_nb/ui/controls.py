@@ -14,7 +14,6 @@ from comfy_nb.ui.settings import Setting, Target, find_setting, settings_of
 Kind = Literal["slider", "number", "choice", "check", "text", "lines", "seed"]
 
 SLIDER_STEPS_MAX = 1000
-SEEDS = ("seed", "noise_seed")
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ def _number(setting: Setting, value: Any) -> Control:
     high: Any = entry.options.get("max")
     step = entry.options.get("step") or (1 if is_whole else 0.01)
     start = value if isinstance(value, int | float) else low or 0
-    if is_whole and (entry.name in SEEDS or entry.options.get("control_after_generate")):
+    if is_whole and entry.is_drawn_anew:
         return Control(setting, "seed", start, low, high, step)
     is_bounded = low is not None and high is not None and low < high
     is_short = is_bounded and (high - low) / step <= SLIDER_STEPS_MAX

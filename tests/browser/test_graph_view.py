@@ -13,6 +13,7 @@ pytestmark = pytest.mark.browser
 
 PREPARE = """
 import asyncio
+from typing import Annotated, Any, Literal
 import comfy_nb as nb
 
 @nb.node
@@ -61,9 +62,25 @@ UNKNOWN = """
 nb.draw({"1": {"class_type": "EmptyImage", "inputs": {"width": 64}},
          "2": {"class_type": "Upscaler9000", "inputs": {"image": ["1", 0], "factor": 2}}})
 """
+KINDS = """
+@nb.node
+def mixed(
+    on: bool = False,
+    way: Literal["up", "down"] = "up",
+    words: Annotated[str, nb.Multiline()] = "one",
+    share: float = 0.5,
+    extra: Any = None,
+    seed: int = 1,
+) -> str:
+    return f"{on} {way} {words} {share} {seed}"
+
+every = nb.Graph()
+every.node("mixed", on=False, way="up", words="one", share=0.5, extra=[1], seed=1)
+every.show()
+"""
 CELLS = [PREPARE, "graph.show()", MANY, "graph['1'].inputs['value']", SLOW, "job.cancel()"]
-CELLS += [PAINT, "painted = painting.start(quiet=True)", "gate.set()", "nb.draw('editor.json')", UNKNOWN]
-PAINTING, START_PAINTING, END_PAINTING, EDITOR_FILE, UNKNOWN_CLASS = range(6, 11)
+CELLS += [PAINT, "painted = painting.start(quiet=True)", "gate.set()", "nb.draw('editor.json')", UNKNOWN, KINDS]
+PAINTING, START_PAINTING, END_PAINTING, EDITOR_FILE, UNKNOWN_CLASS, EVERY_KIND = range(6, 12)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +124,7 @@ def on_first_link(notebook) -> dict[str, float]:
 def type_value(notebook, text: str, end: str) -> None:
     """Type into the field of the first node, and end with a key."""
     click_in_node(notebook, 0, 30 + 20 + 12)
-    editor = notebook.output(1).locator(".cnb-graph-edit")
+    editor = notebook.output(1).locator(".cnb-graph-edit input")
     editor.fill(text)
     editor.press(end)
     editor.wait_for(state="detached")
@@ -297,6 +314,35 @@ def test_a_class_that_is_not_known_is_drawn_with_what_the_file_says_of_it(notebo
     shown.get_by_role("alert").get_by_text("Classes not known here: Upscaler9000 (#2)").wait_for()
     told = shown.locator(".cnb-graph-list li").all_text_contents()[1]
     assert told.startswith("Upscaler9000: idle") and "image from EmptyImage" in told and "factor 2" in told
+
+
+def test_values_of_every_kind_are_edited_by_the_keyboard_alone(notebook):
+    notebook.run_cell(EVERY_KIND)
+    shown, canvas = notebook.output(EVERY_KIND), canvas_of(notebook, EVERY_KIND)
+    canvas.focus()
+    canvas.press("ArrowRight")
+    canvas.press("e")
+    for name, value in [("on", "true"), ("way", "down"), ("words", "two\nlines"), ("share", "0.25")]:
+        field = shown.get_by_label(f"{name} of mixed")
+        if name in ("on", "way"):
+            field.press("ArrowUp" if name == "on" else "ArrowDown")
+        else:
+            field.fill(value)
+        assert field.input_value() == value
+        field.press("Tab")
+    shown.get_by_label("seed of mixed").press("Escape")
+    assert canvas.evaluate("canvas => canvas === document.activeElement")
+    shown.locator(".cnb-graph-list").get_by_text("on true, way down, words two lines, share 0.25").wait_for()
+
+
+def test_another_seed_is_drawn_by_its_button(notebook):
+    shown, canvas = notebook.output(EVERY_KIND), canvas_of(notebook, EVERY_KIND)
+    canvas.click(position=spot_in_node(notebook, EVERY_KIND, 0, 30 + 20 + 5.5 * 24))
+    assert shown.get_by_label("seed of mixed").input_value() == "1"
+    shown.get_by_role("button", name="another seed").click()
+    shown.locator(".cnb-graph-list").get_by_text("seed 1", exact=True).wait_for(state="detached")
+    told = shown.locator(".cnb-graph-list li").text_content()
+    assert int(told.rpartition("seed ")[2]) > 1
 
 
 def test_nothing_failed_to_render(notebook):

@@ -111,6 +111,24 @@ def test_annotated_adds_widget_hints():
     assert declared["d"].options == {"min": 3, "default": None}
 
 
+@pytest.mark.parametrize("hint", [nb.Multiline, nb.Multiline(), nb.Range(0, 1)])
+def test_a_hint_in_place_of_a_type_is_refused_and_shown_how_to_write(hint):
+    def f(a):
+        return a
+
+    f.__annotations__["a"] = hint
+    with pytest.raises(nb.SpecError, match=r"f\(a\): a hint stands beside a type, as in Annotated\[str"):
+        spec_from_function(f)
+
+
+def test_a_hint_that_is_a_class_is_refused_by_name():
+    def f(a: Annotated[str, nb.Multiline]):
+        return a
+
+    with pytest.raises(nb.SpecError, match=r"Multiline'> is no widget hint. Use nb.Range\(\), nb.Multiline\(\)"):
+        spec_from_function(f)
+
+
 def test_a_hint_that_is_none_is_refused_by_name():
     def f(a: Annotated[int, "big"]):
         return a

@@ -23,7 +23,6 @@ LARGEST_INT = 1 << 64
 CHOICES_MAX = 2_000
 WIDGETS = {"INT": "int", "FLOAT": "float", "STRING": "text", "BOOLEAN": "bool", "COMBO": "choice"}
 FITTING: Mapping[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "text": (str,), "bool": (bool,)}
-SEEDS = ("seed", "noise_seed")
 MODES = {2: "mute", 4: "bypass"}
 PICTURES = ("IMAGE", "MASK")
 
@@ -250,6 +249,8 @@ def _field(interface: Interface | None, name: str, value: Any) -> Field:
         return Field(name, "other", value[:TEXT_MAX] if isinstance(value, str) else short(value, 200))
     options = spec.options if spec is not None else {}
     kept = {key: options[key] for key in ("min", "max", "step", "multiline") if _is_plain(options.get(key))}
+    if kind == "int" and spec is not None and spec.is_drawn_anew:
+        kept["seed"] = True
     return Field(name, kind, str(value) if kind == "int" else value, kept)
 
 
@@ -334,7 +335,7 @@ def _widget_names(interface: Interface) -> Iterator[str]:
     for spec in ordered:
         if _is_widget(spec):
             yield spec.name
-            if spec.options.get("control_after_generate", spec.socket == "INT" and spec.name in SEEDS):
+            if spec.is_drawn_anew:
                 yield ""
 
 

@@ -50,13 +50,13 @@ class GraphView {
   }
 
   load() {
-    this.editor.close();
     this.scene = this.model.get("scene");
+    if (!this.editor.fits(this.scene)) this.editor.close();
     this.hull = hull(this.scene);
     this.at = new Map(this.scene.nodes.map((node, at) => [node.id, at]));
     this.runs.hidden = !this.scene.canEdit;
     this.map.hidden = this.scene.nodes.length <= MAP_FROM;
-    this.canvas.setAttribute("aria-label", `graph: ${this.scene.head}. Arrow keys walk along links, Enter looks inside.`);
+    this.canvas.setAttribute("aria-label", `graph: ${this.scene.head}. Arrow keys walk along links, Enter looks inside, E edits.`);
     this.feeds = this.scene.nodes.map(() => []);
     for (const link of this.scene.links) this.feeds[link[2]].push(link);
     this.list.replaceChildren(...this.scene.nodes.map((node, at) => element("li", "", this.told(at))));
@@ -271,7 +271,7 @@ class GraphView {
     const node = this.scene.nodes[at];
     this.pick(at);
     const field = this.fieldAt(node, y);
-    if (field && this.scene.canEdit && field.kind !== "other") this.edit(node, field);
+    if (field && this.scene.canEdit && field.kind !== "other") this.editFrom(at, node.fields.indexOf(field), 1);
     else this.inspect(at, Math.max(0, Math.min(Math.floor((y - node.box[1] - HEAD) / ROW), node.outputs.length - 1)));
   }
 
@@ -308,11 +308,18 @@ class GraphView {
     return [`${kind} from ${from.title} (${from.outputs[slot]?.[0] ?? slot}) to ${to.title} (${to.inputs[place][0]})`];
   }
 
-  edit(node, field) {
-    const [left, top] = [node.box[0], fieldTop(node, node.fields.indexOf(field))];
+  /** Opens the field at `place` of a node, or the next one (`by` 1) or the one before (-1) that can be edited. */
+  editFrom(at, place, by) {
+    const node = this.scene.nodes[at];
+    while (this.scene.canEdit && node.fields[place]?.kind === "other") place += by;
+    const field = node.fields[place];
+    if (!field || !this.scene.canEdit) return this.canvas.focus();
     const { x, y, zoom } = this.view;
-    this.editor.open(`${field.name} of ${node.title}`, field, (left - x) * zoom, (top - y) * zoom, node.box[2] * zoom, (value) =>
-      this.model.send({ type: "edit", id: node.id, name: field.name, kind: field.kind, value }));
+    const [left, top] = [(node.box[0] + 8 - x) * zoom, (fieldTop(node, place) - y) * zoom];
+    this.editor.open(node, field, [left, top, (node.box[2] - 16) * zoom], {
+      give: (value) => this.model.send({ type: "edit", id: node.id, name: field.name, kind: field.kind, value }),
+      leave: (by) => (by ? this.editFrom(at, place + by, by) : this.canvas.focus()),
+    });
   }
 
   key(event) {
@@ -328,19 +335,10 @@ class GraphView {
   walk(key) {
     if (key === "Enter" && this.picked >= 0) return this.inspect(this.picked, 0), true;
     if (key === "+" || key === "-") return this.zoomBy(key === "+" ? 1.3 : 1 / 1.3), true;
+    if (key === "e" && this.picked >= 0) return this.editFrom(this.picked, 0, 1), true;
     if (!key.startsWith("Arrow")) return false;
-    const { nodes, links } = this.scene;
-    let next = this.picked < 0 ? 0 : -1;
-    if (next < 0 && key === "ArrowLeft") next = links.find((link) => link[2] === this.picked)?.[0] ?? -1;
-    if (next < 0 && key === "ArrowRight") next = links.find((link) => link[0] === this.picked)?.[2] ?? -1;
-    if (next < 0 && (key === "ArrowUp" || key === "ArrowDown")) {
-      const [x, y] = nodes[this.picked].box;
-      const way = key === "ArrowUp" ? -1 : 1;
-      const far = (at) => Math.abs(nodes[at].box[0] - x) * 3 + Math.abs(nodes[at].box[1] - y);
-      const there = nodes.map((_, at) => at).filter((at) => (nodes[at].box[1] - y) * way > 0);
-      next = there.sort((a, b) => far(a) - far(b))[0] ?? -1;
-    }
-    if (next >= 0 && nodes.length) {
+    const next = neighbour(this.scene, this.picked, key);
+    if (next >= 0) {
       this.pick(next);
       this.centre(next);
       this.spoken.textContent = this.told(next);
