@@ -296,7 +296,7 @@ def test_previews_come_onto_a_node_while_it_runs_and_its_result_afterwards(noteb
 def test_a_file_that_only_the_editor_can_read_is_drawn_and_what_is_missing_is_named(notebook):
     notebook.run_cell(EDITOR_FILE)
     shown = notebook.output(EDITOR_FILE)
-    shown.locator(".cnb-graph-head").get_by_text("5 nodes, 2 links").wait_for()
+    shown.locator(".cnb-graph-head").get_by_text("6 nodes, 2 links").wait_for()
     note = shown.get_by_role("alert")
     assert note.inner_text() == "Classes not known here: picture (#1), Stranger (#5)"
     assert not shown.get_by_role("button", name="run what is stale").is_visible()

@@ -32,6 +32,7 @@ def test_no_cell_fails_and_every_widget_renders(looking):
         ("* 255)", "divide by 255"),
         (".permute(", "x.permute"),
         ("graph.show()", "4 nodes, 4 links"),
+        ("nb.draw(", "UpscaleModelLoader (#2)"),
         ("point = nb.breakpoint", "continued with another value"),
         ("pause.resume(", "ImageBlend"),
         ("controls = ", "blend_factor"),

@@ -16,6 +16,8 @@ from comfy_nb.spec.registry import Registry
 HEAD, ROW, FIELD, PAD, PREVIEW = 30, 20, 24, 8, 104
 WIDTH = 230
 NAMES_MAX = 4
+UPLOADS = ("image_upload", "animated_image_upload", "video_upload", "audio_upload")
+NOTES = ("Note", "MarkdownNote")
 UNKNOWN = "its class is not known here"
 FAR = 1e9  # beyond it a position in a file is nonsense
 TEXT_MAX = 4_000
@@ -37,7 +39,10 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A value on a node. `kind` is "int", "float", "text", "choice", "bool", or "other", which is only shown."""
+    """A value on a node. `kind` is "int", "float", "text", "choice", "bool", or one that is only shown.
+
+    Those are "note", a text that fills its node and has no name, and "other".
+    """
 
     name: str
     kind: str
@@ -286,7 +291,7 @@ def _drawn(node_id: str, raw: Mapping[str, Any], registry: Registry | None, subg
         tuple(Slot(str(each.get("name") or ""), str(each.get("type") or "*")) for each in _dicts(raw.get(side)))
         for side in ("inputs", "outputs")
     )
-    is_frontend_only = inside is not None or class_type in ("Note", "MarkdownNote", "Reroute", "PrimitiveNode")
+    is_frontend_only = inside is not None or class_type in (*NOTES, "Reroute", "PrimitiveNode")
     _, interface, fault = _declared(class_type, registry)
     return SceneNode(
         id=node_id,
@@ -294,12 +299,18 @@ def _drawn(node_id: str, raw: Mapping[str, Any], registry: Registry | None, subg
         class_type="subgraph" if inside is not None else class_type,
         inputs=inputs,
         outputs=outputs,
-        fields=tuple(_values(raw, interface)),
+        fields=_note(raw) if class_type in NOTES else tuple(_values(raw, interface)),
         fault="" if is_frontend_only else fault,
         mode=MODES.get(raw.get("mode", 0), "active") if isinstance(raw.get("mode", 0), int) else "active",
         colour=str(raw.get("color") or ""),
         box=_box(raw),
     )
+
+
+def _note(raw: Mapping[str, Any]) -> tuple[Field, ...]:
+    values = raw.get("widgets_values")
+    text = values[0] if isinstance(values, list) and values else ""
+    return (Field("", "note", text[:TEXT_MAX]),) if isinstance(text, str) else ()
 
 
 def _dicts(value: Any) -> list[Mapping[str, Any]]:
@@ -337,6 +348,8 @@ def _widget_names(interface: Interface) -> Iterator[str]:
             yield spec.name
             if spec.is_drawn_anew:
                 yield ""
+    if any(spec.options.get(option) for spec in ordered for option in UPLOADS):
+        yield ""  # the button beside a file to choose
 
 
 def _box(raw: Mapping[str, Any]) -> tuple[float, float, float, float] | None:

@@ -10,6 +10,7 @@ import pytest
 import comfy_nb as nb
 from comfy_nb.graph.handle import NodeFactory
 from comfy_nb.graph.model import Graph
+from comfy_nb.graph.namespace import default_registry
 from comfy_nb.spec.function import spec_from_function
 from comfy_nb.spec.registry import Registry
 from comfy_nb.spec.types import Image, Range
@@ -37,7 +38,7 @@ def test_a_graph_is_drawn_with_typed_slots_fields_and_links(registry):
     scene = scene_of(graph)
     first, second = scene.nodes.values()
     assert first.title == "Bild ☂" and first.outputs == (Slot("IMAGE", "IMAGE"),)
-    assert first.fields[0] == Field("seed", "int", str(2**60), {})
+    assert first.fields[0] == Field("seed", "int", str(2**60), {"seed": True})
     assert first.fields[1] == Field("kind", "choice", "loud", {"choices": ["plain", "loud"]})
     assert second.inputs == (Slot("image", "IMAGE"),)
     assert second.fields[0] == Field("radius", "float", 2.5, {"min": 0, "max": 9})
@@ -97,6 +98,7 @@ WORKFLOW = {
         {"id": 3, "type": "abc-def", "pos": [500, 30], "size": [200, 90], "mode": 4,
          "inputs": [{"name": "image", "type": "IMAGE", "link": 2}]},
         {"id": 4, "type": "PrimitiveNode", "pos": [0, 300], "size": [200, 90], "widgets_values": [3, "fixed"]},
+        {"id": 6, "type": "MarkdownNote", "pos": [300, 300], "size": [200, 90], "widgets_values": ["# Read me"]},
         {"id": 5, "type": "Stranger", "pos": [0, 500], "size": [200, 90], "widgets_values_named": {"a": 1}},
     ],
     "links": [[1, 1, 0, 2, 0, "IMAGE"], {"id": 2, "origin_id": 2, "origin_slot": 0, "target_id": 3, "target_slot": 0}],
@@ -116,9 +118,16 @@ def test_a_file_of_the_editor_is_drawn_with_groups_reroutes_subgraphs_and_primit
     assert nodes["3"].title == "Refine" and nodes["3"].mode == "bypass"
     assert [field.name for field in nodes["4"].fields] == ["value 1", "value 2"]
     assert nodes["5"].fields[0].name == "a"
+    assert nodes["6"].fields == (Field("", "note", "# Read me"),)
     assert scene.faults == ["Classes not known here: Stranger (#5)"]
     assert len(scene.links) == 2 and scene.links[0].type == "IMAGE"
     assert scene.groups[0].title == "All" and scene.is_placed
+
+
+def test_what_an_upload_button_saved_is_no_value():
+    workflow = {"nodes": [{"id": 1, "type": "LoadImage", "widgets_values": ["portrait.jpg", "image"]}]}
+    (field,) = scene_of(workflow, default_registry()).nodes["1"].fields
+    assert (field.name, field.value) == ("image", "portrait.jpg")
 
 
 def test_any_value_can_be_shown_and_only_shown(registry):

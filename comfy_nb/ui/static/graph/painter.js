@@ -114,6 +114,7 @@ class Painter {
     }
     node.fields.forEach((field, at) => {
       const top = fieldTop(node, at);
+      if (field.kind === "note") return this.note(field.value, x + 12, top + 14, w - 24, y + h);
       pen.strokeStyle = inks.line;
       pen.lineWidth = 1;
       pen.strokeRect(x + 8, top + 2, w - 16, FIELD - 4);
@@ -128,6 +129,16 @@ class Painter {
       if (room > 12) pen.drawImage(look.picture, x + (w - wide) / 2, top, wide, look.picture.height * scale);
     }
     pen.restore();
+  }
+
+  /** A text in lines as wide as there is room, down to a bottom. */
+  note(text, x, y, room, bottom) {
+    const most = Math.max(Math.floor(room / (12 * 0.54)), 4);
+    const lines = text.split("\n").flatMap((line) => line.match(new RegExp(`.{1,${most}}(?:\\s|$)|.{${most}}`, "g")) ?? [""]);
+    for (const line of lines.slice(0, Math.floor((bottom - y) / 16) + 1)) {
+      this.text(line, x, y, this.inks.ink, room + 12, 12);
+      y += 16;
+    }
   }
 
   /** Seen from afar a title is enlarged, as far as a head has room. */

@@ -73,7 +73,7 @@ class GraphView {
   told(at) {
     const node = this.scene.nodes[at];
     const from = this.feeds[at].map((link) => `${node.inputs[link[3]][0]} from ${this.scene.nodes[link[0]].title}`);
-    const values = node.fields.map((field) => `${field.name} ${short(field.value, 60)}`);
+    const values = node.fields.map((field) => `${field.name} ${short(field.value, 60)}`.trim());
     return [`${node.title}: ${this.state(node)[0]}`, node.fault, ...from, ...values].filter(Boolean).join(", ");
   }
 
@@ -300,7 +300,7 @@ class GraphView {
     const row = Math.floor((y - node.box[1] - HEAD) / ROW);
     const slots = [node.inputs[row], node.outputs[row]].filter(Boolean).map(([name, kind]) => `${name}: ${kind}`);
     const state = this.state(node).filter((each) => each !== null).join(" ");
-    return [`${node.title} (#${node.id}) ${node.class}`, state, node.fault, ...(field ? [`${field.name} = ${field.value}`] : slots)];
+    return [`${node.title} (#${node.id}) ${node.class}`, state, node.fault, ...(field ? [[field.name, field.value].filter(Boolean).join(" = ")] : slots)];
   }
 
   aboutLink([source, slot, target, place, kind]) {
