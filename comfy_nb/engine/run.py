@@ -31,8 +31,9 @@ from comfy_nb.errors import ComfyNBWarning, NotKept, UnknownName, name_node
 if TYPE_CHECKING:
     from comfy_nb.engine.call import Invocation
     from comfy_nb.engine.keys import Step
-    from comfy_nb.engine.plan import Plan, Verdict
+    from comfy_nb.engine.plan import Plan
     from comfy_nb.engine.session import Session
+    from comfy_nb.engine.verdict import Verdict
     from comfy_nb.graph.model import Graph
 
 _numbers = itertools.count(1)

@@ -1,0 +1,76 @@
+"""Which outputs of a plan can run, and what is wrong with the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from comfy_nb.engine.plan import Plan
+from comfy_nb.errors import GraphError, Problem, ValidationError
+
+
+class Verdict:
+    """Which wanted outputs can run, and all that is wrong with the others."""
+
+    def __init__(self, good: Sequence[str], problems: Sequence[Problem], node_errors: Mapping[str, Any]) -> None:
+        self.good = list(good)
+        self.problems = list(problems)
+        self.node_errors = dict(node_errors)
+
+    def error(self, run: Any = None) -> ValidationError:
+        """Return the error that tells all of it."""
+        return ValidationError(self.problems, node_errors=self.node_errors, run=run)
+
+
+def judge(plan: Plan, wanted: Sequence[str], found: Mapping[str, Sequence[Problem]] | None = None) -> Verdict:
+    """Sort the wanted outputs into those that can run and those that cannot; `found` adds what the classes said.
+
+    Raises ValidationError where a class is not known, or nothing is wanted.
+    """
+    if plan.unknown:
+        raise ValidationError([*plan.unknown, *_all(plan.faulty)], type="invalid_prompt")
+    if not wanted:
+        raise ValidationError(
+            [
+                Problem(
+                    "prompt_no_outputs",
+                    "Prompt has no outputs",
+                    "",
+                    "",
+                    "graph",
+                    advice="Add a node, or name outputs.",
+                )
+            ],
+            type="prompt_no_outputs",
+        )
+    for node_id in wanted:
+        if node_id not in plan.steps:
+            node = plan.graph[node_id]
+            raise GraphError(f"{node!r} is wanted, but it takes no part in runs. Make it active by activate().")
+    faults: dict[str, list[Problem]] = {node_id: list(each) for node_id, each in plan.faulty.items()}
+    for node_id, more in (found or {}).items():
+        faults.setdefault(node_id, []).extend(more)
+    if not faults:
+        return Verdict(wanted, [], {})
+    good: list[str] = []
+    spoils: dict[str, list[str]] = {}
+    for output in wanted:
+        bad = plan.above([output]) & faults.keys()
+        if not bad:
+            good.append(output)
+        for node_id in bad:
+            spoils.setdefault(node_id, []).append(output)
+    problems = [problem for node_id in plan.steps if node_id in spoils for problem in faults[node_id]]
+    node_errors = {
+        node_id: {
+            "errors": [problem.as_comfy() for problem in faults[node_id]],
+            "dependent_outputs": outputs,
+            "class_type": plan.steps[node_id].class_type,
+        }
+        for node_id, outputs in spoils.items()
+    }
+    return Verdict(good, problems, node_errors)
+
+
+def _all(faulty: Mapping[str, Sequence[Problem]]) -> list[Problem]:
+    return [problem for problems in faulty.values() for problem in problems]
