@@ -63,6 +63,14 @@ class InterruptWatch:
         if self._users == 0 and isinstance(present, _Passing):
             signal.signal(signal.SIGINT, present.previous)
 
+    def takes_back(self) -> bool:
+        """Tell whether the cancellation just caught is an interrupt's; if so, the task is cancelled no more."""
+        task = asyncio.current_task()
+        if not self.seen or task is None:
+            return False
+        task.uncancel()
+        return True
+
     def wake(self) -> None:
         """Wake the loop, and lower the flag when the cancellation has had its turns to arrive."""
         loop = self._loop
@@ -86,8 +94,6 @@ def stopped_by_interrupt(message: str) -> Iterator[None]:
         try:
             yield
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if not interrupt_watch.seen or task is None:
-                raise
-            task.uncancel()
-            raise Stopped(message) from None
+            if interrupt_watch.takes_back():
+                raise Stopped(message) from None
+            raise

@@ -63,11 +63,9 @@ class Job:
             try:
                 return await asyncio.shield(self._task)
             except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if not interrupt_watch.seen or task is None:
+                if not interrupt_watch.takes_back():
                     raise
                 self.run.stop()
-                task.uncancel()
                 return await asyncio.shield(self._task)
 
     def __repr__(self) -> str:

@@ -179,13 +179,11 @@ class Session:
             try:
                 await self._execute(run, outputs)
             except asyncio.CancelledError:
-                is_interrupt = interrupt_watch.seen
+                is_interrupt = interrupt_watch.takes_back()
                 run.stop("stopped" if is_interrupt else "cancelled")
                 await clean_up(run)
-                task = asyncio.current_task()
-                if not is_interrupt or task is None:
+                if not is_interrupt:
                     raise
-                task.uncancel()
         return result_of(run)
 
     async def _execute(self, run: Run, outputs: Sequence[str] | None) -> None:

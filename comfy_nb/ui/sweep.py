@@ -145,10 +145,8 @@ class Sweep:
                 await asyncio.shield(self._task)
             except asyncio.CancelledError:
                 self.cancel()
-                task = asyncio.current_task()
-                if not interrupt_watch.seen or task is None:
+                if not interrupt_watch.takes_back():
                     raise
-                task.uncancel()
                 await asyncio.shield(self._task)
         return self
 
