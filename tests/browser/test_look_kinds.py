@@ -23,6 +23,8 @@ glass[..., 1:3] = 0.0
 glass[:, :, :64, 3] = 0.0
 tokens = torch.arange(77.0)[None, :, None].expand(1, 77, 64)
 deep = {"latent": latent, "prompts": ["a cat", "a dog"], "more": {"sigmas": [3.0, 2.0, 1.0, 0.0], "steps": 4}}
+large = torch.zeros(1, 2_000, 2_000, 3)
+large[0, 1_234, 777, 1] = float("nan")
 figure, axes = matplotlib.pyplot.subplots(figsize=(2, 1))
 axes.plot([1, 3, 2])
 matplotlib.pyplot.close(figure)
@@ -38,8 +40,9 @@ CELLS = {
     "pil": "nb.inspect(Image.new('RGB', (128, 64), (200, 100, 0)))",
     "frame": "nb.inspect(pandas.DataFrame({'size': [1, 2], 'name': ['small', 'large']}))",
     "figure": "nb.inspect(figure)",
+    "large": "nb.inspect(large)",
 }
-DRAWN = ("mask", "latent", "glass", "conditioning", "tree", "pil")
+DRAWN = ("mask", "latent", "glass", "conditioning", "tree", "pil", "large")
 AT = {name: place for place, name in enumerate(CELLS, 1)}
 
 
@@ -50,6 +53,18 @@ def notebook(lab):
         for name in DRAWN:
             opened.output(AT[name]).locator("canvas[data-shown]").wait_for(timeout=PATIENCE_MS)
         yield opened
+
+
+def test_what_is_large_is_sampled_at_once_and_then_looked_at_in_full(notebook):
+    output = notebook.output(AT["large"])
+    alarm = output.locator(".cnb-look-alarm")
+    alarm.get_by_text("1 of 12,000,000 values is NaN; the first is at [0, 1234, 777, 1]").wait_for(timeout=PATIENCE_MS)
+    kept = notebook.page.evaluate(
+        "cell => window.notebookPanel().content.widgets[cell].model.outputs.toJSON()[0].data['text/plain']", AT["large"]
+    )
+    assert "no NaN, no infinity in the sample" in kept
+    press(notebook, AT["large"], "Show the first value that is not finite")
+    until_ink(notebook, AT["large"], 0.49, 0.49, "r > 250 && g < 5 && b > 250")
 
 
 def test_a_mask_is_red_over_its_image_and_can_be_seen_alone(notebook):
