@@ -78,9 +78,23 @@ every = nb.Graph()
 every.node("mixed", on=False, way="up", words="one", share=0.5, extra=[1], seed=1)
 every.show()
 """
+STATES = """
+@nb.node
+def halt(value: int) -> int:
+    return nb.ExecutionBlocker("enough")
+
+@nb.node
+def fail(value: int) -> int:
+    raise ValueError("no luck")
+
+five = number(5)
+ends = nb.Graph(add(halt(five)), add(fail(five), 1))
+ends.show()
+"""
 CELLS = [PREPARE, "graph.show()", MANY, "graph['1'].inputs['value']", SLOW, "job.cancel()"]
 CELLS += [PAINT, "painted = painting.start(quiet=True)", "gate.set()", "nb.draw('editor.json')", UNKNOWN, KINDS]
-PAINTING, START_PAINTING, END_PAINTING, EDITOR_FILE, UNKNOWN_CLASS, EVERY_KIND = range(6, 12)
+CELLS += [STATES, "halted = await ends.run(['3'])", "failing = ends.start(['5'], quiet=True)", "again = await ends.run(['2'])"]
+PAINTING, START_PAINTING, END_PAINTING, EDITOR_FILE, UNKNOWN_CLASS, EVERY_KIND, STATES_SHOWN = range(6, 13)
 
 
 @pytest.fixture(scope="module")
@@ -291,6 +305,19 @@ def test_previews_come_onto_a_node_while_it_runs_and_its_result_afterwards(noteb
     notebook.run_cell(END_PAINTING)
     shown.locator(".cnb-graph-head").get_by_text("1 done").wait_for()
     until_ink(notebook, PAINTING, "r < 5 && b > 250")
+
+
+def test_each_node_tells_its_state_in_words(notebook):
+    told = notebook.output(STATES_SHOWN).locator(".cnb-graph-list li")
+    for offset, states in [
+        (0, ["number: idle", "halt: idle", "add: idle", "fail: idle", "add: idle"]),
+        (1, ["number: done", "halt: done", "add: blocked", "fail: idle", "add: idle"]),
+        (2, ["number: cached", "halt: done", "add: blocked", "fail: failed", "add: stopped"]),
+        (3, ["number: skipped", "halt: cached", "add: blocked", "fail: failed", "add: stopped"]),
+    ]:
+        notebook.run_cell(STATES_SHOWN + offset)
+        for at, state in enumerate(states):
+            told.nth(at).get_by_text(state).wait_for(state="attached")
 
 
 def test_a_file_that_only_the_editor_can_read_is_drawn_and_what_is_missing_is_named(notebook):
