@@ -163,9 +163,10 @@ class Node:
         for name, control in (self.control or {}).items():
             value = self.inputs.get(name)
             if control != "fixed" and isinstance(value, int) and not isinstance(value, bool):
-                self.inputs[name] = _next_seed(value, control, self._bounds(name))
+                self.inputs[name] = _next_seed(value, control, self.bounds(name))
 
-    def _bounds(self, name: str) -> tuple[int, int]:
+    def bounds(self, name: str) -> tuple[int, int]:
+        """Return the least and the largest whole number that an input takes."""
         spec = self.graph.registry.find(self.class_type)
         entry = spec.interface().lookup(name) if spec is not None else None
         options = entry.options if entry is not None else {}
@@ -201,8 +202,14 @@ class Node:
 def _next_seed(value: int, control: Control, bounds: tuple[int, int]) -> int:
     low, high = bounds
     if control == "randomize":
-        return random.randint(max(low, 0), min(high, LARGEST_RANDOM_SEED))
+        return random_seed(low, high)
     return min(high, value + 1) if control == "increment" else max(low, value - 1)
+
+
+def random_seed(low: int = 0, high: int = LARGEST_SEED) -> int:
+    """Return a whole number within two bounds; not negative and exact in JavaScript where they have such numbers."""
+    low = max(low, 0) if high >= 0 else low
+    return random.randint(low, min(high, LARGEST_RANDOM_SEED) if low <= LARGEST_RANDOM_SEED else high)
 
 
 def is_handle(value: object) -> TypeGuard[Handle]:

@@ -25,8 +25,8 @@ Node = dict[str, Any]
 EXCERPT = 30  # characters of JSON shown either side of a fault
 HOW_TO_EXPORT = (
     "Export it with Workflow > Export (API) in the editor's menu (older versions: switch on the dev mode "
-    "options in the settings, then Save (API Format)), or read a PNG or WebP picture that ComfyUI saved: it "
-    "carries both. nb.draw shows it as it is."
+    "options in the settings, then Save (API Format)), or read a PNG or WebP picture that ComfyUI saved, which "
+    "carries both. To look at the workflow as it is: nb.draw."
 )
 PICTURE_FORMATS = ("png", "webp", "jpeg")
 MEDIA_SUFFIXES = (".json", ".png", ".webp", ".jpg", ".jpeg", ".flac", ".mp3", ".mp4")
@@ -121,13 +121,12 @@ def _from_bytes(data: bytes, origin: str) -> ParsedPrompt:
         encoding = json.detect_encoding(data) if form == "json" else "utf-8-sig"
         return _from_text(_decode(data, encoding, origin), origin)
     entries = read_metadata(data)
-    if "prompt" not in entries and "workflow" not in entries:
+    if not entries:
         raise PromptError(_no_graph(form, origin))
     if "prompt" not in entries:
-        return _from_text(entries["workflow"], f"the workflow in {origin}, which has no prompt beside it,")
-    parsed = _from_text(entries["prompt"], f"the prompt in {origin}")
-    workflow = _companion(entries.get("workflow"), origin)
-    return ParsedPrompt(parsed.nodes, workflow or parsed.workflow, origin)
+        fault = f"{_start(origin)} carries a workflow of the editor's but no prompt. {HOW_TO_EXPORT}"
+        raise PromptError(fault, _drawable(entries["workflow"]))
+    return _from_envelope(entries["prompt"], entries.get("workflow"), origin)
 
 
 def _from_text(text: str, origin: str) -> ParsedPrompt:
@@ -135,26 +134,40 @@ def _from_text(text: str, origin: str) -> ParsedPrompt:
 
 
 def _from_value(value: object, origin: str) -> ParsedPrompt:
-    if not isinstance(value, Mapping):
-        return ParsedPrompt(_nodes_of(value, origin), None, origin)
-    inner = value.get("prompt")
-    if isinstance(inner, str):
-        inner = _load_json(inner, f"the prompt in {origin}")
-    elif not isinstance(inner, Mapping) or "class_type" in inner:
+    inner = value.get("prompt") if isinstance(value, Mapping) else None
+    if not isinstance(value, Mapping) or not (isinstance(inner, str) or _is_nodes(inner)):
         return ParsedPrompt(_nodes_of(value, origin), None, origin)
     extra: Any = value.get("extra_data")
     pnginfo = extra.get("extra_pnginfo") if isinstance(extra, Mapping) else None
     workflow = (pnginfo if isinstance(pnginfo, Mapping) else value).get("workflow")
-    return ParsedPrompt(_nodes_of(inner, f"the prompt in {origin}"), _companion(workflow, origin), origin)
+    return _from_envelope(inner, workflow, origin)
+
+
+def _is_nodes(value: object) -> bool:
+    return isinstance(value, Mapping) and "class_type" not in value
+
+
+def _from_envelope(prompt: object, workflow: object, origin: str) -> ParsedPrompt:
+    """Read a prompt, as JSON text or a dict, that may have the editor's workflow beside it."""
+    where = f"the prompt in {origin}"
+    try:
+        if isinstance(prompt, str):
+            parsed = _from_value(_load_json(prompt, where), where)
+        else:
+            parsed = ParsedPrompt(_nodes_of(prompt, where), None, where)
+    except PromptError as error:
+        error.workflow = error.workflow or _drawable(workflow)
+        raise
+    return ParsedPrompt(parsed.nodes, _companion(workflow, origin) or parsed.workflow, origin)
 
 
 def _nodes_of(value: object, origin: str) -> dict[str, Node]:
     if not isinstance(value, Mapping):
         found = f"{_start(origin)} is a {type(value).__name__}"
         raise PromptError(f"{found}, not a prompt: a dict of nodes by their ids is expected.")
-    for workflow in (value, value.get("workflow")):
-        if is_workflow(workflow):
-            raise PromptError(f"{_start(origin)} is in the editor's format, not a prompt. {HOW_TO_EXPORT}", workflow)
+    workflow = _drawable(value) or _drawable(value.get("workflow"))
+    if workflow is not None:
+        raise PromptError(f"{_start(origin)} is in the editor's format, not a prompt. {HOW_TO_EXPORT}", workflow)
     if isinstance(value.get("class_type"), str):
         raise PromptError(f'{_start(origin)} is a single node, not a prompt. Use {{"1": node}}.')
     if not value:
@@ -235,6 +248,16 @@ def _load_json(text: str, origin: str) -> Any:
         raise PromptError(f"{_start(origin)} is nested too deeply to be a prompt.") from error
     except ValueError as error:
         raise PromptError(f"{_start(origin)} cannot be read as JSON: {error}.") from error
+
+
+def _drawable(workflow: object) -> Mapping[str, Any] | None:
+    """The workflow that a value is, or holds as JSON text; None for any other value."""
+    if isinstance(workflow, str):
+        try:
+            workflow = json.loads(workflow)
+        except (ValueError, RecursionError):
+            return None
+    return workflow if is_workflow(workflow) else None
 
 
 def _companion(workflow: object, origin: str) -> dict[str, Any] | None:

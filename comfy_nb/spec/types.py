@@ -177,7 +177,7 @@ def _socket_of(annotation: Any, where: str) -> str:
         return known
     origin = get_origin(annotation) or annotation
     if isinstance(annotation, HINTS) or any(annotation is hint for hint in HINTS):
-        raise SpecError(f"{where}: a hint stands beside a type, as in Annotated[str, nb.Multiline()].")
+        raise SpecError(f"{where}: {annotation!r} stands beside a type: Annotated[str, nb.Multiline()].")
     if origin is dict or origin is Mapping or origin is list or origin is tuple:
         return ANY
     if isinstance(origin, type):

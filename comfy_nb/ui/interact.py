@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Generator, Mapping
 from html import escape
 from typing import Any
@@ -13,7 +12,7 @@ import ipywidgets as widgets
 from comfy_nb.engine.loops import post
 from comfy_nb.errors import GraphError
 from comfy_nb.graph.handle import Handle
-from comfy_nb.graph.node import LARGEST_RANDOM_SEED, short
+from comfy_nb.graph.node import random_seed, short
 from comfy_nb.ui.cell import close_all, shell
 from comfy_nb.ui.controls import Control, controls_for, decimals
 from comfy_nb.ui.living import Living
@@ -97,8 +96,8 @@ class Controls:
         return widgets.HBox([made, button])
 
     def _new_seed(self, control: Control) -> None:
-        high = LARGEST_RANDOM_SEED if control.high is None else min(int(control.high), LARGEST_RANDOM_SEED)
-        self._widgets[control.label].value = random.randint(max(int(control.low or 0), 0), high)
+        node = self.graph[control.setting.node_id]
+        self._widgets[control.label].value = random_seed(*node.bounds(control.setting.name))
 
     def _now(self, control: Control) -> Any:
         return self.graph[control.setting.node_id].inputs[control.setting.name]

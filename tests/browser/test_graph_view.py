@@ -93,7 +93,12 @@ ends.show()
 """
 CELLS = [PREPARE, "graph.show()", MANY, "graph['1'].inputs['value']", SLOW, "job.cancel()"]
 CELLS += [PAINT, "painted = painting.start(quiet=True)", "gate.set()", "nb.draw('editor.json')", UNKNOWN, KINDS]
-CELLS += [STATES, "halted = await ends.run(['3'])", "failing = ends.start(['5'], quiet=True)", "again = await ends.run(['2'])"]
+CELLS += [
+    STATES,
+    "halted = await ends.run(['3'])",
+    "failing = ends.start(['5'], quiet=True)",
+    "again = await ends.run(['2'])",
+]
 PAINTING, START_PAINTING, END_PAINTING, EDITOR_FILE, UNKNOWN_CLASS, EVERY_KIND, STATES_SHOWN = range(6, 13)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 import json
 import math
 import os
@@ -170,7 +171,28 @@ def test_what_is_no_prompt_is_refused_with_what_it_is(source: object, said: str)
     assert said in refusal(source)
 
 
-@pytest.mark.parametrize("source", [WORKFLOW, {"workflow": WORKFLOW}, {"prompt": WORKFLOW}])
+def picture_with(**texts: str) -> bytes:
+    entries = PngImagePlugin.PngInfo()
+    for name, text in texts.items():
+        entries.add_text(name, text)
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(buffer, "png", pnginfo=entries)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        WORKFLOW,
+        {"workflow": WORKFLOW},
+        {"workflow": json.dumps(WORKFLOW)},
+        {"prompt": WORKFLOW},
+        {"prompt": {}, "workflow": WORKFLOW},
+        {"prompt": json.dumps(WORKFLOW)},
+        picture_with(workflow=json.dumps(WORKFLOW)),
+        picture_with(prompt="a cat", workflow=json.dumps(WORKFLOW)),
+    ],
+)
 def test_the_refusal_of_what_the_editor_saved_carries_it_to_be_drawn(source: object) -> None:
     with pytest.raises(PromptError) as refused:
         parse_prompt(source)  # type: ignore[arg-type]
@@ -222,7 +244,7 @@ def test_a_picture_with_the_editors_workflow_alone_says_so(tmp_path: Path) -> No
     file = tmp_path / "drawn.png"
     Image.new("RGB", (4, 4)).save(file, pnginfo=entries)
     message = unreadable(file)
-    assert "which has no prompt beside it, is in the editor's format" in message
+    assert "carries a workflow of the editor's but no prompt" in message
     assert "Export (API)" in message and "nb.draw" in message
 
 

@@ -17,7 +17,7 @@ from comfy_nb.engine.session import default_session
 from comfy_nb.errors import ComfyNBError, PromptError, UnknownName
 from comfy_nb.graph.model import Graph, load
 from comfy_nb.graph.namespace import default_registry
-from comfy_nb.graph.node import is_handle
+from comfy_nb.graph.node import is_handle, random_seed
 from comfy_nb.graph.prompt import is_link
 from comfy_nb.ui.cell import close_all, shell
 from comfy_nb.ui.front import FrontEnd, script, style
@@ -32,8 +32,11 @@ from comfy_nb.ui.look.view import look, put_in
 from comfy_nb.ui.texts import sound
 from comfy_nb.ui.ticker import ticker
 
-ONLY_DRAWN = "This is only drawn: a file in the editor's format has no values. nb.load says how to have one that runs."
+ONLY_DRAWN = (
+    "This is only drawn, so nothing was computed. Export it with Workflow > Export (API), and nb.load that file."
+)
 READERS: Mapping[str, Callable[[str], Any]] = {"int": int, "float": float, "bool": lambda text: text == "true"}
+EXPECTED = {"int": "a whole number", "float": "a number"}
 
 
 class GraphWidget(FrontEnd):
@@ -45,7 +48,7 @@ class GraphWidget(FrontEnd):
 
 
 class GraphView:
-    """What `graph.show()` gives. A graph can be edited in it and is followed as it runs; files are only drawn."""
+    """A graph to be seen, edited in place and followed as it runs; a workflow of the editor's is only drawn."""
 
     def __init__(self, source: Graph | Mapping[str, Any]) -> None:
         self._source = source
@@ -182,7 +185,7 @@ class Stage:
             elif isinstance(self._source, Graph):
                 self._change(self._source, message)
         except (ComfyNBError, ValueError, TypeError, LookupError) as error:  # it appears nowhere else
-            self._say(str(error))
+            self._graph.send({"type": "refused", "text": str(error)})
 
     def _say(self, text: str) -> None:
         self._graph.send({"type": "note", "text": text})
@@ -207,11 +210,24 @@ class Stage:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             return
-        edit(graph, message["id"], message["name"], READERS.get(message["kind"], str)(message["value"]))
+        node_id, name = message["id"], message["name"]
+        if message["type"] == "reseed":
+            value = random_seed(*graph[node_id].bounds(name))
+        else:
+            value = read(message["kind"], message["value"], f"{name} of {graph[node_id]!r}")
+        edit(graph, node_id, name, value)
         with self._lock:
-            self._states.spoil(downstream(graph, message["id"]))
+            self._states.spoil(downstream(graph, node_id))
         self._graph.scene = scene_message(lay_out(scene_of(graph)), can_edit=True)
         self._send()
+
+
+def read(kind: str, text: str, where: str) -> Any:
+    """Return the value of a kind of field that was typed; raises ValueError where it is none."""
+    try:
+        return READERS.get(kind, str)(text)
+    except ValueError:
+        raise ValueError(f"{where} takes {EXPECTED[kind]}, not {text!r:.60}.") from None
 
 
 def edit(graph: Graph, node_id: str, name: str, value: Any) -> None:

@@ -2,75 +2,89 @@
 class Editor {
   constructor(stage) {
     this.stage = stage;
-    this.box = null;
   }
 
   /**
-   * Opens at [left, top, width] of the stage. `give` is called with the text once, where it was changed; `leave` with 0
-   * when the keyboard ends it, with 1 or -1 when Tab asks for the field after or before.
+   * Opens at [left, top, width] of the stage. `give` is called with the text once, where it was changed, and `reseed`
+   * where another seed is asked for; `leave` with 0 when the keyboard ends it, with 1 or -1 when Tab does.
    */
-  open(node, field, [left, top, width], { give, leave }) {
+  open(node, field, [left, top, width], { give, reseed, leave }) {
     this.close();
-    this.field = { id: node.id, name: field.name, value: field.value };
+    const box = element("div", "cnb-graph-edit");
     const input = this.input(field);
+    const shown = input.value; // what the page makes of a value may differ from it
     input.setAttribute("aria-label", `${field.name} of ${node.title}`);
-    this.box = element("div", "cnb-graph-edit");
-    Object.assign(this.box.style, { left: `${Math.max(0, left)}px`, top: `${Math.max(0, top)}px`, width: `${Math.max(width, 140)}px` });
-    this.box.append(input);
-    if (field.options.seed) this.box.append(this.dice(input, field.options));
+    box.append(input);
+    if (field.options.seed) box.append(button("⚄", "another seed", () => {
+      this.drop();
+      reseed();
+      leave(0);
+    }));
+    Object.assign(box.style, { left: `${Math.max(0, left)}px`, top: `${Math.max(0, top)}px`, width: `${Math.max(width, 140)}px` });
+    this.at = { id: node.id, name: field.name };
     this.end = (isGiven) => {
       this.end = null; // to remove a field takes its focus, which ends it too
-      this.box.remove();
-      if (isGiven && input.value !== String(field.value)) give(input.value);
+      box.remove();
+      if (isGiven && input.value !== shown) give(input.value);
     };
-    let isByKey = false; // the arrow keys go through all choices, the pointer takes one
+    box.addEventListener("focusout", (event) => {
+      if (!box.contains(event.relatedTarget)) this.close();
+    });
+    box.addEventListener("keydown", (event) => this.key(event, box, leave));
+    if (input.tagName === "SELECT") this.takeByPointer(input, leave);
+    this.stage.append(box);
+    input.focus({ preventScroll: true });
+  }
+
+  input({ kind, value, options }) {
+    const isLong = kind === "text" && (options.multiline || String(value).includes("\n"));
+    const choices = { bool: ["true", "false"], choice: options.choices }[kind];
+    const input = element(choices ? "select" : isLong ? "textarea" : "input", "");
+    const isGone = choices && !choices.includes(String(value)); // a file, say
+    if (choices) input.append(...[...(isGone ? [value] : []), ...choices].map((choice) => new Option(choice, choice)));
+    input.value = String(value);
+    return input;
+  }
+
+  /** The arrow keys go through all choices, the pointer takes one. */
+  takeByPointer(input, leave) {
+    let isByKey = false;
     input.addEventListener("pointerdown", () => (isByKey = false));
+    input.addEventListener("keydown", () => (isByKey = true));
     input.addEventListener("change", () => {
       if (isByKey) return;
       this.close();
       leave(0);
     });
-    input.addEventListener("blur", () => this.close());
-    input.addEventListener("keydown", (event) => {
-      isByKey = true;
-      event.stopPropagation();
-      if (event.key === "Escape") this.end?.(false);
-      else if (event.key === "Tab" || (event.key === "Enter" && (field.kind !== "text" || event.ctrlKey))) this.close();
-      else return;
-      event.preventDefault();
-      leave(event.key === "Tab" ? (event.shiftKey ? -1 : 1) : 0);
-    });
-    this.stage.append(this.box);
-    input.focus();
   }
 
-  input({ kind, value, options }) {
-    const isChoice = kind === "choice" || kind === "bool";
-    const input = element(isChoice ? "select" : kind === "text" ? "textarea" : "input", "");
-    const choices = kind === "bool" ? ["true", "false"] : options.choices ?? [];
-    if (isChoice) input.append(...choices.map((choice) => new Option(choice, choice)));
-    input.value = String(value);
-    return input;
-  }
-
-  dice(input, { min = 0, max = Infinity }) {
-    const made = button("⚄", "another seed", () => {
-      input.value = String(min + Math.floor(Math.random() * (Math.min(max, Number.MAX_SAFE_INTEGER) - min)));
-      this.close();
-    });
-    made.addEventListener("pointerdown", (event) => event.preventDefault()); // the field keeps its focus until then
-    return made;
-  }
-
-  /** Whether what is being edited is as it was, or nothing is. */
-  fits({ nodes }) {
-    if (!this.end) return true;
-    const field = nodes.find(({ id }) => id === this.field.id)?.fields.find(({ name }) => name === this.field.name);
-    return field?.value === this.field.value;
+  key(event, box, leave) {
+    event.stopPropagation();
+    if (event.isComposing) return;
+    const isInput = event.target === box.firstChild;
+    const ends = isInput && event.key === "Enter" && (event.target.tagName !== "TEXTAREA" || event.ctrlKey);
+    const beside = event.shiftKey ? event.target.previousSibling : event.target.nextSibling;
+    if (event.key === "Tab" && beside) beside.focus();
+    else if (event.key === "Escape") this.drop();
+    else if (event.key === "Tab" || ends) this.close();
+    else return;
+    event.preventDefault();
+    if (!this.end) leave(event.key !== "Tab" ? 0 : event.shiftKey ? -1 : 1);
   }
 
   /** Ends an edit that is under way; what was typed counts. */
   close() {
     this.end?.(true);
+  }
+
+  /** Ends an edit that is under way; what was typed does not count. */
+  drop() {
+    this.end?.(false);
+  }
+
+  /** Ends an edit of what is no more. */
+  keepTo({ nodes }) {
+    const isThere = ({ id, fields }) => id === this.at.id && fields.some(({ name }) => name === this.at.name);
+    if (this.end && !nodes.some(isThere)) this.drop();
   }
 }

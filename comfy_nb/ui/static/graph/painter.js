@@ -4,6 +4,7 @@ class Painter {
     this.pen = canvas.getContext("2d");
     this.canvas = canvas;
     this.style = style;
+    this.notes = new WeakMap(); // the lines of a note, by its field
   }
 
   begin(view, scale) {
@@ -90,7 +91,7 @@ class Painter {
       pen.fillStyle = inks.running;
       pen.fillRect(x + 8, y + HEAD - 4, (w - 16) * (look.state[1] ?? 0.05), 3);
     }
-    if (this.zoom >= 0.35) this.inside(node, look);
+    if (this.zoom >= NEAR) this.inside(node, look);
     pen.globalAlpha = 1;
   }
 
@@ -114,7 +115,7 @@ class Painter {
     }
     node.fields.forEach((field, at) => {
       const top = fieldTop(node, at);
-      if (field.kind === "note") return this.note(field.value, x + 12, top + 14, w - 24, y + h);
+      if (field.kind === "note") return this.note(field, x + 12, top + 14, w - 24, y + h);
       pen.strokeStyle = inks.line;
       pen.lineWidth = 1;
       pen.strokeRect(x + 8, top + 2, w - 16, FIELD - 4);
@@ -131,14 +132,16 @@ class Painter {
     pen.restore();
   }
 
-  /** A text in lines as wide as there is room, down to a bottom. */
-  note(text, x, y, room, bottom) {
-    const most = Math.max(Math.floor(room / (12 * 0.54)), 4);
-    const lines = text.split("\n").flatMap((line) => line.match(new RegExp(`.{1,${most}}(?:\\s|$)|.{${most}}`, "g")) ?? [""]);
-    for (const line of lines.slice(0, Math.floor((bottom - y) / 16) + 1)) {
-      this.text(line, x, y, this.inks.ink, room + 12, 12);
-      y += 16;
-    }
+  /** A text in as many lines as there is room for, and an ellipsis where that is not all. */
+  note(field, x, y, room, bottom) {
+    this.pen.font = "12px system-ui, sans-serif";
+    const lines = this.notes.get(field) ?? wrapped(this.pen, field.value, room);
+    this.notes.set(field, lines);
+    const most = Math.max(Math.floor((bottom - y) / 16), 1);
+    lines.slice(0, most).forEach((line, at) => {
+      const isCut = at === most - 1 && lines.length > most;
+      this.text(isCut ? `${line.slice(0, -1)}…` : line, x, y + at * 16, this.inks.ink, Infinity, 12);
+    });
   }
 
   /** Seen from afar a title is enlarged, as far as a head has room. */

@@ -1,6 +1,7 @@
 // Where the things of a scene are: boxes of nodes as the kernel laid them out, slots, fields and links.
 
 const HEAD = 30, ROW = 20, FIELD = 24, PAD = 8, PREVIEW = 104, WIDTH = 230, MAP_FROM = 60, LEAST_HEIGHT = 220;
+const NEAR = 0.35; // the zoom from which there are values to see
 const INKS = {
   running: "--cnb-blue", done: "--cnb-green", failed: "--cnb-red", blocked: "--cnb-amber", stopped: "--cnb-amber",
 };
@@ -25,6 +26,31 @@ const short = (value, most) => {
   const text = String(value).replace(/\s+/g, " ");
   return text.length > most ? `${text.slice(0, most - 1)}…` : text;
 };
+
+/** A text in lines that are no wider than there is room; a word that is too long is broken. */
+function wrapped(pen, text, room) {
+  const lines = [];
+  for (const line of text.split("\n")) {
+    let now = "";
+    for (const piece of line.match(/\S+\s*|\s+/gu) ?? [""]) {
+      if (pen.measureText(now + piece.trimEnd()).width <= room) {
+        now += piece;
+        continue;
+      }
+      if (now) lines.push(now);
+      now = "";
+      for (const character of piece) {
+        if (now && pen.measureText(now + character).width > room) {
+          lines.push(now);
+          now = "";
+        }
+        now += character;
+      }
+    }
+    lines.push(now);
+  }
+  return lines;
+}
 
 function hull(scene) {
   const boxes = [...scene.nodes, ...scene.groups].map(({ box }) => box);

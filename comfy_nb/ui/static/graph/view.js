@@ -11,11 +11,11 @@ class GraphView {
     this.view = { x: 0, y: 0, zoom: 1 };
     this.frame = 0;
     this.build(el);
-    this.root.graphView = this;
     this.editor = new Editor(this.stage);
+    this.root.graphView = this;
     this.painter = new Painter(this.canvas, getComputedStyle(this.root));
     this.load();
-    this.listen();
+    this.hands = new Hands(this);
     this.watcher = new ResizeObserver(() => this.resized());
     this.watcher.observe(this.stage);
   }
@@ -50,10 +50,13 @@ class GraphView {
   }
 
   load() {
+    const picked = this.scene?.nodes[this.picked]?.id;
     this.scene = this.model.get("scene");
-    if (!this.editor.fits(this.scene)) this.editor.close();
+    this.editor.keepTo(this.scene);
     this.hull = hull(this.scene);
     this.at = new Map(this.scene.nodes.map((node, at) => [node.id, at]));
+    this.picked = this.at.get(picked) ?? -1;
+    this.find();
     this.runs.hidden = !this.scene.canEdit;
     this.map.hidden = this.scene.nodes.length <= MAP_FROM;
     this.canvas.setAttribute("aria-label", `graph: ${this.scene.head}. Arrow keys walk along links, Enter looks inside, E edits.`);
@@ -68,6 +71,14 @@ class GraphView {
   /** What is missing stays said beside what else there is to say. */
   say(text) {
     this.note.textContent = [text, ...this.scene.faults].filter(Boolean).join("\n");
+  }
+
+  /** A value that was given counts at once; the kernel's next scene says whether it is so. */
+  put(at, place, value) {
+    const node = this.scene.nodes[at];
+    const fields = node.fields.with(place, { ...node.fields[place], value });
+    this.scene = { ...this.scene, nodes: this.scene.nodes.with(at, { ...node, fields }) };
+    this.ask();
   }
 
   told(at) {
@@ -92,7 +103,8 @@ class GraphView {
   // What the kernel says
 
   take(message, buffers) {
-    if (message.type === "note") this.say(message.text);
+    if (message.type === "refused") this.load();
+    if (message.type === "note" || message.type === "refused") this.say(message.text);
     if (message.type === "values") this.tip.take(message.id, message.words);
     if (message.type !== "states") return;
     for (const [id, state] of Object.entries(message.states)) {
@@ -176,6 +188,15 @@ class GraphView {
     pen.strokeRect((this.view.x - x) * scale, (this.view.y - y) * scale, wide * scale, high * scale);
   }
 
+  /** Shows in the middle what is at a point of the small map. */
+  goToMap(px, py) {
+    const [x, y, w, h] = this.hull;
+    const scale = Math.min(150 / w, 96 / h);
+    this.view.x = x + px / scale - this.stage.clientWidth / this.view.zoom / 2;
+    this.view.y = y + py / scale - this.stage.clientHeight / this.view.zoom / 2;
+    this.ask();
+  }
+
   fit() {
     const [x, y, w, h] = this.hull;
     const { clientWidth, clientHeight } = this.stage;
@@ -201,78 +222,11 @@ class GraphView {
     this.ask();
   }
 
-  // What a person does
-
-  listen() {
-    const { canvas } = this;
-    canvas.addEventListener("pointerdown", (event) => this.press(event));
-    canvas.addEventListener("pointermove", (event) => this.move(event));
-    canvas.addEventListener("pointerup", (event) => this.release(event));
-    canvas.addEventListener("pointercancel", () => { this.drag = null; });
-    canvas.addEventListener("pointerleave", () => this.tip.hide());
-    canvas.addEventListener("dblclick", (event) => {
-      const at = nodeAt(this.scene, ...this.point(event));
-      if (at >= 0) this.centre(at);
-    });
-    canvas.addEventListener("wheel", (event) => {
-      if (!event.ctrlKey && !event.metaKey && document.activeElement !== canvas) return;
-      event.preventDefault();
-      this.zoomBy(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0015)), event.offsetX, event.offsetY);
-    }, { passive: false });
-    this.map.addEventListener("click", (event) => {
-      const [x, y, w, h] = this.hull;
-      const scale = Math.min(150 / w, 96 / h);
-      this.view.x = x + event.offsetX / scale - this.stage.clientWidth / this.view.zoom / 2;
-      this.view.y = y + event.offsetY / scale - this.stage.clientHeight / this.view.zoom / 2;
-      this.ask();
-    });
-    this.root.addEventListener("keydown", (event) => this.key(event));
-    this.search.addEventListener("input", () => this.find());
-  }
-
-  point(event) {
-    return [this.view.x + event.offsetX / this.view.zoom, this.view.y + event.offsetY / this.view.zoom];
-  }
-
-  fieldAt(node, y) {
-    const place = Math.floor((y - fieldTop(node, 0)) / FIELD);
-    return this.view.zoom >= 0.35 ? node.fields[place] : undefined;
-  }
-
-  press(event) {
-    if (event.button) return;
-    this.canvas.setPointerCapture(event.pointerId);
-    this.drag = { x: event.clientX, y: event.clientY, view: { ...this.view }, isFar: false };
-    this.editor.close();
-  }
-
-  move(event) {
-    if (!this.drag) return this.hover(event);
-    const [dx, dy] = [event.clientX - this.drag.x, event.clientY - this.drag.y];
-    this.drag.isFar ||= Math.hypot(dx, dy) > 4;
-    if (!this.drag.isFar) return;
-    this.view.x = this.drag.view.x - dx / this.view.zoom;
-    this.view.y = this.drag.view.y - dy / this.view.zoom;
-    this.tip.hide();
-    this.ask();
-  }
-
-  release(event) {
-    const { drag } = this;
-    this.drag = null;
-    if (!drag || drag.isFar) return;
-    const [x, y] = this.point(event);
-    const at = nodeAt(this.scene, x, y);
-    if (at < 0) {
-      const link = linkAt(this.scene, x, y, 6 / this.view.zoom);
-      if (link) this.inspect(link[0], link[1]);
-      return;
-    }
-    const node = this.scene.nodes[at];
-    this.pick(at);
-    const field = this.fieldAt(node, y);
-    if (field && this.scene.canEdit && field.kind !== "other") this.editFrom(at, node.fields.indexOf(field), 1);
-    else this.inspect(at, Math.max(0, Math.min(Math.floor((y - node.box[1] - HEAD) / ROW), node.outputs.length - 1)));
+  /** Whether all of a box is seen, large enough to be worked on. */
+  seesAll([x, y, w, h]) {
+    const { view, stage } = this;
+    const isWithin = x >= view.x && y >= view.y && x + w <= view.x + stage.clientWidth / view.zoom;
+    return isWithin && y + h <= view.y + stage.clientHeight / view.zoom && view.zoom >= NEAR;
   }
 
   pick(at) {
@@ -285,86 +239,14 @@ class GraphView {
     if (node.outputs.length) this.model.send({ type: "inspect", id: node.id, slot });
   }
 
-  hover(event) {
-    const [x, y] = this.point(event);
-    const at = nodeAt(this.scene, x, y);
-    const link = at < 0 ? linkAt(this.scene, x, y, 6 / this.view.zoom) : undefined;
-    if (at >= 0) this.tip.show(event, this.about(at, y), this.scene.nodes[at]);
-    else if (link) this.tip.show(event, this.aboutLink(link), this.scene.nodes[link[0]], link[1]);
-    else this.tip.hide();
-  }
-
-  about(at, y) {
-    const node = this.scene.nodes[at];
-    const field = this.fieldAt(node, y);
-    const row = Math.floor((y - node.box[1] - HEAD) / ROW);
-    const slots = [node.inputs[row], node.outputs[row]].filter(Boolean).map(([name, kind]) => `${name}: ${kind}`);
-    const state = this.state(node).filter((each) => each !== null).join(" ");
-    return [`${node.title} (#${node.id}) ${node.class}`, state, node.fault, ...(field ? [[field.name, field.value].filter(Boolean).join(" = ")] : slots)];
-  }
-
-  aboutLink([source, slot, target, place, kind]) {
-    const [from, to] = [this.scene.nodes[source], this.scene.nodes[target]];
-    return [`${kind} from ${from.title} (${from.outputs[slot]?.[0] ?? slot}) to ${to.title} (${to.inputs[place][0]})`];
-  }
-
-  /** Opens the field at `place` of a node, or the next one (`by` 1) or the one before (-1) that can be edited. */
-  editFrom(at, place, by) {
-    const node = this.scene.nodes[at];
-    while (this.scene.canEdit && node.fields[place]?.kind === "other") place += by;
-    const field = node.fields[place];
-    if (!field || !this.scene.canEdit) return this.canvas.focus();
-    const { x, y, zoom } = this.view;
-    const [left, top] = [(node.box[0] + 8 - x) * zoom, (fieldTop(node, place) - y) * zoom];
-    this.editor.open(node, field, [left, top, (node.box[2] - 16) * zoom], {
-      give: (value) => this.model.send({ type: "edit", id: node.id, name: field.name, kind: field.kind, value }),
-      leave: (by) => (by ? this.editFrom(at, place + by, by) : this.canvas.focus()),
-    });
-  }
-
-  key(event) {
-    const isTyping = event.target === this.search;
-    if ((event.key === "f" && (event.ctrlKey || event.metaKey)) || (event.key === "/" && !isTyping)) {
-      event.preventDefault();
-      this.search.focus();
-    } else if (isTyping) {
-      if (event.key === "Enter") this.nextFound();
-    } else if (event.target === this.canvas && this.walk(event.key)) event.preventDefault();
-  }
-
-  walk(key) {
-    if (key === "Enter" && this.picked >= 0) return this.inspect(this.picked, 0), true;
-    if (key === "+" || key === "-") return this.zoomBy(key === "+" ? 1.3 : 1 / 1.3), true;
-    if (key === "e" && this.picked >= 0) return this.editFrom(this.picked, 0, 1), true;
-    if (!key.startsWith("Arrow")) return false;
-    const next = neighbour(this.scene, this.picked, key);
-    if (next >= 0) {
-      this.pick(next);
-      this.centre(next);
-      this.spoken.textContent = this.told(next);
-    }
-    return true;
-  }
-
+  /** Marks what the search names. */
   find() {
     const wanted = this.search.value.trim().toLowerCase();
     this.found = new Set();
-    if (wanted) {
-      this.scene.nodes.forEach(({ id, title, class: kind }, at) => {
-        if (id === wanted || `${title} ${kind}`.toLowerCase().includes(wanted)) this.found.add(at);
-      });
-    }
-    this.lastFound = -1;
-    this.nextFound();
-    this.ask();
-  }
-
-  nextFound() {
-    const found = [...this.found];
-    if (!found.length) return;
-    this.lastFound = (this.lastFound + 1) % found.length;
-    this.pick(found[this.lastFound]);
-    this.centre(this.picked);
+    if (!wanted) return;
+    this.scene.nodes.forEach(({ id, title, class: kind }, at) => {
+      if (id === wanted || `${title} ${kind}`.toLowerCase().includes(wanted)) this.found.add(at);
+    });
   }
 
   close() {
