@@ -50,7 +50,7 @@ class InputSpec:
         return value
 
     @property
-    def is_drawn_anew(self) -> bool:
+    def is_controlled_after_generate(self) -> bool:
         """Whether an editor changes the value after each run where that is switched on, as it does with seeds."""
         return bool(self.options.get("control_after_generate", self.socket == "INT" and self.name in SEEDS))
 

@@ -113,7 +113,7 @@ def _number(setting: Setting, value: Any) -> Control:
     high: Any = entry.options.get("max")
     step = entry.options.get("step") or (1 if is_whole else 0.01)
     start = value if isinstance(value, int | float) else low or 0
-    if is_whole and entry.is_drawn_anew:
+    if is_whole and entry.is_controlled_after_generate:
         return Control(setting, "seed", start, low, high, step)
     is_bounded = low is not None and high is not None and low < high
     is_short = is_bounded and (high - low) / step <= SLIDER_STEPS_MAX

@@ -7,9 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import Any
 
+from comfy_nb.graph.model import Graph
 from comfy_nb.ui.front import script
+from comfy_nb.ui.graph_view.from_graph import scene_of
 from comfy_nb.ui.graph_view.layout import lay_out
-from comfy_nb.ui.graph_view.scene import Scene, scene_of
+from comfy_nb.ui.graph_view.scene import Scene
 from comfy_nb.ui.graph_view.wire import scene_message
 from tests.benchmarks.case import Case, Seconds, Timed
 from tests.browser.chromium import find_chromium
@@ -49,7 +51,7 @@ def scene(n: int) -> Scene:
         }
         for each in range(n)
     }
-    return lay_out(scene_of(prompt))
+    return lay_out(scene_of(Graph.from_prompt(prompt)))
 
 
 def layout(n: int) -> Timed:

@@ -7,13 +7,13 @@ import json
 import nbformat
 import pytest
 
-from tests.ui.graph_view.test_scene import WORKFLOW
+from tests.browser.graphs import canvas_of, spot_in_node, view_of
+from tests.ui.graph_view.scenes import WORKFLOW
 
 pytestmark = pytest.mark.browser
 
 PREPARE = """
 import asyncio
-from typing import Annotated, Any, Literal
 import comfy_nb as nb
 
 @nb.node
@@ -62,22 +62,6 @@ UNKNOWN = """
 nb.draw({"1": {"class_type": "EmptyImage", "inputs": {"width": 64}},
          "2": {"class_type": "Upscaler9000", "inputs": {"image": ["1", 0], "factor": 2}}})
 """
-KINDS = """
-@nb.node
-def mixed(
-    on: bool = False,
-    way: Literal["up", "down"] = "up",
-    words: Annotated[str, nb.Multiline()] = "one",
-    share: float = 0.5,
-    extra: Any = None,
-    seed: int = 1,
-) -> str:
-    return f"{on} {way} {words} {share} {seed}"
-
-every = nb.Graph()
-every.node("mixed", on=False, way="up", words="one", share=0.5, extra=[1], seed=1)
-every.show()
-"""
 STATES = """
 @nb.node
 def halt(value: int) -> int:
@@ -92,14 +76,14 @@ ends = nb.Graph(add(halt(five)), add(fail(five), 1))
 ends.show()
 """
 CELLS = [PREPARE, "graph.show()", MANY, "graph['1'].inputs['value']", SLOW, "job.cancel()"]
-CELLS += [PAINT, "painted = painting.start(quiet=True)", "gate.set()", "nb.draw('editor.json')", UNKNOWN, KINDS]
+CELLS += [PAINT, "painted = painting.start(quiet=True)", "gate.set()", "nb.draw('editor.json')", UNKNOWN]
 CELLS += [
     STATES,
     "halted = await ends.run(['3'])",
     "failing = ends.start(['5'], quiet=True)",
     "again = await ends.run(['2'])",
 ]
-PAINTING, START_PAINTING, END_PAINTING, EDITOR_FILE, UNKNOWN_CLASS, EVERY_KIND, STATES_SHOWN = range(6, 13)
+PAINTING, START_PAINTING, END_PAINTING, EDITOR_FILE, UNKNOWN_CLASS, STATES_SHOWN = range(6, 12)
 
 
 @pytest.fixture(scope="module")
@@ -110,25 +94,6 @@ def notebook(lab):
             opened.run_cell(cell)
         opened.output(1).locator(".cnb-graph").wait_for()
         yield opened
-
-
-def spot_in_node(notebook, cell: int, index: int, row_px: float) -> dict[str, float]:
-    """Where on the canvas a point of a node is drawn, so many scene pixels below its top."""
-    return canvas_of(notebook, cell).evaluate(
-        "(canvas, [index, row]) => { const view = canvas.closest('.cnb-graph').graphView;"
-        " const [x, y, w] = view.scene.nodes[index].box; const at = view.view;"
-        " return { x: (x + w / 2 - at.x) * at.zoom, y: (y + row - at.y) * at.zoom }; }",
-        [index, row_px],
-    )
-
-
-def canvas_of(notebook, cell: int):
-    return notebook.output(cell).locator(".cnb-graph-canvas")
-
-
-def view_of(notebook, cell: int) -> dict[str, float]:
-    """The left, the top and the zoom of what is seen."""
-    return notebook.output(cell).locator(".cnb-graph").evaluate("root => root.graphView.view")
 
 
 def click_in_node(notebook, index: int, row_px: float) -> None:
@@ -328,9 +293,9 @@ def test_each_node_tells_its_state_in_words(notebook):
 def test_a_file_that_only_the_editor_can_read_is_drawn_and_what_is_missing_is_named(notebook):
     notebook.run_cell(EDITOR_FILE)
     shown = notebook.output(EDITOR_FILE)
-    shown.locator(".cnb-graph-head").get_by_text("6 nodes, 2 links").wait_for()
+    shown.locator(".cnb-graph-head").get_by_text("7 nodes, 4 links").wait_for()
     note = shown.get_by_role("alert")
-    assert note.inner_text() == "Classes not known here: picture (#1), Stranger (#5)"
+    assert note.inner_text() == "Classes not known here: picture (#1), blur (#7), Stranger (#5)"
     assert not shown.get_by_role("button", name="run what is stale").is_visible()
     scene = shown.locator(".cnb-graph").evaluate("root => root.graphView.scene")
     assert [group["title"] for group in scene["groups"]] == ["All"]
@@ -346,35 +311,6 @@ def test_a_class_that_is_not_known_is_drawn_with_what_the_file_says_of_it(notebo
     shown.get_by_role("alert").get_by_text("Classes not known here: Upscaler9000 (#2)").wait_for()
     told = shown.locator(".cnb-graph-list li").all_text_contents()[1]
     assert told.startswith("Upscaler9000: idle") and "image from EmptyImage" in told and "factor 2" in told
-
-
-def test_values_of_every_kind_are_edited_by_the_keyboard_alone(notebook):
-    notebook.run_cell(EVERY_KIND)
-    shown, canvas = notebook.output(EVERY_KIND), canvas_of(notebook, EVERY_KIND)
-    canvas.focus()
-    canvas.press("ArrowRight")
-    canvas.press("e")
-    for name, value in [("on", "true"), ("way", "down"), ("words", "two\nlines"), ("share", "0.25")]:
-        field = shown.get_by_label(f"{name} of mixed")
-        if name in ("on", "way"):
-            field.press("ArrowUp" if name == "on" else "ArrowDown")
-        else:
-            field.fill(value)
-        assert field.input_value() == value
-        field.press("Tab")
-    shown.get_by_label("seed of mixed").press("Escape")
-    assert canvas.evaluate("canvas => canvas === document.activeElement")
-    shown.locator(".cnb-graph-list").get_by_text("on true, way down, words two lines, share 0.25").wait_for()
-
-
-def test_another_seed_is_drawn_by_its_button(notebook):
-    shown, canvas = notebook.output(EVERY_KIND), canvas_of(notebook, EVERY_KIND)
-    canvas.click(position=spot_in_node(notebook, EVERY_KIND, 0, 30 + 20 + 5.5 * 24))
-    assert shown.get_by_label("seed of mixed").input_value() == "1"
-    shown.get_by_role("button", name="another seed").click()
-    shown.locator(".cnb-graph-list").get_by_text("seed 1", exact=True).wait_for(state="detached")
-    told = shown.locator(".cnb-graph-list li").text_content()
-    assert int(told.rpartition("seed ")[2]) > 1
 
 
 def test_nothing_failed_to_render(notebook):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.browser.looks import PATIENCE_MS, press, readout, shown, stage, until, until_ink
@@ -86,8 +88,10 @@ def test_a_latent_is_seen_in_colours_by_channel_and_side_by_side(notebook):
         == "true"
     )
     until_ink(notebook, cell, 0.5, 0.5, "r !== g || g !== b")
+    coloured = stage(notebook, cell).evaluate("canvas => canvas.toDataURL()")
     press(notebook, cell, "Channel 3 alone")
-    until(notebook, cell, "canvas.dataset.shown === '0 0 16 16'")
+    until(notebook, cell, f"canvas.toDataURL() !== {json.dumps(coloured)}")
+    assert output.get_by_role("button", name="Channel 3 alone").get_attribute("aria-pressed") == "true"
     press(notebook, cell, "All channels side by side")
     readout(notebook, cell).get_by_text("1 to 4 of 4; click one to open it").wait_for(timeout=PATIENCE_MS)
     stage(notebook, cell).press("Enter")

@@ -51,10 +51,17 @@ def test_a_run_tells_what_is_on_a_link(kernel):
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [("pandas.DataFrame({'size': [1, 2]})", "<table"), ("matplotlib.pyplot.subplots()[0]", "<img src=")],
+    [
+        ("pandas.DataFrame({'size': [1, 2]})", "<table"),
+        ("matplotlib.pyplot.subplots()[0]", "<img src="),
+        ("type('Own', (), {'_repr_html_': lambda self: '<b>own</b>'})()", "<b>own</b>"),
+        ("type('Broken', (), {'_repr_html_': lambda self: 1 / 0})()", "Broken"),
+        ("nb.draw({'1': {'class_type': 'EmptyImage', 'inputs': {}}})", "1 node"),
+    ],
 )
 def test_a_value_with_a_display_of_its_own_keeps_it_beside_others(kernel, value, shown):
-    kernel.run(f"import matplotlib.pyplot, pandas, ipywidgets\nvalue = {value}\nmatplotlib.pyplot.close('all')")
+    kernel.run("import matplotlib.pyplot, pandas, ipywidgets\nimport comfy_nb as nb")
+    kernel.run(f"value = {value}\nmatplotlib.pyplot.close('all')")
     kernel.run("from comfy_nb.ui.look.view import look, put_in\nbox = ipywidgets.VBox()\nput_in(box, look(value))")
     reply = kernel.run("box.children[0].value")
     assert reply.error is None, reply.error

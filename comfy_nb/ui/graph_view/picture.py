@@ -16,6 +16,7 @@ NODES_MAX = 3_000
 LINKS_MAX = 1_500
 LISTED_MAX = 200
 LINE_MAX = 160
+FAULT_MAX = 4_000
 BYTES_MAX = 290_000
 
 Box = tuple[float, float, float, float]
@@ -28,7 +29,8 @@ def to_html(scene: Scene, states: Mapping[str, str]) -> str:
 
 
 def _page(scene: Scene, states: Mapping[str, str], titles_max: int, listed_max: int) -> str:
-    missing = [f'<div style="color:{COLOURS["failed"]}">{_text(line)}</div>' for line in scene.faults[:listed_max]]
+    lines_of_faults = [escape(sound(clip(fault, FAULT_MAX))) for fault in scene.faults[:listed_max]]
+    missing = [f'<div style="color:{COLOURS["failed"]}">{line}</div>' for line in lines_of_faults]
     rest = len(missing) - FAULTS_MAX
     faults = "".join(missing[:FAULTS_MAX])
     if rest > 0:
@@ -55,7 +57,9 @@ def as_lines(scene: Scene, states: Mapping[str, str], most: int = LISTED_MAX) ->
         parts = [
             f"{node.inputs[link.place].name} from {scene.nodes[link.source].title}" for link in feeds.get(node.id, ())
         ]
-        parts += [f"{field.name} = {str(field.value)[:60]}" for field in node.fields]
+        for field in node.fields:
+            value = " ".join(str(field.value)[:60].split())
+            parts.append(f"{field.name} = {value}" if field.name else value)
         state = states.get(node.id, "idle")
         said = f" ({state})" if state != "idle" else ""
         lines.append(f"#{node.id} {node.title}{said}" + (": " if parts else "") + ", ".join(parts))

@@ -21,10 +21,11 @@ from comfy_nb.graph.node import is_handle, random_seed
 from comfy_nb.graph.prompt import is_link
 from comfy_nb.ui.cell import close_all, shell
 from comfy_nb.ui.front import FrontEnd, script, style
+from comfy_nb.ui.graph_view.from_graph import scene_of
 from comfy_nb.ui.graph_view.glance import cached_value, glance, values_in_words
 from comfy_nb.ui.graph_view.layout import lay_out
 from comfy_nb.ui.graph_view.picture import as_lines, headline, to_html
-from comfy_nb.ui.graph_view.scene import Scene, scene_of
+from comfy_nb.ui.graph_view.scene import Scene
 from comfy_nb.ui.graph_view.states import States
 from comfy_nb.ui.graph_view.wire import scene_message, states_message
 from comfy_nb.ui.living import Living

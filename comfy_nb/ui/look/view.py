@@ -134,7 +134,8 @@ class Look:
         self._subject.hold()
         if self._own is None and self._is_worth_a_widget():
             return Viewer(self._subject, self._who)
-        return HTML((self._own is not None and own_html(self._own)) or self._repr_html_())
+        own = _own_html(self._own) if self._own is not None else ""
+        return HTML(own or self._repr_html_())
 
     def _is_worth_a_widget(self) -> bool:
         return any(self._subject.view_of(place) != "words" for place in range(len(self._subject.parts)))
@@ -158,16 +159,20 @@ def put_in(box: VBox, *looks: Look) -> None:
             close_all(widget)
 
 
-def own_html(value: Any) -> str:
-    """Return what a value shows of itself in a notebook as HTML; nothing where that is only text."""
+def _own_html(value: Any) -> str:
+    """What a value shows of itself in a notebook, as HTML; nothing where that is only text, or code of its own."""
     running = shell()
-    data = running.display_formatter.format(value)[0] if running is not None else {}
-    if "text/html" in data:
-        return str(data["text/html"])
-    png = data.get("image/png")
-    if isinstance(png, bytes):
-        png = base64.b64encode(png).decode()
-    return f'<img src="data:image/png;base64,{png}">' if png else ""
+    if running is None or hasattr(value, "_ipython_display_"):
+        return ""
+    data = running.display_formatter.format(value)[0]
+    for kind in ("text/html", "image/svg+xml"):
+        if kind in data:
+            return str(data[kind])
+    for kind in ("image/png", "image/jpeg"):
+        if kind in data:
+            picture = data[kind] if isinstance(data[kind], str) else base64.b64encode(data[kind]).decode()
+            return f'<img src="data:{kind};base64,{picture}">'
+    return ""
 
 
 def _shows_itself(value: Any) -> bool:

@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from comfy_nb.graph.model import Graph
+from comfy_nb.ui.graph_view.from_graph import scene_of
 from comfy_nb.ui.graph_view.layout import lay_out
-from comfy_nb.ui.graph_view.scene import WIDTH, Scene, scene_of
+from comfy_nb.ui.graph_view.scene import WIDTH, Scene
+from tests.ui.graph_view.scenes import scene_of_prompt
 
 
 def prompt(links: list[tuple[int, int]], count: int) -> dict:
@@ -38,13 +41,13 @@ def overlapping(scene: Scene) -> list[tuple[str, str]]:
 
 @given(links())
 def test_no_two_nodes_overlap_whatever_the_links(drawn):
-    assert overlapping(lay_out(scene_of(prompt(*drawn)))) == []
+    assert overlapping(lay_out(scene_of_prompt(prompt(*drawn)))) == []
 
 
 @given(links())
 def test_links_of_a_graph_without_rings_lead_to_the_right(drawn):
     pairs, count = drawn
-    scene = lay_out(scene_of(prompt([(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]], count)))
+    scene = lay_out(scene_of_prompt(prompt([(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]], count)))
     for link in scene.links:
         source, target = scene.nodes[link.source].box, scene.nodes[link.target].box
         assert source[0] + source[2] < target[0]
@@ -53,7 +56,7 @@ def test_links_of_a_graph_without_rings_lead_to_the_right(drawn):
 @given(links())
 def test_links_pass_between_nodes_and_each_other(drawn):
     pairs, count = drawn
-    scene = lay_out(scene_of(prompt(pairs, count)))
+    scene = lay_out(scene_of_prompt(prompt(pairs, count)))
     lanes = {(link.source, *point) for link in scene.links for point in link.via}
     for _, left, top in lanes:
         for x, y, width, height in (node.box for node in scene.nodes.values()):
@@ -63,7 +66,7 @@ def test_links_pass_between_nodes_and_each_other(drawn):
 
 
 def test_a_link_has_a_point_in_each_column_that_it_passes_and_shares_it_with_others_of_its_output():
-    scene = lay_out(scene_of(prompt([(0, 1), (1, 2), (2, 3), (0, 3), (0, 2)], 4)))
+    scene = lay_out(scene_of_prompt(prompt([(0, 1), (1, 2), (2, 3), (0, 3), (0, 2)], 4)))
     columns = [node.box[0] for node in scene.nodes.values()]
     via = {(link.source, link.target): link.via for link in scene.links}
     assert [x for x, _ in via["0", "3"]] == columns[1:3] and via["0", "2"] == via["0", "3"][:1]
@@ -77,39 +80,39 @@ STEPS = [(9 * fan + each, 9 * fan + each + 1) for fan in range(300) for each in 
 
 @pytest.mark.parametrize(("pairs", "count"), [(FAR, 700), (FANS + STEPS, 2_700)])
 def test_where_too_many_links_pass_others_they_go_straight(pairs, count):
-    assert {link.via for link in lay_out(scene_of(prompt(pairs, count))).links} == {()}
+    assert {link.via for link in lay_out(scene_of_prompt(prompt(pairs, count))).links} == {()}
 
 
 @given(links())
 def test_equal_scenes_are_laid_out_alike(drawn):
-    assert lay_out(scene_of(prompt(*drawn))) == lay_out(scene_of(prompt(*drawn)))
+    assert lay_out(scene_of_prompt(prompt(*drawn))) == lay_out(scene_of_prompt(prompt(*drawn)))
 
 
 def test_a_chain_is_a_straight_line():
-    scene = lay_out(scene_of(prompt([(0, 1), (1, 2), (2, 3)], 4)))
+    scene = lay_out(scene_of_prompt(prompt([(0, 1), (1, 2), (2, 3)], 4)))
     assert len({node.box[1] for node in scene.nodes.values()}) == 1
 
 
 def test_two_rows_of_links_do_not_cross():
-    scene = lay_out(scene_of(prompt([(0, 3), (1, 2), (3, 5), (2, 4), (5, 6), (4, 6)], 7)))
+    scene = lay_out(scene_of_prompt(prompt([(0, 3), (1, 2), (3, 5), (2, 4), (5, 6), (4, 6)], 7)))
     top = {node_id: node.box[1] for node_id, node in scene.nodes.items()}
     assert (top["0"] < top["1"]) == (top["3"] < top["2"]) == (top["5"] < top["4"])
 
 
 def test_a_source_stands_beside_what_it_feeds():
-    scene = lay_out(scene_of(prompt([(0, 1), (1, 2), (2, 3), (4, 3)], 5)))
+    scene = lay_out(scene_of_prompt(prompt([(0, 1), (1, 2), (2, 3), (4, 3)], 5)))
     assert scene.nodes["4"].box[0] == scene.nodes["2"].box[0]
 
 
 def test_many_nodes_without_links_fill_a_page_and_not_a_column():
-    scene = lay_out(scene_of(prompt([], 60)))
+    scene = lay_out(scene_of_prompt(prompt([], 60)))
     assert len({node.box[0] for node in scene.nodes.values()}) > 4
 
 
 def test_a_deep_chain_is_no_trouble():
-    scene = lay_out(scene_of(prompt([(each, each + 1) for each in range(2_999)], 3_000)))
+    scene = lay_out(scene_of_prompt(prompt([(each, each + 1) for each in range(2_999)], 3_000)))
     assert scene.nodes["2999"].box[0] == max(node.box[0] for node in scene.nodes.values())
 
 
 def test_nothing_is_laid_out_as_nothing():
-    assert lay_out(scene_of({})).nodes == {}
+    assert lay_out(scene_of(Graph())).nodes == {}

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from comfy_nb.graph.model import Graph
+from comfy_nb.ui.graph_view.from_graph import scene_of
 from comfy_nb.ui.graph_view.layout import lay_out
 from comfy_nb.ui.graph_view.picture import as_lines, bounds, to_html
-from comfy_nb.ui.graph_view.scene import Scene, SceneLink, SceneNode, Slot, scene_of
+from comfy_nb.ui.graph_view.scene import Scene, SceneLink, SceneNode, Slot
+from tests.ui.graph_view.scenes import scene_of_prompt
 
 
 def test_titles_and_values_are_escaped():
     bad = "<script>alert(1)</script>"
     prompt = {"1": {"class_type": bad, "inputs": {bad: bad}, "_meta": {"title": bad + "\ud800"}}}
-    shown = to_html(lay_out(scene_of(prompt)), {})
+    shown = to_html(lay_out(scene_of_prompt(prompt)), {})
     assert "<script" not in shown and "&lt;script" in shown
     shown.encode()
 
@@ -26,16 +29,27 @@ def test_a_large_graph_stays_small(count):
         }
         for each in range(count)
     }
-    assert len(to_html(lay_out(scene_of(prompt)), {}).encode()) < 300_000
+    assert len(to_html(lay_out(scene_of_prompt(prompt)), {}).encode()) < 300_000
 
 
 def test_the_list_says_what_feeds_what_and_how_it_went():
     prompt = {"1": {"class_type": "Make", "inputs": {"n": 3}}, "2": {"class_type": "Use", "inputs": {"x": ["1", 0]}}}
-    assert as_lines(scene_of(prompt), {"1": "done"}) == ["#1 Make (done): n = 3", "#2 Use: x from Make"]
+    assert as_lines(scene_of_prompt(prompt), {"1": "done"}) == ["#1 Make (done): n = 3", "#2 Use: x from Make"]
+
+
+def test_a_note_is_listed_by_its_words():
+    note = {"id": 7, "type": "Note", "widgets_values": ["# Models\nare not here"]}
+    assert as_lines(scene_of({"nodes": [note]}), {}) == ["#7 Note: # Models are not here"]
+
+
+def test_all_classes_that_are_missing_are_named():
+    prompt = {str(each): {"class_type": f"CustomPackNode{each}", "inputs": {}} for each in range(40)}
+    shown = to_html(lay_out(scene_of_prompt(prompt)), {})
+    assert all(f"CustomPackNode{each} (#{each})" in shown for each in range(40))
 
 
 def test_an_empty_graph_says_so():
-    assert "an empty graph" in to_html(lay_out(scene_of({})), {})
+    assert "an empty graph" in to_html(lay_out(scene_of(Graph())), {})
 
 
 def test_links_that_pass_above_all_nodes_are_in_the_picture():
@@ -53,5 +67,5 @@ def test_titles_and_faults_of_many_bytes_stay_small_too():
         str(each): {"class_type": f"&é{each}" * 20, "inputs": inputs, "_meta": {"title": "&é" * 80}}
         for each in range(400)
     }
-    shown = to_html(lay_out(scene_of(prompt)), {})
+    shown = to_html(lay_out(scene_of_prompt(prompt)), {})
     assert len(shown.encode()) < 300_000 and "400 nodes" in shown

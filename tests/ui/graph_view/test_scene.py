@@ -14,7 +14,9 @@ from comfy_nb.graph.namespace import default_registry
 from comfy_nb.spec.function import spec_from_function
 from comfy_nb.spec.registry import Registry
 from comfy_nb.spec.types import Image, Range
-from comfy_nb.ui.graph_view.scene import Field, Slot, scene_of
+from comfy_nb.ui.graph_view.from_graph import scene_of
+from comfy_nb.ui.graph_view.scene import Field, Slot
+from tests.ui.graph_view.scenes import WORKFLOW, scene_of_prompt
 
 
 def picture(seed: int, kind: Literal["plain", "loud"] = "plain", words: str = "") -> Image: ...
@@ -49,7 +51,7 @@ def test_a_graph_is_drawn_with_typed_slots_fields_and_links(registry):
 
 
 def test_unknown_classes_and_missing_nodes_are_drawn_and_named(registry):
-    scene = scene_of({"1": {"class_type": "Nowhere", "inputs": {"x": ["9", 2], "y": 3}}}, registry)
+    scene = scene_of_prompt({"1": {"class_type": "Nowhere", "inputs": {"x": ["9", 2], "y": 3}}}, registry)
     assert scene.nodes["1"].inputs == (Slot("x", "*"),)
     assert len(scene.nodes["9"].outputs) == 3
     assert scene.faults == [
@@ -59,16 +61,14 @@ def test_unknown_classes_and_missing_nodes_are_drawn_and_named(registry):
 
 
 def test_a_ring_and_a_link_to_itself_are_drawn():
-    scene = scene_of(
-        {"1": {"class_type": "A", "inputs": {"x": ["2", 0], "y": ["1", 0]}}, "2": {"inputs": {"z": ["1", 0]}}}
-    )
+    ring = {"class_type": "A", "inputs": {"x": ["2", 0], "y": ["1", 0]}}
+    scene = scene_of_prompt({"1": ring, "2": {"class_type": "A", "inputs": {"z": ["1", 0]}}})
     assert len(scene.links) == 3
 
 
 @pytest.mark.parametrize(
     "garbage",
     [
-        {"1": None, "2": 7},
         {"nodes": [None, {"id": 1, "pos": "here", "inputs": [3]}], "links": [[1], None, [1, 1, 0, 1, 9, "X"]]},
         {"nodes": [], "links": None, "groups": [{"bounding": [1]}]},
     ],
@@ -89,24 +89,6 @@ def test_a_prompt_takes_the_places_of_the_workflow_that_came_with_it(registry):
     assert not scene_of(graph).is_placed, "one node has no place there"
 
 
-WORKFLOW = {
-    "nodes": [
-        {"id": 1, "type": "picture", "pos": [0, 30], "size": [200, 90], "widgets_values": [7, "fixed", "plain", "hi"],
-         "outputs": [{"name": "IMAGE", "type": "IMAGE", "links": [1]}]},
-        {"id": 2, "type": "Reroute", "pos": [300, 30], "size": [75, 26],
-         "inputs": [{"name": "", "type": "*", "link": 1}], "outputs": [{"name": "", "type": "IMAGE", "links": [2]}]},
-        {"id": 3, "type": "abc-def", "pos": [500, 30], "size": [200, 90], "mode": 4,
-         "inputs": [{"name": "image", "type": "IMAGE", "link": 2}]},
-        {"id": 4, "type": "PrimitiveNode", "pos": [0, 300], "size": [200, 90], "widgets_values": [3, "fixed"]},
-        {"id": 6, "type": "MarkdownNote", "pos": [300, 300], "size": [200, 90], "widgets_values": ["# Read me"]},
-        {"id": 5, "type": "Stranger", "pos": [0, 500], "size": [200, 90], "widgets_values_named": {"a": 1}},
-    ],
-    "links": [[1, 1, 0, 2, 0, "IMAGE"], {"id": 2, "origin_id": 2, "origin_slot": 0, "target_id": 3, "target_slot": 0}],
-    "groups": [{"title": "All", "bounding": [-10, -10, 800, 700], "color": "#3f789e"}],
-    "definitions": {"subgraphs": [{"id": "abc-def", "name": "Refine", "nodes": [], "links": []}]},
-}  # fmt: skip
-
-
 def test_a_file_of_the_editor_is_drawn_with_groups_reroutes_subgraphs_and_primitives(registry):
     scene = scene_of(WORKFLOW, registry)
     nodes = scene.nodes
@@ -120,8 +102,16 @@ def test_a_file_of_the_editor_is_drawn_with_groups_reroutes_subgraphs_and_primit
     assert nodes["5"].fields[0].name == "a"
     assert nodes["6"].fields == (Field("", "note", "# Read me"),)
     assert scene.faults == ["Classes not known here: Stranger (#5)"]
-    assert len(scene.links) == 2 and scene.links[0].type == "IMAGE"
+    assert len(scene.links) == 4 and scene.links[0].type == "IMAGE"
     assert scene.groups[0].title == "All" and scene.is_placed
+
+
+def test_a_widget_that_newer_editors_list_as_an_input_is_a_slot_only_where_it_is_linked(registry):
+    scene = scene_of(WORKFLOW, registry)
+    node = scene.nodes["7"]
+    assert [slot.name for slot in node.inputs] == ["image", "is_wide"]
+    assert [(field.name, field.value) for field in node.fields] == [("radius", 2.5)]
+    assert [(link.source, link.place) for link in scene.links if link.target == "7"] == [("1", 0), ("4", 1)]
 
 
 def test_what_an_upload_button_saved_is_no_value():
@@ -134,7 +124,7 @@ def test_any_value_can_be_shown_and_only_shown(registry):
     prompt = {
         "1": {"class_type": "picture", "inputs": {"seed": float("nan"), "kind": {"a": [1]}, "words": "x" * 9_000}}
     }
-    fields = scene_of(prompt, registry).nodes["1"].fields
+    fields = scene_of_prompt(prompt, registry).nodes["1"].fields
     assert [field.kind for field in fields] == ["other", "other", "other"]
     json.dumps([field.value for field in fields], allow_nan=False)
 
@@ -156,7 +146,7 @@ def test_a_class_whose_inputs_cannot_be_read_is_drawn_with_the_reason():
 
     nb_register(registry, Broken)
     Broken.good = False
-    assert "ZeroDivisionError" in scene_of({"1": {"class_type": "Broken", "inputs": {}}}, registry).faults[0]
+    assert "ZeroDivisionError" in scene_of_prompt({"1": {"class_type": "Broken", "inputs": {}}}, registry).faults[0]
 
 
 def nb_register(registry: Registry, cls: type) -> None:
@@ -171,12 +161,12 @@ def test_graph_objects_are_what_the_package_gives():
 
 def test_nodes_that_lack_the_same_are_named_together():
     prompt = {str(at): {"class_type": "Nowhere", "inputs": {}} for at in range(7)}
-    (fault,) = scene_of(nb.Graph.from_prompt(prompt)).faults
+    (fault,) = scene_of_prompt(prompt).faults
     assert fault == "Classes not known here: Nowhere (#0, #1, #2, #3 and 3 more)"
 
 
 def test_numbers_beyond_all_reason_are_drawn_as_words():
     far = scene_of({"nodes": [{"id": 1, "type": "Note", "pos": [10**400, 0], "size": [10, 10]}], "links": []})
     assert list(far.nodes) == ["1"]
-    huge = scene_of(nb.Graph.from_prompt({"1": {"class_type": "ImageBlur", "inputs": {"blur_radius": 10**5000}}}))
+    huge = scene_of_prompt({"1": {"class_type": "ImageBlur", "inputs": {"blur_radius": 10**5000}}})
     assert [field.kind for field in huge.nodes["1"].fields if field.name == "blur_radius"] == ["other"]

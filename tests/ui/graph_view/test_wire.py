@@ -8,10 +8,11 @@ import pytest
 
 import comfy_nb as nb
 from comfy_nb.spec.registry import Registry
+from comfy_nb.ui.graph_view.from_graph import scene_of
 from comfy_nb.ui.graph_view.layout import lay_out
-from comfy_nb.ui.graph_view.scene import scene_of
 from comfy_nb.ui.graph_view.wire import scene_message
 from tests.reference.classes import node
+from tests.ui.graph_view.scenes import scene_of_prompt
 
 
 @pytest.mark.parametrize(("colour", "sent"), [("#3f789e", "#3f789e"), ("#A88", "#A88"), ("url(x)", ""), (None, "")])
@@ -37,6 +38,6 @@ def test_half_characters_reach_no_page():
         "1": {"class_type": "Half", "inputs": {"pick": "a"}},
         "2": {"class_type": half, "inputs": {half: ["1", 0]}},
     }
-    message = scene_message(lay_out(scene_of(prompt, registry)), can_edit=True)
+    message = scene_message(lay_out(scene_of_prompt(prompt, registry)), can_edit=True)
     json.dumps(message, ensure_ascii=False).encode()
     assert message["nodes"][0]["fields"][0]["options"]["choices"] == ["a"]

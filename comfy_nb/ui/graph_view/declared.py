@@ -1,0 +1,81 @@
+"""What a node's class declares, as it is drawn: slots, and the fields of values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from comfy_nb.graph.node import short
+from comfy_nb.spec.node_spec import InputSpec, Interface, NodeSpec
+from comfy_nb.spec.registry import Registry
+from comfy_nb.ui.graph_view.scene import UNKNOWN, Field, Slot
+
+TEXT_MAX = 4_000
+LARGEST_INT = 1 << 64
+CHOICES_MAX = 2_000
+WIDGETS = {"INT": "int", "FLOAT": "float", "STRING": "text", "BOOLEAN": "bool", "COMBO": "choice"}
+FITTING: Mapping[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "text": (str,), "bool": (bool,)}
+
+
+def declared_by(class_type: str, registry: Registry | None) -> tuple[NodeSpec | None, Interface | None, str]:
+    """Return the spec and the interface of a class, and in words why one of them is missing."""
+    spec = registry.find(class_type) if registry is not None else None
+    if spec is None:
+        return None, None, UNKNOWN if registry is not None else ""
+    try:
+        return spec, spec.interface(), ""
+    except Exception as error:  # a pack's own code answers here
+        return spec, None, f"its inputs cannot be read: {type(error).__name__}: {error}"
+
+
+def outputs_of(spec: NodeSpec | None) -> tuple[Slot, ...]:
+    """Return the output slots that a class declares."""
+    if spec is None:
+        return ()
+    types = [kind if isinstance(kind, str) else "COMBO" for kind in tuple(spec.return_types)]
+    return tuple(Slot(name, kind) for name, kind in zip(spec.output_names, types, strict=False))
+
+
+def sockets_of(interface: Interface | None) -> dict[str, str]:
+    """Return the types of the inputs that a class declares as slots, by name."""
+    declared = interface.declared.values() if interface is not None else ()
+    return {spec.name: spec.socket for spec in declared if not is_widget(spec)}
+
+
+def is_widget(spec: InputSpec) -> bool:
+    """Tell whether an input is a value on the node, and not a slot."""
+    return spec.socket in WIDGETS and not spec.options.get("forceInput")
+
+
+def type_of(interface: Interface | None, name: str) -> str:
+    """Return the type of a declared input, "*" for any other."""
+    spec = interface.lookup(name) if interface is not None else None
+    return spec.socket if spec is not None else "*"
+
+
+def field_of(interface: Interface | None, name: str, value: Any) -> Field:
+    """Return how a value is drawn on its node."""
+    spec = interface.lookup(name) if interface is not None else None
+    if isinstance(value, Mapping) and set(value) == {"__value__"}:
+        value = value["__value__"]
+    kind = WIDGETS.get(spec.socket, "other") if spec is not None else "other"
+    if kind == "choice":
+        choices = list((spec.choices if spec is not None else None) or ())[:CHOICES_MAX]
+        if isinstance(value, str) and all(isinstance(each, str) for each in choices):
+            return Field(name, kind, value, {"choices": choices})
+        kind = "other"
+    fits = FITTING.get(kind, ())
+    is_finite = not isinstance(value, float) or math.isfinite(value)
+    is_long = len(value) > TEXT_MAX if isinstance(value, str) else isinstance(value, int) and abs(value) > LARGEST_INT
+    if not isinstance(value, fits) or not is_finite or is_long:
+        return Field(name, "other", value[:TEXT_MAX] if isinstance(value, str) else short(value, 200))
+    options = spec.options if spec is not None else {}
+    kept = {key: options[key] for key in ("min", "max", "step", "multiline") if _is_plain(options.get(key))}
+    if kind == "int" and spec is not None and spec.is_controlled_after_generate:
+        kept["seed"] = True
+    return Field(name, kind, str(value) if kind == "int" else value, kept)
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))

@@ -1,0 +1,49 @@
+"""A graph as a scene: typed slots and links, and places where the file that it came from has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from comfy_nb.graph.model import Graph
+from comfy_nb.graph.prompt import is_link, is_workflow
+from comfy_nb.spec.registry import Registry
+from comfy_nb.ui.graph_view.declared import declared_by, field_of, outputs_of, sockets_of, type_of
+from comfy_nb.ui.graph_view.from_workflow import box_of, groups_of, of_workflow
+from comfy_nb.ui.graph_view.scene import Scene, SceneNode, Slot, joined
+
+
+def scene_of(source: Graph | Mapping[str, Any], registry: Registry | None = None) -> Scene:
+    """Return what there is to draw of a graph, or of a workflow in the format of ComfyUI's editor."""
+    return _of_graph(source) if isinstance(source, Graph) else of_workflow(source, registry)
+
+
+def _of_graph(graph: Graph) -> Scene:
+    nodes, wanted = {}, []
+    for node in graph:
+        spec, interface, fault = declared_by(node.class_type, graph.registry)
+        links = {name: value for name, value in node.inputs.items() if is_link(value)}
+        sockets = sockets_of(interface)
+        inputs = tuple(Slot(name, sockets.get(name) or type_of(interface, name)) for name in {**sockets, **links})
+        fields = tuple(field_of(interface, name, value) for name, value in node.inputs.items() if name not in links)
+        places = {slot.name: place for place, slot in enumerate(inputs)}
+        nodes[node.id] = SceneNode(
+            node.id, node.title, node.class_type, inputs, outputs_of(spec), fields, fault, node.mode
+        )
+        wanted += [(str(value[0]), int(value[1]), node.id, places[name]) for name, value in links.items()]
+    return _placed(joined(nodes, wanted), graph.workflow)
+
+
+def _placed(scene: Scene, workflow: Mapping[str, Any] | None) -> Scene:
+    """Give the nodes the places that they have in the workflow, where it has one for each."""
+    if not workflow or not is_workflow(workflow):
+        return scene
+    drawn = {str(raw.get("id")): raw for raw in workflow["nodes"] if isinstance(raw, Mapping)}
+    if not all(node_id in drawn and box_of(drawn[node_id]) for node_id in scene.nodes):
+        return scene
+    nodes = {
+        node_id: replace(node, box=box_of(drawn[node_id]), colour=str(drawn[node_id].get("color") or ""))
+        for node_id, node in scene.nodes.items()
+    }
+    return Scene(nodes, scene.links, groups_of(workflow))

@@ -1,0 +1,153 @@
+"""A workflow in the format of ComfyUI's editor as a scene: drawn as it lies there, not converted.
+
+The format: slots by position, values in the order of the widgets, `widgets_values_named` where newer editors wrote it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from comfy_nb.spec.node_spec import Interface
+from comfy_nb.spec.registry import Registry
+from comfy_nb.ui.graph_view.declared import TEXT_MAX, declared_by, field_of, is_widget
+from comfy_nb.ui.graph_view.scene import HEAD, Field, Scene, SceneGroup, SceneNode, Slot, joined
+
+FAR = 1e9  # beyond it a position in a file is nonsense
+MODES = {2: "mute", 4: "bypass"}
+NOTES = ("Note", "MarkdownNote")
+UPLOADS = {"image_upload": 1, "animated_image_upload": 1, "video_upload": 1, "audio_upload": 2}  # what is saved besides
+
+
+def of_workflow(workflow: Mapping[str, Any], registry: Registry | None) -> Scene:
+    """Return what there is to draw of a workflow; without a `registry` no class counts as unknown."""
+    raw_nodes = {str(raw.get("id")): raw for raw in workflow["nodes"] if isinstance(raw, Mapping)}
+    names = {str(each.get("id")): str(each.get("name") or "subgraph") for each in _definitions(workflow)}
+    nodes = {node_id: _drawn(node_id, raw, registry, names) for node_id, raw in raw_nodes.items()}
+    places = {node_id: {number: at for at, number in enumerate(_sockets(raw))} for node_id, raw in raw_nodes.items()}
+    wanted = []
+    for source, slot, target, number in _links(workflow.get("links")):
+        place = places.get(target, {}).get(number)
+        if place is not None and slot >= 0:
+            wanted.append((source, slot, target, place))
+    scene = joined(nodes, wanted)
+    return replace(scene, groups=groups_of(workflow) if scene.is_placed else ())
+
+
+def _definitions(workflow: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    held = workflow.get("definitions")
+    listed = held.get("subgraphs") if isinstance(held, Mapping) else None
+    return iter([each for each in listed or () if isinstance(each, Mapping)])
+
+
+def _drawn(node_id: str, raw: Mapping[str, Any], registry: Registry | None, subgraphs: Mapping[str, str]) -> SceneNode:
+    class_type = str(raw.get("type") or "")
+    inside = subgraphs.get(class_type)
+    sockets = _sockets(raw).values()
+    linked = {str(each.get("name")) for each in sockets}
+    is_frontend_only = inside is not None or class_type in (*NOTES, "Reroute", "PrimitiveNode")
+    _, interface, fault = declared_by(class_type, registry)
+    return SceneNode(
+        id=node_id,
+        title=str(raw.get("title") or inside or class_type or "(no class)"),
+        class_type="subgraph" if inside is not None else class_type,
+        inputs=tuple(map(_slot, sockets)),
+        outputs=tuple(map(_slot, _dicts(raw.get("outputs")))),
+        fields=_note(raw) if class_type in NOTES else tuple(_values(raw, interface, linked)),
+        fault="" if is_frontend_only else fault,
+        mode=MODES.get(raw.get("mode", 0), "active") if isinstance(raw.get("mode", 0), int) else "active",
+        colour=str(raw.get("color") or ""),
+        box=box_of(raw),
+    )
+
+
+def _sockets(raw: Mapping[str, Any]) -> dict[int, Mapping[str, Any]]:
+    """The inputs that are slots, by their numbers in the file. Newer editors list each widget too, linked or not."""
+    listed = raw.get("inputs")
+    return {
+        number: each
+        for number, each in enumerate(listed if isinstance(listed, list) else ())
+        if isinstance(each, Mapping) and (each.get("widget") is None or each.get("link") is not None)
+    }
+
+
+def _slot(raw: Mapping[str, Any]) -> Slot:
+    return Slot(str(raw.get("name") or ""), str(raw.get("type") or "*"))
+
+
+def _note(raw: Mapping[str, Any]) -> tuple[Field, ...]:
+    values = raw.get("widgets_values")
+    text = values[0] if isinstance(values, list) and values else ""
+    return (Field("", "note", text[:TEXT_MAX]),) if isinstance(text, str) else ()
+
+
+def _dicts(value: Any) -> list[Mapping[str, Any]]:
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
+
+
+def _links(listed: Any) -> Iterator[tuple[str, int, str, int]]:
+    """The links as source, slot, target, place; what is no link is left out."""
+    for raw in listed if isinstance(listed, list) else ():
+        if isinstance(raw, Mapping):
+            ends = [raw.get(key) for key in ("origin_id", "origin_slot", "target_id", "target_slot")]
+        else:
+            ends = list(raw[1:5]) if isinstance(raw, list) else []
+        if len(ends) == 4 and isinstance(ends[1], int) and isinstance(ends[3], int):
+            yield str(ends[0]), ends[1], str(ends[2]), ends[3]
+
+
+def _values(raw: Mapping[str, Any], interface: Interface | None, linked: Collection[str]) -> Iterable[Field]:
+    """The values of widgets; what a link gives instead is left out where the file says which that is."""
+    named, listed = raw.get("widgets_values_named"), raw.get("widgets_values")
+    named = named if isinstance(named, Mapping) else listed if isinstance(listed, Mapping) else None
+    if named is not None:
+        return [field_of(interface, str(name), value) for name, value in named.items() if name not in linked]
+    values = listed if isinstance(listed, list) else []
+    names = list(_widget_names(interface)) if interface is not None else []
+    if len(names) != len(values):
+        names = [f"value {place}" for place in range(1, len(values) + 1)]
+    drawn = [(name, value) for name, value in zip(names, values, strict=True) if name and name not in linked]
+    return [field_of(interface, name, value) for name, value in drawn]
+
+
+def _widget_names(interface: Interface) -> Iterator[str]:
+    """The names that the saved values stand for, in order; empty for those that only the editor knows."""
+    ordered = sorted(interface.declared.values(), key=lambda spec: not spec.required)
+    for spec in ordered:
+        if is_widget(spec):
+            yield spec.name
+            if spec.is_controlled_after_generate:
+                yield ""
+    options = {option for spec in ordered for option in UPLOADS if spec.options.get(option)}
+    yield from [""] * sum(UPLOADS[option] for option in options)
+
+
+def box_of(raw: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
+    """Where the editor has a node, its title included; None where it does not say."""
+    pos, size = _pair(raw.get("pos")), _pair(raw.get("size"))
+    if pos is None or size is None:
+        return None
+    flags = raw.get("flags")
+    is_folded = isinstance(flags, Mapping) and bool(flags.get("collapsed"))
+    return pos[0], pos[1] - HEAD, max(size[0], 60.0), HEAD + (0.0 if is_folded else max(size[1], 0.0))
+
+
+def _pair(value: Any) -> tuple[float, float] | None:
+    if isinstance(value, Mapping):
+        value = [value.get("0"), value.get("1")]
+    if not isinstance(value, list) or len(value) < 2:
+        return None
+    numbers = [each for each in value[:2] if isinstance(each, int | float) and abs(each) < FAR]
+    return (float(numbers[0]), float(numbers[1])) if len(numbers) == 2 else None
+
+
+def groups_of(workflow: Mapping[str, Any]) -> tuple[SceneGroup, ...]:
+    """Return the frames of a workflow."""
+    found = []
+    for raw in _dicts(workflow.get("groups")):
+        bounding = raw.get("bounding")
+        start, size = (_pair(bounding[at : at + 2]) if isinstance(bounding, list) else None for at in (0, 2))
+        if start and size:
+            found.append(SceneGroup(str(raw.get("title") or ""), (*start, *size), str(raw.get("color") or "")))
+    return tuple(found)
