@@ -42,8 +42,9 @@ MEASURE = """async ([source, scene]) => {
 }"""
 
 
-def scene(n: int) -> Scene:
-    """The laid-out scene of a prompt whose nodes each take two others."""
+@cache
+def graph(n: int) -> Graph:
+    """A graph whose nodes each take two others."""
     prompt = {
         str(each): {
             "class_type": "A",
@@ -51,7 +52,12 @@ def scene(n: int) -> Scene:
         }
         for each in range(n)
     }
-    return lay_out(scene_of(Graph.from_prompt(prompt)))
+    return Graph.from_prompt(prompt)
+
+
+def scene(n: int) -> Scene:
+    """The laid-out scene of such a graph."""
+    return lay_out(scene_of(graph(n)))
 
 
 def layout(n: int) -> Timed:

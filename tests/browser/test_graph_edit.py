@@ -78,7 +78,7 @@ def test_values_of_every_kind_are_edited_by_the_keyboard_alone(notebook):
         field.press("Tab")
     shown.get_by_label("seed of mixed").press("Escape")
     assert has_focus(canvas_of(notebook, PLAIN_GRAPH))
-    shown.locator(".cnb-graph-list").get_by_text("on true, way down, words two lines, share 0.25").wait_for()
+    shown.locator(".cnb-graph-list li").get_by_text("on true, way down, words two lines, share 0.25").wait_for()
 
 
 def test_another_seed_is_drawn_by_its_button(notebook):
@@ -102,7 +102,7 @@ def test_a_choice_is_taken_by_the_pointer(notebook):
     canvas.click(position=spot_in_node(notebook, PLAIN_GRAPH, 0, 30 + 20 + 1.5 * 24))
     shown.get_by_label("way of mixed").select_option("up")
     shown.get_by_label("way of mixed").wait_for(state="detached")
-    shown.locator(".cnb-graph-list").get_by_text("way up").wait_for()
+    shown.locator(".cnb-graph-list li").get_by_text("way up").wait_for()
     assert has_focus(canvas)
 
 
@@ -117,7 +117,7 @@ def test_what_was_given_is_there_when_its_field_is_opened_again_at_once(notebook
         shown.get_by_label("seed of mixed").press("Shift+Tab")
         assert shown.get_by_label("share of mixed").input_value() == value
     shown.get_by_label("share of mixed").press("Escape")
-    shown.locator(".cnb-graph-list").get_by_text("share 0.25").wait_for()
+    shown.locator(".cnb-graph-list li").get_by_text("share 0.25").wait_for()
 
 
 def test_walking_through_the_fields_changes_nothing(notebook):
