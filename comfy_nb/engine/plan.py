@@ -199,7 +199,7 @@ class Plan:
         for class_type, (spec, interface, _, _) in self.classes.items():
             if find(class_type) is not spec:
                 return True
-            if interface.raw is not None and not _same(interface.raw, spec.interface().raw):
+            if interface.raw is not None and not _same(interface.raw, _raw_of(spec)):
                 return True
         return False
 
@@ -329,6 +329,13 @@ def child_step(node_id: str, entry: Mapping[str, Any], spec: NodeSpec, interface
         elif interface.lookup(name) is not None or name in interface.hidden:
             step.template[name] = value
     return step
+
+
+def _raw_of(spec: NodeSpec) -> Any:
+    try:
+        return spec.interface().raw
+    except Exception:  # a pack's INPUT_TYPES may raise anything; then a new plan says so
+        return None
 
 
 def _same(old: Any, new: Any) -> bool:

@@ -297,7 +297,7 @@ class Graph:
 def load(source: Any, registry: Registry | None = None) -> Graph:
     """Load a graph: a path of a JSON file or picture, JSON text, a dict, or bytes. Raises PromptError."""
     if isinstance(source, (Mapping, bytes, bytearray)) or (
-        isinstance(source, str) and source.lstrip()[:1] in ("{", "[")
+        isinstance(source, str) and source.lstrip("\ufeff \t\r\n")[:1] in ("{", "[", "")
     ):
         return Graph.from_prompt(source, registry)
     if not isinstance(source, (str, os.PathLike)):

@@ -30,6 +30,7 @@ HOW_TO_EXPORT = (
 )
 PICTURE_FORMATS = ("png", "webp", "jpeg")
 MEDIA_SUFFIXES = (".json", ".png", ".webp", ".jpg", ".jpeg", ".flac", ".mp3", ".mp4")
+LONGEST_PATH = 1_000
 STRINGS_ONLY = frozenset((str,))
 
 
@@ -315,6 +316,8 @@ def _why_unreadable(file: Path, error: Exception) -> str:
         return f"There is no file {str(file)!r}, nor a variable {str(file)[1:-1]!r} to stand for one."
     if str(file).lstrip().startswith("{"):
         return "read_prompt takes the path of a file; for JSON text use parse_prompt(text)."
+    if len(str(file)) > LONGEST_PATH or "\0" in str(file):
+        return f"A text of {len(str(file)):,} characters is neither JSON nor the path of a file."
     if isinstance(error, IsADirectoryError):
         readable = _readable_in(file)
         return f"{file} is a folder. {offer('', readable) if readable else 'It holds no graph.'}"
@@ -360,7 +363,10 @@ def _short(value: object) -> str:
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple):
         return f"a {type(value).__name__} of shape {list(shape)}"
-    return reprlib.repr(value)
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # a number of more digits than Python writes
+        return f"a {type(value).__name__}"
 
 
 def _start(origin: str) -> str:

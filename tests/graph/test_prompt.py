@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from comfy_nb.errors import ComfyNBWarning, PromptError
+from comfy_nb.graph.model import load
 from comfy_nb.graph.prompt import is_link, is_workflow, parse_prompt, read_prompt, write_prompt
 
 BLUR = {
@@ -199,6 +200,25 @@ def test_the_refusal_of_what_the_editor_saved_carries_it_to_be_drawn(source: obj
     assert refused.value.workflow == WORKFLOW
 
 
+@pytest.mark.parametrize("text", ["a" * 5_000, "a\x00b"])
+def test_a_text_that_can_be_no_path_is_not_repeated(text: str) -> None:
+    assert unreadable(Path(text)) == f"A text of {len(text):,} characters is neither JSON nor the path of a file."
+
+
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_an_empty_text_is_no_folder(text: str) -> None:
+    with pytest.raises(PromptError, match="The text is empty"):
+        load(text)
+
+
+def test_a_mark_of_byte_order_does_not_make_a_path_of_a_text() -> None:
+    assert len(load("\ufeff" + json.dumps(BLUR))) == len(BLUR)
+
+
+def test_a_number_of_too_many_digits_is_refused_in_words() -> None:
+    assert "node 'nodes' is a int" in refusal({"nodes": 10**5_000})
+
+
 def test_an_envelope_that_holds_itself_is_refused() -> None:
     source: dict[str, object] = {}
     source["prompt"] = source
@@ -294,7 +314,7 @@ def test_an_empty_file_and_a_binary_one_say_so(tmp_path: Path) -> None:
 
 def test_text_given_for_a_path_points_to_parse_prompt() -> None:
     assert "parse_prompt(text)" in unreadable(json.dumps(BLUR) * 100)
-    assert "cannot be read" in unreadable("a\0b")
+    assert "is neither JSON nor the path of a file" in unreadable("a\0b")
 
 
 def test_a_written_prompt_reads_back_equal(tmp_path: Path) -> None:

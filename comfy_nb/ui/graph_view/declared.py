@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from comfy_nb.graph.node import short
@@ -12,8 +13,9 @@ from comfy_nb.spec.registry import Registry
 from comfy_nb.ui.graph_view.scene import UNKNOWN, Field, Slot
 
 TEXT_MAX = 4_000
-LARGEST_INT = 1 << 64
+LARGEST_INT = 1 << 1024  # beyond it no text is made of a number
 CHOICES_MAX = 2_000
+FIELDS_MAX = 200
 WIDGETS = {"INT": "int", "FLOAT": "float", "STRING": "text", "BOOLEAN": "bool", "COMBO": "choice"}
 FITTING: Mapping[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "text": (str,), "bool": (bool,)}
 
@@ -52,6 +54,11 @@ def type_of(interface: Interface | None, name: str) -> str:
     """Return the type of a declared input, "*" for any other."""
     spec = interface.lookup(name) if interface is not None else None
     return spec.socket if spec is not None else "*"
+
+
+def fields_of(interface: Interface | None, values: Iterable[tuple[str, Any]]) -> tuple[Field, ...]:
+    """Return how named values are drawn on their node, as many as there can be room for."""
+    return tuple(field_of(interface, name, value) for name, value in islice(values, FIELDS_MAX))
 
 
 def field_of(interface: Interface | None, name: str, value: Any) -> Field:

@@ -9,7 +9,7 @@ from typing import Any
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.prompt import is_link, is_workflow
 from comfy_nb.spec.registry import Registry
-from comfy_nb.ui.graph_view.declared import declared_by, field_of, outputs_of, sockets_of, type_of
+from comfy_nb.ui.graph_view.declared import declared_by, fields_of, outputs_of, sockets_of, type_of
 from comfy_nb.ui.graph_view.from_workflow import box_of, groups_of, of_workflow
 from comfy_nb.ui.graph_view.scene import Scene, SceneNode, Slot, joined
 
@@ -26,7 +26,7 @@ def _of_graph(graph: Graph) -> Scene:
         links = {name: value for name, value in node.inputs.items() if is_link(value)}
         sockets = sockets_of(interface)
         inputs = tuple(Slot(name, sockets.get(name) or type_of(interface, name)) for name in {**sockets, **links})
-        fields = tuple(field_of(interface, name, value) for name, value in node.inputs.items() if name not in links)
+        fields = fields_of(interface, ((name, value) for name, value in node.inputs.items() if name not in links))
         places = {slot.name: place for place, slot in enumerate(inputs)}
         nodes[node.id] = SceneNode(
             node.id, node.title, node.class_type, inputs, outputs_of(spec), fields, fault, node.mode

@@ -11,7 +11,7 @@ from typing import Any
 
 from comfy_nb.spec.node_spec import Interface
 from comfy_nb.spec.registry import Registry
-from comfy_nb.ui.graph_view.declared import TEXT_MAX, declared_by, field_of, is_widget
+from comfy_nb.ui.graph_view.declared import TEXT_MAX, declared_by, fields_of, is_widget
 from comfy_nb.ui.graph_view.scene import HEAD, Field, Scene, SceneGroup, SceneNode, Slot, joined
 
 FAR = 1e9  # beyond it a position in a file is nonsense
@@ -22,8 +22,10 @@ UPLOADS = {"image_upload": 1, "animated_image_upload": 1, "video_upload": 1, "au
 
 def of_workflow(workflow: Mapping[str, Any], registry: Registry | None) -> Scene:
     """Return what there is to draw of a workflow; without a `registry` no class counts as unknown."""
-    raw_nodes = {str(raw.get("id")): raw for raw in workflow["nodes"] if isinstance(raw, Mapping)}
-    names = {str(each.get("id")): str(each.get("name") or "subgraph") for each in _definitions(workflow)}
+    raw_nodes = _by_id(_dicts(workflow["nodes"]))
+    held = workflow.get("definitions")
+    subgraphs = _dicts(held.get("subgraphs")) if isinstance(held, Mapping) else []
+    names = {_text(each.get("id")): _text(each.get("name")) or "subgraph" for each in subgraphs}
     nodes = {node_id: _drawn(node_id, raw, registry, names) for node_id, raw in raw_nodes.items()}
     places = {node_id: {number: at for at, number in enumerate(_sockets(raw))} for node_id, raw in raw_nodes.items()}
     wanted = []
@@ -35,29 +37,38 @@ def of_workflow(workflow: Mapping[str, Any], registry: Registry | None) -> Scene
     return replace(scene, groups=groups_of(workflow) if scene.is_placed else ())
 
 
-def _definitions(workflow: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    held = workflow.get("definitions")
-    listed = held.get("subgraphs") if isinstance(held, Mapping) else None
-    return iter([each for each in listed or () if isinstance(each, Mapping)])
+def _by_id(listed: list[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """The nodes by their ids; one without an id, or with another's, gets one that no link can name."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for at, raw in enumerate(listed):
+        node_id = _text(raw.get("id")) or f"(none, node {at + 1})"
+        found[node_id if node_id not in found else f"{node_id} (again, node {at + 1})"] = raw
+    return found
+
+
+def _text(value: Any) -> str:
+    """What a file has as text or as a number, as text; nothing for anything else."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < FAR
+    return value if isinstance(value, str) else str(value) if is_number else ""
 
 
 def _drawn(node_id: str, raw: Mapping[str, Any], registry: Registry | None, subgraphs: Mapping[str, str]) -> SceneNode:
-    class_type = str(raw.get("type") or "")
+    class_type = _text(raw.get("type"))
     inside = subgraphs.get(class_type)
     sockets = _sockets(raw).values()
-    linked = {str(each.get("name")) for each in sockets}
+    linked = {_text(each.get("name")) for each in sockets}
     is_frontend_only = inside is not None or class_type in (*NOTES, "Reroute", "PrimitiveNode")
     _, interface, fault = declared_by(class_type, registry)
     return SceneNode(
         id=node_id,
-        title=str(raw.get("title") or inside or class_type or "(no class)"),
+        title=_text(raw.get("title")) or inside or class_type or "(no class)",
         class_type="subgraph" if inside is not None else class_type,
         inputs=tuple(map(_slot, sockets)),
         outputs=tuple(map(_slot, _dicts(raw.get("outputs")))),
-        fields=_note(raw) if class_type in NOTES else tuple(_values(raw, interface, linked)),
+        fields=_note(raw) if class_type in NOTES else fields_of(interface, _values(raw, interface, linked)),
         fault="" if is_frontend_only else fault,
         mode=MODES.get(raw.get("mode", 0), "active") if isinstance(raw.get("mode", 0), int) else "active",
-        colour=str(raw.get("color") or ""),
+        colour=_text(raw.get("color")),
         box=box_of(raw),
     )
 
@@ -73,7 +84,7 @@ def _sockets(raw: Mapping[str, Any]) -> dict[int, Mapping[str, Any]]:
 
 
 def _slot(raw: Mapping[str, Any]) -> Slot:
-    return Slot(str(raw.get("name") or ""), str(raw.get("type") or "*"))
+    return Slot(_text(raw.get("name")), _text(raw.get("type")) or "*")
 
 
 def _note(raw: Mapping[str, Any]) -> tuple[Field, ...]:
@@ -94,21 +105,20 @@ def _links(listed: Any) -> Iterator[tuple[str, int, str, int]]:
         else:
             ends = list(raw[1:5]) if isinstance(raw, list) else []
         if len(ends) == 4 and isinstance(ends[1], int) and isinstance(ends[3], int):
-            yield str(ends[0]), ends[1], str(ends[2]), ends[3]
+            yield _text(ends[0]), ends[1], _text(ends[2]), ends[3]
 
 
-def _values(raw: Mapping[str, Any], interface: Interface | None, linked: Collection[str]) -> Iterable[Field]:
-    """The values of widgets; what a link gives instead is left out where the file says which that is."""
+def _values(raw: Mapping[str, Any], interface: Interface | None, linked: Collection[str]) -> Iterable[tuple[str, Any]]:
+    """The values of widgets by name; what a link gives instead is left out where the file says which that is."""
     named, listed = raw.get("widgets_values_named"), raw.get("widgets_values")
     named = named if isinstance(named, Mapping) else listed if isinstance(listed, Mapping) else None
     if named is not None:
-        return [field_of(interface, str(name), value) for name, value in named.items() if name not in linked]
+        return [(_text(name), value) for name, value in named.items() if name not in linked]
     values = listed if isinstance(listed, list) else []
     names = list(_widget_names(interface)) if interface is not None else []
     if len(names) != len(values):
         names = [f"value {place}" for place in range(1, len(values) + 1)]
-    drawn = [(name, value) for name, value in zip(names, values, strict=True) if name and name not in linked]
-    return [field_of(interface, name, value) for name, value in drawn]
+    return [(name, value) for name, value in zip(names, values, strict=True) if name and name not in linked]
 
 
 def _widget_names(interface: Interface) -> Iterator[str]:
@@ -149,5 +159,7 @@ def groups_of(workflow: Mapping[str, Any]) -> tuple[SceneGroup, ...]:
         bounding = raw.get("bounding")
         start, size = (_pair(bounding[at : at + 2]) if isinstance(bounding, list) else None for at in (0, 2))
         if start and size:
-            found.append(SceneGroup(str(raw.get("title") or ""), (*start, *size), str(raw.get("color") or "")))
+            corner = (start[0] + min(size[0], 0.0), start[1] + min(size[1], 0.0))
+            box = (*corner, abs(size[0]), abs(size[1]))
+            found.append(SceneGroup(_text(raw.get("title")), box, _text(raw.get("color"))))
     return tuple(found)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from comfy_nb.ui.graph_view.scene import HEAD, ROW, WIDTH, Scene, SceneLink
 
@@ -54,6 +54,19 @@ def lay_out(scene: Scene) -> Scene:
     }
     routed = tuple(replace(link, via=_via(link, places)) for link in scene.links)
     return Scene(nodes, routed if sum(len(link.via) for link in routed) <= VIA_MAX else scene.links)
+
+
+def laid_out_as(scene: Scene, before: Scene) -> Scene:
+    """Lay out a scene; where it differs only in values from one that is laid out, as that one."""
+    if scene.is_placed or _shape(scene) != _shape(before):
+        return lay_out(scene)
+    nodes = {node_id: replace(node, box=before.nodes[node_id].box) for node_id, node in scene.nodes.items()}
+    return Scene(nodes, before.links, before.groups)
+
+
+def _shape(scene: Scene) -> tuple[Any, ...]:
+    nodes = [(node.id, node.height, node.inputs, node.outputs) for node in scene.nodes.values()]
+    return nodes, [(link.source, link.slot, link.target, link.place) for link in scene.links]
 
 
 def _via(link: SceneLink, places: Places) -> tuple[tuple[float, float], ...]:

@@ -25,7 +25,11 @@ Box = tuple[float, float, float, float]
 def to_html(scene: Scene, states: Mapping[str, str]) -> str:
     """Return a laid-out scene as HTML under 300 kB: the picture, what is missing, and the nodes as a list."""
     html = _page(scene, states, TITLES_MAX, LISTED_MAX)
-    return html if len(html.encode()) <= BYTES_MAX else _page(scene, states, 0, 0)
+    if len(html.encode()) > BYTES_MAX:
+        html = _page(scene, states, 0, 0)
+    if len(html.encode()) > BYTES_MAX:
+        html = f'<div class="comfy-nb-graph">{headline(scene)}: too much for a still picture</div>'
+    return html
 
 
 def _page(scene: Scene, states: Mapping[str, str], titles_max: int, listed_max: int) -> str:
@@ -62,7 +66,7 @@ def as_lines(scene: Scene, states: Mapping[str, str], most: int = LISTED_MAX) ->
             parts.append(f"{field.name} = {value}" if field.name else value)
         state = states.get(node.id, "idle")
         said = f" ({state})" if state != "idle" else ""
-        lines.append(f"#{node.id} {node.title}{said}" + (": " if parts else "") + ", ".join(parts))
+        lines.append(clip(f"#{node.id} {node.title}{said}" + (": " if parts else "") + ", ".join(parts), FAULT_MAX))
     more = len(scene.nodes) - most
     return [*lines, f"… and {more:,} more"] if more > 0 else lines
 

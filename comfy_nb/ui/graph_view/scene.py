@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from comfy_nb.ui.texts import clip
+
 HEAD, ROW, FIELD, PAD, PREVIEW = 30, 20, 24, 8, 104
 WIDTH = 230
 NAMES_MAX = 4
 CLASSES_MAX = 60
+SLOTS_MAX = 100
 UNKNOWN = "its class is not known here"
 PICTURES = ("IMAGE", "MASK")
 
@@ -118,23 +121,27 @@ class Scene:
 
 def _listed(names: list[str], most: int = NAMES_MAX) -> str:
     more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+    return ", ".join(clip(name, 100) for name in names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def joined(nodes: dict[str, SceneNode], wanted: Sequence[tuple[str, int, str, int]]) -> Scene:
     """Make the links, and what they need at their ends: nodes that are missing, outputs that nobody declared."""
-    highest: dict[str, int] = {}
+    undeclared: dict[str, set[int]] = {}
     for source, slot, _, _ in wanted:
-        highest[source] = max(highest.get(source, 0), slot)
-    for source, slot in highest.items():
+        node = nodes.get(source)
+        if node is None or not 0 <= slot < len(node.outputs):
+            undeclared.setdefault(source, set()).add(slot)
+    places: dict[tuple[str, int], int] = {}
+    for source, slots in undeclared.items():
         node = nodes.get(source) or SceneNode(source, "missing node", "", fault="a link names it, but it is not there")
-        extra = range(len(node.outputs), min(slot, 255) + 1)
-        nodes[source] = replace(node, outputs=(*node.outputs, *(Slot(str(each), "*") for each in extra)))
+        kept = sorted(slots)[:SLOTS_MAX]
+        places |= {(source, slot): len(node.outputs) + at for at, slot in enumerate(kept)}
+        nodes[source] = replace(node, outputs=(*node.outputs, *(Slot(str(slot), "*") for slot in kept)))
     links = []
     for source, slot, target, place in wanted:
         outputs = nodes[source].outputs
-        slot = slot if 0 <= slot < len(outputs) else len(outputs) - 1
-        kind = outputs[slot].type
+        at = places.get((source, slot), min(slot, len(outputs) - 1))
+        kind = outputs[at].type
         kind = nodes[target].inputs[place].type if kind == "*" else kind
-        links.append(SceneLink(source, slot, target, place, kind))
+        links.append(SceneLink(source, at, target, place, kind))
     return Scene(nodes, tuple(links))

@@ -10,8 +10,11 @@ from comfy_nb.ui.graph_view.colours import colour_of
 from comfy_nb.ui.graph_view.picture import headline
 from comfy_nb.ui.graph_view.scene import Scene, SceneNode
 from comfy_nb.ui.graph_view.states import States
-from comfy_nb.ui.texts import sound
+from comfy_nb.ui.texts import clip, sound
 
+NAME_MAX = 400
+FAULT_MAX = 2_000
+FAULTS_MAX = 20
 HEX = re.compile(r"#(?:[0-9a-fA-F]{3}){1,2}")
 
 
@@ -28,21 +31,21 @@ def scene_message(scene: Scene, *, can_edit: bool) -> dict[str, Any]:
             for link in scene.links
         ],
         "groups": [
-            {"title": sound(group.title), "box": group.box, "colour": _hex(group.colour)} for group in scene.groups
+            {"title": _name(group.title), "box": group.box, "colour": _hex(group.colour)} for group in scene.groups
         ],
         "colours": {sound(kind): colour_of(kind) for kind in sorted(kinds)},
-        "faults": [sound(fault) for fault in scene.faults],
+        "faults": [sound(clip(fault, FAULT_MAX)) for fault in scene.faults[:FAULTS_MAX]],
         "canEdit": can_edit,
     }
 
 
 def _node(node: SceneNode) -> dict[str, Any]:
     return {
-        "id": node.id,
-        "title": sound(node.title),
-        "class": sound(node.class_type),
-        "inputs": [[sound(slot.name), sound(slot.type)] for slot in node.inputs],
-        "outputs": [[sound(slot.name), sound(slot.type)] for slot in node.outputs],
+        "id": sound(node.id),
+        "title": _name(node.title),
+        "class": _name(node.class_type),
+        "inputs": [[_name(slot.name), sound(slot.type)] for slot in node.inputs],
+        "outputs": [[_name(slot.name), sound(slot.type)] for slot in node.outputs],
         "fields": [
             {
                 "name": sound(field.name),
@@ -58,6 +61,10 @@ def _node(node: SceneNode) -> dict[str, Any]:
         "colour": _hex(node.colour),
         "picture": node.has_picture,
     }
+
+
+def _name(text: str) -> str:
+    return sound(clip(text, NAME_MAX))
 
 
 def _hex(colour: str) -> str:
@@ -78,8 +85,8 @@ def states_message(states: States, ids: Iterable[str]) -> tuple[dict[str, Any], 
     buffers = []
     for node_id in ids:
         state = states.of(node_id)
-        told[node_id] = [state.state, state.share, sound(state.note[:400])]
+        told[sound(node_id)] = [state.state, state.share, sound(state.note[:400])]
         if state.picture:
-            pictures.append([node_id, state.picture_format])
+            pictures.append([sound(node_id), state.picture_format])
             buffers.append(state.picture)
     return {"type": "states", "states": told, "pictures": pictures}, buffers

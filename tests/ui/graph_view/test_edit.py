@@ -7,19 +7,24 @@ from typing import Annotated
 
 import pytest
 
+import comfy_nb as nb
 from comfy_nb.engine.session import Session, use_session
 from comfy_nb.errors import UnknownName
 from comfy_nb.graph.model import Graph
 from comfy_nb.spec.function import spec_from_function
 from comfy_nb.spec.registry import Registry
 from comfy_nb.spec.types import Range
-from comfy_nb.ui.graph_view.view import Stage, downstream, edit
+from comfy_nb.ui.graph_view.edit import downstream, edit
+from comfy_nb.ui.graph_view.stage import Stage
+from tests.reference.classes import node
 
 
-def number(value: Annotated[int, Range(0, 9)] = 1) -> int: ...
+def number(value: Annotated[int, Range(0, 9)] = 1) -> int:
+    return value
 
 
-def add(a: int, b: int = 0) -> int: ...
+def add(a: int, b: int = 0) -> int:
+    return a + b
 
 
 @pytest.fixture
@@ -64,6 +69,96 @@ def test_an_input_that_was_linked_meanwhile_stays_linked(graph):
 def test_what_is_no_number_is_refused(graph):
     with pytest.raises(ValueError, match="takes a number, not nan"):
         edit(graph, "1", "value", float("nan"))
+
+
+class Watched:
+    """A view whose messages are kept, newest last."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.stage = Stage(graph)
+        self.said: list[dict] = []
+        self.stage._graph.send = lambda message, pictures=(): self.said.append(message)
+
+    def ask(self, **message: object) -> str:
+        """Answer a request, and return what is said of it last."""
+        self.stage._answer(message)
+        return next((each["text"] for each in reversed(self.said) if "text" in each), "")
+
+    def value(self) -> str:
+        """What is drawn as the value of the first node."""
+        return self.stage._graph.scene["nodes"][0]["fields"][0]["value"]
+
+
+@pytest.fixture
+async def views(graph):
+    with use_session(Session()):
+        found = [Watched(graph), Watched(graph)]
+        yield found
+        for each in found:
+            each.stage.close()
+
+
+async def test_every_view_of_a_graph_shows_an_edit(views, graph):
+    views[0].ask(type="edit", id="1", name="value", kind="int", value="7")
+    await asyncio.sleep(0)
+    assert [view.value() for view in views] == ["7", "7"]
+    assert views[1].said[-1]["states"] == {node_id: ["stale", None, ""] for node_id in ("1", "2", "3")}
+
+
+async def test_what_was_edited_in_a_cell_is_shown_when_it_is_run(views, graph):
+    before = [node["box"] for node in views[0].stage._graph.scene["nodes"]]
+    graph["1"].inputs["value"] = 5
+    await graph.run(quiet=True)
+    await asyncio.sleep(0)
+    assert [view.value() for view in views] == ["5", "5"]
+    assert [node["box"] for node in views[0].stage._graph.scene["nodes"]] == before
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        (
+            {"type": "edit", "id": "1", "name": "value", "kind": "int", "value": "1.5"},
+            "takes a whole number, not '1.5'",
+        ),
+        ({"type": "edit", "id": "1", "name": "value", "kind": "int", "value": float("inf")}, "takes a whole number"),
+        ({"type": "edit", "id": "1", "name": "value", "kind": "float", "value": 10**400}, "takes a number"),
+        ({"type": "edit", "id": 1, "name": "value", "kind": "int", "value": "99"}, "bigger than max of 9"),
+        ({"type": "inspect", "id": "1", "slot": 0}, "Nothing is there yet"),
+        ({"type": "dance", "id": "1"}, "no answer to 'dance'"),
+        ({"type": "edit"}, "KeyError"),
+        ({"type": []}, "no answer to []"),
+    ],
+)
+async def test_what_cannot_be_done_is_said_and_changes_nothing(views, graph, message, told):
+    assert told in views[0].ask(**message)
+    assert views[0].said[-1]["type"] == "refused" and graph["1"].inputs["value"] == 3
+    views[0].stage._send_all()
+
+
+async def test_a_new_seed_lies_within_its_bounds(views, graph):
+    views[0].ask(type="reseed", id="1", name="value")
+    await asyncio.sleep(0)
+    assert 0 <= graph["1"].inputs["value"] <= 9 and views[0].value() == str(graph["1"].inputs["value"])
+
+
+async def test_a_class_that_cannot_be_read_any_more_is_named_and_nothing_is_lost(views, graph):
+    broken = False
+
+    def fickle() -> dict:
+        if broken:
+            raise FileNotFoundError("models/")
+        return {"required": {}}
+
+    made = node("Fickle", lambda self: (1,), {}, returns=("INT",))
+    made.INPUT_TYPES = classmethod(lambda cls: fickle())
+    nb.register(made, registry=graph.registry)
+    graph.node("Fickle")
+    views[0].ask(type="edit", id="1", name="value", kind="int", value="7")
+    broken = True
+    views[0].ask(type="edit", id="1", name="value", kind="int", value="8")
+    with pytest.raises(nb.ValidationError, match="Fickle .*: Cannot execute because a node class cannot be read"):
+        await graph.run(quiet=True)
 
 
 async def test_what_the_run_button_cannot_run_is_said(graph):

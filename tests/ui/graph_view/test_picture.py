@@ -8,7 +8,7 @@ from comfy_nb.graph.model import Graph
 from comfy_nb.ui.graph_view.from_graph import scene_of
 from comfy_nb.ui.graph_view.layout import lay_out
 from comfy_nb.ui.graph_view.picture import as_lines, bounds, to_html
-from comfy_nb.ui.graph_view.scene import Scene, SceneLink, SceneNode, Slot
+from comfy_nb.ui.graph_view.scene import Scene, SceneGroup, SceneLink, SceneNode, Slot
 from tests.ui.graph_view.scenes import scene_of_prompt
 
 
@@ -69,3 +69,12 @@ def test_titles_and_faults_of_many_bytes_stay_small_too():
     }
     shown = to_html(lay_out(scene_of_prompt(prompt)), {})
     assert len(shown.encode()) < 300_000 and "400 nodes" in shown
+
+
+def test_what_is_too_much_for_a_picture_is_said_to_be():
+    slots = tuple(Slot("x", f"T{each}" * 40) for each in range(1_500))
+    node = SceneNode("1", "A", "A", slots, slots, box=(-9e8, -9e8, 9e8, 9e8))
+    links = tuple(SceneLink("1", at, "1", at, slot.type) for at, slot in enumerate(slots))
+    groups = tuple(SceneGroup("<&" * 60, (-9e8, -9e8, 9e8, 9e8)) for _ in range(100))
+    shown = to_html(Scene({"1": node}, links, groups), {})
+    assert len(shown.encode()) < 300_000 and "1 node" in shown

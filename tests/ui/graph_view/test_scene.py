@@ -53,7 +53,7 @@ def test_a_graph_is_drawn_with_typed_slots_fields_and_links(registry):
 def test_unknown_classes_and_missing_nodes_are_drawn_and_named(registry):
     scene = scene_of_prompt({"1": {"class_type": "Nowhere", "inputs": {"x": ["9", 2], "y": 3}}}, registry)
     assert scene.nodes["1"].inputs == (Slot("x", "*"),)
-    assert len(scene.nodes["9"].outputs) == 3
+    assert [slot.name for slot in scene.nodes["9"].outputs] == ["2"]
     assert scene.faults == [
         "Classes not known here: Nowhere (#1)",
         "missing node (#9): a link names it, but it is not there",
@@ -112,6 +112,38 @@ def test_a_widget_that_newer_editors_list_as_an_input_is_a_slot_only_where_it_is
     assert [slot.name for slot in node.inputs] == ["image", "is_wide"]
     assert [(field.name, field.value) for field in node.fields] == [("radius", 2.5)]
     assert [(link.source, link.place) for link in scene.links if link.target == "7"] == [("1", 0), ("4", 1)]
+
+
+def test_nodes_that_share_an_id_or_have_none_are_all_drawn():
+    nodes = [{"id": 1, "type": "A"}, {"id": "1", "type": "B"}, {"type": "C"}, {"type": "D"}]
+    scene = scene_of({"nodes": nodes, "links": [[1, 1, 0, 1, 0, "X"]]})
+    assert [node.title for node in scene.nodes.values()] == ["A", "B", "C", "D"]
+
+
+def test_what_is_neither_text_nor_number_is_no_text():
+    deep: list = []
+    for _ in range(2_000):
+        deep = [deep]
+    node = {"id": 10**5_000, "type": deep, "title": deep, "color": {}, "inputs": [{"name": deep, "type": 3}]}
+    (drawn,) = scene_of({"nodes": [node], "links": [], "definitions": {"subgraphs": True}}).nodes.values()
+    assert (drawn.title, drawn.colour, drawn.inputs) == ("(no class)", "", (Slot("", "3"),))
+
+
+def test_a_missing_node_has_the_outputs_that_links_name_and_no_others():
+    links = [[each, "gone", each * 7, 1, 0, "X"] for each in range(3)]
+    scene = scene_of({"nodes": [{"id": 1, "inputs": [{"name": "x", "type": "X"}]}], "links": links})
+    assert [slot.name for slot in scene.nodes["gone"].outputs] == ["0", "7", "14"]
+    assert [link.slot for link in scene.links] == [0, 1, 2]
+
+
+def test_a_frame_of_negative_size_lies_the_other_way():
+    (group,) = scene_of({"nodes": [], "links": [], "groups": [{"title": "g", "bounding": [10, 0, -50, 30]}]}).groups
+    assert group.box == (-40, 0, 50, 30)
+
+
+def test_no_more_values_are_drawn_than_there_can_be_room_for():
+    (node,) = scene_of({"nodes": [{"id": 1, "widgets_values": list(range(10_000))}], "links": []}).nodes.values()
+    assert len(node.fields) == 200
 
 
 def test_what_an_upload_button_saved_is_no_value():

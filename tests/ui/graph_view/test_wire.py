@@ -10,7 +10,8 @@ import comfy_nb as nb
 from comfy_nb.spec.registry import Registry
 from comfy_nb.ui.graph_view.from_graph import scene_of
 from comfy_nb.ui.graph_view.layout import lay_out
-from comfy_nb.ui.graph_view.wire import scene_message
+from comfy_nb.ui.graph_view.states import States
+from comfy_nb.ui.graph_view.wire import scene_message, states_message
 from tests.reference.classes import node
 from tests.ui.graph_view.scenes import scene_of_prompt
 
@@ -38,6 +39,16 @@ def test_half_characters_reach_no_page():
         "1": {"class_type": "Half", "inputs": {"pick": "a"}},
         "2": {"class_type": half, "inputs": {half: ["1", 0]}},
     }
+    prompt[half] = {"class_type": "Half", "inputs": {"pick": [half + half, 0]}}
     message = scene_message(lay_out(scene_of_prompt(prompt, registry)), can_edit=True)
     json.dumps(message, ensure_ascii=False).encode()
+    states = States()
+    states.spoil([half])
+    json.dumps(states_message(states, [half])[0], ensure_ascii=False).encode()
     assert message["nodes"][0]["fields"][0]["options"]["choices"] == ["a"]
+
+
+def test_names_and_faults_of_any_length_make_a_short_message():
+    prompt = {str(each): {"class_type": f"{each}" * 5_000, "inputs": {}} for each in range(100)}
+    prompt["0"]["_meta"] = {"title": "t" * 1_000_000}
+    assert len(json.dumps(scene_message(lay_out(scene_of_prompt(prompt)), can_edit=False))) < 200_000
