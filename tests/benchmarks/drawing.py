@@ -8,6 +8,8 @@ from functools import cache, partial
 from typing import Any
 
 from comfy_nb.graph.model import Graph
+from comfy_nb.spec.function import spec_from_function
+from comfy_nb.spec.registry import Registry
 from comfy_nb.ui.front import script
 from comfy_nb.ui.graph_view.from_graph import scene_of
 from comfy_nb.ui.graph_view.layout import lay_out
@@ -42,17 +44,23 @@ MEASURE = """async ([source, scene]) => {
 }"""
 
 
+def two(x: object = None, y: object = None) -> object:
+    """Take two values."""
+
+
 @cache
 def graph(n: int) -> Graph:
     """A graph whose nodes each take two others."""
     prompt = {
         str(each): {
-            "class_type": "A",
+            "class_type": "two",
             "inputs": {"x": [str(each * 7 // 9), 0], "y": [str(each - 1), 0]} if each else {},
         }
         for each in range(n)
     }
-    return Graph.from_prompt(prompt)
+    registry = Registry()
+    registry.register(spec_from_function(two))
+    return Graph.from_prompt(prompt, registry)
 
 
 def scene(n: int) -> Scene:

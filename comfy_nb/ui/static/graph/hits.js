@@ -8,7 +8,7 @@ function nodeAt(scene, x, y) {
 function linkAt(scene, x, y, near) {
   const passes = ([left, top]) => x >= left && x <= left + WIDTH && Math.abs(y - top) < near;
   const hits = (curve) => isOnCurve(curve, x, y, near);
-  return scene.links.find((link) => link[5].some(passes) || curves(scene, link).some(hits));
+  return scene.links.find((link, at) => link[5].some(passes) || scene.routes[at].legs.some(hits));
 }
 
 function isOnCurve([x0, y0, x1, y1], x, y, near) {

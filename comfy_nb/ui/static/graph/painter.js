@@ -29,9 +29,9 @@ class Painter {
 
   links(scene, sees, lit) {
     const paths = new Map();
-    for (const link of scene.links) {
-      const legs = curves(scene, link);
-      if (!sees(...around(legs))) continue;
+    scene.links.forEach((link, at) => {
+      const { legs, box } = scene.routes[at];
+      if (!sees(...box)) return;
       const isLit = link[0] === lit || link[2] === lit;
       const key = `${isLit ? 1 : 0}${link[4]}`;
       if (!paths.has(key)) paths.set(key, new Path2D());
@@ -43,7 +43,7 @@ class Painter {
         if (this.zoom < 0.12) path.lineTo(toX, toY);
         else path.bezierCurveTo(x + bend, y, toX - bend, toY, toX, toY);
       }
-    }
+    });
     for (const [key, path] of paths) {
       this.pen.strokeStyle = scene.colours[key.slice(1)];
       this.pen.lineWidth = key[0] === "1" ? 4 : Math.max(2, 0.7 / this.zoom);

@@ -79,6 +79,12 @@ function curves(scene, [source, slot, target, place, , via]) {
   return found;
 }
 
+/** The way of every link: its curves, and the box that holds them. */
+const routed = (scene) => scene.links.map((link) => {
+  const legs = curves(scene, link);
+  return { legs, box: around(legs) };
+});
+
 /** The box that holds some curves. */
 function around(legs) {
   let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];

@@ -51,7 +51,8 @@ class GraphView {
 
   load() {
     const picked = this.scene?.nodes[this.picked]?.id;
-    this.scene = this.model.get("scene");
+    const scene = this.model.get("scene");
+    this.scene = { ...scene, routes: routed(scene) };
     this.editor.keepTo(this.scene);
     this.hull = hull(this.scene);
     this.at = new Map(this.scene.nodes.map((node, at) => [node.id, at]));
