@@ -67,12 +67,13 @@ class Stage:
             source.memo.setdefault("stages", WeakSet()).add(self)
 
     def leave(self) -> None:
-        """Follow no more runs."""
-        if self._leave is not None:
+        """Follow no more runs and edits."""
+        if self._leave is not None and isinstance(self._source, Graph):
             self._leave()
+            self._source.memo["stages"].discard(self)
 
     def close(self) -> None:
-        """Follow no more runs, and let the widgets go."""
+        """Follow no more runs and edits, and let the widgets go."""
         self.leave()
         put_in(self._detail)
         close_all(self.widget)

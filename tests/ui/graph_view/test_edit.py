@@ -105,6 +105,13 @@ async def test_every_view_of_a_graph_shows_an_edit(views, graph):
     assert views[1].said[-1]["states"] == {node_id: ["stale", None, ""] for node_id in ("1", "2", "3")}
 
 
+async def test_a_view_that_was_closed_takes_no_more_edits(views):
+    views[1].stage.close()
+    views[0].ask(type="edit", id="1", name="value", kind="int", value="7")
+    await asyncio.sleep(0)
+    assert [view.value() for view in views] == ["7", "3"]
+
+
 async def test_what_was_edited_in_a_cell_is_shown_when_it_is_run(views, graph):
     before = [node["box"] for node in views[0].stage._graph.scene["nodes"]]
     graph["1"].inputs["value"] = 5
