@@ -43,7 +43,8 @@ class Run:
     """One run of a graph.
 
     `state` is "running", "done", "failed", "stopped" or "cancelled". `run["3"]` is a node's value, `run.why("3")` says
-    why it ran or did not, `run.summary()` tells all in a few lines, `run.ui` holds what output nodes reported.
+    why it ran or did not, `run.summary()` tells all in a few lines, `run.ui` holds what output nodes reported. `place`
+    is where it was begun, as whoever shows it knows such places: in a notebook the cell.
     """
 
     def __init__(self, session: Session, graph: Graph, plan: Plan, options: Mapping[str, Any]) -> None:
@@ -71,6 +72,7 @@ class Run:
         self.finished: asyncio.Future[None] | None = None
         self.own_lane = False
         self.in_background = False
+        self.place: Any = None
         self.is_tainted = False
         around = current_call.get()
         self._outer = around.run if around is not None and isinstance(around.run, Run) else None

@@ -51,6 +51,7 @@ class Session:
         self.show_value: Callable[[Any, str | None], Any] = lambda value, kind: value
         self.is_shown = False
         self._listeners: list[Callable[[Run], None]] = []
+        self.find_place: Callable[[], Any] = lambda: None
         self.show_refusal: Callable[[Run, BaseException], None] = _warn_refusal
         self._slow: set[int] = set()
         self._lock = threading.Lock()
@@ -168,6 +169,7 @@ class Session:
         plan = plan_of(graph)
         plan.users += 1
         run = Run(self, graph, plan, options)
+        run.place = self.find_place()
         with self._lock:
             self.runs.add(run)
         graph.advance_seeds()

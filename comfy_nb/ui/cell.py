@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 LOADING_S = 2.0
+Cell = Mapping[str, Any]  # the message that asked for its execution
 
 
 class Output(Protocol):
@@ -22,11 +23,11 @@ class Output(Protocol):
 
 
 class CellOutput:
-    """An output of the cell that is running when this is made, or of the cell that another output is of."""
+    """An output of a cell, by default of the one that is running when this is made."""
 
-    def __init__(self, beside: CellOutput | None = None) -> None:
+    def __init__(self, cell: Cell | None = None) -> None:
         self._publisher = shell().display_pub
-        self._parent: Mapping[str, Any] = shell().get_parent() if beside is None else beside._parent
+        self._cell = cell or running_cell()
         self._id = uuid.uuid4().hex
         self._is_shown = False
 
@@ -36,7 +37,7 @@ class CellOutput:
 
         bundle = {**(widget._repr_mimebundle_() if widget is not None else {}), **texts}
         update, self._is_shown = self._is_shown, True
-        with _as_if_in(self._publisher, self._parent):
+        with _as_if_in(self._publisher, self._cell):
             display(bundle, display_id=self._id, update=update, raw=True)
 
 
@@ -70,24 +71,30 @@ def shell() -> Any:
     return found if getattr(found, "kernel", None) is not None else None
 
 
-def cell_key() -> str:
-    """Name the execution of the cell that is running; empty outside a cell."""
-    header = shell().get_parent().get("header") or {}
+def running_cell() -> Cell:
+    """Return the cell that is running; before ipykernel 7 that is the newest one for all tasks, whoever began them."""
+    cell: Cell = shell().get_parent()
+    return cell
+
+
+def cell_key(cell: Cell | None = None) -> str:
+    """Name the execution of a cell, by default of the one that is running; empty outside a cell."""
+    header = (cell or running_cell()).get("header") or {}
     return str(header.get("msg_id", ""))
 
 
 @contextmanager
-def _as_if_in(publisher: Any, parent: Mapping[str, Any]) -> Iterator[None]:
-    """Let what is displayed within belong to the cell of this parent message."""
+def _as_if_in(publisher: Any, cell: Cell) -> Iterator[None]:
+    """Let what is displayed within belong to a cell."""
     if hasattr(publisher, "set_thread_parent"):
-        token = publisher.set_thread_parent(parent)
+        token = publisher.set_thread_parent(cell)
         try:
             yield
         finally:
             publisher.reset_thread_parent(token)
         return
     before = publisher.parent_header
-    publisher.set_parent(parent)
+    publisher.set_parent(cell)
     try:
         yield
     finally:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from comfy_nb.engine.sizes import say_seconds
-from comfy_nb.ui.cell import CellOutput, Output, cell_key
+from comfy_nb.ui.cell import Cell, CellOutput, Output, cell_key
 from comfy_nb.ui.page import faint
 from comfy_nb.ui.view import View, count
 
@@ -53,16 +53,18 @@ class Line:
 
 
 class Lines:
-    """Finds the line of the running cell. `make` makes its output, `key` names the cell."""
+    """Finds the line of a cell. `make` makes its output, `key` names it."""
 
-    def __init__(self, make: Callable[[], Output] = CellOutput, key: Callable[[], str] = cell_key) -> None:
+    def __init__(
+        self, make: Callable[[Cell | None], Output] = CellOutput, key: Callable[[Cell | None], str] = cell_key
+    ) -> None:
         self._make = make
         self._key = key
         self._newest: tuple[str, Line] | None = None
 
-    def here(self) -> Line:
-        """Return the line of the cell that is running now."""
-        key = self._key()
+    def of(self, cell: Cell | None = None) -> Line:
+        """Return the line of a cell, by default of the one that is running now."""
+        key = self._key(cell)
         if self._newest is None or self._newest[0] != key:
-            self._newest = key, Line(self._make())
+            self._newest = key, Line(self._make(cell))
         return self._newest[1]

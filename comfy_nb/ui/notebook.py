@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 from comfy_nb.engine.failure import say
 from comfy_nb.errors import UnknownName
-from comfy_nb.ui.cell import CellOutput, cell_key, shell
+from comfy_nb.ui.cell import CellOutput, cell_key, running_cell, shell
 from comfy_nb.ui.lines import Lines
 from comfy_nb.ui.look import formatter
 from comfy_nb.ui.page import COLOURS
@@ -17,7 +17,6 @@ from comfy_nb.ui.texts import sound
 
 if TYPE_CHECKING:
     from comfy_nb.engine.pause import Pause
-    from comfy_nb.engine.run import Run
     from comfy_nb.engine.session import Session
     from comfy_nb.ui.bridge import Bridge
     from comfy_nb.ui.display import Display, MakeScreen, Screen
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 SHOW_AFTER_S = 0.15
 
 _lines = Lines()
-_beside: WeakKeyDictionary[Run, CellOutput] = WeakKeyDictionary()
 _displays: WeakValueDictionary[str, Display] = WeakValueDictionary()
 
 
@@ -65,6 +63,7 @@ def enable(session: Session) -> bool:
         _watched.add(session)
         session.on_run(_show)
         session.show_value = _show_value
+        session.find_place = running_cell
         session.breakpoints.on_pause = _show_pause
         session.show_refusal = _show_refusal
         formatter.register()
@@ -75,19 +74,17 @@ def follow(bridge: Bridge) -> None:
     """Show a run in a display of its own in this cell, from now on."""
     from comfy_nb.ui.display import Display
 
-    display = Display(_screen(), CellOutput(), _lines.here(), show_after_s=0.0)
+    display = Display(_screen(), CellOutput(), _lines.of(), show_after_s=0.0)
     display.add(bridge)
 
 
 def _show(run: Any) -> None:
-    if run.session.breakpoints:
-        _beside[run] = CellOutput()
     if _chosen == "none" or run.is_quiet:
         return
     if _chosen == "text":
         from comfy_nb.ui.text import TextView
 
-        TextView(run, CellOutput())
+        TextView(run, CellOutput(run.place))
         return
     from comfy_nb.ui.bridge import bridge_of
 
@@ -100,13 +97,13 @@ def _show_refusal(run: Any, error: BaseException) -> None:
         return
     said = sound(say(error))
     html = f'<div class="comfy-nb-run" style="color:{COLOURS["failed"]};white-space:pre-wrap">✗ {escape(said)}</div>'
-    CellOutput().show({"text/html": html, "text/plain": f"✗ {said}"})
+    CellOutput(run.place).show({"text/html": html, "text/plain": f"✗ {said}"})
 
 
 def _show_pause(pause: Pause) -> None:
     from comfy_nb.ui.pause_view import PauseView
 
-    PauseView(pause, CellOutput(beside=_beside[pause.run]))
+    PauseView(pause, CellOutput(pause.run.place))
 
 
 def _display_for(run: Any) -> Display:
@@ -116,7 +113,7 @@ def _display_for(run: Any) -> Display:
     key = "" if run.in_background else cell_key()
     display = _displays.get(key) if key else None
     if display is None or display.is_over:
-        display = Display(_screen(), CellOutput(), _lines.here(), show_after_s=SHOW_AFTER_S)
+        display = Display(_screen(), CellOutput(run.place), _lines.of(run.place), show_after_s=SHOW_AFTER_S)
         if key:
             _displays[key] = display
     return display

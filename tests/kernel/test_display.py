@@ -65,6 +65,17 @@ def test_a_background_run_shows_its_end_below_the_cell_that_began_it(lesson: Ker
     assert other.displays == []
 
 
+def test_a_background_run_that_is_long_prepared_shows_itself_below_the_cell_that_began_it(lesson: Kernel):
+    lesson.run(
+        "import time\n@nb.node(fingerprint=lambda seconds: time.sleep(0.5))\n"
+        "async def late(seconds: float) -> str:\n    await asyncio.sleep(seconds)\n    return 'late'"
+    )
+    began = lesson.run("job = late(0.4).start()")
+    other = lesson.run("await asyncio.sleep(0.7); await job")
+    lesson.wait_until(lambda: began.displays and WIDGET not in began.displays[-1])
+    assert last_text(began).startswith("✓ done") and other.displays == []
+
+
 def test_the_stop_button_stops_a_background_run(lesson: Kernel):
     began = lesson.run("job = slow(60).start()")
     lesson.wait_until(lambda: bool(buttons(began)))

@@ -17,15 +17,14 @@ async def until(condition) -> None:
 
 async def test_quick_runs_of_one_cell_share_a_line_that_is_redrawn_seldom():
     line = ScriptedOutput()
-    cells = iter(["a", "a", "b"])
-    outputs = [line, ScriptedOutput()]
-    lines = Lines(make=iter(outputs).__next__, key=cells.__next__)
-    for _ in range(3):
-        here = lines.here()
+    outputs = {"a": line, "b": ScriptedOutput()}
+    lines = Lines(make=lambda cell: outputs[cell["name"]], key=lambda cell: cell["name"])
+    for name in "aab":
+        here = lines.of({"name": name})
         for _ in range(50):
             board = Board()
             board.take([*all_cached(3), started(1, cached=3), node("1"), done("1"), finished("done", 0.001)])
             here.add(board.view())
-    assert [len(output.shown) for output in outputs] == [1, 1]
+    assert [len(output.shown) for output in outputs.values()] == [1, 1]
     await until(lambda: len(line.shown) == 2)
     assert line.shown[-1]["text/plain"] == "✓ 100 runs: 100 nodes ran, 300 from cache, 0.10 s"
