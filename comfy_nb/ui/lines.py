@@ -21,7 +21,7 @@ class Line:
         self._views = 0
         self._ran = self._cached = 0
         self._seconds = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # which will redraw it
         self._is_stale = False
         self.text = ""
 
@@ -32,7 +32,7 @@ class Line:
         self._cached += view.cached
         self._seconds += view.elapsed(view.started)
         self.text = f"{view.glyph} {view.headline(view.started)}" if self._views == 1 else self._sentence()
-        if self._timer is None:
+        if self._loop is None or self._loop.is_closed():
             self._draw()
         else:
             self._is_stale = True
@@ -44,10 +44,11 @@ class Line:
     def _draw(self) -> None:
         self._output.show({"text/html": faint(self.text), "text/plain": self.text})
         self._is_stale = False
-        self._timer = asyncio.get_running_loop().call_later(REDRAW_S, self._rest)
+        self._loop = asyncio.get_running_loop()
+        self._loop.call_later(REDRAW_S, self._rest)
 
     def _rest(self) -> None:
-        self._timer = None
+        self._loop = None
         if self._is_stale:
             self._draw()
 

@@ -78,8 +78,7 @@ class Panel:
 
         before, self._graph = self._graph, None
         if is_wanted and run.state == "running":
-            self._graph = Stage(run.graph)
-            self._graph.follow(run)
+            self._graph = Stage(run.graph, run.session)
         self._frame.children = (self._stop, self._rows, *([self._graph.widget] if self._graph is not None else ()))
         if before is not None:
             before.close()

@@ -106,6 +106,31 @@ def test_a_choice_is_taken_by_the_pointer(notebook):
     assert has_focus(canvas)
 
 
+def test_a_value_that_means_the_same_is_shown_as_it_is_kept(notebook):
+    shown = begin(notebook, PLAIN_GRAPH)
+    for name in ("on", "way", "words"):
+        shown.get_by_label(f"{name} of mixed").press("Tab")
+    kept = value_in(notebook, PLAIN_GRAPH, "share")
+    field = shown.get_by_label("share of mixed")
+    field.fill(f"{kept}00")
+    field.press("Enter")
+    notebook.page.wait_for_function(
+        "([root, kept]) => root.graphView.scene.nodes[0].fields.find(({ name }) => name === 'share').value === kept",
+        arg=[shown.locator(".cnb-graph").element_handle(), kept],
+    )
+
+
+def test_a_field_is_moved_to_where_it_is_seen(notebook):
+    view = notebook.output(PLAIN_GRAPH).locator(".cnb-graph")
+    view.evaluate("root => Object.assign(root.graphView.view, { x: 5000, y: 5000, zoom: 2 })")
+    shown = begin(notebook, PLAIN_GRAPH)
+    box, stage = (shown.locator(name).bounding_box() for name in (".cnb-graph-edit", ".cnb-graph-stage"))
+    assert stage["y"] <= box["y"] and box["y"] + box["height"] <= stage["y"] + stage["height"]
+    assert stage["x"] <= box["x"] and box["x"] + box["width"] <= stage["x"] + stage["width"]
+    shown.get_by_label("on of mixed").press("Escape")
+    shown.get_by_role("button", name="fit").click()
+
+
 def test_what_was_given_is_there_when_its_field_is_opened_again_at_once(notebook):
     shown = begin(notebook, PLAIN_GRAPH)
     for name in ("on", "way", "words"):
@@ -137,8 +162,10 @@ def test_a_value_that_is_refused_is_said_and_the_old_one_comes_back(notebook):
     field = shown.get_by_label("share of mixed")
     field.fill("half")
     field.press("Enter")
-    assert value_in(notebook, ODD_GRAPH, "share") in ("half", 0.5)
-    shown.get_by_role("alert").get_by_text("takes a number, not 'half'").wait_for()
+    said = shown.get_by_role("alert").get_by_text("takes a number, not 'half'")
+    said.wait_for()
+    shown.locator(".cnb-graph").evaluate("root => root.graphView.load()")
+    assert said.is_visible(), "a new scene does not wipe what is said"
     assert value_in(notebook, ODD_GRAPH, "share") == 0.5
 
 

@@ -78,11 +78,7 @@ def field_of(interface: Interface | None, name: str, value: Any) -> Field:
     if not isinstance(value, fits) or not is_finite or is_long:
         return Field(name, "other", value[:TEXT_MAX] if isinstance(value, str) else short(value, 200))
     options = spec.options if spec is not None else {}
-    kept = {key: options[key] for key in ("min", "max", "step", "multiline") if _is_plain(options.get(key))}
+    kept = {key: options[key] for key in ("multiline",) if options.get(key)}
     if kind == "int" and spec is not None and spec.is_controlled_after_generate:
         kept["seed"] = True
     return Field(name, kind, str(value) if kind == "int" else value, kept)
-
-
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))

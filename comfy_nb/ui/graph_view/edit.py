@@ -39,9 +39,10 @@ def edit(graph: Graph, node_id: str, name: str, value: Any) -> None:
     except Exception:  # a pack's own code may be asked here
         node.inputs[name] = before
         raise
-    if problems and any(problem.extra.get("input_name") == name for problem in problems):
+    refused = [str(problem) for problem in problems or () if problem.extra.get("input_name") == name]
+    if refused:
         node.inputs[name] = before
-        raise ValueError("\n".join(str(problem) for problem in problems))
+        raise ValueError("\n".join(refused))
 
 
 def downstream(graph: Graph, node_id: str) -> Iterable[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from weakref import WeakSet
 
@@ -13,7 +13,7 @@ from traitlets import Dict
 
 from comfy_nb.engine.failure import say
 from comfy_nb.engine.loops import post
-from comfy_nb.engine.session import default_session
+from comfy_nb.engine.session import Session, default_session
 from comfy_nb.errors import ComfyNBError
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.namespace import default_registry
@@ -36,6 +36,9 @@ ONLY_DRAWN = (
 )
 
 
+PICTURES_AFTER_S = 0.2  # the last results reach the cache a little after a run has ended
+
+
 class GraphWidget(FrontEnd):
     """The front end of a graph: `scene` is what it draws, and states come as messages."""
 
@@ -47,11 +50,12 @@ class GraphWidget(FrontEnd):
 class Stage:
     """The live widget of one display. Requests come on any thread and are answered on the loop of the cell."""
 
-    def __init__(self, source: Graph | Mapping[str, Any], states: States | None = None) -> None:
+    def __init__(self, source: Graph | Mapping[str, Any], session: Session | None = None) -> None:
         self._source = source
+        self._session = session or default_session()
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
-        self._states = states or States()
+        self._states = States()
         self._run: Any = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._scene = lay_out(scene_of(source, default_registry()))
@@ -61,15 +65,26 @@ class Stage:
         self._detail = widgets.VBox()
         self.widget = widgets.VBox([self._graph, self._detail])
         self.widget.add_class("comfy-nb-frame")
-        self.living: Living | None = None
-        self._leave = default_session().on_run(self.follow) if isinstance(source, Graph) else None
+        self.living: Living | None = None  # held here, for it lives as long as this
+        self._leave: Callable[[], None] = lambda: None
+        self._unfollow: Callable[[], None] = lambda: None
         if isinstance(source, Graph):
-            source.memo.setdefault("stages", WeakSet()).add(self)
+            self._join(source)
+
+    def _join(self, graph: Graph) -> None:
+        """Hear of the graph's runs, also of those that go on, and of edits in other views."""
+        self._states.glance(glance(graph, self._session))
+        self._leave = self._session.on_run(self.follow)
+        graph.memo.setdefault("stages", WeakSet()).add(self)
+        for run in self._session.live_runs():
+            if run.graph is graph and run.drive is not None:
+                post(run.drive.loop, self.follow, run)
 
     def leave(self) -> None:
         """Follow no more runs and edits."""
-        if self._leave is not None and isinstance(self._source, Graph):
-            self._leave()
+        self._leave()
+        self._unfollow()
+        if isinstance(self._source, Graph):
             self._source.memo["stages"].discard(self)
 
     def close(self) -> None:
@@ -81,9 +96,10 @@ class Stage:
     # A run -----------------------------------------------------------------------------------------------------------
 
     def follow(self, run: Any) -> None:
-        """Show a run of the graph, from its beginning."""
-        if run.graph is not self._source:
+        """On the run's loop: show a run of the graph, from its beginning."""
+        if run.graph is not self._source or run is self._run:
             return
+        self._unfollow()
         self._run = run
         post(self._loop, self._look_again, run.graph)
 
@@ -95,10 +111,15 @@ class Stage:
             self._send()
             if run.state != "running":
                 ticker.remove(tick)
-                post(self._loop, self._loop.call_later, 0.2, self._end, run)
+                post(self._loop, self._loop.call_later, PICTURES_AFTER_S, self._end, run)
 
-        run.subscribe(take)
+        def unfollow() -> None:
+            unsubscribe()
+            ticker.remove(tick)
+
+        unsubscribe = run.subscribe(take)
         ticker.add(tick)
+        self._unfollow = unfollow
 
     def _look_again(self, graph: Graph) -> None:
         """Show the graph as it is now; where only values have changed, every node keeps its place."""
@@ -106,6 +127,8 @@ class Stage:
         if now == self._seen:
             return
         self._seen = now
+        with self._lock:
+            self._states.keep(graph.nodes)
         self._scene = laid_out_as(scene_of(graph), self._scene)
         self._graph.scene = scene_message(self._scene, can_edit=True)
 
@@ -143,7 +166,8 @@ class Stage:
             self._do(message["type"], message)
         except Exception as error:  # a pack's or a value's own code may be asked; it appears nowhere else
             told = str(error) if isinstance(error, (ComfyNBError, ValueError)) else say(error)
-            self._graph.send({"type": "refused", "text": sound(told)})
+            is_edit = message.get("type") in ("edit", "reseed")
+            self._graph.send({"type": "refused" if is_edit else "note", "text": sound(told)})
 
     def _do(self, kind: str, message: Mapping[str, Any]) -> None:
         if kind == "ready":
@@ -167,7 +191,7 @@ class Stage:
             return
         try:
             if self._run is None:
-                put_in(self._detail, look(cached_value(self._source, default_session(), node_id, slot)))
+                put_in(self._detail, look(cached_value(self._source, self._session, node_id, slot)))
             else:
                 put_in(self._detail, self._run.inspect(node_id, slot))
         except Exception:
@@ -178,12 +202,12 @@ class Stage:
     def _tell_values(self, node_id: str) -> None:
         words: list[str] = []
         if isinstance(self._source, Graph):
-            words = values_in_words(self._source, default_session(), self._run, node_id)
+            words = values_in_words(self._source, self._session, self._run, node_id)
         self._graph.send({"type": "values", "id": node_id, "words": words})
 
     def _change(self, graph: Graph, kind: str, message: Mapping[str, Any]) -> None:
         if kind == "run":
-            task = self._loop.create_task(self._follow_to_its_end(graph.start(quiet=True)))
+            task = self._loop.create_task(self._follow_to_its_end(self._session.start(graph, quiet=True)))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             return
@@ -192,6 +216,10 @@ class Stage:
             value = random_seed(*graph[node_id].bounds(name))
         else:
             value = read(message["kind"], message["value"], f"{name} of {graph[node_id]!r}")
+        before = graph[node_id].inputs.get(name)
+        if type(value) is type(before) and value == before:
+            self._graph.send({"type": "unchanged"})
+            return
         edit(graph, node_id, name, value)
         stale = downstream(graph, node_id)
         for stage in list(graph.memo["stages"]):
@@ -208,7 +236,12 @@ class Stage:
 def contents(graph: Graph) -> dict[str, tuple[Any, ...]]:
     """Return what is drawn of each node, to tell by `==` whether it is still the same: values count by identity."""
     return {
-        node.id: (node.class_type, node.mode, node.title, *((name, Same(value)) for name, value in node.inputs.items()))
+        node.id: (
+            Same(graph.registry.find(node.class_type)),
+            node.mode,
+            node.title,
+            *((name, Same(value)) for name, value in node.inputs.items()),
+        )
         for node in graph
     }
 

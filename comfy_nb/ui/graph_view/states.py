@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from comfy_nb.engine.events import (
@@ -22,6 +23,7 @@ from comfy_nb.ui.board import finite
 from comfy_nb.ui.thumbnails import Thumbnail
 
 CACHED = ("memory", "disk")
+CURRENT = ("done", "cached", "skipped")  # what a node is no more that was edited meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +47,22 @@ class States:
         self.nodes: dict[str, NodeState] = {}
         self.changed: set[str] = set()
         self._under: dict[str, str] = {}
+        self._spoiled: dict[str, float] = {}
 
     def of(self, node_id: str) -> NodeState:
         """Return the state of a node."""
         return self.nodes.get(node_id, NodeState())
 
     def spoil(self, ids: Iterable[str]) -> None:
-        """An edit made these nodes stale: what they show was computed from other values."""
+        """An edit made these nodes stale: what they show, or a run that goes on computes, is of other values."""
         for node_id in ids:
+            self._spoiled[node_id] = time.perf_counter()
             self._set(node_id, state="stale", share=None, note="")
+
+    def keep(self, ids: Collection[str]) -> None:
+        """Forget all other nodes: they are gone."""
+        self.nodes = {node_id: state for node_id, state in self.nodes.items() if node_id in ids}
+        self.changed &= set(ids)
 
     def glance(self, found: Mapping[str, Thumbnail | None]) -> None:
         """Take what the cache holds: pictures, and that a node of which nothing else is known is cached."""
@@ -68,6 +77,7 @@ class States:
         for event in events:
             if isinstance(event, RunStarted):
                 self._under = {}
+                self._spoiled = {node_id: at for node_id, at in self._spoiled.items() if at > event.time}
                 for node_id in wanted():
                     self._set(node_id, state="waiting", share=None, note="")
             elif isinstance(event, NodeStarted):
@@ -106,6 +116,8 @@ class States:
                 self._set(node_id, state="skipped" if state == "done" else "stopped", share=None, note="")
 
     def _set(self, node_id: str, **values: object) -> None:
+        if node_id in self._spoiled and values.get("state") in CURRENT:
+            values |= {"state": "stale", "note": ""}
         before = self.of(node_id)
         self.nodes[node_id] = after = replace(before, **values)  # type: ignore[arg-type]
         if after != before:

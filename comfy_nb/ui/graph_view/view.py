@@ -15,7 +15,6 @@ from comfy_nb.ui.graph_view.from_graph import scene_of
 from comfy_nb.ui.graph_view.glance import glance
 from comfy_nb.ui.graph_view.layout import lay_out
 from comfy_nb.ui.graph_view.picture import as_lines, headline, to_html
-from comfy_nb.ui.graph_view.scene import Scene
 from comfy_nb.ui.graph_view.stage import Stage
 from comfy_nb.ui.graph_view.states import States
 from comfy_nb.ui.living import Living
@@ -27,32 +26,32 @@ class GraphView:
 
     def __init__(self, source: Graph | Mapping[str, Any]) -> None:
         self._source = source
-        self._states = States()
-        if isinstance(source, Graph):
-            self._states.glance(glance(source, default_session()))
 
     def _repr_html_(self) -> str:
-        return to_html(self._scene(), self._said())
+        return self._kept()["text/html"]
 
     def __repr__(self) -> str:
-        scene = self._scene()
-        return sound("\n".join([headline(scene), *as_lines(scene, self._said())[:30]]))
+        return self._kept()["text/plain"]
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        kept = {"text/html": self._repr_html_(), "text/plain": repr(self)}
+        kept = self._kept()
         if shell() is None:
             display(kept, raw=True)
             return
-        stage = Stage(self._source, self._states)
+        stage = Stage(self._source)
         stage.living = Living(stage.widget, kept, stage.close)
 
-    def _scene(self) -> Scene:
-        return lay_out(scene_of(self._source, default_registry()))
-
-    def _said(self) -> dict[str, str]:
-        return {node_id: state.state for node_id, state in self._states.nodes.items()}
+    def _kept(self) -> dict[str, str]:
+        """What is shown of it where there is no kernel, as it is now."""
+        scene = lay_out(scene_of(self._source, default_registry()))
+        states = States()
+        if isinstance(self._source, Graph):
+            states.glance(glance(self._source, default_session()))
+        said = {node_id: state.state for node_id, state in states.nodes.items()}
+        text = "\n".join([headline(scene), *as_lines(scene, said)[:30]])
+        return {"text/html": to_html(scene, said), "text/plain": sound(text)}
 
 
 def draw(source: Any) -> GraphView:

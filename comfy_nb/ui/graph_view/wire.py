@@ -1,4 +1,4 @@
-"""What goes to the front end of a graph view: the scene once, then only what changed; no I/O."""
+"""What goes to the front end of a graph view: the scene as a trait, the states that change as messages; no I/O."""
 
 from __future__ import annotations
 

@@ -70,11 +70,14 @@ def test_the_nodes_of_an_expansion_show_on_the_node_that_made_them():
     assert set(states.nodes) == {"1"}
 
 
-def test_an_edit_makes_stale_until_the_next_run():
+def test_an_edit_makes_stale_until_a_run_that_was_begun_after_it():
     states = begun("1")
     states.spoil(["1"])
     assert states.of("1").state == "stale"
-    states.take([NodeFinished("r", 0.0, "1", "ran", 0.1, None)])
+    finished = NodeFinished("r", 0.0, "1", "ran", 0.1, None)
+    states.take([finished])
+    assert states.of("1").state == "stale"
+    states.take([RunStarted("r", math.inf, 1, 0), finished])
     assert states.of("1").state == "done"
 
 

@@ -20,8 +20,8 @@ class Editor {
       reseed();
       leave(0);
     }));
-    Object.assign(box.style, { left: `${Math.max(0, left)}px`, top: `${Math.max(0, top)}px`, width: `${Math.max(width, 140)}px` });
     this.at = { id: node.id, name: field.name };
+    this.leave = leave;
     this.end = (isGiven) => {
       this.end = null; // to remove a field takes its focus, which ends it too
       box.remove();
@@ -30,9 +30,12 @@ class Editor {
     box.addEventListener("focusout", (event) => {
       if (!box.contains(event.relatedTarget)) this.close();
     });
-    box.addEventListener("keydown", (event) => this.key(event, box, leave));
+    box.addEventListener("keydown", (event) => this.key(event, box));
     if (input.tagName === "SELECT") this.takeByPointer(input, leave);
     this.stage.append(box);
+    box.style.width = `${Math.max(width, 140)}px`;
+    box.style.left = `${Math.max(0, Math.min(left, this.stage.clientWidth - box.offsetWidth))}px`;
+    box.style.top = `${Math.max(0, Math.min(top, this.stage.clientHeight - box.offsetHeight))}px`;
     input.focus({ preventScroll: true });
   }
 
@@ -58,7 +61,7 @@ class Editor {
     });
   }
 
-  key(event, box, leave) {
+  key(event, box) {
     event.stopPropagation();
     if (event.isComposing) return;
     const isInput = event.target === box.firstChild;
@@ -69,7 +72,7 @@ class Editor {
     else if (event.key === "Tab" || ends) this.close();
     else return;
     event.preventDefault();
-    if (!this.end) leave(event.key !== "Tab" ? 0 : event.shiftKey ? -1 : 1);
+    if (!this.end) this.leave(event.key !== "Tab" ? 0 : event.shiftKey ? -1 : 1);
   }
 
   /** Ends an edit that is under way; what was typed counts. */
@@ -85,6 +88,8 @@ class Editor {
   /** Ends an edit of what is no more. */
   keepTo({ nodes }) {
     const isThere = ({ id, fields }) => id === this.at.id && fields.some(({ name }) => name === this.at.name);
-    if (this.end && !nodes.some(isThere)) this.drop();
+    if (!this.end || nodes.some(isThere)) return;
+    this.drop();
+    this.leave(0);
   }
 }

@@ -113,19 +113,20 @@ class Hands {
     while (node.fields[place] && !this.canEdit(node, node.fields[place])) place += by;
     const field = node.fields[place];
     if (!field) return view.canvas.focus();
-    if (!view.seesAll(node.box)) view.centre(at);
+    const box = [node.box[0] + 8, fieldTop(node, place), node.box[2] - 16, FIELD];
+    if (!view.seesAll(box)) view.centreOn(box);
     const { x, y, zoom } = view.view;
-    const [left, top] = [(node.box[0] + 8 - x) * zoom, (fieldTop(node, place) - y) * zoom];
     const about = { id: node.id, name: field.name };
-    view.editor.open(node, field, [left, top, (node.box[2] - 16) * zoom], {
+    view.editor.open(node, field, [(box[0] - x) * zoom, (box[1] - y) * zoom, box[2] * zoom], {
       give: (value) => {
-        view.put(at, place, value);
         view.model.send({ type: "edit", ...about, kind: field.kind, value });
+        view.put(node.id, field.name, value);
       },
       reseed: () => view.model.send({ type: "reseed", ...about }),
       leave: (step) => {
         const now = view.at.get(node.id);
-        if (step && now !== undefined) this.editFrom(now, place + step, step);
+        const there = view.scene.nodes[now]?.fields.findIndex(({ name }) => name === field.name) ?? -1;
+        if (step && there >= 0) this.editFrom(now, there + step, step);
         else view.canvas.focus();
       },
     });

@@ -10,6 +10,7 @@ class GraphView {
     this.picked = -1;
     this.view = { x: 0, y: 0, zoom: 1 };
     this.frame = 0;
+    this.words = "";
     this.build(el);
     this.editor = new Editor(this.stage);
     this.root.graphView = this;
@@ -64,19 +65,24 @@ class GraphView {
     this.feeds = this.scene.nodes.map(() => []);
     for (const link of this.scene.links) this.feeds[link[2]].push(link);
     this.list.replaceChildren(...this.scene.nodes.map((node, at) => element("li", "", this.told(at))));
-    this.say("");
+    for (const id of this.states.keys()) if (!this.at.has(id)) this.states.delete(id);
+    this.say(this.words);
     this.title();
     this.ask();
   }
 
   /** What is missing stays said beside what else there is to say. */
   say(text) {
+    this.words = text;
     this.note.textContent = [text, ...this.scene.faults].filter(Boolean).join("\n");
   }
 
-  /** A value that was given counts at once; the kernel's next scene says whether it is so. */
-  put(at, place, value) {
+  /** A value that was given counts at once; the kernel's answer says whether it is so. */
+  put(id, name, value) {
+    const at = this.at.get(id);
     const node = this.scene.nodes[at];
+    const place = node?.fields.findIndex((field) => field.name === name) ?? -1;
+    if (place < 0) return;
     const fields = node.fields.with(place, { ...node.fields[place], value });
     this.scene = { ...this.scene, nodes: this.scene.nodes.with(at, { ...node, fields }) };
     this.ask();
@@ -104,7 +110,7 @@ class GraphView {
   // What the kernel says
 
   take(message, buffers) {
-    if (message.type === "refused") this.load();
+    if (message.type === "refused" || message.type === "unchanged") this.load();
     if (message.type === "note" || message.type === "refused") this.say(message.text);
     if (message.type === "values") this.tip.take(message.id, message.words);
     if (message.type !== "states") return;
@@ -217,7 +223,10 @@ class GraphView {
   }
 
   centre(at) {
-    const [x, y, w, h] = this.scene.nodes[at].box;
+    this.centreOn(this.scene.nodes[at].box);
+  }
+
+  centreOn([x, y, w, h]) {
     const zoom = Math.max(this.view.zoom, 0.7);
     this.view = { zoom, x: x + w / 2 - this.stage.clientWidth / zoom / 2, y: y + h / 2 - this.stage.clientHeight / zoom / 2 };
     this.ask();
