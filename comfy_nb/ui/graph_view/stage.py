@@ -256,5 +256,3 @@ class Same:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Same) and self.value is other.value
-
-    __hash__ = None  # type: ignore[assignment]
