@@ -21,6 +21,7 @@ Each message says which node (title, id, class), which input, what was expected,
 from __future__ import annotations
 
 import difflib
+import linecache
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,10 +32,14 @@ if TYPE_CHECKING:
 
 
 OUR_ROOMS = ("comfy_nb.engine", "comfy_nb.spec", "comfy_nb.graph")
+NOT_THEIRS = ("comfy_nb", "IPython", "ipykernel", "asyncio", "nest_asyncio2")
 
 
 class ComfyNBError(Exception):
-    """The root of what comfy_nb raises on purpose."""
+    """The root of what comfy_nb raises on purpose. IPython shows the lines that led to it, without our own."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [*their_lines(self.__traceback__), f"{type(self).__name__}: {self}"]
 
 
 class ComfyNBWarning(UserWarning):
@@ -147,9 +152,6 @@ class ValidationError(GraphError):
             shown.append(f"  ... and {count - 20} more")
         super().__init__("\n".join([head + ":", *shown]))
 
-    def _render_traceback_(self) -> list[str]:
-        return [f"{type(self).__name__}: {self}"]
-
 
 class NodeError(ComfyNBError):
     """A node failed while it ran; the node's own exception is the cause.
@@ -229,6 +231,20 @@ def offer(name: str, known: Iterable[str], most: int = 12) -> str:
         return "Did you mean " + " or ".join(repr(lower[match]) for match in near) + "?"
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return "There are: " + ", ".join(names[:most]) + rest + "."
+
+
+def their_lines(trace: TracebackType | None) -> list[str]:
+    """Return the lines of a traceback that are a person's, each as `line 3 of the cell: graph = nb.load("x.json")`."""
+    found = []
+    for frame, line in traceback.walk_tb(trace):
+        module, code = str(frame.f_globals.get("__name__", "")), frame.f_code
+        if module.partition(".")[0] in NOT_THEIRS:
+            continue
+        where = "the cell" if module == "__main__" else code.co_filename
+        inside = "" if code.co_name == "<module>" else f", in {code.co_name}"
+        text = linecache.getline(code.co_filename, line).strip()
+        found.append(f"line {line} of {where}{inside}: {text}")
+    return found
 
 
 def own_frames(trace: TracebackType | None) -> TracebackType | None:

@@ -53,6 +53,17 @@ def test_problems_and_stops_show_without_a_traceback():
     assert nb.Stopped()._render_traceback_() == ["Stopped: Stopped."]
 
 
+def test_an_error_shows_the_lines_that_led_to_it_without_ours():
+    def careless() -> None:
+        nb.load("nowhere.json")
+
+    with pytest.raises(nb.PromptError) as caught:
+        careless()
+    *lines, last = caught.value._render_traceback_()
+    assert len(lines) == 2 and lines[1].endswith('in careless: nb.load("nowhere.json")')
+    assert last == f"PromptError: {caught.value}" and "comfy_nb/graph" not in "".join(lines)
+
+
 def test_a_failed_node_shows_its_own_lines_only():
     with nb.use_session(nb.Session()):
 

@@ -326,7 +326,9 @@ def _why_unreadable(file: Path, error: Exception) -> str:
     if not file.parent.is_dir():
         return f"There is no file {file}, nor the folder {file.parent}; the working folder is {Path.cwd()}."
     folder = file.parent.resolve()
-    return f"There is no file {file.name!r} in {folder}. {offer(file.name, _readable_in(folder))}"
+    readable = _readable_in(folder)
+    found = offer(file.name, readable) if readable else "No other file there can hold a graph."
+    return f"There is no file {file.name!r} in {folder}. {found}"
 
 
 def _readable_in(folder: Path) -> list[str]:

@@ -117,3 +117,9 @@ def test_a_job_that_cannot_run_says_so_below_its_cell(lesson: Kernel, start: str
     lesson.wait_until(lambda: bool(reply.displays))
     assert "'No<b>where' is not registered" in reply.displays[-1]["text/plain"]
     assert "No&lt;b&gt;where" in reply.displays[-1]["text/html"]
+
+
+def test_what_is_refused_is_told_with_the_line_of_the_cell_and_none_of_ours(lesson: Kernel):
+    reply = lesson.run("name = 'not_there.json'\ngraph = nb.load(name)")
+    line, message = reply.error.traceback.splitlines()
+    assert line == "line 2 of the cell: graph = nb.load(name)" and message.startswith("PromptError: There is no file")
