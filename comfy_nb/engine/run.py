@@ -72,7 +72,7 @@ class Run:
         self.finished: asyncio.Future[None] | None = None
         self.own_lane = False
         self.in_background = False
-        self.place: Any = None
+        self.place = session.find_place()
         self.is_tainted = False
         around = current_call.get()
         self._outer = around.run if around is not None and isinstance(around.run, Run) else None

@@ -169,7 +169,6 @@ class Session:
         plan = plan_of(graph)
         plan.users += 1
         run = Run(self, graph, plan, options)
-        run.place = self.find_place()
         with self._lock:
             self.runs.add(run)
         graph.advance_seeds()

@@ -12,8 +12,6 @@ from comfy_nb.spec.types import socket_name
 CacheMode = Literal["on", "off", "node"]
 
 NO_OPTIONS: Mapping[str, Any] = {}
-
-
 SEEDS = ("seed", "noise_seed")
 
 

@@ -110,7 +110,7 @@ def _display_for(run: Any) -> Display:
     """Return the display that the cell's awaited runs share while it goes on; a background job gets its own."""
     from comfy_nb.ui.display import Display
 
-    key = "" if run.in_background else cell_key()
+    key = "" if run.in_background else cell_key(run.place)
     display = _displays.get(key) if key else None
     if display is None or display.is_over:
         display = Display(_screen(), CellOutput(run.place), _lines.of(run.place), show_after_s=SHOW_AFTER_S)

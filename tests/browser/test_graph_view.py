@@ -8,6 +8,7 @@ import nbformat
 import pytest
 
 from tests.browser.graphs import canvas_of, spot_in_node, view_of
+from tests.browser.looks import INK
 from tests.ui.graph_view.scenes import WORKFLOW
 
 pytestmark = pytest.mark.browser
@@ -259,9 +260,8 @@ def until_ink(notebook, cell: int, condition: str) -> None:
     """Wait until the colour (r, g, b) at the picture of the first node fulfils a condition."""
     at = spot_in_node(notebook, cell, 0, 30 + 20 + 52)
     notebook.page.wait_for_function(
-        "([canvas, {x, y}]) => { const ratio = devicePixelRatio; const [r, g, b] = canvas.getContext('2d')"
-        f".getImageData(x * ratio, y * ratio, 1, 1).data; return {condition}; }}",
-        arg=[canvas_of(notebook, cell).element_handle(), at],
+        f"([canvas, at]) => {{ const [r, g, b] = ({INK})(canvas, at); return {condition}; }}",
+        arg=[canvas_of(notebook, cell).element_handle(), [at["x"], at["y"]]],
     )
 
 

@@ -58,11 +58,10 @@ def type_of(interface: Interface | None, name: str) -> str:
 
 def fields_of(interface: Interface | None, values: Iterable[tuple[str, Any]]) -> tuple[Field, ...]:
     """Return how named values are drawn on their node, as many as there can be room for."""
-    return tuple(field_of(interface, name, value) for name, value in islice(values, FIELDS_MAX))
+    return tuple(_field(interface, name, value) for name, value in islice(values, FIELDS_MAX))
 
 
-def field_of(interface: Interface | None, name: str, value: Any) -> Field:
-    """Return how a value is drawn on its node."""
+def _field(interface: Interface | None, name: str, value: Any) -> Field:
     spec = interface.lookup(name) if interface is not None else None
     if isinstance(value, Mapping) and set(value) == {"__value__"}:
         value = value["__value__"]
@@ -77,8 +76,9 @@ def field_of(interface: Interface | None, name: str, value: Any) -> Field:
     is_long = len(value) > TEXT_MAX if isinstance(value, str) else isinstance(value, int) and abs(value) > LARGEST_INT
     if not isinstance(value, fits) or not is_finite or is_long:
         return Field(name, "other", value[:TEXT_MAX] if isinstance(value, str) else short(value, 200))
-    options = spec.options if spec is not None else {}
-    kept = {key: options[key] for key in ("multiline",) if options.get(key)}
-    if kind == "int" and spec is not None and spec.is_controlled_after_generate:
-        kept["seed"] = True
-    return Field(name, kind, str(value) if kind == "int" else value, kept)
+    options = {}
+    if spec is not None and kind == "text" and spec.options.get("multiline"):
+        options["multiline"] = True
+    if spec is not None and kind == "int" and spec.is_controlled_after_generate:
+        options["seed"] = True
+    return Field(name, kind, str(value) if kind == "int" else value, options)

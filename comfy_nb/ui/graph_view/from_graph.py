@@ -10,12 +10,15 @@ from comfy_nb.graph.model import Graph
 from comfy_nb.graph.prompt import is_link, is_workflow
 from comfy_nb.spec.registry import Registry
 from comfy_nb.ui.graph_view.declared import declared_by, fields_of, outputs_of, sockets_of, type_of
-from comfy_nb.ui.graph_view.from_workflow import box_of, groups_of, of_workflow
+from comfy_nb.ui.graph_view.from_workflow import box_of, groups_of, of_workflow, text_of
 from comfy_nb.ui.graph_view.scene import Scene, SceneNode, Slot, joined
 
 
 def scene_of(source: Graph | Mapping[str, Any], registry: Registry | None = None) -> Scene:
-    """Return what there is to draw of a graph, or of a workflow in the format of ComfyUI's editor."""
+    """Return what there is to draw of a graph, or of a workflow in the format of ComfyUI's editor.
+
+    `registry` knows the classes of a workflow; a graph has its own.
+    """
     return _of_graph(source) if isinstance(source, Graph) else of_workflow(source, registry)
 
 
@@ -39,11 +42,11 @@ def _placed(scene: Scene, workflow: Mapping[str, Any] | None) -> Scene:
     """Give the nodes the places that they have in the workflow, where it has one for each."""
     if not workflow or not is_workflow(workflow):
         return scene
-    drawn = {str(raw.get("id")): raw for raw in workflow["nodes"] if isinstance(raw, Mapping)}
+    drawn = {text_of(raw.get("id")): raw for raw in workflow["nodes"] if isinstance(raw, Mapping)}
     if not all(node_id in drawn and box_of(drawn[node_id]) for node_id in scene.nodes):
         return scene
     nodes = {
-        node_id: replace(node, box=box_of(drawn[node_id]), colour=str(drawn[node_id].get("color") or ""))
+        node_id: replace(node, box=box_of(drawn[node_id]), colour=text_of(drawn[node_id].get("color")))
         for node_id, node in scene.nodes.items()
     }
     return Scene(nodes, scene.links, groups_of(workflow))

@@ -15,6 +15,7 @@ from comfy_nb.ui.graph_view.declared import TEXT_MAX, declared_by, fields_of, is
 from comfy_nb.ui.graph_view.scene import HEAD, Field, Scene, SceneGroup, SceneNode, Slot, joined
 
 FAR = 1e9  # beyond it a position in a file is nonsense
+LARGEST_ID = 1 << 64
 MODES = {2: "mute", 4: "bypass"}
 NOTES = ("Note", "MarkdownNote")
 UPLOADS = {"image_upload": 1, "animated_image_upload": 1, "video_upload": 1, "audio_upload": 2}  # what is saved besides
@@ -25,7 +26,7 @@ def of_workflow(workflow: Mapping[str, Any], registry: Registry | None) -> Scene
     raw_nodes = _by_id(_dicts(workflow["nodes"]))
     held = workflow.get("definitions")
     subgraphs = _dicts(held.get("subgraphs")) if isinstance(held, Mapping) else []
-    names = {_text(each.get("id")): _text(each.get("name")) or "subgraph" for each in subgraphs}
+    names = {text_of(each.get("id")): text_of(each.get("name")) or "subgraph" for each in subgraphs}
     nodes = {node_id: _drawn(node_id, raw, registry, names) for node_id, raw in raw_nodes.items()}
     places = {node_id: {number: at for at, number in enumerate(_sockets(raw))} for node_id, raw in raw_nodes.items()}
     wanted = []
@@ -41,34 +42,28 @@ def _by_id(listed: list[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     """The nodes by their ids; one without an id, or with another's, gets one that no link can name."""
     found: dict[str, Mapping[str, Any]] = {}
     for at, raw in enumerate(listed):
-        node_id = _text(raw.get("id")) or f"(none, node {at + 1})"
+        node_id = text_of(raw.get("id")) or f"(none, node {at + 1})"
         found[node_id if node_id not in found else f"{node_id} (again, node {at + 1})"] = raw
     return found
 
 
-def _text(value: Any) -> str:
-    """What a file has as text or as a number, as text; nothing for anything else."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < FAR
-    return value if isinstance(value, str) else str(value) if is_number else ""
-
-
 def _drawn(node_id: str, raw: Mapping[str, Any], registry: Registry | None, subgraphs: Mapping[str, str]) -> SceneNode:
-    class_type = _text(raw.get("type"))
+    class_type = text_of(raw.get("type"))
     inside = subgraphs.get(class_type)
     sockets = _sockets(raw).values()
-    linked = {_text(each.get("name")) for each in sockets}
+    linked = {text_of(each.get("name")) for each in sockets}
     is_frontend_only = inside is not None or class_type in (*NOTES, "Reroute", "PrimitiveNode")
     _, interface, fault = declared_by(class_type, registry)
     return SceneNode(
         id=node_id,
-        title=_text(raw.get("title")) or inside or class_type or "(no class)",
+        title=text_of(raw.get("title")) or inside or class_type or "(no class)",
         class_type="subgraph" if inside is not None else class_type,
         inputs=tuple(map(_slot, sockets)),
         outputs=tuple(map(_slot, _dicts(raw.get("outputs")))),
         fields=_note(raw) if class_type in NOTES else fields_of(interface, _values(raw, interface, linked)),
         fault="" if is_frontend_only else fault,
         mode=MODES.get(raw.get("mode", 0), "active") if isinstance(raw.get("mode", 0), int) else "active",
-        colour=_text(raw.get("color")),
+        colour=text_of(raw.get("color")),
         box=box_of(raw),
     )
 
@@ -84,7 +79,7 @@ def _sockets(raw: Mapping[str, Any]) -> dict[int, Mapping[str, Any]]:
 
 
 def _slot(raw: Mapping[str, Any]) -> Slot:
-    return Slot(_text(raw.get("name")), _text(raw.get("type")) or "*")
+    return Slot(text_of(raw.get("name")), text_of(raw.get("type")) or "*")
 
 
 def _note(raw: Mapping[str, Any]) -> tuple[Field, ...]:
@@ -105,7 +100,7 @@ def _links(listed: Any) -> Iterator[tuple[str, int, str, int]]:
         else:
             ends = list(raw[1:5]) if isinstance(raw, list) else []
         if len(ends) == 4 and isinstance(ends[1], int) and isinstance(ends[3], int):
-            yield _text(ends[0]), ends[1], _text(ends[2]), ends[3]
+            yield text_of(ends[0]), ends[1], text_of(ends[2]), ends[3]
 
 
 def _values(raw: Mapping[str, Any], interface: Interface | None, linked: Collection[str]) -> Iterable[tuple[str, Any]]:
@@ -113,7 +108,7 @@ def _values(raw: Mapping[str, Any], interface: Interface | None, linked: Collect
     named, listed = raw.get("widgets_values_named"), raw.get("widgets_values")
     named = named if isinstance(named, Mapping) else listed if isinstance(listed, Mapping) else None
     if named is not None:
-        return [(_text(name), value) for name, value in named.items() if name not in linked]
+        return [(text_of(name), value) for name, value in named.items() if name not in linked]
     values = listed if isinstance(listed, list) else []
     names = list(_widget_names(interface)) if interface is not None else []
     if len(names) != len(values):
@@ -131,6 +126,12 @@ def _widget_names(interface: Interface) -> Iterator[str]:
                 yield ""
     options = {option for spec in ordered for option in UPLOADS if spec.options.get(option)}
     yield from [""] * sum(UPLOADS[option] for option in options)
+
+
+def text_of(value: Any) -> str:
+    """Return as text what a file has as text or as a number; nothing for anything else."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_ID
+    return value if isinstance(value, str) else str(value) if is_number else ""
 
 
 def box_of(raw: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
@@ -161,5 +162,5 @@ def groups_of(workflow: Mapping[str, Any]) -> tuple[SceneGroup, ...]:
         if start and size:
             corner = (start[0] + min(size[0], 0.0), start[1] + min(size[1], 0.0))
             box = (*corner, abs(size[0]), abs(size[1]))
-            found.append(SceneGroup(_text(raw.get("title")), box, _text(raw.get("color"))))
+            found.append(SceneGroup(text_of(raw.get("title")), box, text_of(raw.get("color"))))
     return tuple(found)

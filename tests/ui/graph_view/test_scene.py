@@ -89,6 +89,19 @@ def test_a_prompt_takes_the_places_of_the_workflow_that_came_with_it(registry):
     assert not scene_of(graph).is_placed, "one node has no place there"
 
 
+def test_a_workflow_that_came_with_a_prompt_may_hold_nonsense(registry):
+    graph = Graph(registry=registry)
+    graph.node("picture", seed=1)
+    graph.workflow = {"nodes": [{"id": 10**5_000, "color": 10**5_000}, {"id": []}], "links": []}
+    assert not scene_of(graph).is_placed
+
+
+def test_a_large_id_is_an_id():
+    nodes = [{"id": 10**15}, {"id": 7, "inputs": [{"name": "x", "type": "X"}]}]
+    scene = scene_of({"nodes": nodes, "links": [[1, 10**15, 0, 7, 0, "X"]]})
+    assert set(scene.nodes) == {"1000000000000000", "7"} and scene.links[0].source == "1000000000000000"
+
+
 def test_a_file_of_the_editor_is_drawn_with_groups_reroutes_subgraphs_and_primitives(registry):
     scene = scene_of(WORKFLOW, registry)
     nodes = scene.nodes
