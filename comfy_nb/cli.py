@@ -45,8 +45,8 @@ def main(context: click.Context, debug: bool) -> None:
 @click.pass_obj
 def run(debug: bool, graph: str, edits: tuple[str, ...], outputs: tuple[str, ...], as_json: bool, quiet: bool) -> None:
     """Run a graph and say what its output nodes gave."""
+    from comfy_nb.parameters.edits import apply_edit
     from comfy_nb.ui import report
-    from comfy_nb.ui.edits import apply_edit
 
     with _exit_codes(debug):
         loaded = _load(graph)

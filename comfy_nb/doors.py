@@ -22,10 +22,10 @@ from comfy_nb.spec.registry import Registry
 if TYPE_CHECKING:
     from comfy_nb.graph.handle import Handle
     from comfy_nb.graph.node import Node
+    from comfy_nb.parameters.sweep import Sweep
     from comfy_nb.ui.graph_view.view import GraphView
     from comfy_nb.ui.interact import Controls
     from comfy_nb.ui.look.view import Look
-    from comfy_nb.ui.sweep import Sweep
 
 
 def _fill(registry: Registry) -> None:
@@ -81,7 +81,7 @@ def sweep(source: Any, axes: Mapping[Any, Any], /, *, output: Any = None, limit:
     they have in common, and up to four are run at once. `output` names the node to show where there are several;
     nothing is saved. More than 256 cells need `limit`. Raises UnknownName, GraphError.
     """
-    from comfy_nb.ui.sweep import begin
+    from comfy_nb.parameters.sweep import begin
 
     return begin(source, axes, output, limit)
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from comfy_nb.errors import GraphError
 from comfy_nb.graph.model import Graph
-from comfy_nb.ui.settings import Setting, Target, find_setting, settings_of
+from comfy_nb.parameters.parameter import Setting, Target, find_setting, settings_of
 
 Kind = Literal["slider", "number", "choice", "check", "text", "lines", "seed"]
 

@@ -11,7 +11,7 @@ from comfy_nb.ui.texts import clip
 from comfy_nb.ui.thumbnails import within
 
 if TYPE_CHECKING:
-    from comfy_nb.ui.sweep import Cell, Sweep
+    from comfy_nb.parameters.sweep import Cell, Sweep
 
 PAGE_MAX_BYTES = 280_000
 CELLS_MAX = 200

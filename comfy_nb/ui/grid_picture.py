@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from comfy_nb.ui.texts import clip
 
 if TYPE_CHECKING:
-    from comfy_nb.ui.sweep import Cell, Sweep
+    from comfy_nb.parameters.sweep import Cell, Sweep
 
 CELL_PX = 160
 GAP_PX = 6

@@ -13,13 +13,13 @@ from comfy_nb.engine.loops import post
 from comfy_nb.errors import GraphError
 from comfy_nb.graph.handle import Handle
 from comfy_nb.graph.node import random_seed, short
+from comfy_nb.parameters.live_value import Rerun
+from comfy_nb.parameters.parameter import copy_and_target
 from comfy_nb.ui.cell import close_all, shell
 from comfy_nb.ui.controls import Control, controls_for, decimals
 from comfy_nb.ui.living import Living
 from comfy_nb.ui.look.view import look
 from comfy_nb.ui.page import COLOURS, FAINT
-from comfy_nb.ui.rerun import Rerun
-from comfy_nb.ui.settings import copy_and_target
 
 KEEP_AFTER_S = 1.0
 WIDE = {"width": "auto", "max_width": "42em"}

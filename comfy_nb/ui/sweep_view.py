@@ -21,7 +21,7 @@ from comfy_nb.ui.page import COLOURS, FAINT
 from comfy_nb.ui.stop import StopButton
 
 if TYPE_CHECKING:
-    from comfy_nb.ui.sweep import Cell, Sweep
+    from comfy_nb.parameters.sweep import Cell, Sweep
 
 DRAW_EVERY_S = 0.25
 

@@ -13,8 +13,8 @@ from ipywidgets.widgets.widget import _instances
 
 import comfy_nb as nb
 from comfy_nb.errors import GraphError, NodeError, UnknownName
-from comfy_nb.ui.rerun import Rerun
-from comfy_nb.ui.settings import copy_and_target, find_setting
+from comfy_nb.parameters.live_value import Rerun
+from comfy_nb.parameters.parameter import copy_and_target, find_setting
 
 
 class World:

@@ -9,8 +9,8 @@ import torch
 
 import comfy_nb as nb
 from comfy_nb.errors import GraphError, UnknownName
-from comfy_nb.ui.grid import CELLS_MAX, Grid, make_grid
-from comfy_nb.ui.settings import copy_and_target
+from comfy_nb.parameters.grid import CELLS_MAX, Grid, make_grid
+from comfy_nb.parameters.parameter import copy_and_target
 
 
 def blurred(**inputs):

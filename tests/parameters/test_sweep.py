@@ -13,9 +13,9 @@ from PIL import Image
 
 import comfy_nb as nb
 from comfy_nb.errors import ComfyNBError, GraphError, NodeError, NotKept
-from comfy_nb.ui import sweep as sweeping
+from comfy_nb.parameters import sweep as sweeping
+from comfy_nb.parameters.sweep import AT_ONCE
 from comfy_nb.ui.grid_page import to_html
-from comfy_nb.ui.sweep import AT_ONCE
 
 
 class World:

@@ -10,7 +10,7 @@ from comfy_nb.engine.interrupt import stopped_by_interrupt
 from comfy_nb.engine.sizes import say_seconds
 from comfy_nb.errors import Stopped
 from comfy_nb.graph.model import Graph
-from comfy_nb.ui.settings import Setting, Target
+from comfy_nb.parameters.parameter import Setting, Target
 
 REST_S = 0.15
 STOPPED = "The run was stopped before the value was there; what had finished stays cached."

@@ -11,7 +11,7 @@ from comfy_nb.errors import GraphError, UnknownName
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import short
 from comfy_nb.graph.prompt import is_link
-from comfy_nb.ui.settings import Setting, find_setting
+from comfy_nb.parameters.parameter import Setting, find_setting
 from comfy_nb.ui.texts import clip
 
 AXES_MAX = 3
