@@ -20,11 +20,11 @@ from comfy_nb.engine.events import Subscriber
 from comfy_nb.engine.failure import TookTooLong, say
 from comfy_nb.engine.journal import Journal, shown_under
 from comfy_nb.engine.loops import post
+from comfy_nb.engine.presenter import views
 from comfy_nb.engine.prompts import DynamicPrompt, prompt_of
 from comfy_nb.engine.schedule import State, Ticket
 from comfy_nb.engine.sizes import say_seconds
 from comfy_nb.engine.stepping import STALL_S
-from comfy_nb.engine.views import views
 from comfy_nb.engine.why import reason
 from comfy_nb.errors import ComfyNBWarning, NotKept, UnknownName, name_node
 

@@ -12,21 +12,21 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from comfy_nb.engine import bridge
+from comfy_nb.engine import blocking as bridge
 from comfy_nb.engine.asker import Asker, ask_now
 from comfy_nb.engine.cache import MemoryCache
 from comfy_nb.engine.failure import tell_fault
-from comfy_nb.engine.handed import Handed
 from comfy_nb.engine.interrupt import interrupt_watch
 from comfy_nb.engine.job import Job, clean_up, result_of, value_of
 from comfy_nb.engine.lanes import Lane, on_lane
 from comfy_nb.engine.pause import Breakpoints
 from comfy_nb.engine.plan import Plan, plan_of
 from comfy_nb.engine.prepare import ask_fingerprints, ask_validation
+from comfy_nb.engine.presenter import views
+from comfy_nb.engine.provenance import Handed
 from comfy_nb.engine.run import Run
 from comfy_nb.engine.store import Store
 from comfy_nb.engine.verdict import judge
-from comfy_nb.engine.views import views
 from comfy_nb.errors import ComfyNBWarning, GraphError, Problem, UnknownName
 
 if TYPE_CHECKING:

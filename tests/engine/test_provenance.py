@@ -6,7 +6,7 @@ import gc
 
 import torch
 
-from comfy_nb.engine.handed import Handed
+from comfy_nb.engine.provenance import Handed
 from comfy_nb.engine.session import Session
 from comfy_nb.graph.model import Graph
 from comfy_nb.spec.function import spec_from_function
