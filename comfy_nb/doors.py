@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine import presenter as views
-from comfy_nb.engine.cache_view import CacheView
-from comfy_nb.engine.disk import DiskCache
+from comfy_nb.engine.cache.cache_view import CacheView
+from comfy_nb.engine.cache.disk import DiskCache
+from comfy_nb.engine.cache.memory_use import parse_size
 from comfy_nb.engine.pause import Breakpoint, slot_of
 from comfy_nb.engine.presenter import Views
 from comfy_nb.engine.session import Session, default_session
-from comfy_nb.engine.sizes import parse_size
 from comfy_nb.errors import ComfyNBError
 from comfy_nb.graph import runner
 from comfy_nb.graph.namespace import fill_default_registry, register

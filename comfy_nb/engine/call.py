@@ -11,8 +11,8 @@ import itertools
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.context import CallContext, ExecutionBlocker, Progress
-from comfy_nb.engine.entry import Outputs
 from comfy_nb.engine.keys import Step
 from comfy_nb.engine.schedule import Ticket
 from comfy_nb.graph.check import InLink

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.call import Expand, merge
-from comfy_nb.engine.entry import Outputs
 from comfy_nb.engine.keys import Step, head_of, set_key
 from comfy_nb.engine.plan import child_step
 from comfy_nb.engine.schedule import Scheduler, Ticket

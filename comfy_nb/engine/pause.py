@@ -24,7 +24,7 @@ from comfy_nb.graph.node import Node, short
 from comfy_nb.spec.coerce import coerce
 
 if TYPE_CHECKING:
-    from comfy_nb.engine.entry import Outputs
+    from comfy_nb.engine.cache.entry import Outputs
     from comfy_nb.engine.pauses import Pauses
     from comfy_nb.engine.schedule import Ticket
     from comfy_nb.graph.handle import Handle

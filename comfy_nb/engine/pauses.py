@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from comfy_nb.engine.entry import Outputs
+from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.pause import Breakpoint, Pause, is_wanted
 from comfy_nb.engine.schedule import Ticket
 

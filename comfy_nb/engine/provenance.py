@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from comfy_nb.engine.sizes import say_seconds
+from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.errors import name_node
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine import events
+from comfy_nb.engine.cache.entry import Outputs
+from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.engine.context import current_call
 from comfy_nb.engine.drive import Drive
-from comfy_nb.engine.entry import Outputs
 from comfy_nb.engine.events import Subscriber
 from comfy_nb.engine.failure import TookTooLong, say
 from comfy_nb.engine.journal import Journal, shown_under
@@ -23,7 +24,6 @@ from comfy_nb.engine.loops import post
 from comfy_nb.engine.presenter import views
 from comfy_nb.engine.prompts import DynamicPrompt, prompt_of
 from comfy_nb.engine.schedule import State, Ticket
-from comfy_nb.engine.sizes import say_seconds
 from comfy_nb.engine.stepping import STALL_S
 from comfy_nb.engine.why import reason
 from comfy_nb.errors import ComfyNBWarning, NotKept, UnknownName, name_node

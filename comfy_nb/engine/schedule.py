@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, Protocol
 
-from comfy_nb.engine.entry import Entry, Outputs
+from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.keys import Step
 from comfy_nb.graph.check import InLink
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine import blocking as bridge
 from comfy_nb.engine.asker import Asker, ask_now
-from comfy_nb.engine.cache import MemoryCache
+from comfy_nb.engine.cache.memory import MemoryCache
+from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.failure import tell_fault
 from comfy_nb.engine.interrupt import interrupt_watch
 from comfy_nb.engine.job import Job, clean_up, result_of, value_of
@@ -25,12 +26,11 @@ from comfy_nb.engine.prepare import ask_fingerprints, ask_validation
 from comfy_nb.engine.presenter import views
 from comfy_nb.engine.provenance import Handed
 from comfy_nb.engine.run import Run
-from comfy_nb.engine.store import Store
 from comfy_nb.engine.verdict import judge
 from comfy_nb.errors import ComfyNBWarning, GraphError, Problem, UnknownName
 
 if TYPE_CHECKING:
-    from comfy_nb.engine.disk import DiskCache
+    from comfy_nb.engine.cache.disk import DiskCache
     from comfy_nb.graph.handle import Handle
     from comfy_nb.graph.model import Graph
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import isfinite
 from typing import Any
 
+from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.engine.events import (
     CallFinished,
     Event,
@@ -24,7 +25,6 @@ from comfy_nb.engine.events import (
     RunFinished,
     RunStarted,
 )
-from comfy_nb.engine.sizes import say_seconds
 from comfy_nb.engine.stepping import STALL_S
 from comfy_nb.ui.view import ROWS_MAX, Row, View, nested, worth
 

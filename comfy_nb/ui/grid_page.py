@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from comfy_nb.engine.sizes import say_seconds
+from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.ui.page import COLOURS, FAINT
 from comfy_nb.ui.texts import clip
 from comfy_nb.ui.thumbnails import within

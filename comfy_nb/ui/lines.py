@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from comfy_nb.engine.sizes import say_seconds
+from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.ui.cell import Cell, CellOutput, Output, cell_key
 from comfy_nb.ui.page import faint
 from comfy_nb.ui.view import View, count

@@ -10,9 +10,9 @@ from typing import Any, cast
 from ipywidgets import VBox
 from traitlets import Dict
 
+from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.engine.failure import say
 from comfy_nb.engine.pause import SAME, Pause
-from comfy_nb.engine.sizes import say_seconds
 from comfy_nb.ui.cell import CellOutput, close_when_loaded, shell
 from comfy_nb.ui.front import FrontEnd, script, style
 from comfy_nb.ui.look.view import Look, Viewer

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from comfy_nb.engine.sizes import say_seconds
+from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.ui.hints import Named, hints
 from comfy_nb.ui.texts import sound
 

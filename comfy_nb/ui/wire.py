@@ -8,7 +8,7 @@ from typing import Any
 
 from xxhash import xxh3_64_hexdigest
 
-from comfy_nb.engine.sizes import say_seconds
+from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.ui.texts import plain, sound
 from comfy_nb.ui.tracebacks import tell
 from comfy_nb.ui.view import GLYPHS, Row, View, count

@@ -28,7 +28,7 @@ def pack() -> Pack:
 @pytest.fixture
 def all_worth_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the disk tier keep also what is computed faster than it is read."""
-    monkeypatch.setattr("comfy_nb.engine.store.WORTH_DISK_S", 0.0)
+    monkeypatch.setattr("comfy_nb.engine.cache.store.WORTH_DISK_S", 0.0)
 
 
 @pytest.fixture

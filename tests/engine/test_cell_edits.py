@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 import comfy_nb as nb
-from comfy_nb.engine.disk import DiskCache
+from comfy_nb.engine.cache.disk import DiskCache
 from comfy_nb.graph import namespace
 from comfy_nb.library import Folders, use_folders
 from comfy_nb.spec.registry import Registry

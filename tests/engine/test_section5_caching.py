@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 import comfy_nb as nb
-from comfy_nb.engine.disk import DiskCache
+from comfy_nb.engine.cache.disk import DiskCache
 from comfy_nb.library import Folders, use_folders
 from comfy_nb.library.image_files import PreviewImage
 from tests.engine.support import Outside, Pack, made, ran
@@ -466,7 +466,7 @@ async def test_output_nodes_are_never_taken_from_disk(pack: Pack, tmp_path: Path
 async def test_what_is_computed_faster_than_it_is_read_is_not_written_to_disk(
     pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("comfy_nb.engine.store.WORTH_DISK_S", 60.0)
+    monkeypatch.setattr("comfy_nb.engine.cache.store.WORTH_DISK_S", 60.0)
     await on_disk(tmp_path, pack.graph(one()))
     assert list(tmp_path.rglob("*.safetensors")) == []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from comfy_nb.engine.entry import Entry, Outputs
+from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.keys import Step
 from comfy_nb.engine.plan import plan_of
 from comfy_nb.engine.run import Run

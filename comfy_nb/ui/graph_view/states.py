@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.engine.events import (
     Event,
     NodeBlocked,
@@ -18,7 +19,6 @@ from comfy_nb.engine.events import (
     RunFinished,
     RunStarted,
 )
-from comfy_nb.engine.sizes import say_seconds
 from comfy_nb.ui.board import finite
 from comfy_nb.ui.thumbnails import Thumbnail
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from comfy_nb.engine.sizes import say_size
+from comfy_nb.engine.cache.memory_use import say_size
 
 UNREADABLE = (RuntimeError, NotImplementedError, TypeError, ValueError)
 

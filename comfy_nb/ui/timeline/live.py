@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.engine.events import Event, RunFinished
 from comfy_nb.engine.loops import post
-from comfy_nb.engine.sizes import say_seconds
 from comfy_nb.ui.cell import CellOutput, shell
 from comfy_nb.ui.hints import Named, given_of, hints
 from comfy_nb.ui.texts import sound

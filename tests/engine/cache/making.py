@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfy_nb.engine.entry import Entry
+from comfy_nb.engine.cache.entry import Entry
 
 MB = 10**6
 

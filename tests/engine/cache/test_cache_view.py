@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 import pytest
 import torch
 
-from comfy_nb.engine.cache import MemoryCache
-from comfy_nb.engine.cache_view import ROWS_SHOWN, CacheView
-from comfy_nb.engine.disk import DiskCache
+from comfy_nb.engine.cache.cache_view import ROWS_SHOWN, CacheView
+from comfy_nb.engine.cache.disk import DiskCache
+from comfy_nb.engine.cache.memory import MemoryCache
 from tests.engine.cache.making import MB, entry, key_of
 
 

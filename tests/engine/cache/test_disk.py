@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 import torch
 
-from comfy_nb.engine import disk as disk_module
-from comfy_nb.engine.disk import DiskCache
-from comfy_nb.engine.tree import DEEPEST
+from comfy_nb.engine.cache.disk import DiskCache
+from comfy_nb.engine.cache.memory import disk as disk_module
+from comfy_nb.engine.cache.tree import DEEPEST
 from tests.engine.cache.making import MB, entry, key_of
 
 IMPORTS = """
 import sys, torch
-from comfy_nb.engine.disk import DiskCache
-from comfy_nb.engine.entry import Entry
+from comfy_nb.engine.cache.disk import DiskCache
+from comfy_nb.engine.cache.entry import Entry
 """
 
 
@@ -276,7 +276,7 @@ def test_a_pickle_is_never_opened(disk, tmp_path):
 def test_another_kernel_reads_what_this_one_wrote(disk):
     stored(disk, "a", torch.arange(3.0))
     code = (
-        "import sys; from comfy_nb.engine.disk import DiskCache\n"
+        "import sys; from comfy_nb.engine.cache.disk import DiskCache\n"
         "print(DiskCache(sys.argv[1]).get(bytes.fromhex(sys.argv[2])).outputs[0][0].tolist())"
     )
     command = [sys.executable, "-c", code, str(disk.folder), key_of("a").hex()]
@@ -450,7 +450,7 @@ def test_too_much_waiting_is_refused_not_waited_for(disk, monkeypatch):
         return write(*arguments)
 
     monkeypatch.setattr(disk_module, "write", slow_write)
-    monkeypatch.setattr("comfy_nb.engine.writer.WAITING_MAX_ENTRIES", 3)
+    monkeypatch.setattr("comfy_nb.engine.cache.writer.WAITING_MAX_ENTRIES", 3)
     taken = [disk.put(entry(str(n), n)) for n in range(10)]
     assert taken[:3] == [True] * 3 and not taken[-1]
     assert disk.why_missing(entry("9", 9)) == "too much was waiting to be written"

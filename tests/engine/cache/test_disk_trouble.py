@@ -9,7 +9,7 @@ import warnings
 import pytest
 import torch
 
-from comfy_nb.engine.disk import DiskCache
+from comfy_nb.engine.cache.disk import DiskCache
 from comfy_nb.errors import ComfyNBWarning
 from tests.engine.cache.making import entry, key_of
 

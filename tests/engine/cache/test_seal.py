@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from comfy_nb.engine import seal as seal_module
-from comfy_nb.engine.seal import seal
+from comfy_nb.engine.cache.memory import seal as seal_module
+from comfy_nb.engine.cache.seal import seal
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from comfy_nb.engine import writer as writer_module
-from comfy_nb.engine.writer import Writer
+from comfy_nb.engine.cache.memory import writer as writer_module
+from comfy_nb.engine.cache.writer import Writer
 from tests.engine.cache.making import entry
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from comfy_nb.engine.seal import Seal
+from comfy_nb.engine.cache.seal import Seal
 
 Outputs = tuple[list[Any], ...]
 

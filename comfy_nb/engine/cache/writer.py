@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from comfy_nb.engine.entry import Entry
+from comfy_nb.engine.cache.entry import Entry
 
 WAITING_MAX_ENTRIES = 1024
 WAITING_MAX_BYTES = 1 << 30

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from xxhash import xxh3_128
 
-from comfy_nb.engine.entry import Entry
-from comfy_nb.engine.tree import flatten, unflatten
+from comfy_nb.engine.cache.entry import Entry
+from comfy_nb.engine.cache.tree import flatten, unflatten
 from comfy_nb.spec.fingerprint import tensor_bytes
 
 FORMAT = "comfy_nb 1"

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from comfy_nb.engine.sizes import default_budget, parse_size, say_seconds, say_size, usable_memory
+from comfy_nb.engine.cache.memory_use import default_budget, parse_size, say_seconds, say_size, usable_memory
 
 PHYSICAL = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
@@ -49,7 +49,7 @@ def test_without_control_groups_the_machine_is_the_limit(tmp_path):
 
 def test_a_limit_of_the_process_itself_counts():
     code = (
-        "import resource; from comfy_nb.engine.sizes import default_budget\n"
+        "import resource; from comfy_nb.engine.cache.memory_use import default_budget\n"
         "resource.setrlimit(resource.RLIMIT_AS, (10**10, 10**10)); print(default_budget())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

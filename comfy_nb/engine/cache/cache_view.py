@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from html import escape
 from typing import Any, Protocol, runtime_checkable
 
-from comfy_nb.engine.cache import MemoryCache
-from comfy_nb.engine.disk import DiskCache
-from comfy_nb.engine.entry import Entry
-from comfy_nb.engine.sizes import parse_size, say_seconds, say_size
+from comfy_nb.engine.cache.disk import DiskCache
+from comfy_nb.engine.cache.entry import Entry
+from comfy_nb.engine.cache.memory import MemoryCache
+from comfy_nb.engine.cache.memory_use import parse_size, say_seconds, say_size
 
 ROWS_SHOWN = 20
 _HEAD = ("node", "size", "took", "hits", "where", "")

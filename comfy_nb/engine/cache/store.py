@@ -8,17 +8,17 @@ from collections import OrderedDict, deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from comfy_nb.engine.cache import LRU, ByCost, MemoryCache
-from comfy_nb.engine.entry import Entry
+from comfy_nb.engine.cache.entry import Entry
+from comfy_nb.engine.cache.in_flight import Claims
+from comfy_nb.engine.cache.memory import LRU, ByCost, MemoryCache
 from comfy_nb.engine.keys import Step
 from comfy_nb.engine.plan import Plan
 from comfy_nb.engine.schedule import State, Ticket
-from comfy_nb.engine.sharing import Claims
 from comfy_nb.engine.why import differences
 from comfy_nb.errors import ComfyNBWarning, UnknownName, name_node
 
 if TYPE_CHECKING:
-    from comfy_nb.engine.disk import DiskCache
+    from comfy_nb.engine.cache.disk import DiskCache
 
 MOST_USES = 100_000
 USES_A_NODE = 8

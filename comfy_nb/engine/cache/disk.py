@@ -18,12 +18,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from comfy_nb.engine.entry import Entry, Outputs
-from comfy_nb.engine.entry_file import Damaged, Unstorable, pack, read, read_class_type, write
-from comfy_nb.engine.seal import seal
-from comfy_nb.engine.sizes import measure, say_size
-from comfy_nb.engine.tree import NotATree, why_no_tree
-from comfy_nb.engine.writer import Writer
+from comfy_nb.engine.cache.entry import Entry, Outputs
+from comfy_nb.engine.cache.entry_file import Damaged, Unstorable, pack, read, read_class_type, write
+from comfy_nb.engine.cache.memory_use import measure, say_size
+from comfy_nb.engine.cache.seal import seal
+from comfy_nb.engine.cache.tree import NotATree, why_no_tree
+from comfy_nb.engine.cache.writer import Writer
 from comfy_nb.errors import ComfyNBWarning
 
 DEFAULT_BUDGET = 20 * 10**9

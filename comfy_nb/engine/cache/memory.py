@@ -15,8 +15,8 @@ from collections import OrderedDict
 from collections.abc import Set
 from typing import Protocol
 
-from comfy_nb.engine.entry import Entry
-from comfy_nb.engine.sizes import default_budget, measure
+from comfy_nb.engine.cache.entry import Entry
+from comfy_nb.engine.cache.memory_use import default_budget, measure
 
 EVICTED = "evicted to make room"
 DROPPED = "dropped by hand"
