@@ -7,8 +7,8 @@ from typing import Any
 
 from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.call import Expand, merge
-from comfy_nb.engine.keys import Step, head_of, set_key
-from comfy_nb.engine.plan import child_step
+from comfy_nb.engine.planning.keys import Step, head_of, set_key
+from comfy_nb.engine.planning.plan import child_step
 from comfy_nb.engine.schedule import Scheduler, Ticket
 from comfy_nb.errors import DependencyCycleError, DuplicateNodeError, GraphError, UnknownName
 from comfy_nb.graph.prompt import is_link

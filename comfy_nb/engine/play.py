@@ -17,10 +17,10 @@ import torch
 from comfy_nb.engine.call import Invocation, Outcome, plain_inputs, plain_outputs, take_turn
 from comfy_nb.engine.context import CallContext, current_call
 from comfy_nb.engine.failure import TookTooLong
-from comfy_nb.engine.keys import Step
 from comfy_nb.engine.lanes import Worker
 from comfy_nb.engine.lookup import Lookup
-from comfy_nb.engine.prepare import ask_fingerprints
+from comfy_nb.engine.planning.class_hooks import ask_fingerprints
+from comfy_nb.engine.planning.keys import Step
 from comfy_nb.engine.schedule import Ticket
 from comfy_nb.engine.stepping import Stepped, Watch
 from comfy_nb.errors import InterruptProcessingException

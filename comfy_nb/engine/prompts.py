@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine.journal import shown_under
-from comfy_nb.engine.keys import Step
+from comfy_nb.engine.planning.keys import Step
 
 if TYPE_CHECKING:
-    from comfy_nb.engine.plan import Plan
+    from comfy_nb.engine.planning.plan import Plan
     from comfy_nb.engine.run import Run
 
 

@@ -30,10 +30,10 @@ from comfy_nb.errors import ComfyNBWarning, NotKept, UnknownName, name_node
 
 if TYPE_CHECKING:
     from comfy_nb.engine.call import Invocation
-    from comfy_nb.engine.keys import Step
-    from comfy_nb.engine.plan import Plan
+    from comfy_nb.engine.planning.keys import Step
+    from comfy_nb.engine.planning.plan import Plan
+    from comfy_nb.engine.planning.validity import Verdict
     from comfy_nb.engine.session import Session
-    from comfy_nb.engine.verdict import Verdict
     from comfy_nb.graph.model import Graph
 
 _numbers = itertools.count(1)

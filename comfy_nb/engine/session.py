@@ -21,12 +21,12 @@ from comfy_nb.engine.interrupt import interrupt_watch
 from comfy_nb.engine.job import Job, clean_up, result_of, value_of
 from comfy_nb.engine.lanes import Lane, on_lane
 from comfy_nb.engine.pause import Breakpoints
-from comfy_nb.engine.plan import Plan, plan_of
-from comfy_nb.engine.prepare import ask_fingerprints, ask_validation
+from comfy_nb.engine.planning.class_hooks import ask_fingerprints, ask_validation
+from comfy_nb.engine.planning.plan import Plan, plan_of
+from comfy_nb.engine.planning.validity import judge
 from comfy_nb.engine.presenter import views
 from comfy_nb.engine.provenance import Handed
 from comfy_nb.engine.run import Run
-from comfy_nb.engine.verdict import judge
 from comfy_nb.errors import ComfyNBWarning, GraphError, Problem, UnknownName
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from comfy_nb.engine.keys import Step
-from comfy_nb.engine.plan import child_step, plan_of
+from comfy_nb.engine.planning.keys import Step
+from comfy_nb.engine.planning.plan import child_step, plan_of
 from comfy_nb.engine.schedule import Scheduler, State, Ticket
 from tests.engine.support import Pack, made
 from tests.reference.classes import INT, LAZY_INT

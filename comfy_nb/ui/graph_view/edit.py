@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from math import isfinite
 from typing import Any
 
-from comfy_nb.engine.plan import plan_of
+from comfy_nb.engine.planning.plan import plan_of
 from comfy_nb.errors import UnknownName
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.prompt import is_link

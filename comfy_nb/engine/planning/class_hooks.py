@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 from comfy_nb.engine.call import KNOWN_HIDDEN, as_lists
 from comfy_nb.engine.context import ExecutionBlocker
-from comfy_nb.engine.keys import Step, is_always
-from comfy_nb.engine.plan import Plan
+from comfy_nb.engine.planning.keys import Step, is_always
+from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.errors import ComfyNBWarning, Problem, name_node
 from comfy_nb.graph.check import validate_traits
 

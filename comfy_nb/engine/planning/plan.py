@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from comfy_nb.engine.keys import Step, head_of, is_always, set_key
+from comfy_nb.engine.planning.keys import Step, head_of, is_always, set_key
 from comfy_nb.errors import Problem, offer
 from comfy_nb.graph.bypass import resolve
 from comfy_nb.graph.check import Origins, check_node, in_link

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from comfy_nb.engine.plan import Plan
+from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.errors import GraphError, Problem, ValidationError
 
 
