@@ -11,7 +11,7 @@ from comfy_nb.engine import presenter as views
 from comfy_nb.engine.cache.cache_view import CacheView
 from comfy_nb.engine.cache.disk import DiskCache
 from comfy_nb.engine.cache.memory_use import parse_size
-from comfy_nb.engine.pause import Breakpoint, slot_of
+from comfy_nb.engine.execution.breakpoints import Breakpoint, slot_of
 from comfy_nb.engine.presenter import Views
 from comfy_nb.engine.session import Session, default_session
 from comfy_nb.errors import ComfyNBError

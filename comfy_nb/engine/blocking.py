@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from comfy_nb.engine.context import current_call
-from comfy_nb.engine.lanes import on_lane
+from comfy_nb.engine.execution.lanes import on_lane
 from comfy_nb.errors import InterruptProcessingException, Stopped
 
 T = TypeVar("T")

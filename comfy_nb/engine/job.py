@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
-from comfy_nb.engine.interrupt import interrupt_watch
+from comfy_nb.engine.execution.interrupt import interrupt_watch
 from comfy_nb.engine.run import Run
 from comfy_nb.errors import Stopped
 

@@ -16,20 +16,20 @@ from comfy_nb.engine import events
 from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.engine.context import current_call
-from comfy_nb.engine.drive import Drive
 from comfy_nb.engine.events import Subscriber
-from comfy_nb.engine.failure import TookTooLong, say
-from comfy_nb.engine.journal import Journal, shown_under
-from comfy_nb.engine.loops import post
+from comfy_nb.engine.execution.coroutines import STALL_S
+from comfy_nb.engine.execution.dynamic_prompt import DynamicPrompt, prompt_of
+from comfy_nb.engine.execution.event_log import Journal, shown_under
+from comfy_nb.engine.execution.executor import Drive
+from comfy_nb.engine.execution.failure import TookTooLong, say
+from comfy_nb.engine.execution.loops import post
+from comfy_nb.engine.execution.scheduler import State, Ticket
 from comfy_nb.engine.presenter import views
-from comfy_nb.engine.prompts import DynamicPrompt, prompt_of
-from comfy_nb.engine.schedule import State, Ticket
-from comfy_nb.engine.stepping import STALL_S
 from comfy_nb.engine.why import reason
 from comfy_nb.errors import ComfyNBWarning, NotKept, UnknownName, name_node
 
 if TYPE_CHECKING:
-    from comfy_nb.engine.call import Invocation
+    from comfy_nb.engine.execution.turn import Invocation
     from comfy_nb.engine.planning.keys import Step
     from comfy_nb.engine.planning.plan import Plan
     from comfy_nb.engine.planning.validity import Verdict

@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine import blocking as bridge
-from comfy_nb.engine.asker import Asker, ask_now
 from comfy_nb.engine.cache.memory import MemoryCache
 from comfy_nb.engine.cache.store import Store
-from comfy_nb.engine.failure import tell_fault
-from comfy_nb.engine.interrupt import interrupt_watch
+from comfy_nb.engine.execution.breakpoints import Breakpoints
+from comfy_nb.engine.execution.failure import tell_fault
+from comfy_nb.engine.execution.hook_caller import Asker, ask_now
+from comfy_nb.engine.execution.interrupt import interrupt_watch
+from comfy_nb.engine.execution.lanes import Lane, on_lane
 from comfy_nb.engine.job import Job, clean_up, result_of, value_of
-from comfy_nb.engine.lanes import Lane, on_lane
-from comfy_nb.engine.pause import Breakpoints
 from comfy_nb.engine.planning.class_hooks import ask_fingerprints, ask_validation
 from comfy_nb.engine.planning.plan import Plan, plan_of
 from comfy_nb.engine.planning.validity import judge

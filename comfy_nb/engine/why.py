@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from comfy_nb.engine.execution.scheduler import State, Ticket
 from comfy_nb.engine.planning.keys import is_always
-from comfy_nb.engine.schedule import State, Ticket
 from comfy_nb.graph.check import InLink
 from comfy_nb.graph.node import short
 from comfy_nb.spec.code import code_changes

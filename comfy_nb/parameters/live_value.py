@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from comfy_nb.engine.cache.memory_use import say_seconds
-from comfy_nb.engine.interrupt import stopped_by_interrupt
+from comfy_nb.engine.execution.interrupt import stopped_by_interrupt
 from comfy_nb.errors import Stopped
 from comfy_nb.graph.model import Graph
 from comfy_nb.parameters.parameter import Setting, Target

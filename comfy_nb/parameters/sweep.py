@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine.cache.memory_use import say_seconds
-from comfy_nb.engine.failure import say, tell_fault
-from comfy_nb.engine.interrupt import interrupt_watch
+from comfy_nb.engine.execution.failure import say, tell_fault
+from comfy_nb.engine.execution.interrupt import interrupt_watch
 from comfy_nb.errors import ComfyNBError, GraphError, NotKept
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import short

@@ -25,7 +25,7 @@ from comfy_nb.engine.events import (
     RunFinished,
     RunStarted,
 )
-from comfy_nb.engine.stepping import STALL_S
+from comfy_nb.engine.execution.coroutines import STALL_S
 from comfy_nb.ui.view import ROWS_MAX, Row, View, nested, worth
 
 Label = Callable[[str], tuple[str, str]]

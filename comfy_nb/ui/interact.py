@@ -9,7 +9,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from comfy_nb.engine.loops import post
+from comfy_nb.engine.execution.loops import post
 from comfy_nb.errors import GraphError
 from comfy_nb.graph.handle import Handle
 from comfy_nb.graph.node import random_seed, short

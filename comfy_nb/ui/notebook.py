@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet, WeakValueDictionary
 
-from comfy_nb.engine.failure import say
+from comfy_nb.engine.execution.failure import say
 from comfy_nb.errors import UnknownName
 from comfy_nb.ui.cell import CellOutput, cell_key, running_cell, shell
 from comfy_nb.ui.lines import Lines
@@ -16,7 +16,7 @@ from comfy_nb.ui.page import COLOURS
 from comfy_nb.ui.texts import sound
 
 if TYPE_CHECKING:
-    from comfy_nb.engine.pause import Pause
+    from comfy_nb.engine.execution.breakpoints import Pause
     from comfy_nb.engine.session import Session
     from comfy_nb.ui.bridge import Bridge
     from comfy_nb.ui.display import Display, MakeScreen, Screen

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipywidgets import VBox
 
-from comfy_nb.engine.loops import post
+from comfy_nb.engine.execution.loops import post
 from comfy_nb.ui.cell import close_when_loaded
 from comfy_nb.ui.front import FrontEnd, script, style
 from comfy_nb.ui.stop import StopButton

@@ -11,8 +11,8 @@ from ipywidgets import VBox
 from traitlets import Dict
 
 from comfy_nb.engine.cache.memory_use import say_seconds
-from comfy_nb.engine.failure import say
-from comfy_nb.engine.pause import SAME, Pause
+from comfy_nb.engine.execution.breakpoints import SAME, Pause
+from comfy_nb.engine.execution.failure import say
 from comfy_nb.ui.cell import CellOutput, close_when_loaded, shell
 from comfy_nb.ui.front import FrontEnd, script, style
 from comfy_nb.ui.look.view import Look, Viewer

@@ -10,7 +10,7 @@ import ipywidgets as widgets
 from traitlets import Dict
 
 from comfy_nb.engine.cache.memory_use import say_seconds
-from comfy_nb.engine.loops import post
+from comfy_nb.engine.execution.loops import post
 from comfy_nb.graph.node import short
 from comfy_nb.ui.cell import close_all
 from comfy_nb.ui.front import FrontEnd, script, style

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from comfy_nb.engine.failure import tell_fault
+from comfy_nb.engine.execution.failure import tell_fault
 
 TICK_S = 0.1
 REST = 4  # a slow draw is followed by a pause of so many times its own length

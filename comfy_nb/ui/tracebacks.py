@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from typing import NamedTuple
 
-from comfy_nb.engine.failure import say
+from comfy_nb.engine.execution.failure import say
 from comfy_nb.errors import NodeError, name_node
 from comfy_nb.ui.texts import cut
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import comfy_nb as nb
-from comfy_nb.engine.lanes import Lane
+from comfy_nb.engine.execution.lanes import Lane
 from tests.engine.support import Outside, Pack, made
 
 

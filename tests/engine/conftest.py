@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 import comfy_nb as nb
-from comfy_nb.engine.pause import Pause
+from comfy_nb.engine.execution.breakpoints import Pause
 from tests.engine.support import Pack
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import comfy_nb as nb
 from comfy_nb.engine import events
-from comfy_nb.engine.pause import Pause
+from comfy_nb.engine.execution.breakpoints import Pause
 from comfy_nb.graph.model import Graph
 from comfy_nb.spec.registry import Registry
 from tests.reference.classes import INT, LAZY_INT, count_calls, made, node

@@ -9,7 +9,7 @@ import torch
 
 import comfy_nb as nb
 from comfy_nb.engine import events
-from comfy_nb.engine.pause import Pause
+from comfy_nb.engine.execution.breakpoints import Pause
 from tests.engine.support import PATIENCE_S, Pack, following, made, ran, reported
 from tests.reference.classes import INT, LAZY_INT
 

@@ -10,7 +10,7 @@ import pytest
 
 import comfy_nb as nb
 from comfy_nb.engine import events
-from comfy_nb.engine.schedule import Scheduler, Ticket
+from comfy_nb.engine.execution.scheduler import Scheduler, Ticket
 from tests.engine.failing import Unspeakable, failure
 from tests.engine.signs import PATIENCE_S, Sign, others
 from tests.engine.support import Calls, reported

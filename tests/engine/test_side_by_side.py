@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import comfy_nb as nb
-from comfy_nb.engine import drive
+from comfy_nb.engine.execution import executor as drive
 from tests.engine.signs import PATIENCE_S, Sign, others, sleeper
 
 

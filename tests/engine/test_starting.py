@@ -10,7 +10,7 @@ import pytest
 
 import comfy_nb as nb
 from comfy_nb.engine import events
-from comfy_nb.engine.interrupt import interrupt_watch
+from comfy_nb.engine.execution.interrupt import interrupt_watch
 from tests.engine.support import PATIENCE_S, Pack, made, reported
 from tests.reference.classes import INT
 

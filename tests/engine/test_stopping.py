@@ -14,8 +14,8 @@ import pytest
 import torch
 
 import comfy_nb as nb
-from comfy_nb.engine import drive
-from comfy_nb.engine.lanes import SwitchInterval
+from comfy_nb.engine.execution import executor as drive
+from comfy_nb.engine.execution.lanes import SwitchInterval
 from tests.engine.signs import PATIENCE_S, Sign, others, sleeper
 from tests.engine.support import Calls
 

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 import pytest
 
 import comfy_nb as nb
-from comfy_nb.engine import drive, events
-from comfy_nb.engine.lanes import Lane, Worker
+from comfy_nb.engine import events
+from comfy_nb.engine.execution import executor as drive
+from comfy_nb.engine.execution.lanes import Lane, Worker
 from tests.engine.signs import PATIENCE_S, Sign, blocker
 from tests.engine.support import Calls, reported
 
@@ -243,7 +244,7 @@ async def test_a_stop_never_hits_the_next_run(monkeypatch: pytest.MonkeyPatch):
 
 TRACED_AFTER_A_STRIKE = """
 import sys, threading
-from comfy_nb.engine.lanes import Lane
+from comfy_nb.engine.execution.lanes import Lane
 from comfy_nb.errors import InterruptProcessingException
 
 lane, over = Lane("struck"), threading.Event()

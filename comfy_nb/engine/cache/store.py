@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from comfy_nb.engine.cache.entry import Entry
 from comfy_nb.engine.cache.in_flight import Claims
 from comfy_nb.engine.cache.memory import LRU, ByCost, MemoryCache
+from comfy_nb.engine.execution.scheduler import State, Ticket
 from comfy_nb.engine.planning.keys import Step
 from comfy_nb.engine.planning.plan import Plan
-from comfy_nb.engine.schedule import State, Ticket
 from comfy_nb.engine.why import differences
 from comfy_nb.errors import ComfyNBWarning, UnknownName, name_node
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from comfy_nb.engine.cache.entry import Entry, Outputs
+from comfy_nb.engine.execution.scheduler import Ticket
 from comfy_nb.engine.planning.keys import Step
 from comfy_nb.engine.planning.plan import plan_of
 from comfy_nb.engine.run import Run
-from comfy_nb.engine.schedule import Ticket
 from comfy_nb.engine.session import Session
 from comfy_nb.errors import ComfyNBError, NotKept
 from comfy_nb.graph.model import Graph

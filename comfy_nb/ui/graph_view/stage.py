@@ -11,8 +11,8 @@ from weakref import WeakSet
 import ipywidgets as widgets
 from traitlets import Dict
 
-from comfy_nb.engine.failure import say
-from comfy_nb.engine.loops import post
+from comfy_nb.engine.execution.failure import say
+from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.session import Session, default_session
 from comfy_nb.errors import ComfyNBError
 from comfy_nb.graph.model import Graph

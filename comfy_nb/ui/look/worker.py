@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
-from comfy_nb.engine.failure import tell_fault
+from comfy_nb.engine.execution.failure import tell_fault
 
 Job = Callable[[], None]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.engine.events import Event, RunFinished
-from comfy_nb.engine.loops import post
+from comfy_nb.engine.execution.loops import post
 from comfy_nb.ui.cell import CellOutput, shell
 from comfy_nb.ui.hints import Named, given_of, hints
 from comfy_nb.ui.texts import sound

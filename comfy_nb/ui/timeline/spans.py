@@ -20,7 +20,7 @@ from comfy_nb.engine.events import (
     NodeWaiting,
     RunFinished,
 )
-from comfy_nb.engine.stepping import STALL_S
+from comfy_nb.engine.execution.coroutines import STALL_S
 
 LOOP = "loop"
 NOTICEABLE_S = 0.001

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from comfy_nb.engine.journal import shown_under
+from comfy_nb.engine.execution.event_log import shown_under
 from comfy_nb.engine.planning.keys import Step
 
 if TYPE_CHECKING:

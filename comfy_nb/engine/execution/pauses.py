@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from comfy_nb.engine.cache.entry import Outputs
-from comfy_nb.engine.pause import Breakpoint, Pause, is_wanted
-from comfy_nb.engine.schedule import Ticket
+from comfy_nb.engine.execution.breakpoints import Breakpoint, Pause, is_wanted
+from comfy_nb.engine.execution.scheduler import Ticket
 
 if TYPE_CHECKING:
-    from comfy_nb.engine.drive import Drive
+    from comfy_nb.engine.execution.executor import Drive
 
 
 class Pauses:

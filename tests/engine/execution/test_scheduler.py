@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from comfy_nb.engine.execution.scheduler import Scheduler, State, Ticket
 from comfy_nb.engine.planning.keys import Step
 from comfy_nb.engine.planning.plan import child_step, plan_of
-from comfy_nb.engine.schedule import Scheduler, State, Ticket
 from tests.engine.support import Pack, made
 from tests.reference.classes import INT, LAZY_INT
 
@@ -220,7 +220,7 @@ def test_a_lazy_source_that_is_looked_up_while_nodes_are_scheduled_takes_no_plac
             assert schedule.available("1") is not None
         return Ticket(step, sequence)
 
-    monkeypatch.setattr("comfy_nb.engine.schedule.Ticket", ticket_made_while_a_call_looks)
+    monkeypatch.setattr("comfy_nb.engine.execution.scheduler.Ticket", ticket_made_while_a_call_looks)
     schedule.need(["3", "4"])
     assert schedule.rest() == ["2", "3", "4"]
 

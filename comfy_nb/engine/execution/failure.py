@@ -7,7 +7,7 @@ import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from comfy_nb.engine.schedule import Scheduler, Ticket
+from comfy_nb.engine.execution.scheduler import Scheduler, Ticket
 from comfy_nb.errors import ComfyNBWarning, NodeError, NodeTimeout, name_node
 
 if TYPE_CHECKING:

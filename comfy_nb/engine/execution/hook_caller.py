@@ -9,9 +9,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from comfy_nb.engine.lanes import Lane, Worker
-from comfy_nb.engine.loops import post
-from comfy_nb.engine.stepping import Stepped, Unwatched
+from comfy_nb.engine.execution.coroutines import Stepped, Unwatched
+from comfy_nb.engine.execution.lanes import Lane, Worker
+from comfy_nb.engine.execution.loops import post
 
 
 class Asker:

@@ -20,9 +20,9 @@ from comfy_nb.engine.events import (
     NodeText,
     Subscriber,
 )
-from comfy_nb.engine.failure import tell_fault
-from comfy_nb.engine.loops import post
-from comfy_nb.engine.schedule import Ticket
+from comfy_nb.engine.execution.failure import tell_fault
+from comfy_nb.engine.execution.loops import post
+from comfy_nb.engine.execution.scheduler import Ticket
 
 FLUSH_S = 0.05
 PRINTED_MAX = 4_000

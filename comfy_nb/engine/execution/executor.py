@@ -17,15 +17,15 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from comfy_nb.engine.call import Ask, Done, Expand
-from comfy_nb.engine.expansion import Expanded, read_expansion, set_keys
-from comfy_nb.engine.failure import failure_of
-from comfy_nb.engine.lanes import Lane, Worker, switch_interval
-from comfy_nb.engine.lookup import Lookup
-from comfy_nb.engine.loops import post
-from comfy_nb.engine.pauses import Pauses
-from comfy_nb.engine.play import LanePlayer, LoopPlayer
-from comfy_nb.engine.schedule import Scheduler, Ticket
+from comfy_nb.engine.execution.callers import LanePlayer, LoopPlayer
+from comfy_nb.engine.execution.expansion import Expanded, read_expansion, set_keys
+from comfy_nb.engine.execution.failure import failure_of
+from comfy_nb.engine.execution.lanes import Lane, Worker, switch_interval
+from comfy_nb.engine.execution.lookup import Lookup
+from comfy_nb.engine.execution.loops import post
+from comfy_nb.engine.execution.pauses import Pauses
+from comfy_nb.engine.execution.scheduler import Scheduler, Ticket
+from comfy_nb.engine.execution.turn import Ask, Done, Expand
 from comfy_nb.errors import ComfyNBWarning, InterruptProcessingException, name_node
 from comfy_nb.graph.heap import old_heap
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from comfy_nb.engine.cache.entry import Outputs
-from comfy_nb.engine.call import Expand, merge
+from comfy_nb.engine.execution.scheduler import Scheduler, Ticket
+from comfy_nb.engine.execution.turn import Expand, merge
 from comfy_nb.engine.planning.keys import Step, head_of, set_key
 from comfy_nb.engine.planning.plan import child_step
-from comfy_nb.engine.schedule import Scheduler, Ticket
 from comfy_nb.errors import DependencyCycleError, DuplicateNodeError, GraphError, UnknownName
 from comfy_nb.graph.prompt import is_link
 from comfy_nb.spec.registry import Registry

@@ -16,17 +16,17 @@ import numpy as np
 import torch
 
 from comfy_nb.engine.context import ExecutionBlocker
-from comfy_nb.engine.failure import say, tell_fault
-from comfy_nb.engine.interrupt import stopped_by_interrupt
-from comfy_nb.engine.loops import post
+from comfy_nb.engine.execution.failure import say, tell_fault
+from comfy_nb.engine.execution.interrupt import stopped_by_interrupt
+from comfy_nb.engine.execution.loops import post
 from comfy_nb.errors import ComfyNBError, ComfyNBWarning, GraphError, LayoutError, name_node
 from comfy_nb.graph.node import Node, short
 from comfy_nb.spec.coerce import coerce
 
 if TYPE_CHECKING:
     from comfy_nb.engine.cache.entry import Outputs
-    from comfy_nb.engine.pauses import Pauses
-    from comfy_nb.engine.schedule import Ticket
+    from comfy_nb.engine.execution.pauses import Pauses
+    from comfy_nb.engine.execution.scheduler import Ticket
     from comfy_nb.graph.handle import Handle
     from comfy_nb.graph.model import Graph
 
