@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from comfy_nb.doors import breakpoint, cache, configure, draw, inspect, interact, stop_all, sweep
 from comfy_nb.doors import load_ipython_extension as load_ipython_extension
-from comfy_nb.engine.context import (
+from comfy_nb.engine.job import Job
+from comfy_nb.engine.node_api.context import (
     CurrentNodeContext,
     ExecutionBlocker,
     GraphBuilder,
@@ -20,7 +21,6 @@ from comfy_nb.engine.context import (
     ProgressBar,
     is_link,
 )
-from comfy_nb.engine.job import Job
 from comfy_nb.engine.run import Run
 from comfy_nb.engine.session import Session, default_session, use_session
 from comfy_nb.errors import (

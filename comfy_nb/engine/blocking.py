@@ -15,8 +15,8 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from comfy_nb.engine.context import current_call
 from comfy_nb.engine.execution.lanes import on_lane
+from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.errors import InterruptProcessingException, Stopped
 
 T = TypeVar("T")

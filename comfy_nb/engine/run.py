@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from comfy_nb.engine import events
 from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.cache.memory_use import say_seconds
-from comfy_nb.engine.context import current_call
 from comfy_nb.engine.events import Subscriber
 from comfy_nb.engine.execution.coroutines import STALL_S
 from comfy_nb.engine.execution.dynamic_prompt import DynamicPrompt, prompt_of
@@ -24,6 +23,7 @@ from comfy_nb.engine.execution.executor import Drive
 from comfy_nb.engine.execution.failure import TookTooLong, say
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.execution.scheduler import State, Ticket
+from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.engine.presenter import views
 from comfy_nb.engine.why import reason
 from comfy_nb.errors import ComfyNBWarning, NotKept, UnknownName, name_node

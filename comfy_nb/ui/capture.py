@@ -12,7 +12,7 @@ import threading
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from comfy_nb.engine.context import CallContext, current_call
+from comfy_nb.engine.node_api.context import CallContext, current_call
 from comfy_nb.ui.node_bars import node_bars
 
 

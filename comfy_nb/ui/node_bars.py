@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
-from comfy_nb.engine.context import CallContext, Progress
+from comfy_nb.engine.node_api.context import CallContext, Progress
 from comfy_nb.ui.ticker import TICK_S
 
 CallOf = Callable[[], CallContext | None]

@@ -12,8 +12,8 @@ import torch
 
 import comfy_nb as nb
 from comfy_nb.engine import events
-from comfy_nb.engine.context import GraphBuilder, Progress, ProgressBar, current_call
 from comfy_nb.engine.events import Event
+from comfy_nb.engine.node_api.context import GraphBuilder, Progress, ProgressBar, current_call
 from comfy_nb.errors import ComfyNBWarning, NodeError
 from tests.engine.support import Pack, made
 from tests.reference.classes import INT, make_classes

@@ -10,7 +10,7 @@ import pytest
 
 import comfy_nb as nb
 from comfy_nb.engine import events
-from comfy_nb.engine.context import ExecutionBlocker
+from comfy_nb.engine.node_api.context import ExecutionBlocker
 from comfy_nb.errors import NodeError
 from tests.engine.support import Pack, made, ran, reported
 from tests.reference.classes import INT, LAZY_INT, RAW_INT, STRING, make_classes

@@ -11,8 +11,8 @@ import torch
 from aiohttp import web
 from PIL import Image
 
-from comfy_nb.engine.context import CallContext, current_call
 from comfy_nb.engine.events import NodeProgress
+from comfy_nb.engine.node_api.context import CallContext, current_call
 from comfy_nb.errors import InterruptProcessingException, LayoutError
 from comfy_nb.library import web as library_web
 from comfy_nb.library.web import FetchImage, FetchJSON, RateLimitedCall, RateLimiter, SleepWithProgress

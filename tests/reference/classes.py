@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from comfy_nb.engine.context import ExecutionBlocker, GraphBuilder, get_executing_context
+from comfy_nb.engine.node_api.context import ExecutionBlocker, GraphBuilder, get_executing_context
 
 Declared = tuple[str, dict[str, Any]]
 

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from comfy_nb.engine.context import CurrentNodeContext, ExecutionBlocker
+from comfy_nb.engine.node_api.context import CurrentNodeContext, ExecutionBlocker
 from comfy_nb.errors import DependencyCycleError, DuplicateNodeError, GraphError, UnknownName
 
 Prompt = Mapping[str, Mapping[str, Any]]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from comfy_nb.engine.context import ExecutionBlocker
+from comfy_nb.engine.node_api.context import ExecutionBlocker
 from tests.reference.classes import make_classes
 from tests.reference.evaluator import Outcome, comparable, evaluate, is_link
 from tests.reference.graphs import (

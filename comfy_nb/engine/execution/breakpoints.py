@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from comfy_nb.engine.context import ExecutionBlocker
 from comfy_nb.engine.execution.failure import say, tell_fault
 from comfy_nb.engine.execution.interrupt import stopped_by_interrupt
 from comfy_nb.engine.execution.loops import post
+from comfy_nb.engine.node_api.context import ExecutionBlocker
 from comfy_nb.errors import ComfyNBError, ComfyNBWarning, GraphError, LayoutError, name_node
 from comfy_nb.graph.node import Node, short
 from comfy_nb.spec.coerce import coerce

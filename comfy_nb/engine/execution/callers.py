@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from comfy_nb.engine.context import CallContext, current_call
 from comfy_nb.engine.execution.coroutines import Stepped, Watch
 from comfy_nb.engine.execution.failure import TookTooLong
 from comfy_nb.engine.execution.lanes import Worker
 from comfy_nb.engine.execution.lookup import Lookup
 from comfy_nb.engine.execution.scheduler import Ticket
 from comfy_nb.engine.execution.turn import Invocation, Outcome, plain_inputs, plain_outputs, take_turn
+from comfy_nb.engine.node_api.context import CallContext, current_call
 from comfy_nb.engine.planning.class_hooks import ask_fingerprints
 from comfy_nb.engine.planning.keys import Step
 from comfy_nb.errors import InterruptProcessingException

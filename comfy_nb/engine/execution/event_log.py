@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from comfy_nb.engine.context import current_call
 from comfy_nb.engine.events import (
     Event,
     NodeFinished,
@@ -23,6 +22,7 @@ from comfy_nb.engine.events import (
 from comfy_nb.engine.execution.failure import tell_fault
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.execution.scheduler import Ticket
+from comfy_nb.engine.node_api.context import current_call
 
 FLUSH_S = 0.05
 PRINTED_MAX = 4_000

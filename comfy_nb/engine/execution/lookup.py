@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.cache.seal import seal
-from comfy_nb.engine.context import CallContext
 from comfy_nb.engine.execution.scheduler import Scheduler, State, Ticket
+from comfy_nb.engine.node_api.context import CallContext
 from comfy_nb.engine.planning.keys import Step, lazy_key, set_key
 from comfy_nb.errors import ComfyNBWarning, DependencyCycleError, name_node
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from comfy_nb.engine.cache.entry import Outputs
-from comfy_nb.engine.context import CallContext, ExecutionBlocker, Progress
 from comfy_nb.engine.execution.scheduler import Ticket
+from comfy_nb.engine.node_api.context import CallContext, ExecutionBlocker, Progress
 from comfy_nb.engine.planning.keys import Step
 from comfy_nb.graph.check import InLink
 from comfy_nb.spec.node_spec import NodeSpec

@@ -7,8 +7,8 @@ import warnings
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from comfy_nb.engine.context import ExecutionBlocker
 from comfy_nb.engine.execution.turn import KNOWN_HIDDEN, as_lists
+from comfy_nb.engine.node_api.context import ExecutionBlocker
 from comfy_nb.engine.planning.keys import Step, is_always
 from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.errors import ComfyNBWarning, Problem, name_node

@@ -10,7 +10,8 @@ import torch
 from PIL import Image as Pictures
 
 import comfy_nb as nb
-from comfy_nb.engine.context import (
+from comfy_nb.engine.events import NodePreview, NodeProgress, NodeText
+from comfy_nb.engine.node_api.context import (
     CallContext,
     ExecutionContext,
     check_interrupt,
@@ -18,7 +19,6 @@ from comfy_nb.engine.context import (
     get_executing_context,
     make_preview,
 )
-from comfy_nb.engine.events import NodePreview, NodeProgress, NodeText
 
 
 class Listener:
