@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_nb.errors import GraphError, PromptError, UnknownName
 from comfy_nb.graph import runner
 from comfy_nb.graph.bypass import resolve
-from comfy_nb.graph.heap import old_heap
+from comfy_nb.graph.gc_freeze import old_heap
 from comfy_nb.graph.node import Node, constant, is_handle, short
 from comfy_nb.graph.prompt import ParsedPrompt, is_link, parse_prompt, read_prompt, write_prompt
 from comfy_nb.spec.registry import Registry

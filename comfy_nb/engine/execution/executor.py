@@ -27,7 +27,7 @@ from comfy_nb.engine.execution.pauses import Pauses
 from comfy_nb.engine.execution.scheduler import Scheduler, Ticket
 from comfy_nb.engine.execution.turn import Ask, Done, Expand
 from comfy_nb.errors import ComfyNBWarning, InterruptProcessingException, name_node
-from comfy_nb.graph.heap import old_heap
+from comfy_nb.graph.gc_freeze import old_heap
 
 if TYPE_CHECKING:
     from comfy_nb.engine.run import Run

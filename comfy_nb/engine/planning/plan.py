@@ -14,7 +14,7 @@ from comfy_nb.engine.planning.keys import Step, head_of, is_always, set_key
 from comfy_nb.errors import Problem, offer
 from comfy_nb.graph.bypass import resolve
 from comfy_nb.graph.check import Origins, check_node, in_link
-from comfy_nb.graph.heap import old_heap
+from comfy_nb.graph.gc_freeze import old_heap
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import Node
 from comfy_nb.graph.prompt import is_link

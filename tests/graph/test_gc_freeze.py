@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 import comfy_nb as nb
-from comfy_nb.graph.heap import LARGE, OldHeap, old_heap
+from comfy_nb.graph.gc_freeze import LARGE, OldHeap, old_heap
 
 
 @pytest.fixture(autouse=True)
