@@ -9,19 +9,18 @@ from anywidget import AnyWidget
 STATIC = Path(__file__).parent / "static"
 
 
-def script(name: str) -> str:
+def script(path: Path) -> str:
     """Return the module of a file, or of all files of a folder, and of what all front ends share.
 
     It is text because anywidget keeps every widget whose module is a path.
     """
-    path = STATIC / name
     files = sorted(path.glob("*.js")) if path.is_dir() else [path]
     return "\n".join(file.read_text("utf-8") for file in (STATIC / "heard.js", *files))
 
 
-def style(*names: str) -> str:
+def style(*paths: Path) -> str:
     """Return the style of these files."""
-    return "\n".join((STATIC / name).read_text("utf-8") for name in names)
+    return "\n".join(path.read_text("utf-8") for path in paths)
 
 
 class FrontEnd(AnyWidget):

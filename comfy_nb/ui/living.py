@@ -14,13 +14,13 @@ from ipywidgets import Widget, widget_serialization
 from traitlets import Instance, Unicode
 
 from comfy_nb.ui.cell import CellOutput, shell
-from comfy_nb.ui.front import FrontEnd, script
+from comfy_nb.ui.front import STATIC, FrontEnd, script
 
 
 class Place(FrontEnd):
     """Finds the HTML of class `place` in a page, and shows `child` there."""
 
-    _esm = script("living.js")
+    _esm = script(STATIC / "living.js")
     place = Unicode().tag(sync=True)
     child = Instance(Widget).tag(sync=True, **widget_serialization)
 

@@ -12,7 +12,7 @@ from ipywidgets import VBox
 
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.ui.cell import close_when_loaded
-from comfy_nb.ui.front import FrontEnd, script, style
+from comfy_nb.ui.front import STATIC, FrontEnd, script, style
 from comfy_nb.ui.stop import StopButton
 from comfy_nb.ui.ticker import TICK_S
 from comfy_nb.ui.view import View
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Rows(FrontEnd):
     """The front end of a panel: it draws each message that it is sent, and sends one when it begins to show."""
 
-    _esm = script("panel.js")
-    _css = style("panel.css")
+    _esm = script(STATIC / "panel.js")
+    _css = style(STATIC / "panel.css")
 
 
 class Panel:

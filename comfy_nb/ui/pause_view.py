@@ -14,7 +14,7 @@ from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.engine.execution.breakpoints import SAME, Pause
 from comfy_nb.engine.execution.failure import say
 from comfy_nb.ui.cell import CellOutput, close_when_loaded, shell
-from comfy_nb.ui.front import FrontEnd, script, style
+from comfy_nb.ui.front import STATIC, FrontEnd, script, style
 from comfy_nb.ui.look.view import Look, Viewer
 from comfy_nb.ui.page import FAINT
 
@@ -31,8 +31,8 @@ ENDS = {
 class PauseControls(FrontEnd):
     """Takes `{"do": "resume", "with": expression}` and `{"do": "stop"}`; `heard` is set by whatever comes first."""
 
-    _esm = script("pause.js")
-    _css = style("panel.css", "pause.css")
+    _esm = script(STATIC / "pause.js")
+    _css = style(STATIC / "panel.css", STATIC / "pause.css")
     said = Dict().tag(sync=True)
 
     def __init__(self, pause: Pause) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from traitlets import Bool
 
-from comfy_nb.ui.front import FrontEnd, script
+from comfy_nb.ui.front import STATIC, FrontEnd, script
 
 
 class StopButton(FrontEnd):
@@ -16,7 +16,7 @@ class StopButton(FrontEnd):
     Where no answer comes within a second, the front end says how to stop the run instead.
     """
 
-    _esm = script("stop.js")
+    _esm = script(STATIC / "stop.js")
     heard = Bool(False).tag(sync=True)
 
     def __init__(self, press_stop: Callable[[], None]) -> None:

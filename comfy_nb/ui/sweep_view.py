@@ -13,7 +13,7 @@ from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.graph.node import short
 from comfy_nb.ui.cell import close_all
-from comfy_nb.ui.front import FrontEnd, script, style
+from comfy_nb.ui.front import STATIC, FrontEnd, script, style
 from comfy_nb.ui.grid_page import to_html
 from comfy_nb.ui.living import Living
 from comfy_nb.ui.look.view import look, put_in
@@ -29,8 +29,8 @@ DRAW_EVERY_S = 0.25
 class GridWidget(FrontEnd):
     """The front end of a grid: `table` is its frame, and what happens in the cells comes as messages."""
 
-    _esm = script("sweep.js")
-    _css = style("panel.css", "sweep.css")
+    _esm = script(STATIC / "sweep.js")
+    _css = style(STATIC / "panel.css", STATIC / "sweep.css")
     table = Dict().tag(sync=True)
 
 

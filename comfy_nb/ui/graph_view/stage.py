@@ -19,7 +19,7 @@ from comfy_nb.graph.model import Graph
 from comfy_nb.graph.namespace import default_registry
 from comfy_nb.graph.node import random_seed
 from comfy_nb.ui.cell import close_all
-from comfy_nb.ui.front import FrontEnd, script, style
+from comfy_nb.ui.front import STATIC, FrontEnd, script, style
 from comfy_nb.ui.graph_view.edit import downstream, edit, read
 from comfy_nb.ui.graph_view.from_graph import scene_of
 from comfy_nb.ui.graph_view.glance import cached_value, glance, values_in_words
@@ -42,8 +42,8 @@ PICTURES_AFTER_S = 0.2  # the last results reach the cache a little after a run 
 class GraphWidget(FrontEnd):
     """The front end of a graph: `scene` is what it draws, and states come as messages."""
 
-    _esm = script("graph")
-    _css = style("panel.css", "graph.css")
+    _esm = script(STATIC / "graph")
+    _css = style(STATIC / "panel.css", STATIC / "graph.css")
     scene = Dict().tag(sync=True)
 
 

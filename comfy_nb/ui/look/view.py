@@ -12,7 +12,7 @@ from traitlets import Dict, Float
 
 from comfy_nb.engine.session import default_session
 from comfy_nb.ui.cell import close_all, shell
-from comfy_nb.ui.front import FrontEnd, script, style
+from comfy_nb.ui.front import STATIC, FrontEnd, script, style
 from comfy_nb.ui.living import Living
 from comfy_nb.ui.look.facts import scan
 from comfy_nb.ui.look.still import as_text, to_html
@@ -26,8 +26,8 @@ TELL_EVERY_S = 0.2
 class Viewer(FrontEnd):
     """The front end of a view. It holds the value while a page shows it; `progress` is that of the full scan."""
 
-    _esm = script("look")
-    _css = style("look.css")
+    _esm = script(STATIC / "look")
+    _css = style(STATIC / "look.css")
     message = Dict().tag(sync=True)
     progress = Float(1.0).tag(sync=True)
 
