@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from comfy_nb.graph.handle import Handle
     from comfy_nb.graph.node import Node
     from comfy_nb.parameters.sweep import Sweep
-    from comfy_nb.ui.graph_view.view import GraphView
+    from comfy_nb.ui.graph.view import GraphView
     from comfy_nb.ui.interact import Controls
     from comfy_nb.ui.look.view import Look
 
@@ -102,7 +102,7 @@ def draw(source: Any) -> GraphView:
     Takes what `nb.load` takes, and what ComfyUI's editor saves besides: a workflow with its groups, notes and
     reroutes, which is drawn as it lies there and not converted. Raises PromptError where nothing can be drawn.
     """
-    from comfy_nb.ui.graph_view.view import draw
+    from comfy_nb.ui.graph.view import draw
 
     return draw(source)
 

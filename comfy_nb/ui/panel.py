@@ -19,7 +19,7 @@ from comfy_nb.ui.view import View
 from comfy_nb.ui.wire import Wire, packed
 
 if TYPE_CHECKING:
-    from comfy_nb.ui.graph_view.stage import Stage
+    from comfy_nb.ui.graph.live import Stage
 
 
 class Rows(FrontEnd):
@@ -74,7 +74,7 @@ class Panel:
 
     def _show_graph(self, run: Any, is_wanted: bool) -> None:
         """On the run's loop: add a view of the graph, or take it away."""
-        from comfy_nb.ui.graph_view.stage import Stage
+        from comfy_nb.ui.graph.live import Stage
 
         before, self._graph = self._graph, None
         if is_wanted and run.state == "running":

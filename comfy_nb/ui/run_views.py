@@ -58,6 +58,6 @@ def inspect(run: Any, node_id: str, slot: int) -> Any:
 
 def graph(graph: Any) -> Any:
     """Return a view of a graph, live while it runs."""
-    from comfy_nb.ui.graph_view.view import GraphView
+    from comfy_nb.ui.graph.view import GraphView
 
     return GraphView(graph)

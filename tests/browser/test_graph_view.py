@@ -9,7 +9,7 @@ import pytest
 
 from tests.browser.graphs import canvas_of, spot_in_node, view_of
 from tests.browser.looks import INK
-from tests.ui.graph_view.scenes import WORKFLOW
+from tests.ui.graph.scenes import WORKFLOW
 
 pytestmark = pytest.mark.browser
 

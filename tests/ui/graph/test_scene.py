@@ -14,9 +14,9 @@ from comfy_nb.graph.namespace import default_registry
 from comfy_nb.spec.function import spec_from_function
 from comfy_nb.spec.registry import Registry
 from comfy_nb.spec.types import Image, Range
-from comfy_nb.ui.graph_view.from_graph import scene_of
-from comfy_nb.ui.graph_view.scene import Field, Slot
-from tests.ui.graph_view.scenes import WORKFLOW, scene_of_prompt
+from comfy_nb.ui.graph.from_graph import scene_of
+from comfy_nb.ui.graph.scene import Field, Slot
+from tests.ui.graph.scenes import WORKFLOW, scene_of_prompt
 
 
 def picture(seed: int, kind: Literal["plain", "loud"] = "plain", words: str = "") -> Image: ...

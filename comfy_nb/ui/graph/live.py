@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
@@ -20,12 +21,12 @@ from comfy_nb.graph.namespace import default_registry
 from comfy_nb.graph.node import random_seed
 from comfy_nb.ui.cell import close_all
 from comfy_nb.ui.front import STATIC, FrontEnd, script, style
-from comfy_nb.ui.graph_view.edit import downstream, edit, read
-from comfy_nb.ui.graph_view.from_graph import scene_of
-from comfy_nb.ui.graph_view.glance import cached_value, glance, values_in_words
-from comfy_nb.ui.graph_view.layout import laid_out_as, lay_out
-from comfy_nb.ui.graph_view.states import States
-from comfy_nb.ui.graph_view.wire import scene_message, states_message
+from comfy_nb.ui.graph.cached_values import cached_value, glance, values_in_words
+from comfy_nb.ui.graph.edit import downstream, edit, read
+from comfy_nb.ui.graph.from_graph import scene_of
+from comfy_nb.ui.graph.layout import laid_out_as, lay_out
+from comfy_nb.ui.graph.messages import scene_message, states_message
+from comfy_nb.ui.graph.states import States
 from comfy_nb.ui.living import Living
 from comfy_nb.ui.look.view import look, put_in
 from comfy_nb.ui.texts import sound
@@ -42,8 +43,8 @@ PICTURES_AFTER_S = 0.2  # the last results reach the cache a little after a run 
 class GraphWidget(FrontEnd):
     """The front end of a graph: `scene` is what it draws, and states come as messages."""
 
-    _esm = script(STATIC / "graph")
-    _css = style(STATIC / "panel.css", STATIC / "graph.css")
+    _esm = script(Path(__file__).parent / "js")
+    _css = style(STATIC / "panel.css", Path(__file__).with_name("graph.css"))
     scene = Dict().tag(sync=True)
 
 

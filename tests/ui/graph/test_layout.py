@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comfy_nb.graph.model import Graph
-from comfy_nb.ui.graph_view.from_graph import scene_of
-from comfy_nb.ui.graph_view.layout import lay_out
-from comfy_nb.ui.graph_view.scene import WIDTH, Scene
-from tests.ui.graph_view.scenes import scene_of_prompt
+from comfy_nb.ui.graph.from_graph import scene_of
+from comfy_nb.ui.graph.layout import lay_out
+from comfy_nb.ui.graph.scene import WIDTH, Scene
+from tests.ui.graph.scenes import scene_of_prompt
 
 
 def prompt(links: list[tuple[int, int]], count: int) -> dict:

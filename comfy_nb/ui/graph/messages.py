@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from comfy_nb.ui.graph_view.colours import colour_of
-from comfy_nb.ui.graph_view.picture import headline
-from comfy_nb.ui.graph_view.scene import Scene, SceneNode
-from comfy_nb.ui.graph_view.states import States
+from comfy_nb.ui.graph.colours import colour_of
+from comfy_nb.ui.graph.html import headline
+from comfy_nb.ui.graph.scene import Scene, SceneNode
+from comfy_nb.ui.graph.states import States
 from comfy_nb.ui.texts import clip, sound
 
 NAME_MAX = 400

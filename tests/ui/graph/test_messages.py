@@ -8,12 +8,12 @@ import pytest
 
 import comfy_nb as nb
 from comfy_nb.spec.registry import Registry
-from comfy_nb.ui.graph_view.from_graph import scene_of
-from comfy_nb.ui.graph_view.layout import lay_out
-from comfy_nb.ui.graph_view.states import States
-from comfy_nb.ui.graph_view.wire import scene_message, states_message
+from comfy_nb.ui.graph.from_graph import scene_of
+from comfy_nb.ui.graph.layout import lay_out
+from comfy_nb.ui.graph.messages import scene_message, states_message
+from comfy_nb.ui.graph.states import States
 from tests.reference.classes import node
-from tests.ui.graph_view.scenes import scene_of_prompt
+from tests.ui.graph.scenes import scene_of_prompt
 
 
 @pytest.mark.parametrize(("colour", "sent"), [("#3f789e", "#3f789e"), ("#A88", "#A88"), ("url(x)", ""), (None, "")])

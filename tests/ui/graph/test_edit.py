@@ -15,8 +15,8 @@ from comfy_nb.graph.model import Graph
 from comfy_nb.spec.function import spec_from_function
 from comfy_nb.spec.registry import Registry
 from comfy_nb.spec.types import Range
-from comfy_nb.ui.graph_view.edit import downstream, edit
-from comfy_nb.ui.graph_view.stage import Stage
+from comfy_nb.ui.graph.edit import downstream, edit
+from comfy_nb.ui.graph.live import Stage
 from tests.reference.classes import node
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 import comfy_nb as nb
-from comfy_nb.ui.graph_view.glance import cached_value, glance, values_in_words
-from comfy_nb.ui.graph_view.states import NodeState, States
+from comfy_nb.ui.graph.cached_values import cached_value, glance, values_in_words
+from comfy_nb.ui.graph.states import NodeState, States
 from tests.engine.support import Pack, made
 
 

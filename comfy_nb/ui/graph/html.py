@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from html import escape
 
-from comfy_nb.ui.graph_view.colours import colour_of
-from comfy_nb.ui.graph_view.scene import HEAD, ROW, WIDTH, Scene, SceneLink, SceneNode
+from comfy_nb.ui.graph.colours import colour_of
+from comfy_nb.ui.graph.scene import HEAD, ROW, WIDTH, Scene, SceneLink, SceneNode
 from comfy_nb.ui.page import COLOURS, FAINT
 from comfy_nb.ui.texts import clip, sound
 

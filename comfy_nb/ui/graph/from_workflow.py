@@ -11,8 +11,8 @@ from typing import Any
 
 from comfy_nb.spec.node_spec import Interface
 from comfy_nb.spec.registry import Registry
-from comfy_nb.ui.graph_view.declared import TEXT_MAX, declared_by, fields_of, is_widget
-from comfy_nb.ui.graph_view.scene import HEAD, Field, Scene, SceneGroup, SceneNode, Slot, joined
+from comfy_nb.ui.graph.declared import TEXT_MAX, declared_by, fields_of, is_widget
+from comfy_nb.ui.graph.scene import HEAD, Field, Scene, SceneGroup, SceneNode, Slot, joined
 
 FAR = 1e9  # beyond it a position in a file is nonsense
 LARGEST_ID = 1 << 64

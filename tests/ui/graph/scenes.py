@@ -6,8 +6,8 @@ from typing import Any
 
 from comfy_nb.graph.model import Graph
 from comfy_nb.spec.registry import Registry
-from comfy_nb.ui.graph_view.from_graph import scene_of
-from comfy_nb.ui.graph_view.scene import Scene
+from comfy_nb.ui.graph.from_graph import scene_of
+from comfy_nb.ui.graph.scene import Scene
 
 
 def scene_of_prompt(prompt: Any, registry: Registry | None = None) -> Scene:

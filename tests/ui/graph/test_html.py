@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from comfy_nb.graph.model import Graph
-from comfy_nb.ui.graph_view.from_graph import scene_of
-from comfy_nb.ui.graph_view.layout import lay_out
-from comfy_nb.ui.graph_view.picture import as_lines, bounds, to_html
-from comfy_nb.ui.graph_view.scene import Scene, SceneGroup, SceneLink, SceneNode, Slot
-from tests.ui.graph_view.scenes import scene_of_prompt
+from comfy_nb.ui.graph.from_graph import scene_of
+from comfy_nb.ui.graph.html import as_lines, bounds, to_html
+from comfy_nb.ui.graph.layout import lay_out
+from comfy_nb.ui.graph.scene import Scene, SceneGroup, SceneLink, SceneNode, Slot
+from tests.ui.graph.scenes import scene_of_prompt
 
 
 def test_titles_and_values_are_escaped():

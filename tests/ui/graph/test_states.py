@@ -18,7 +18,7 @@ from comfy_nb.engine.events import (
     RunFinished,
     RunStarted,
 )
-from comfy_nb.ui.graph_view.states import States
+from comfy_nb.ui.graph.states import States
 
 
 def begun(*ids: str) -> States:

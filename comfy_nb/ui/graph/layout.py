@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from comfy_nb.ui.graph_view.scene import HEAD, ROW, WIDTH, Scene, SceneLink
+from comfy_nb.ui.graph.scene import HEAD, ROW, WIDTH, Scene, SceneLink
 
 GAP_X, GAP_PARTS = 90.0, 60.0
 NODE_MARGIN, LANE_MARGIN = 13.0, 7.0

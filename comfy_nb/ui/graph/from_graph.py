@@ -9,9 +9,9 @@ from typing import Any
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.prompt import is_link, is_workflow
 from comfy_nb.spec.registry import Registry
-from comfy_nb.ui.graph_view.declared import declared_by, fields_of, outputs_of, sockets_of, type_of
-from comfy_nb.ui.graph_view.from_workflow import box_of, groups_of, of_workflow, text_of
-from comfy_nb.ui.graph_view.scene import Scene, SceneNode, Slot, joined
+from comfy_nb.ui.graph.declared import declared_by, fields_of, outputs_of, sockets_of, type_of
+from comfy_nb.ui.graph.from_workflow import box_of, groups_of, of_workflow, text_of
+from comfy_nb.ui.graph.scene import Scene, SceneNode, Slot, joined
 
 
 def scene_of(source: Graph | Mapping[str, Any], registry: Registry | None = None) -> Scene:
