@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from comfy_nb.graph.node import Node
     from comfy_nb.parameters.sweep import Sweep
     from comfy_nb.ui.graph.view import GraphView
+    from comfy_nb.ui.inspect.view import Look
     from comfy_nb.ui.interact import Controls
-    from comfy_nb.ui.look.view import Look
 
 
 def _fill(registry: Registry) -> None:
@@ -91,7 +91,7 @@ def inspect(value: Any, other: Any = None) -> Look:
 
     A mask with an image as `other` is shown over it. The value is never changed, and looked at in bounded time.
     """
-    from comfy_nb.ui.look.view import look
+    from comfy_nb.ui.inspect.view import look
 
     return look(value, other)
 

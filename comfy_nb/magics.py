@@ -165,7 +165,7 @@ class ComfyMagics(Magics):
         return None
 
     def _repr(self, words: list[str]) -> None:
-        from comfy_nb.ui.look.formatter import show_all_tensors
+        from comfy_nb.ui.inspect.formatter import show_all_tensors
 
         show_all_tensors(_choice("%comfy repr", words, ("on", "off")) == "on")
 

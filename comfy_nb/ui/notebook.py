@@ -10,8 +10,8 @@ from weakref import WeakSet, WeakValueDictionary
 from comfy_nb.engine.execution.failure import say
 from comfy_nb.errors import UnknownName
 from comfy_nb.ui.cell import CellOutput, cell_key, running_cell, shell
+from comfy_nb.ui.inspect import formatter
 from comfy_nb.ui.lines import Lines
-from comfy_nb.ui.look import formatter
 from comfy_nb.ui.page import COLOURS
 from comfy_nb.ui.texts import sound
 
@@ -124,6 +124,6 @@ def _screen() -> MakeScreen:
 
 
 def _show_value(value: Any, kind: str | None) -> Any:
-    from comfy_nb.ui.look.view import look
+    from comfy_nb.ui.inspect.view import look
 
     return look(value, kind=kind)

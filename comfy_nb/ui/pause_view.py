@@ -15,7 +15,7 @@ from comfy_nb.engine.execution.breakpoints import SAME, Pause
 from comfy_nb.engine.execution.failure import say
 from comfy_nb.ui.cell import CellOutput, close_when_loaded, shell
 from comfy_nb.ui.front import STATIC, FrontEnd, script, style
-from comfy_nb.ui.look.view import Look, Viewer
+from comfy_nb.ui.inspect.view import Look, Viewer
 from comfy_nb.ui.page import FAINT
 
 ANSWER_S = 10.0

@@ -15,8 +15,8 @@ from comfy_nb.graph.node import short
 from comfy_nb.ui.cell import close_all
 from comfy_nb.ui.front import STATIC, FrontEnd, script, style
 from comfy_nb.ui.grid_page import to_html
+from comfy_nb.ui.inspect.view import look, put_in
 from comfy_nb.ui.living import Living
-from comfy_nb.ui.look.view import look, put_in
 from comfy_nb.ui.page import COLOURS, FAINT
 from comfy_nb.ui.stop import StopButton
 

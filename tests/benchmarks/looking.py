@@ -6,7 +6,7 @@ from functools import partial
 
 import torch
 
-from comfy_nb.ui.look.subject import Subject
+from comfy_nb.ui.inspect.inspector import Subject
 from tests.benchmarks.case import Case, Timed
 
 GIGABYTES = 4

@@ -36,7 +36,7 @@ def test_the_dict_of_a_latent_is_known_again(kernel):
 
 def test_all_tensors_are_shown_where_it_is_asked_for(kernel):
     kernel.run(PREPARE)
-    kernel.run("from comfy_nb.ui.look.formatter import show_all_tensors\nshow_all_tensors(True)")
+    kernel.run("from comfy_nb.ui.inspect.formatter import show_all_tensors\nshow_all_tensors(True)")
     assert kernel.run("torch.zeros(2)").displays[0]["text/plain"].startswith("[2] float32")
     kernel.run("show_all_tensors(False)")
     assert kernel.run("torch.zeros(2)").results == ["tensor([0., 0.])"]
@@ -62,7 +62,7 @@ def test_a_run_tells_what_is_on_a_link(kernel):
 def test_a_value_with_a_display_of_its_own_keeps_it_beside_others(kernel, value, shown):
     kernel.run("import matplotlib.pyplot, pandas, ipywidgets\nimport comfy_nb as nb")
     kernel.run(f"value = {value}\nmatplotlib.pyplot.close('all')")
-    kernel.run("from comfy_nb.ui.look.view import look, put_in\nbox = ipywidgets.VBox()\nput_in(box, look(value))")
+    kernel.run("from comfy_nb.ui.inspect.view import look, put_in\nbox = ipywidgets.VBox()\nput_in(box, look(value))")
     reply = kernel.run("box.children[0].value")
     assert reply.error is None, reply.error
     assert shown in reply.results[0]

@@ -16,7 +16,7 @@ from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import short
 from comfy_nb.spec.node_spec import NodeSpec
 from comfy_nb.ui.glimpse import picture_of
-from comfy_nb.ui.look.arrays import head, is_array
+from comfy_nb.ui.inspect.arrays import head, is_array
 from comfy_nb.ui.texts import sound
 from comfy_nb.ui.thumbnails import Thumbnail
 

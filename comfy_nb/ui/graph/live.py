@@ -27,8 +27,8 @@ from comfy_nb.ui.graph.from_graph import scene_of
 from comfy_nb.ui.graph.layout import laid_out_as, lay_out
 from comfy_nb.ui.graph.messages import scene_message, states_message
 from comfy_nb.ui.graph.states import States
+from comfy_nb.ui.inspect.view import look, put_in
 from comfy_nb.ui.living import Living
-from comfy_nb.ui.look.view import look, put_in
 from comfy_nb.ui.texts import sound
 from comfy_nb.ui.ticker import ticker
 

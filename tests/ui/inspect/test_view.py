@@ -12,10 +12,10 @@ import pytest
 import torch
 
 import comfy_nb as nb
-from comfy_nb.ui.look import facts as facts_module
-from comfy_nb.ui.look.subject import Subject
-from comfy_nb.ui.look.view import Viewer, look
-from comfy_nb.ui.look.worker import Worker
+from comfy_nb.ui.inspect import statistics as facts_module
+from comfy_nb.ui.inspect.background import Worker
+from comfy_nb.ui.inspect.inspector import Subject
+from comfy_nb.ui.inspect.view import Viewer, look
 
 PATIENCE_S = 20.0
 

@@ -11,7 +11,7 @@ import torch
 
 from comfy_nb.engine.cache.memory_use import say_size
 from comfy_nb.engine.execution.failure import say
-from comfy_nb.ui.look.arrays import is_array
+from comfy_nb.ui.inspect.arrays import is_array
 from comfy_nb.ui.texts import sound
 from comfy_nb.ui.view import count
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from comfy_nb.ui.look.arrays import floats
+from comfy_nb.ui.inspect.arrays import floats
 
 EXACT_MAX = 1 << 21
 SAMPLE_MAX = 1 << 15  # torch wakes no other threads for so few

@@ -6,10 +6,10 @@ import io
 from collections.abc import Sequence
 from html import escape
 
-from comfy_nb.ui.look.facts import Facts
-from comfy_nb.ui.look.pictures import Choice, crop, layout_of, plane_of
-from comfy_nb.ui.look.plots import envelope
-from comfy_nb.ui.look.subject import Subject
+from comfy_nb.ui.inspect.inspector import Subject
+from comfy_nb.ui.inspect.pictures import Choice, crop, layout_of, plane_of
+from comfy_nb.ui.inspect.plots import envelope
+from comfy_nb.ui.inspect.statistics import Facts
 from comfy_nb.ui.page import FAINT
 from comfy_nb.ui.thumbnails import Thumbnail, of_picture
 

@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comfy_nb.ui.look import facts as facts_module
-from comfy_nb.ui.look.facts import Sample, chunks, facts_of, finish, scan
+from comfy_nb.ui.inspect import statistics as facts_module
+from comfy_nb.ui.inspect.statistics import Sample, chunks, facts_of, finish, scan
 
 DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.uint8, torch.bool)
 

@@ -36,6 +36,6 @@ def _display(value: Any) -> None:
     maker = default_session().handed.maker_of(value)
     if maker is None and not (_shows_all and isinstance(value, torch.Tensor)):
         raise NotImplementedError  # by which IPython goes on to the next formatter
-    from comfy_nb.ui.look.view import look
+    from comfy_nb.ui.inspect.view import look
 
     look(value)._ipython_display_()

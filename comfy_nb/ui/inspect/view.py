@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from ipywidgets import HTML, VBox, Widget
@@ -12,12 +13,12 @@ from traitlets import Dict, Float
 
 from comfy_nb.engine.session import default_session
 from comfy_nb.ui.cell import close_all, shell
-from comfy_nb.ui.front import STATIC, FrontEnd, script, style
+from comfy_nb.ui.front import FrontEnd, script, style
+from comfy_nb.ui.inspect.background import Worker
+from comfy_nb.ui.inspect.html import as_text, to_html
+from comfy_nb.ui.inspect.inspector import Subject
+from comfy_nb.ui.inspect.statistics import scan
 from comfy_nb.ui.living import Living
-from comfy_nb.ui.look.facts import scan
-from comfy_nb.ui.look.still import as_text, to_html
-from comfy_nb.ui.look.subject import Subject
-from comfy_nb.ui.look.worker import Worker
 from comfy_nb.ui.texts import sound
 
 TELL_EVERY_S = 0.2
@@ -26,8 +27,8 @@ TELL_EVERY_S = 0.2
 class Viewer(FrontEnd):
     """The front end of a view. It holds the value while a page shows it; `progress` is that of the full scan."""
 
-    _esm = script(STATIC / "look")
-    _css = style(STATIC / "look.css")
+    _esm = script(Path(__file__).parent / "js")
+    _css = style(Path(__file__).with_name("inspect.css"))
     message = Dict().tag(sync=True)
     progress = Float(1.0).tag(sync=True)
 

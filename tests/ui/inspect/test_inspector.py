@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from comfy_nb.ui.look.still import as_text, to_html
-from comfy_nb.ui.look.subject import Subject
+from comfy_nb.ui.inspect.html import as_text, to_html
+from comfy_nb.ui.inspect.inspector import Subject
 
 NAN = math.nan
 

@@ -8,7 +8,7 @@ import wave
 import numpy as np
 import torch
 
-from comfy_nb.ui.look.arrays import floats
+from comfy_nb.ui.inspect.arrays import floats
 
 POINTS_MAX = 1_000
 PLAYED_MAX_S = 60

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from comfy_nb.ui.look import pictures, plots
-from comfy_nb.ui.look.arrays import head, is_array, readable
-from comfy_nb.ui.look.facts import Facts, facts_of
-from comfy_nb.ui.look.parts import Part, parts_of
-from comfy_nb.ui.look.words import alarms, all_clear, bars, numbers, part_words
+from comfy_nb.ui.inspect import pictures, plots
+from comfy_nb.ui.inspect.arrays import head, is_array, readable
+from comfy_nb.ui.inspect.describe import alarms, all_clear, bars, numbers, part_words
+from comfy_nb.ui.inspect.parts import Part, parts_of
+from comfy_nb.ui.inspect.statistics import Facts, facts_of
 
 DRAWN = ("IMAGE", "MASK", "LATENT", "TENSOR")
 MOST_PX = 2_000

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from comfy_nb.ui.look.arrays import floats
-from comfy_nb.ui.look.facts import Facts
+from comfy_nb.ui.inspect.arrays import floats
+from comfy_nb.ui.inspect.statistics import Facts
 
 GRID_CELLS = 24
 GRID_GAP_PX = 4

@@ -8,9 +8,9 @@ import torch
 
 from comfy_nb.errors import LayoutError
 from comfy_nb.spec.coerce import coerce
-from comfy_nb.ui.look.arrays import head
-from comfy_nb.ui.look.facts import Facts
-from comfy_nb.ui.look.parts import Part
+from comfy_nb.ui.inspect.arrays import head
+from comfy_nb.ui.inspect.parts import Part
+from comfy_nb.ui.inspect.statistics import Facts
 
 BYTES_ABOVE = 16.0
 
