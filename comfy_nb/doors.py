@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from comfy_nb.parameters.sweep import Sweep
     from comfy_nb.ui.graph.view import GraphView
     from comfy_nb.ui.inspect.view import Look
-    from comfy_nb.ui.interact import Controls
+    from comfy_nb.ui.interact.view import Controls
 
 
 def _fill(registry: Registry) -> None:
@@ -68,7 +68,7 @@ def interact(source: Any, inputs: Mapping[str, Any] | None = None, /, *, output:
     nodes have such an input, write `{"3.radius": (0, 20)}`. `output` names the node to show where there are several.
     A copy is edited, and nothing is saved. Raises UnknownName, GraphError.
     """
-    from comfy_nb.ui.interact import Controls
+    from comfy_nb.ui.interact.view import Controls
 
     return Controls(source, output, {**(inputs or {}), **wishes})
 

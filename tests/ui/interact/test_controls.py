@@ -10,7 +10,7 @@ import comfy_nb as nb
 from comfy_nb.errors import GraphError, UnknownName
 from comfy_nb.parameters.parameter import copy_and_target, find_setting
 from comfy_nb.spec.registry import Registry
-from comfy_nb.ui.controls import Control, control_for, controls_for, decimals
+from comfy_nb.ui.interact.controls import Control, control_for, controls_for, decimals
 
 
 @pytest.fixture(autouse=True)
