@@ -16,8 +16,8 @@ from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import short
 from comfy_nb.parameters.grid import Place, make_grid
 from comfy_nb.parameters.parameter import copy_and_target
-from comfy_nb.ui.cell import shell
 from comfy_nb.ui.glimpse import picture_of, words_of
+from comfy_nb.ui.jupyter.cell_output import shell
 from comfy_nb.ui.thumbnails import Thumbnail
 
 if TYPE_CHECKING:

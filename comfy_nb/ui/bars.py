@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from comfy_nb.ui.cell import close_all
+from comfy_nb.ui.jupyter.cell_output import close_all
 from comfy_nb.ui.view import Row, View
 
 PREVIEW_MAX = "192px"

@@ -9,8 +9,8 @@ from weakref import WeakSet, WeakValueDictionary
 
 from comfy_nb.engine.execution.failure import say
 from comfy_nb.errors import UnknownName
-from comfy_nb.ui.cell import CellOutput, cell_key, running_cell, shell
 from comfy_nb.ui.inspect import formatter
+from comfy_nb.ui.jupyter.cell_output import CellOutput, cell_key, running_cell, shell
 from comfy_nb.ui.lines import Lines
 from comfy_nb.ui.page import COLOURS
 from comfy_nb.ui.texts import sound

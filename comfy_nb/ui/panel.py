@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from ipywidgets import VBox
 
 from comfy_nb.engine.execution.loops import post
-from comfy_nb.ui.cell import close_when_loaded
-from comfy_nb.ui.front import STATIC, FrontEnd, script, style
-from comfy_nb.ui.stop import StopButton
-from comfy_nb.ui.ticker import TICK_S
+from comfy_nb.ui.jupyter.cell_output import close_when_loaded
+from comfy_nb.ui.jupyter.stop_button import StopButton
+from comfy_nb.ui.jupyter.ticker import TICK_S
+from comfy_nb.ui.jupyter.widget import STATIC, FrontEnd, script, style
 from comfy_nb.ui.view import View
 from comfy_nb.ui.wire import Wire, packed
 

@@ -13,9 +13,9 @@ from traitlets import Dict
 from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.engine.execution.breakpoints import SAME, Pause
 from comfy_nb.engine.execution.failure import say
-from comfy_nb.ui.cell import CellOutput, close_when_loaded, shell
-from comfy_nb.ui.front import STATIC, FrontEnd, script, style
 from comfy_nb.ui.inspect.view import Look, Viewer
+from comfy_nb.ui.jupyter.cell_output import CellOutput, close_when_loaded, shell
+from comfy_nb.ui.jupyter.widget import STATIC, FrontEnd, script, style
 from comfy_nb.ui.page import FAINT
 
 ANSWER_S = 10.0

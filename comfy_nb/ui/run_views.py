@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from comfy_nb.ui.bridge import Bridge, bridge_of
-from comfy_nb.ui.cell import shell
+from comfy_nb.ui.jupyter.cell_output import shell
 from comfy_nb.ui.page import to_html
 from comfy_nb.ui.view import merge
 

@@ -12,13 +12,13 @@ from traitlets import Dict
 from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.graph.node import short
-from comfy_nb.ui.cell import close_all
-from comfy_nb.ui.front import STATIC, FrontEnd, script, style
 from comfy_nb.ui.grid_page import to_html
 from comfy_nb.ui.inspect.view import look, put_in
-from comfy_nb.ui.living import Living
+from comfy_nb.ui.jupyter.cell_output import close_all
+from comfy_nb.ui.jupyter.live_html import Living
+from comfy_nb.ui.jupyter.stop_button import StopButton
+from comfy_nb.ui.jupyter.widget import STATIC, FrontEnd, script, style
 from comfy_nb.ui.page import COLOURS, FAINT
-from comfy_nb.ui.stop import StopButton
 
 if TYPE_CHECKING:
     from comfy_nb.parameters.sweep import Cell, Sweep

@@ -8,7 +8,7 @@ from typing import Any
 
 from comfy_nb.engine.events import Event, RunFinished
 from comfy_nb.ui.board import Board, labels_of
-from comfy_nb.ui.cell import Output
+from comfy_nb.ui.jupyter.cell_output import Output
 
 
 class TextView:

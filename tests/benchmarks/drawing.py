@@ -10,11 +10,11 @@ from typing import Any
 from comfy_nb.graph.model import Graph
 from comfy_nb.spec.function import spec_from_function
 from comfy_nb.spec.registry import Registry
-from comfy_nb.ui.front import script
 from comfy_nb.ui.graph.from_graph import scene_of
 from comfy_nb.ui.graph.layout import lay_out
 from comfy_nb.ui.graph.messages import scene_message
 from comfy_nb.ui.graph.scene import Scene
+from comfy_nb.ui.jupyter.widget import script
 from tests.benchmarks.case import Case, Seconds, Timed
 from tests.browser.chromium import find_chromium
 

@@ -11,8 +11,8 @@ DEMO = '''
 from anywidget import AnyWidget
 from ipywidgets import Button, VBox, Widget
 from traitlets import Int
-from comfy_nb.ui.cell import close_all
-from comfy_nb.ui.living import Living
+from comfy_nb.ui.jupyter.cell_output import close_all
+from comfy_nb.ui.jupyter.live_html import Living
 
 class Counter(AnyWidget):
     _esm = """export default { render({model, el}) {

@@ -123,7 +123,7 @@ def test_a_front_end_of_ours_is_heard_on_the_thread_that_it_asks_for(lesson: Ker
         pytest.skip("ipykernel 6 has one thread for all that it is told")
     made = lesson.run("""
 import threading
-from comfy_nb.ui.stop import StopButton
+from comfy_nb.ui.jupyter.stop_button import StopButton
 heard = []
 button = StopButton(lambda: heard.append(threading.current_thread().name))
 button.send("the cell is the last to use it")

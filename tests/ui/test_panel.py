@@ -10,8 +10,8 @@ import weakref
 import pytest
 from ipywidgets.widgets.widget import _instances
 
-from comfy_nb.ui import cell
 from comfy_nb.ui.board import Board
+from comfy_nb.ui.jupyter import cell_output as cell
 from comfy_nb.ui.panel import Panel
 from comfy_nb.ui.view import View
 from tests.ui.scripted import jpeg, node, preview, started

@@ -19,8 +19,6 @@ from comfy_nb.errors import ComfyNBError
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.namespace import default_registry
 from comfy_nb.graph.node import random_seed
-from comfy_nb.ui.cell import close_all
-from comfy_nb.ui.front import STATIC, FrontEnd, script, style
 from comfy_nb.ui.graph.cached_values import cached_value, glance, values_in_words
 from comfy_nb.ui.graph.edit import downstream, edit, read
 from comfy_nb.ui.graph.from_graph import scene_of
@@ -28,9 +26,11 @@ from comfy_nb.ui.graph.layout import laid_out_as, lay_out
 from comfy_nb.ui.graph.messages import scene_message, states_message
 from comfy_nb.ui.graph.states import States
 from comfy_nb.ui.inspect.view import look, put_in
-from comfy_nb.ui.living import Living
+from comfy_nb.ui.jupyter.cell_output import close_all
+from comfy_nb.ui.jupyter.live_html import Living
+from comfy_nb.ui.jupyter.ticker import ticker
+from comfy_nb.ui.jupyter.widget import STATIC, FrontEnd, script, style
 from comfy_nb.ui.texts import sound
-from comfy_nb.ui.ticker import ticker
 
 ONLY_DRAWN = (
     "This is only drawn, so nothing was computed. Export it with Workflow > Export (API), and nb.load that file."

@@ -10,14 +10,14 @@ from comfy_nb.errors import PromptError
 from comfy_nb.graph.model import Graph, load
 from comfy_nb.graph.namespace import default_registry
 from comfy_nb.graph.node import is_handle
-from comfy_nb.ui.cell import shell
 from comfy_nb.ui.graph.cached_values import glance
 from comfy_nb.ui.graph.from_graph import scene_of
 from comfy_nb.ui.graph.html import as_lines, headline, to_html
 from comfy_nb.ui.graph.layout import lay_out
 from comfy_nb.ui.graph.live import Stage
 from comfy_nb.ui.graph.states import States
-from comfy_nb.ui.living import Living
+from comfy_nb.ui.jupyter.cell_output import shell
+from comfy_nb.ui.jupyter.live_html import Living
 from comfy_nb.ui.texts import sound
 
 

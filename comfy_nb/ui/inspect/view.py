@@ -12,13 +12,13 @@ from ipywidgets import HTML, VBox, Widget
 from traitlets import Dict, Float
 
 from comfy_nb.engine.session import default_session
-from comfy_nb.ui.cell import close_all, shell
-from comfy_nb.ui.front import FrontEnd, script, style
 from comfy_nb.ui.inspect.background import Worker
 from comfy_nb.ui.inspect.html import as_text, to_html
 from comfy_nb.ui.inspect.inspector import Subject
 from comfy_nb.ui.inspect.statistics import scan
-from comfy_nb.ui.living import Living
+from comfy_nb.ui.jupyter.cell_output import close_all, shell
+from comfy_nb.ui.jupyter.live_html import Living
+from comfy_nb.ui.jupyter.widget import FrontEnd, script, style
 from comfy_nb.ui.texts import sound
 
 TELL_EVERY_S = 0.2

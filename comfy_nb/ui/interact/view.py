@@ -15,10 +15,10 @@ from comfy_nb.graph.handle import Handle
 from comfy_nb.graph.node import random_seed, short
 from comfy_nb.parameters.live_value import Rerun
 from comfy_nb.parameters.parameter import copy_and_target
-from comfy_nb.ui.cell import close_all, shell
 from comfy_nb.ui.inspect.view import look
 from comfy_nb.ui.interact.controls import Control, controls_for, decimals
-from comfy_nb.ui.living import Living
+from comfy_nb.ui.jupyter.cell_output import close_all, shell
+from comfy_nb.ui.jupyter.live_html import Living
 from comfy_nb.ui.page import COLOURS, FAINT
 
 KEEP_AFTER_S = 1.0

@@ -17,7 +17,7 @@ import tqdm.notebook
 import comfy_nb as nb
 from comfy_nb.engine.events import NodeFailed, NodeFinished, NodeLog, NodeProgress, NodeText
 from comfy_nb.ui.bridge import Bridge
-from comfy_nb.ui.capture import Capture, capture
+from comfy_nb.ui.jupyter.capture import Capture, capture
 from tests.ui.scripted import ScriptedRun, finished
 
 

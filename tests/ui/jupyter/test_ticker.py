@@ -9,7 +9,7 @@ import weakref
 import pytest
 
 from comfy_nb.errors import ComfyNBWarning
-from comfy_nb.ui.ticker import Ticker
+from comfy_nb.ui.jupyter.ticker import Ticker
 
 PATIENCE_S = 10.0
 

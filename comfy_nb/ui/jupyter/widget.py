@@ -6,7 +6,7 @@ from pathlib import Path
 
 from anywidget import AnyWidget
 
-STATIC = Path(__file__).parent / "static"
+STATIC = Path(__file__).parents[1] / "static"
 
 
 def script(path: Path) -> str:
@@ -15,7 +15,7 @@ def script(path: Path) -> str:
     It is text because anywidget keeps every widget whose module is a path.
     """
     files = sorted(path.glob("*.js")) if path.is_dir() else [path]
-    return "\n".join(file.read_text("utf-8") for file in (STATIC / "heard.js", *files))
+    return "\n".join(file.read_text("utf-8") for file in (Path(__file__).with_name("channel.js"), *files))
 
 
 def style(*paths: Path) -> str:

@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 from comfy_nb.engine.node_api.context import CallContext, current_call
-from comfy_nb.ui.node_bars import node_bars
+from comfy_nb.ui.jupyter.tqdm_progress import node_bars
 
 
 class Capture:

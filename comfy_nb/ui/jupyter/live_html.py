@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ipywidgets import Widget, widget_serialization
 from traitlets import Instance, Unicode
 
-from comfy_nb.ui.cell import CellOutput, shell
-from comfy_nb.ui.front import STATIC, FrontEnd, script
+from comfy_nb.ui.jupyter.cell_output import CellOutput, shell
+from comfy_nb.ui.jupyter.widget import FrontEnd, script
 
 
 class Place(FrontEnd):
     """Finds the HTML of class `place` in a page, and shows `child` there."""
 
-    _esm = script(STATIC / "living.js")
+    _esm = script(Path(__file__).with_name("live_html.js"))
     place = Unicode().tag(sync=True)
     child = Instance(Widget).tag(sync=True, **widget_serialization)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from traitlets import Bool
 
-from comfy_nb.ui.front import STATIC, FrontEnd, script
+from comfy_nb.ui.jupyter.widget import FrontEnd, script
 
 
 class StopButton(FrontEnd):
@@ -16,7 +17,7 @@ class StopButton(FrontEnd):
     Where no answer comes within a second, the front end says how to stop the run instead.
     """
 
-    _esm = script(STATIC / "stop.js")
+    _esm = script(Path(__file__).with_name("stop_button.js"))
     heard = Bool(False).tag(sync=True)
 
     def __init__(self, press_stop: Callable[[], None]) -> None:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
 from comfy_nb.engine.node_api.context import CallContext, Progress
-from comfy_nb.ui.ticker import TICK_S
+from comfy_nb.ui.jupyter.ticker import TICK_S
 
 CallOf = Callable[[], CallContext | None]
 Methods = dict[str, Callable[..., Any]]
