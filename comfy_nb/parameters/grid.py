@@ -12,7 +12,7 @@ from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import short
 from comfy_nb.graph.prompt import is_link
 from comfy_nb.parameters.parameter import Setting, find_setting
-from comfy_nb.ui.texts import clip
+from comfy_nb.ui.render.text import clip
 
 AXES_MAX = 3
 CELLS_MAX = 256

@@ -16,9 +16,9 @@ from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import short
 from comfy_nb.parameters.grid import Place, make_grid
 from comfy_nb.parameters.parameter import copy_and_target
-from comfy_nb.ui.glimpse import picture_of, words_of
 from comfy_nb.ui.jupyter.cell_output import shell
-from comfy_nb.ui.thumbnails import Thumbnail
+from comfy_nb.ui.render.glimpse import picture_of, words_of
+from comfy_nb.ui.render.thumbnails import Thumbnail
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture

@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 from comfy_nb.engine.events import Event, RunFinished
 from comfy_nb.errors import name_node
 from comfy_nb.ui.board import Board, labels_of
-from comfy_nb.ui.hints import given_of
+from comfy_nb.ui.render.labels import given_of
 from comfy_nb.ui.view import View
 
 BLOCKED_S = 0.3

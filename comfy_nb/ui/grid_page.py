@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.ui.page import COLOURS, FAINT
-from comfy_nb.ui.texts import clip
-from comfy_nb.ui.thumbnails import within
+from comfy_nb.ui.render.text import clip
+from comfy_nb.ui.render.thumbnails import within
 
 if TYPE_CHECKING:
     from comfy_nb.parameters.sweep import Cell, Sweep

@@ -13,7 +13,7 @@ from comfy_nb.ui.inspect import formatter
 from comfy_nb.ui.jupyter.cell_output import CellOutput, cell_key, running_cell, shell
 from comfy_nb.ui.lines import Lines
 from comfy_nb.ui.page import COLOURS
-from comfy_nb.ui.texts import sound
+from comfy_nb.ui.render.text import sound
 
 if TYPE_CHECKING:
     from comfy_nb.engine.execution.breakpoints import Pause

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from html import escape
 
-from comfy_nb.ui.texts import clip, cut, plain, sound
-from comfy_nb.ui.thumbnails import of_ui, within
-from comfy_nb.ui.tracebacks import tell
+from comfy_nb.ui.render.text import clip, cut, plain, sound
+from comfy_nb.ui.render.thumbnails import of_ui, within
+from comfy_nb.ui.render.tracebacks import tell
 from comfy_nb.ui.view import GLYPHS, ROWS_MAX, Row, View
 
 PICTURES_MAX_BYTES = 120_000

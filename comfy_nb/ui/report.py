@@ -11,7 +11,7 @@ from typing import Any
 from comfy_nb.errors import NodeError, NotKept, Problem, Stopped, ValidationError
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.prompt import is_link
-from comfy_nb.ui.thumbnails import file_of
+from comfy_nb.ui.render.thumbnails import file_of
 
 DONE, FAILED, INVALID, STOPPED = 0, 1, 2, 130
 REPR_MAX = 2_000

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from comfy_nb.engine.cache.memory_use import say_seconds
-from comfy_nb.ui.hints import Named, hints
-from comfy_nb.ui.texts import sound
+from comfy_nb.ui.render.labels import Named, hints
+from comfy_nb.ui.render.text import sound
 
 RowState = Literal["waiting", "running", "done", "cached", "failed", "blocked", "stopped"]
 

@@ -10,7 +10,7 @@ import pytest
 from comfy_nb.engine.events import NodeBlocked, NodeLog, NodeText, NodeWaiting
 from comfy_nb.errors import NodeError
 from comfy_nb.ui.board import Board
-from comfy_nb.ui.tracebacks import MESSAGE_MAX, tell
+from comfy_nb.ui.render.tracebacks import MESSAGE_MAX, tell
 from comfy_nb.ui.view import Row, View
 from comfy_nb.ui.wire import AGAIN_S, EVERY_S, Wire
 from tests.ui.scripted import RUN, all_cached, done, failed, finished, jpeg, node, preview, progress, started

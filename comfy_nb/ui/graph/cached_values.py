@@ -15,10 +15,10 @@ from comfy_nb.errors import ComfyNBError, NotKept
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import short
 from comfy_nb.spec.node_spec import NodeSpec
-from comfy_nb.ui.glimpse import picture_of
 from comfy_nb.ui.inspect.arrays import head, is_array
-from comfy_nb.ui.texts import sound
-from comfy_nb.ui.thumbnails import Thumbnail
+from comfy_nb.ui.render.glimpse import picture_of
+from comfy_nb.ui.render.text import sound
+from comfy_nb.ui.render.thumbnails import Thumbnail
 
 PICTURES_MAX = 60
 PICTURE_PX = 192

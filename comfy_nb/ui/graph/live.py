@@ -30,7 +30,7 @@ from comfy_nb.ui.jupyter.cell_output import close_all
 from comfy_nb.ui.jupyter.live_html import Living
 from comfy_nb.ui.jupyter.ticker import ticker
 from comfy_nb.ui.jupyter.widget import STATIC, FrontEnd, script, style
-from comfy_nb.ui.texts import sound
+from comfy_nb.ui.render.text import sound
 
 ONLY_DRAWN = (
     "This is only drawn, so nothing was computed. Export it with Workflow > Export (API), and nb.load that file."

@@ -10,7 +10,7 @@ from comfy_nb.ui.graph.colours import colour_of
 from comfy_nb.ui.graph.html import headline
 from comfy_nb.ui.graph.scene import Scene, SceneNode
 from comfy_nb.ui.graph.states import States
-from comfy_nb.ui.texts import clip, sound
+from comfy_nb.ui.render.text import clip, sound
 
 NAME_MAX = 400
 FAULT_MAX = 2_000

@@ -20,7 +20,7 @@ from comfy_nb.engine.events import (
     RunStarted,
 )
 from comfy_nb.ui.board import finite
-from comfy_nb.ui.thumbnails import Thumbnail
+from comfy_nb.ui.render.thumbnails import Thumbnail
 
 CACHED = ("memory", "disk")
 CURRENT = ("done", "cached", "skipped")  # what a node is no more that was edited meanwhile

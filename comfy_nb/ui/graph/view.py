@@ -18,7 +18,7 @@ from comfy_nb.ui.graph.live import Stage
 from comfy_nb.ui.graph.states import States
 from comfy_nb.ui.jupyter.cell_output import shell
 from comfy_nb.ui.jupyter.live_html import Living
-from comfy_nb.ui.texts import sound
+from comfy_nb.ui.render.text import sound
 
 
 class GraphView:

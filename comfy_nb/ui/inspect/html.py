@@ -11,7 +11,7 @@ from comfy_nb.ui.inspect.pictures import Choice, crop, layout_of, plane_of
 from comfy_nb.ui.inspect.plots import envelope
 from comfy_nb.ui.inspect.statistics import Facts
 from comfy_nb.ui.page import FAINT
-from comfy_nb.ui.thumbnails import Thumbnail, of_picture
+from comfy_nb.ui.render.thumbnails import Thumbnail, of_picture
 
 PICTURES_MAX = 16
 BYTES_MAX = 240_000

@@ -12,7 +12,7 @@ import torch
 from comfy_nb.engine.cache.memory_use import say_size
 from comfy_nb.engine.execution.failure import say
 from comfy_nb.ui.inspect.arrays import is_array
-from comfy_nb.ui.texts import sound
+from comfy_nb.ui.render.text import sound
 from comfy_nb.ui.view import count
 
 PARTS_MAX = 100

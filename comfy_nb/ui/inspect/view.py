@@ -19,7 +19,7 @@ from comfy_nb.ui.inspect.statistics import scan
 from comfy_nb.ui.jupyter.cell_output import close_all, shell
 from comfy_nb.ui.jupyter.live_html import Living
 from comfy_nb.ui.jupyter.widget import FrontEnd, script, style
-from comfy_nb.ui.texts import sound
+from comfy_nb.ui.render.text import sound
 
 TELL_EVERY_S = 0.2
 

@@ -13,10 +13,10 @@ from typing import Any
 from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.engine.events import Event, RunFinished
 from comfy_nb.engine.execution.loops import post
-from comfy_nb.ui.hints import Named, given_of, hints
 from comfy_nb.ui.jupyter.cell_output import CellOutput, shell
 from comfy_nb.ui.jupyter.ticker import REST
-from comfy_nb.ui.texts import sound
+from comfy_nb.ui.render.labels import Named, given_of, hints
+from comfy_nb.ui.render.text import sound
 from comfy_nb.ui.timeline.spans import NOTICEABLE_S, Recorder, Spans
 from comfy_nb.ui.timeline.svg import summary, to_html
 from comfy_nb.ui.timeline.trace import to_trace

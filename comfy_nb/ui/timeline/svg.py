@@ -14,7 +14,7 @@ from html import escape
 
 from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.engine.execution.coroutines import STALL_S
-from comfy_nb.ui.texts import clip
+from comfy_nb.ui.render.text import clip
 from comfy_nb.ui.timeline.lines import PADDING_PX, Block, LaneLines, lanes_of
 from comfy_nb.ui.timeline.spans import LOOP, Spans
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from comfy_nb.graph.node import short
-from comfy_nb.ui.thumbnails import Thumbnail, of_picture, of_tensor
+from comfy_nb.ui.render.thumbnails import Thumbnail, of_picture, of_tensor
 
 WORDS_MAX = 160
 

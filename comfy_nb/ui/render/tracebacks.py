@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from comfy_nb.engine.execution.failure import say
 from comfy_nb.errors import NodeError, name_node
-from comfy_nb.ui.texts import cut
+from comfy_nb.ui.render.text import cut
 
 MESSAGE_MAX = 4_000
 TRACE_MAX = 16_000
