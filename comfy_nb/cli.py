@@ -144,7 +144,7 @@ def _load(source: str) -> Graph:
 def _progress() -> Iterator[None]:
     """Show on stderr how the runs within are going."""
     from comfy_nb.engine.session import default_session
-    from comfy_nb.ui.terminal import watch
+    from comfy_nb.ui.run.terminal import watch
 
     unwatch = default_session().on_run(watch)
     try:

@@ -49,7 +49,7 @@ def _runner() -> Session:
 
 
 def _views() -> Views:
-    from comfy_nb.ui import run_views
+    from comfy_nb.ui import views as run_views
 
     return run_views
 

@@ -64,10 +64,10 @@ def test_an_import_against_the_order_is_named():
     graph = grimp.ImportGraph()
     graph.add_import(importer="comfy_nb.graph.prompt", imported="comfy_nb.engine.run")
     graph.add_import(importer="comfy_nb.engine.run", imported="comfy_nb.graph.prompt")
-    graph.add_import(importer="comfy_nb.ui.panel", imported="comfy_nb")
+    graph.add_import(importer="comfy_nb.ui.run.panel", imported="comfy_nb")
     assert wrong_imports(graph) == [
         "comfy_nb.graph.prompt -> comfy_nb.engine.run",
-        "comfy_nb.ui.panel -> comfy_nb",
+        "comfy_nb.ui.run.panel -> comfy_nb",
     ]
 
 

@@ -6,9 +6,9 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from comfy_nb.engine.cache.memory_use import say_seconds
-from comfy_nb.ui.page import COLOURS, FAINT
 from comfy_nb.ui.render.text import clip
 from comfy_nb.ui.render.thumbnails import within
+from comfy_nb.ui.run.html import COLOURS, FAINT
 
 if TYPE_CHECKING:
     from comfy_nb.parameters.sweep import Cell, Sweep

@@ -11,15 +11,15 @@ from comfy_nb.engine.execution.failure import say
 from comfy_nb.errors import UnknownName
 from comfy_nb.ui.inspect import formatter
 from comfy_nb.ui.jupyter.cell_output import CellOutput, cell_key, running_cell, shell
-from comfy_nb.ui.lines import Lines
-from comfy_nb.ui.page import COLOURS
 from comfy_nb.ui.render.text import sound
+from comfy_nb.ui.run.html import COLOURS
+from comfy_nb.ui.run.summary_line import Lines
 
 if TYPE_CHECKING:
     from comfy_nb.engine.execution.breakpoints import Pause
     from comfy_nb.engine.session import Session
-    from comfy_nb.ui.bridge import Bridge
-    from comfy_nb.ui.display import Display, MakeScreen, Screen
+    from comfy_nb.ui.run.display import Display, MakeScreen, Screen
+    from comfy_nb.ui.run.monitor import Bridge
 
 SHOW_AFTER_S = 0.15
 
@@ -28,13 +28,13 @@ _displays: WeakValueDictionary[str, Display] = WeakValueDictionary()
 
 
 def _bars(press_stop: Callable[[], None], newest_run: Callable[[], Any]) -> Screen:
-    from comfy_nb.ui.bars import Bars
+    from comfy_nb.ui.run.bars import Bars
 
     return Bars(press_stop)
 
 
 def _panel(press_stop: Callable[[], None], newest_run: Callable[[], Any]) -> Screen:
-    from comfy_nb.ui.panel import Panel
+    from comfy_nb.ui.run.panel import Panel
 
     return Panel(press_stop, newest_run)
 
@@ -72,7 +72,7 @@ def enable(session: Session) -> bool:
 
 def follow(bridge: Bridge) -> None:
     """Show a run in a display of its own in this cell, from now on."""
-    from comfy_nb.ui.display import Display
+    from comfy_nb.ui.run.display import Display
 
     display = Display(_screen(), CellOutput(), _lines.of(), show_after_s=0.0)
     display.add(bridge)
@@ -82,11 +82,11 @@ def _show(run: Any) -> None:
     if _chosen == "none" or run.is_quiet:
         return
     if _chosen == "text":
-        from comfy_nb.ui.text import TextView
+        from comfy_nb.ui.run.text_view import TextView
 
         TextView(run, CellOutput(run.place))
         return
-    from comfy_nb.ui.bridge import bridge_of
+    from comfy_nb.ui.run.monitor import bridge_of
 
     _display_for(run).add(bridge_of(run))
 
@@ -101,14 +101,14 @@ def _show_refusal(run: Any, error: BaseException) -> None:
 
 
 def _show_pause(pause: Pause) -> None:
-    from comfy_nb.ui.pause_view import PauseView
+    from comfy_nb.ui.run.pause_view import PauseView
 
     PauseView(pause, CellOutput(pause.run.place))
 
 
 def _display_for(run: Any) -> Display:
     """Return the display that the cell's awaited runs share while it goes on; a background job gets its own."""
-    from comfy_nb.ui.display import Display
+    from comfy_nb.ui.run.display import Display
 
     key = "" if run.in_background else cell_key(run.place)
     display = _displays.get(key) if key else None

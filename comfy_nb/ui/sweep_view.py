@@ -17,8 +17,8 @@ from comfy_nb.ui.inspect.view import look, put_in
 from comfy_nb.ui.jupyter.cell_output import close_all
 from comfy_nb.ui.jupyter.live_html import Living
 from comfy_nb.ui.jupyter.stop_button import StopButton
-from comfy_nb.ui.jupyter.widget import STATIC, FrontEnd, script, style
-from comfy_nb.ui.page import COLOURS, FAINT
+from comfy_nb.ui.jupyter.widget import STATIC, THEME, FrontEnd, script, style
+from comfy_nb.ui.run.html import COLOURS, FAINT
 
 if TYPE_CHECKING:
     from comfy_nb.parameters.sweep import Cell, Sweep
@@ -30,7 +30,7 @@ class GridWidget(FrontEnd):
     """The front end of a grid: `table` is its frame, and what happens in the cells comes as messages."""
 
     _esm = script(STATIC / "sweep.js")
-    _css = style(STATIC / "panel.css", STATIC / "sweep.css")
+    _css = style(THEME, STATIC / "sweep.css")
     table = Dict().tag(sync=True)
 
 

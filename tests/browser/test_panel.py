@@ -18,8 +18,8 @@ sys.path.insert(0, {str(ROOT)!r})
 from IPython.display import display
 from comfy_nb.engine.events import NodeLog, NodeText, NodeWaiting
 from comfy_nb.errors import NodeError
-from comfy_nb.ui.board import Board
-from comfy_nb.ui.panel import Panel
+from comfy_nb.ui.run.model import Board
+from comfy_nb.ui.run.panel import Panel
 from tests.ui.scripted import RUN, done, failed, jpeg, node, preview, progress, started
 
 presses = []

@@ -131,7 +131,7 @@ def test_a_cell_that_awaits_is_continued_where_the_kernel_hears_it(kernel: Kerne
 
 
 def test_a_cell_that_nobody_can_continue_fails_and_says_to_run_it_in_the_background(lesson: Kernel):
-    lesson.run("import comfy_nb.ui.pause_view as view\nview.ANSWER_S = 0.5")
+    lesson.run("import comfy_nb.ui.run.pause_view as view\nview.ANSWER_S = 0.5")
     reply, _ = awaited(lesson, 6)
     lesson.wait(reply)
     assert reply.error is not None and reply.error.ename == "NodeError"

@@ -7,8 +7,8 @@ from html import escape
 
 from comfy_nb.ui.graph.colours import colour_of
 from comfy_nb.ui.graph.scene import HEAD, ROW, WIDTH, Scene, SceneLink, SceneNode
-from comfy_nb.ui.page import COLOURS, FAINT
 from comfy_nb.ui.render.text import clip, sound
+from comfy_nb.ui.run.html import COLOURS, FAINT
 
 FAULTS_MAX = 4
 TITLES_MAX = 400

@@ -29,7 +29,7 @@ from comfy_nb.ui.inspect.view import look, put_in
 from comfy_nb.ui.jupyter.cell_output import close_all
 from comfy_nb.ui.jupyter.live_html import Living
 from comfy_nb.ui.jupyter.ticker import ticker
-from comfy_nb.ui.jupyter.widget import STATIC, FrontEnd, script, style
+from comfy_nb.ui.jupyter.widget import THEME, FrontEnd, script, style
 from comfy_nb.ui.render.text import sound
 
 ONLY_DRAWN = (
@@ -44,7 +44,7 @@ class GraphWidget(FrontEnd):
     """The front end of a graph: `scene` is what it draws, and states come as messages."""
 
     _esm = script(Path(__file__).parent / "js")
-    _css = style(STATIC / "panel.css", Path(__file__).with_name("graph.css"))
+    _css = style(THEME, Path(__file__).with_name("graph.css"))
     scene = Dict().tag(sync=True)
 
 

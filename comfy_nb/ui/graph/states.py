@@ -19,8 +19,8 @@ from comfy_nb.engine.events import (
     RunFinished,
     RunStarted,
 )
-from comfy_nb.ui.board import finite
 from comfy_nb.ui.render.thumbnails import Thumbnail
+from comfy_nb.ui.run.model import finite
 
 CACHED = ("memory", "disk")
 CURRENT = ("done", "cached", "skipped")  # what a node is no more that was edited meanwhile

@@ -13,7 +13,7 @@ from comfy_nb.engine.cache.memory_use import say_size
 from comfy_nb.engine.execution.failure import say
 from comfy_nb.ui.inspect.arrays import is_array
 from comfy_nb.ui.render.text import sound
-from comfy_nb.ui.view import count
+from comfy_nb.ui.run.snapshot import count
 
 PARTS_MAX = 100
 DEEPEST = 8

@@ -7,6 +7,7 @@ from pathlib import Path
 from anywidget import AnyWidget
 
 STATIC = Path(__file__).parents[1] / "static"
+THEME = Path(__file__).with_name("theme.css")
 
 
 def script(path: Path) -> str:

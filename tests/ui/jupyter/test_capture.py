@@ -16,8 +16,8 @@ import tqdm.notebook
 
 import comfy_nb as nb
 from comfy_nb.engine.events import NodeFailed, NodeFinished, NodeLog, NodeProgress, NodeText
-from comfy_nb.ui.bridge import Bridge
 from comfy_nb.ui.jupyter.capture import Capture, capture
+from comfy_nb.ui.run.monitor import Bridge
 from tests.ui.scripted import ScriptedRun, finished
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from comfy_nb.engine.events import CallFinished, LoopHeld, NodeBlocked, NodeLog, NodesAdded, NodeText, NodeWaiting
-from comfy_nb.ui.board import LOG_MAX, TEXT_MAX, Board
-from comfy_nb.ui.view import ROWS_MAX, View
+from comfy_nb.ui.run.model import LOG_MAX, TEXT_MAX, Board
+from comfy_nb.ui.run.snapshot import ROWS_MAX, View
 from tests.ui.scripted import RUN, all_cached, done, failed, finished, node, preview, progress, started
 
 

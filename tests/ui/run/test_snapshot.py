@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 import comfy_nb as nb
-from comfy_nb.ui.board import Board
-from comfy_nb.ui.bridge import bridge_of
-from comfy_nb.ui.view import ROWS_MAX, View, merge
+from comfy_nb.ui.run.model import Board
+from comfy_nb.ui.run.monitor import bridge_of
+from comfy_nb.ui.run.snapshot import ROWS_MAX, View, merge
 from tests.ui.scripted import all_cached, done, failed, finished, node, progress, started
 
 

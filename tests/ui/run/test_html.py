@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from comfy_nb.errors import NodeError
-from comfy_nb.ui.board import Board
-from comfy_nb.ui.page import to_html
-from comfy_nb.ui.view import ROWS_MAX, Row, View
+from comfy_nb.ui.run.html import to_html
+from comfy_nb.ui.run.model import Board
+from comfy_nb.ui.run.snapshot import ROWS_MAX, Row, View
 from tests.ui.scripted import failed, finished, jpeg, node, preview, started
 
 

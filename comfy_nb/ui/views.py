@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from comfy_nb.ui.bridge import Bridge, bridge_of
 from comfy_nb.ui.jupyter.cell_output import shell
-from comfy_nb.ui.page import to_html
-from comfy_nb.ui.view import merge
+from comfy_nb.ui.run.html import to_html
+from comfy_nb.ui.run.monitor import Bridge, bridge_of
+from comfy_nb.ui.run.snapshot import merge
 
 
 class RunPanel:

@@ -9,10 +9,10 @@ import pytest
 
 from comfy_nb.engine.events import NodeBlocked, NodeLog, NodeText, NodeWaiting
 from comfy_nb.errors import NodeError
-from comfy_nb.ui.board import Board
 from comfy_nb.ui.render.tracebacks import MESSAGE_MAX, tell
-from comfy_nb.ui.view import Row, View
-from comfy_nb.ui.wire import AGAIN_S, EVERY_S, Wire
+from comfy_nb.ui.run.messages import AGAIN_S, EVERY_S, Wire
+from comfy_nb.ui.run.model import Board
+from comfy_nb.ui.run.snapshot import Row, View
 from tests.ui.scripted import RUN, all_cached, done, failed, finished, jpeg, node, preview, progress, started
 
 MESSAGE_MAX_BYTES = 8_000

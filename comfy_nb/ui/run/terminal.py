@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine.events import Event, RunFinished
-from comfy_nb.ui.board import Board, labels_of
-from comfy_nb.ui.view import GLYPHS, Row, View, line_of
+from comfy_nb.ui.run.model import Board, labels_of
+from comfy_nb.ui.run.snapshot import GLYPHS, Row, View, line_of
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

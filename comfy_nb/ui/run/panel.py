@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ipywidgets import VBox
@@ -14,9 +15,9 @@ from comfy_nb.engine.execution.loops import post
 from comfy_nb.ui.jupyter.cell_output import close_when_loaded
 from comfy_nb.ui.jupyter.stop_button import StopButton
 from comfy_nb.ui.jupyter.ticker import TICK_S
-from comfy_nb.ui.jupyter.widget import STATIC, FrontEnd, script, style
-from comfy_nb.ui.view import View
-from comfy_nb.ui.wire import Wire, packed
+from comfy_nb.ui.jupyter.widget import THEME, FrontEnd, script, style
+from comfy_nb.ui.run.messages import Wire, packed
+from comfy_nb.ui.run.snapshot import View
 
 if TYPE_CHECKING:
     from comfy_nb.ui.graph.live import Stage
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 class Rows(FrontEnd):
     """The front end of a panel: it draws each message that it is sent, and sends one when it begins to show."""
 
-    _esm = script(STATIC / "panel.js")
-    _css = style(STATIC / "panel.css")
+    _esm = script(Path(__file__).with_name("panel.js"))
+    _css = style(THEME, Path(__file__).with_name("panel.css"))
 
 
 class Panel:

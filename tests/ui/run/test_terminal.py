@@ -8,8 +8,8 @@ import re
 import pytest
 from rich.console import Console
 
-from comfy_nb.ui.board import Board
-from comfy_nb.ui.terminal import LINES_MAX, to_rich, watch
+from comfy_nb.ui.run.model import Board
+from comfy_nb.ui.run.terminal import LINES_MAX, to_rich, watch
 from tests.ui.scripted import ScriptedRun, all_cached, done, failed, finished, node, progress, started
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from comfy_nb.ui.jupyter.cell_output import close_all
-from comfy_nb.ui.view import Row, View
+from comfy_nb.ui.run.snapshot import Row, View
 
 PREVIEW_MAX = "192px"
 NAME, BAR, WORDS = "0 1 180px", "0 1 160px", "0 1 250px"  # columns: no growing, shrinking, width

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.ui.jupyter.cell_output import Cell, CellOutput, Output, cell_key
-from comfy_nb.ui.page import faint
-from comfy_nb.ui.view import View, count
+from comfy_nb.ui.run.html import faint
+from comfy_nb.ui.run.snapshot import View, count
 
 REDRAW_S = 0.2
 

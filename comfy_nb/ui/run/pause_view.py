@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from html import escape
+from pathlib import Path
 from typing import Any, cast
 
 from ipywidgets import VBox
@@ -15,8 +16,8 @@ from comfy_nb.engine.execution.breakpoints import SAME, Pause
 from comfy_nb.engine.execution.failure import say
 from comfy_nb.ui.inspect.view import Look, Viewer
 from comfy_nb.ui.jupyter.cell_output import CellOutput, close_when_loaded, shell
-from comfy_nb.ui.jupyter.widget import STATIC, FrontEnd, script, style
-from comfy_nb.ui.page import FAINT
+from comfy_nb.ui.jupyter.widget import THEME, FrontEnd, script, style
+from comfy_nb.ui.run.html import FAINT
 
 ANSWER_S = 10.0
 LEAVE = ("exit", "quit")  # what debuggers are left by; IPython's would end the kernel
@@ -31,8 +32,8 @@ ENDS = {
 class PauseControls(FrontEnd):
     """Takes `{"do": "resume", "with": expression}` and `{"do": "stop"}`; `heard` is set by whatever comes first."""
 
-    _esm = script(STATIC / "pause.js")
-    _css = style(STATIC / "panel.css", STATIC / "pause.css")
+    _esm = script(Path(__file__).with_name("pause.js"))
+    _css = style(THEME, Path(__file__).with_name("pause.css"))
     said = Dict().tag(sync=True)
 
     def __init__(self, pause: Pause) -> None:

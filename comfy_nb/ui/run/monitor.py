@@ -11,9 +11,9 @@ from weakref import WeakValueDictionary
 
 from comfy_nb.engine.events import Event, RunFinished
 from comfy_nb.errors import name_node
-from comfy_nb.ui.board import Board, labels_of
 from comfy_nb.ui.render.labels import given_of
-from comfy_nb.ui.view import View
+from comfy_nb.ui.run.model import Board, labels_of
+from comfy_nb.ui.run.snapshot import View
 
 BLOCKED_S = 0.3
 

@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from comfy_nb.ui.bridge import Bridge
 from comfy_nb.ui.jupyter.capture import capture
 from comfy_nb.ui.jupyter.cell_output import Output
 from comfy_nb.ui.jupyter.ticker import REST, ticker
-from comfy_nb.ui.lines import Line
-from comfy_nb.ui.page import to_html
-from comfy_nb.ui.view import View, merge, says_more
+from comfy_nb.ui.run.html import to_html
+from comfy_nb.ui.run.monitor import Bridge
+from comfy_nb.ui.run.snapshot import View, merge, says_more
+from comfy_nb.ui.run.summary_line import Line
 
 
 class Screen(Protocol):

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from comfy_nb.ui import display as display_module
-from comfy_nb.ui.bridge import BLOCKED_S, Bridge, bridge_of
-from comfy_nb.ui.display import Display
-from comfy_nb.ui.lines import Line
-from comfy_nb.ui.view import View
+from comfy_nb.ui.run import display as display_module
+from comfy_nb.ui.run.display import Display
+from comfy_nb.ui.run.monitor import BLOCKED_S, Bridge, bridge_of
+from comfy_nb.ui.run.snapshot import View
+from comfy_nb.ui.run.summary_line import Line
 from tests.ui.scripted import (
     ScriptedOutput,
     ScriptedRun,

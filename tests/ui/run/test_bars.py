@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipywidgets
 import pytest
 
-from comfy_nb.ui.bars import Bars
-from comfy_nb.ui.board import Board
+from comfy_nb.ui.run.bars import Bars
+from comfy_nb.ui.run.model import Board
 from tests.ui.scripted import done, finished, jpeg, node, preview, progress, started
 
 

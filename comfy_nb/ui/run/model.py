@@ -26,7 +26,7 @@ from comfy_nb.engine.events import (
     RunStarted,
 )
 from comfy_nb.engine.execution.coroutines import STALL_S
-from comfy_nb.ui.view import ROWS_MAX, Row, View, nested, worth
+from comfy_nb.ui.run.snapshot import ROWS_MAX, Row, View, nested, worth
 
 Label = Callable[[str], tuple[str, str]]
 

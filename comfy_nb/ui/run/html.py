@@ -7,7 +7,7 @@ from html import escape
 from comfy_nb.ui.render.text import clip, cut, plain, sound
 from comfy_nb.ui.render.thumbnails import of_ui, within
 from comfy_nb.ui.render.tracebacks import tell
-from comfy_nb.ui.view import GLYPHS, ROWS_MAX, Row, View
+from comfy_nb.ui.run.snapshot import GLYPHS, ROWS_MAX, Row, View
 
 PICTURES_MAX_BYTES = 120_000
 PICTURE_MAX_BYTES = PICTURES_MAX_BYTES // ROWS_MAX

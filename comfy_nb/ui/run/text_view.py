@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from comfy_nb.engine.events import Event, RunFinished
-from comfy_nb.ui.board import Board, labels_of
 from comfy_nb.ui.jupyter.cell_output import Output
+from comfy_nb.ui.run.model import Board, labels_of
 
 
 class TextView:

@@ -11,7 +11,7 @@ from xxhash import xxh3_64_hexdigest
 from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.ui.render.text import plain, sound
 from comfy_nb.ui.render.tracebacks import tell
-from comfy_nb.ui.view import GLYPHS, Row, View, count
+from comfy_nb.ui.run.snapshot import GLYPHS, Row, View, count
 
 AGAIN_S = 0.7
 EVERY_S = 5.0

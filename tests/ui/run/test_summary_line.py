@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from comfy_nb.ui.board import Board
-from comfy_nb.ui.lines import Lines
+from comfy_nb.ui.run.model import Board
+from comfy_nb.ui.run.summary_line import Lines
 from tests.ui.scripted import ScriptedOutput, all_cached, done, finished, node, started
 
 

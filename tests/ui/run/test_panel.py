@@ -10,10 +10,10 @@ import weakref
 import pytest
 from ipywidgets.widgets.widget import _instances
 
-from comfy_nb.ui.board import Board
 from comfy_nb.ui.jupyter import cell_output as cell
-from comfy_nb.ui.panel import Panel
-from comfy_nb.ui.view import View
+from comfy_nb.ui.run.model import Board
+from comfy_nb.ui.run.panel import Panel
+from comfy_nb.ui.run.snapshot import View
 from tests.ui.scripted import jpeg, node, preview, started
 
 
