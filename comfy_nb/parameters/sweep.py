@@ -209,7 +209,7 @@ class Sweep:
     @property
     def grid(self) -> Picture:
         """All cells as one labelled PIL picture."""
-        from comfy_nb.ui.grid_picture import draw_grid
+        from comfy_nb.ui.sweep.image import draw_grid
 
         return draw_grid(self)
 
@@ -231,7 +231,7 @@ def begin(source: Any, axes: Mapping[Any, Any], output: Any, limit: int | None) 
     """Start a sweep, and in a notebook show its grid below the running cell."""
     made = Sweep(source, axes, output, limit)
     if shell() is not None:
-        from comfy_nb.ui.sweep_view import SweepView
+        from comfy_nb.ui.sweep.live import SweepView
 
         SweepView(made).open()
     return made

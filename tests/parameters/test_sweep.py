@@ -15,7 +15,7 @@ import comfy_nb as nb
 from comfy_nb.errors import ComfyNBError, GraphError, NodeError, NotKept
 from comfy_nb.parameters import sweep as sweeping
 from comfy_nb.parameters.sweep import AT_ONCE
-from comfy_nb.ui.grid_page import to_html
+from comfy_nb.ui.sweep.html import to_html
 
 
 class World:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from anywidget import AnyWidget
 
-STATIC = Path(__file__).parents[1] / "static"
 THEME = Path(__file__).with_name("theme.css")
 
 

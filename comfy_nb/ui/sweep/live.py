@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -12,13 +13,13 @@ from traitlets import Dict
 from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.graph.node import short
-from comfy_nb.ui.grid_page import to_html
 from comfy_nb.ui.inspect.view import look, put_in
 from comfy_nb.ui.jupyter.cell_output import close_all
 from comfy_nb.ui.jupyter.live_html import Living
 from comfy_nb.ui.jupyter.stop_button import StopButton
-from comfy_nb.ui.jupyter.widget import STATIC, THEME, FrontEnd, script, style
+from comfy_nb.ui.jupyter.widget import THEME, FrontEnd, script, style
 from comfy_nb.ui.run.html import COLOURS, FAINT
+from comfy_nb.ui.sweep.html import to_html
 
 if TYPE_CHECKING:
     from comfy_nb.parameters.sweep import Cell, Sweep
@@ -29,8 +30,8 @@ DRAW_EVERY_S = 0.25
 class GridWidget(FrontEnd):
     """The front end of a grid: `table` is its frame, and what happens in the cells comes as messages."""
 
-    _esm = script(STATIC / "sweep.js")
-    _css = style(THEME, STATIC / "sweep.css")
+    _esm = script(Path(__file__).with_name("sweep.js"))
+    _css = style(THEME, Path(__file__).with_name("sweep.css"))
     table = Dict().tag(sync=True)
 
 

@@ -1,0 +1,1 @@
+"""FIXME comfy_nb/ui/sweep."""
