@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
+from comfy_nb.cli.report import output_ids
 from comfy_nb.errors import GraphError, UnknownName, name_node, offer
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import Node, is_handle, short
 from comfy_nb.graph.prompt import is_link
 from comfy_nb.parameters.edits import EXPECTED, split_name
 from comfy_nb.spec.node_spec import InputSpec, NodeSpec, read_input
-from comfy_nb.ui.report import output_ids
 
 PLAIN = {**EXPECTED, "STRING": "a text"}
 

@@ -7,8 +7,8 @@ from importlib.metadata import version
 import pytest
 from click.testing import CliRunner, Result
 
-from comfy_nb import cli
-from comfy_nb.cli import main
+from comfy_nb.cli.main import main
+from comfy_nb.cli.main import main as cli
 
 
 def command(*words: str) -> Result:

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from comfy_nb.cli import main
+from comfy_nb.cli.main import main
 from comfy_nb.engine.session import Session, use_session
 from comfy_nb.library.folders import Folders, use_folders
 

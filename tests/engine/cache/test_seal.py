@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from comfy_nb.engine.cache.memory import seal as seal_module
+from comfy_nb.engine.cache import seal as seal_module
 from comfy_nb.engine.cache.seal import seal
 
 

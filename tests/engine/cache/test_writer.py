@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from comfy_nb.engine.cache.memory import writer as writer_module
+from comfy_nb.engine.cache import writer as writer_module
 from comfy_nb.engine.cache.writer import Writer
 from tests.engine.cache.making import entry
 

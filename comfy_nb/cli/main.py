@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from comfy_nb.graph.model import Graph
 
 FAILED, INVALID, STOPPED = 1, 2, 130
-CHECKOUT = Path(__file__).resolve().parents[1]
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 graph_argument = click.argument("graph", metavar="GRAPH")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
@@ -45,8 +45,8 @@ def main(context: click.Context, debug: bool) -> None:
 @click.pass_obj
 def run(debug: bool, graph: str, edits: tuple[str, ...], outputs: tuple[str, ...], as_json: bool, quiet: bool) -> None:
     """Run a graph and say what its output nodes gave."""
+    from comfy_nb.cli import report
     from comfy_nb.parameters.edits import apply_edit
-    from comfy_nb.ui import report
 
     with _exit_codes(debug):
         loaded = _load(graph)
@@ -71,7 +71,7 @@ def run(debug: bool, graph: str, edits: tuple[str, ...], outputs: tuple[str, ...
 @click.pass_obj
 def validate(debug: bool, graph: str, as_json: bool) -> None:
     """Say all that is wrong with a graph, without running it."""
-    from comfy_nb.ui import report
+    from comfy_nb.cli import report
 
     with _exit_codes(debug):
         loaded = _load(graph)
@@ -120,7 +120,7 @@ def demo() -> None:
     notebook = CHECKOUT / "notebooks" / "01_quickstart.ipynb"
     if not notebook.is_file():
         raise click.UsageError(_needs_checkout("The quickstart notebook", notebook))
-    from comfy_nb.ui.headless import run_notebook
+    from comfy_nb.cli.run_notebook import run_notebook
 
     ended = run_notebook(notebook, notebook.parent / "results", lambda line: click.echo(line, err=True))
     click.echo(f"notebook  {ended.notebook}")
@@ -202,7 +202,3 @@ def _complain(error: BaseException, debug: bool) -> None:
 
 def _needs_checkout(what: str, path: Path) -> str:
     return f"{what} come with a checkout of the project, not with the installed package: there is no {path}."
-
-
-if __name__ == "__main__":
-    main()

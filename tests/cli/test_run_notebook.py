@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from PIL import Image
 
-from comfy_nb.ui.headless import run_notebook
+from comfy_nb.cli.run_notebook import run_notebook
 from tests.ui.scripted import jpeg
 
 pytestmark = pytest.mark.kernel
