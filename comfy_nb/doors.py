@@ -121,7 +121,7 @@ def breakpoint(
 
 def load_ipython_extension(shell: Any) -> None:
     """What `%load_ext comfy_nb` does: adds `%comfy` and `%%node`."""
-    from comfy_nb.magics import load
+    from comfy_nb.magics.magics import load
 
     load(shell)
 

@@ -8,7 +8,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from comfy_nb.cli.main import main
-from comfy_nb.cli.main import main as cli
 
 
 def command(*words: str) -> Result:
@@ -51,7 +50,7 @@ def test_a_node_that_is_not_there_is_an_error_that_offers_the_nearest():
 
 @pytest.mark.parametrize("name", ["bench", "demo"])
 def test_what_needs_a_checkout_says_so_without_one(name, tmp_path, monkeypatch):
-    monkeypatch.setattr(cli, "CHECKOUT", tmp_path)
+    monkeypatch.setattr("comfy_nb.cli.main.CHECKOUT", tmp_path)
     done = command(name)
     assert done.exit_code == 2
     assert "checkout" in done.stderr and str(tmp_path) in done.stderr

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from comfy_nb.engine.cache.disk import DiskCache
 from comfy_nb.engine.cache import disk as disk_module
+from comfy_nb.engine.cache.disk import DiskCache
 from comfy_nb.engine.cache.tree import DEEPEST
 from tests.engine.cache.making import MB, entry, key_of
 

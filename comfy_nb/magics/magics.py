@@ -25,10 +25,10 @@ from comfy_nb.graph.model import Graph
 from comfy_nb.graph.model import load as load_graph
 from comfy_nb.graph.namespace import default_registry, node
 from comfy_nb.graph.prompt import expanded
+from comfy_nb.magics.completion import inputs_at_cursor
+from comfy_nb.magics.node_cell import CellSource, read_cell, split_options, syntax_message
+from comfy_nb.magics.node_table import NodeTable
 from comfy_nb.parameters.edits import apply_edit
-from comfy_nb.ui.cell_source import CellSource, read_cell, split_options, syntax_message
-from comfy_nb.ui.completion import inputs_at_cursor
-from comfy_nb.ui.node_table import NodeTable
 
 _COMFY = re.compile(r"(?:^|=)\s*(%comfy\s.*)$")
 
