@@ -16,7 +16,7 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMa
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
-from comfy_nb.doors import cache
+from comfy_nb.api import cache
 from comfy_nb.engine.run import Run
 from comfy_nb.engine.session import default_session
 from comfy_nb.errors import ComfyNBError, offer
