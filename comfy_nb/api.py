@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from comfy_nb.engine import presenter as views
 from comfy_nb.engine.cache.cache_view import CacheView
 from comfy_nb.engine.cache.disk import DiskCache
-from comfy_nb.engine.cache.memory_use import parse_size
 from comfy_nb.engine.execution.breakpoints import Breakpoint, slot_of
 from comfy_nb.engine.presenter import Views
 from comfy_nb.engine.session import Session, default_session
@@ -18,6 +17,7 @@ from comfy_nb.errors import ComfyNBError
 from comfy_nb.graph import runner
 from comfy_nb.graph.namespace import fill_default_registry, register
 from comfy_nb.spec.registry import Registry
+from comfy_nb.wording import parse_size
 
 if TYPE_CHECKING:
     from comfy_nb.graph.handle import Handle

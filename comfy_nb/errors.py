@@ -20,12 +20,15 @@ Each message says which node (title, id, class), which input, what was expected,
 
 from __future__ import annotations
 
-import difflib
 import linecache
 import traceback
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from comfy_nb.wording import describe_error, name_node, suggest
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -76,7 +79,7 @@ class UnknownName(GraphError, LookupError):
     def of(cls, kind: str, name: object, known: Iterable[str], where: str = "") -> UnknownName:
         """Make the error for a `name` that is none of the `known` ones of its `kind` ("input", "slot", ...)."""
         place = f" {where}" if where else ""
-        return cls(f"There is no {kind} {name!r}{place}. {offer(str(name), known)}")
+        return cls(f"There is no {kind} {name!r}{place}. {suggest(str(name), known)}")
 
 
 class NotKept(ComfyNBError, LookupError):
@@ -213,24 +216,10 @@ class Stopped(ComfyNBError):
         return [f"{type(self).__name__}: {self}"]
 
 
-def name_node(node_id: str, class_type: str, title: str = "") -> str:
-    """Name a node as messages do: `"Blur it" (node 3, ImageBlur)`, or `ImageBlur (node 3)` without a title."""
-    if title and title != class_type:
-        return f'"{title}" (node {node_id}, {class_type})'
-    return f"{class_type} (node {node_id})"
-
-
-def offer(name: str, known: Iterable[str], most: int = 12) -> str:
-    """Say which of the `known` names were perhaps meant by `name`, else list the first `most` of them."""
-    names = [str(candidate) for candidate in known]
-    if not names:
-        return "There are none."
-    lower = {candidate.lower(): candidate for candidate in names}
-    near = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.6)
-    if near:
-        return "Did you mean " + " or ".join(repr(lower[match]) for match in near) + "?"
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return "There are: " + ", ".join(names[:most]) + rest + "."
+def warn_of_fault(what: str, error: BaseException) -> None:
+    """Warn of a fault that must not hurt anybody but whoever made it; not even where warnings are errors."""
+    with suppress(ComfyNBWarning):
+        warnings.warn(f"{what}: {describe_error(error)}", ComfyNBWarning, stacklevel=3)
 
 
 def their_lines(trace: TracebackType | None) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 import comfy_nb as nb
-from comfy_nb.errors import Problem, name_node, offer, own_frames
+from comfy_nb.errors import Problem, own_frames
+from comfy_nb.wording import name_node, suggest
 
 
 @pytest.mark.parametrize(
@@ -19,7 +20,7 @@ from comfy_nb.errors import Problem, name_node, offer, own_frames
     ],
 )
 def test_the_nearest_names_are_offered(name, known, words):
-    assert offer(name, known) == words
+    assert suggest(name, known) == words
 
 
 def test_a_node_is_named_with_its_title_where_it_has_one():

@@ -12,6 +12,7 @@ from comfy_nb.errors import NodeError, NotKept, Problem, Stopped, ValidationErro
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.prompt import is_link
 from comfy_nb.ui.render.thumbnails import file_of
+from comfy_nb.wording import clip
 
 DONE, FAILED, INVALID, STOPPED = 0, 1, 2, 130
 REPR_MAX = 2_000
@@ -162,5 +163,4 @@ def _line_of(kind: str, entry: Any) -> str:
 
 
 def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= REPR_MAX else text[: REPR_MAX - 1] + "…"
+    return clip(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), REPR_MAX)

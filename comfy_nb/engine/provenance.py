@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from comfy_nb.engine.cache.memory_use import say_seconds
-from comfy_nb.errors import name_node
+from comfy_nb.wording import format_seconds, name_node
 
 if TYPE_CHECKING:
     from comfy_nb.engine.run import Run
@@ -40,7 +39,7 @@ class Maker:
 
     def say(self) -> str:
         """Tell who made it, in how long, from which cache and why, in one line."""
-        took = f" in {say_seconds(self.seconds)}" if self.source == "ran" else ""
+        took = f" in {format_seconds(self.seconds)}" if self.source == "ran" else ""
         run = self.run()
         is_known = run is not None and self.source not in ("memory", "replaced")
         why = f" ({run.why(self.node_id)})" if run is not None and is_known else ""

@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine import events
 from comfy_nb.engine.cache.entry import Outputs
-from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.engine.events import Subscriber
 from comfy_nb.engine.execution.coroutines import STALL_S
 from comfy_nb.engine.execution.dynamic_prompt import DynamicPrompt, prompt_of
 from comfy_nb.engine.execution.event_log import Journal, shown_under
 from comfy_nb.engine.execution.executor import Drive
-from comfy_nb.engine.execution.failure import TookTooLong, say
+from comfy_nb.engine.execution.failure import TookTooLong
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.execution.scheduler import State, Ticket
 from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.engine.presenter import views
 from comfy_nb.engine.why import reason
-from comfy_nb.errors import ComfyNBWarning, NotKept, UnknownName, name_node
+from comfy_nb.errors import ComfyNBWarning, NotKept, UnknownName
+from comfy_nb.wording import describe_error, format_seconds, name_node
 
 if TYPE_CHECKING:
     from comfy_nb.engine.execution.turn import Invocation
@@ -235,7 +235,7 @@ class Run:
         """A call failed and will be made again; return the seconds to wait before."""
         wait_s = ticket.step.spec.backoff * 2.0**attempt
         spec = ticket.step.spec
-        came = f"{spec.timeout:g} s without an answer" if isinstance(error, TookTooLong) else say(error)
+        came = f"{spec.timeout:g} s without an answer" if isinstance(error, TookTooLong) else describe_error(error)
         said = f"retry {attempt + 1} of {spec.retries} in {wait_s:g} s after {came}"
         self.emit(events.NodeWaiting(self.id, time.perf_counter(), ticket.step.id, said))
         return wait_s
@@ -358,11 +358,11 @@ class Run:
             for n, what in ((cached, "from cache"), (counts["shared"], "shared"), (counts["replaced"], "replaced"))
             if n
         ]
-        lines = [f"Run {self.state} in {say_seconds(self.seconds)}: {', '.join(parts)}."]
+        lines = [f"Run {self.state} in {format_seconds(self.seconds)}: {', '.join(parts)}."]
         for ticket in itertools.islice((each for each in self._tickets() if each.source == "ran"), 20):
             step = ticket.step
             named = name_node(step.id, step.class_type, step.title)
-            lines.append(f"  {named}: {say_seconds(ticket.seconds)}, {self.why(step.id)}")
+            lines.append(f"  {named}: {format_seconds(ticket.seconds)}, {self.why(step.id)}")
         if counts["ran"] > 20:
             lines.append(f"  ... and {counts['ran'] - 20} more")
         lines += [f"  node {node_id} was blocked: {message}" for node_id, message in self.blocked[:10]]
@@ -388,9 +388,8 @@ class Run:
         return [ticket.key for ticket in self._tickets() if ticket.key is not None]
 
     def __repr__(self) -> str:
-        return (
-            f"<Run {self.state}: {self.counts['ran']} of {len(self.plan.steps)} nodes ran, {say_seconds(self.seconds)}>"
-        )
+        ran = f"{self.counts['ran']} of {len(self.plan.steps)} nodes ran"
+        return f"<Run {self.state}: {ran}, {format_seconds(self.seconds)}>"
 
 
 def _plain(whole: Sequence[bool], slot: int, items: list[Any]) -> Any:

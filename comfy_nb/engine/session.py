@@ -16,7 +16,6 @@ from comfy_nb.engine import blocking as bridge
 from comfy_nb.engine.cache.memory import MemoryCache
 from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution.breakpoints import Breakpoints
-from comfy_nb.engine.execution.failure import tell_fault
 from comfy_nb.engine.execution.hook_caller import Asker, ask_now
 from comfy_nb.engine.execution.interrupt import interrupt_watch
 from comfy_nb.engine.execution.lanes import Lane, on_lane
@@ -27,7 +26,7 @@ from comfy_nb.engine.planning.validity import judge
 from comfy_nb.engine.presenter import views
 from comfy_nb.engine.provenance import Handed
 from comfy_nb.engine.run import Run
-from comfy_nb.errors import ComfyNBWarning, GraphError, Problem, UnknownName
+from comfy_nb.errors import ComfyNBWarning, GraphError, Problem, UnknownName, warn_of_fault
 
 if TYPE_CHECKING:
     from comfy_nb.engine.cache.disk import DiskCache
@@ -267,14 +266,14 @@ def _need_loop() -> None:
 
 
 def _warn_refusal(run: Run, error: BaseException) -> None:
-    tell_fault("A graph that was started in the background cannot run", error)
+    warn_of_fault("A graph that was started in the background cannot run", error)
 
 
 def _tell(listener: Callable[[Run], None], run: Run) -> None:
     try:
         listener(run)
     except Exception as error:  # a display's fault may not hurt the run
-        tell_fault("A listener for runs failed", error)
+        warn_of_fault("A listener for runs failed", error)
 
 
 _default: Session | None = None

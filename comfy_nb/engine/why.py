@@ -8,9 +8,9 @@ from typing import Any
 from comfy_nb.engine.execution.scheduler import State, Ticket
 from comfy_nb.engine.planning.keys import is_always
 from comfy_nb.graph.check import InLink
-from comfy_nb.graph.node import short
 from comfy_nb.spec.code import code_changes
 from comfy_nb.spec.fingerprint import digest_of
+from comfy_nb.wording import short
 
 FIRST = "first run"
 ALWAYS = "fingerprint said always"

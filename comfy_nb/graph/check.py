@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from comfy_nb.errors import ComfyNBWarning, LayoutError, Problem, name_node, offer
+from comfy_nb.errors import ComfyNBWarning, LayoutError, Problem
 from comfy_nb.graph.prompt import is_link
 from comfy_nb.spec.coerce import LAYOUTS, coerce
 from comfy_nb.spec.node_spec import NO_OPTIONS, InputSpec, Interface, NodeSpec
 from comfy_nb.spec.types import ANY, matches, socket_name
+from comfy_nb.wording import name_node, suggest
 
 CONVERTERS: Mapping[str, Callable[[Any], Any]] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
 SCALARS = (int, float, str, type(None))
@@ -179,7 +180,7 @@ def _take_link(
             "Linked node does not exist",
             f"{name}, node {origin!r}",
             name,
-            offer(origin, origins.ids()),
+            suggest(origin, origins.ids()),
             linked_node=list(value),
         )
         return
@@ -299,7 +300,7 @@ def _check_bounds(node: CheckedNode, entry: InputSpec, value: Any) -> None:
         "Value not in list",
         f"{entry.name}: {value!r:.80} not in {listed}",
         entry.name,
-        offer(str(value), map(str, choices)),
+        suggest(str(value), map(str, choices)),
         input_config=config_of(entry),
         received_value=value,
     )
@@ -310,7 +311,7 @@ def _warn_of_choice(node: CheckedNode, entry: InputSpec, value: Any, choices: Se
     if not entry.options.get("multiselect"):
         warnings.warn(
             f"{name_node(node.id, node.class_type, node.title)}: input {entry.name!r} is {value!r:.80}, which is not "
-            f"among its choices. {offer(str(value), map(str, choices))}",
+            f"among its choices. {suggest(str(value), map(str, choices))}",
             ComfyNBWarning,
             stacklevel=2,
         )

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from comfy_nb.errors import GraphError, LayoutError, UnknownName
 from comfy_nb.graph import runner
 from comfy_nb.graph.model import Graph
-from comfy_nb.graph.node import short
 from comfy_nb.graph.slot_picture import slot_html, slot_picture
 from comfy_nb.spec.coerce import coerce
 from comfy_nb.spec.fingerprint import Digest, combine, digest_of
 from comfy_nb.spec.node_spec import InputSpec, Interface, NodeSpec
 from comfy_nb.spec.types import socket_name
+from comfy_nb.wording import short
 
 if TYPE_CHECKING:
     from comfy_nb.spec.registry import Registry

@@ -11,9 +11,10 @@ from comfy_nb.errors import GraphError, PromptError, UnknownName
 from comfy_nb.graph import runner
 from comfy_nb.graph.bypass import resolve
 from comfy_nb.graph.gc_freeze import old_heap
-from comfy_nb.graph.node import Node, constant, is_handle, short
-from comfy_nb.graph.prompt import ParsedPrompt, is_link, parse_prompt, read_prompt, write_prompt
+from comfy_nb.graph.node import Node, constant, is_handle
+from comfy_nb.graph.prompt import ParsedPrompt, is_link, parse_prompt, read_prompt, short_input, write_prompt
 from comfy_nb.spec.registry import Registry
+from comfy_nb.wording import count
 
 if TYPE_CHECKING:
     from comfy_nb.errors import Problem
@@ -286,9 +287,9 @@ class Graph:
         return len(self.nodes)
 
     def __repr__(self) -> str:
-        lines = [f"<Graph of {len(self)} node{'' if len(self) == 1 else 's'}>"]
+        lines = [f"<Graph of {count(len(self), 'node')}>"]
         for node in itertools.islice(self.nodes.values(), 30):
-            lines.append(f"  {node!r} " + ", ".join(f"{k}={short(v)}" for k, v in node.inputs.items()))
+            lines.append(f"  {node!r} " + ", ".join(f"{k}={short_input(v)}" for k, v in node.inputs.items()))
         if len(self) > 30:
             lines.append(f"  ... and {len(self) - 30} more")
         return "\n".join(lines)

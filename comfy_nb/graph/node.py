@@ -220,17 +220,3 @@ def is_handle(value: object) -> TypeGuard[Handle]:
 def constant(value: Any) -> Any:
     """Return a constant as prompts have it: a list is wrapped, so that it is not taken for a link."""
     return {"__value__": value} if isinstance(value, list) else value
-
-
-def short(value: Any, most: int = 40) -> str:
-    """Show an input in a few characters."""
-    if is_link(value):
-        return f"#{value[0]}[{value[1]}]"
-    try:
-        shape = getattr(value, "shape", None)
-        if shape is not None and not isinstance(value, (int, float)):
-            return f"{type(value).__name__}{list(shape)}"
-        text = repr(value)
-    except Exception as error:  # a repr of somebody else's class may raise anything
-        text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
-    return text if len(text) <= most else text[: most - 1] + "…"

@@ -10,15 +10,15 @@ from __future__ import annotations
 import json
 import os
 import re
-import reprlib
 import secrets
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
-from comfy_nb.errors import ComfyNBWarning, PromptError, offer
+from comfy_nb.errors import ComfyNBWarning, PromptError
 from comfy_nb.graph.media import read_metadata, sniff
+from comfy_nb.wording import short, suggest
 
 Node = dict[str, Any]
 
@@ -51,6 +51,11 @@ def is_link(value: object) -> TypeGuard[list[Any]]:
         return False
     slot = value[1]
     return (isinstance(slot, int) and not isinstance(slot, bool)) or (isinstance(slot, float) and slot.is_integer())
+
+
+def short_input(value: Any) -> str:
+    """Return an input in a few characters: a link as `#3[0]`, a constant by its repr or shape."""
+    return f"#{value[0]}[{value[1]}]" if is_link(value) else short(value)
 
 
 def is_workflow(value: object) -> TypeGuard[Mapping[str, Any]]:
@@ -209,17 +214,17 @@ def _mended(node_id: object, node: object, origin: str) -> Node:
     where = f"{_start(origin)}: node {node_id!r}"
     if not isinstance(node, dict):
         kind = type(node).__name__
-        raise PromptError(f"{where} is a {kind} ({_short(node)}), not a dict with a class_type.")
+        raise PromptError(f"{where} is a {kind} ({short(node)}), not a dict with a class_type.")
     if "class_type" not in node:
         keys = ", ".join(map(repr, list(node)[:8])) or "nothing"
         raise PromptError(f"{where} has no class_type, which names its class; it has {keys}.")
     if not isinstance(node["class_type"], str):
-        raise PromptError(f"{where} has a class_type that is no string: {_short(node['class_type'])}.")
+        raise PromptError(f"{where} has a class_type that is no string: {short(node['class_type'])}.")
     inputs = node.get("inputs", {})
     if not isinstance(inputs, dict):
         kind = type(inputs).__name__
         raise PromptError(
-            f"{where} ({node['class_type']}) has inputs that are a {kind} ({_short(inputs)}), not a dict of "
+            f"{where} ({node['class_type']}) has inputs that are a {kind} ({short(inputs)}), not a dict of "
             "values by name."
         )
     for name in inputs:
@@ -320,14 +325,14 @@ def _why_unreadable(file: Path, error: Exception) -> str:
         return f"A text of {len(str(file)):,} characters is neither JSON nor the path of a file."
     if isinstance(error, IsADirectoryError):
         readable = _readable_in(file)
-        return f"{file} is a folder. {offer('', readable) if readable else 'It holds no graph.'}"
+        return f"{file} is a folder. {suggest('', readable) if readable else 'It holds no graph.'}"
     if not isinstance(error, FileNotFoundError):
         return f"{file} cannot be read: {error}."
     if not file.parent.is_dir():
         return f"There is no file {file}, nor the folder {file.parent}; the working folder is {Path.cwd()}."
     folder = file.parent.resolve()
     readable = _readable_in(folder)
-    found = offer(file.name, readable) if readable else "No other file there can hold a graph."
+    found = suggest(file.name, readable) if readable else "No other file there can hold a graph."
     return f"There is no file {file.name!r} in {folder}. {found}"
 
 
@@ -345,7 +350,7 @@ def _not_json(nodes: Mapping[str, Node], error: Exception) -> str:
             fault = _why_not_json(value)
             if fault:
                 return (
-                    f"Input {name!r} of node {node_id!r} ({node['class_type']}) holds {_short(value)}, which "
+                    f"Input {name!r} of node {node_id!r} ({node['class_type']}) holds {short(value)}, which "
                     f"JSON cannot hold ({fault}). Save it to a file and load that in the graph (LoadImage "
                     "for a picture), or give a plain number, string, list or dict."
                 )
@@ -358,17 +363,6 @@ def _why_not_json(value: object) -> str:
     except (TypeError, ValueError, RecursionError) as error:
         return str(error)
     return ""
-
-
-def _short(value: object) -> str:
-    """A value for a message, cut short; a tensor or array by its shape."""
-    shape = getattr(value, "shape", None)
-    if isinstance(shape, tuple):
-        return f"a {type(value).__name__} of shape {list(shape)}"
-    try:
-        return reprlib.repr(value)
-    except ValueError:  # a number of more digits than Python writes
-        return f"a {type(value).__name__}"
 
 
 def _start(origin: str) -> str:

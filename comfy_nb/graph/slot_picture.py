@@ -6,9 +6,9 @@ from html import escape
 from itertools import zip_longest
 from typing import Any
 
-from comfy_nb.graph.node import short
 from comfy_nb.spec.node_spec import InputSpec, NodeSpec
 from comfy_nb.spec.types import socket_name
+from comfy_nb.wording import short
 
 GIVEN, NEEDED = "○", "●"
 CHOICES_SHOWN = 3

@@ -11,10 +11,11 @@ from typing import Any
 
 from torch import Tensor
 
-from comfy_nb.errors import LayoutError, offer
+from comfy_nb.errors import LayoutError
 from comfy_nb.library.declare import choice
 from comfy_nb.library.folders import Folders, current_folders, inside, is_image_name, split_annotation
 from comfy_nb.library.pictures import read_channel, read_picture, to_png
+from comfy_nb.wording import suggest
 
 
 class LoadImage:
@@ -155,7 +156,7 @@ def _missing(name: str, path: Path) -> str:
     beside = path.parent
     names = sorted(each.name for each in beside.iterdir() if is_image_name(each.name)) if beside.is_dir() else []
     shown = beside if beside.is_dir() else folder
-    advice = offer(path.name, names) if names else "It holds no pictures yet: copy one there."
+    advice = suggest(path.name, names) if names else "It holds no pictures yet: copy one there."
     return f"there is no file {name!r} in {shown}. {advice}"
 
 

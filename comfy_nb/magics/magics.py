@@ -19,7 +19,7 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 from comfy_nb.api import cache
 from comfy_nb.engine.run import Run
 from comfy_nb.engine.session import default_session
-from comfy_nb.errors import ComfyNBError, offer
+from comfy_nb.errors import ComfyNBError
 from comfy_nb.graph.handle import NodeFactory
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.model import load as load_graph
@@ -29,6 +29,7 @@ from comfy_nb.magics.completion import inputs_at_cursor
 from comfy_nb.magics.node_cell import CellSource, read_cell, split_options, syntax_message
 from comfy_nb.magics.node_table import NodeTable
 from comfy_nb.parameters.edits import apply_edit
+from comfy_nb.wording import count, suggest
 
 _COMFY = re.compile(r"(?:^|=)\s*(%comfy\s.*)$")
 
@@ -85,7 +86,7 @@ class ComfyMagics(Magics):
         with _one_line_errors():
             command, *words = _split(line) or ["help"]
             if command not in self.commands:
-                raise UsageError(f"%comfy has no command {command!r}. {offer(command, self.commands)}")
+                raise UsageError(f"%comfy has no command {command!r}. {suggest(command, self.commands)}")
             return self.commands[command](words)
 
     @cell_magic
@@ -161,7 +162,7 @@ class ComfyMagics(Magics):
         if _choice("%comfy cache", words or ["stats"], ("stats", "clear")) == "stats":
             return cache
         gone = cache.clear()
-        print(f"{gone} value{'' if gone == 1 else 's'} let go.")
+        print(f"{count(gone, 'value')} let go.")
         return None
 
     def _repr(self, words: list[str]) -> None:

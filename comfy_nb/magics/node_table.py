@@ -10,7 +10,7 @@ from comfy_nb.errors import UnknownName
 from comfy_nb.spec.node_spec import NodeSpec
 from comfy_nb.spec.registry import Registry
 from comfy_nb.spec.types import socket_name
-from comfy_nb.ui.render.text import clip
+from comfy_nb.wording import clip
 
 HEAD = ("name", "category", "inputs", "outputs")
 INPUTS_MAX = 60

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from comfy_nb.errors import GraphError, offer
+from comfy_nb.errors import GraphError
 from comfy_nb.graph.prompt import is_link
+from comfy_nb.wording import suggest
 
 if TYPE_CHECKING:
     from comfy_nb.graph.model import Graph
@@ -80,4 +81,4 @@ def _fits(value: Any, socket: str) -> bool:
 def _check_link(link: list[Any], where: str, graph: Graph) -> None:
     origin = str(link[0])
     if origin not in graph.nodes:
-        raise GraphError(f"{where}: there is no node {origin!r} to link to. {offer(origin, graph.nodes)}")
+        raise GraphError(f"{where}: there is no node {origin!r} to link to. {suggest(origin, graph.nodes)}")

@@ -9,10 +9,9 @@ from typing import Any
 
 from comfy_nb.errors import GraphError, UnknownName
 from comfy_nb.graph.model import Graph
-from comfy_nb.graph.node import short
 from comfy_nb.graph.prompt import is_link
 from comfy_nb.parameters.parameter import Setting, find_setting
-from comfy_nb.ui.render.text import clip
+from comfy_nb.wording import clip, short
 
 AXES_MAX = 3
 CELLS_MAX = 256

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable, Generator
 from typing import Any
 
-from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.engine.execution.interrupt import stopped_by_interrupt
 from comfy_nb.errors import Stopped
 from comfy_nb.graph.model import Graph
 from comfy_nb.parameters.parameter import Setting, Target
+from comfy_nb.wording import format_seconds
 
 REST_S = 0.15
 STOPPED = "The run was stopped before the value was there; what had finished stays cached."
@@ -118,4 +118,4 @@ class Rerun:
 
 def _said(run: Any, target: Target) -> str:
     nodes = len(run.plan.above([target.node_id]))
-    return f"done in {say_seconds(run.seconds)}, {run.counts['ran']} of {nodes} node{'s' * (nodes != 1)} ran"
+    return f"done in {format_seconds(run.seconds)}, {run.counts['ran']} of {nodes} node{'s' * (nodes != 1)} ran"

@@ -9,12 +9,13 @@ from numbers import Integral, Real
 from typing import Any
 
 from comfy_nb.cli.report import output_ids
-from comfy_nb.errors import GraphError, UnknownName, name_node, offer
+from comfy_nb.errors import GraphError, UnknownName
 from comfy_nb.graph.model import Graph
-from comfy_nb.graph.node import Node, is_handle, short
-from comfy_nb.graph.prompt import is_link
+from comfy_nb.graph.node import Node, is_handle
+from comfy_nb.graph.prompt import is_link, short_input
 from comfy_nb.parameters.edits import EXPECTED, split_name
 from comfy_nb.spec.node_spec import InputSpec, NodeSpec, read_input
+from comfy_nb.wording import name_node, short, suggest
 
 PLAIN = {**EXPECTED, "STRING": "a text"}
 
@@ -43,11 +44,11 @@ class Setting:
         """Return a value as the declared type has it; raises GraphError where it does not fit."""
         value = self.entry.name_of(value)
         if is_link(value) or is_handle(value) or isinstance(value, Node):
-            raise GraphError(f"{self.where}: a constant is expected, not the link {short(value)}.")
+            raise GraphError(f"{self.where}: a constant is expected, not the link {short_input(value)}.")
         choices = self.entry.choices
         if choices is not None:
             if not isinstance(value, str | int | float) or value not in choices:
-                raise GraphError(f"{self.where}: {short(value)} is no choice. {offer(str(value), map(str, choices))}")
+                raise GraphError(f"{self.where}: {short(value)} is no choice. {suggest(str(value), map(str, choices))}")
             return value
         kind = self.entry.socket
         if kind in PLAIN and not _is_of(value, kind):

@@ -8,17 +8,15 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from comfy_nb.engine.cache.memory_use import say_seconds
-from comfy_nb.engine.execution.failure import say, tell_fault
 from comfy_nb.engine.execution.interrupt import interrupt_watch
-from comfy_nb.errors import ComfyNBError, GraphError, NotKept
+from comfy_nb.errors import ComfyNBError, GraphError, NotKept, warn_of_fault
 from comfy_nb.graph.model import Graph
-from comfy_nb.graph.node import short
 from comfy_nb.parameters.grid import Place, make_grid
 from comfy_nb.parameters.parameter import copy_and_target
 from comfy_nb.ui.jupyter.cell_output import shell
 from comfy_nb.ui.render.glimpse import picture_of, words_of
 from comfy_nb.ui.render.thumbnails import Thumbnail
+from comfy_nb.wording import describe_error, format_seconds, short
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -49,7 +47,7 @@ class Cell:
     def words(self) -> str:
         """What is shown in place of a picture."""
         if self.error is not None:
-            return say(self.error)
+            return describe_error(self.error)
         return words_of(self.value) if self.state == "done" and self.picture is None else ""
 
     def __repr__(self) -> str:
@@ -124,7 +122,7 @@ class Sweep:
             try:
                 listener(cell)
             except Exception as error:  # a listener's fault may not hurt the sweep
-                tell_fault("A listener of the sweep failed", error)
+                warn_of_fault("A listener of the sweep failed", error)
 
     def cancel(self) -> None:
         """Stop all its runs and begin no more; from any thread."""
@@ -219,7 +217,7 @@ class Sweep:
         over = sum(state in ("done", "failed") for state in states)
         seconds = self.seconds if self.done() or self.state != "running" else time.perf_counter() - self._started_at
         failed = f", {states.count('failed')} failed" if "failed" in states else ""
-        return f"{self.state}: {over} of {len(states)} cells{failed}, {say_seconds(seconds)}"
+        return f"{self.state}: {over} of {len(states)} cells{failed}, {format_seconds(seconds)}"
 
     def __repr__(self) -> str:
         return (

@@ -12,11 +12,12 @@ from typing import Any, get_args, get_origin
 
 import torch
 
-from comfy_nb.errors import SpecError, offer
+from comfy_nb.errors import SpecError
 from comfy_nb.spec.code import code_digest
 from comfy_nb.spec.coerce import coerce
 from comfy_nb.spec.node_spec import CacheMode, InputSpec, Interface, NodeSpec
 from comfy_nb.spec.types import Parsed, parse_annotation, to_picture
+from comfy_nb.wording import suggest
 
 INJECTED: dict[str, str] = {"Progress": "PROGRESS"}
 PICTURES = frozenset({"IMAGE", "MASK"})
@@ -245,7 +246,7 @@ def _check_options(
 def _check_names(name: str, option: str, given: Collection[str], known: Collection[str], kind: str) -> None:
     for each in given:
         if each not in known:
-            raise SpecError(f"{name}: {option} names {each!r}, which is not among its {kind}. {offer(each, known)}")
+            raise SpecError(f"{name}: {option} names {each!r}, which is not among its {kind}. {suggest(each, known)}")
 
 
 def _adapt(

@@ -7,13 +7,12 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet, WeakValueDictionary
 
-from comfy_nb.engine.execution.failure import say
 from comfy_nb.errors import UnknownName
 from comfy_nb.ui.inspect import formatter
 from comfy_nb.ui.jupyter.cell_output import CellOutput, cell_key, running_cell, shell
-from comfy_nb.ui.render.text import sound
 from comfy_nb.ui.run.html import COLOURS
 from comfy_nb.ui.run.summary_line import Lines
+from comfy_nb.wording import describe_error, encodable
 
 if TYPE_CHECKING:
     from comfy_nb.engine.execution.breakpoints import Pause
@@ -95,7 +94,7 @@ def _show_refusal(run: Any, error: BaseException) -> None:
     """A job failed before it began, and nobody awaits it to be told."""
     if _chosen == "none" or run.is_quiet:
         return
-    said = sound(say(error))
+    said = encodable(describe_error(error))
     html = f'<div class="comfy-nb-run" style="color:{COLOURS["failed"]};white-space:pre-wrap">✗ {escape(said)}</div>'
     CellOutput(run.place).show({"text/html": html, "text/plain": f"✗ {said}"})
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from comfy_nb.engine.cache.disk import DiskCache
 from comfy_nb.engine.cache.entry import Entry
 from comfy_nb.engine.cache.memory import MemoryCache
-from comfy_nb.engine.cache.memory_use import parse_size, say_seconds, say_size
+from comfy_nb.wording import count, format_seconds, format_size, parse_size
 
 ROWS_SHOWN = 20
 _HEAD = ("node", "size", "took", "hits", "where", "")
@@ -132,11 +132,11 @@ class CacheView:
 
     def _summary(self) -> list[str]:
         memory, disk = self._tiers()
-        count = len(memory)
-        values = "1 value" if count == 1 else f"{count} values"
-        lines = [f"{values} in memory, {say_size(memory.total)} of {say_size(memory.budget)}"]
+        lines = [
+            f"{count(len(memory), 'value')} in memory, {format_size(memory.total)} of {format_size(memory.budget)}"
+        ]
         if disk is not None:
-            lines.append(f"{say_size(disk.total)} of {say_size(disk.budget)} on disk in {disk.folder}")
+            lines.append(f"{format_size(disk.total)} of {format_size(disk.budget)} on disk in {disk.folder}")
         return lines
 
     def _shown(self) -> list[Entry]:
@@ -147,8 +147,8 @@ class CacheView:
         return [
             (
                 f"{entry.title or entry.class_type} (node {entry.node_id})",
-                say_size(entry.size),
-                say_seconds(entry.seconds),
+                format_size(entry.size),
+                format_seconds(entry.seconds),
                 str(entry.hits),
                 _where(entry, disk),
                 "pinned" if entry.pinned else "",

@@ -20,11 +20,12 @@ from pathlib import Path
 
 from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.cache.entry_file import Damaged, Unstorable, pack, read, read_class_type, write
-from comfy_nb.engine.cache.memory_use import measure, say_size
+from comfy_nb.engine.cache.memory_use import measure
 from comfy_nb.engine.cache.seal import seal
 from comfy_nb.engine.cache.tree import NotATree, why_no_tree
 from comfy_nb.engine.cache.writer import Writer
 from comfy_nb.errors import ComfyNBWarning
+from comfy_nb.wording import format_size
 
 DEFAULT_BUDGET = 20 * 10**9
 KEPT_WHEN_FULL = 0.9
@@ -189,7 +190,7 @@ class DiskCache:
             path.parent.mkdir(parents=True, exist_ok=True)
             size = len(header) + sum(tensor.nbytes for tensor in tensors)
             if size > self._budget:
-                self._note(entry.key, f"larger than the folder's {say_size(self._budget)}")
+                self._note(entry.key, f"larger than the folder's {format_size(self._budget)}")
                 return
             write(unfinished, header, tensors)
             if entry.seal is not None and entry.seal.broken():

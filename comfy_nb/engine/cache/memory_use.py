@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -158,43 +157,3 @@ def _limits_upwards(root: Path, path: str, name: str) -> Iterator[int]:
     for group in (inside, *inside.parents):
         with suppress(OSError, ValueError):
             yield int((root / group / name).read_text())
-
-
-_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
-_UNITS |= {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40}
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", re.IGNORECASE)
-
-
-def parse_size(size: int | float | str) -> int:
-    """Return bytes for a number of them or a text such as "2 GB", "512MiB" or "1.5 gb"."""
-    if isinstance(size, str):
-        match = _SIZE.fullmatch(size)
-        if match and match[2].lower() in _UNITS:
-            return int(float(match[1]) * _UNITS[match[2].lower()])
-    elif not isinstance(size, bool) and 0 <= size < float("inf"):
-        return int(size)
-    raise ValueError(f'{size!r} is not a size. Give bytes as a number, or a text such as "2 GB" or "512 MiB".')
-
-
-def say_size(size: int) -> str:
-    """Write a number of bytes for people: `12 B`, `3.4 kB`, `1.2 GB`."""
-    if size < 1000:
-        return f"{size} B"
-    value = float(size)
-    for unit in ("kB", "MB", "GB"):
-        value /= 1000
-        if value < 999.5:
-            return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
-    return f"{value / 1000:.1f} TB"
-
-
-def say_seconds(seconds: float) -> str:
-    """Write a duration for people: "2 ms", "0.31 s", "12.4 s", "3 min 20 s", "1 h 05 min"."""
-    if seconds < 0.0995:
-        return f"{seconds * 1e3:.0f} ms" if seconds >= 0.001 else "under 1 ms"
-    if seconds < 59.95:
-        return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02} s"
-    return f"{minutes // 60} h {minutes % 60:02} min"

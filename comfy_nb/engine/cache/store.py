@@ -15,7 +15,8 @@ from comfy_nb.engine.execution.scheduler import State, Ticket
 from comfy_nb.engine.planning.keys import Step
 from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.engine.why import differences
-from comfy_nb.errors import ComfyNBWarning, UnknownName, name_node
+from comfy_nb.errors import ComfyNBWarning, UnknownName
+from comfy_nb.wording import name_node
 
 if TYPE_CHECKING:
     from comfy_nb.engine.cache.disk import DiskCache

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from comfy_nb.engine.execution.failure import say, tell_fault
 from comfy_nb.engine.execution.interrupt import stopped_by_interrupt
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.node_api.context import ExecutionBlocker
-from comfy_nb.errors import ComfyNBError, ComfyNBWarning, GraphError, LayoutError, name_node
-from comfy_nb.graph.node import Node, short
+from comfy_nb.errors import ComfyNBError, ComfyNBWarning, GraphError, LayoutError, warn_of_fault
+from comfy_nb.graph.node import Node
 from comfy_nb.spec.coerce import coerce
+from comfy_nb.wording import describe_error, name_node, short
 
 if TYPE_CHECKING:
     from comfy_nb.engine.cache.entry import Outputs
@@ -134,7 +134,7 @@ class Breakpoints:
         try:
             self.on_pause(pause)
         except Exception as error:  # a display's fault may not hurt the run
-            tell_fault(FAULT, error)
+            warn_of_fault(FAULT, error)
             _warn_paused(pause)
 
     def add(self, where: Handle | Node, slot: int, when: Callable[[Any], Any] | None) -> Breakpoint:
@@ -209,7 +209,7 @@ class Pause:
                 if self.on_end is not None:
                     self.on_end()
             except Exception as error:  # a display's fault may not hurt the run
-                tell_fault(FAULT, error)
+                warn_of_fault(FAULT, error)
 
     def _is_first(self, state: str) -> bool:
         with self._lock:
@@ -266,7 +266,7 @@ def is_wanted(pause: Pause) -> bool:
     try:
         return when is None or bool(when(pause.value))
     except BaseException as error:  # whatever a person's function raises
-        raise ComfyNBError(f"the `when` of its breakpoint failed: {say(error)}") from error
+        raise ComfyNBError(f"the `when` of its breakpoint failed: {describe_error(error)}") from error
 
 
 def _fitting(value: Any, socket: Any, before: list[Any]) -> Any:

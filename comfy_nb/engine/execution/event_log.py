@@ -19,10 +19,10 @@ from comfy_nb.engine.events import (
     NodeText,
     Subscriber,
 )
-from comfy_nb.engine.execution.failure import tell_fault
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.execution.scheduler import Ticket
 from comfy_nb.engine.node_api.context import current_call
+from comfy_nb.errors import warn_of_fault
 
 FLUSH_S = 0.05
 PRINTED_MAX = 4_000
@@ -167,7 +167,7 @@ class Journal:
             subscriber(batch)
         except (Exception, asyncio.CancelledError) as error:  # its fault may not hurt the run; it is not called again
             self._subscribers = [each for each in self._subscribers if each is not subscriber]
-            tell_fault("A subscriber of the run failed and was removed", error)
+            warn_of_fault("A subscriber of the run failed and was removed", error)
         finally:
             current_call.reset(outside)
         if time.perf_counter() - started > SLOW_SUBSCRIBER_S:

@@ -26,8 +26,9 @@ from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.execution.pauses import Pauses
 from comfy_nb.engine.execution.scheduler import Scheduler, Ticket
 from comfy_nb.engine.execution.turn import Ask, Done, Expand
-from comfy_nb.errors import ComfyNBWarning, InterruptProcessingException, name_node
+from comfy_nb.errors import ComfyNBWarning, InterruptProcessingException
 from comfy_nb.graph.gc_freeze import old_heap
+from comfy_nb.wording import name_node
 
 if TYPE_CHECKING:
     from comfy_nb.engine.run import Run

@@ -11,7 +11,8 @@ from comfy_nb.engine.cache.seal import seal
 from comfy_nb.engine.execution.scheduler import Scheduler, State, Ticket
 from comfy_nb.engine.node_api.context import CallContext
 from comfy_nb.engine.planning.keys import Step, lazy_key, set_key
-from comfy_nb.errors import ComfyNBWarning, DependencyCycleError, name_node
+from comfy_nb.errors import ComfyNBWarning, DependencyCycleError
+from comfy_nb.wording import name_node
 
 if TYPE_CHECKING:
     from comfy_nb.engine.run import Run

@@ -11,8 +11,9 @@ from comfy_nb.engine.execution.turn import KNOWN_HIDDEN, as_lists
 from comfy_nb.engine.node_api.context import ExecutionBlocker
 from comfy_nb.engine.planning.keys import Step, is_always
 from comfy_nb.engine.planning.plan import Plan
-from comfy_nb.errors import ComfyNBWarning, Problem, name_node
+from comfy_nb.errors import ComfyNBWarning, Problem
 from comfy_nb.graph.check import validate_traits
+from comfy_nb.wording import name_node
 
 NAN = float("nan")
 

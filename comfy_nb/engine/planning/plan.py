@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from comfy_nb.engine.planning.keys import Step, head_of, is_always, set_key
-from comfy_nb.errors import Problem, offer
+from comfy_nb.errors import Problem
 from comfy_nb.graph.bypass import resolve
 from comfy_nb.graph.check import Origins, check_node, in_link
 from comfy_nb.graph.gc_freeze import old_heap
@@ -19,6 +19,7 @@ from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import Node
 from comfy_nb.graph.prompt import is_link
 from comfy_nb.spec.node_spec import Interface, NodeSpec
+from comfy_nb.wording import suggest
 
 
 class Plan:
@@ -108,7 +109,7 @@ class Plan:
             node.class_type,
             node.title,
             {"class_type": node.class_type},
-            f"{node.class_type!r} is not registered. {offer(node.class_type, self.graph.registry)}",
+            f"{node.class_type!r} is not registered. {suggest(node.class_type, self.graph.registry)}",
         )
 
     def _unreadable(self, node: Node, error: Exception) -> Problem:

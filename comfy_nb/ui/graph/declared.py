@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
-from comfy_nb.graph.node import short
 from comfy_nb.spec.node_spec import InputSpec, Interface, NodeSpec
 from comfy_nb.spec.registry import Registry
 from comfy_nb.ui.graph.scene import UNKNOWN, Field, Slot
+from comfy_nb.wording import short
 
 TEXT_MAX = 4_000
 LARGEST_INT = 1 << 1024  # beyond it no text is made of a number

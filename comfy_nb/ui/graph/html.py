@@ -7,8 +7,8 @@ from html import escape
 
 from comfy_nb.ui.graph.colours import colour_of
 from comfy_nb.ui.graph.scene import HEAD, ROW, WIDTH, Scene, SceneLink, SceneNode
-from comfy_nb.ui.render.text import clip, sound
 from comfy_nb.ui.run.html import COLOURS, FAINT
+from comfy_nb.wording import clip, count, encodable
 
 FAULTS_MAX = 4
 TITLES_MAX = 400
@@ -33,7 +33,7 @@ def to_html(scene: Scene, states: Mapping[str, str]) -> str:
 
 
 def _page(scene: Scene, states: Mapping[str, str], titles_max: int, listed_max: int) -> str:
-    lines_of_faults = [escape(sound(clip(fault, FAULT_MAX))) for fault in scene.faults[:listed_max]]
+    lines_of_faults = [escape(encodable(clip(fault, FAULT_MAX))) for fault in scene.faults[:listed_max]]
     missing = [f'<div style="color:{COLOURS["failed"]}">{line}</div>' for line in lines_of_faults]
     rest = len(missing) - FAULTS_MAX
     faults = "".join(missing[:FAULTS_MAX])
@@ -48,7 +48,7 @@ def _page(scene: Scene, states: Mapping[str, str], titles_max: int, listed_max: 
 def headline(scene: Scene) -> str:
     """Return in a line what there is."""
     nodes, links = len(scene.nodes), len(scene.links)
-    return f"{nodes:,} node{'' if nodes == 1 else 's'}, {links:,} link{'' if links == 1 else 's'}"
+    return f"{count(nodes, 'node')}, {count(links, 'link')}"
 
 
 def as_lines(scene: Scene, states: Mapping[str, str], most: int = LISTED_MAX) -> list[str]:
@@ -162,4 +162,4 @@ def _node(node: SceneNode, state: str) -> str:
 
 def _text(text: str) -> str:
     """Text as HTML: clipped, half characters replaced."""
-    return escape(sound(clip(text, LINE_MAX)))
+    return escape(encodable(clip(text, LINE_MAX)))

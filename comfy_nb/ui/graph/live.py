@@ -12,7 +12,6 @@ from weakref import WeakSet
 import ipywidgets as widgets
 from traitlets import Dict
 
-from comfy_nb.engine.execution.failure import say
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.session import Session, default_session
 from comfy_nb.errors import ComfyNBError
@@ -30,7 +29,7 @@ from comfy_nb.ui.jupyter.cell_output import close_all
 from comfy_nb.ui.jupyter.live_html import Living
 from comfy_nb.ui.jupyter.ticker import ticker
 from comfy_nb.ui.jupyter.widget import THEME, FrontEnd, script, style
-from comfy_nb.ui.render.text import sound
+from comfy_nb.wording import describe_error, encodable
 
 ONLY_DRAWN = (
     "This is only drawn, so nothing was computed. Export it with Workflow > Export (API), and nb.load that file."
@@ -166,9 +165,9 @@ class Stage:
         try:
             self._do(message["type"], message)
         except Exception as error:  # a pack's or a value's own code may be asked; it appears nowhere else
-            told = str(error) if isinstance(error, (ComfyNBError, ValueError)) else say(error)
+            told = str(error) if isinstance(error, (ComfyNBError, ValueError)) else describe_error(error)
             is_edit = message.get("type") in ("edit", "reseed")
-            self._graph.send({"type": "refused" if is_edit else "note", "text": sound(told)})
+            self._graph.send({"type": "refused" if is_edit else "note", "text": encodable(told)})
 
     def _do(self, kind: str, message: Mapping[str, Any]) -> None:
         if kind == "ready":

@@ -10,7 +10,7 @@ from comfy_nb.ui.graph.colours import colour_of
 from comfy_nb.ui.graph.html import headline
 from comfy_nb.ui.graph.scene import Scene, SceneNode
 from comfy_nb.ui.graph.states import States
-from comfy_nb.ui.render.text import clip, sound
+from comfy_nb.wording import clip, encodable
 
 NAME_MAX = 400
 FAULT_MAX = 2_000
@@ -27,35 +27,35 @@ def scene_message(scene: Scene, *, can_edit: bool) -> dict[str, Any]:
         "head": headline(scene),
         "nodes": [_node(node) for node in scene.nodes.values()],
         "links": [
-            [at[link.source], link.slot, at[link.target], link.place, sound(link.type), link.via]
+            [at[link.source], link.slot, at[link.target], link.place, encodable(link.type), link.via]
             for link in scene.links
         ],
         "groups": [
             {"title": _name(group.title), "box": group.box, "colour": _hex(group.colour)} for group in scene.groups
         ],
-        "colours": {sound(kind): colour_of(kind) for kind in sorted(kinds)},
-        "faults": [sound(clip(fault, FAULT_MAX)) for fault in scene.faults[:FAULTS_MAX]],
+        "colours": {encodable(kind): colour_of(kind) for kind in sorted(kinds)},
+        "faults": [encodable(clip(fault, FAULT_MAX)) for fault in scene.faults[:FAULTS_MAX]],
         "canEdit": can_edit,
     }
 
 
 def _node(node: SceneNode) -> dict[str, Any]:
     return {
-        "id": sound(node.id),
+        "id": encodable(node.id),
         "title": _name(node.title),
         "class": _name(node.class_type),
-        "inputs": [[_name(slot.name), sound(slot.type)] for slot in node.inputs],
-        "outputs": [[_name(slot.name), sound(slot.type)] for slot in node.outputs],
+        "inputs": [[_name(slot.name), encodable(slot.type)] for slot in node.inputs],
+        "outputs": [[_name(slot.name), encodable(slot.type)] for slot in node.outputs],
         "fields": [
             {
-                "name": sound(field.name),
+                "name": encodable(field.name),
                 "kind": field.kind,
                 "value": _sound(field.value),
                 "options": {name: _sound(value) for name, value in field.options.items()},
             }
             for field in node.fields
         ],
-        "fault": sound(node.fault),
+        "fault": encodable(node.fault),
         "mode": node.mode,
         "box": node.box,
         "colour": _hex(node.colour),
@@ -64,7 +64,7 @@ def _node(node: SceneNode) -> dict[str, Any]:
 
 
 def _name(text: str) -> str:
-    return sound(clip(text, NAME_MAX))
+    return encodable(clip(text, NAME_MAX))
 
 
 def _hex(colour: str) -> str:
@@ -75,8 +75,8 @@ def _hex(colour: str) -> str:
 def _sound(value: Any) -> Any:
     """Return what can be sent of a field's value or its choices: choices with half characters cannot be chosen."""
     if isinstance(value, list):
-        return [each for each in value if not isinstance(each, str) or each == sound(each)]
-    return sound(value) if isinstance(value, str) else value
+        return [each for each in value if not isinstance(each, str) or each == encodable(each)]
+    return encodable(value) if isinstance(value, str) else value
 
 
 def states_message(states: States, ids: Iterable[str]) -> tuple[dict[str, Any], list[bytes]]:
@@ -85,8 +85,8 @@ def states_message(states: States, ids: Iterable[str]) -> tuple[dict[str, Any], 
     buffers = []
     for node_id in ids:
         state = states.of(node_id)
-        told[sound(node_id)] = [state.state, state.share, sound(state.note[:400])]
+        told[encodable(node_id)] = [state.state, state.share, encodable(state.note[:400])]
         if state.picture:
-            pictures.append([sound(node_id), state.picture_format])
+            pictures.append([encodable(node_id), state.picture_format])
             buffers.append(state.picture)
     return {"type": "states", "states": told, "pictures": pictures}, buffers

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from comfy_nb.ui.render.text import clip
+from comfy_nb.wording import clip
 
 HEAD, ROW, FIELD, PAD, PREVIEW = 30, 20, 24, 8, 104
 WIDTH = 230

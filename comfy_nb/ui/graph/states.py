@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.engine.events import (
     Event,
     NodeBlocked,
@@ -21,6 +20,7 @@ from comfy_nb.engine.events import (
 )
 from comfy_nb.ui.render.thumbnails import Thumbnail
 from comfy_nb.ui.run.model import finite
+from comfy_nb.wording import format_seconds
 
 CACHED = ("memory", "disk")
 CURRENT = ("done", "cached", "skipped")  # what a node is no more that was edited meanwhile
@@ -105,7 +105,7 @@ class States:
             self._set(shown, state="waiting", note=event.reason)
         elif isinstance(event, NodeFinished) and shown == event.node_id and self.of(shown).state != "blocked":
             is_cached = event.source in CACHED
-            took = "" if is_cached else say_seconds(event.seconds)
+            took = "" if is_cached else format_seconds(event.seconds)
             self._set(shown, state="cached" if is_cached else "done", share=None, note=took)
 
     def _end(self, state: str) -> None:

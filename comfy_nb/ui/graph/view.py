@@ -18,7 +18,7 @@ from comfy_nb.ui.graph.live import Stage
 from comfy_nb.ui.graph.states import States
 from comfy_nb.ui.jupyter.cell_output import shell
 from comfy_nb.ui.jupyter.live_html import Living
-from comfy_nb.ui.render.text import sound
+from comfy_nb.wording import encodable
 
 
 class GraphView:
@@ -51,7 +51,7 @@ class GraphView:
             states.glance(glance(self._source, default_session()))
         said = {node_id: state.state for node_id, state in states.nodes.items()}
         text = "\n".join([headline(scene), *as_lines(scene, said)[:30]])
-        return {"text/html": to_html(scene, said), "text/plain": sound(text)}
+        return {"text/html": to_html(scene, said), "text/plain": encodable(text)}
 
 
 def draw(source: Any) -> GraphView:

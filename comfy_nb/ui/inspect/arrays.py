@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from comfy_nb.engine.cache.memory_use import say_size
+from comfy_nb.wording import format_size
 
 UNREADABLE = (RuntimeError, NotImplementedError, TypeError, ValueError)
 
@@ -86,10 +86,10 @@ def head(value: Any) -> str:
     """Say shape, dtype, device and bytes of a tensor or array."""
     shape = list(value.shape) if not getattr(value, "is_nested", False) else f"nested of {value.size(0)}"
     if isinstance(value, np.ndarray):
-        return f"array {shape} {value.dtype}, {say_size(value.nbytes)}"
+        return f"array {shape} {value.dtype}, {format_size(value.nbytes)}"
     parts = [f"{shape} {_word(value.dtype)}", f"on {value.device}"]
     if value.layout is torch.strided and not getattr(value, "is_nested", False):
-        parts.append(say_size(value.numel() * value.element_size()))
+        parts.append(format_size(value.numel() * value.element_size()))
     if value.requires_grad:
         parts.append("requires grad")
     if value.layout is torch.strided and not value.is_quantized and not _is_contiguous(value):

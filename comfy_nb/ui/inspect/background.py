@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
-from comfy_nb.engine.execution.failure import tell_fault
+from comfy_nb.errors import warn_of_fault
 
 Job = Callable[[], None]
 
@@ -64,7 +64,7 @@ class Worker:
                     is_over = task is not None and next(task, self) is self
             except Exception as error:  # one question's fault may not silence the view
                 is_over = job is None
-                tell_fault("A view failed to answer", error)
+                warn_of_fault("A view failed to answer", error)
             if is_over:
                 with self._lock:
                     if self._long is task:

@@ -9,11 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from comfy_nb.engine.cache.memory_use import say_size
-from comfy_nb.engine.execution.failure import say
 from comfy_nb.ui.inspect.arrays import is_array
-from comfy_nb.ui.render.text import sound
-from comfy_nb.ui.run.snapshot import count
+from comfy_nb.wording import count, describe_error, encodable, format_size
 
 PARTS_MAX = 100
 DEEPEST = 8
@@ -44,7 +41,7 @@ def parts_of(value: Any, kind: str | None = None) -> list[Part]:
         if len(found) == PARTS_MAX:
             found.append(Part("", "TEXT", text=f"more than {PARTS_MAX} parts: the rest is not shown"))
             break
-        found.append(replace(part, name=sound(part.name), text=sound(part.text)))
+        found.append(replace(part, name=encodable(part.name), text=encodable(part.text)))
     return found
 
 
@@ -52,7 +49,7 @@ def _walk(value: Any, kind: str, name: str, depth: int) -> Iterator[Part]:
     try:
         yield from _parts(value, kind, name, depth)
     except Exception as error:  # a value's own code may fail: what it is can be said all the same
-        yield Part(name, "TEXT", text=f"{type(value).__name__}: it cannot be looked into ({say(error)})")
+        yield Part(name, "TEXT", text=f"{type(value).__name__}: it cannot be looked into ({describe_error(error)})")
 
 
 def _parts(value: Any, kind: str, name: str, depth: int) -> Iterator[Part]:
@@ -151,7 +148,7 @@ def model_words(value: Any, module: torch.nn.Module) -> str:
     return "\n".join(
         [
             f"{type(value).__name__}{inner}",
-            f"{count(numbers, 'parameter')}, {say_size(size)} with buffers",
+            f"{count(numbers, 'parameter')}, {format_size(size)} with buffers",
             f"dtype {', '.join(dtypes) or 'none'}, on {', '.join(devices) or 'no device'}",
             f"{count(sum(1 for _ in module.modules()), 'module')}, {'training' if module.training else 'evaluating'}",
         ]

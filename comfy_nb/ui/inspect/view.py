@@ -19,7 +19,7 @@ from comfy_nb.ui.inspect.statistics import scan
 from comfy_nb.ui.jupyter.cell_output import close_all, shell
 from comfy_nb.ui.jupyter.live_html import Living
 from comfy_nb.ui.jupyter.widget import FrontEnd, script, style
-from comfy_nb.ui.render.text import sound
+from comfy_nb.wording import encodable
 
 TELL_EVERY_S = 0.2
 
@@ -147,7 +147,7 @@ def look(value: Any, other: Any = None, kind: str | None = None) -> Look:
     maker = default_session().handed.maker_of(value)
     if maker is None:
         return Look(value, other, kind)
-    return Look(value, other, kind or maker.socket, sound(maker.say()))
+    return Look(value, other, kind or maker.socket, encodable(maker.say()))
 
 
 def put_in(box: VBox, *looks: Look) -> None:

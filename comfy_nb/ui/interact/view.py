@@ -12,7 +12,7 @@ import ipywidgets as widgets
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.errors import GraphError
 from comfy_nb.graph.handle import Handle
-from comfy_nb.graph.node import random_seed, short
+from comfy_nb.graph.node import random_seed
 from comfy_nb.parameters.live_value import Rerun
 from comfy_nb.parameters.parameter import copy_and_target
 from comfy_nb.ui.inspect.view import look
@@ -20,6 +20,7 @@ from comfy_nb.ui.interact.controls import Control, controls_for, decimals
 from comfy_nb.ui.jupyter.cell_output import close_all, shell
 from comfy_nb.ui.jupyter.live_html import Living
 from comfy_nb.ui.run.html import COLOURS, FAINT
+from comfy_nb.wording import short
 
 KEEP_AFTER_S = 1.0
 WIDE = {"width": "auto", "max_width": "42em"}

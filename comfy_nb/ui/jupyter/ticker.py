@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from comfy_nb.engine.execution.failure import tell_fault
+from comfy_nb.errors import warn_of_fault
 
 TICK_S = 0.1
 REST = 4  # a slow draw is followed by a pause of so many times its own length
@@ -56,7 +56,7 @@ class Ticker:
             tick(now)
         except Exception as error:  # a front end that has gone may not end the other displays
             self.remove(tick)
-            tell_fault("A display failed and is not updated any more", error)
+            warn_of_fault("A display failed and is not updated any more", error)
 
 
 ticker = Ticker()

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from comfy_nb.graph.node import short
 from comfy_nb.ui.render.thumbnails import Thumbnail, of_picture, of_tensor
+from comfy_nb.wording import short
 
 WORDS_MAX = 160
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from comfy_nb.graph.node import short
+from comfy_nb.wording import short
 
 NAMES_MAX = 2
 VALUE_MAX = 24

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from html import escape
 
-from comfy_nb.ui.render.text import clip, cut, plain, sound
+from comfy_nb.ui.render.text import plain
 from comfy_nb.ui.render.thumbnails import of_ui, within
 from comfy_nb.ui.render.tracebacks import tell
 from comfy_nb.ui.run.snapshot import GLYPHS, ROWS_MAX, Row, View
+from comfy_nb.wording import clip, count, cut_middle, encodable
 
 PICTURES_MAX_BYTES = 120_000
 PICTURE_MAX_BYTES = PICTURES_MAX_BYTES // ROWS_MAX
@@ -53,9 +54,11 @@ def faint(text: str) -> str:
 def _row(row: Row, now: float) -> str:
     """A table row: state, name with what the node said below it, steps, time, and picture."""
     state = f'<span style="color:{COLOURS[row.state]}" title="{row.state}">{GLYPHS[row.state]}</span>'
-    title = ("↳ " if row.under else "") + escape(clip(sound(row.title), 80))
+    title = ("↳ " if row.under else "") + escape(clip(encodable(row.title), 80))
     about = [row.class_type if row.class_type != row.title else "", row.hint, "" if row.state == "done" else row.state]
-    name = f'{title} <span style="{FAINT}">{escape(clip(sound(" ".join(part for part in about if part)), 80))}</span>'
+    name = (
+        f'{title} <span style="{FAINT}">{escape(clip(encodable(" ".join(part for part in about if part)), 80))}</span>'
+    )
     texts = (state, name + _words(row), escape(row.steps), row.took(now), _picture(row))
     cells = zip(COLUMNS, texts, strict=True)
     return f'<tr style="{ROW}">' + "".join(f'<td style="{style}">{text}</td>' for style, text in cells) + "</tr>"
@@ -66,7 +69,7 @@ def _picture(row: Row) -> str:
     small = small or of_ui(row.ui, PICTURE_MAX_BYTES)
     if small is None:
         return ""
-    return f'<img src="{small.uri}" alt="{escape(clip(sound(row.title), 80))}" style="{PICTURE}">'
+    return f'<img src="{small.uri}" alt="{escape(clip(encodable(row.title), 80))}" style="{PICTURE}">'
 
 
 def _words(row: Row) -> str:
@@ -79,7 +82,7 @@ def _words(row: Row) -> str:
         said += f'<div style="{WRAPPED}">{_fitted(row.text.rstrip())}</div>'
     log = plain(row.log).rstrip()
     lines = log.count("\n") + 1
-    said += _folded(f"log, {lines} line{'s' if lines > 1 else ''}", log, is_open=lines <= OPEN_LOG_LINES)
+    said += _folded(f"log, {count(lines, 'line')}", log, is_open=lines <= OPEN_LOG_LINES)
     return said + _folded("traceback", told.trace if told is not None else "", is_open=False)
 
 
@@ -92,10 +95,10 @@ def _folded(summary: str, text: str, *, is_open: bool) -> str:
 
 def _fitted(text: str, most: int = WORDS_MAX_BYTES) -> str:
     """Return text as HTML of at most `most` bytes, without its middle where it is too long."""
-    text = sound(text)
+    text = encodable(text)
     kept = min(len(text), most)
     while True:
-        shown = cut(text, kept)
+        shown = cut_middle(text, kept)
         if len(escape(shown).encode()) <= most:
             return escape(shown)
         kept = kept * 3 // 4

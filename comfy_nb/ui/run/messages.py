@@ -8,10 +8,10 @@ from typing import Any
 
 from xxhash import xxh3_64_hexdigest
 
-from comfy_nb.engine.cache.memory_use import say_seconds
-from comfy_nb.ui.render.text import plain, sound
+from comfy_nb.ui.render.text import plain
 from comfy_nb.ui.render.tracebacks import tell
-from comfy_nb.ui.run.snapshot import GLYPHS, Row, View, count
+from comfy_nb.ui.run.snapshot import GLYPHS, Row, View
+from comfy_nb.wording import count, encodable, format_seconds
 
 AGAIN_S = 0.7
 EVERY_S = 5.0
@@ -81,7 +81,7 @@ def _row(row: Row, now: float, parts: Parts) -> dict[str, Any]:
     error, told = row.error, ""
     if error is not None:
         told = f"error of {key}"
-        parts[told] = lambda: {name: sound(text) for name, text in tell(error)._asdict().items()}
+        parts[told] = lambda: {name: encodable(text) for name, text in tell(error)._asdict().items()}
     return _filled(
         {
             "key": key,
@@ -112,7 +112,7 @@ def _part(part: str | bytes, parts: Parts) -> str:
     if not part:
         return ""
     name = xxh3_64_hexdigest(part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass"))
-    parts[name] = lambda: part if isinstance(part, bytes) else sound(part)
+    parts[name] = lambda: part if isinstance(part, bytes) else encodable(part)
     return name
 
 
@@ -126,11 +126,11 @@ def _block(view: View) -> str:
 
 def _clock(seconds: float, is_running: bool) -> str:
     """Write a duration; one that still grows without the hundredths, which would only flicker."""
-    return f"{int(seconds * 10) / 10:.1f} s" if is_running and seconds < 60 else say_seconds(seconds)
+    return f"{int(seconds * 10) / 10:.1f} s" if is_running and seconds < 60 else format_seconds(seconds)
 
 
 def _left(seconds: float) -> str:
-    return f"about {say_seconds(seconds) if seconds > 59 else f'{max(ceil(seconds), 1)} s'} left"
+    return f"about {format_seconds(seconds) if seconds > 59 else f'{max(ceil(seconds), 1)} s'} left"
 
 
 def _number(value: float) -> str:
@@ -144,4 +144,4 @@ def _rounded(fraction: float) -> float:
 def _filled(fields: dict[str, Any]) -> dict[str, Any]:
     """Leave out what says nothing (a fraction of 0 says something), and make the rest fit to be sent."""
     said = {name: value for name, value in fields.items() if value is not None and value is not False and value != ""}
-    return {name: sound(value) if isinstance(value, str) else value for name, value in said.items()}
+    return {name: encodable(value) if isinstance(value, str) else value for name, value in said.items()}

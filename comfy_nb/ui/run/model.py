@@ -7,7 +7,6 @@ from dataclasses import replace
 from math import isfinite
 from typing import Any
 
-from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.engine.events import (
     CallFinished,
     Event,
@@ -27,6 +26,7 @@ from comfy_nb.engine.events import (
 )
 from comfy_nb.engine.execution.coroutines import STALL_S
 from comfy_nb.ui.run.snapshot import ROWS_MAX, Row, View, nested, worth
+from comfy_nb.wording import format_seconds
 
 Label = Callable[[str], tuple[str, str]]
 
@@ -180,7 +180,7 @@ class Board:
     def _loop_held(self, event: LoopHeld) -> None:
         row = self._live.get(event.node_id)
         if row is not None and event.seconds >= STALL_S:
-            row.note = f"kept the event loop busy for {say_seconds(event.seconds)}"
+            row.note = f"kept the event loop busy for {format_seconds(event.seconds)}"
 
     def _run_finished(self, event: RunFinished) -> None:
         self._state, self._seconds = event.state, event.seconds

@@ -10,10 +10,10 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from comfy_nb.engine.events import Event, RunFinished
-from comfy_nb.errors import name_node
 from comfy_nb.ui.render.labels import given_of
 from comfy_nb.ui.run.model import Board, labels_of
 from comfy_nb.ui.run.snapshot import View
+from comfy_nb.wording import name_node
 
 BLOCKED_S = 0.3
 

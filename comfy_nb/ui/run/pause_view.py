@@ -11,13 +11,12 @@ from typing import Any, cast
 from ipywidgets import VBox
 from traitlets import Dict
 
-from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.engine.execution.breakpoints import SAME, Pause
-from comfy_nb.engine.execution.failure import say
 from comfy_nb.ui.inspect.view import Look, Viewer
 from comfy_nb.ui.jupyter.cell_output import CellOutput, close_when_loaded, shell
 from comfy_nb.ui.jupyter.widget import THEME, FrontEnd, script, style
 from comfy_nb.ui.run.html import FAINT
+from comfy_nb.wording import describe_error, format_seconds
 
 ANSWER_S = 10.0
 LEAVE = ("exit", "quit")  # what debuggers are left by; IPython's would end the kernel
@@ -56,7 +55,7 @@ class PauseControls(FrontEnd):
             try:
                 self._pause.resume(self._value(str(asked.get("with", ""))))
             except BaseException as error:  # what a person typed may raise anything; it is told beside the field
-                self.send({"fault": say(error)})
+                self.send({"fault": describe_error(error)})
 
     def _value(self, expression: str) -> Any:
         """What a person wants to go on with: Python in which `x` is the value, and all names of the notebook are."""
@@ -95,7 +94,7 @@ class PauseView:
             )
 
     def _end(self) -> None:
-        lasted = say_seconds(time.monotonic() - self._since)
+        lasted = format_seconds(time.monotonic() - self._since)
         self._output.show(self._texts(f"paused for {lasted}, then {ENDS[self._pause.state]}"))
         if isinstance(self._value, Viewer):
             self._value.let_go()

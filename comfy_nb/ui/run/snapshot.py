@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.ui.render.labels import Named, hints
-from comfy_nb.ui.render.text import sound
+from comfy_nb.wording import count, encodable, format_seconds
 
 RowState = Literal["waiting", "running", "done", "cached", "failed", "blocked", "stopped"]
 
@@ -120,7 +119,7 @@ class Row:
 
     def took(self, now: float) -> str:
         """The same in words; nothing for a node from the cache."""
-        return "" if self.state == "cached" else say_seconds(self.elapsed(now))
+        return "" if self.state == "cached" else format_seconds(self.elapsed(now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +165,12 @@ class View:
 
     def headline(self, now: float) -> str:
         """The run in one line."""
-        elapsed = say_seconds(self.elapsed(now))
+        elapsed = format_seconds(self.elapsed(now))
         if self.is_all_cached:
             return f"{count(self.cached, 'node')} from cache, {elapsed}"
         state = "stopping" if self.stopping and not self.is_over else self.state
         kept = f", {self.cached} from cache" if self.cached else ""
-        left = f", {say_seconds(self.eta)} left" if self.eta is not None else ""
+        left = f", {format_seconds(self.eta)} left" if self.eta is not None else ""
         return f"{state}: {self.done} of {count(self.total, 'node')}{kept}, {elapsed}{left}"
 
     def folded(self) -> str:
@@ -184,7 +183,7 @@ class View:
         if self.blocked is None:
             return ""
         who, seconds = self.blocked
-        return f"event loop blocked for {say_seconds(seconds)} by {who}: nothing else can move"
+        return f"event loop blocked for {format_seconds(seconds)} by {who}: nothing else can move"
 
     def as_text(self, now: float) -> str:
         """The whole view as plain text."""
@@ -192,7 +191,7 @@ class View:
         if self.is_all_cached:
             return lines[0]
         lines += [f"  {'  ' if row.under else ''}{line_of(row, now)}" for row in self.rows]
-        return sound("\n".join([*lines, f"  {self.folded()}"] if self.folded() else lines))
+        return encodable("\n".join([*lines, f"  {self.folded()}"] if self.folded() else lines))
 
 
 def merge(views: Sequence[View]) -> View:
@@ -275,11 +274,6 @@ def line_of(row: Row, now: float) -> str:
     said = " ".join(row.text.split())[-100:]
     parts = (f"{GLYPHS[row.state]} {row.name}", row.state, row.steps, row.pace, row.took(now), row.note, said)
     return "  ".join(part for part in parts if part)
-
-
-def count(number: int, thing: str) -> str:
-    """Return a number with its noun: "1 node", "4 nodes"."""
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def says_more(view: View) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.ui.jupyter.cell_output import Cell, CellOutput, Output, cell_key
 from comfy_nb.ui.run.html import faint
-from comfy_nb.ui.run.snapshot import View, count
+from comfy_nb.ui.run.snapshot import View
+from comfy_nb.wording import count, format_seconds
 
 REDRAW_S = 0.2
 
@@ -39,7 +39,7 @@ class Line:
 
     def _sentence(self) -> str:
         counts = f"{count(self._ran, 'node')} ran, {self._cached:,} from cache"
-        return f"✓ {count(self._views, 'run')}: {counts}, {say_seconds(self._seconds)}"
+        return f"✓ {count(self._views, 'run')}: {counts}, {format_seconds(self._seconds)}"
 
     def _draw(self) -> None:
         self._output.show({"text/html": faint(self.text), "text/plain": self.text})

@@ -5,10 +5,9 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from comfy_nb.engine.cache.memory_use import say_seconds
-from comfy_nb.ui.render.text import clip
 from comfy_nb.ui.render.thumbnails import within
 from comfy_nb.ui.run.html import COLOURS, FAINT
+from comfy_nb.wording import clip, format_seconds
 
 if TYPE_CHECKING:
     from comfy_nb.parameters.sweep import Cell, Sweep
@@ -75,5 +74,5 @@ def _cell(cell: Cell, picture_bytes: int) -> str:
     words = escape(clip(cell.words, WORDS_MAX))
     colour = f' style="color:{COLOURS["failed"]}"' if cell.state == "failed" else ""
     said = f"<div{colour}>{words}</div>" if words else ""
-    note = f"{say_seconds(cell.seconds)}, {cell.note}" if cell.state == "done" else cell.state
+    note = f"{format_seconds(cell.seconds)}, {cell.note}" if cell.state == "done" else cell.state
     return f'{image}{said}<div style="{FAINT}">{escape(note)}</div>'

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from comfy_nb.ui.render.text import clip
+from comfy_nb.wording import clip
 
 if TYPE_CHECKING:
     from comfy_nb.parameters.sweep import Cell, Sweep

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 from traitlets import Dict
 
-from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.engine.execution.loops import post
-from comfy_nb.graph.node import short
 from comfy_nb.ui.inspect.view import look, put_in
 from comfy_nb.ui.jupyter.cell_output import close_all
 from comfy_nb.ui.jupyter.live_html import Living
@@ -20,6 +18,7 @@ from comfy_nb.ui.jupyter.stop_button import StopButton
 from comfy_nb.ui.jupyter.widget import THEME, FrontEnd, script, style
 from comfy_nb.ui.run.html import COLOURS, FAINT
 from comfy_nb.ui.sweep.html import to_html
+from comfy_nb.wording import format_seconds, short
 
 if TYPE_CHECKING:
     from comfy_nb.parameters.sweep import Cell, Sweep
@@ -141,6 +140,6 @@ def _table(sweep: Sweep) -> dict[str, Any]:
 
 
 def _as_message(cell: Cell) -> dict[str, Any]:
-    note = f"{say_seconds(cell.seconds)}, {cell.note}" if cell.state == "done" else cell.state
+    note = f"{format_seconds(cell.seconds)}, {cell.note}" if cell.state == "done" else cell.state
     picture = cell.picture.format if cell.picture is not None else ""
     return {"index": cell.index, "state": cell.state, "words": cell.words, "note": note, "picture": picture}

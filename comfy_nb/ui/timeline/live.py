@@ -10,16 +10,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.engine.events import Event, RunFinished
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.ui.jupyter.cell_output import CellOutput, shell
 from comfy_nb.ui.jupyter.ticker import REST
 from comfy_nb.ui.render.labels import Named, given_of, hints
-from comfy_nb.ui.render.text import sound
 from comfy_nb.ui.timeline.spans import NOTICEABLE_S, Recorder, Spans
 from comfy_nb.ui.timeline.svg import summary, to_html
 from comfy_nb.ui.timeline.trace import to_trace
+from comfy_nb.wording import encodable, format_seconds
 
 EVERY_S = 0.25
 ROWS_MAX = 20
@@ -92,7 +91,7 @@ class Timeline:
 
     def _bundle(self) -> dict[str, str]:
         spans = self.spans
-        return {"text/html": sound(to_html(spans)), "text/plain": sound(_as_text(spans))}
+        return {"text/html": encodable(to_html(spans)), "text/plain": encodable(_as_text(spans))}
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
@@ -117,7 +116,7 @@ def _as_text(spans: Spans) -> str:
     lines = [f"Timeline: {summary(spans)}"]
     longest = sorted(spans.bars, key=lambda bar: bar.start - bar.end)[:ROWS_MAX]
     for bar in sorted(longest, key=lambda bar: bar.start):
-        waited = f", waited {say_seconds(bar.waited)}" if bar.waited > NOTICEABLE_S else ""
+        waited = f", waited {format_seconds(bar.waited)}" if bar.waited > NOTICEABLE_S else ""
         lines.append(f"  {bar.start:8.3f} to {bar.end:8.3f} s  {bar.lane}  {bar.name}{waited}")
     if len(spans.bars) > ROWS_MAX:
         lines.append(f"  and {len(spans.bars) - ROWS_MAX:,} more")

@@ -12,11 +12,10 @@ import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from comfy_nb.engine.cache.memory_use import say_seconds
 from comfy_nb.engine.execution.coroutines import STALL_S
-from comfy_nb.ui.render.text import clip
 from comfy_nb.ui.timeline.lines import PADDING_PX, Block, LaneLines, lanes_of
 from comfy_nb.ui.timeline.spans import LOOP, Spans
+from comfy_nb.wording import clip, format_seconds
 
 WIDTH, WIDTH_MIN = 960, 640
 LEFT, RIGHT, TOP = 92, 12, 26
@@ -59,15 +58,15 @@ def to_html(spans: Spans) -> str:
 
 def summary(spans: Spans) -> str:
     """Say in a sentence how long it took, and what it hung on."""
-    took = f"{say_seconds(spans.seconds)}{STATE_WORDS[spans.state]}"
+    took = f"{format_seconds(spans.seconds)}{STATE_WORDS[spans.state]}"
     if not spans.bars:
         return f"{took}, all from the cache" if spans.ticks else took
     titles = {bar.node_id: bar.name for bar in spans.bars}
     path = [titles[node_id] for node_id in spans.critical]
     shown = path if len(path) <= PATH_MAX else [*path[:3], f"… {len(path) - 6} more …", *path[-3:]]
-    said = f"{took}; critical path, {say_seconds(spans.critical_seconds)}: {' → '.join(shown)}"
+    said = f"{took}; critical path, {format_seconds(spans.critical_seconds)}: {' → '.join(shown)}"
     stalled = sum(span.seconds for bar in spans.bars for span in bar.stalls)
-    return f"{said}; the loop stood still for {say_seconds(stalled)}" if stalled else said
+    return f"{said}; the loop stood still for {format_seconds(stalled)}" if stalled else said
 
 
 def to_svg(spans: Spans) -> str:
@@ -160,7 +159,7 @@ class Drawing:
             for span in bar.stalls:
                 x = self._x(span.start)
                 yield _rect("stall", x, self.height + 2, max(self._x(span.end) - x, 2.0), WAITING_LINE - 4)
-                yield _text(self._x(span.end) + 5, self.height + WAITING_LINE - 2, say_seconds(span.seconds))
+                yield _text(self._x(span.end) + 5, self.height + WAITING_LINE - 2, format_seconds(span.seconds))
 
     def _ticks(self) -> Iterator[str]:
         places = sorted({self._x(tick.time) for tick in self._spans.ticks})

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from comfy_nb.engine.cache.memory_use import default_budget, parse_size, say_seconds, say_size, usable_memory
+from comfy_nb.engine.cache.memory_use import default_budget, usable_memory
+from comfy_nb.wording import format_seconds, format_size, parse_size
 
 PHYSICAL = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
@@ -80,7 +81,7 @@ def test_what_is_no_size_is_answered_with_how_to_write_one(text):
      (999_600, "1.0 MB"), (5 * 10**12, "5.0 TB")],
 )  # fmt: skip
 def test_sizes_are_written_for_people(size, text):
-    assert say_size(size) == text
+    assert format_size(size) == text
 
 
 @pytest.mark.parametrize(
@@ -97,4 +98,4 @@ def test_sizes_are_written_for_people(size, text):
     ],
 )
 def test_durations_read_as_people_say_them(seconds, words):
-    assert say_seconds(seconds) == words
+    assert format_seconds(seconds) == words
