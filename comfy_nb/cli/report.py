@@ -10,7 +10,7 @@ from typing import Any
 
 from comfy_nb.errors import NodeError, NotKept, Problem, Stopped, ValidationError
 from comfy_nb.graph.model import Graph
-from comfy_nb.graph.prompt import is_link
+from comfy_nb.graph.topology import default_outputs
 from comfy_nb.ui.render.thumbnails import file_of
 from comfy_nb.wording import clip
 
@@ -80,23 +80,13 @@ class Ended:
 
 def run_to_end(graph: Graph, outputs: Sequence[str] | None) -> Ended:
     """Run a graph and return how it ended; a graph that cannot be started at all raises."""
-    wanted = tuple(outputs) if outputs else output_ids(graph)
+    wanted = tuple(outputs or default_outputs(graph))
     try:
         return Ended(graph, wanted, graph.run_sync(outputs=outputs), None)
     except (ValidationError, NodeError, Stopped) as error:
         return Ended(graph, wanted, error.run, error)
     except KeyboardInterrupt:
         return Ended(graph, wanted, None, Stopped())
-
-
-def output_ids(graph: Graph) -> tuple[str, ...]:
-    """Return the nodes that a run wants by itself: the output nodes, else the leaves."""
-    specs = {node.id: graph.registry.find(node.class_type) for node in graph}
-    outputs = tuple(node_id for node_id, spec in specs.items() if spec is not None and spec.is_output)
-    if outputs:
-        return outputs
-    used = {str(value[0]) for node in graph for value in node.inputs.values() if is_link(value)}
-    return tuple(node.id for node in graph if node.id not in used)
 
 
 def problem_as_dict(problem: Problem) -> dict[str, Any]:

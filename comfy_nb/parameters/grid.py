@@ -9,7 +9,7 @@ from typing import Any
 
 from comfy_nb.errors import GraphError, UnknownName
 from comfy_nb.graph.model import Graph
-from comfy_nb.graph.prompt import is_link
+from comfy_nb.graph.topology import ancestors
 from comfy_nb.parameters.parameter import Setting, find_setting
 from comfy_nb.wording import clip, short
 
@@ -144,20 +144,8 @@ def _axis(graph: Graph, near: str, key: Any, values: Any, most: int) -> Axis:
         if len(point) != len(settings):
             raise GraphError(f"{where}: {len(settings)} values are expected at each point, not {short(point)}.")
     checked = [tuple(s.checked(value) for s, value in zip(settings, point, strict=True)) for point in points]
-    depth = min(_depth(graph, setting.node_id) for setting in settings)
+    depth = min(len(ancestors(graph, setting.node_id)) for setting in settings)
     return Axis(settings, tuple(checked), depth)
-
-
-def _depth(graph: Graph, node_id: str) -> int:
-    """How many nodes lie above a node: of two on one path, the one that has more is the deeper."""
-    above: set[str] = set()
-    stack = [node_id]
-    while stack:
-        here = stack.pop()
-        if here not in above and here in graph.nodes:
-            above.add(here)
-            stack.extend(str(value[0]) for value in graph.nodes[here].inputs.values() if is_link(value))
-    return len(above)
 
 
 def same(one: Any, other: Any) -> bool:

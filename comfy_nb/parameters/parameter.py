@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
-from comfy_nb.cli.report import output_ids
 from comfy_nb.errors import GraphError, UnknownName
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import Node, is_handle
 from comfy_nb.graph.prompt import is_link, short_input
+from comfy_nb.graph.topology import default_outputs
 from comfy_nb.parameters.edits import EXPECTED, split_name
 from comfy_nb.spec.node_spec import InputSpec, NodeSpec, read_input
 from comfy_nb.wording import name_node, short, suggest
@@ -183,7 +183,7 @@ def _spec_of(node: Node) -> NodeSpec:
 
 
 def _only_target(graph: Graph) -> Target:
-    ends = output_ids(graph)
+    ends = default_outputs(graph)
     if not ends:
         raise GraphError("The graph is empty, so there is nothing to show.")
     targets = {target_of(graph, node_id): node_id for node_id in ends}

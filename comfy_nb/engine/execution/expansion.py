@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.execution.scheduler import Scheduler, Ticket
@@ -11,6 +11,7 @@ from comfy_nb.engine.execution.turn import Expand, merge
 from comfy_nb.engine.planning.keys import Step, head_of, set_key
 from comfy_nb.engine.planning.plan import child_step
 from comfy_nb.errors import DependencyCycleError, DuplicateNodeError, GraphError, UnknownName
+from comfy_nb.graph import topology
 from comfy_nb.graph.prompt import is_link
 from comfy_nb.spec.registry import Registry
 
@@ -104,30 +105,18 @@ def _check_links(step: Step, steps: Mapping[str, Step], schedule: Scheduler) -> 
 def set_keys(steps: Mapping[str, Step], schedule: Scheduler, scope: int) -> None:
     """Set the keys of an expansion's steps; raises DependencyCycleError where they wait for each other."""
     known = _Known(steps, schedule)
-    state: dict[str, int] = {}
-    for root in steps:
-        stack = [(root, 0)]
-        while stack:
-            node_id, position = stack.pop()
-            step = steps[node_id]
-            if position == 0 and state.get(node_id) == 2:
-                continue
-            state[node_id] = 1
-            links = step.links
-            while position < len(links):
-                origin = links[position].origin
-                position += 1
-                if origin in steps and state.get(origin) != 2:
-                    if state.get(origin) == 1:
-                        raise DependencyCycleError(
-                            f"nodes {origin!r} and {node_id!r} of the expansion wait for each other."
-                        )
-                    stack += [(node_id, position), (origin, 0)]
-                    break
-            else:
-                state[node_id] = 2
-                step.head = head_of(step, scope)
-                set_key(step, known)
+
+    def parents(node_id: str) -> list[str]:
+        return [link.origin for link in steps[node_id].links if link.origin in steps]
+
+    for node_id in topology.sort(steps, parents, _refuse_cycle):
+        step = steps[node_id]
+        step.head = head_of(step, scope)
+        set_key(step, known)
+
+
+def _refuse_cycle(ids: Sequence[str]) -> NoReturn:
+    raise DependencyCycleError(f"nodes {ids[0]!r} and {ids[-1]!r} of the expansion wait for each other.")
 
 
 class _Known(dict[str, Step]):

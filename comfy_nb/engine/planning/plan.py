@@ -12,6 +12,7 @@ from typing import Any
 
 from comfy_nb.engine.planning.keys import Step, head_of, is_always, set_key
 from comfy_nb.errors import Problem
+from comfy_nb.graph import topology
 from comfy_nb.graph.bypass import resolve
 from comfy_nb.graph.check import Origins, check_node, in_link
 from comfy_nb.graph.gc_freeze import old_heap
@@ -134,41 +135,22 @@ class Plan:
     def _sort(self) -> None:
         """Put the steps in topological order, and report rings."""
         steps, order = self.steps, self.order
-        done: set[str] = set()
-        open_: set[str] = set()
-        for root in steps.values():
-            if root.id in done:
-                continue
-            stack: list[tuple[Step, int]] = [(root, 0)]
-            open_.add(root.id)
-            while stack:
-                step, position = stack.pop()
-                links = step.links
-                while position < len(links):
-                    origin = links[position].origin
-                    position += 1
-                    if origin in done:
-                        continue
-                    if origin in open_:
-                        self._report_ring(step, origin, [each.id for each, _ in stack] + [step.id])
-                        continue
-                    stack.append((step, position))
-                    open_.add(origin)
-                    stack.append((steps[origin], 0))
-                    break
-                else:
-                    open_.discard(step.id)
-                    if step.id in self.faulty:
-                        step.links = links = [link for link in links if link.origin in done]
-                    done.add(step.id)
-                    step.index = len(order)
-                    order.append(step)
-                    for link in links:
-                        steps[link.origin].consumers.append(step.index)
+        for node_id in topology.sort(steps, self._parents, self._report_ring):
+            step = steps[node_id]
+            step.index = len(order)
+            order.append(step)
+        for step in order:
+            if step.id in self.faulty:
+                step.links = [link for link in step.links if steps[link.origin].index < step.index]
+            for link in step.links:
+                steps[link.origin].consumers.append(step.index)
 
-    def _report_ring(self, step: Step, origin: str, path: list[str]) -> None:
-        ring = path[path.index(origin) :]
-        shown = " -> ".join([*ring[:12], *(["..."] if len(ring) > 12 else []), origin])
+    def _parents(self, node_id: str) -> list[str]:
+        return [link.origin for link in self.steps[node_id].links]
+
+    def _report_ring(self, ring: list[str]) -> None:
+        step = self.steps[ring[-1]]
+        shown = " -> ".join([*ring[:12], *(["..."] if len(ring) > 12 else []), ring[0]])
         step.problem(
             "dependency_cycle",
             "The node needs its own output",
@@ -248,48 +230,28 @@ class Plan:
         """Compute the keys of these steps and of all below them anew."""
         self.revision += 1
         order = self.order
-        stale = {step.index for step in dirty}
-        stack = list(stale)
-        while stack:
-            for below in order[stack.pop()].consumers:
-                if below not in stale:
-                    stale.add(below)
-                    stack.append(below)
+        stale = topology.reach([step.index for step in dirty], lambda index: order[index].consumers)
         for index in sorted(stale):
             set_key(order[index], self.steps)
 
     def default_outputs(self) -> list[str]:
         """The ids of the output nodes, or of the leaves where there are none."""
         if self._outputs is None:
-            outputs = [step.id for step in self.steps.values() if step.spec.is_output]
-            self._outputs = outputs or [step.id for step in self.steps.values() if not step.consumers]
+            is_output = {node_id: step.spec.is_output for node_id, step in self.steps.items()}
+            self._outputs = topology.wanted_by_default(
+                is_output, (node_id for node_id, step in self.steps.items() if step.consumers)
+            )
         return self._outputs
 
     def above(self, wanted: Iterable[str]) -> set[str]:
         """The ids of these nodes and of all that they could need."""
-        seen = {node_id for node_id in wanted if node_id in self.steps}
-        stack = list(seen)
-        while stack:
-            for link in self.steps[stack.pop()].links:
-                if link.origin not in seen:
-                    seen.add(link.origin)
-                    stack.append(link.origin)
-        return seen
+        return topology.reach([node_id for node_id in wanted if node_id in self.steps], self._parents)
 
     def below(self, origins: Iterable[str]) -> set[str]:
         """The ids of all nodes that could need one of these."""
-        takers: dict[str, list[str]] = {}
-        for node_id, step in self.steps.items():
-            for link in step.links:
-                takers.setdefault(link.origin, []).append(node_id)
-        seen: set[str] = set()
-        stack = list(origins)
-        while stack:
-            for node_id in takers.get(stack.pop(), ()):
-                if node_id not in seen:
-                    seen.add(node_id)
-                    stack.append(node_id)
-        return seen
+        children = topology.children_of({node_id: self._parents(node_id) for node_id in self.steps})
+        takers = [taker for origin in origins for taker in children.get(origin, ())]
+        return topology.reach(takers, lambda node_id: children.get(node_id, ()))
 
 
 def is_plain(spec: NodeSpec, interface: Interface) -> bool:

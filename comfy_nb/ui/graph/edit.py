@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any
 
@@ -43,20 +43,3 @@ def edit(graph: Graph, node_id: str, name: str, value: Any) -> None:
     if refused:
         node.inputs[name] = before
         raise ValueError("\n".join(refused))
-
-
-def downstream(graph: Graph, node_id: str) -> Iterable[str]:
-    """Return a node and all that depends on it."""
-    feeds: dict[str, list[str]] = {}
-    for node in graph:
-        for value in node.inputs.values():
-            if is_link(value):
-                feeds.setdefault(value[0], []).append(node.id)
-    found = {node_id: None}
-    left = [node_id]
-    while left:
-        for other in feeds.get(left.pop(), ()):
-            if other not in found:
-                found[other] = None
-                left.append(other)
-    return list(found)

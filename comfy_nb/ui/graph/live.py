@@ -18,8 +18,9 @@ from comfy_nb.errors import ComfyNBError
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.namespace import default_registry
 from comfy_nb.graph.node import random_seed
+from comfy_nb.graph.topology import descendants
 from comfy_nb.ui.graph.cached_values import cached_value, glance, values_in_words
-from comfy_nb.ui.graph.edit import downstream, edit, read
+from comfy_nb.ui.graph.edit import edit, read
 from comfy_nb.ui.graph.from_graph import scene_of
 from comfy_nb.ui.graph.layout import laid_out_as, lay_out
 from comfy_nb.ui.graph.messages import scene_message, states_message
@@ -221,7 +222,7 @@ class Stage:
             self._graph.send({"type": "unchanged"})
             return
         edit(graph, node_id, name, value)
-        stale = downstream(graph, node_id)
+        stale = descendants(graph, node_id)
         for stage in list(graph.memo["stages"]):
             post(stage._loop, stage._take_edit, graph, stale)
 

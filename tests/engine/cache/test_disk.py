@@ -285,7 +285,7 @@ def test_another_kernel_reads_what_this_one_wrote(disk):
 
 def test_what_waits_is_written_before_the_process_ends(tmp_path):
     code = IMPORTS + (
-        "import time; from comfy_nb.engine import disk; write = disk.write\n"
+        "import time; from comfy_nb.engine.cache import disk; write = disk.write\n"
         "def slow_write(*arguments): time.sleep(0.5); return write(*arguments)\n"
         "disk.write = slow_write\n"
         "cache = DiskCache(sys.argv[1])\n"

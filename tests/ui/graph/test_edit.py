@@ -15,7 +15,7 @@ from comfy_nb.graph.model import Graph
 from comfy_nb.spec.function import spec_from_function
 from comfy_nb.spec.registry import Registry
 from comfy_nb.spec.types import Range
-from comfy_nb.ui.graph.edit import downstream, edit
+from comfy_nb.ui.graph.edit import edit
 from comfy_nb.ui.graph.live import Stage
 from tests.reference.classes import node
 
@@ -38,10 +38,6 @@ def graph() -> Graph:
     graph.node("add", a=graph.node("add", a=first))
     graph.node("number")
     return graph
-
-
-def test_all_that_depends_on_a_node_is_downstream_of_it(graph):
-    assert set(downstream(graph, "1")) == {node.id for node in graph} - {list(graph)[-1].id}
 
 
 def test_an_edit_changes_the_graph(graph):

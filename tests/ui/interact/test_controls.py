@@ -158,6 +158,12 @@ def test_a_graph_of_several_outputs_asks_which_and_of_one_shows_it():
         copy_and_target(nb.Graph())
 
 
+def test_a_muted_output_is_none_of_the_outputs():
+    graph = nb.Graph(nb.nodes.EmptyImage(width=16, height=16), nb.nodes.EmptyImage(width=32, height=16))
+    graph["1"].mute()
+    assert copy_and_target(graph)[1].node_id == "2"
+
+
 def test_of_a_node_that_saves_what_it_takes_is_shown():
     picture = nb.nodes.EmptyImage(width=16, height=16)
     target = copy_and_target(nb.Graph(nb.nodes.SaveImage(picture)))[1]
