@@ -78,11 +78,11 @@ class Handed:
 
 def maker_in(run: Run, node_id: str, slot: int) -> Maker:
     """Return what a run knows of the making of one of its values."""
-    ticket = run.ticket(node_id)
-    step = ticket.step if ticket is not None else run.plan.steps[node_id]
+    node_run = run.node_run(node_id)
+    step = node_run.step if node_run is not None else run.plan.steps[node_id]
     types = step.spec.return_types
     socket = types[slot] if slot < len(types) and isinstance(types[slot], str) else None
-    seconds, source = (ticket.seconds, ticket.source) if ticket is not None else (0.0, "memory")
+    seconds, source = (node_run.seconds, node_run.source) if node_run is not None else (0.0, "memory")
     named = name_node(step.id, step.class_type, step.title)
     return Maker(weakref.ref(run), node_id, slot, socket, named, seconds, source)
 

@@ -21,7 +21,7 @@ from comfy_nb.engine.execution.event_log import Journal, shown_under
 from comfy_nb.engine.execution.executor import Drive
 from comfy_nb.engine.execution.failure import TookTooLong
 from comfy_nb.engine.execution.loops import post
-from comfy_nb.engine.execution.scheduler import State, Ticket
+from comfy_nb.engine.execution.scheduler import NodeRun, State
 from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.engine.presenter import views
 from comfy_nb.engine.why import reason
@@ -78,10 +78,10 @@ class Run:
         self._outer = around.run if around is not None and isinstance(around.run, Run) else None
         self.is_quiet = bool(options.get("quiet"))
         self.lost: dict[str, str] = {}
-        self.history: dict[str, Ticket] = graph.memo.setdefault("history", {})
+        self.history: dict[str, NodeRun] = graph.memo.setdefault("history", {})
         self._revision = plan.revision
         self._keys: dict[str, bytes | None] = {}
-        self._before: dict[str, Ticket] = {}
+        self._before: dict[str, NodeRun] = {}
         self._values: dict[str, Outputs | None] = {}
         self._prompt: dict[str, Any] | None = None
         self.journal = Journal(self.id, session.note_slow)
@@ -153,20 +153,20 @@ class Run:
         if drive is None:
             return
         history, kept, schedule = self.history, drive.schedule.kept, drive.schedule
-        for node_id, ticket in schedule.tickets.items():
-            if ticket.state is State.DONE:
+        for node_id, node_run in schedule.node_runs.items():
+            if node_run.state is State.DONE:
                 old = history.get(node_id)
                 if old is not None:
                     self._before[node_id] = old
-                history[node_id] = ticket
+                history[node_id] = node_run
                 if node_id in kept:
-                    self._values[node_id] = ticket.outputs
+                    self._values[node_id] = node_run.outputs
             else:
-                history.setdefault(node_id, ticket)
-            ticket.outputs = ticket.entry = None
-            ticket.dependents = []
-        self.session.store.note_run(self.number, schedule.tickets)
-        self.session.store.run_ended(self.plan, schedule.tickets)
+                history.setdefault(node_id, node_run)
+            node_run.outputs = node_run.entry = None
+            node_run.dependents = []
+        self.session.store.note_run(self.number, schedule.node_runs)
+        self.session.store.run_ended(self.plan, schedule.node_runs)
         for node_id, class_type in list(self.graph.objects):
             if schedule.step(node_id) is None:
                 del self.graph.objects[node_id, class_type]
@@ -208,11 +208,11 @@ class Run:
         self.total, self.cached = total, cached
         self.journal.begin(events.RunStarted(self.id, self.started_at, total, cached))
 
-    def node_finished(self, ticket: Ticket) -> None:
+    def node_finished(self, node_run: NodeRun) -> None:
         """A node is done."""
-        if ticket.ui:
-            self.ui[ticket.step.id] = ticket.ui
-        self.journal.node_finished(ticket)
+        if node_run.ui:
+            self.ui[node_run.step.id] = node_run.ui
+        self.journal.node_finished(node_run)
 
     def call_finished(self, call: Invocation, seconds: float) -> None:
         """A call is done; it is told of where a node is called for each item of a list."""
@@ -221,39 +221,39 @@ class Run:
             done = (around.node_id, around.index, around.calls, seconds)
             self.emit(events.CallFinished(self.id, time.perf_counter(), *done))
 
-    def node_waits(self, ticket: Ticket, why: str, added: int) -> None:
+    def node_waits(self, node_run: NodeRun, why: str, added: int) -> None:
         """A node asked for lazy inputs or expanded."""
         now = time.perf_counter()
-        if ticket.ui:
-            self.ui[ticket.step.id] = ticket.ui
-        self.emit(events.NodeWaiting(self.id, now, ticket.step.id, why))
+        if node_run.ui:
+            self.ui[node_run.step.id] = node_run.ui
+        self.emit(events.NodeWaiting(self.id, now, node_run.step.id, why))
         if added:
             self.total += added
             self.emit(events.NodesAdded(self.id, now, added))
 
-    def node_retries(self, ticket: Ticket, error: Exception, attempt: int) -> float:
+    def node_retries(self, node_run: NodeRun, error: Exception, attempt: int) -> float:
         """A call failed and will be made again; return the seconds to wait before."""
-        wait_s = ticket.step.spec.backoff * 2.0**attempt
-        spec = ticket.step.spec
+        wait_s = node_run.step.spec.backoff * 2.0**attempt
+        spec = node_run.step.spec
         came = f"{spec.timeout:g} s without an answer" if isinstance(error, TookTooLong) else describe_error(error)
         said = f"retry {attempt + 1} of {spec.retries} in {wait_s:g} s after {came}"
-        self.emit(events.NodeWaiting(self.id, time.perf_counter(), ticket.step.id, said))
+        self.emit(events.NodeWaiting(self.id, time.perf_counter(), node_run.step.id, said))
         return wait_s
 
-    def node_blocked(self, ticket: Ticket, message: str) -> None:
+    def node_blocked(self, node_run: NodeRun, message: str) -> None:
         """A call was skipped because of a blocker with a message."""
-        self.blocked.append((ticket.step.id, message))
-        shown = shown_under(ticket)
-        self.emit(events.NodeBlocked(self.id, time.perf_counter(), ticket.step.id, shown, message))
+        self.blocked.append((node_run.step.id, message))
+        shown = shown_under(node_run)
+        self.emit(events.NodeBlocked(self.id, time.perf_counter(), node_run.step.id, shown, message))
 
-    def node_failed(self, ticket: Ticket, error: Exception) -> None:
+    def node_failed(self, node_run: NodeRun, error: Exception) -> None:
         """A node raised."""
-        self.journal.node_ends(ticket.step.id)
-        self.emit(events.NodeFailed(self.id, time.perf_counter(), ticket.step.id, shown_under(ticket), error))
+        self.journal.node_ends(node_run.step.id)
+        self.emit(events.NodeFailed(self.id, time.perf_counter(), node_run.step.id, shown_under(node_run), error))
 
-    def node_held(self, ticket: Ticket, seconds: float) -> None:
+    def node_held(self, node_run: NodeRun, seconds: float) -> None:
         """An async node had the loop without an await, for so long that it is worth telling."""
-        step = ticket.step
+        step = node_run.step
         self.emit(events.LoopHeld(self.id, time.perf_counter(), step.id, seconds))
         if seconds < STALL_S:
             return
@@ -270,9 +270,9 @@ class Run:
 
     # What a person asks of it ----------------------------------------------------------------------------------------
 
-    def ticket(self, node_id: str) -> Ticket | None:
-        """Return the ticket of a node that this run looked at."""
-        return self.drive.schedule.tickets.get(node_id) if self.drive is not None else None
+    def node_run(self, node_id: str) -> NodeRun | None:
+        """Return the record of a node that this run looked at."""
+        return self.drive.schedule.node_runs.get(node_id) if self.drive is not None else None
 
     def step(self, node_id: str) -> Step | None:
         """Return what this run knows of a node, be it of the graph or of an expansion; from any thread."""
@@ -281,20 +281,20 @@ class Run:
     def outputs(self, node_id: str) -> tuple[list[Any], ...]:
         """Return a node's output slots, each a list; raises NotKept, UnknownName, or the run's error."""
         kept = self._values.get(node_id)
-        ticket = self.ticket(node_id)
-        if kept is None and ticket is not None:
-            kept = ticket.outputs
+        node_run = self.node_run(node_id)
+        if kept is None and node_run is not None:
+            kept = node_run.outputs
         if kept is not None:
             return kept
-        step = ticket.step if ticket is not None else self.plan.steps.get(node_id)
+        step = node_run.step if node_run is not None else self.plan.steps.get(node_id)
         if step is None:
             raise UnknownName.of("node", node_id, self.plan.steps, "in the run's graph")
-        key = ticket.key if ticket is not None else step.key if self.plan.revision == self._revision else None
+        key = node_run.key if node_run is not None else step.key if self.plan.revision == self._revision else None
         entry = self.session.store.recall(key, step) if key is not None else None
         if entry is not None:
             return entry.outputs
         named = name_node(step.id, step.class_type, step.title)
-        if ticket is not None and ticket.state is not State.DONE:
+        if node_run is not None and node_run.state is not State.DONE:
             raise NotKept(f"{named} did not finish in this run (it {self.state}).") from self.error
         raise NotKept(f"The result of {named} is not held any more. Run again with outputs=[{node_id!r}] to have it.")
 
@@ -304,8 +304,8 @@ class Run:
         A slot that is a list, or of which several came, gives a list.
         """
         outputs = self.outputs(node_id)
-        ticket = self.ticket(node_id)
-        step = ticket.step if ticket is not None else self.plan.steps[node_id]
+        node_run = self.node_run(node_id)
+        step = node_run.step if node_run is not None else self.plan.steps[node_id]
         spec = step.spec
         if slot is None:
             if not spec.return_types and not outputs:
@@ -329,25 +329,25 @@ class Run:
     @property
     def counts(self) -> Counter[str]:
         """How many nodes ran, were shared with an equal one, and came from the cache in memory or on disk."""
-        return Counter(ticket.source for ticket in self._tickets() if ticket.state is State.DONE)
+        return Counter(node_run.source for node_run in self._node_runs() if node_run.state is State.DONE)
 
-    def _tickets(self) -> Iterable[Ticket]:
-        return self.drive.schedule.tickets.values() if self.drive is not None else ()
+    def _node_runs(self) -> Iterable[NodeRun]:
+        return self.drive.schedule.node_runs.values() if self.drive is not None else ()
 
     def why(self, node_id: str | int) -> str:
         """Say why a node ran in this run, or why it did not."""
         node_id = str(node_id)
-        ticket = self.ticket(node_id)
-        if ticket is None:
+        node_run = self.node_run(node_id)
+        if node_run is None:
             if node_id not in self.plan.steps:
                 raise UnknownName.of("node", node_id, self.plan.steps, "in the run's graph")
             return "not needed: what needs it was there already, or nothing wanted needs it"
-        if ticket.state is not State.DONE:
+        if node_run.state is not State.DONE:
             return f"did not finish: the run {self.state}" if self.state != "running" else "has not finished yet"
         if self.state == "running":
             return "the run goes on"
-        old = self._before.get(node_id) or self.session.store.nearest(ticket, self.number)
-        return reason(ticket, old, self.lost.get(node_id))
+        old = self._before.get(node_id) or self.session.store.nearest(node_run, self.number)
+        return reason(node_run, old, self.lost.get(node_id))
 
     def summary(self) -> str:
         """Tell what ran, in what time, and why, in a few lines."""
@@ -359,10 +359,10 @@ class Run:
             if n
         ]
         lines = [f"Run {self.state} in {format_seconds(self.seconds)}: {', '.join(parts)}."]
-        for ticket in itertools.islice((each for each in self._tickets() if each.source == "ran"), 20):
-            step = ticket.step
+        for node_run in itertools.islice((each for each in self._node_runs() if each.source == "ran"), 20):
+            step = node_run.step
             named = name_node(step.id, step.class_type, step.title)
-            lines.append(f"  {named}: {format_seconds(ticket.seconds)}, {self.why(step.id)}")
+            lines.append(f"  {named}: {format_seconds(node_run.seconds)}, {self.why(step.id)}")
         if counts["ran"] > 20:
             lines.append(f"  ... and {counts['ran'] - 20} more")
         lines += [f"  node {node_id} was blocked: {message}" for node_id, message in self.blocked[:10]]
@@ -385,7 +385,7 @@ class Run:
 
     def cache_keys(self) -> list[bytes]:
         """The keys of the nodes this run looked at, for `nb.cache`."""
-        return [ticket.key for ticket in self._tickets() if ticket.key is not None]
+        return [node_run.key for node_run in self._node_runs() if node_run.key is not None]
 
     def __repr__(self) -> str:
         ran = f"{self.counts['ran']} of {len(self.plan.steps)} nodes ran"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from comfy_nb.engine.execution.scheduler import State, Ticket
+from comfy_nb.engine.execution.scheduler import NodeRun, State
 from comfy_nb.engine.planning.keys import is_always
 from comfy_nb.graph.check import InLink
 from comfy_nb.spec.code import code_changes
@@ -21,7 +21,7 @@ CACHED = "from an earlier run"
 KEY_BYTES = 16
 
 
-def differences(old: Ticket, new: Ticket) -> list[str]:
+def differences(old: NodeRun, new: NodeRun) -> list[str]:
     """Say in words what changed between two runs of a node."""
     found = []
     before, now = old.step, new.step
@@ -36,19 +36,19 @@ def differences(old: Ticket, new: Ticket) -> list[str]:
     return found + _input_differences(old, new)
 
 
-def fresh_of(ticket: Ticket) -> int:
+def fresh_of(node_run: NodeRun) -> int:
     """The number that `fresh()` gave the node, or 0."""
-    extras = ticket.step.extras
+    extras = node_run.step.extras
     return extras.get("fresh", 0) if extras else 0
 
 
-def _links(ticket: Ticket) -> dict[str, tuple[InLink, bytes]]:
+def _links(node_run: NodeRun) -> dict[str, tuple[InLink, bytes]]:
     """A node's links by name, each with the key of what was above it (empty for a lazy one)."""
-    keys = (ticket.parents[start : start + KEY_BYTES] for start in range(0, len(ticket.parents), KEY_BYTES))
-    return {link.name: (link, b"" if link.lazy else next(keys, b"")) for link in ticket.step.links}
+    keys = (node_run.parents[start : start + KEY_BYTES] for start in range(0, len(node_run.parents), KEY_BYTES))
+    return {link.name: (link, b"" if link.lazy else next(keys, b"")) for link in node_run.step.links}
 
 
-def _input_differences(old: Ticket, new: Ticket) -> list[str]:
+def _input_differences(old: NodeRun, new: NodeRun) -> list[str]:
     found = []
     old_links, new_links = _links(old), _links(new)
     was, is_now = old.step.template, new.step.template
@@ -87,30 +87,30 @@ def _is_same(old: Any, new: Any) -> bool:
     return digest_of(old) == digest_of(new) and not is_always(new)
 
 
-def reason(ticket: Ticket, old: Ticket | None, lost: str | None) -> str:
+def reason(node_run: NodeRun, old: NodeRun | None, lost: str | None) -> str:
     """Say why a needed node ran, or why it did not have to."""
-    step = ticket.step
-    if ticket.source == "replaced":
+    step = node_run.step
+    if node_run.source == "replaced":
         return "its value was replaced at a breakpoint"
-    if ticket.source == "shared":
+    if node_run.source == "shared":
         return "an equal node was running already; its result is shared"
-    if ticket.source == "disk":
+    if node_run.source == "disk":
         return "from an earlier run, on disk"
-    if ticket.source == "memory":
+    if node_run.source == "memory":
         return CACHED
     if step.spec.cache == "off" or (step.extras and step.extras.get("no_cache")):
         return "its cache is off"
-    if ticket.fingerprint is not None and is_always(ticket.fingerprint):
+    if node_run.fingerprint is not None and is_always(node_run.fingerprint):
         return ALWAYS
     if old is None:
-        return "fresh() asked for it anew" if fresh_of(ticket) else FIRST
-    changes = differences(old, ticket)
+        return "fresh() asked for it anew" if fresh_of(node_run) else FIRST
+    changes = differences(old, node_run)
     if changes:
         return "; ".join(changes)
     if old.state is not State.DONE:
         return UNFINISHED
-    if old.key == ticket.key and ticket.key is not None:
+    if old.key == node_run.key and node_run.key is not None:
         return lost or "evicted"
-    if old.key is None or ticket.key is None:
+    if old.key is None or node_run.key is None:
         return "a value above it was replaced at a breakpoint, or cannot be cached"
     return "the lazy inputs it uses changed"

@@ -81,7 +81,7 @@ def ran(run: nb.Run) -> list[str]:
 
 def names_of(run: nb.Run, ids: Sequence[str]) -> list[str]:
     """The class types of nodes."""
-    return [run.ticket(node_id).step.class_type for node_id in ids]
+    return [run.node_run(node_id).step.class_type for node_id in ids]
 
 
 def reported(run: nb.Run, kind: type) -> list[Any]:

@@ -241,8 +241,8 @@ async def test_the_node_whose_step_has_the_loop_is_known_meanwhile() -> None:
     seen: list[Any] = []
 
     def look(run: Any) -> str | None:
-        ticket = run.drive.stepping
-        return ticket.step.id if ticket is not None else None
+        node_run = run.drive.stepping
+        return node_run.step.id if node_run is not None else None
 
     @nb.node
     async def looks() -> int:

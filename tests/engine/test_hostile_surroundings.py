@@ -10,7 +10,7 @@ import pytest
 
 import comfy_nb as nb
 from comfy_nb.engine import events
-from comfy_nb.engine.execution.scheduler import Scheduler, Ticket
+from comfy_nb.engine.execution.scheduler import NodeRun, Scheduler
 from tests.engine.failing import Unspeakable, failure
 from tests.engine.signs import PATIENCE_S, Sign, others
 from tests.engine.support import Calls, reported
@@ -310,7 +310,7 @@ async def test_a_fault_of_the_engine_itself_ends_the_run_instead_of_hanging_it(m
     async def fine() -> int:
         return 1
 
-    def broken(self: Scheduler) -> list[Ticket]:
+    def broken(self: Scheduler) -> list[NodeRun]:
         raise LookupError("a fault in the scheduler")
 
     monkeypatch.setattr(Scheduler, "take_apart", broken)

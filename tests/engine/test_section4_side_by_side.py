@@ -292,7 +292,7 @@ async def test_a_run_whose_expansion_misuses_a_shared_result_fails_alone(pack: P
     computing = pack.graph({"1": made("Slow", n=1)}).start()
     await asyncio.sleep(0)
     misusing = pack.graph({"1": listed(0, 1), "2": made("Make", n=["1", 0])}).start()
-    while (child := misusing.run.ticket("x")) is None or child.state is not State.RUNNING:
+    while (child := misusing.run.node_run("x")) is None or child.state is not State.RUNNING:
         await asyncio.sleep(0.001)
     gate.set()
     assert (await computing)["1"] == 1

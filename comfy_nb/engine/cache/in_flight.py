@@ -19,15 +19,15 @@ class Claims:
     def __init__(self) -> None:
         self._waiters: dict[bytes, list[Waiter]] = {}
 
-    def claim(self, key: bytes, when_done: Callable[[Any, Any], None], ticket: Any) -> bool:
-        """Claim a key. False if it is claimed already: then `when_done(ticket, entry)` is called once, with None
+    def claim(self, key: bytes, when_done: Callable[[Any, Any], None], node_run: Any) -> bool:
+        """Claim a key. False if it is claimed already: then `when_done(node_run, entry)` is called once, with None
         for the entry if the computing run gave up."""
         while True:
             own: list[Waiter] = []
             waiting = self._waiters.setdefault(key, own)
             if waiting is own:
                 return True
-            waiter = partial(when_done, ticket)
+            waiter = partial(when_done, node_run)
             waiting.append(waiter)
             if self._waiters.get(key) is waiting:
                 return False

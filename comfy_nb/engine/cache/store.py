@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from comfy_nb.engine.cache.entry import Entry
 from comfy_nb.engine.cache.in_flight import Claims
 from comfy_nb.engine.cache.memory import LRU, ByCost, MemoryCache
-from comfy_nb.engine.execution.scheduler import State, Ticket
+from comfy_nb.engine.execution.scheduler import NodeRun, State
 from comfy_nb.engine.planning.keys import Step
 from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.engine.why import differences
@@ -26,7 +26,7 @@ USES_A_NODE = 8
 POLICIES = ("memory", "classic", "none")
 # Below this a result is computed again sooner than it is read.
 WORTH_DISK_S = 0.005
-RECENT_TICKETS = 10_000
+RECENT_NODE_RUNS = 10_000
 NEAREST_OF = 64
 
 
@@ -39,7 +39,7 @@ class Store:
         self.claims = Claims()
         self._only_last_prompt = False
         self._uses: OrderedDict[bytes, list[tuple[str, ...]]] = OrderedDict()
-        self._recent: deque[tuple[int, Mapping[str, Ticket]]] = deque()
+        self._recent: deque[tuple[int, Mapping[str, NodeRun]]] = deque()
         self._recent_size = 0
         self._lock = threading.Lock()
 
@@ -101,10 +101,10 @@ class Store:
         most = 0 if policy == "none" else policy
         self.cache.policy = LRU(most) if isinstance(most, int) else ByCost()
 
-    def run_ended(self, plan: Plan, tickets: Mapping[str, Ticket]) -> None:
+    def run_ended(self, plan: Plan, node_runs: Mapping[str, NodeRun]) -> None:
         """Let go of what a run's prompt does not hold, where the policy says so."""
         if self._only_last_prompt:
-            held = {step.key for step in plan.order} | {ticket.key for ticket in tickets.values()}
+            held = {step.key for step in plan.order} | {node_run.key for node_run in node_runs.values()}
             self.cache.keep_only({key for key in held if key is not None}, "the last prompt does not hold it")
 
     def uses_of(self, base: bytes) -> list[tuple[str, ...]]:
@@ -121,23 +121,23 @@ class Store:
             if len(self._uses) > MOST_USES:
                 self._uses.popitem(last=False)
 
-    def note_run(self, number: int, tickets: Mapping[str, Ticket]) -> None:
+    def note_run(self, number: int, node_runs: Mapping[str, NodeRun]) -> None:
         """Remember what the nodes of a run were, for `why` of a like one in another graph."""
         with self._lock:
-            self._recent.append((number, tickets))
-            self._recent_size += len(tickets)
-            while self._recent_size > RECENT_TICKETS and len(self._recent) > 1:
+            self._recent.append((number, node_runs))
+            self._recent_size += len(node_runs)
+            while self._recent_size > RECENT_NODE_RUNS and len(self._recent) > 1:
                 self._recent_size -= len(self._recent.popleft()[1])
 
-    def nearest(self, ticket: Ticket, number: int) -> Ticket | None:
+    def nearest(self, node_run: NodeRun, number: int) -> NodeRun | None:
         """Return the node of an earlier run that is most like this one: the node before its cell was edited."""
         with self._lock:
             recent = list(self._recent)
         earlier = [
             each
-            for run_number, tickets in reversed(recent)
+            for run_number, node_runs in reversed(recent)
             if run_number < number
-            for each in tickets.values()
-            if each.step.class_type == ticket.step.class_type and each.state is State.DONE
+            for each in node_runs.values()
+            if each.step.class_type == node_run.step.class_type and each.state is State.DONE
         ]
-        return min(earlier[:NEAREST_OF], key=lambda each: len(differences(each, ticket)), default=None)
+        return min(earlier[:NEAREST_OF], key=lambda each: len(differences(each, node_run)), default=None)

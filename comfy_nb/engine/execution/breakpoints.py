@@ -26,7 +26,7 @@ from comfy_nb.wording import describe_error, name_node, short
 if TYPE_CHECKING:
     from comfy_nb.engine.cache.entry import Outputs
     from comfy_nb.engine.execution.pauses import Pauses
-    from comfy_nb.engine.execution.scheduler import Ticket
+    from comfy_nb.engine.execution.scheduler import NodeRun
     from comfy_nb.graph.handle import Handle
     from comfy_nb.graph.model import Graph
 
@@ -162,9 +162,9 @@ class Breakpoints:
 class Pause:
     """One run at one breakpoint. All but `value` is over once it has gone on; `on_end` is called on its loop then."""
 
-    def __init__(self, pauses: Pauses, ticket: Ticket, points: Sequence[Breakpoint]) -> None:
+    def __init__(self, pauses: Pauses, node_run: NodeRun, points: Sequence[Breakpoint]) -> None:
         self.run = pauses.run
-        self.ticket = ticket
+        self.node_run = node_run
         self.point, *self.next = points
         self.state = "paused"
         self.on_end: Callable[[], None] | None = None
@@ -174,13 +174,13 @@ class Pause:
     @property
     def named(self) -> str:
         """The node in words."""
-        step = self.ticket.step
+        step = self.node_run.step
         return name_node(step.id, step.class_type, step.title)
 
     @property
     def value(self) -> Any:
         """The value that is there, as `await handle` gives it; raises NotKept when the run is over and let it go."""
-        return self.run.value(self.ticket.step.id, self.point.slot)
+        return self.run.value(self.node_run.step.id, self.point.slot)
 
     def resume(self, value: Any = SAME) -> None:
         """Go on, with another value if one is given; from any thread. Raises LayoutError for one that does not fit."""
@@ -198,7 +198,7 @@ class Pause:
     def give_up(self, why: str) -> None:
         """Let the run fail here."""
         if self._is_first("failed"):
-            post(self._pauses.loop, self._pauses.fail, self.ticket, ComfyNBError(why))
+            post(self._pauses.loop, self._pauses.fail, self.node_run, ComfyNBError(why))
 
     def close(self) -> None:
         """On the loop: the run has gone on, or ended."""
@@ -220,8 +220,8 @@ class Pause:
 
     def _with(self, value: Any) -> Outputs:
         """The node's outputs with another value in the slot, which is a list of items as before."""
-        slot, spec = self.point.slot, self.ticket.step.spec
-        outputs = list(self.ticket.outputs or ())
+        slot, spec = self.point.slot, self.node_run.step.spec
+        outputs = list(self.node_run.outputs or ())
         is_list = slot < len(spec.output_is_list) and spec.output_is_list[slot]
         items = value if isinstance(value, list) and (is_list or len(outputs[slot]) != 1) else [value]
         try:

@@ -18,7 +18,7 @@ from comfy_nb.engine.execution.coroutines import Stepped, Watch
 from comfy_nb.engine.execution.failure import TookTooLong
 from comfy_nb.engine.execution.lanes import Worker
 from comfy_nb.engine.execution.lookup import Lookup
-from comfy_nb.engine.execution.scheduler import Ticket
+from comfy_nb.engine.execution.scheduler import NodeRun
 from comfy_nb.engine.execution.turn import Invocation, Outcome, plain_inputs, plain_outputs, take_turn
 from comfy_nb.engine.node_api.context import CallContext, current_call
 from comfy_nb.engine.planning.class_hooks import ask_fingerprints
@@ -37,12 +37,12 @@ class LanePlayer:
         self.lookup = lookup
         self.loop = loop
 
-    def play(self, ticket: Ticket, worker: Worker) -> Outcome:
+    def play(self, node_run: NodeRun, worker: Worker) -> Outcome:
         """Give a node its turn."""
-        step = ticket.step
-        if step.plain and (inputs := plain_inputs(step, self.lookup.schedule.tickets)) is not None:
-            return self._play_plain(ticket, inputs, worker)
-        turn = take_turn(ticket, self.lookup)
+        step = node_run.step
+        if step.plain and (inputs := plain_inputs(step, self.lookup.schedule.node_runs)) is not None:
+            return self._play_plain(node_run, inputs, worker)
+        turn = take_turn(node_run, self.lookup)
         results: Any = None
         while True:
             try:
@@ -50,29 +50,29 @@ class LanePlayer:
             except StopIteration as stop:
                 outcome: Outcome = stop.value
                 return outcome
-            results = [self._call(ticket, call, worker) for call in calls]
+            results = [self._call(node_run, call, worker) for call in calls]
 
-    def _play_plain(self, ticket: Ticket, inputs: dict[str, Any], worker: Worker) -> Outcome:
+    def _play_plain(self, node_run: NodeRun, inputs: dict[str, Any], worker: Worker) -> Outcome:
         """One call with single values: what most nodes are, without the steps that only others need."""
-        run, spec = self.run, ticket.step.spec
-        function = spec.function(None if spec.make_object is None else self.lookup.object_of(ticket))
+        run, spec = self.run, node_run.step.spec
+        function = spec.function(None if spec.make_object is None else self.lookup.object_of(node_run))
         if run.stopping or worker.retired:
             raise InterruptProcessingException
-        current_call.set(CallContext(run, ticket.step.id))
+        current_call.set(CallContext(run, node_run.step.id))
         started = time.perf_counter()
         try:
-            result = worker.call(ticket, function, inputs)
+            result = worker.call(node_run, function, inputs)
         finally:
-            ticket.seconds = time.perf_counter() - started
+            node_run.seconds = time.perf_counter() - started
         return plain_outputs(spec, result)
 
-    def _call(self, ticket: Ticket, call: Invocation, worker: Worker) -> Any:
-        spec = ticket.step.spec
+    def _call(self, node_run: NodeRun, call: Invocation, worker: Worker) -> Any:
+        spec = node_run.step.spec
         for attempt in range(spec.retries + 1):
             if self.run.stopping or worker.retired:
                 raise InterruptProcessingException
             if attempt:
-                self.run.journal.node_started(ticket, worker.thread.name)
+                self.run.journal.node_started(node_run, worker.thread.name)
             token = current_call.set(call.context)
             started = time.perf_counter()
             try:
@@ -90,11 +90,11 @@ class LanePlayer:
             except Exception as error:  # whatever it was, the node asked for another try
                 if attempt == spec.retries or call.is_check:
                     raise
-                wait_s = self.run.node_retries(ticket, error, attempt)
+                wait_s = self.run.node_retries(node_run, error, attempt)
                 self.run.stop_event.wait(wait_s)
             finally:
                 current_call.reset(token)
-                ticket.seconds += time.perf_counter() - started
+                node_run.seconds += time.perf_counter() - started
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def fingerprint(self, steps: Sequence[Step], worker: Worker) -> None:
@@ -120,20 +120,20 @@ class LoopPlayer:
         """Take the fingerprints of nodes that an async node expanded into."""
         await ask_fingerprints(steps, self.run.session.ask, self.run.hidden)
 
-    async def play(self, ticket: Ticket) -> Outcome:
+    async def play(self, node_run: NodeRun) -> Outcome:
         """Give a node its turn."""
-        step = ticket.step
-        if step.plain and (inputs := plain_inputs(step, self.lookup.schedule.tickets)) is not None:
+        step = node_run.step
+        if step.plain and (inputs := plain_inputs(step, self.lookup.schedule.node_runs)) is not None:
             spec = step.spec
-            made = spec.function(self.lookup.object_of(ticket))(**inputs)
+            made = spec.function(self.lookup.object_of(node_run))(**inputs)
             current_call.set(CallContext(self.run, step.id))
             started = time.perf_counter()
             try:
-                result = await Stepped(made, ticket, self.watch, grad=False)
+                result = await Stepped(made, node_run, self.watch, grad=False)
             finally:
-                ticket.seconds = time.perf_counter() - started
+                node_run.seconds = time.perf_counter() - started
             return plain_outputs(spec, result)
-        turn = take_turn(ticket, self.lookup)
+        turn = take_turn(node_run, self.lookup)
         results: Any = None
         while True:
             try:
@@ -142,24 +142,24 @@ class LoopPlayer:
                 outcome: Outcome = stop.value
                 return outcome
             if len(calls) == 1:
-                results = [await self._await_call(ticket, calls[0])]
+                results = [await self._await_call(node_run, calls[0])]
             else:
-                results = await self._await_all(ticket, calls)
+                results = await self._await_all(node_run, calls)
 
-    async def _await_call(self, ticket: Ticket, call: Invocation) -> Any:
-        spec = ticket.step.spec
+    async def _await_call(self, node_run: NodeRun, call: Invocation) -> Any:
+        spec = node_run.step.spec
         for attempt in range(spec.retries + 1):
             if self.run.stopping:
                 raise InterruptProcessingException
             if attempt:
-                self.run.journal.node_started(ticket, "loop")
+                self.run.journal.node_started(node_run, "loop")
             current_call.set(call.context)
             started = time.perf_counter()
             try:
                 if not inspect.iscoroutinefunction(call.function) and call.is_check:
                     return await self.run.session.ask(call.function, call.inputs)
                 made = call.function(**call.inputs)
-                stepped = Stepped(made, ticket, self.watch, grad=spec.grad)
+                stepped = Stepped(made, node_run, self.watch, grad=spec.grad)
                 result = await stepped if spec.timeout is None else await _in_time(stepped, spec.timeout)
                 self.run.call_finished(call, time.perf_counter() - started)
                 return result
@@ -168,14 +168,14 @@ class LoopPlayer:
             except Exception as error:  # whatever it was, the node asked for another try
                 if attempt == spec.retries or call.is_check:
                     raise
-                await asyncio.sleep(self.run.node_retries(ticket, error, attempt))
+                await asyncio.sleep(self.run.node_retries(node_run, error, attempt))
             finally:
-                ticket.seconds += time.perf_counter() - started
+                node_run.seconds += time.perf_counter() - started
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _await_all(self, ticket: Ticket, calls: list[Invocation]) -> list[Any]:
+    async def _await_all(self, node_run: NodeRun, calls: list[Invocation]) -> list[Any]:
         """Make the calls at the same time; the first failure cancels the others and is raised."""
-        tasks = [asyncio.ensure_future(self._await_call(ticket, call)) for call in calls]
+        tasks = [asyncio.ensure_future(self._await_call(node_run, call)) for call in calls]
         try:
             return list(await asyncio.gather(*tasks))
         finally:

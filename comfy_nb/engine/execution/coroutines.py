@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import torch
 
-from comfy_nb.engine.execution.scheduler import Ticket
+from comfy_nb.engine.execution.scheduler import NodeRun
 
 HELD_S = 0.002
 STALL_S = 0.1
@@ -21,9 +21,9 @@ STALL_S = 0.1
 class Watch(Protocol):
     """Who wants to know which node has the loop, and for how long."""
 
-    stepping: Ticket | None
+    stepping: NodeRun | None
 
-    def held(self, ticket: Ticket, seconds: float) -> None:
+    def held(self, node_run: NodeRun, seconds: float) -> None:
         """A node had the loop for 2 ms or more."""
         ...
 
@@ -31,31 +31,33 @@ class Watch(Protocol):
 class Unwatched:
     """For what a node is asked before its turn: nobody looks."""
 
-    stepping: Ticket | None = None
+    stepping: NodeRun | None = None
 
-    def held(self, ticket: Ticket, seconds: float) -> None:
+    def held(self, node_run: NodeRun, seconds: float) -> None:
         """Take no notice."""
 
 
 class Stepped:
     """Awaitable that drives a node's coroutine, gradients off unless `grad`; `watch` sees each step of it."""
 
-    __slots__ = ("_coroutine", "_grad", "_ticket", "_watch")
+    __slots__ = ("_coroutine", "_grad", "_node_run", "_watch")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], ticket: Ticket | None, watch: Watch, *, grad: bool) -> None:
+    def __init__(
+        self, coroutine: Coroutine[Any, Any, Any], node_run: NodeRun | None, watch: Watch, *, grad: bool
+    ) -> None:
         self._coroutine = coroutine
         self._grad = grad
-        self._ticket = ticket
+        self._node_run = node_run
         self._watch = watch
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        coroutine, grad, ticket, watch = self._coroutine, self._grad, self._ticket, self._watch
+        coroutine, grad, node_run, watch = self._coroutine, self._grad, self._node_run, self._watch
         value: Any = None
         error: BaseException | None = None
         while True:
             before = torch.is_grad_enabled()
             torch._C._set_grad_enabled(grad)
-            around, watch.stepping = watch.stepping, ticket
+            around, watch.stepping = watch.stepping, node_run
             started = time.perf_counter()
             try:
                 waited_for = coroutine.send(value) if error is None else coroutine.throw(error)
@@ -66,8 +68,8 @@ class Stepped:
                 seconds = time.perf_counter() - started
                 watch.stepping = around
                 torch._C._set_grad_enabled(before)
-                if seconds > HELD_S and ticket is not None:
-                    watch.held(ticket, seconds)
+                if seconds > HELD_S and node_run is not None:
+                    watch.held(node_run, seconds)
             try:
                 value = yield waited_for
             except GeneratorExit:

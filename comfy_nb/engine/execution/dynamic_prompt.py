@@ -52,8 +52,8 @@ class DynamicPrompt:
 
     def get_parent_node_id(self, node_id: str) -> str | None:
         """Return the node that expanded into this one, or None."""
-        ticket = self._run.ticket(node_id)
-        return ticket.parent.step.id if ticket is not None and ticket.parent is not None else None
+        node_run = self._run.node_run(node_id)
+        return node_run.parent.step.id if node_run is not None and node_run.parent is not None else None
 
     def get_real_node_id(self, node_id: str) -> str:
         """Return the node of the submitted prompt that this one comes from."""
@@ -63,8 +63,8 @@ class DynamicPrompt:
 
     def get_display_node_id(self, node_id: str) -> str:
         """Return the node that this one is shown under."""
-        ticket = self._run.ticket(node_id)
-        return shown_under(ticket) if ticket is not None else node_id
+        node_run = self._run.node_run(node_id)
+        return shown_under(node_run) if node_run is not None else node_id
 
     def all_node_ids(self) -> set[str]:
         """Return the ids of all nodes."""

@@ -20,7 +20,7 @@ from comfy_nb.engine.events import (
     Subscriber,
 )
 from comfy_nb.engine.execution.loops import post
-from comfy_nb.engine.execution.scheduler import Ticket
+from comfy_nb.engine.execution.scheduler import NodeRun
 from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.errors import warn_of_fault
 
@@ -32,7 +32,7 @@ SLOW_SUBSCRIBER_S = 0.05
 PASSING = frozenset((NodeProgress, NodePreview, NodeText, NodeLog))
 
 # What comes once a node is noted as it is and made an event when somebody wants to see it.
-Noted = tuple[Callable[[str, float, Ticket, str], Event], float, Ticket, str]
+Noted = tuple[Callable[[str, float, NodeRun, str], Event], float, NodeRun, str]
 
 
 class Printed:
@@ -118,17 +118,17 @@ class Journal:
             if node_id in self._printed:
                 self._tell_printed(node_id)
 
-    def node_started(self, ticket: Ticket, lane: str) -> None:
+    def node_started(self, node_run: NodeRun, lane: str) -> None:
         """Note that a node is about to be called."""
-        self._waiting.append((_started, time.perf_counter(), ticket, lane))
+        self._waiting.append((_started, time.perf_counter(), node_run, lane))
         if self._subscribers:
             self._flush_soon()
 
-    def node_finished(self, ticket: Ticket) -> None:
+    def node_finished(self, node_run: NodeRun) -> None:
         """Note that a node is done."""
         if self._printed:
-            self.node_ends(ticket.step.id)
-        self._waiting.append((_finished, time.perf_counter(), ticket, ""))
+            self.node_ends(node_run.step.id)
+        self._waiting.append((_finished, time.perf_counter(), node_run, ""))
         if self._subscribers:
             self._flush_soon()
 
@@ -175,25 +175,25 @@ class Journal:
 
 
 def _made(
-    run_id: str, make: Callable[[str, float, Ticket, str], Event], when: float, ticket: Ticket, lane: str
+    run_id: str, make: Callable[[str, float, NodeRun, str], Event], when: float, node_run: NodeRun, lane: str
 ) -> Event:
-    return make(run_id, when, ticket, lane)
+    return make(run_id, when, node_run, lane)
 
 
-def shown_under(ticket: Ticket) -> str:
+def shown_under(node_run: NodeRun) -> str:
     """The id of the node that this one is shown under: itself, or what it was expanded from."""
-    while ticket.parent is not None:
-        override = ticket.step.extras.get("override_display_id") if ticket.step.extras else None
+    while node_run.parent is not None:
+        override = node_run.step.extras.get("override_display_id") if node_run.step.extras else None
         if override is not None:
             return str(override)
-        ticket = ticket.parent
-    return ticket.step.id
+        node_run = node_run.parent
+    return node_run.step.id
 
 
-def _started(run_id: str, when: float, ticket: Ticket, lane: str) -> NodeStarted:
-    step = ticket.step
-    return NodeStarted(run_id, when, step.id, shown_under(ticket), step.class_type, step.title, lane)
+def _started(run_id: str, when: float, node_run: NodeRun, lane: str) -> NodeStarted:
+    step = node_run.step
+    return NodeStarted(run_id, when, step.id, shown_under(node_run), step.class_type, step.title, lane)
 
 
-def _finished(run_id: str, when: float, ticket: Ticket, _: str) -> NodeFinished:
-    return NodeFinished(run_id, when, ticket.step.id, ticket.source, ticket.seconds, ticket.ui)
+def _finished(run_id: str, when: float, node_run: NodeRun, _: str) -> NodeFinished:
+    return NodeFinished(run_id, when, node_run.step.id, node_run.source, node_run.seconds, node_run.ui)

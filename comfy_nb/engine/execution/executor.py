@@ -24,7 +24,7 @@ from comfy_nb.engine.execution.lanes import Lane, Worker, switch_interval
 from comfy_nb.engine.execution.lookup import Lookup
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.execution.pauses import Pauses
-from comfy_nb.engine.execution.scheduler import Scheduler, Ticket
+from comfy_nb.engine.execution.scheduler import NodeRun, Scheduler
 from comfy_nb.engine.execution.turn import Ask, Done, Expand
 from comfy_nb.errors import ComfyNBWarning, InterruptProcessingException
 from comfy_nb.graph.gc_freeze import old_heap
@@ -55,12 +55,12 @@ class Drive:
         self.pauses = Pauses(self)
         self.on_lane = LanePlayer(run, self.lookup, self.loop)
         self.on_loop = LoopPlayer(run, self.lookup, self)
-        self.tasks: dict[asyncio.Task[None], Ticket] = {}
-        self.calling: dict[Worker, Ticket] = {}
+        self.tasks: dict[asyncio.Task[None], NodeRun] = {}
+        self.calling: dict[Worker, NodeRun] = {}
         self.ending: str | None = None
         self.error: BaseException | None = None
         self.draining = False
-        self.stepping: Ticket | None = None
+        self.stepping: NodeRun | None = None
         self._kicked = False
         self._lane = self.session.lane_for(run)
         self._closed = False
@@ -114,15 +114,15 @@ class Drive:
             self.draining = self.draining or drain
             done = schedule.pending == 0
             ring = schedule.ring() if schedule.is_stuck and not apart and not drain else None
-        for ticket in apart:
-            if ticket.step.spec.is_async:
-                self._start_task(ticket)
+        for node_run in apart:
+            if node_run.step.spec.is_async:
+                self._start_task(node_run)
             else:
-                self._send(self.session.pool, partial(self._sync_turn, ticket))
+                self._send(self.session.pool, partial(self._sync_turn, node_run))
         if drain:
             self._send(self._lane, self._drain)
-        for ticket in held:
-            self.pauses.begin(ticket)
+        for node_run in held:
+            self.pauses.begin(node_run)
         if ring:
             self.fail(*self.lookup.blame_ring(ring))
         elif done:
@@ -139,12 +139,12 @@ class Drive:
         until = time.perf_counter() + SLICE_S
         while True:
             with self.lock:
-                ticket = None if self.is_over or worker.retired else self.schedule.take()
-                if ticket is None:
+                node_run = None if self.is_over or worker.retired else self.schedule.take()
+                if node_run is None:
                     self.draining = False
                     look = self.schedule.pending == 0 or self.schedule.is_stuck or self.schedule.wants_loop
                     break
-            self._sync_turn(ticket, worker)
+            self._sync_turn(node_run, worker)
             if time.perf_counter() > until:
                 if self._lane.is_wanted:
                     self._send(self._lane, self._drain)
@@ -153,154 +153,154 @@ class Drive:
         if look:
             self.kick()
 
-    def _sync_turn(self, ticket: Ticket, worker: Worker) -> None:
-        if not self.lookup.claim(ticket, self._shared):
+    def _sync_turn(self, node_run: NodeRun, worker: Worker) -> None:
+        if not self.lookup.claim(node_run, self._shared):
             return
-        self.run.journal.node_started(ticket, worker.thread.name)
-        self.calling[worker] = ticket
+        self.run.journal.node_started(node_run, worker.thread.name)
+        self.calling[worker] = node_run
         try:
             try:
-                outcome = self.on_lane.play(ticket, worker)
+                outcome = self.on_lane.play(node_run, worker)
             finally:
                 if self.calling.pop(worker, None) is None:
                     worker.retired = True  # the run has ended and left this worker behind, before its next job
             if isinstance(outcome, Expand):
-                steps, expanded = read_expansion(outcome, ticket.step.id, self.schedule, self.run.graph.registry)
+                steps, expanded = read_expansion(outcome, node_run.step.id, self.schedule, self.run.graph.registry)
                 marked = [step for step in steps.values() if step.spec.fingerprint is not None]
                 if marked:
                     self.on_lane.fingerprint(marked, worker)
-                self._expand(ticket, steps, expanded, outcome)
+                self._expand(node_run, steps, expanded, outcome)
             else:
-                self._accept(ticket, outcome)
+                self._accept(node_run, outcome)
         except InterruptProcessingException:
             self._interrupted()
         except BaseException as error:  # a node may raise or return anything, and none of it may end the lane
-            self.fail(ticket, error)
+            self.fail(node_run, error)
         finally:
-            self.lookup.give_back(ticket, None)
+            self.lookup.give_back(node_run, None)
 
     # Async nodes, on the loop ----------------------------------------------------------------------------------------
 
-    def held(self, ticket: Ticket, seconds: float) -> None:
+    def held(self, node_run: NodeRun, seconds: float) -> None:
         """A node had the loop for 2 ms or more."""
-        self.run.node_held(ticket, seconds)
+        self.run.node_held(node_run, seconds)
 
-    def _start_task(self, ticket: Ticket) -> None:
-        if not self.lookup.claim(ticket, self._shared):
+    def _start_task(self, node_run: NodeRun) -> None:
+        if not self.lookup.claim(node_run, self._shared):
             return
-        self.run.journal.node_started(ticket, "loop")
-        task = self.loop.create_task(self._async_turn(ticket), context=self.context.copy())
-        self.tasks[task] = ticket
+        self.run.journal.node_started(node_run, "loop")
+        task = self.loop.create_task(self._async_turn(node_run), context=self.context.copy())
+        self.tasks[task] = node_run
         task.add_done_callback(self._task_done)
 
     def _task_done(self, task: asyncio.Task[None]) -> None:
-        ticket = self.tasks.pop(task)
+        node_run = self.tasks.pop(task)
         if self.ending is None and task.cancelled():
-            self.fail(ticket, RuntimeError("the node's task was cancelled from outside the run."))
+            self.fail(node_run, RuntimeError("the node's task was cancelled from outside the run."))
         if self.ending is not None and not self.tasks:
             self._close(self.ending)
 
-    async def _async_turn(self, ticket: Ticket) -> None:
+    async def _async_turn(self, node_run: NodeRun) -> None:
         try:
-            outcome = await self.on_loop.play(ticket)
+            outcome = await self.on_loop.play(node_run)
             if isinstance(outcome, Expand):
-                steps, expanded = read_expansion(outcome, ticket.step.id, self.schedule, self.run.graph.registry)
+                steps, expanded = read_expansion(outcome, node_run.step.id, self.schedule, self.run.graph.registry)
                 marked = [step for step in steps.values() if step.spec.fingerprint is not None]
                 if marked:
                     await self.on_loop.fingerprint(marked)
-                self._expand(ticket, steps, expanded, outcome)
+                self._expand(node_run, steps, expanded, outcome)
             else:
-                self._accept(ticket, outcome)
+                self._accept(node_run, outcome)
         except InterruptProcessingException:
             self._interrupted()
         except asyncio.CancelledError:
             if self.ending is None:
-                self.fail(ticket, RuntimeError("the node raised CancelledError though nobody cancelled it."))
+                self.fail(node_run, RuntimeError("the node raised CancelledError though nobody cancelled it."))
             raise
         except BaseException as error:  # a node may raise or return anything, and none of it may end the loop
-            self.fail(ticket, error)
+            self.fail(node_run, error)
         finally:
-            self.lookup.give_back(ticket, None)
+            self.lookup.give_back(node_run, None)
 
     # What came of a turn ---------------------------------------------------------------------------------------------
 
-    def _accept(self, ticket: Ticket, outcome: Ask | Done) -> None:
+    def _accept(self, node_run: NodeRun, outcome: Ask | Done) -> None:
         if self.run.stopping:
             return  # a node that was told to stop may have returned half of its work
         if isinstance(outcome, Ask):
-            self._ask(ticket, outcome.names)
+            self._ask(node_run, outcome.names)
             return
-        ticket.ui = outcome.ui
-        spoiled = self.lookup.check_inputs(ticket) if ticket.step.links else ()
-        self.lookup.store(ticket, outcome.outputs)
-        self._finished(ticket)
+        node_run.ui = outcome.ui
+        spoiled = self.lookup.check_inputs(node_run) if node_run.step.links else ()
+        self.lookup.store(node_run, outcome.outputs)
+        self._finished(node_run)
         with self.lock:
             if self.ending is not None:
                 return
             for above in spoiled:
                 self.schedule.spoil(above)
-            self.schedule.settle(ticket, outcome.outputs)
+            self.schedule.settle(node_run, outcome.outputs)
             look = self.schedule.wants_loop or not self.draining
         if look:
             self.kick()
 
-    def _ask(self, ticket: Ticket, names: Sequence[str]) -> None:
+    def _ask(self, node_run: NodeRun, names: Sequence[str]) -> None:
         with self.lock:
             if self.ending is not None:
                 return
-            added = self.schedule.ask(ticket, names)
-        self.run.node_waits(ticket, "waits for " + ", ".join(names), added)
+            added = self.schedule.ask(node_run, names)
+        self.run.node_waits(node_run, "waits for " + ", ".join(names), added)
         self.kick()
 
-    def _expand(self, ticket: Ticket, steps: dict[str, Any], expanded: Expanded, outcome: Expand) -> None:
+    def _expand(self, node_run: NodeRun, steps: dict[str, Any], expanded: Expanded, outcome: Expand) -> None:
         set_keys(steps, self.schedule, self.run.graph.uid)
-        ticket.ui = outcome.ui
+        node_run.ui = outcome.ui
         with self.lock:
             if self.ending is not None:
                 return
             if self.pauses.at:
                 self.lookup.below.update(steps)
-            added = self.schedule.expand(ticket, list(steps.values()), expanded)
-        self.run.node_waits(ticket, f"expanded into {len(steps)} nodes", added)
+            added = self.schedule.expand(node_run, list(steps.values()), expanded)
+        self.run.node_waits(node_run, f"expanded into {len(steps)} nodes", added)
         self.kick()
 
-    def _resolve(self, ticket: Ticket) -> Any:
-        outputs = ticket.expansion.outputs(ticket, self.schedule)
-        self.lookup.store(ticket, outputs)
-        self._finished(ticket)
+    def _resolve(self, node_run: NodeRun) -> Any:
+        outputs = node_run.expansion.outputs(node_run, self.schedule)
+        self.lookup.store(node_run, outputs)
+        self._finished(node_run)
         return outputs
 
-    def _shared(self, ticket: Ticket, entry: Any) -> None:
+    def _shared(self, node_run: NodeRun, entry: Any) -> None:
         """An equal node that was in flight is done (or was given up: then this one is computed)."""
         try:
             with self.lock:
                 if self.ending is not None or self.error is not None:
                     return
                 if entry is None:
-                    self.schedule.back(ticket)
+                    self.schedule.back(node_run)
                 else:
-                    ticket.ui, ticket.source = entry.ui, "shared"
-                    ticket.entry = entry
-                    self._finished(ticket)
-                    self.schedule.settle(ticket, entry.outputs)
+                    node_run.ui, node_run.source = entry.ui, "shared"
+                    node_run.entry = entry
+                    self._finished(node_run)
+                    self.schedule.settle(node_run, entry.outputs)
         except Exception as error:  # an expansion's outputs may not fit; the run that computed the node is not to blame
-            self.fail(ticket, error)
+            self.fail(node_run, error)
         self.kick()
 
-    def _finished(self, ticket: Ticket) -> None:
-        if ticket.step.id not in self.pauses.at:  # else it is told of when it goes on
-            self.run.node_finished(ticket)
+    def _finished(self, node_run: NodeRun) -> None:
+        if node_run.step.id not in self.pauses.at:  # else it is told of when it goes on
+            self.run.node_finished(node_run)
 
     # Ending ----------------------------------------------------------------------------------------------------------
 
-    def fail(self, ticket: Ticket, error: BaseException) -> None:
+    def fail(self, node_run: NodeRun, error: BaseException) -> None:
         """Let the run fail at a node; from any thread."""
-        failure = failure_of(self.run, self.schedule, ticket, error)
+        failure = failure_of(self.run, self.schedule, node_run, error)
         with self.lock:
             if self.ending is not None or self.error is not None:
                 return
             self.error = failure
-        self.run.node_failed(ticket, failure)
+        self.run.node_failed(node_run, failure)
         post(self.loop, self.end, "failed")
 
     def _interrupted(self) -> None:
@@ -316,12 +316,12 @@ class Drive:
         if state != "done":
             self.run.stopping = True
             self.run.stop_event.set()
-        left = [(worker, ticket) for worker in list(self.calling) if (ticket := self.calling.pop(worker, None))]
-        for ticket in [*(ticket for _, ticket in left), *self.tasks.values()]:
-            self.lookup.give_back(ticket, None)
-        for worker, ticket in left:
+        left = [(worker, node_run) for worker in list(self.calling) if (node_run := self.calling.pop(worker, None))]
+        for node_run in [*(node_run for _, node_run in left), *self.tasks.values()]:
+            self.lookup.give_back(node_run, None)
+        for worker, node_run in left:
             worker.lane.retire(worker)
-            threading.Thread(target=self._press, args=(worker, ticket), name="comfy-nb-stop", daemon=True).start()
+            threading.Thread(target=self._press, args=(worker, node_run), name="comfy-nb-stop", daemon=True).start()
         if not self.tasks:
             self._close(state)
         elif state != "done":
@@ -332,16 +332,16 @@ class Drive:
         if self._closed:
             return
         late = time.perf_counter() - since > GIVE_UP_S
-        for task, ticket in list(self.tasks.items()):
+        for task, node_run in list(self.tasks.items()):
             if late:
-                _warn_left(ticket, "swallows its cancellation")
+                _warn_left(node_run, "swallows its cancellation")
             task.cancel()
         if late:
             self._close(self.ending or "cancelled")
         else:
             self.loop.call_later(ASK_AGAIN_S, self._cancel_tasks, since)
 
-    def _press(self, worker: Worker, ticket: Ticket) -> None:
+    def _press(self, worker: Worker, node_run: NodeRun) -> None:
         """Give a sync node its grace, then interrupt it between bytecodes, then say that it goes on."""
         # While a strike waits, traced code goes round in CPython 3.11 (see `lanes`); this thread must come to its end.
         sys.settrace(None)
@@ -351,7 +351,7 @@ class Drive:
             worker.thread.join(GRACE_S)
             worker.take_back(token)
         if worker.token is not None:
-            _warn_left(ticket, "sits in code that cannot be interrupted")
+            _warn_left(node_run, "sits in code that cannot be interrupted")
 
     def _close(self, state: str) -> None:
         if self._closed:
@@ -363,8 +363,8 @@ class Drive:
         self.run.ended(state, self.error)
 
 
-def _warn_left(ticket: Ticket, why: str) -> None:
-    step = ticket.step
+def _warn_left(node_run: NodeRun, why: str) -> None:
+    step = node_run.step
     warnings.warn(
         f"{name_node(step.id, step.class_type, step.title)} {why}; it was left behind and its result will be ignored.",
         ComfyNBWarning,

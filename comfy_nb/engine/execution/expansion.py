@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from comfy_nb.engine.cache.entry import Outputs
-from comfy_nb.engine.execution.scheduler import Scheduler, Ticket
+from comfy_nb.engine.execution.scheduler import NodeRun, Scheduler
 from comfy_nb.engine.execution.turn import Expand, merge
 from comfy_nb.engine.planning.keys import Step, head_of, set_key
 from comfy_nb.engine.planning.plan import child_step
@@ -25,9 +25,9 @@ class Expanded:
         self.parts = parts
         self.wanted = wanted
 
-    def outputs(self, ticket: Ticket, schedule: Scheduler) -> Outputs:
+    def outputs(self, node_run: NodeRun, schedule: Scheduler) -> Outputs:
         """Put the items of the nodes in place of the links to them."""
-        return merge(ticket.step.spec, [self._resolve(schedule, *part) for part in self.parts])
+        return merge(node_run.step.spec, [self._resolve(schedule, *part) for part in self.parts])
 
     def _resolve(self, schedule: Scheduler, is_graph: bool, values: Sequence[Any]) -> Sequence[Any]:
         if not is_graph:
@@ -37,7 +37,7 @@ class Expanded:
             if not is_link(value):
                 resolved.append(value)
                 continue
-            outputs = schedule.tickets[str(value[0])].outputs or ()
+            outputs = schedule.node_runs[str(value[0])].outputs or ()
             try:
                 resolved.extend(outputs[int(value[1])])
             except IndexError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from comfy_nb.engine.execution.scheduler import Scheduler, Ticket
+from comfy_nb.engine.execution.scheduler import NodeRun, Scheduler
 from comfy_nb.errors import NodeError, NodeTimeout
 from comfy_nb.wording import describe_error, name_node, printable
 
@@ -18,32 +18,32 @@ class TookTooLong(TimeoutError):
     """A call took longer than its node's `timeout`; not a timeout of the node's own making."""
 
 
-def failure_of(run: Run, schedule: Scheduler, ticket: Ticket, error: BaseException) -> NodeError:
+def failure_of(run: Run, schedule: Scheduler, node_run: NodeRun, error: BaseException) -> NodeError:
     """Make the error of a failed node, blamed on the node of the submitted graph, with the node's own as its cause."""
-    submitted = ticket
+    submitted = node_run
     while submitted.parent is not None:
         submitted = submitted.parent
     step = submitted.step
     timed_out = isinstance(error, TookTooLong)
     kind = NodeTimeout if timed_out else NodeError
     failure = kind(
-        _message(ticket, submitted, error, timed_out),
+        _message(node_run, submitted, error, timed_out),
         node_id=step.id,
         class_type=step.class_type,
         title=step.title,
-        real_node_id=ticket.step.id,
-        inputs={name: printable(value) for name, value in inputs_of(ticket, schedule).items()},
+        real_node_id=node_run.step.id,
+        inputs={name: printable(value) for name, value in inputs_of(node_run, schedule).items()},
         run=run,
     )
     failure.__cause__ = error
     return failure
 
 
-def _message(ticket: Ticket, submitted: Ticket, error: BaseException, timed_out: bool) -> str:
-    spec = ticket.step.spec
+def _message(node_run: NodeRun, submitted: NodeRun, error: BaseException, timed_out: bool) -> str:
+    spec = node_run.step.spec
     inside = ""
-    if ticket is not submitted:
-        inside = f"in its expansion, {name_node(ticket.step.id, ticket.step.class_type, ticket.step.title)}: "
+    if node_run is not submitted:
+        inside = f"in its expansion, {name_node(node_run.step.id, node_run.step.class_type, node_run.step.title)}: "
     if timed_out:
         tries = f" {spec.retries + 1} times" if spec.retries else ""
         return f"{inside}it took longer than its timeout of {spec.timeout:g} s{tries}."
@@ -53,11 +53,11 @@ def _message(ticket: Ticket, submitted: Ticket, error: BaseException, timed_out:
     return f"{inside}{said}"
 
 
-def inputs_of(ticket: Ticket, schedule: Scheduler) -> dict[str, Any]:
+def inputs_of(node_run: NodeRun, schedule: Scheduler) -> dict[str, Any]:
     """Return a node's inputs as far as they are there."""
-    inputs = dict(ticket.step.template)
-    for link in ticket.step.links:
-        above = schedule.tickets.get(link.origin)
+    inputs = dict(node_run.step.template)
+    for link in node_run.step.links:
+        above = schedule.node_runs.get(link.origin)
         outputs = above.outputs if above is not None else None
         if outputs is not None and -len(outputs) <= link.slot < len(outputs):
             items = outputs[link.slot]

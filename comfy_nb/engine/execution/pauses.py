@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.execution.breakpoints import Breakpoint, Pause, is_wanted
-from comfy_nb.engine.execution.scheduler import Ticket
+from comfy_nb.engine.execution.scheduler import NodeRun
 
 if TYPE_CHECKING:
     from comfy_nb.engine.execution.executor import Drive
@@ -26,67 +26,67 @@ class Pauses:
             drive.schedule.breakpoints = self.at.keys()
             drive.lookup.below = drive.run.plan.below(self.at)
 
-    def begin(self, ticket: Ticket) -> None:
+    def begin(self, node_run: NodeRun) -> None:
         """A value is there that has breakpoints."""
         if self._drive.is_over:
             return
-        if ticket.source != "ran":
-            self.run.journal.node_started(ticket, "loop")
-        self._hold(ticket, self.at[ticket.step.id])
+        if node_run.source != "ran":
+            self.run.journal.node_started(node_run, "loop")
+        self._hold(node_run, self.at[node_run.step.id])
 
     def resume(self, pause: Pause, replaced: Outputs | None) -> None:
         """Go on, with other outputs than those that were computed if some are given."""
-        drive, ticket = self._drive, pause.ticket
+        drive, node_run = self._drive, pause.node_run
         if drive.is_over:
             pause.state = "stopped"
             return
-        if replaced is None and drive.lookup.was_written_to(ticket):
-            replaced = ticket.outputs
+        if replaced is None and drive.lookup.was_written_to(node_run):
+            replaced = node_run.outputs
         if replaced is not None:
-            self._replace(ticket, replaced)
+            self._replace(node_run, replaced)
         self._now.remove(pause)
         pause.close()
         if pause.next:
-            self._hold(ticket, pause.next)
+            self._hold(node_run, pause.next)
             return
-        self.run.node_finished(ticket)
+        self.run.node_finished(node_run)
         try:
             with drive.lock:
-                drive.schedule.release(ticket, ticket.outputs or ())
+                drive.schedule.release(node_run, node_run.outputs or ())
         except Exception as error:  # an expansion's outputs may not fit
-            drive.fail(ticket, error)
+            drive.fail(node_run, error)
         drive.kick()
 
-    def fail(self, ticket: Ticket, error: Exception) -> None:
+    def fail(self, node_run: NodeRun, error: Exception) -> None:
         """Let the run fail at a node that waits."""
-        self._drive.fail(ticket, error)
+        self._drive.fail(node_run, error)
 
     def close(self) -> None:
         """The run has ended."""
         for pause in self._now:
             pause.close()
 
-    def _hold(self, ticket: Ticket, points: Sequence[Breakpoint]) -> None:
+    def _hold(self, node_run: NodeRun, points: Sequence[Breakpoint]) -> None:
         """Pause at the first of these; the others come when it goes on."""
-        pause = Pause(self, ticket, points)
+        pause = Pause(self, node_run, points)
         self._now.append(pause)
         try:
             if not is_wanted(pause):
                 pause.resume()
                 return
         except Exception as error:
-            self._drive.fail(ticket, error)
+            self._drive.fail(node_run, error)
             return
         pause.point.hold(pause)
         if pause.point.is_removed:  # by another thread, since it was asked for
             pause.resume()
             return
-        self.run.node_waits(ticket, "paused at a breakpoint", 0)
+        self.run.node_waits(node_run, "paused at a breakpoint", 0)
         self._drive.session.breakpoints.tell(pause)
 
-    def _replace(self, ticket: Ticket, outputs: Outputs) -> None:
+    def _replace(self, node_run: NodeRun, outputs: Outputs) -> None:
         self.run.taint()
-        ticket.key = ticket.base = ticket.entry = None
-        ticket.source = "replaced"
-        ticket.outputs = outputs
-        self._drive.schedule.kept.add(ticket.step.id)  # it is nowhere else
+        node_run.key = node_run.base = node_run.entry = None
+        node_run.source = "replaced"
+        node_run.outputs = outputs
+        self._drive.schedule.kept.add(node_run.step.id)  # it is nowhere else

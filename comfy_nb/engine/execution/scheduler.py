@@ -29,7 +29,7 @@ class State(IntEnum):
     DONE = 3
 
 
-class Ticket:
+class NodeRun:
     """A needed node of one run."""
 
     __slots__ = (
@@ -64,7 +64,7 @@ class Ticket:
         self.waiting = 0
         self.holds = 0
         self.rank = step.rank
-        self.dependents: list[Ticket] = []
+        self.dependents: list[NodeRun] = []
         self.fingerprint = step.fingerprint
         self.parents = step.parents
         self.base = step.base
@@ -77,7 +77,7 @@ class Ticket:
         self.passed: Sequence[InLink] = ()
         self.entry: Entry | None = None
         self.expansion: Any = None
-        self.parent: Ticket | None = None
+        self.parent: NodeRun | None = None
         self.seconds = 0.0
         self.source = "ran"
 
@@ -88,54 +88,54 @@ class Expansion(Protocol):
     wanted: Sequence[str]
 
 
-Found = Callable[[Ticket], bool]
+Found = Callable[[NodeRun], bool]
 
 
 class Scheduler:
     """Which nodes of a run are needed, and which of these can be called now.
 
     `added` are the steps of expansions, and `expanders` the ids of the nodes that they come from by their own.
-    `find(ticket)` looks a node up in the cache: it fills the ticket's outputs and returns True, or returns False.
+    `find(node_run)` looks a node up in the cache: it fills the node_run's outputs and returns True, or returns False.
     `breakpoints` are the ids of nodes that are held when they are done, until `release`. `kept` are the ids whose
     outputs stay until the end; others are let go when nothing waits for them.
     """
 
-    def __init__(self, steps: Mapping[str, Step], find: Found, resolve: Callable[[Ticket], Outputs]) -> None:
+    def __init__(self, steps: Mapping[str, Step], find: Found, resolve: Callable[[NodeRun], Outputs]) -> None:
         self.steps = dict(steps) if not isinstance(steps, dict) else steps
         self.added: dict[str, Step] = {}
         self.expanders: dict[str, str] = {}
-        self.tickets: dict[str, Ticket] = {}
+        self.node_runs: dict[str, NodeRun] = {}
         self.find = find
         self.resolve = resolve
         self.kept: set[str] = set()
         self.pending = 0
         self.running = 0
-        self.ready_apart: list[Ticket] = []
+        self.ready_apart: list[NodeRun] = []
         self._heap: list[int] = []
-        self._by_sequence: list[Ticket] = []
+        self._by_sequence: list[NodeRun] = []
         self._spoiled = False
         self.breakpoints: Collection[str] = ()
-        self._held: list[Ticket] = []
+        self._held: list[NodeRun] = []
         self._found_held: set[int] = set()
 
     def step(self, node_id: str) -> Step | None:
         """Return a step of the graph or of an expansion."""
         return self.added.get(node_id) or self.steps.get(node_id)
 
-    def need(self, wanted: Iterable[str], parent: Ticket | None = None) -> int:
+    def need(self, wanted: Iterable[str], parent: NodeRun | None = None) -> int:
         """Schedule nodes and all that they need and is not cached; return how many that is."""
-        created: list[Ticket] = []
+        created: list[NodeRun] = []
         stack = list(wanted)[::-1]
-        tickets = self.tickets
+        node_runs = self.node_runs
         while stack:
             node_id = stack.pop()
-            ticket = tickets.get(node_id)
-            if ticket is not None and (ticket.state is not State.DONE or ticket.outputs is not None):
+            node_run = node_runs.get(node_id)
+            if node_run is not None and (node_run.state is not State.DONE or node_run.outputs is not None):
                 continue
             step = self.added.get(node_id) or self.steps[node_id]
-            fresh = Ticket(step, len(self._by_sequence))
-            fresh.parent = ticket.parent if ticket is not None else parent if node_id in self.added else None
-            tickets[node_id] = fresh
+            fresh = NodeRun(step, len(self._by_sequence))
+            fresh.parent = node_run.parent if node_run is not None else parent if node_id in self.added else None
+            node_runs[node_id] = fresh
             self._by_sequence.append(fresh)
             if self.find(fresh):
                 fresh.state = State.DONE
@@ -149,67 +149,67 @@ class Scheduler:
                 if not link.lazy:
                     stack.append(link.origin)
         self.pending += len(created)
-        for ticket in created:
-            for _, origin, _, lazy, _ in ticket.step.links:
+        for node_run in created:
+            for _, origin, _, lazy, _ in node_run.step.links:
                 if not lazy:
-                    self._depend(ticket, tickets[origin])
+                    self._depend(node_run, node_runs[origin])
         self._rank(created)
-        for ticket in created:
-            if ticket.waiting == 0 and ticket.state is State.WAITING:
-                self._make_ready(ticket)
+        for node_run in created:
+            if node_run.waiting == 0 and node_run.state is State.WAITING:
+                self._make_ready(node_run)
         return len(created)
 
-    def _depend(self, ticket: Ticket, on: Ticket) -> None:
+    def _depend(self, node_run: NodeRun, on: NodeRun) -> None:
         on.holds += 1
         if on.state is not State.DONE:
-            on.dependents.append(ticket)
-            ticket.waiting += 1
+            on.dependents.append(node_run)
+            node_run.waiting += 1
 
-    def _rank(self, created: Sequence[Ticket]) -> None:
-        outputs = [ticket for ticket in created if ticket.rank == 0 or ticket.step.id in self.kept]
-        outputs = [ticket for ticket in outputs if ticket.step.spec.is_output or ticket.step.id in self.kept]
-        for ticket in outputs:
-            ticket.rank = 0
+    def _rank(self, created: Sequence[NodeRun]) -> None:
+        outputs = [node_run for node_run in created if node_run.rank == 0 or node_run.step.id in self.kept]
+        outputs = [node_run for node_run in outputs if node_run.step.spec.is_output or node_run.step.id in self.kept]
+        for node_run in outputs:
+            node_run.rank = 0
         for rank in (1, 2):
             feeders = []
-            for ticket in outputs:
-                for link in ticket.step.links:
-                    above = self.tickets.get(link.origin)
+            for node_run in outputs:
+                for link in node_run.step.links:
+                    above = self.node_runs.get(link.origin)
                     if above is not None and above.rank > rank:
                         above.rank = rank
                         feeders.append(above)
             outputs = feeders
 
-    def _make_ready(self, ticket: Ticket) -> None:
-        """Let a ticket run, or, where it needs no call any more, finish it and what that makes ready."""
-        if ticket.key is not None and ticket.expansion is None:
-            self._queue(ticket)
+    def _make_ready(self, node_run: NodeRun) -> None:
+        """Let a node run be called, or, where it needs no call any more, finish it and what that makes ready."""
+        if node_run.key is not None and node_run.expansion is None:
+            self._queue(node_run)
             return
-        work = [ticket]
+        work = [node_run]
         while work:
-            ticket = work.pop()
-            if ticket.expansion is not None:
-                work.extend(self._come(ticket, self.resolve(ticket)))
-            elif ticket.key is None and ticket.outputs is None and self.find(ticket):
-                work.extend(self._come(ticket, ticket.outputs or ()))
+            node_run = work.pop()
+            if node_run.expansion is not None:
+                work.extend(self._come(node_run, self.resolve(node_run)))
+            elif node_run.key is None and node_run.outputs is None and self.find(node_run):
+                work.extend(self._come(node_run, node_run.outputs or ()))
             else:
-                self._queue(ticket)
+                self._queue(node_run)
 
-    def _queue(self, ticket: Ticket) -> None:
-        ticket.state = State.READY
-        if ticket.step.apart:
-            self.ready_apart.append(ticket)
+    def _queue(self, node_run: NodeRun) -> None:
+        node_run.state = State.READY
+        if node_run.step.apart:
+            self.ready_apart.append(node_run)
         else:
-            heapq.heappush(self._heap, ticket.rank << RANK_SHIFT | ticket.sequence)
+            heapq.heappush(self._heap, node_run.rank << RANK_SHIFT | node_run.sequence)
 
-    def take(self) -> Ticket | None:
+    def take(self) -> NodeRun | None:
         """Take the next node for the lane, or None where none is ready."""
         while self._heap:
-            ticket = self._by_sequence[heapq.heappop(self._heap) & SEQUENCE_BITS]
-            if not self._spoiled or self._has_inputs(ticket):
-                ticket.state = State.RUNNING
+            node_run = self._by_sequence[heapq.heappop(self._heap) & SEQUENCE_BITS]
+            if not self._spoiled or self._has_inputs(node_run):
+                node_run.state = State.RUNNING
                 self.running += 1
-                return ticket
+                return node_run
         return None
 
     def has_ready(self) -> bool:
@@ -221,82 +221,82 @@ class Scheduler:
         """Whether the loop has something to take: nodes that need no lane, or that are at their breakpoints."""
         return bool(self.ready_apart or self._held)
 
-    def take_apart(self) -> list[Ticket]:
+    def take_apart(self) -> list[NodeRun]:
         """Take all ready nodes that need not wait for the lane: async and thread-safe ones."""
         if not self.ready_apart:
             return []
         ready, self.ready_apart = self.ready_apart, []
-        ready.sort(key=lambda ticket: (ticket.rank, ticket.sequence))
-        taken = [ticket for ticket in ready if self._has_inputs(ticket)] if self._spoiled else ready
-        for ticket in taken:
-            ticket.state = State.RUNNING
+        ready.sort(key=lambda node_run: (node_run.rank, node_run.sequence))
+        taken = [node_run for node_run in ready if self._has_inputs(node_run)] if self._spoiled else ready
+        for node_run in taken:
+            node_run.state = State.RUNNING
         self.running += len(taken)
         return taken
 
-    def _has_inputs(self, ticket: Ticket) -> bool:
+    def _has_inputs(self, node_run: NodeRun) -> bool:
         """Whether a ready node's inputs are still there; else it waits for them to be computed again."""
         gone = [
-            link.origin for link in ticket.step.links if not link.lazy and self.tickets[link.origin].outputs is None
+            link.origin for link in node_run.step.links if not link.lazy and self.node_runs[link.origin].outputs is None
         ]
         if not gone:
             return True
-        ticket.state = State.WAITING
+        node_run.state = State.WAITING
         self.need(gone)
         for origin in gone:
-            self._depend(ticket, self.tickets[origin])
-        if ticket.waiting == 0:
-            self._make_ready(ticket)
+            self._depend(node_run, self.node_runs[origin])
+        if node_run.waiting == 0:
+            self._make_ready(node_run)
         return False
 
-    def spoil(self, ticket: Ticket) -> None:
+    def spoil(self, node_run: NodeRun) -> None:
         """Forget the outputs of a done node, which were written to; who still needs them has them computed anew."""
-        if ticket.state is State.DONE:
-            ticket.outputs = None
+        if node_run.state is State.DONE:
+            node_run.outputs = None
             self._spoiled = True
-            if ticket.step.id in self.kept:
-                self.need([ticket.step.id])
+            if node_run.step.id in self.kept:
+                self.need([node_run.step.id])
 
-    def settle(self, ticket: Ticket, outputs: Outputs) -> None:
+    def settle(self, node_run: NodeRun, outputs: Outputs) -> None:
         """Note that a running node is done."""
         self.running -= 1
-        for ready in self._come(ticket, outputs):
+        for ready in self._come(node_run, outputs):
             self._make_ready(ready)
 
-    def _come(self, ticket: Ticket, outputs: Outputs) -> Sequence[Ticket]:
+    def _come(self, node_run: NodeRun, outputs: Outputs) -> Sequence[NodeRun]:
         """Finish a node, or hold it where it has a breakpoint."""
-        if ticket.step.id not in self.breakpoints:
-            return self._finish(ticket, outputs)
-        ticket.outputs = outputs
-        self._hold(ticket)
+        if node_run.step.id not in self.breakpoints:
+            return self._finish(node_run, outputs)
+        node_run.outputs = outputs
+        self._hold(node_run)
         return ()
 
-    def _hold(self, ticket: Ticket) -> None:
-        ticket.state = State.RUNNING
+    def _hold(self, node_run: NodeRun) -> None:
+        node_run.state = State.RUNNING
         self.running += 1
-        self._held.append(ticket)
+        self._held.append(node_run)
 
-    def take_held(self) -> list[Ticket]:
+    def take_held(self) -> list[NodeRun]:
         """Take the nodes that have come to their breakpoints; each waits for `release`."""
         held, self._held = self._held, []
         return held
 
-    def release(self, ticket: Ticket, outputs: Outputs) -> None:
+    def release(self, node_run: NodeRun, outputs: Outputs) -> None:
         """Let go on what waits for a node at its breakpoint."""
         self.running -= 1
-        for ready in self._finish(ticket, outputs):
+        for ready in self._finish(node_run, outputs):
             self._make_ready(ready)
 
-    def _finish(self, ticket: Ticket, outputs: Outputs) -> Sequence[Ticket]:
+    def _finish(self, node_run: NodeRun, outputs: Outputs) -> Sequence[NodeRun]:
         """Mark a node done; return those that waited for nothing else."""
-        ticket.state = State.DONE
-        ticket.outputs = outputs
+        node_run.state = State.DONE
+        node_run.outputs = outputs
         self.pending -= 1
-        if (ticket.step.links or ticket.expansion is not None) and ticket.sequence not in self._found_held:
-            self._let_go(ticket)
-        dependents = ticket.dependents
+        if (node_run.step.links or node_run.expansion is not None) and node_run.sequence not in self._found_held:
+            self._let_go(node_run)
+        dependents = node_run.dependents
         if not dependents:
             return ()
-        ticket.dependents = []
+        node_run.dependents = []
         ready = []
         for dependent in dependents:
             dependent.waiting -= 1
@@ -304,77 +304,77 @@ class Scheduler:
                 ready.append(dependent)
         return ready
 
-    def _let_go(self, ticket: Ticket) -> None:
+    def _let_go(self, node_run: NodeRun) -> None:
         """Release the inputs of a finished node that nothing else waits for, to leave them to the cache's budget.
 
         Not where there are breakpoints: what comes of a replaced value is not in the cache, to be had again.
         """
-        tickets, kept = self.tickets, self.kept
-        for link in ticket.step.links:
-            above = tickets.get(link.origin)
-            if above is None or (link.lazy and (ticket.asked is None or link.name not in ticket.asked)):
+        node_runs, kept = self.node_runs, self.kept
+        for link in node_run.step.links:
+            above = node_runs.get(link.origin)
+            if above is None or (link.lazy and (node_run.asked is None or link.name not in node_run.asked)):
                 continue
             above.holds -= 1
             if above.holds == 0 and above.state is State.DONE and link.origin not in kept and not self.breakpoints:
                 above.outputs = above.entry = None
-        if ticket.expansion is not None:
-            for node_id in ticket.expansion.wanted:
-                inner = tickets[node_id]
+        if node_run.expansion is not None:
+            for node_id in node_run.expansion.wanted:
+                inner = node_runs[node_id]
                 inner.holds -= 1
                 if inner.holds == 0 and node_id not in kept and not self.breakpoints:
                     inner.outputs = inner.entry = None
-            ticket.expansion = None
+            node_run.expansion = None
 
-    def back(self, ticket: Ticket) -> None:
+    def back(self, node_run: NodeRun) -> None:
         """Put a running node back among the ready ones (its equal elsewhere was cancelled)."""
         self.running -= 1
-        ticket.state = State.WAITING
-        self._make_ready(ticket)
+        node_run.state = State.WAITING
+        self._make_ready(node_run)
 
-    def ask(self, ticket: Ticket, names: Iterable[str]) -> int:
+    def ask(self, node_run: NodeRun, names: Iterable[str]) -> int:
         """Let a running node wait for lazy inputs; return how many nodes that added."""
-        asked = ticket.asked = ticket.asked or set()
-        links = [link for link in ticket.step.links if link.lazy and link.name in names and link.name not in asked]
+        asked = node_run.asked = node_run.asked or set()
+        links = [link for link in node_run.step.links if link.lazy and link.name in names and link.name not in asked]
         asked.update(link.name for link in links)
         self.running -= 1
-        ticket.state = State.WAITING
+        node_run.state = State.WAITING
         added = self.need([link.origin for link in links])
         for link in links:
-            self._depend(ticket, self.tickets[link.origin])
-        if ticket.waiting == 0:
-            self._make_ready(ticket)
+            self._depend(node_run, self.node_runs[link.origin])
+        if node_run.waiting == 0:
+            self._make_ready(node_run)
         return added
 
-    def expand(self, ticket: Ticket, steps: Sequence[Step], expansion: Expansion) -> int:
+    def expand(self, node_run: NodeRun, steps: Sequence[Step], expansion: Expansion) -> int:
         """Let a running node wait for nodes it expanded into; `resolve` gives its outputs when they are done."""
         wanted = expansion.wanted
         for step in steps:
             self.added[step.id] = step
-            self.expanders[step.id] = ticket.step.id
+            self.expanders[step.id] = node_run.step.id
         self.running -= 1
-        ticket.state = State.WAITING
-        ticket.expansion = expansion
-        added = self.need(wanted, ticket)
+        node_run.state = State.WAITING
+        node_run.expansion = expansion
+        added = self.need(wanted, node_run)
         for node_id in wanted:
-            self._depend(ticket, self.tickets[node_id])
-        if ticket.waiting == 0:
-            self._make_ready(ticket)
+            self._depend(node_run, self.node_runs[node_id])
+        if node_run.waiting == 0:
+            self._make_ready(node_run)
         return added
 
-    def available(self, node_id: str) -> Ticket | None:
-        """Return the ticket of a node whose outputs are there, or in the cache; None for another."""
-        ticket = self.tickets.get(node_id)
-        if ticket is not None:
-            return ticket if ticket.state is State.DONE and ticket.outputs is not None else None
+    def available(self, node_id: str) -> NodeRun | None:
+        """Return the record of a node whose outputs are there, or in the cache; None for another."""
+        node_run = self.node_runs.get(node_id)
+        if node_run is not None:
+            return node_run if node_run.state is State.DONE and node_run.outputs is not None else None
         step = self.step(node_id) if node_id not in self.breakpoints else None
         if step is None:
             return None
         # It never runs, so it needs no place in the sequence; calls ask here while others schedule.
-        found = Ticket(step, NEVER_RUNS)
+        found = NodeRun(step, NEVER_RUNS)
         if not self.find(found):
             return None
         found.state = State.DONE
-        self.tickets.setdefault(node_id, found)
+        self.node_runs.setdefault(node_id, found)
         return found
 
     @property
@@ -382,17 +382,17 @@ class Scheduler:
         """Whether nodes are left but none runs or can run: they wait for each other."""
         return self.pending > 0 and self.running == 0 and not self._heap and not self.ready_apart
 
-    def ring(self) -> list[Ticket]:
+    def ring(self) -> list[NodeRun]:
         """Return nodes that wait for each other."""
-        waits_for: dict[int, Ticket] = {}
-        waiting = [ticket for ticket in self.tickets.values() if ticket.state is State.WAITING]
-        for ticket in waiting:
-            for dependent in ticket.dependents:
-                waits_for[dependent.sequence] = ticket
-        ticket = waiting[0]
-        path: dict[int, Ticket] = {}
-        while ticket.sequence not in path:
-            path[ticket.sequence] = ticket
-            ticket = waits_for[ticket.sequence]
+        waits_for: dict[int, NodeRun] = {}
+        waiting = [node_run for node_run in self.node_runs.values() if node_run.state is State.WAITING]
+        for node_run in waiting:
+            for dependent in node_run.dependents:
+                waits_for[dependent.sequence] = node_run
+        node_run = waiting[0]
+        path: dict[int, NodeRun] = {}
+        while node_run.sequence not in path:
+            path[node_run.sequence] = node_run
+            node_run = waits_for[node_run.sequence]
         ring = list(path.values())
-        return ring[ring.index(ticket) :]
+        return ring[ring.index(node_run) :]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from comfy_nb.engine.cache.entry import Outputs
-from comfy_nb.engine.execution.scheduler import Ticket
+from comfy_nb.engine.execution.scheduler import NodeRun
 from comfy_nb.engine.node_api.context import CallContext, ExecutionBlocker, Progress
 from comfy_nb.engine.planning.keys import Step
 from comfy_nb.graph.check import InLink
@@ -60,56 +60,56 @@ Turn = Generator[list[Invocation], list[Any], Outcome]
 class Surroundings(Protocol):
     """What a turn needs of its run."""
 
-    def available(self, node_id: str) -> Ticket | None:
-        """Return the ticket of a node whose outputs are there."""
+    def available(self, node_id: str) -> NodeRun | None:
+        """Return the record of a node whose outputs are there."""
         ...
 
-    def hidden(self, ticket: Ticket, kind: Any) -> Any:
+    def hidden(self, node_run: NodeRun, kind: Any) -> Any:
         """Return the value of a hidden input."""
         ...
 
-    def object_of(self, ticket: Ticket) -> Any:
+    def object_of(self, node_run: NodeRun) -> Any:
         """Return the object that a node's methods are called on."""
         ...
 
-    def context(self, ticket: Ticket, index: int, calls: int) -> CallContext:
+    def context(self, node_run: NodeRun, index: int, calls: int) -> CallContext:
         """Return the context of one call."""
         ...
 
-    def blocked(self, ticket: Ticket, message: str) -> None:
+    def blocked(self, node_run: NodeRun, message: str) -> None:
         """Report a call that was skipped because of a blocker with a message."""
         ...
 
 
-def take_turn(ticket: Ticket, around: Surroundings) -> Turn:
+def take_turn(node_run: NodeRun, around: Surroundings) -> Turn:
     """Give a node its turn; yields lists of calls that may go on at the same time."""
-    step = ticket.step
+    step = node_run.step
     spec = step.spec
-    node = around.object_of(ticket)
+    node = around.object_of(node_run)
     if spec.check_lazy is None and not step.lazy_links and not spec.input_is_list:
-        inputs, single = gather(ticket, around)
+        inputs, single = gather(node_run, around)
     else:
         # What the check saw is what the node gets: a lazy input that is there by chance may be let go meanwhile.
-        inputs, single = _gather_lists(ticket, around), False
+        inputs, single = _gather_lists(node_run, around), False
         if spec.check_lazy is not None:
-            names = yield from _ask(ticket, around, spec.check_lazy(node), inputs)
+            names = yield from _ask(node_run, around, spec.check_lazy(node), inputs)
             if names:
                 return Ask(names)
-        ticket.passed = [link for link in step.lazy_links if not link.raw and inputs[link.name] is not NOT_THERE]
+        node_run.passed = [link for link in step.lazy_links if not link.raw and inputs[link.name] is not NOT_THERE]
     function = spec.function(node)
     if single:
-        _fill_hidden(ticket, around, inputs, 0, 1)
-        results: Sequence[Any] = yield [Invocation(function, inputs, around.context(ticket, 0, 1))]
+        _fill_hidden(node_run, around, inputs, 0, 1)
+        results: Sequence[Any] = yield [Invocation(function, inputs, around.context(node_run, 0, 1))]
     else:
-        results = yield from _map(ticket, around, function, inputs)
+        results = yield from _map(node_run, around, function, inputs)
     return collect(spec, results)
 
 
-def plain_inputs(step: Step, tickets: Mapping[str, Ticket]) -> dict[str, Any] | None:
+def plain_inputs(step: Step, node_runs: Mapping[str, NodeRun]) -> dict[str, Any] | None:
     """Return the inputs of a plain node; None where a list or a blocker came, which takes a whole turn."""
     inputs = step.template.copy()
     for name, origin, slot, _, _ in step.links:
-        outputs = tickets[origin].outputs
+        outputs = node_runs[origin].outputs
         try:
             items = outputs[slot]  # type: ignore[index]
         except IndexError:
@@ -131,13 +131,13 @@ def plain_outputs(spec: NodeSpec, result: Any) -> Outcome:
     return collect(spec, [result])
 
 
-def gather(ticket: Ticket, around: Surroundings) -> tuple[dict[str, Any], bool]:
+def gather(node_run: NodeRun, around: Surroundings) -> tuple[dict[str, Any], bool]:
     """Return a node's inputs by name, and whether they are single values (else each is a list)."""
-    inputs = ticket.step.template.copy()
-    for link in ticket.step.links:
+    inputs = node_run.step.template.copy()
+    for link in node_run.step.links:
         items = _items(link, around)
         if len(items) != 1 or type(items[0]) is ExecutionBlocker:
-            return _gather_lists(ticket, around), False
+            return _gather_lists(node_run, around), False
         inputs[link.name] = items[0]
     return inputs, True
 
@@ -158,9 +158,9 @@ def _items(link: InLink, around: Surroundings) -> list[Any]:
         return [None]
 
 
-def _gather_lists(ticket: Ticket, around: Surroundings) -> dict[str, Any]:
-    lists = as_lists(ticket.step, ticket.step.template)
-    for link in ticket.step.links:
+def _gather_lists(node_run: NodeRun, around: Surroundings) -> dict[str, Any]:
+    lists = as_lists(node_run.step, node_run.step.template)
+    for link in node_run.step.links:
         lists[link.name] = _items(link, around)
     return lists
 
@@ -173,38 +173,38 @@ def as_lists(step: Step, constants: Mapping[str, Any]) -> dict[str, list[Any]]:
     }
 
 
-def _fill_hidden(ticket: Ticket, around: Surroundings, inputs: dict[str, Any], index: int, calls: int) -> None:
-    step = ticket.step
+def _fill_hidden(node_run: NodeRun, around: Surroundings, inputs: dict[str, Any], index: int, calls: int) -> None:
+    step = node_run.step
     for name, kind in step.interface.hidden.items():
         if kind == "PROGRESS":
-            value: Any = Progress(around.context(ticket, index, calls))
+            value: Any = Progress(around.context(node_run, index, calls))
         elif kind in KNOWN_HIDDEN:
-            value = around.hidden(ticket, kind)
+            value = around.hidden(node_run, kind)
         else:
             continue
         inputs[name] = [value] if step.spec.input_is_list else value
 
 
 def _map(
-    ticket: Ticket, around: Surroundings, function: Callable[..., Any], lists: Mapping[str, list[Any]]
+    node_run: NodeRun, around: Surroundings, function: Callable[..., Any], lists: Mapping[str, list[Any]]
 ) -> Generator[Any, Any, Sequence[Any]]:
     """Call once per list index, or once with whole lists; calls that a blocker reaches are skipped."""
-    calls = _calls(ticket, around, function, lists)
+    calls = _calls(node_run, around, function, lists)
     made = [call for call in calls if type(call) is Invocation]
     came = iter((yield made) if made else ())
-    return [next(came) if type(call) is Invocation else _pass_on(ticket, around, call) for call in calls]
+    return [next(came) if type(call) is Invocation else _pass_on(node_run, around, call) for call in calls]
 
 
 def _calls(
-    ticket: Ticket,
+    node_run: NodeRun,
     around: Surroundings,
     function: Callable[..., Any],
     lists: Mapping[str, list[Any]],
     is_check: bool = False,
 ) -> list[Any]:
     """Make the calls over a node's lists; where a blocker would reach a call, the blocker stands in its place."""
-    whole = ticket.step.spec.input_is_list
-    rows = [dict(lists)] if whole else _rows(ticket, lists)
+    whole = node_run.step.spec.input_is_list
+    rows = [dict(lists)] if whole else _rows(node_run, lists)
     calls: list[Any] = []
     for index, row in enumerate(rows):
         items = itertools.chain.from_iterable(row.values()) if whole else row.values()
@@ -212,12 +212,12 @@ def _calls(
         if blocker is not None:
             calls.append(blocker)
             continue
-        _fill_hidden(ticket, around, row, index, len(rows))
-        calls.append(Invocation(function, row, around.context(ticket, index, len(rows)), is_check))
+        _fill_hidden(node_run, around, row, index, len(rows))
+        calls.append(Invocation(function, row, around.context(node_run, index, len(rows)), is_check))
     return calls
 
 
-def _rows(ticket: Ticket, lists: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
+def _rows(node_run: NodeRun, lists: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
     empty = [name for name, items in lists.items() if not items]
     if empty:
         raise ValueError(
@@ -228,19 +228,19 @@ def _rows(ticket: Ticket, lists: Mapping[str, list[Any]]) -> list[dict[str, Any]
     return [{name: items[min(index, len(items) - 1)] for name, items in lists.items()} for index in range(count)]
 
 
-def _pass_on(ticket: Ticket, around: Surroundings, blocker: ExecutionBlocker) -> ExecutionBlocker:
+def _pass_on(node_run: NodeRun, around: Surroundings, blocker: ExecutionBlocker) -> ExecutionBlocker:
     if blocker.message is None:
         return blocker
-    around.blocked(ticket, blocker.message)
+    around.blocked(node_run, blocker.message)
     return ExecutionBlocker(None)
 
 
 def _ask(
-    ticket: Ticket, around: Surroundings, check: Callable[..., Any], lists: Mapping[str, list[Any]]
+    node_run: NodeRun, around: Surroundings, check: Callable[..., Any], lists: Mapping[str, list[Any]]
 ) -> Generator[Any, Any, list[str]]:
     """Ask `check_lazy_status` which lazy inputs it wants; return those that are not there yet."""
-    step = ticket.step
-    calls = _calls(ticket, around, check, lists, is_check=True)
+    step = node_run.step
+    calls = _calls(node_run, around, check, lists, is_check=True)
     made = [call for call in calls if type(call) is Invocation]
     answers = (yield made) if made else ()
     named = (name for answer in answers if isinstance(answer, list) for name in answer if isinstance(name, str))

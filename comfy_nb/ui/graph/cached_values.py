@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from comfy_nb.engine.cache.entry import Entry, Outputs
-from comfy_nb.engine.execution.scheduler import Ticket
+from comfy_nb.engine.execution.scheduler import NodeRun
 from comfy_nb.engine.planning.keys import Step
 from comfy_nb.engine.planning.plan import plan_of
 from comfy_nb.engine.run import Run
@@ -53,18 +53,18 @@ def cached_value(graph: Graph, session: Session, node_id: str, slot: int) -> Any
 
 def values_in_words(graph: Graph, session: Session, run: Run | None, node_id: str) -> list[str]:
     """Return a line on each output of a node, as the run or else the cache has it in memory."""
-    ticket = run.ticket(node_id) if run is not None else None
-    if ticket is not None and ticket.outputs is not None:
-        return _lines(ticket.step.spec, ticket.outputs)
+    node_run = run.node_run(node_id) if run is not None else None
+    if node_run is not None and node_run.outputs is not None:
+        return _lines(node_run.step.spec, node_run.outputs)
     try:
-        step = ticket.step if ticket is not None else plan_of(graph).steps.get(node_id)
+        step = node_run.step if node_run is not None else plan_of(graph).steps.get(node_id)
     except ComfyNBError:
         return []
-    entry = _in_memory(session, ticket or step)
+    entry = _in_memory(session, node_run or step)
     return _lines(step.spec, entry.outputs) if step is not None and entry is not None else []
 
 
-def _in_memory(session: Session, keyed: Step | Ticket | None) -> Entry | None:
+def _in_memory(session: Session, keyed: Step | NodeRun | None) -> Entry | None:
     return session.cache.peek(keyed.key) if keyed is not None and keyed.key is not None else None
 
 

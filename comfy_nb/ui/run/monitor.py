@@ -83,9 +83,9 @@ class Bridge:
 
     def _who(self) -> str:
         for run in self.run.session.live_runs():
-            ticket = run.drive.stepping if run.drive is not None else None
-            if ticket is not None and run.drive.loop is self.run.drive.loop:
-                step = ticket.step
+            node_run = run.drive.stepping if run.drive is not None else None
+            if node_run is not None and run.drive.loop is self.run.drive.loop:
+                step = node_run.step
                 return name_node(step.id, step.class_type, step.title)
         return "a cell or a callback"
 

@@ -110,4 +110,4 @@ class PauseView:
         }
 
     def _inspected(self) -> Look:
-        return cast("Look", self._pause.run.inspect(self._pause.ticket.step.id, self._pause.point.slot))
+        return cast("Look", self._pause.run.inspect(self._pause.node_run.step.id, self._pause.point.slot))

@@ -67,8 +67,8 @@ class Timeline:
         return written
 
     def _parents_of(self, node_id: str) -> Iterable[str]:
-        ticket = self._run.ticket(node_id)
-        step = ticket.step if ticket is not None else self._run.plan.steps.get(node_id)
+        node_run = self._run.node_run(node_id)
+        step = node_run.step if node_run is not None else self._run.plan.steps.get(node_id)
         return [link.origin for link in step.links if not link.raw] if step is not None else ()
 
     def _take(self, events: Sequence[Event]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from comfy_nb.engine.execution.scheduler import Scheduler, State, Ticket
+from comfy_nb.engine.execution.scheduler import NodeRun, Scheduler, State
 from comfy_nb.engine.planning.keys import Step
 from comfy_nb.engine.planning.plan import child_step, plan_of
 from tests.engine.support import Pack, made
@@ -46,14 +46,14 @@ class Driven(Scheduler):
     ) -> None:
         self.pack = pack
         self.cached = set(cached)
-        super().__init__(plan_of(pack.graph(prompt)).steps, self.find_cached, lambda ticket: VALUE)
+        super().__init__(plan_of(pack.graph(prompt)).steps, self.find_cached, lambda node_run: VALUE)
         self.kept.update(wanted)
         self.added_at_first = self.need(list(wanted))
 
-    def find_cached(self, ticket: Ticket) -> bool:
-        if ticket.step.id in self.cached:
-            ticket.outputs = VALUE
-        return ticket.step.id in self.cached
+    def find_cached(self, node_run: NodeRun) -> bool:
+        if node_run.step.id in self.cached:
+            node_run.outputs = VALUE
+        return node_run.step.id in self.cached
 
     def children(self, graph: dict[str, Any]) -> list[Any]:
         """The steps of an expansion."""
@@ -65,11 +65,11 @@ class Driven(Scheduler):
 
     def next(self) -> str | None:
         """Take the next node for the lane and finish it; return its id."""
-        ticket = self.take()
-        if ticket is None:
+        node_run = self.take()
+        if node_run is None:
             return None
-        self.settle(ticket, VALUE)
-        return ticket.step.id
+        self.settle(node_run, VALUE)
+        return node_run.step.id
 
     def rest(self) -> list[str]:
         """Run what is left for the lane; return the ids in order."""
@@ -78,16 +78,16 @@ class Driven(Scheduler):
             order.append(node_id)
         return order
 
-    def took(self, node_id: str) -> Ticket:
+    def took(self, node_id: str) -> NodeRun:
         """Take the next node, which has to be this one."""
-        ticket = self.take()
-        assert ticket is not None
-        assert ticket.step.id == node_id
-        return ticket
+        node_run = self.take()
+        assert node_run is not None
+        assert node_run.step.id == node_id
+        return node_run
 
     def there(self) -> set[str]:
         """The ids of the nodes whose outputs are held."""
-        return {node_id for node_id, ticket in self.tickets.items() if ticket.outputs is not None}
+        return {node_id for node_id, node_run in self.node_runs.items() if node_run.outputs is not None}
 
 
 def plain(**links: str) -> dict[str, Any]:
@@ -129,11 +129,11 @@ def test_async_and_thread_safe_nodes_are_taken_apart_from_the_lane(pack: Pack) -
     prompt = {"1": plain(), "2": made("Apart"), "3": made("Async"), "4": plain(a="2", b="3", c="1")}
     schedule = Driven(pack, prompt, ["4"])
     apart = schedule.take_apart()
-    assert {ticket.step.id for ticket in apart} == {"2", "3"}
+    assert {node_run.step.id for node_run in apart} == {"2", "3"}
     assert schedule.take_apart() == []
     assert schedule.rest() == ["1"]
-    for ticket in apart:
-        schedule.settle(ticket, VALUE)
+    for node_run in apart:
+        schedule.settle(node_run, VALUE)
     assert schedule.rest() == ["4"]
     assert schedule.pending == schedule.running == 0
 
@@ -144,7 +144,7 @@ def test_async_and_thread_safe_nodes_are_taken_apart_from_the_lane(pack: Pack) -
 def test_only_what_is_above_the_wanted_nodes_is_needed(pack: Pack) -> None:
     schedule = Driven(pack, {"1": plain(), "2": plain(a="1"), "3": plain()}, ["2"])
     assert schedule.rest() == ["1", "2"]
-    assert "3" not in schedule.tickets
+    assert "3" not in schedule.node_runs
 
 
 def test_what_is_above_a_cached_node_is_not_needed(pack: Pack) -> None:
@@ -183,9 +183,9 @@ def test_outputs_are_let_go_when_nothing_waits_for_them_but_wanted_ones_stay(pac
 
 def test_a_node_that_asks_waits_for_what_it_asked_for_only(pack: Pack) -> None:
     schedule = Driven(pack, {"1": plain(), "2": plain(), "3": made("Lazy", a=["1", 0], b=["2", 0])}, ["3"])
-    ticket = schedule.took("3")
-    assert schedule.ask(ticket, ["b"]) == 1
-    assert ticket.state is State.WAITING
+    node_run = schedule.took("3")
+    assert schedule.ask(node_run, ["b"]) == 1
+    assert node_run.state is State.WAITING
     assert schedule.next() == "2"
     assert schedule.available("1") is None
     assert schedule.available("2") is not None
@@ -215,12 +215,12 @@ def test_a_lazy_source_that_is_looked_up_while_nodes_are_scheduled_takes_no_plac
     prompt = {"1": plain(), "2": made("Lazy", a=["1", 0]), "3": plain(), "4": plain()}
     schedule = Driven(pack, prompt, ["2"], cached=["1"])
 
-    def ticket_made_while_a_call_looks(step: Step, sequence: int) -> Ticket:
+    def node_run_made_while_a_call_looks(step: Step, sequence: int) -> NodeRun:
         if step.id == "3":
             assert schedule.available("1") is not None
-        return Ticket(step, sequence)
+        return NodeRun(step, sequence)
 
-    monkeypatch.setattr("comfy_nb.engine.execution.scheduler.Ticket", ticket_made_while_a_call_looks)
+    monkeypatch.setattr("comfy_nb.engine.execution.scheduler.NodeRun", node_run_made_while_a_call_looks)
     schedule.need(["3", "4"])
     assert schedule.rest() == ["2", "3", "4"]
 
@@ -234,8 +234,8 @@ def test_an_expanding_node_is_done_when_the_nodes_it_waits_for_are(pack: Pack) -
     steps = schedule.children({"x": plain(), "y": plain(a="x"), "unneeded": plain()})
     assert schedule.expand(parent, steps, Wants("y")) == 2
     assert schedule.rest() == ["x", "y", "2"]
-    assert schedule.tickets["y"].parent is parent
-    assert schedule.tickets["x"].parent is parent
+    assert schedule.node_runs["y"].parent is parent
+    assert schedule.node_runs["x"].parent is parent
     assert parent.state is State.DONE
     assert schedule.there() == {"2"}
 
@@ -250,7 +250,7 @@ def test_an_expansion_may_wait_for_a_node_of_the_graph(pack: Pack) -> None:
     schedule = Driven(pack, {"1": plain(), "2": plain(), "3": plain(a="1")}, ["3"])
     assert schedule.expand(schedule.took("1"), [], Wants("2")) == 1
     assert schedule.rest() == ["2", "3"]
-    assert schedule.tickets["2"].parent is None
+    assert schedule.node_runs["2"].parent is None
 
 
 def test_a_node_that_an_expansion_waited_for_keeps_its_outputs_while_others_need_them(pack: Pack) -> None:
@@ -266,8 +266,8 @@ def test_a_chain_of_expansions_ends_without_recursion(pack: Pack) -> None:
     schedule = Driven(pack, {"0": plain()}, ["0"])
     deep = 5_000
     for number in range(1, deep):
-        ticket = schedule.took(str(number - 1))
-        schedule.expand(ticket, schedule.children({str(number): plain()}), Wants(str(number)))
+        node_run = schedule.took(str(number - 1))
+        schedule.expand(node_run, schedule.children({str(number): plain()}), Wants(str(number)))
     assert schedule.next() == str(deep - 1)
     assert schedule.pending == 0
 
@@ -285,7 +285,7 @@ def test_a_node_put_back_is_taken_again(pack: Pack) -> None:
 def test_a_spoiled_node_is_computed_again_for_those_who_still_need_it(pack: Pack) -> None:
     schedule = Driven(pack, {"1": plain(), "2": plain(a="1"), "3": plain(a="1", b="2")}, ["3"])
     assert [schedule.next(), schedule.next()] == ["1", "2"]
-    schedule.spoil(schedule.tickets["1"])
+    schedule.spoil(schedule.node_runs["1"])
     assert schedule.rest() == ["1", "3"]
     assert schedule.pending == 0
 
@@ -293,7 +293,7 @@ def test_a_spoiled_node_is_computed_again_for_those_who_still_need_it(pack: Pack
 def test_a_spoiled_node_that_is_wanted_is_computed_again(pack: Pack) -> None:
     schedule = Driven(pack, {"1": plain(), "2": plain(a="1")}, ["1", "2"])
     assert [schedule.next(), schedule.next()] == ["1", "2"]
-    schedule.spoil(schedule.tickets["1"])
+    schedule.spoil(schedule.node_runs["1"])
     assert schedule.rest() == ["1"]
     assert schedule.there() == {"1", "2"}
 
@@ -303,7 +303,7 @@ def test_nodes_that_wait_for_each_other_are_stuck_and_named_in_order(pack: Pack)
     schedule.expand(schedule.took("1"), schedule.children({"x": plain(a="3")}), Wants("x"))
     assert schedule.take() is None
     assert schedule.is_stuck
-    ring = [ticket.step.id for ticket in schedule.ring()]
+    ring = [node_run.step.id for node_run in schedule.ring()]
     assert sorted(ring) == ["1", "2", "3", "x"]
     start = ring.index("1")
     assert (ring[start:] + ring[:start]) in (["1", "2", "3", "x"], ["1", "x", "3", "2"])
@@ -311,8 +311,8 @@ def test_nodes_that_wait_for_each_other_are_stuck_and_named_in_order(pack: Pack)
 
 def test_a_run_that_waits_for_a_running_node_is_not_stuck(pack: Pack) -> None:
     schedule = Driven(pack, {"1": plain(), "2": plain(a="1")}, ["2"])
-    ticket = schedule.took("1")
+    node_run = schedule.took("1")
     assert schedule.take() is None
     assert not schedule.is_stuck
-    schedule.settle(ticket, VALUE)
+    schedule.settle(node_run, VALUE)
     assert schedule.has_ready()
