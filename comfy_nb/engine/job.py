@@ -34,7 +34,7 @@ class Job:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         if not task.cancelled():
             task.exception()  # a job that nobody awaits fails visibly, so it counts as retrieved
-            if self.run.drive is None and self.run.error is not None and not self._is_awaited:
+            if self.run.executor is None and self.run.error is not None and not self._is_awaited:
                 self.run.session.show_refusal(self.run, self.run.error)
         elif self.run.state == "running":  # cancelled before its first step
             self._work.close()
@@ -94,9 +94,9 @@ def result_of(run: Run) -> Run:
 
 async def clean_up(run: Run) -> None:
     """Wait until nothing of a stopped run is left on the loop, however often the waiting itself is cancelled."""
-    if run.drive is None:
+    if run.executor is None:
         run.abandon()
-    while run.finished is not None and run.drive is not None and not run.finished.done():
+    while run.finished is not None and run.executor is not None and not run.finished.done():
         try:
             await asyncio.shield(run.finished)
         except asyncio.CancelledError:

@@ -18,7 +18,7 @@ from comfy_nb.engine.events import Subscriber
 from comfy_nb.engine.execution.coroutines import STALL_S
 from comfy_nb.engine.execution.dynamic_prompt import DynamicPrompt, prompt_of
 from comfy_nb.engine.execution.event_log import Journal, shown_under
-from comfy_nb.engine.execution.executor import Drive
+from comfy_nb.engine.execution.executor import Executor
 from comfy_nb.engine.execution.failure import TookTooLong
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.execution.scheduler import NodeRun, State
@@ -67,7 +67,7 @@ class Run:
         self.blocked: list[tuple[str, str]] = []
         self.started_at = time.perf_counter()
         self.seconds = 0.0
-        self.drive: Drive | None = None
+        self.executor: Executor | None = None
         self.preparing: asyncio.Task[list[str]] | None = None
         self.finished: asyncio.Future[None] | None = None
         self.own_lane = False
@@ -93,11 +93,11 @@ class Run:
     def go(self, wanted: Sequence[str]) -> None:
         """On the loop: start; `finished` is resolved when the run has ended."""
         self.wanted = list(wanted)
-        self.drive = Drive(self)
-        self.journal.loop = self.drive.loop
-        self.drive.start(self.wanted)
+        self.executor = Executor(self)
+        self.journal.loop = self.executor.loop
+        self.executor.start(self.wanted)
         if self.stopping:
-            self.drive.end(self.stop_state)
+            self.executor.end(self.stop_state)
 
     def stop(self, state: str = "stopped") -> None:
         """Stop the run, from any thread; async nodes end at their await, sync ones at their next progress report."""
@@ -106,9 +106,9 @@ class Run:
         self.stop_state = state
         self.stopping = True
         self.stop_event.set()
-        drive, preparing = self.drive, self.preparing
-        if drive is not None:
-            post(drive.loop, drive.end, state)
+        executor, preparing = self.executor, self.preparing
+        if executor is not None:
+            post(executor.loop, executor.end, state)
         elif preparing is not None:
             post(preparing.get_loop(), preparing.cancel)
 
@@ -132,7 +132,7 @@ class Run:
         self._tell_end()
 
     def ended(self, state: str, error: BaseException | None) -> None:
-        """The drive has ended: remember, tell, and let go of the plan."""
+        """The executor has ended: keep what is needed, report the end, and release the plan."""
         self.state = state
         self.error = error
         self.plan.users -= 1
@@ -149,10 +149,10 @@ class Run:
 
     def _remember(self) -> None:
         """Keep what the nodes' keys were made of, for `why` of this run and the next, and let the rest go."""
-        drive = self.drive
-        if drive is None:
+        executor = self.executor
+        if executor is None:
             return
-        history, kept, schedule = self.history, drive.schedule.kept, drive.schedule
+        history, kept, schedule = self.history, executor.schedule.kept, executor.schedule
         for node_id, node_run in schedule.node_runs.items():
             if node_run.state is State.DONE:
                 old = history.get(node_id)
@@ -272,11 +272,11 @@ class Run:
 
     def node_run(self, node_id: str) -> NodeRun | None:
         """Return the record of a node that this run looked at."""
-        return self.drive.schedule.node_runs.get(node_id) if self.drive is not None else None
+        return self.executor.schedule.node_runs.get(node_id) if self.executor is not None else None
 
     def step(self, node_id: str) -> Step | None:
         """Return what this run knows of a node, be it of the graph or of an expansion; from any thread."""
-        return self.drive.schedule.step(node_id) if self.drive is not None else self.plan.steps.get(node_id)
+        return self.executor.schedule.step(node_id) if self.executor is not None else self.plan.steps.get(node_id)
 
     def outputs(self, node_id: str) -> tuple[list[Any], ...]:
         """Return a node's output slots, each a list; raises NotKept, UnknownName, or the run's error."""
@@ -332,7 +332,7 @@ class Run:
         return Counter(node_run.source for node_run in self._node_runs() if node_run.state is State.DONE)
 
     def _node_runs(self) -> Iterable[NodeRun]:
-        return self.drive.schedule.node_runs.values() if self.drive is not None else ()
+        return self.executor.schedule.node_runs.values() if self.executor is not None else ()
 
     def why(self, node_id: str | int) -> str:
         """Say why a node ran in this run, or why it did not."""

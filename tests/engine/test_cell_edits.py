@@ -35,7 +35,7 @@ class Told:
         self.run = run
         self.value = value
         self.ran = names_of(run, ran(run))
-        for node_id in {*run.plan.steps, *run.drive.schedule.node_runs}:
+        for node_id in {*run.plan.steps, *run.executor.schedule.node_runs}:
             assert run.why(node_id), f"nothing is said of node {node_id}"
 
     def why(self, class_type: str) -> str:

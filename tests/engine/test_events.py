@@ -241,7 +241,7 @@ async def test_the_node_whose_step_has_the_loop_is_known_meanwhile() -> None:
     seen: list[Any] = []
 
     def look(run: Any) -> str | None:
-        node_run = run.drive.stepping
+        node_run = run.executor.stepping
         return node_run.step.id if node_run is not None else None
 
     @nb.node

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import comfy_nb as nb
-from comfy_nb.engine.execution import executor as drive
+from comfy_nb.engine.execution import executor
 from tests.engine.signs import PATIENCE_S, Sign, others, sleeper
 
 
@@ -34,7 +34,7 @@ async def test_a_sync_node_may_run_graphs_itself(thread_safe: bool):
 
 
 async def test_stopping_a_run_stops_what_its_node_runs(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(drive, "GRACE_S", 10 * PATIENCE_S)
+    monkeypatch.setattr(executor, "GRACE_S", 10 * PATIENCE_S)
     begun, ended, left = Sign(), Sign(), Sign()
     inner = sleeper(begun, ended)
 

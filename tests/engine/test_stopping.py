@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import comfy_nb as nb
-from comfy_nb.engine.execution import executor as drive
+from comfy_nb.engine.execution import executor
 from comfy_nb.engine.execution.lanes import SwitchInterval
 from tests.engine.signs import PATIENCE_S, Sign, others, sleeper
 from tests.engine.support import Calls
@@ -337,7 +337,7 @@ async def test_the_switch_interval_is_put_back_after_the_last_run(usual_interval
 
 
 async def test_an_async_node_that_swallows_its_cancellation_is_asked_again(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(drive, "ASK_AGAIN_S", 0.02)
+    monkeypatch.setattr(executor, "ASK_AGAIN_S", 0.02)
     begun, asked = Sign(), Calls()
 
     @nb.node
@@ -359,8 +359,8 @@ async def test_an_async_node_that_swallows_its_cancellation_is_asked_again(monke
 
 
 async def test_an_async_node_that_never_gives_in_is_left_behind_and_named(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(drive, "ASK_AGAIN_S", 0.02)
-    monkeypatch.setattr(drive, "GIVE_UP_S", 0.1)
+    monkeypatch.setattr(executor, "ASK_AGAIN_S", 0.02)
+    monkeypatch.setattr(executor, "GIVE_UP_S", 0.1)
     begun, finish = Sign(), asyncio.Event()
 
     @nb.node

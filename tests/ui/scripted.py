@@ -79,7 +79,7 @@ class ScriptedRun:
     stops: int = 0
     stopping: bool = False
     in_background: bool = False
-    drive: Any = None
+    executor: Any = None
     started_at: float = 0.0
     total: int = 0
     cached: int = 0

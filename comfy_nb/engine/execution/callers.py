@@ -19,7 +19,7 @@ from comfy_nb.engine.execution.failure import TookTooLong
 from comfy_nb.engine.execution.lanes import Worker
 from comfy_nb.engine.execution.lookup import Lookup
 from comfy_nb.engine.execution.scheduler import NodeRun
-from comfy_nb.engine.execution.turn import Invocation, Outcome, plain_inputs, plain_outputs, take_turn
+from comfy_nb.engine.execution.turn import Invocation, Outcome, node_turn, plain_inputs, plain_outputs
 from comfy_nb.engine.node_api.context import CallContext, current_call
 from comfy_nb.engine.planning.class_hooks import ask_fingerprints
 from comfy_nb.engine.planning.keys import Step
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from comfy_nb.engine.run import Run
 
 
-class LanePlayer:
+class LaneCaller:
     """Plays sync nodes on the worker of a lane."""
 
     def __init__(self, run: Run, lookup: Lookup, loop: asyncio.AbstractEventLoop) -> None:
@@ -37,12 +37,12 @@ class LanePlayer:
         self.lookup = lookup
         self.loop = loop
 
-    def play(self, node_run: NodeRun, worker: Worker) -> Outcome:
+    def call(self, node_run: NodeRun, worker: Worker) -> Outcome:
         """Give a node its turn."""
         step = node_run.step
         if step.plain and (inputs := plain_inputs(step, self.lookup.schedule.node_runs)) is not None:
-            return self._play_plain(node_run, inputs, worker)
-        turn = take_turn(node_run, self.lookup)
+            return self._call_simple(node_run, inputs, worker)
+        turn = node_turn(node_run, self.lookup)
         results: Any = None
         while True:
             try:
@@ -52,7 +52,7 @@ class LanePlayer:
                 return outcome
             results = [self._call(node_run, call, worker) for call in calls]
 
-    def _play_plain(self, node_run: NodeRun, inputs: dict[str, Any], worker: Worker) -> Outcome:
+    def _call_simple(self, node_run: NodeRun, inputs: dict[str, Any], worker: Worker) -> Outcome:
         """One call with single values: what most nodes are, without the steps that only others need."""
         run, spec = self.run, node_run.step.spec
         function = spec.function(None if spec.make_object is None else self.lookup.object_of(node_run))
@@ -108,7 +108,7 @@ class LanePlayer:
         return result
 
 
-class LoopPlayer:
+class LoopCaller:
     """Plays async nodes on the event loop."""
 
     def __init__(self, run: Run, lookup: Lookup, watch: Watch) -> None:
@@ -120,7 +120,7 @@ class LoopPlayer:
         """Take the fingerprints of nodes that an async node expanded into."""
         await ask_fingerprints(steps, self.run.session.ask, self.run.hidden)
 
-    async def play(self, node_run: NodeRun) -> Outcome:
+    async def call(self, node_run: NodeRun) -> Outcome:
         """Give a node its turn."""
         step = node_run.step
         if step.plain and (inputs := plain_inputs(step, self.lookup.schedule.node_runs)) is not None:
@@ -133,7 +133,7 @@ class LoopPlayer:
             finally:
                 node_run.seconds = time.perf_counter() - started
             return plain_outputs(spec, result)
-        turn = take_turn(node_run, self.lookup)
+        turn = node_turn(node_run, self.lookup)
         results: Any = None
         while True:
             try:

@@ -68,10 +68,10 @@ class DynamicPrompt:
 
     def all_node_ids(self) -> set[str]:
         """Return the ids of all nodes."""
-        drive = self._run.drive
-        added = drive.schedule.added if drive is not None else {}
+        executor = self._run.executor
+        added = executor.schedule.added if executor is not None else {}
         return {*self._run.plan.steps, *added}
 
     def _step(self, node_id: str) -> Step | None:
-        drive = self._run.drive
-        return drive.schedule.step(node_id) if drive is not None else self._run.plan.steps.get(node_id)
+        executor = self._run.executor
+        return executor.schedule.step(node_id) if executor is not None else self._run.plan.steps.get(node_id)

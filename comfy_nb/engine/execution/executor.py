@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from comfy_nb.engine.execution.callers import LanePlayer, LoopPlayer
+from comfy_nb.engine.execution.callers import LaneCaller, LoopCaller
 from comfy_nb.engine.execution.expansion import Expanded, read_expansion, set_keys
 from comfy_nb.engine.execution.failure import failure_of
 from comfy_nb.engine.execution.lanes import Lane, Worker, switch_interval
@@ -39,7 +39,7 @@ ASK_AGAIN_S = 0.5
 GIVE_UP_S = 5.0
 
 
-class Drive:
+class Executor:
     """The moving parts of one run. Made and ended on the run's loop."""
 
     def __init__(self, run: Run) -> None:
@@ -53,15 +53,15 @@ class Drive:
         self.schedule = Scheduler(run.plan.steps, self.lookup.find, self._resolve)
         self.lookup.schedule = self.schedule
         self.pauses = Pauses(self)
-        self.on_lane = LanePlayer(run, self.lookup, self.loop)
-        self.on_loop = LoopPlayer(run, self.lookup, self)
+        self.on_lane = LaneCaller(run, self.lookup, self.loop)
+        self.on_loop = LoopCaller(run, self.lookup, self)
         self.tasks: dict[asyncio.Task[None], NodeRun] = {}
         self.calling: dict[Worker, NodeRun] = {}
         self.ending: str | None = None
         self.error: BaseException | None = None
         self.draining = False
         self.stepping: NodeRun | None = None
-        self._kicked = False
+        self._is_woken = False
         self._lane = self.session.lane_for(run)
         self._closed = False
         self._switches = ExitStack()
@@ -83,19 +83,19 @@ class Drive:
             return
         self._switches.enter_context(switch_interval)
         self._switches.enter_context(old_heap.aside_for(total))
-        self._pump()
+        self._tick()
 
-    def kick(self) -> None:
+    def wake(self) -> None:
         """Have the loop look at the scheduler; from any thread, and at once on the loop's own."""
         if threading.get_ident() == self._thread:
-            self._pump()
-        elif not self._kicked:
-            self._kicked = True
-            post(self.loop, self._pump)
+            self._tick()
+        elif not self._is_woken:
+            self._is_woken = True
+            post(self.loop, self._tick)
 
-    def _pump(self) -> None:
+    def _tick(self) -> None:
         """On the loop: look at the scheduler. A fault of the engine's own ends the run."""
-        self._kicked = False
+        self._is_woken = False
         try:
             self._advance()
         except Exception as error:
@@ -151,7 +151,7 @@ class Drive:
                     return
                 until += SLICE_S
         if look:
-            self.kick()
+            self.wake()
 
     def _sync_turn(self, node_run: NodeRun, worker: Worker) -> None:
         if not self.lookup.claim(node_run, self._shared):
@@ -160,7 +160,7 @@ class Drive:
         self.calling[worker] = node_run
         try:
             try:
-                outcome = self.on_lane.play(node_run, worker)
+                outcome = self.on_lane.call(node_run, worker)
             finally:
                 if self.calling.pop(worker, None) is None:
                     worker.retired = True  # the run has ended and left this worker behind, before its next job
@@ -202,7 +202,7 @@ class Drive:
 
     async def _async_turn(self, node_run: NodeRun) -> None:
         try:
-            outcome = await self.on_loop.play(node_run)
+            outcome = await self.on_loop.call(node_run)
             if isinstance(outcome, Expand):
                 steps, expanded = read_expansion(outcome, node_run.step.id, self.schedule, self.run.graph.registry)
                 marked = [step for step in steps.values() if step.spec.fingerprint is not None]
@@ -242,7 +242,7 @@ class Drive:
             self.schedule.settle(node_run, outcome.outputs)
             look = self.schedule.wants_loop or not self.draining
         if look:
-            self.kick()
+            self.wake()
 
     def _ask(self, node_run: NodeRun, names: Sequence[str]) -> None:
         with self.lock:
@@ -250,7 +250,7 @@ class Drive:
                 return
             added = self.schedule.ask(node_run, names)
         self.run.node_waits(node_run, "waits for " + ", ".join(names), added)
-        self.kick()
+        self.wake()
 
     def _expand(self, node_run: NodeRun, steps: dict[str, Any], expanded: Expanded, outcome: Expand) -> None:
         set_keys(steps, self.schedule, self.run.graph.uid)
@@ -262,7 +262,7 @@ class Drive:
                 self.lookup.below.update(steps)
             added = self.schedule.expand(node_run, list(steps.values()), expanded)
         self.run.node_waits(node_run, f"expanded into {len(steps)} nodes", added)
-        self.kick()
+        self.wake()
 
     def _resolve(self, node_run: NodeRun) -> Any:
         outputs = node_run.expansion.outputs(node_run, self.schedule)
@@ -285,7 +285,7 @@ class Drive:
                     self.schedule.settle(node_run, entry.outputs)
         except Exception as error:  # an expansion's outputs may not fit; the run that computed the node is not to blame
             self.fail(node_run, error)
-        self.kick()
+        self.wake()
 
     def _finished(self, node_run: NodeRun) -> None:
         if node_run.step.id not in self.pauses.at:  # else it is told of when it goes on
@@ -321,7 +321,9 @@ class Drive:
             self.lookup.give_back(node_run, None)
         for worker, node_run in left:
             worker.lane.retire(worker)
-            threading.Thread(target=self._press, args=(worker, node_run), name="comfy-nb-stop", daemon=True).start()
+            threading.Thread(
+                target=self._interrupt_after_grace, args=(worker, node_run), name="comfy-nb-stop", daemon=True
+            ).start()
         if not self.tasks:
             self._close(state)
         elif state != "done":
@@ -341,7 +343,7 @@ class Drive:
         else:
             self.loop.call_later(ASK_AGAIN_S, self._cancel_tasks, since)
 
-    def _press(self, worker: Worker, node_run: NodeRun) -> None:
+    def _interrupt_after_grace(self, worker: Worker, node_run: NodeRun) -> None:
         """Give a sync node its grace, then interrupt it between bytecodes, then say that it goes on."""
         # While a strike waits, traced code goes round in CPython 3.11 (see `lanes`); this thread must come to its end.
         sys.settrace(None)

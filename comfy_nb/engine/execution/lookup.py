@@ -194,7 +194,7 @@ class Lookup:
                 self.session.store.forget(entry, f"changed in place by {_name(node_run.step)}")
                 warnings.warn(
                     f"{_name(node_run.step)} changed its input {link.name!r} in place: {what}. The result of "
-                    f"{_name(above.step)} is spoiled; it is computed again where it is needed. Work on a copy (x.clone()).",
+                    f"{_name(above.step)} is spoiled and will be computed again where needed. Work on a copy (x.clone()).",
                     ComfyNBWarning,
                     stacklevel=2,
                 )

@@ -10,25 +10,25 @@ from comfy_nb.engine.execution.breakpoints import Breakpoint, Pause, is_wanted
 from comfy_nb.engine.execution.scheduler import NodeRun
 
 if TYPE_CHECKING:
-    from comfy_nb.engine.execution.executor import Drive
+    from comfy_nb.engine.execution.executor import Executor
 
 
 class Pauses:
     """Begins and ends the pauses of a run, on its loop. `at` are its breakpoints by the ids of their nodes."""
 
-    def __init__(self, drive: Drive) -> None:
-        self.run = drive.run
-        self.loop = drive.loop
-        self._drive = drive
+    def __init__(self, executor: Executor) -> None:
+        self.run = executor.run
+        self.loop = executor.loop
+        self._executor = executor
         self._now: list[Pause] = []
-        self.at = drive.session.breakpoints.of(drive.run.graph)
+        self.at = executor.session.breakpoints.of(executor.run.graph)
         if self.at:
-            drive.schedule.breakpoints = self.at.keys()
-            drive.lookup.below = drive.run.plan.below(self.at)
+            executor.schedule.breakpoints = self.at.keys()
+            executor.lookup.below = executor.run.plan.below(self.at)
 
     def begin(self, node_run: NodeRun) -> None:
         """A value is there that has breakpoints."""
-        if self._drive.is_over:
+        if self._executor.is_over:
             return
         if node_run.source != "ran":
             self.run.journal.node_started(node_run, "loop")
@@ -36,11 +36,11 @@ class Pauses:
 
     def resume(self, pause: Pause, replaced: Outputs | None) -> None:
         """Go on, with other outputs than those that were computed if some are given."""
-        drive, node_run = self._drive, pause.node_run
-        if drive.is_over:
+        executor, node_run = self._executor, pause.node_run
+        if executor.is_over:
             pause.state = "stopped"
             return
-        if replaced is None and drive.lookup.was_written_to(node_run):
+        if replaced is None and executor.lookup.was_written_to(node_run):
             replaced = node_run.outputs
         if replaced is not None:
             self._replace(node_run, replaced)
@@ -51,15 +51,15 @@ class Pauses:
             return
         self.run.node_finished(node_run)
         try:
-            with drive.lock:
-                drive.schedule.release(node_run, node_run.outputs or ())
+            with executor.lock:
+                executor.schedule.release(node_run, node_run.outputs or ())
         except Exception as error:  # an expansion's outputs may not fit
-            drive.fail(node_run, error)
-        drive.kick()
+            executor.fail(node_run, error)
+        executor.wake()
 
     def fail(self, node_run: NodeRun, error: Exception) -> None:
         """Let the run fail at a node that waits."""
-        self._drive.fail(node_run, error)
+        self._executor.fail(node_run, error)
 
     def close(self) -> None:
         """The run has ended."""
@@ -75,18 +75,18 @@ class Pauses:
                 pause.resume()
                 return
         except Exception as error:
-            self._drive.fail(node_run, error)
+            self._executor.fail(node_run, error)
             return
         pause.point.hold(pause)
         if pause.point.is_removed:  # by another thread, since it was asked for
             pause.resume()
             return
         self.run.node_waits(node_run, "paused at a breakpoint", 0)
-        self._drive.session.breakpoints.tell(pause)
+        self._executor.session.breakpoints.tell(pause)
 
     def _replace(self, node_run: NodeRun, outputs: Outputs) -> None:
         self.run.taint()
         node_run.key = node_run.base = node_run.entry = None
         node_run.source = "replaced"
         node_run.outputs = outputs
-        self._drive.schedule.kept.add(node_run.step.id)  # it is nowhere else
+        self._executor.schedule.kept.add(node_run.step.id)  # it is nowhere else

@@ -57,7 +57,7 @@ Outcome = Ask | Expand | Done
 Turn = Generator[list[Invocation], list[Any], Outcome]
 
 
-class Surroundings(Protocol):
+class CallServices(Protocol):
     """What a turn needs of its run."""
 
     def available(self, node_id: str) -> NodeRun | None:
@@ -81,7 +81,7 @@ class Surroundings(Protocol):
         ...
 
 
-def take_turn(node_run: NodeRun, around: Surroundings) -> Turn:
+def node_turn(node_run: NodeRun, around: CallServices) -> Turn:
     """Give a node its turn; yields lists of calls that may go on at the same time."""
     step = node_run.step
     spec = step.spec
@@ -131,7 +131,7 @@ def plain_outputs(spec: NodeSpec, result: Any) -> Outcome:
     return collect(spec, [result])
 
 
-def gather(node_run: NodeRun, around: Surroundings) -> tuple[dict[str, Any], bool]:
+def gather(node_run: NodeRun, around: CallServices) -> tuple[dict[str, Any], bool]:
     """Return a node's inputs by name, and whether they are single values (else each is a list)."""
     inputs = node_run.step.template.copy()
     for link in node_run.step.links:
@@ -145,7 +145,7 @@ def gather(node_run: NodeRun, around: Surroundings) -> tuple[dict[str, Any], boo
 NOT_THERE: list[Any] = [None]
 
 
-def _items(link: InLink, around: Surroundings) -> list[Any]:
+def _items(link: InLink, around: CallServices) -> list[Any]:
     if link.raw:
         return [[link.origin, link.slot]]
     source = around.available(link.origin)
@@ -158,7 +158,7 @@ def _items(link: InLink, around: Surroundings) -> list[Any]:
         return [None]
 
 
-def _gather_lists(node_run: NodeRun, around: Surroundings) -> dict[str, Any]:
+def _gather_lists(node_run: NodeRun, around: CallServices) -> dict[str, Any]:
     lists = as_lists(node_run.step, node_run.step.template)
     for link in node_run.step.links:
         lists[link.name] = _items(link, around)
@@ -173,7 +173,7 @@ def as_lists(step: Step, constants: Mapping[str, Any]) -> dict[str, list[Any]]:
     }
 
 
-def _fill_hidden(node_run: NodeRun, around: Surroundings, inputs: dict[str, Any], index: int, calls: int) -> None:
+def _fill_hidden(node_run: NodeRun, around: CallServices, inputs: dict[str, Any], index: int, calls: int) -> None:
     step = node_run.step
     for name, kind in step.interface.hidden.items():
         if kind == "PROGRESS":
@@ -186,7 +186,7 @@ def _fill_hidden(node_run: NodeRun, around: Surroundings, inputs: dict[str, Any]
 
 
 def _map(
-    node_run: NodeRun, around: Surroundings, function: Callable[..., Any], lists: Mapping[str, list[Any]]
+    node_run: NodeRun, around: CallServices, function: Callable[..., Any], lists: Mapping[str, list[Any]]
 ) -> Generator[Any, Any, Sequence[Any]]:
     """Call once per list index, or once with whole lists; calls that a blocker reaches are skipped."""
     calls = _calls(node_run, around, function, lists)
@@ -197,7 +197,7 @@ def _map(
 
 def _calls(
     node_run: NodeRun,
-    around: Surroundings,
+    around: CallServices,
     function: Callable[..., Any],
     lists: Mapping[str, list[Any]],
     is_check: bool = False,
@@ -228,7 +228,7 @@ def _rows(node_run: NodeRun, lists: Mapping[str, list[Any]]) -> list[dict[str, A
     return [{name: items[min(index, len(items) - 1)] for name, items in lists.items()} for index in range(count)]
 
 
-def _pass_on(node_run: NodeRun, around: Surroundings, blocker: ExecutionBlocker) -> ExecutionBlocker:
+def _pass_on(node_run: NodeRun, around: CallServices, blocker: ExecutionBlocker) -> ExecutionBlocker:
     if blocker.message is None:
         return blocker
     around.blocked(node_run, blocker.message)
@@ -236,7 +236,7 @@ def _pass_on(node_run: NodeRun, around: Surroundings, blocker: ExecutionBlocker)
 
 
 def _ask(
-    node_run: NodeRun, around: Surroundings, check: Callable[..., Any], lists: Mapping[str, list[Any]]
+    node_run: NodeRun, around: CallServices, check: Callable[..., Any], lists: Mapping[str, list[Any]]
 ) -> Generator[Any, Any, list[str]]:
     """Ask `check_lazy_status` which lazy inputs it wants; return those that are not there yet."""
     step = node_run.step
