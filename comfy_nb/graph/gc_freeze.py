@@ -1,8 +1,8 @@
-"""Keeping the garbage collector off what was there before, while a large graph is planned or run.
+"""Freeze existing objects for the garbage collector while a large graph is planned or run.
 
-A full collection looks at every container of the process, half a million of them once torch is imported, and the
-hundreds of thousands that a large graph makes set off one after the other: half of its time. Set aside, the old objects
-are not looked at; new ones are collected as ever.
+A full collection visits every container of the process, half a million of them once torch is imported, and the
+hundreds of thousands that a large graph makes trigger one collection after another: half of its time. Frozen objects
+are not visited; new ones are collected as usual.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from contextlib import contextmanager
 LARGE = 1_000
 
 
-class OldHeap:
-    """The objects that exist: set aside while anybody asks for it, counted; left alone where somebody else did that."""
+class GCFreeze:
+    """Freezes what exists while anybody needs it, counted; does nothing where somebody else has frozen objects."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -37,14 +37,15 @@ class OldHeap:
                 gc.unfreeze()
                 self._ours = False
 
-    @contextmanager
-    def aside_for(self, nodes: int) -> Iterator[None]:
-        """Set it aside for a `with` block that goes over this many nodes, if they are many."""
-        if nodes < LARGE:
-            yield
-            return
-        with self:
-            yield
+
+_freeze = GCFreeze()
 
 
-old_heap = OldHeap()
+@contextmanager
+def gc_frozen(nodes: int) -> Iterator[None]:
+    """Freeze existing objects in a `with` block that handles this many nodes, if they are many."""
+    if nodes < LARGE:
+        yield
+        return
+    with _freeze:
+        yield

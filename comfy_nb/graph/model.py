@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_nb.errors import GraphError, PromptError, UnknownName
 from comfy_nb.graph import runner
 from comfy_nb.graph.bypass import resolve
-from comfy_nb.graph.gc_freeze import old_heap
+from comfy_nb.graph.gc_freeze import gc_frozen
 from comfy_nb.graph.node import Node, constant, is_handle
 from comfy_nb.graph.prompt import ParsedPrompt, is_link, parse_prompt, read_prompt, short_input, write_prompt
 from comfy_nb.spec.registry import Registry
@@ -53,7 +53,7 @@ class Graph:
         parsed = source if isinstance(source, ParsedPrompt) else parse_prompt(source)
         graph = cls(registry=registry)
         nodes = graph.nodes
-        with old_heap.aside_for(len(parsed.nodes)):
+        with gc_frozen(len(parsed.nodes)):
             for node_id, entry in parsed.nodes.items():
                 extras = None
                 if len(entry) > 2:

@@ -27,7 +27,7 @@ from comfy_nb.engine.execution.pauses import Pauses
 from comfy_nb.engine.execution.scheduler import NodeRun, Scheduler
 from comfy_nb.engine.execution.turn import Ask, Done, Expand
 from comfy_nb.errors import ComfyNBWarning, InterruptProcessingException
-from comfy_nb.graph.gc_freeze import old_heap
+from comfy_nb.graph.gc_freeze import gc_frozen
 from comfy_nb.wording import name_node
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Executor:
             self._close("done")
             return
         self._switches.enter_context(switch_interval)
-        self._switches.enter_context(old_heap.aside_for(total))
+        self._switches.enter_context(gc_frozen(total))
         self._tick()
 
     def wake(self) -> None:

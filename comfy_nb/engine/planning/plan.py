@@ -15,7 +15,7 @@ from comfy_nb.errors import Problem
 from comfy_nb.graph import topology
 from comfy_nb.graph.bypass import resolve
 from comfy_nb.graph.check import Origins, check_node, in_link
-from comfy_nb.graph.gc_freeze import old_heap
+from comfy_nb.graph.gc_freeze import gc_frozen
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import Node
 from comfy_nb.graph.prompt import is_link
@@ -266,7 +266,7 @@ def plan_of(graph: Graph) -> Plan:
     if plan is not None:
         plan = plan.refresh()
     else:
-        with old_heap.aside_for(len(graph.nodes)):
+        with gc_frozen(len(graph.nodes)):
             plan = Plan(graph)
     if plan.users and (plan.fingerprinting or plan.always):
         # The run that uses it has keys of its own for these nodes.
