@@ -313,6 +313,6 @@ async def test_a_fault_of_the_engine_itself_ends_the_run_instead_of_hanging_it(m
     def broken(self: Scheduler) -> list[NodeRun]:
         raise LookupError("a fault in the scheduler")
 
-    monkeypatch.setattr(Scheduler, "take_apart", broken)
+    monkeypatch.setattr(Scheduler, "take_off_lane", broken)
     with pytest.raises(LookupError, match="a fault in the scheduler"):
         await asyncio.wait_for(fine().run(), PATIENCE_S)

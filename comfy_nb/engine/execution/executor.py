@@ -108,13 +108,13 @@ class Executor:
             if self.is_over:
                 return
             schedule = self.schedule
-            apart = schedule.take_apart()
+            off_lane = schedule.take_off_lane()
             held = schedule.take_held()
             drain = schedule.has_ready() and not self.draining
             self.draining = self.draining or drain
             done = schedule.pending == 0
-            ring = schedule.ring() if schedule.is_stuck and not apart and not drain else None
-        for node_run in apart:
+            cycle = schedule.find_cycle() if schedule.is_deadlocked and not off_lane and not drain else None
+        for node_run in off_lane:
             if node_run.step.spec.is_async:
                 self._start_task(node_run)
             else:
@@ -123,8 +123,8 @@ class Executor:
             self._send(self._lane, self._drain)
         for node_run in held:
             self.pauses.begin(node_run)
-        if ring:
-            self.fail(*self.lookup.blame_ring(ring))
+        if cycle:
+            self.fail(*self.lookup.blame_cycle(cycle))
         elif done:
             self.loop.call_soon(self.end, "done")
 
@@ -142,7 +142,7 @@ class Executor:
                 node_run = None if self.is_over or worker.retired else self.schedule.take()
                 if node_run is None:
                     self.draining = False
-                    look = self.schedule.pending == 0 or self.schedule.is_stuck or self.schedule.wants_loop
+                    look = self.schedule.pending == 0 or self.schedule.is_deadlocked or self.schedule.wants_loop
                     break
             self._sync_turn(node_run, worker)
             if time.perf_counter() > until:
@@ -238,8 +238,8 @@ class Executor:
             if self.ending is not None:
                 return
             for above in spoiled:
-                self.schedule.spoil(above)
-            self.schedule.settle(node_run, outcome.outputs)
+                self.schedule.invalidate(above)
+            self.schedule.finish(node_run, outcome.outputs)
             look = self.schedule.wants_loop or not self.draining
         if look:
             self.wake()
@@ -277,12 +277,12 @@ class Executor:
                 if self.ending is not None or self.error is not None:
                     return
                 if entry is None:
-                    self.schedule.back(node_run)
+                    self.schedule.requeue(node_run)
                 else:
                     node_run.ui, node_run.source = entry.ui, "shared"
                     node_run.entry = entry
                     self._finished(node_run)
-                    self.schedule.settle(node_run, entry.outputs)
+                    self.schedule.finish(node_run, entry.outputs)
         except Exception as error:  # an expansion's outputs may not fit; the run that computed the node is not to blame
             self.fail(node_run, error)
         self.wake()

@@ -194,7 +194,8 @@ class Lookup:
                 self.session.store.forget(entry, f"changed in place by {_name(node_run.step)}")
                 warnings.warn(
                     f"{_name(node_run.step)} changed its input {link.name!r} in place: {what}. The result of "
-                    f"{_name(above.step)} is spoiled and will be computed again where needed. Work on a copy (x.clone()).",
+                    f"{_name(above.step)} is spoiled; it will be computed again where needed. "
+                    "Work on a copy (x.clone()).",
                     ComfyNBWarning,
                     stacklevel=2,
                 )
@@ -240,10 +241,10 @@ class Lookup:
         """Report a call that was skipped because of a blocker with a message."""
         self.run.node_blocked(node_run, message)
 
-    def blame_ring(self, ring: Sequence[NodeRun]) -> tuple[NodeRun, DependencyCycleError]:
-        """Return the node that expanded into a ring, and the error."""
-        names = " -> ".join(node_run.step.id for node_run in [*ring, ring[0]])
-        blamed = next((node_run.parent for node_run in ring if node_run.parent is not None), ring[0])
+    def blame_cycle(self, cycle: Sequence[NodeRun]) -> tuple[NodeRun, DependencyCycleError]:
+        """Return the node that expanded into a cycle, and the error."""
+        names = " -> ".join(node_run.step.id for node_run in [*cycle, cycle[0]])
+        blamed = next((node_run.parent for node_run in cycle if node_run.parent is not None), cycle[0])
         return blamed, DependencyCycleError(f"its expansion made nodes wait for each other: {names}")
 
 

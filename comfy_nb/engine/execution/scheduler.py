@@ -21,7 +21,11 @@ NEVER_RUNS = -1
 
 
 class State(IntEnum):
-    """Where a node is on its way. It goes WAITING, READY, RUNNING, DONE; and from RUNNING back to WAITING."""
+    """Where a node run is on its way: WAITING, READY, RUNNING, DONE.
+
+    From RUNNING it goes back to WAITING where it asks for lazy inputs, expands or is requeued, and from DONE to RUNNING
+    where a cached value is held at a breakpoint.
+    """
 
     WAITING = 0
     READY = 1
@@ -40,13 +44,13 @@ class NodeRun:
         "entry",
         "expansion",
         "fingerprint",
-        "holds",
         "key",
         "outputs",
         "parent",
         "parents",
         "passed",
         "rank",
+        "refs",
         "reusable",
         "seconds",
         "sequence",
@@ -54,15 +58,15 @@ class NodeRun:
         "state",
         "step",
         "ui",
-        "waiting",
+        "unmet",
     )
 
     def __init__(self, step: Step, sequence: int) -> None:
         self.step = step
         self.sequence = sequence
         self.state = State.WAITING
-        self.waiting = 0
-        self.holds = 0
+        self.unmet = 0
+        self.refs = 0
         self.rank = step.rank
         self.dependents: list[NodeRun] = []
         self.fingerprint = step.fingerprint
@@ -110,10 +114,10 @@ class Scheduler:
         self.kept: set[str] = set()
         self.pending = 0
         self.running = 0
-        self.ready_apart: list[NodeRun] = []
+        self.ready_off_lane: list[NodeRun] = []
         self._heap: list[int] = []
         self._by_sequence: list[NodeRun] = []
-        self._spoiled = False
+        self._invalidated = False
         self.breakpoints: Collection[str] = ()
         self._held: list[NodeRun] = []
         self._found_held: set[int] = set()
@@ -155,15 +159,15 @@ class Scheduler:
                     self._depend(node_run, node_runs[origin])
         self._rank(created)
         for node_run in created:
-            if node_run.waiting == 0 and node_run.state is State.WAITING:
+            if node_run.unmet == 0 and node_run.state is State.WAITING:
                 self._make_ready(node_run)
         return len(created)
 
     def _depend(self, node_run: NodeRun, on: NodeRun) -> None:
-        on.holds += 1
+        on.refs += 1
         if on.state is not State.DONE:
             on.dependents.append(node_run)
-            node_run.waiting += 1
+            node_run.unmet += 1
 
     def _rank(self, created: Sequence[NodeRun]) -> None:
         outputs = [node_run for node_run in created if node_run.rank == 0 or node_run.step.id in self.kept]
@@ -189,16 +193,16 @@ class Scheduler:
         while work:
             node_run = work.pop()
             if node_run.expansion is not None:
-                work.extend(self._come(node_run, self.resolve(node_run)))
+                work.extend(self._complete_or_hold(node_run, self.resolve(node_run)))
             elif node_run.key is None and node_run.outputs is None and self.find(node_run):
-                work.extend(self._come(node_run, node_run.outputs or ()))
+                work.extend(self._complete_or_hold(node_run, node_run.outputs or ()))
             else:
                 self._queue(node_run)
 
     def _queue(self, node_run: NodeRun) -> None:
         node_run.state = State.READY
-        if node_run.step.apart:
-            self.ready_apart.append(node_run)
+        if node_run.step.off_lane:
+            self.ready_off_lane.append(node_run)
         else:
             heapq.heappush(self._heap, node_run.rank << RANK_SHIFT | node_run.sequence)
 
@@ -206,7 +210,7 @@ class Scheduler:
         """Take the next node for the lane, or None where none is ready."""
         while self._heap:
             node_run = self._by_sequence[heapq.heappop(self._heap) & SEQUENCE_BITS]
-            if not self._spoiled or self._has_inputs(node_run):
+            if not self._invalidated or self._has_inputs(node_run):
                 node_run.state = State.RUNNING
                 self.running += 1
                 return node_run
@@ -219,15 +223,15 @@ class Scheduler:
     @property
     def wants_loop(self) -> bool:
         """Whether the loop has something to take: nodes that need no lane, or that are at their breakpoints."""
-        return bool(self.ready_apart or self._held)
+        return bool(self.ready_off_lane or self._held)
 
-    def take_apart(self) -> list[NodeRun]:
-        """Take all ready nodes that need not wait for the lane: async and thread-safe ones."""
-        if not self.ready_apart:
+    def take_off_lane(self) -> list[NodeRun]:
+        """Take all ready nodes that need no lane: async and thread-safe ones."""
+        if not self.ready_off_lane:
             return []
-        ready, self.ready_apart = self.ready_apart, []
+        ready, self.ready_off_lane = self.ready_off_lane, []
         ready.sort(key=lambda node_run: (node_run.rank, node_run.sequence))
-        taken = [node_run for node_run in ready if self._has_inputs(node_run)] if self._spoiled else ready
+        taken = [node_run for node_run in ready if self._has_inputs(node_run)] if self._invalidated else ready
         for node_run in taken:
             node_run.state = State.RUNNING
         self.running += len(taken)
@@ -244,28 +248,28 @@ class Scheduler:
         self.need(gone)
         for origin in gone:
             self._depend(node_run, self.node_runs[origin])
-        if node_run.waiting == 0:
+        if node_run.unmet == 0:
             self._make_ready(node_run)
         return False
 
-    def spoil(self, node_run: NodeRun) -> None:
-        """Forget the outputs of a done node, which were written to; who still needs them has them computed anew."""
+    def invalidate(self, node_run: NodeRun) -> None:
+        """Forget the outputs of a done node, which were written to; where still needed, they are computed again."""
         if node_run.state is State.DONE:
             node_run.outputs = None
-            self._spoiled = True
+            self._invalidated = True
             if node_run.step.id in self.kept:
                 self.need([node_run.step.id])
 
-    def settle(self, node_run: NodeRun, outputs: Outputs) -> None:
+    def finish(self, node_run: NodeRun, outputs: Outputs) -> None:
         """Note that a running node is done."""
         self.running -= 1
-        for ready in self._come(node_run, outputs):
+        for ready in self._complete_or_hold(node_run, outputs):
             self._make_ready(ready)
 
-    def _come(self, node_run: NodeRun, outputs: Outputs) -> Sequence[NodeRun]:
-        """Finish a node, or hold it where it has a breakpoint."""
+    def _complete_or_hold(self, node_run: NodeRun, outputs: Outputs) -> Sequence[NodeRun]:
+        """Complete a node, or hold it where it has a breakpoint."""
         if node_run.step.id not in self.breakpoints:
-            return self._finish(node_run, outputs)
+            return self._complete(node_run, outputs)
         node_run.outputs = outputs
         self._hold(node_run)
         return ()
@@ -281,30 +285,30 @@ class Scheduler:
         return held
 
     def release(self, node_run: NodeRun, outputs: Outputs) -> None:
-        """Let go on what waits for a node at its breakpoint."""
+        """Finish a node that was held at its breakpoint."""
         self.running -= 1
-        for ready in self._finish(node_run, outputs):
+        for ready in self._complete(node_run, outputs):
             self._make_ready(ready)
 
-    def _finish(self, node_run: NodeRun, outputs: Outputs) -> Sequence[NodeRun]:
+    def _complete(self, node_run: NodeRun, outputs: Outputs) -> Sequence[NodeRun]:
         """Mark a node done; return those that waited for nothing else."""
         node_run.state = State.DONE
         node_run.outputs = outputs
         self.pending -= 1
         if (node_run.step.links or node_run.expansion is not None) and node_run.sequence not in self._found_held:
-            self._let_go(node_run)
+            self._release_inputs(node_run)
         dependents = node_run.dependents
         if not dependents:
             return ()
         node_run.dependents = []
         ready = []
         for dependent in dependents:
-            dependent.waiting -= 1
-            if dependent.waiting == 0:
+            dependent.unmet -= 1
+            if dependent.unmet == 0:
                 ready.append(dependent)
         return ready
 
-    def _let_go(self, node_run: NodeRun) -> None:
+    def _release_inputs(self, node_run: NodeRun) -> None:
         """Release the inputs of a finished node that nothing else waits for, to leave them to the cache's budget.
 
         Not where there are breakpoints: what comes of a replaced value is not in the cache, to be had again.
@@ -314,19 +318,19 @@ class Scheduler:
             above = node_runs.get(link.origin)
             if above is None or (link.lazy and (node_run.asked is None or link.name not in node_run.asked)):
                 continue
-            above.holds -= 1
-            if above.holds == 0 and above.state is State.DONE and link.origin not in kept and not self.breakpoints:
+            above.refs -= 1
+            if above.refs == 0 and above.state is State.DONE and link.origin not in kept and not self.breakpoints:
                 above.outputs = above.entry = None
         if node_run.expansion is not None:
             for node_id in node_run.expansion.wanted:
                 inner = node_runs[node_id]
-                inner.holds -= 1
-                if inner.holds == 0 and node_id not in kept and not self.breakpoints:
+                inner.refs -= 1
+                if inner.refs == 0 and node_id not in kept and not self.breakpoints:
                     inner.outputs = inner.entry = None
             node_run.expansion = None
 
-    def back(self, node_run: NodeRun) -> None:
-        """Put a running node back among the ready ones (its equal elsewhere was cancelled)."""
+    def requeue(self, node_run: NodeRun) -> None:
+        """Put a running node back among the ready ones: the equal node it waited for was cancelled."""
         self.running -= 1
         node_run.state = State.WAITING
         self._make_ready(node_run)
@@ -341,7 +345,7 @@ class Scheduler:
         added = self.need([link.origin for link in links])
         for link in links:
             self._depend(node_run, self.node_runs[link.origin])
-        if node_run.waiting == 0:
+        if node_run.unmet == 0:
             self._make_ready(node_run)
         return added
 
@@ -357,7 +361,7 @@ class Scheduler:
         added = self.need(wanted, node_run)
         for node_id in wanted:
             self._depend(node_run, self.node_runs[node_id])
-        if node_run.waiting == 0:
+        if node_run.unmet == 0:
             self._make_ready(node_run)
         return added
 
@@ -378,11 +382,11 @@ class Scheduler:
         return found
 
     @property
-    def is_stuck(self) -> bool:
+    def is_deadlocked(self) -> bool:
         """Whether nodes are left but none runs or can run: they wait for each other."""
-        return self.pending > 0 and self.running == 0 and not self._heap and not self.ready_apart
+        return self.pending > 0 and self.running == 0 and not self._heap and not self.ready_off_lane
 
-    def ring(self) -> list[NodeRun]:
+    def find_cycle(self) -> list[NodeRun]:
         """Return nodes that wait for each other."""
         waits_for: dict[int, NodeRun] = {}
         waiting = [node_run for node_run in self.node_runs.values() if node_run.state is State.WAITING]
@@ -394,5 +398,5 @@ class Scheduler:
         while node_run.sequence not in path:
             path[node_run.sequence] = node_run
             node_run = waits_for[node_run.sequence]
-        ring = list(path.values())
-        return ring[ring.index(node_run) :]
+        cycle = list(path.values())
+        return cycle[cycle.index(node_run) :]

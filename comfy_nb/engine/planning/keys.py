@@ -29,7 +29,6 @@ class Step(CheckedNode):
     """
 
     __slots__ = (
-        "apart",
         "base",
         "code",
         "consumers",
@@ -39,6 +38,7 @@ class Step(CheckedNode):
         "index",
         "keeps",
         "key",
+        "off_lane",
         "parents",
         "plain",
         "rank",
@@ -63,7 +63,7 @@ class Step(CheckedNode):
         its rank among ready nodes, whether its result is kept, and whether equal nodes share one computation."""
         spec, extras = self.spec, self.extras
         self.plain = plain
-        self.apart = spec.is_async or spec.thread_safe
+        self.off_lane = spec.is_async or spec.thread_safe
         self.rank = 0 if spec.is_output or spec.is_async else LAST_RANK
         self.keeps = spec.cache != "off" and not (extras and extras.get("no_cache"))
         self.shares = self.keeps and not spec.is_output and not spec.not_idempotent

@@ -133,9 +133,9 @@ class Plan:
             self.faulty.pop(step.id, None)
 
     def _sort(self) -> None:
-        """Put the steps in topological order, and report rings."""
+        """Put the steps in topological order, and report cycles."""
         steps, order = self.steps, self.order
-        for node_id in topology.sort(steps, self._parents, self._report_ring):
+        for node_id in topology.sort(steps, self._parents, self._report_cycle):
             step = steps[node_id]
             step.index = len(order)
             order.append(step)
@@ -148,15 +148,15 @@ class Plan:
     def _parents(self, node_id: str) -> list[str]:
         return [link.origin for link in self.steps[node_id].links]
 
-    def _report_ring(self, ring: list[str]) -> None:
-        step = self.steps[ring[-1]]
-        shown = " -> ".join([*ring[:12], *(["..."] if len(ring) > 12 else []), ring[0]])
+    def _report_cycle(self, cycle: list[str]) -> None:
+        step = self.steps[cycle[-1]]
+        shown = " -> ".join([*cycle[:12], *(["..."] if len(cycle) > 12 else []), cycle[0]])
         step.problem(
             "dependency_cycle",
             "The node needs its own output",
             shown,
             advice="Remove one of these links.",
-            nodes=list(ring),
+            nodes=list(cycle),
         )
         self.faulty[step.id] = step.problems
 

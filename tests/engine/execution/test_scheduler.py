@@ -68,7 +68,7 @@ class Driven(Scheduler):
         node_run = self.take()
         if node_run is None:
             return None
-        self.settle(node_run, VALUE)
+        self.finish(node_run, VALUE)
         return node_run.step.id
 
     def rest(self) -> list[str]:
@@ -128,12 +128,12 @@ def test_wanted_nodes_of_one_rank_come_in_the_order_in_which_they_are_wanted(pac
 def test_async_and_thread_safe_nodes_are_taken_apart_from_the_lane(pack: Pack) -> None:
     prompt = {"1": plain(), "2": made("Apart"), "3": made("Async"), "4": plain(a="2", b="3", c="1")}
     schedule = Driven(pack, prompt, ["4"])
-    apart = schedule.take_apart()
+    apart = schedule.take_off_lane()
     assert {node_run.step.id for node_run in apart} == {"2", "3"}
-    assert schedule.take_apart() == []
+    assert schedule.take_off_lane() == []
     assert schedule.rest() == ["1"]
     for node_run in apart:
-        schedule.settle(node_run, VALUE)
+        schedule.finish(node_run, VALUE)
     assert schedule.rest() == ["4"]
     assert schedule.pending == schedule.running == 0
 
@@ -156,7 +156,7 @@ def test_what_is_above_a_cached_node_is_not_needed(pack: Pack) -> None:
 def test_when_all_is_cached_nothing_is_pending(pack: Pack) -> None:
     schedule = Driven(pack, {"1": plain(), "2": plain(a="1")}, ["2"], cached=["2"])
     assert (schedule.added_at_first, schedule.pending, schedule.take()) == (0, 0, None)
-    assert not schedule.is_stuck
+    assert not schedule.is_deadlocked
 
 
 def test_a_node_waits_for_every_one_of_its_links_also_two_from_one_node(pack: Pack) -> None:
@@ -189,7 +189,7 @@ def test_a_node_that_asks_waits_for_what_it_asked_for_only(pack: Pack) -> None:
     assert schedule.next() == "2"
     assert schedule.available("1") is None
     assert schedule.available("2") is not None
-    schedule.settle(schedule.took("3"), VALUE)
+    schedule.finish(schedule.took("3"), VALUE)
     assert schedule.pending == 0
     assert schedule.there() == {"3"}
 
@@ -277,7 +277,7 @@ def test_a_chain_of_expansions_ends_without_recursion(pack: Pack) -> None:
 
 def test_a_node_put_back_is_taken_again(pack: Pack) -> None:
     schedule = Driven(pack, {"1": plain()}, ["1"])
-    schedule.back(schedule.took("1"))
+    schedule.requeue(schedule.took("1"))
     assert schedule.running == 0
     assert schedule.next() == "1"
 
@@ -285,7 +285,7 @@ def test_a_node_put_back_is_taken_again(pack: Pack) -> None:
 def test_a_spoiled_node_is_computed_again_for_those_who_still_need_it(pack: Pack) -> None:
     schedule = Driven(pack, {"1": plain(), "2": plain(a="1"), "3": plain(a="1", b="2")}, ["3"])
     assert [schedule.next(), schedule.next()] == ["1", "2"]
-    schedule.spoil(schedule.node_runs["1"])
+    schedule.invalidate(schedule.node_runs["1"])
     assert schedule.rest() == ["1", "3"]
     assert schedule.pending == 0
 
@@ -293,7 +293,7 @@ def test_a_spoiled_node_is_computed_again_for_those_who_still_need_it(pack: Pack
 def test_a_spoiled_node_that_is_wanted_is_computed_again(pack: Pack) -> None:
     schedule = Driven(pack, {"1": plain(), "2": plain(a="1")}, ["1", "2"])
     assert [schedule.next(), schedule.next()] == ["1", "2"]
-    schedule.spoil(schedule.node_runs["1"])
+    schedule.invalidate(schedule.node_runs["1"])
     assert schedule.rest() == ["1"]
     assert schedule.there() == {"1", "2"}
 
@@ -302,8 +302,8 @@ def test_nodes_that_wait_for_each_other_are_stuck_and_named_in_order(pack: Pack)
     schedule = Driven(pack, {"1": plain(), "2": plain(a="1"), "3": plain(a="2"), "4": plain(a="3")}, ["4"])
     schedule.expand(schedule.took("1"), schedule.children({"x": plain(a="3")}), Wants("x"))
     assert schedule.take() is None
-    assert schedule.is_stuck
-    ring = [node_run.step.id for node_run in schedule.ring()]
+    assert schedule.is_deadlocked
+    ring = [node_run.step.id for node_run in schedule.find_cycle()]
     assert sorted(ring) == ["1", "2", "3", "x"]
     start = ring.index("1")
     assert (ring[start:] + ring[:start]) in (["1", "2", "3", "x"], ["1", "x", "3", "2"])
@@ -313,6 +313,6 @@ def test_a_run_that_waits_for_a_running_node_is_not_stuck(pack: Pack) -> None:
     schedule = Driven(pack, {"1": plain(), "2": plain(a="1")}, ["2"])
     node_run = schedule.took("1")
     assert schedule.take() is None
-    assert not schedule.is_stuck
-    schedule.settle(node_run, VALUE)
+    assert not schedule.is_deadlocked
+    schedule.finish(node_run, VALUE)
     assert schedule.has_ready()
