@@ -86,9 +86,9 @@ def result_of(run: Run) -> Run:
     """Return a run that has ended, or raise what went wrong in it."""
     if run.error is not None:
         raise run.error
-    verdict = run.verdict
-    if verdict is not None and verdict.problems and run.state == "done":
-        raise verdict.error(run)
+    validity = run.validity
+    if validity is not None and validity.problems and run.state == "done":
+        raise validity.error(run)
     return run
 
 

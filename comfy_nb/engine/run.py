@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from comfy_nb.engine.execution.turn import Invocation
     from comfy_nb.engine.planning.keys import Step
     from comfy_nb.engine.planning.plan import Plan
-    from comfy_nb.engine.planning.validity import Verdict
+    from comfy_nb.engine.planning.validity import Validity
     from comfy_nb.engine.session import Session
     from comfy_nb.graph.model import Graph
 
@@ -59,7 +59,7 @@ class Run:
         self.stop_state = "stopped"
         self.stop_event = threading.Event()
         self.error: BaseException | None = None
-        self.verdict: Verdict | None = None
+        self.validity: Validity | None = None
         self.wanted: list[str] = []
         self.total = 0
         self.cached = 0

@@ -16,13 +16,13 @@ from comfy_nb.engine import blocking as bridge
 from comfy_nb.engine.cache.memory import MemoryCache
 from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution.breakpoints import Breakpoints
-from comfy_nb.engine.execution.hook_caller import Asker, ask_now
+from comfy_nb.engine.execution.hook_caller import HookCaller, call_now
 from comfy_nb.engine.execution.interrupt import interrupt_watch
 from comfy_nb.engine.execution.lanes import Lane, on_lane
 from comfy_nb.engine.job import Job, clean_up, result_of, value_of
-from comfy_nb.engine.planning.class_hooks import ask_fingerprints, ask_validation
+from comfy_nb.engine.planning.class_hooks import call_fingerprints, call_validators
 from comfy_nb.engine.planning.plan import Plan, plan_of
-from comfy_nb.engine.planning.validity import judge
+from comfy_nb.engine.planning.validity import assess
 from comfy_nb.engine.presenter import views
 from comfy_nb.engine.provenance import Handed
 from comfy_nb.engine.run import Run
@@ -41,7 +41,7 @@ class Session:
 
     def __init__(self, *, budget: int | None = None, disk: DiskCache | None = None) -> None:
         self.store = Store(budget, disk)
-        self.ask = Asker()
+        self.call_hook = HookCaller()
         self.lane = Lane("comfy-nb-lane")
         self.pool = Lane("comfy-nb-pool", workers=os.cpu_count() or 1)
         self.runs: weakref.WeakSet[Run] = weakref.WeakSet()
@@ -54,7 +54,7 @@ class Session:
         self.show_refusal: Callable[[Run, BaseException], None] = _warn_refusal
         self._slow: set[int] = set()
         self._lock = threading.Lock()
-        for lane in (self.lane, self.pool, self.ask.lane):
+        for lane in (self.lane, self.pool, self.call_hook.lane):
             weakref.finalize(self, lane.close).atexit = False
 
     @property
@@ -143,8 +143,8 @@ class Session:
         plan = plan_of(graph)
         wanted = plan.default_outputs() if outputs is None else outputs
         run = Run(self, graph, plan, {})
-        found = bridge.finish(ask_validation(plan, plan.above(wanted), ask_now, run.hidden))
-        return judge(plan, wanted, found).problems
+        found = bridge.finish(call_validators(plan, plan.above(wanted), call_now, run.hidden))
+        return assess(plan, wanted, found).problems
 
     def stop_all(self) -> int:
         """Stop every run of this session; return how many there were."""
@@ -213,24 +213,24 @@ class Session:
         """Validate, take fingerprints, and return the wanted nodes that can run."""
         plan = run.plan
         wanted = plan.default_outputs() if outputs is None else list(outputs)
-        run.verdict = judge(plan, wanted, await self._validation(run, plan, wanted))
-        if not run.verdict.good:
-            raise run.verdict.error()
+        run.validity = assess(plan, wanted, await self._validation(run, plan, wanted))
+        if not run.validity.runnable_outputs:
+            raise run.validity.error()
         if plan.fingerprinting:
-            needed = plan.above(run.verdict.good)
+            needed = plan.above(run.validity.runnable_outputs)
             steps = [step for step in plan.fingerprinting if step.id in needed]
-            changed = await ask_fingerprints(steps, self.ask, run.hidden)
+            changed = await call_fingerprints(steps, self.call_hook, run.hidden)
             if changed:
                 plan.rekey(changed)
         if plan.always:
             plan.rekey(plan.always)
         run.take_revision()
-        return run.verdict.good
+        return run.validity.runnable_outputs
 
     async def _validation(self, run: Run, plan: Plan, wanted: Sequence[str]) -> dict[str, list[Problem]]:
         if not plan.validating or plan.unknown:
             return {}
-        return await ask_validation(plan, plan.above(wanted), self.ask, run.hidden)
+        return await call_validators(plan, plan.above(wanted), self.call_hook, run.hidden)
 
     def on_run(self, listener: Callable[[Run], None]) -> Callable[[], None]:
         """Call `listener(run)` for each run as it starts, on its loop; call the result to end that."""

@@ -19,9 +19,9 @@ from comfy_nb.engine.execution.failure import TookTooLong
 from comfy_nb.engine.execution.lanes import Worker
 from comfy_nb.engine.execution.lookup import Lookup
 from comfy_nb.engine.execution.scheduler import NodeRun
-from comfy_nb.engine.execution.turn import Invocation, Outcome, node_turn, plain_inputs, plain_outputs
+from comfy_nb.engine.execution.turn import Invocation, Outcome, node_turn, simple_inputs, simple_outputs
 from comfy_nb.engine.node_api.context import CallContext, current_call
-from comfy_nb.engine.planning.class_hooks import ask_fingerprints
+from comfy_nb.engine.planning.class_hooks import call_fingerprints
 from comfy_nb.engine.planning.keys import Step
 from comfy_nb.errors import InterruptProcessingException
 
@@ -40,7 +40,7 @@ class LaneCaller:
     def call(self, node_run: NodeRun, worker: Worker) -> Outcome:
         """Give a node its turn."""
         step = node_run.step
-        if step.plain and (inputs := plain_inputs(step, self.lookup.schedule.node_runs)) is not None:
+        if step.is_simple and (inputs := simple_inputs(step, self.lookup.schedule.node_runs)) is not None:
             return self._call_simple(node_run, inputs, worker)
         turn = node_turn(node_run, self.lookup)
         results: Any = None
@@ -64,7 +64,7 @@ class LaneCaller:
             result = worker.call(node_run, function, inputs)
         finally:
             node_run.seconds = time.perf_counter() - started
-        return plain_outputs(spec, result)
+        return simple_outputs(spec, result)
 
     def _call(self, node_run: NodeRun, call: Invocation, worker: Worker) -> Any:
         spec = node_run.step.spec
@@ -99,9 +99,9 @@ class LaneCaller:
 
     def fingerprint(self, steps: Sequence[Step], worker: Worker) -> None:
         """Take the fingerprints of nodes that a sync node expanded into."""
-        _finish(ask_fingerprints(steps, partial(self._ask, worker), self.run.hidden))
+        _finish(call_fingerprints(steps, partial(self._call_hook, worker), self.run.hidden))
 
-    async def _ask(self, worker: Worker, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
+    async def _call_hook(self, worker: Worker, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
         result = worker.call(inputs, function, inputs)
         if inspect.iscoroutine(result):
             result = asyncio.run_coroutine_threadsafe(result, self.loop).result()
@@ -118,12 +118,12 @@ class LoopCaller:
 
     async def fingerprint(self, steps: Sequence[Step]) -> None:
         """Take the fingerprints of nodes that an async node expanded into."""
-        await ask_fingerprints(steps, self.run.session.ask, self.run.hidden)
+        await call_fingerprints(steps, self.run.session.call_hook, self.run.hidden)
 
     async def call(self, node_run: NodeRun) -> Outcome:
         """Give a node its turn."""
         step = node_run.step
-        if step.plain and (inputs := plain_inputs(step, self.lookup.schedule.node_runs)) is not None:
+        if step.is_simple and (inputs := simple_inputs(step, self.lookup.schedule.node_runs)) is not None:
             spec = step.spec
             made = spec.function(self.lookup.object_of(node_run))(**inputs)
             current_call.set(CallContext(self.run, step.id))
@@ -132,7 +132,7 @@ class LoopCaller:
                 result = await Stepped(made, node_run, self.watch, grad=False)
             finally:
                 node_run.seconds = time.perf_counter() - started
-            return plain_outputs(spec, result)
+            return simple_outputs(spec, result)
         turn = node_turn(node_run, self.lookup)
         results: Any = None
         while True:
@@ -157,7 +157,7 @@ class LoopCaller:
             started = time.perf_counter()
             try:
                 if not inspect.iscoroutinefunction(call.function) and call.is_check:
-                    return await self.run.session.ask(call.function, call.inputs)
+                    return await self.run.session.call_hook(call.function, call.inputs)
                 made = call.function(**call.inputs)
                 stepped = Stepped(made, node_run, self.watch, grad=spec.grad)
                 result = await stepped if spec.timeout is None else await _in_time(stepped, spec.timeout)

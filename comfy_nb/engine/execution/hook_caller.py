@@ -1,4 +1,4 @@
-"""Asking what classes say of themselves (validation, fingerprints) beside the loop."""
+"""Calls hooks of node classes (validation, fingerprints) without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from comfy_nb.engine.execution.lanes import Lane, Worker
 from comfy_nb.engine.execution.loops import post
 
 
-class Asker:
-    """Calls a class's functions: sync ones on a lane of their own, so that a busy node does not hold up the others."""
+class HookCaller:
+    """Calls hooks: sync ones on a lane of their own, so that a busy node does not delay them."""
 
     def __init__(self) -> None:
-        self.lane = Lane("comfy-nb-ask")
+        self.lane = Lane("comfy-nb-hooks")
 
     async def __call__(self, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
         """Call a function of a node class beside the loop, or await it if it is async."""
@@ -27,12 +27,12 @@ class Asker:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         context = contextvars.copy_context()
-        asked: list[Worker] = []
-        self.lane.submit(partial(_answer, loop, future, context, function, inputs, asked))
+        callers: list[Worker] = []
+        self.lane.submit(partial(_answer, loop, future, context, function, inputs, callers))
         try:
             answer = await future
         except asyncio.CancelledError:
-            for worker in asked:
+            for worker in callers:
                 self.lane.retire(worker)
             raise
         return await answer if inspect.iscoroutine(answer) else answer
@@ -44,16 +44,16 @@ def _answer(
     context: contextvars.Context,
     function: Callable[..., Any],
     inputs: dict[str, Any],
-    asked: list[Worker],
+    callers: list[Worker],
     worker: Worker,
 ) -> None:
-    asked.append(worker)
+    callers.append(worker)
     if future.cancelled():
         return
     answer, error = None, None
     try:
         answer = context.run(worker.call, inputs, function, inputs)
-    except BaseException as raised:  # a class's function may raise anything; the one who asked is told
+    except BaseException as raised:  # a class's function may raise anything; the caller gets it
         error = _as_exception(raised)
     if not future.cancelled():
         post(loop, _set, future, answer, error)
@@ -72,7 +72,7 @@ def _set(future: asyncio.Future[Any], answer: Any, error: Exception | None) -> N
         future.set_result(answer)
 
 
-async def ask_now(function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
-    """Call a class's function here and now."""
+async def call_now(function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
+    """Call a hook at once, on this thread."""
     answer = function(**inputs)
     return await answer if inspect.isawaitable(answer) else answer

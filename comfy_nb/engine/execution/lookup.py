@@ -43,7 +43,7 @@ class Lookup:
         if node_run.key is None:
             self._late_key(node_run)
         key = node_run.key
-        if key is None or not node_run.step.keeps:
+        if key is None or not node_run.step.cacheable:
             return False
         entry = self._get(key)
         if entry is None or entry.seal is not None or entry.ui is not None:
@@ -138,7 +138,7 @@ class Lookup:
             seal(outputs),
         )
         node_run.entry = entry
-        if key is not None and step.keeps:
+        if key is not None and step.cacheable:
             self.session.store.remember(entry)
         self.give_back(node_run, None if self.run.is_tainted else entry)
 
@@ -161,7 +161,7 @@ class Lookup:
         """Claim a node's key before computing it; False where that is not needed, since an equal node is in flight or
         has just been computed: then `when_done` is called with its entry."""
         key = node_run.key
-        if key is None or not (node_run.step.shares and node_run.reusable) or self.run.is_tainted:
+        if key is None or not (node_run.step.deduplicated and node_run.reusable) or self.run.is_tainted:
             return True
         if not self._claims.claim(key, when_done, node_run):
             return False

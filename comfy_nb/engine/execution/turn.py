@@ -105,7 +105,7 @@ def node_turn(node_run: NodeRun, around: CallServices) -> Turn:
     return collect(spec, results)
 
 
-def plain_inputs(step: Step, node_runs: Mapping[str, NodeRun]) -> dict[str, Any] | None:
+def simple_inputs(step: Step, node_runs: Mapping[str, NodeRun]) -> dict[str, Any] | None:
     """Return the inputs of a plain node; None where a list or a blocker came, which takes a whole turn."""
     inputs = step.template.copy()
     for name, origin, slot, _, _ in step.links:
@@ -122,7 +122,7 @@ def plain_inputs(step: Step, node_runs: Mapping[str, NodeRun]) -> dict[str, Any]
     return inputs
 
 
-def plain_outputs(spec: NodeSpec, result: Any) -> Outcome:
+def simple_outputs(spec: NodeSpec, result: Any) -> Outcome:
     """Put what the one call of a plain node returned into output slots."""
     if spec.pack is not None and type(result) is not ExecutionBlocker:
         result = spec.pack(result)

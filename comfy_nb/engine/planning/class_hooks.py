@@ -1,4 +1,4 @@
-"""What classes are asked before a run: their own validation of inputs, and their fingerprints."""
+"""Hooks of node classes that are called before a run: VALIDATE_INPUTS and fingerprints (IS_CHANGED)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from comfy_nb.wording import name_node
 NAN = float("nan")
 
 
-class Asker(Protocol):
-    """How a class's function is called: off the loop if it is sync, awaited if it is async."""
+class HookCall(Protocol):
+    """Calls a function of a node class: off the loop if it is sync, awaited if it is async."""
 
     def __call__(self, function: Callable[..., Any], inputs: dict[str, Any]) -> Awaitable[Any]:
         """Call the function with these inputs."""
@@ -29,19 +29,21 @@ class Asker(Protocol):
 Hidden = Callable[[Step, Any], Any]
 
 
-async def ask_validation(plan: Plan, ids: Iterable[str], ask: Asker, hidden: Hidden) -> dict[str, list[Problem]]:
+async def call_validators(
+    plan: Plan, ids: Iterable[str], call_hook: HookCall, hidden: Hidden
+) -> dict[str, list[Problem]]:
     """Call VALIDATE_INPUTS of the nodes among `ids` that have one; return what they find wrong, by node id."""
     wanted = set(ids)
     found: dict[str, list[Problem]] = {}
     for step in plan.validating:
         if step.id in wanted:
-            problems = await _validate(step, ask, hidden)
+            problems = await _validate(step, call_hook, hidden)
             if problems:
                 found[step.id] = problems
     return found
 
 
-async def _validate(step: Step, ask: Asker, hidden: Hidden) -> list[Problem]:
+async def _validate(step: Step, call_hook: HookCall, hidden: Hidden) -> list[Problem]:
     function = step.spec.validate
     assert function is not None
     traits = validate_traits(function)
@@ -54,8 +56,8 @@ async def _validate(step: Step, ask: Asker, hidden: Hidden) -> list[Problem]:
     if not inputs:
         return []
     try:
-        answer = await ask(function, inputs)
-    except Exception as error:  # whatever a class's own validation raises is reported as its verdict
+        answer = await call_hook(function, inputs)
+    except Exception as error:  # whatever a class's own validation raises is reported as a problem
         return [_validation_failed(step, error)]
     if answer is True or isinstance(answer, ExecutionBlocker):
         return []
@@ -88,24 +90,24 @@ def _validation_failed(step: Step, error: Exception) -> Problem:
     return Problem(kind, message, details, step.id, step.class_type, step.title, extra)
 
 
-async def ask_fingerprints(steps: Sequence[Step], ask: Asker, hidden: Hidden) -> list[Step]:
-    """Take the fingerprints of these nodes, with constants only (links as None); return those whose it changed."""
+async def call_fingerprints(steps: Sequence[Step], call_hook: HookCall, hidden: Hidden) -> list[Step]:
+    """Take the fingerprints of these nodes, from their constants alone (links as None); return those that changed."""
     changed = []
     for step in steps:
-        value = await _fingerprint(step, ask, hidden)
+        value = await _fingerprint(step, call_hook, hidden)
         if not _is_same(step.fingerprint, value):
             step.fingerprint = value
             changed.append(step)
     return changed
 
 
-async def _fingerprint(step: Step, ask: Asker, hidden: Hidden) -> Any:
+async def _fingerprint(step: Step, call_hook: HookCall, hidden: Hidden) -> Any:
     function = step.spec.fingerprint
     assert function is not None
     inputs = dict(step.template)
     inputs |= {name: hidden(step, kind) for name, kind in step.interface.hidden.items() if kind in KNOWN_HIDDEN}
     try:
-        answer = await ask(function, _as_called(step, inputs))
+        answer = await call_hook(function, _as_called(step, inputs))
     except Exception as error:  # a fingerprint that fails means that the node runs, whatever it raised
         warnings.warn(
             f"{name_node(step.id, step.class_type, step.title)}: taking its fingerprint failed "

@@ -30,20 +30,20 @@ class Step(CheckedNode):
 
     __slots__ = (
         "base",
+        "cacheable",
         "code",
         "consumers",
+        "deduplicated",
         "durable",
         "fingerprint",
         "head",
         "index",
-        "keeps",
+        "is_simple",
         "key",
         "off_lane",
         "parents",
-        "plain",
         "rank",
         "reusable",
-        "shares",
     )
 
     def __init__(self) -> None:
@@ -58,15 +58,15 @@ class Step(CheckedNode):
         self.reusable = True
         self.consumers: list[int] = []
 
-    def set_traits(self, plain: bool) -> None:
-        """Note what follows from the class: whether it is called `plain` (see `plan.is_plain`) and apart from the lane,
-        its rank among ready nodes, whether its result is kept, and whether equal nodes share one computation."""
+    def set_traits(self, is_simple: bool) -> None:
+        """Derive from the class: whether its nodes are called the simple way (see `plan.is_simple`) and off the lane,
+        their rank among ready nodes, whether results are cached, and whether equal nodes share one computation."""
         spec, extras = self.spec, self.extras
-        self.plain = plain
+        self.is_simple = is_simple
         self.off_lane = spec.is_async or spec.thread_safe
         self.rank = 0 if spec.is_output or spec.is_async else LAST_RANK
-        self.keeps = spec.cache != "off" and not (extras and extras.get("no_cache"))
-        self.shares = self.keeps and not spec.is_output and not spec.not_idempotent
+        self.cacheable = spec.cache != "off" and not (extras and extras.get("no_cache"))
+        self.deduplicated = self.cacheable and not spec.is_output and not spec.not_idempotent
 
     @property
     def lazy_links(self) -> list[InLink]:

@@ -80,7 +80,7 @@ class Plan:
                 return None
             try:
                 interface = spec.interface()
-                known = (spec, interface, spec.code(), is_plain(spec, interface))
+                known = (spec, interface, spec.code(), is_simple(spec, interface))
             except Exception as error:  # a pack's INPUT_TYPES may raise anything
                 self.unknown.append(self._unreadable(node, error))
                 return None
@@ -254,7 +254,7 @@ class Plan:
         return topology.reach(takers, lambda node_id: children.get(node_id, ()))
 
 
-def is_plain(spec: NodeSpec, interface: Interface) -> bool:
+def is_simple(spec: NodeSpec, interface: Interface) -> bool:
     """Tell whether nodes of a class are called once with single values: nothing lazy, raw, hidden, listed, retried."""
     special = interface.is_open or interface.raw_links or interface.hidden or spec.check_lazy or interface.lazy
     return not (special or spec.input_is_list or spec.output_is_list or spec.retries or spec.grad or spec.timeout)
@@ -281,7 +281,7 @@ def child_step(node_id: str, entry: Mapping[str, Any], spec: NodeSpec, interface
     step.id, step.class_type = node_id, spec.class_type
     step.spec, step.interface, step.code = spec, interface, code
     step.extras = {name: value for name, value in entry.items() if name not in ("class_type", "inputs")} or None
-    step.set_traits(is_plain(spec, interface))
+    step.set_traits(is_simple(spec, interface))
     meta = entry.get("_meta")
     step.title = str(meta.get("title")) if isinstance(meta, Mapping) and meta.get("title") else spec.class_type
     step.template, step.links, step.problems, step.received = {}, [], (), None

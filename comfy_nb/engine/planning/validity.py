@@ -1,4 +1,4 @@
-"""Which outputs of a plan can run, and what is wrong with the others."""
+"""Find out which outputs of a plan can run, and what is wrong with the others."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.errors import GraphError, Problem, ValidationError
 
 
-class Verdict:
-    """Which wanted outputs can run, and all that is wrong with the others."""
+class Validity:
+    """Which wanted outputs can run, and all problems of the others."""
 
-    def __init__(self, good: Sequence[str], problems: Sequence[Problem], node_errors: Mapping[str, Any]) -> None:
-        self.good = list(good)
+    def __init__(
+        self, runnable_outputs: Sequence[str], problems: Sequence[Problem], node_errors: Mapping[str, Any]
+    ) -> None:
+        self.runnable_outputs = list(runnable_outputs)
         self.problems = list(problems)
         self.node_errors = dict(node_errors)
 
     def error(self, run: Any = None) -> ValidationError:
-        """Return the error that tells all of it."""
+        """Return the error that lists all problems."""
         return ValidationError(self.problems, node_errors=self.node_errors, run=run)
 
 
-def judge(plan: Plan, wanted: Sequence[str], found: Mapping[str, Sequence[Problem]] | None = None) -> Verdict:
-    """Sort the wanted outputs into those that can run and those that cannot; `found` adds what the classes said.
+def assess(plan: Plan, wanted: Sequence[str], found: Mapping[str, Sequence[Problem]] | None = None) -> Validity:
+    """Sort the wanted outputs into those that can run and those that cannot; `found` adds what classes report.
 
-    Raises ValidationError where a class is not known, or nothing is wanted.
+    Raises ValidationError where a class is not known or nothing is wanted, GraphError for a muted or bypassed node.
     """
     if plan.unknown:
         raise ValidationError([*plan.unknown, *_all(plan.faulty)], type="invalid_prompt")
@@ -46,30 +48,30 @@ def judge(plan: Plan, wanted: Sequence[str], found: Mapping[str, Sequence[Proble
     for node_id in wanted:
         if node_id not in plan.steps:
             node = plan.graph[node_id]
-            raise GraphError(f"{node!r} is wanted, but it takes no part in runs. Make it active by activate().")
+            raise GraphError(f"{node!r} was requested but is muted or bypassed; call .activate() first.")
     faults: dict[str, list[Problem]] = {node_id: list(each) for node_id, each in plan.faulty.items()}
     for node_id, more in (found or {}).items():
         faults.setdefault(node_id, []).extend(more)
     if not faults:
-        return Verdict(wanted, [], {})
-    good: list[str] = []
-    spoils: dict[str, list[str]] = {}
+        return Validity(wanted, [], {})
+    runnable: list[str] = []
+    blocks: dict[str, list[str]] = {}
     for output in wanted:
         bad = plan.above([output]) & faults.keys()
         if not bad:
-            good.append(output)
+            runnable.append(output)
         for node_id in bad:
-            spoils.setdefault(node_id, []).append(output)
-    problems = [problem for node_id in plan.steps if node_id in spoils for problem in faults[node_id]]
+            blocks.setdefault(node_id, []).append(output)
+    problems = [problem for node_id in plan.steps if node_id in blocks for problem in faults[node_id]]
     node_errors = {
         node_id: {
             "errors": [problem.as_comfy() for problem in faults[node_id]],
             "dependent_outputs": outputs,
             "class_type": plan.steps[node_id].class_type,
         }
-        for node_id, outputs in spoils.items()
+        for node_id, outputs in blocks.items()
     }
-    return Verdict(good, problems, node_errors)
+    return Validity(runnable, problems, node_errors)
 
 
 def _all(faulty: Mapping[str, Sequence[Problem]]) -> list[Problem]:
