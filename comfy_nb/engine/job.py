@@ -63,7 +63,7 @@ class Job:
             try:
                 return await asyncio.shield(self._task)
             except asyncio.CancelledError:
-                if not interrupt_watch.takes_back():
+                if not interrupt_watch.absorb_cancellation():
                     raise
                 self.run.stop()
                 return await asyncio.shield(self._task)

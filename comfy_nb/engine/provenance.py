@@ -1,19 +1,16 @@
-"""Which values a session handed out, and who made them; it keeps none of them alive."""
+"""Where the values that a session handed out came from; no value is kept alive for it."""
 
 from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
-from comfy_nb.wording import format_seconds, name_node
-
-if TYPE_CHECKING:
-    from comfy_nb.engine.run import Run
+from comfy_nb.wording import format_seconds
 
 FROM = {
     "ran": "computed",
@@ -26,45 +23,48 @@ _TENSORS_OF_DICTS = ("samples", "waveform")
 
 
 @dataclass(frozen=True)
-class Maker:
-    """The node and output slot that a value came from. `socket` is the slot's type, None where it is not declared."""
+class Provenance:
+    """The node and output slot that a value came from.
 
-    run: weakref.ref[Run]
+    `socket` is the slot's type, None where it is not declared; `seconds` is the time inside the node's function;
+    `source` is as in `events.NodeFinished`; `explain()` says why the node ran, in words, or nothing.
+    """
+
     node_id: str
     slot: int
     socket: str | None
     named: str
     seconds: float
     source: str
+    explain: Callable[[], str]
 
-    def say(self) -> str:
-        """Tell who made it, in how long, from which cache and why, in one line."""
+    def describe(self) -> str:
+        """Return who made it, in how long, from which cache and why, in one line."""
         took = f" in {format_seconds(self.seconds)}" if self.source == "ran" else ""
-        run = self.run()
-        is_known = run is not None and self.source not in ("memory", "replaced")
-        why = f" ({run.why(self.node_id)})" if run is not None and is_known else ""
-        return f"{self.named}, output {self.slot}: {FROM.get(self.source, self.source)}{took}{why}"
+        why = self.explain() if self.source not in ("memory", "replaced") else ""
+        reason = f" ({why})" if why else ""
+        return f"{self.named}, output {self.slot}: {FROM.get(self.source, self.source)}{took}{reason}"
 
 
-class Handed:
+class ProvenanceIndex:
     """Knows the tensors, and the dicts around tensors, that runs handed out, for as long as somebody holds them."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[weakref.ref[Any], Maker]] = {}
+        self._known: dict[int, tuple[weakref.ref[Any], Provenance]] = {}
         self._lock = threading.Lock()
 
-    def note(self, value: Any, run: Run, node_id: str, slot: int) -> None:
-        """Remember that a value came from an output of a run."""
+    def record(self, value: Any, make: Callable[[], Provenance]) -> None:
+        """Remember where a value came from; `make` is called for values that can be remembered."""
         tensor = _tensor_of(value)
         if tensor is None:
             return
-        maker = maker_in(run, node_id, slot)
+        provenance = make()
         key = id(tensor)
         with self._lock:
-            self._known[key] = (weakref.ref(tensor, lambda gone: self._forget(key, gone)), maker)
+            self._known[key] = (weakref.ref(tensor, lambda gone: self._forget(key, gone)), provenance)
 
-    def maker_of(self, value: Any) -> Maker | None:
-        """Return who made a value, or None for a value that no run handed out."""
+    def of(self, value: Any) -> Provenance | None:
+        """Return where a value came from, or None for a value that no run handed out."""
         tensor = _tensor_of(value)
         with self._lock:
             found = self._known.get(id(tensor)) if tensor is not None else None
@@ -74,17 +74,6 @@ class Handed:
         found = self._known.get(key)
         if found is not None and found[0] is gone:
             self._known.pop(key, None)
-
-
-def maker_in(run: Run, node_id: str, slot: int) -> Maker:
-    """Return what a run knows of the making of one of its values."""
-    node_run = run.node_run(node_id)
-    step = node_run.step if node_run is not None else run.plan.steps[node_id]
-    types = step.spec.return_types
-    socket = types[slot] if slot < len(types) and isinstance(types[slot], str) else None
-    seconds, source = (node_run.seconds, node_run.source) if node_run is not None else (0.0, "memory")
-    named = name_node(step.id, step.class_type, step.title)
-    return Maker(weakref.ref(run), node_id, slot, socket, named, seconds, source)
 
 
 def _tensor_of(value: Any) -> torch.Tensor | None:

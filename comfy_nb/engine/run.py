@@ -8,8 +8,10 @@ import threading
 import time
 import uuid
 import warnings
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine import events
@@ -17,13 +19,14 @@ from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.events import Subscriber
 from comfy_nb.engine.execution.coroutines import STALL_S
 from comfy_nb.engine.execution.dynamic_prompt import DynamicPrompt, prompt_of
-from comfy_nb.engine.execution.event_log import Journal, shown_under
+from comfy_nb.engine.execution.event_log import EventLog, shown_under
 from comfy_nb.engine.execution.executor import Executor
 from comfy_nb.engine.execution.failure import TookTooLong
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.execution.scheduler import NodeRun, State
 from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.engine.presenter import views
+from comfy_nb.engine.provenance import Provenance
 from comfy_nb.engine.why import reason
 from comfy_nb.errors import ComfyNBWarning, NotKept, UnknownName
 from comfy_nb.wording import describe_error, format_seconds, name_node
@@ -84,9 +87,9 @@ class Run:
         self._before: dict[str, NodeRun] = {}
         self._values: dict[str, Outputs | None] = {}
         self._prompt: dict[str, Any] | None = None
-        self.journal = Journal(self.id, session.note_slow)
-        self.emit = self.journal.emit
-        self.log = self.journal.log
+        self.event_log = EventLog(self.id, session.note_slow)
+        self.emit = self.event_log.emit
+        self.log = self.event_log.log
 
     # Going ---------------------------------------------------------------------------------------------------------
 
@@ -94,7 +97,7 @@ class Run:
         """On the loop: start; `finished` is resolved when the run has ended."""
         self.wanted = list(wanted)
         self.executor = Executor(self)
-        self.journal.loop = self.executor.loop
+        self.event_log.loop = self.executor.loop
         self.executor.start(self.wanted)
         if self.stopping:
             self.executor.end(self.stop_state)
@@ -141,9 +144,9 @@ class Run:
 
     def _tell_end(self) -> None:
         self.seconds = time.perf_counter() - self.started_at
-        self.journal.flush()
+        self.event_log.flush()
         self.emit(events.RunFinished(self.id, time.perf_counter(), self.state, self.seconds))
-        self.journal.flush()
+        self.event_log.flush()
         if self.finished is not None and not self.finished.done():
             self.finished.set_result(None)
 
@@ -201,18 +204,18 @@ class Run:
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Have events delivered in batches on the run's loop, what has happened first; call the result to end it."""
-        return self.journal.subscribe(subscriber)
+        return self.event_log.subscribe(subscriber)
 
     def started(self, total: int, cached: int) -> None:
         """The plan is known: `total` nodes have to be computed."""
         self.total, self.cached = total, cached
-        self.journal.begin(events.RunStarted(self.id, self.started_at, total, cached))
+        self.event_log.begin(events.RunStarted(self.id, self.started_at, total, cached))
 
     def node_finished(self, node_run: NodeRun) -> None:
         """A node is done."""
         if node_run.ui:
             self.ui[node_run.step.id] = node_run.ui
-        self.journal.node_finished(node_run)
+        self.event_log.node_finished(node_run)
 
     def call_finished(self, call: Invocation, seconds: float) -> None:
         """A call is done; it is told of where a node is called for each item of a list."""
@@ -248,7 +251,7 @@ class Run:
 
     def node_failed(self, node_run: NodeRun, error: Exception) -> None:
         """A node raised."""
-        self.journal.node_ends(node_run.step.id)
+        self.event_log.node_ends(node_run.step.id)
         self.emit(events.NodeFailed(self.id, time.perf_counter(), node_run.step.id, shown_under(node_run), error))
 
     def node_held(self, node_run: NodeRun, seconds: float) -> None:
@@ -320,8 +323,18 @@ class Run:
 
     def _handed(self, step: Step, slot: int, items: list[Any]) -> Any:
         value = _plain(step.spec.output_is_list, slot, items)
-        self.session.handed.note(value, self, step.id, slot)
+        self.session.provenance.record(value, partial(self.provenance, step.id, slot))
         return value
+
+    def provenance(self, node_id: str, slot: int) -> Provenance:
+        """Return where the value of a node's output slot came from, as far as this run knows."""
+        node_run = self.node_run(node_id)
+        step = node_run.step if node_run is not None else self.plan.steps[node_id]
+        types = step.spec.return_types
+        socket = types[slot] if slot < len(types) and isinstance(types[slot], str) else None
+        seconds, source = (node_run.seconds, node_run.source) if node_run is not None else (0.0, "memory")
+        named = name_node(step.id, step.class_type, step.title)
+        return Provenance(node_id, slot, socket, named, seconds, source, partial(_why_of, weakref.ref(self), node_id))
 
     def __getitem__(self, node_id: str | int) -> Any:
         return self.value(str(node_id))
@@ -390,6 +403,12 @@ class Run:
     def __repr__(self) -> str:
         ran = f"{self.counts['ran']} of {len(self.plan.steps)} nodes ran"
         return f"<Run {self.state}: {ran}, {format_seconds(self.seconds)}>"
+
+
+def _why_of(run: weakref.ref[Run], node_id: str) -> str:
+    """Return why a node of a run ran, or nothing where the run is gone: a provenance must not keep it alive."""
+    alive = run()
+    return alive.why(node_id) if alive is not None else ""
 
 
 def _plain(whole: Sequence[bool], slot: int, items: list[Any]) -> Any:

@@ -24,7 +24,7 @@ from comfy_nb.engine.planning.class_hooks import call_fingerprints, call_validat
 from comfy_nb.engine.planning.plan import Plan, plan_of
 from comfy_nb.engine.planning.validity import assess
 from comfy_nb.engine.presenter import views
-from comfy_nb.engine.provenance import Handed
+from comfy_nb.engine.provenance import ProvenanceIndex
 from comfy_nb.engine.run import Run
 from comfy_nb.errors import ComfyNBWarning, GraphError, Problem, UnknownName, warn_of_fault
 
@@ -45,7 +45,7 @@ class Session:
         self.lane = Lane("comfy-nb-lane")
         self.pool = Lane("comfy-nb-pool", workers=os.cpu_count() or 1)
         self.runs: weakref.WeakSet[Run] = weakref.WeakSet()
-        self.handed = Handed()
+        self.provenance = ProvenanceIndex()
         self.breakpoints = Breakpoints()
         self.show_value: Callable[[Any, str | None], Any] = lambda value, kind: value
         self.is_shown = False
@@ -179,7 +179,7 @@ class Session:
             try:
                 await self._execute(run, outputs)
             except asyncio.CancelledError:
-                is_interrupt = interrupt_watch.takes_back()
+                is_interrupt = interrupt_watch.absorb_cancellation()
                 run.stop("stopped" if is_interrupt else "cancelled")
                 await clean_up(run)
                 if not is_interrupt:

@@ -143,7 +143,7 @@ class Sweep:
                 await asyncio.shield(self._task)
             except asyncio.CancelledError:
                 self.cancel()
-                if not interrupt_watch.takes_back():
+                if not interrupt_watch.absorb_cancellation():
                     raise
                 await asyncio.shield(self._task)
         return self

@@ -48,12 +48,11 @@ def panel(run: Any) -> RunPanel:
 
 def inspect(run: Any, node_id: str, slot: int) -> Any:
     """Return a view of what is on an output of a node."""
-    from comfy_nb.engine.provenance import maker_in
     from comfy_nb.ui.inspect.view import Look
 
     value = run.value(node_id, slot)
-    maker = maker_in(run, node_id, slot)
-    return Look(value, kind=maker.socket, who=maker.say())
+    provenance = run.provenance(node_id, slot)
+    return Look(value, kind=provenance.socket, who=provenance.describe())
 
 
 def graph(graph: Any) -> Any:

@@ -115,7 +115,7 @@ def close(session: nb.Session) -> None:
         for thread in threads:
             thread.join(LIMIT_S)
             assert not thread.is_alive()
-    assert len(session.store.claims) == 0
+    assert len(session.store.in_flight) == 0
 
 
 @given(prompts())

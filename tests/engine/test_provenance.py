@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
+from functools import partial
 
 import torch
 
-from comfy_nb.engine.provenance import Handed
+from comfy_nb.engine.provenance import ProvenanceIndex
 from comfy_nb.engine.session import Session
 from comfy_nb.graph.model import Graph
 from comfy_nb.spec.function import spec_from_function
@@ -31,33 +32,33 @@ async def run_of(session: Session, function):
 async def test_a_value_is_known_again_with_who_made_it():
     session = Session()
     value = (await run_of(session, paper))["7"]
-    maker = session.handed.maker_of(value)
-    assert (maker.node_id, maker.slot, maker.socket, maker.source) == ("7", 0, "IMAGE", "ran")
-    assert "(node 7" in maker.say() and "computed in" in maker.say()
-    assert session.handed.maker_of(value.clone()) is None
+    provenance = session.provenance.of(value)
+    assert (provenance.node_id, provenance.slot, provenance.socket, provenance.source) == ("7", 0, "IMAGE", "ran")
+    assert "(node 7" in provenance.describe() and "computed in" in provenance.describe()
+    assert session.provenance.of(value.clone()) is None
 
 
 async def test_a_dict_is_known_by_its_tensor():
     session = Session()
     value = (await run_of(session, noise))["7"]
-    assert session.handed.maker_of(dict(value)).socket == "LATENT"
-    assert session.handed.maker_of({"samples": torch.zeros(1)}) is None
+    assert session.provenance.of(dict(value)).socket == "LATENT"
+    assert session.provenance.of({"samples": torch.zeros(1)}) is None
 
 
 async def test_a_second_run_tells_of_the_cache():
     session = Session()
     first = (await run_of(session, paper))["7"]
     assert (await run_of(session, paper))["7"] is first
-    assert "from the cache in memory" in session.handed.maker_of(first).say()
+    assert "from the cache in memory" in session.provenance.of(first).describe()
 
 
 async def test_nothing_is_remembered_of_what_is_gone():
     session = Session()
     run = await run_of(session, paper)
-    handed = Handed()
+    index = ProvenanceIndex()
     value = torch.zeros(2)
-    handed.note(value, run, "7", 0)
-    assert len(handed._known) == 1
+    index.record(value, partial(run.provenance, "7", 0))
+    assert len(index._known) == 1
     del value
     gc.collect()
-    assert not handed._known
+    assert not index._known

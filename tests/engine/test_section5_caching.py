@@ -556,7 +556,7 @@ def waiting(pack: Pack) -> tuple[asyncio.Event, asyncio.Event]:
 
 async def someone_waits(session: nb.Session) -> None:
     """Until a node waits for an equal one that is in flight."""
-    while not any(session.store.claims._waiters.values()):
+    while not any(session.store.in_flight._waiters.values()):
         await asyncio.sleep(0)
 
 

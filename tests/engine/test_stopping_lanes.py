@@ -209,7 +209,7 @@ def test_an_interrupt_hits_only_the_call_it_was_meant_for():
             token = worker.token
             if turn % 3:
                 time.sleep(0)
-            if isinstance(token, int) and token not in struck and worker.strike(token):
+            if isinstance(token, int) and token not in struck and worker.interrupt(token):
                 struck.add(token)
             if len(struck) == 300:
                 break
@@ -252,7 +252,7 @@ lane, over = Lane("struck"), threading.Event()
 def work(worker):
     class Late:
         def __call__(self):
-            assert worker.strike("a call")
+            assert worker.interrupt("a call")
 
     for _ in range(100):
         try:

@@ -9,7 +9,7 @@ from typing import Any
 Waiter = Callable[[Any], None]
 
 
-class Claims:
+class InFlight:
     """The keys that are being computed now, each with those who wait for it.
 
     Every step is one atomic operation on a dict or list, so no lock is held; a waiter that comes while its key is being

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from comfy_nb.engine.cache.entry import Entry
-from comfy_nb.engine.cache.in_flight import Claims
+from comfy_nb.engine.cache.in_flight import InFlight
 from comfy_nb.engine.cache.memory import LRU, ByCost, MemoryCache
 from comfy_nb.engine.execution.scheduler import NodeRun, State
 from comfy_nb.engine.planning.keys import Step
@@ -36,7 +36,7 @@ class Store:
     def __init__(self, budget: int | None = None, disk: DiskCache | None = None) -> None:
         self.cache = MemoryCache(budget)
         self.disk = disk
-        self.claims = Claims()
+        self.in_flight = InFlight()
         self._only_last_prompt = False
         self._uses: OrderedDict[bytes, list[tuple[str, ...]]] = OrderedDict()
         self._recent: deque[tuple[int, Mapping[str, NodeRun]]] = deque()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from comfy_nb.engine.execution.coroutines import Stepped, Watch
+from comfy_nb.engine.execution.coroutines import LoopWatch, WatchedCoroutine
 from comfy_nb.engine.execution.failure import TookTooLong
 from comfy_nb.engine.execution.lanes import Worker
 from comfy_nb.engine.execution.lookup import Lookup
@@ -72,7 +72,7 @@ class LaneCaller:
             if self.run.stopping or worker.retired:
                 raise InterruptProcessingException
             if attempt:
-                self.run.journal.node_started(node_run, worker.thread.name)
+                self.run.event_log.node_started(node_run, worker.thread.name)
             token = current_call.set(call.context)
             started = time.perf_counter()
             try:
@@ -111,7 +111,7 @@ class LaneCaller:
 class LoopCaller:
     """Plays async nodes on the event loop."""
 
-    def __init__(self, run: Run, lookup: Lookup, watch: Watch) -> None:
+    def __init__(self, run: Run, lookup: Lookup, watch: LoopWatch) -> None:
         self.run = run
         self.lookup = lookup
         self.watch = watch
@@ -129,7 +129,7 @@ class LoopCaller:
             current_call.set(CallContext(self.run, step.id))
             started = time.perf_counter()
             try:
-                result = await Stepped(made, node_run, self.watch, grad=False)
+                result = await WatchedCoroutine(made, node_run, self.watch, grad=False)
             finally:
                 node_run.seconds = time.perf_counter() - started
             return simple_outputs(spec, result)
@@ -152,14 +152,14 @@ class LoopCaller:
             if self.run.stopping:
                 raise InterruptProcessingException
             if attempt:
-                self.run.journal.node_started(node_run, "loop")
+                self.run.event_log.node_started(node_run, "loop")
             current_call.set(call.context)
             started = time.perf_counter()
             try:
                 if not inspect.iscoroutinefunction(call.function) and call.is_check:
                     return await self.run.session.call_hook(call.function, call.inputs)
                 made = call.function(**call.inputs)
-                stepped = Stepped(made, node_run, self.watch, grad=spec.grad)
+                stepped = WatchedCoroutine(made, node_run, self.watch, grad=spec.grad)
                 result = await stepped if spec.timeout is None else await _in_time(stepped, spec.timeout)
                 self.run.call_finished(call, time.perf_counter() - started)
                 return result
@@ -184,7 +184,7 @@ class LoopCaller:
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _in_time(stepped: Stepped, timeout_s: float) -> Any:
+async def _in_time(stepped: WatchedCoroutine, timeout_s: float) -> Any:
     limit = asyncio.timeout(timeout_s)
     try:
         async with limit:

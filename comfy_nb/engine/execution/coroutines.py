@@ -18,32 +18,32 @@ HELD_S = 0.002
 STALL_S = 0.1
 
 
-class Watch(Protocol):
-    """Who wants to know which node has the loop, and for how long."""
+class LoopWatch(Protocol):
+    """Is told which node holds the event loop, and for how long."""
 
     stepping: NodeRun | None
 
-    def held(self, node_run: NodeRun, seconds: float) -> None:
-        """A node had the loop for 2 ms or more."""
+    def on_stall(self, node_run: NodeRun, seconds: float) -> None:
+        """Report that a node held the loop for 2 ms or more."""
         ...
 
 
 class Unwatched:
-    """For what a node is asked before its turn: nobody looks."""
+    """For hooks that are called before a run: nobody is told."""
 
     stepping: NodeRun | None = None
 
-    def held(self, node_run: NodeRun, seconds: float) -> None:
+    def on_stall(self, node_run: NodeRun, seconds: float) -> None:
         """Take no notice."""
 
 
-class Stepped:
+class WatchedCoroutine:
     """Awaitable that drives a node's coroutine, gradients off unless `grad`; `watch` sees each step of it."""
 
     __slots__ = ("_coroutine", "_grad", "_node_run", "_watch")
 
     def __init__(
-        self, coroutine: Coroutine[Any, Any, Any], node_run: NodeRun | None, watch: Watch, *, grad: bool
+        self, coroutine: Coroutine[Any, Any, Any], node_run: NodeRun | None, watch: LoopWatch, *, grad: bool
     ) -> None:
         self._coroutine = coroutine
         self._grad = grad
@@ -69,7 +69,7 @@ class Stepped:
                 watch.stepping = around
                 torch._C._set_grad_enabled(before)
                 if seconds > HELD_S and node_run is not None:
-                    watch.held(node_run, seconds)
+                    watch.on_stall(node_run, seconds)
             try:
                 value = yield waited_for
             except GeneratorExit:

@@ -56,7 +56,7 @@ class Printed:
         return f"… {left_out:,} lines left out …\n{end}"
 
 
-class Journal:
+class EventLog:
     """What has happened in a run, and who is told. Late subscribers are told from the start, but for passing events."""
 
     def __init__(self, run_id: str, note_slow: Callable[[Subscriber], None]) -> None:

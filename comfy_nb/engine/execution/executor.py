@@ -156,7 +156,7 @@ class Executor:
     def _sync_turn(self, node_run: NodeRun, worker: Worker) -> None:
         if not self.lookup.claim(node_run, self._shared):
             return
-        self.run.journal.node_started(node_run, worker.thread.name)
+        self.run.event_log.node_started(node_run, worker.thread.name)
         self.calling[worker] = node_run
         try:
             try:
@@ -181,14 +181,14 @@ class Executor:
 
     # Async nodes, on the loop ----------------------------------------------------------------------------------------
 
-    def held(self, node_run: NodeRun, seconds: float) -> None:
-        """A node had the loop for 2 ms or more."""
+    def on_stall(self, node_run: NodeRun, seconds: float) -> None:
+        """Report that a node held the loop for 2 ms or more."""
         self.run.node_held(node_run, seconds)
 
     def _start_task(self, node_run: NodeRun) -> None:
         if not self.lookup.claim(node_run, self._shared):
             return
-        self.run.journal.node_started(node_run, "loop")
+        self.run.event_log.node_started(node_run, "loop")
         task = self.loop.create_task(self._async_turn(node_run), context=self.context.copy())
         self.tasks[task] = node_run
         task.add_done_callback(self._task_done)
@@ -345,13 +345,13 @@ class Executor:
 
     def _interrupt_after_grace(self, worker: Worker, node_run: NodeRun) -> None:
         """Give a sync node its grace, then interrupt it between bytecodes, then say that it goes on."""
-        # While a strike waits, traced code goes round in CPython 3.11 (see `lanes`); this thread must come to its end.
+        # While an interrupt is pending, traced code loops in CPython 3.11 (see `lanes`); this thread has to end.
         sys.settrace(None)
         worker.thread.join(GRACE_S)
         token = worker.token
-        if token is not None and worker.strike(token):
+        if token is not None and worker.interrupt(token):
             worker.thread.join(GRACE_S)
-            worker.take_back(token)
+            worker.withdraw(token)
         if worker.token is not None:
             _warn_left(node_run, "sits in code that cannot be interrupted")
 

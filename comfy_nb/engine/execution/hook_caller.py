@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from comfy_nb.engine.execution.coroutines import Stepped, Unwatched
+from comfy_nb.engine.execution.coroutines import Unwatched, WatchedCoroutine
 from comfy_nb.engine.execution.lanes import Lane, Worker
 from comfy_nb.engine.execution.loops import post
 
@@ -23,7 +23,7 @@ class HookCaller:
     async def __call__(self, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
         """Call a function of a node class beside the loop, or await it if it is async."""
         if inspect.iscoroutinefunction(function):
-            return await Stepped(function(**inputs), None, Unwatched(), grad=False)
+            return await WatchedCoroutine(function(**inputs), None, Unwatched(), grad=False)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         context = contextvars.copy_context()

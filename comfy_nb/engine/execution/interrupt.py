@@ -63,8 +63,8 @@ class InterruptWatch:
         if self._users == 0 and isinstance(present, _Passing):
             signal.signal(signal.SIGINT, present.previous)
 
-    def takes_back(self) -> bool:
-        """Tell whether the cancellation just caught is an interrupt's; if so, the task is cancelled no more."""
+    def absorb_cancellation(self) -> bool:
+        """Return whether the cancellation just caught is an interrupt's; if it is, take it off the task."""
         task = asyncio.current_task()
         if not self.seen or task is None:
             return False
@@ -94,6 +94,6 @@ def stopped_by_interrupt(message: str) -> Iterator[None]:
         try:
             yield
         except asyncio.CancelledError:
-            if interrupt_watch.takes_back():
+            if interrupt_watch.absorb_cancellation():
                 raise Stopped(message) from None
             raise

@@ -28,7 +28,7 @@ class Worker:
         self.lane = lane
         self.retired = False
         self.token: object | None = None
-        self._struck = False
+        self._interrupted = False
         self._lock = threading.Lock()
         self.thread = threading.Thread(target=self._work, name=name, daemon=True)
         self.thread.start()
@@ -42,40 +42,40 @@ class Worker:
             self.token = None
             if torch.is_grad_enabled():  # a node may leave it on, and the mode belongs to the thread
                 torch.set_grad_enabled(False)
-            if self._struck:
-                self._recover()
+            if self._interrupted:
+                self._absorb_late()
 
-    def strike(self, token: object) -> bool:
+    def interrupt(self, token: object) -> bool:
         """Raise InterruptProcessingException in the call of this token; False where that call has ended.
 
-        The order matters, here and in `call`: the mark goes up before the token is read, and comes down after the token
-        was taken away. So either the call is seen to have ended, or it waits for the strike and clears it.
+        The order matters, here and in `call`: the flag is set before the token is read, and cleared after the token was
+        removed. So either the call is seen to have ended, or it waits for the interrupt and absorbs it.
         """
         with self._lock:
-            pending, self._struck = self._struck, True
+            pending, self._interrupted = self._interrupted, True
             if self.token is not token:
-                self._struck = pending
+                self._interrupted = pending
                 return False
             _set_async_exception(self.thread, InterruptProcessingException)
             return True
 
-    def take_back(self, token: object) -> None:
-        """Withdraw a strike that its call has not noticed, because it sits in C code."""
+    def withdraw(self, token: object) -> None:
+        """Withdraw an interrupt that its call has not noticed, because it is in C code."""
         with self._lock:
             if self.token is not token:
                 return
-            self._struck = False
+            self._interrupted = False
             _set_async_exception(self.thread, None)
-        _lower_mark()
+        _clear_pending()
 
-    def _recover(self) -> None:
-        """Let a strike that came too late to end its call come here, where it does no harm."""
+    def _absorb_late(self) -> None:
+        """Receive here, where it does no harm, an interrupt that was too late to end its call."""
         try:
             with self._lock:
-                self._struck = False
-            _lower_mark()
+                self._interrupted = False
+            _clear_pending()
         except InterruptProcessingException:
-            _lower_mark()
+            _clear_pending()
 
     def _work(self) -> None:
         _thread.is_lane = True
@@ -144,10 +144,10 @@ def _set_async_exception(thread: threading.Thread, kind: type[BaseException] | N
     )
 
 
-def _lower_mark() -> None:
-    """Have CPython lower its process-wide mark for waiting exceptions, which only one that arrives does.
+def _clear_pending() -> None:
+    """Clear CPython's process-wide flag for pending exceptions, which only an exception that arrives does.
 
-    Left up it makes all code slower, and in 3.11 makes traced code (a debugger, coverage) go round for ever.
+    Left set, it slows all code down, and in 3.11 makes traced code (a debugger, coverage) loop for ever.
     """
     try:
         _set_async_exception(threading.current_thread(), InterruptProcessingException)

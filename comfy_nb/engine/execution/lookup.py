@@ -29,7 +29,7 @@ class Lookup:
         self.hits = 0
         self.below: set[str] = set()
         self._get, self._peek = self.session.cache.get, self.session.cache.peek
-        self._claims = self.session.store.claims
+        self._in_flight = self.session.store.in_flight
         self._held: dict[int, bytes] = {}
 
     # The cache -------------------------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ class Lookup:
         key = node_run.key
         if key is None or not (node_run.step.deduplicated and node_run.reusable) or self.run.is_tainted:
             return True
-        if not self._claims.claim(key, when_done, node_run):
+        if not self._in_flight.claim(key, when_done, node_run):
             return False
         self._held[node_run.sequence] = key
         if self._peek(key) is not None and (entry := self.session.store.recall(key, node_run.step)) is not None:
@@ -176,7 +176,7 @@ class Lookup:
         """Release a node's claim, if it still has one, with its entry; with None for others to compute it."""
         key = self._held.pop(node_run.sequence, None)
         if key is not None:
-            self._claims.release(key, entry)
+            self._in_flight.release(key, entry)
 
     # Inputs that were written to -------------------------------------------------------------------------------------
 

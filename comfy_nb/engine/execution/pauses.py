@@ -31,7 +31,7 @@ class Pauses:
         if self._executor.is_over:
             return
         if node_run.source != "ran":
-            self.run.journal.node_started(node_run, "loop")
+            self.run.event_log.node_started(node_run, "loop")
         self._hold(node_run, self.at[node_run.step.id])
 
     def resume(self, pause: Pause, replaced: Outputs | None) -> None:

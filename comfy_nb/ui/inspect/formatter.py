@@ -33,7 +33,7 @@ def show_all_tensors(on: bool) -> None:
 
 
 def _display(value: Any) -> None:
-    maker = default_session().handed.maker_of(value)
+    maker = default_session().provenance.of(value)
     if maker is None and not (_shows_all and isinstance(value, torch.Tensor)):
         raise NotImplementedError  # by which IPython goes on to the next formatter
     from comfy_nb.ui.inspect.view import look

@@ -144,10 +144,10 @@ class Look:
 
 def look(value: Any, other: Any = None, kind: str | None = None) -> Look:
     """Return a view of a value; of one that came from a run it says who made it. `kind` is its socket type."""
-    maker = default_session().handed.maker_of(value)
+    maker = default_session().provenance.of(value)
     if maker is None:
         return Look(value, other, kind)
-    return Look(value, other, kind or maker.socket, encodable(maker.say()))
+    return Look(value, other, kind or maker.socket, encodable(maker.describe()))
 
 
 def put_in(box: VBox, *looks: Look) -> None:
