@@ -13,14 +13,9 @@ from typing import TYPE_CHECKING
 from comfy_nb.api import breakpoint, cache, configure, draw, inspect, interact, stop_all, sweep
 from comfy_nb.api import load_ipython_extension as load_ipython_extension
 from comfy_nb.engine.job import Job
-from comfy_nb.engine.node_api.context import (
-    CurrentNodeContext,
-    ExecutionBlocker,
-    GraphBuilder,
-    Progress,
-    ProgressBar,
-    is_link,
-)
+from comfy_nb.engine.node_api.context import CurrentNodeContext, ExecutionBlocker
+from comfy_nb.engine.node_api.graph_builder import GraphBuilder
+from comfy_nb.engine.node_api.progress import Progress, ProgressBar
 from comfy_nb.engine.run import Run
 from comfy_nb.engine.session import Session, default_session, use_session
 from comfy_nb.errors import (
@@ -42,6 +37,7 @@ from comfy_nb.graph.handle import Handle
 from comfy_nb.graph.model import Graph, load
 from comfy_nb.graph.namespace import node, register
 from comfy_nb.graph.node import Node
+from comfy_nb.graph.prompt import is_link
 from comfy_nb.spec.types import Audio, Conditioning, Image, Latent, Mask, Multiline, Range, Tooltip
 
 if TYPE_CHECKING:

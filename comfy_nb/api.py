@@ -15,7 +15,8 @@ from comfy_nb.engine.presenter import Views
 from comfy_nb.engine.session import Session, default_session
 from comfy_nb.errors import ComfyNBError
 from comfy_nb.graph import runner
-from comfy_nb.graph.namespace import fill_default_registry, register
+from comfy_nb.graph.default_registry import fill_default_registry
+from comfy_nb.graph.namespace import register
 from comfy_nb.spec.registry import Registry
 from comfy_nb.wording import parse_size
 

@@ -155,8 +155,8 @@ def _progress() -> Iterator[None]:
 
 def _about_nodes(name: str | None) -> Iterator[str]:
     from comfy_nb.errors import UnknownName
+    from comfy_nb.graph.default_registry import default_registry
     from comfy_nb.graph.handle import describe
-    from comfy_nb.graph.namespace import default_registry
 
     registry = default_registry()
     spec = registry.find(name) if name else None

@@ -33,8 +33,8 @@ from comfy_nb.wording import describe_error, format_seconds, name_node
 
 if TYPE_CHECKING:
     from comfy_nb.engine.execution.turn import Invocation
-    from comfy_nb.engine.planning.keys import Step
     from comfy_nb.engine.planning.plan import Plan
+    from comfy_nb.engine.planning.step import Step
     from comfy_nb.engine.planning.validity import Validity
     from comfy_nb.engine.session import Session
     from comfy_nb.graph.model import Graph

@@ -307,6 +307,6 @@ def load(source: Any, registry: Registry | None = None) -> Graph:
 
 
 def _default_registry(handles: Sequence[Handle]) -> Registry:
-    from comfy_nb.graph.namespace import default_registry
+    from comfy_nb.graph.default_registry import default_registry
 
     return handles[0].call.registry if handles and is_handle(handles[0]) else default_registry()

@@ -1,38 +1,17 @@
-"""The doors that make handles: `nb.nodes`, `@nb.node` and `nb.register`."""
+"""What makes handles: `nb.nodes`, `@nb.node` and `nb.register`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextvars import ContextVar
 from typing import Any, overload
 
 from comfy_nb.errors import SpecError, UnknownName
+from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.handle import NodeFactory
 from comfy_nb.spec.function import spec_from_function
 from comfy_nb.spec.node_spec import CacheMode, NodeSpec
 from comfy_nb.spec.registry import Registry
 from comfy_nb.spec.v1 import is_v1, spec_from_v1
-
-_fillers: list[Callable[[Registry], None]] = []
-
-
-def _fill(registry: Registry) -> None:
-    for fill in _fillers:
-        fill(registry)
-
-
-_default = Registry(_fill)
-_chosen: ContextVar[Registry | None] = ContextVar("comfy_nb_registry", default=None)
-
-
-def default_registry() -> Registry:
-    """Return the registry that `nb.nodes`, `@nb.node` and `nb.load` use where none is given."""
-    return _chosen.get() or _default
-
-
-def fill_default_registry(fill: Callable[[Registry], None]) -> None:
-    """Register what `fill` registers when the default registry is first looked at."""
-    _fillers.append(fill)
 
 
 class Nodes:

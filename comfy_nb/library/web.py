@@ -124,7 +124,7 @@ class SleepWithProgress:
         }
 
     async def sleep(self, value: Any, seconds: float, steps: int) -> tuple[Any]:
-        from comfy_nb.engine.node_api.context import ProgressBar
+        from comfy_nb.engine.node_api.progress import ProgressBar
 
         progress = ProgressBar(steps)
         for _ in range(steps):

@@ -20,10 +20,11 @@ from comfy_nb.api import cache
 from comfy_nb.engine.run import Run
 from comfy_nb.engine.session import default_session
 from comfy_nb.errors import ComfyNBError
+from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.handle import NodeFactory
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.model import load as load_graph
-from comfy_nb.graph.namespace import default_registry, node
+from comfy_nb.graph.namespace import node
 from comfy_nb.graph.prompt import expanded
 from comfy_nb.magics.completion import inputs_at_cursor
 from comfy_nb.magics.node_cell import CellSource, read_cell, split_options, syntax_message

@@ -20,7 +20,7 @@ from PIL import Image
 
 import comfy_nb as nb
 from comfy_nb.engine.cache.disk import DiskCache
-from comfy_nb.graph import namespace
+from comfy_nb.graph import default_registry, namespace
 from comfy_nb.library import Folders, use_folders
 from comfy_nb.spec.registry import Registry
 from tests.engine.support import names_of, ran
@@ -76,11 +76,11 @@ class Notebook:
 @pytest.fixture
 def notebook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Notebook]:
     """A notebook whose nodes are registered in a registry of its own, beside the library's."""
-    registry = Registry(namespace._fill)
-    token = namespace._chosen.set(registry)
+    registry = Registry(default_registry._fill)
+    token = default_registry._chosen.set(registry)
     monkeypatch.setattr(nb, "nodes", namespace.Nodes(lambda: registry))
     yield Notebook()
-    namespace._chosen.reset(token)
+    default_registry._chosen.reset(token)
 
 
 PHOTO = """

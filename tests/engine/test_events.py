@@ -13,7 +13,9 @@ import torch
 import comfy_nb as nb
 from comfy_nb.engine import events
 from comfy_nb.engine.events import Event
-from comfy_nb.engine.node_api.context import GraphBuilder, Progress, ProgressBar, current_call
+from comfy_nb.engine.node_api.context import current_call
+from comfy_nb.engine.node_api.graph_builder import GraphBuilder
+from comfy_nb.engine.node_api.progress import Progress, ProgressBar
 from comfy_nb.errors import ComfyNBWarning, NodeError
 from tests.engine.support import Pack, made
 from tests.reference.classes import INT, make_classes

@@ -9,7 +9,8 @@ import pytest
 
 import comfy_nb as nb
 from comfy_nb.engine import events
-from comfy_nb.engine.node_api.context import GraphBuilder, get_executing_context
+from comfy_nb.engine.node_api.context import get_executing_context
+from comfy_nb.engine.node_api.graph_builder import GraphBuilder
 from comfy_nb.errors import DependencyCycleError, DuplicateNodeError, GraphError, NodeError, UnknownName
 from tests.engine.support import Pack, made, ran, reported
 from tests.reference.classes import INT, RAW_INT, make_classes

@@ -12,7 +12,9 @@ import torch
 import comfy_nb as nb
 from comfy_nb.engine import events
 from comfy_nb.engine.execution.scheduler import State
-from comfy_nb.engine.node_api.context import GraphBuilder, ProgressBar, get_executing_context
+from comfy_nb.engine.node_api.context import get_executing_context
+from comfy_nb.engine.node_api.graph_builder import GraphBuilder
+from comfy_nb.engine.node_api.progress import ProgressBar
 from comfy_nb.spec.function import spec_from_function
 from tests.engine.support import Pack, made, ran, reported
 from tests.reference.classes import INT, make_classes

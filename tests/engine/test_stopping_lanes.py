@@ -177,7 +177,7 @@ async def test_a_node_that_interrupts_stops_its_run():
 
 def test_an_interrupt_hits_only_the_call_it_was_meant_for():
     lane = Lane("hammer")
-    struck: set[int] = set()
+    interrupted: set[int] = set()
     hit: set[int] = set()
     astray: list[int] = []
     enough, over = threading.Event(), threading.Event()
@@ -209,9 +209,9 @@ def test_an_interrupt_hits_only_the_call_it_was_meant_for():
             token = worker.token
             if turn % 3:
                 time.sleep(0)
-            if isinstance(token, int) and token not in struck and worker.interrupt(token):
-                struck.add(token)
-            if len(struck) == 300:
+            if isinstance(token, int) and token not in interrupted and worker.interrupt(token):
+                interrupted.add(token)
+            if len(interrupted) == 300:
                 break
         enough.set()
         assert over.wait(PATIENCE_S)
@@ -221,7 +221,7 @@ def test_an_interrupt_hits_only_the_call_it_was_meant_for():
         lane.close()
     assert hit
     assert not astray
-    assert hit <= struck
+    assert hit <= interrupted
 
 
 async def test_a_stop_never_hits_the_next_run(monkeypatch: pytest.MonkeyPatch):
@@ -247,7 +247,7 @@ import sys, threading
 from comfy_nb.engine.execution.lanes import Lane
 from comfy_nb.errors import InterruptProcessingException
 
-lane, over = Lane("struck"), threading.Event()
+lane, over = Lane("interrupted"), threading.Event()
 
 def work(worker):
     class Late:
@@ -270,6 +270,6 @@ print("traced")
 """
 
 
-def test_code_can_be_traced_after_a_strike():
+def test_code_can_be_traced_after_an_interrupt():
     done = subprocess.run([sys.executable, "-c", TRACED_AFTER_A_STRIKE], capture_output=True, text=True, timeout=60)
     assert done.stdout == "traced\n", done.stderr

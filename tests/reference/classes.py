@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from comfy_nb.engine.node_api.context import ExecutionBlocker, GraphBuilder, get_executing_context
+from comfy_nb.engine.node_api.context import ExecutionBlocker, get_executing_context
+from comfy_nb.engine.node_api.graph_builder import GraphBuilder
 
 Declared = tuple[str, dict[str, Any]]
 

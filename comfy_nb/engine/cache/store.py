@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from comfy_nb.engine.cache.entry import Entry
 from comfy_nb.engine.cache.in_flight import InFlight
-from comfy_nb.engine.cache.memory import LRU, ByCost, MemoryCache
+from comfy_nb.engine.cache.memory import MemoryCache
+from comfy_nb.engine.cache.policies import LRU, ByCost
 from comfy_nb.engine.execution.scheduler import NodeRun, State
-from comfy_nb.engine.planning.keys import Step
 from comfy_nb.engine.planning.plan import Plan
+from comfy_nb.engine.planning.step import Step
 from comfy_nb.engine.why import differences
 from comfy_nb.errors import ComfyNBWarning, UnknownName
 from comfy_nb.wording import name_node

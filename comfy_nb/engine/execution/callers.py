@@ -22,7 +22,7 @@ from comfy_nb.engine.execution.scheduler import NodeRun
 from comfy_nb.engine.execution.turn import Invocation, Outcome, node_turn, simple_inputs, simple_outputs
 from comfy_nb.engine.node_api.context import CallContext, current_call
 from comfy_nb.engine.planning.class_hooks import call_fingerprints
-from comfy_nb.engine.planning.keys import Step
+from comfy_nb.engine.planning.step import Step
 from comfy_nb.errors import InterruptProcessingException
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine.execution.event_log import shown_under
-from comfy_nb.engine.planning.keys import Step
+from comfy_nb.engine.planning.step import Step
 
 if TYPE_CHECKING:
     from comfy_nb.engine.planning.plan import Plan

@@ -8,8 +8,9 @@ from typing import Any, NoReturn
 from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.execution.scheduler import NodeRun, Scheduler
 from comfy_nb.engine.execution.turn import Expand, merge
-from comfy_nb.engine.planning.keys import Step, head_of, set_key
+from comfy_nb.engine.planning.keys import head_of, set_key
 from comfy_nb.engine.planning.plan import child_step
+from comfy_nb.engine.planning.step import Step
 from comfy_nb.errors import DependencyCycleError, DuplicateNodeError, GraphError, UnknownName
 from comfy_nb.graph import topology
 from comfy_nb.graph.prompt import is_link

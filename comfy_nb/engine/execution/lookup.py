@@ -10,7 +10,8 @@ from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.cache.seal import seal
 from comfy_nb.engine.execution.scheduler import NodeRun, Scheduler, State
 from comfy_nb.engine.node_api.context import CallContext
-from comfy_nb.engine.planning.keys import Step, lazy_key, set_key
+from comfy_nb.engine.planning.keys import lazy_key, set_key
+from comfy_nb.engine.planning.step import Step
 from comfy_nb.errors import ComfyNBWarning, DependencyCycleError
 from comfy_nb.wording import name_node
 

@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import Any, Protocol
 
 from comfy_nb.engine.cache.entry import Entry, Outputs
-from comfy_nb.engine.planning.keys import Step
+from comfy_nb.engine.planning.step import Step
 from comfy_nb.graph.check import InLink
 
 RANK_SHIFT = 40

@@ -13,15 +13,13 @@ from typing import Any, NamedTuple, Protocol
 
 from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.execution.scheduler import NodeRun
-from comfy_nb.engine.node_api.context import CallContext, ExecutionBlocker, Progress
-from comfy_nb.engine.planning.keys import Step
+from comfy_nb.engine.node_api.context import CallContext, ExecutionBlocker
+from comfy_nb.engine.node_api.progress import Progress
+from comfy_nb.engine.planning.step import KNOWN_HIDDEN, Step, as_lists
 from comfy_nb.graph.check import InLink
 from comfy_nb.spec.node_spec import NodeSpec
 
 SPECIAL_KEYS = frozenset({"ui", "result", "expand"})
-KNOWN_HIDDEN = frozenset(
-    {"PROMPT", "DYNPROMPT", "EXTRA_PNGINFO", "UNIQUE_ID", "AUTH_TOKEN_COMFY_ORG", "API_KEY_COMFY_ORG"}
-)
 
 
 class Invocation(NamedTuple):
@@ -163,14 +161,6 @@ def _gather_lists(node_run: NodeRun, around: CallServices) -> dict[str, Any]:
     for link in node_run.step.links:
         lists[link.name] = _items(link, around)
     return lists
-
-
-def as_lists(step: Step, constants: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Put each constant into a list; one that stands for all items of its input is that list."""
-    listed = step.interface.listed
-    return {
-        name: list(value) if name in listed and type(value) is list else [value] for name, value in constants.items()
-    }
 
 
 def _fill_hidden(node_run: NodeRun, around: CallServices, inputs: dict[str, Any], index: int, calls: int) -> None:

@@ -7,10 +7,10 @@ import warnings
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from comfy_nb.engine.execution.turn import KNOWN_HIDDEN, as_lists
 from comfy_nb.engine.node_api.context import ExecutionBlocker
-from comfy_nb.engine.planning.keys import Step, is_always
+from comfy_nb.engine.planning.keys import is_always
 from comfy_nb.engine.planning.plan import Plan
+from comfy_nb.engine.planning.step import KNOWN_HIDDEN, Step, as_lists
 from comfy_nb.errors import ComfyNBWarning, Problem
 from comfy_nb.graph.check import validate_traits
 from comfy_nb.wording import name_node

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from comfy_nb.engine.planning.keys import Step, head_of, is_always, set_key
+from comfy_nb.engine.planning.keys import head_of, is_always, set_key
+from comfy_nb.engine.planning.step import Step
 from comfy_nb.errors import Problem
 from comfy_nb.graph import topology
 from comfy_nb.graph.bypass import resolve

@@ -7,8 +7,8 @@ from typing import Any
 
 from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.execution.scheduler import NodeRun
-from comfy_nb.engine.planning.keys import Step
 from comfy_nb.engine.planning.plan import plan_of
+from comfy_nb.engine.planning.step import Step
 from comfy_nb.engine.run import Run
 from comfy_nb.engine.session import Session
 from comfy_nb.errors import ComfyNBError, NotKept

@@ -15,8 +15,8 @@ from traitlets import Dict
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.session import Session, default_session
 from comfy_nb.errors import ComfyNBError
+from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.model import Graph
-from comfy_nb.graph.namespace import default_registry
 from comfy_nb.graph.node import random_seed
 from comfy_nb.graph.topology import descendants
 from comfy_nb.ui.graph.cached_values import cached_value, glance, values_in_words

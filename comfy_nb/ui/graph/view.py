@@ -7,8 +7,8 @@ from typing import Any
 
 from comfy_nb.engine.session import default_session
 from comfy_nb.errors import PromptError
+from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.model import Graph, load
-from comfy_nb.graph.namespace import default_registry
 from comfy_nb.graph.node import is_handle
 from comfy_nb.ui.graph.cached_values import glance
 from comfy_nb.ui.graph.from_graph import scene_of

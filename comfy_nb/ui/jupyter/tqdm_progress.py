@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
-from comfy_nb.engine.node_api.context import CallContext, Progress
+from comfy_nb.engine.node_api.context import CallContext
+from comfy_nb.engine.node_api.progress import Progress
 from comfy_nb.ui.jupyter.ticker import TICK_S
 
 CallOf = Callable[[], CallContext | None]

@@ -12,7 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from comfy_nb.engine.cache.memory import CLEARED, DROPPED, EVICTED, LRU, REASONS_KEPT, TOO_LARGE, MemoryCache
+from comfy_nb.engine.cache.memory import CLEARED, DROPPED, EVICTED, REASONS_KEPT, TOO_LARGE, MemoryCache
+from comfy_nb.engine.cache.policies import LRU
 from tests.engine.cache.making import MB, entry, key_of
 
 

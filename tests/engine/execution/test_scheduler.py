@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from comfy_nb.engine.execution.scheduler import NodeRun, Scheduler, State
-from comfy_nb.engine.planning.keys import Step
 from comfy_nb.engine.planning.plan import child_step, plan_of
+from comfy_nb.engine.planning.step import Step
 from tests.engine.support import Pack, made
 from tests.reference.classes import INT, LAZY_INT
 

@@ -17,8 +17,8 @@ from comfy_nb.engine.node_api.context import (
     check_interrupt,
     current_call,
     get_executing_context,
-    make_preview,
 )
+from comfy_nb.engine.node_api.progress import make_preview
 
 
 class Listener:

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 import pytest
 
 import comfy_nb as nb
+from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.handle import NodeFactory
 from comfy_nb.graph.model import Graph
-from comfy_nb.graph.namespace import default_registry
 from comfy_nb.spec.function import spec_from_function
 from comfy_nb.spec.registry import Registry
 from comfy_nb.spec.types import Image, Range

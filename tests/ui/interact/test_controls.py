@@ -15,9 +15,9 @@ from comfy_nb.ui.interact.controls import Control, control_for, controls_for, de
 
 @pytest.fixture(autouse=True)
 def _own_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
-    from comfy_nb.graph import namespace
+    from comfy_nb.graph import default_registry
 
-    monkeypatch.setattr(namespace, "_default", Registry(namespace._fill))
+    monkeypatch.setattr(default_registry, "_default", Registry(default_registry._fill))
 
 
 def make():
