@@ -52,8 +52,8 @@ def wait_for(make: Callable[[], Coroutine[Any, Any, T]], stop: Callable[[], Any]
         loop = asyncio.get_running_loop()
     except RuntimeError:
         call = current_call.get() if on_lane() else None
-        executor = getattr(call.run, "executor", None) if call is not None else None
-        return _wait_here(executor.loop if executor is not None else process_loop(), make, stop)
+        outer = getattr(call.run, "loop", None) if call is not None else None
+        return _wait_here(outer or process_loop(), make, stop)
     return _nest(loop, make, stop)
 
 

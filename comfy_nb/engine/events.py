@@ -10,6 +10,21 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 
+class RunQueued(NamedTuple):
+    """A run was asked for; it is validated next."""
+
+    run_id: str
+    time: float
+
+
+class RunRefused(NamedTuple):
+    """A run cannot start: `error` says why (a `ValidationError`, or what else its preparation raised)."""
+
+    run_id: str
+    time: float
+    error: BaseException
+
+
 class RunStarted(NamedTuple):
     """A run began: `total` nodes have to be computed as far as is known; `cached` more came from the cache."""
 
@@ -160,7 +175,9 @@ class RunFinished(NamedTuple):
 
 
 Event = (
-    RunStarted
+    RunQueued
+    | RunRefused
+    | RunStarted
     | NodesAdded
     | NodeStarted
     | NodeProgress

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
 from comfy_nb.engine.execution.interrupt import interrupt_watch
+from comfy_nb.engine.execution.state import Status
 from comfy_nb.engine.run import Run
 from comfy_nb.errors import Stopped
 
@@ -14,8 +15,15 @@ from comfy_nb.errors import Stopped
 class Job:
     """A run in the background of the loop: await it for its result, `cancel()` it, or look at `job.run`."""
 
-    def __init__(self, run: Run, work: Coroutine[Any, Any, None], take: Callable[[Run], Any]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        work: Coroutine[Any, Any, None],
+        take: Callable[[Run], Any],
+        show_refusal: Callable[[Run, BaseException], None],
+    ) -> None:
         self.run = run
+        self._show_refusal = show_refusal
         self._take = take
         self._work = work
         self._is_awaited = False
@@ -26,24 +34,24 @@ class Job:
         try:
             await work
         except asyncio.CancelledError:
-            self.run.stop("cancelled")
-            await clean_up(self.run)
+            self.run.task.stop(Status.CANCELLED)
+            await self.run.task.clean_up()
             raise
         return self._take(result_of(self.run))
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         if not task.cancelled():
             task.exception()  # a job that nobody awaits fails visibly, so it counts as retrieved
-            if self.run.executor is None and self.run.error is not None and not self._is_awaited:
-                self.run.session.show_refusal(self.run, self.run.error)
-        elif self.run.state == "running":  # cancelled before its first step
+            if self.run.task.executor is None and self.run.error is not None and not self._is_awaited:
+                self._show_refusal(self.run, self.run.error)
+        elif self.run.state is Status.RUNNING:  # cancelled before its first step
             self._work.close()
-            self.run.stop("cancelled")
-            self.run.abandon()
+            self.run.task.stop(Status.CANCELLED)
+            self.run.task.abandon()
 
     def cancel(self) -> None:
         """Stop the run; what had finished stays cached. Awaiting the job then gives the run in state "cancelled"."""
-        self.run.stop("cancelled")
+        self.run.task.stop(Status.CANCELLED)
 
     @property
     def panel(self) -> Any:
@@ -74,9 +82,9 @@ class Job:
 
 def value_of(run: Run, node_id: str, slot: int | None) -> Any:
     """Return a node's value from a run that has ended; raises Stopped if it was stopped before."""
-    if run.state != "done":
+    if run.state is not Status.DONE:
         raise Stopped(
-            f"The run was {run.state} before node {node_id} was there; what had finished stays cached.",
+            f"The run {run.state.in_words} before node {node_id} finished; what had finished stays cached.",
             run=run,
         )
     return run.value(node_id, slot)
@@ -86,18 +94,7 @@ def result_of(run: Run) -> Run:
     """Return a run that has ended, or raise what went wrong in it."""
     if run.error is not None:
         raise run.error
-    validity = run.validity
-    if validity is not None and validity.problems and run.state == "done":
+    validity = run.task.validity
+    if validity is not None and validity.problems and run.state is Status.DONE:
         raise validity.error(run)
     return run
-
-
-async def clean_up(run: Run) -> None:
-    """Wait until nothing of a stopped run is left on the loop, however often the waiting itself is cancelled."""
-    if run.executor is None:
-        run.abandon()
-    while run.finished is not None and run.executor is not None and not run.finished.done():
-        try:
-            await asyncio.shield(run.finished)
-        except asyncio.CancelledError:
-            continue

@@ -16,12 +16,15 @@ from comfy_nb.engine import blocking as bridge
 from comfy_nb.engine.cache.memory import MemoryCache
 from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution.breakpoints import Breakpoints
+from comfy_nb.engine.execution.callers import MakeCaller
 from comfy_nb.engine.execution.hook_caller import HookCaller, call_now
 from comfy_nb.engine.execution.interrupt import interrupt_watch
 from comfy_nb.engine.execution.lanes import Lane, on_lane
-from comfy_nb.engine.job import Job, clean_up, result_of, value_of
-from comfy_nb.engine.planning.class_hooks import call_fingerprints, call_validators
-from comfy_nb.engine.planning.plan import Plan, plan_of
+from comfy_nb.engine.execution.state import RunState, Status
+from comfy_nb.engine.history import History
+from comfy_nb.engine.job import Job, result_of, value_of
+from comfy_nb.engine.planning.class_hooks import call_validators
+from comfy_nb.engine.planning.plan import plan_of
 from comfy_nb.engine.planning.validity import assess
 from comfy_nb.engine.presenter import views
 from comfy_nb.engine.provenance import ProvenanceIndex
@@ -45,11 +48,14 @@ class Session:
         self.lane = Lane("comfy-nb-lane")
         self.pool = Lane("comfy-nb-pool", workers=os.cpu_count() or 1)
         self.runs: weakref.WeakSet[Run] = weakref.WeakSet()
+        self.history = History()
         self.provenance = ProvenanceIndex()
+        self.callers: Mapping[str, MakeCaller] = {}
         self.breakpoints = Breakpoints()
         self.show_value: Callable[[Any, str | None], Any] = lambda value, kind: value
         self.is_shown = False
         self._listeners: list[Callable[[Run], None]] = []
+        self._displays: list[Callable[[Run], None]] = []
         self.find_place: Callable[[], Any] = lambda: None
         self.show_refusal: Callable[[Run, BaseException], None] = _warn_refusal
         self._slow: set[int] = set()
@@ -82,12 +88,12 @@ class Session:
         _need_loop()
         run = self._begin(graph, options)
         run.in_background = True
-        return Job(run, self._execute(run, outputs), lambda run: run)
+        return Job(run, self._execute(run, outputs), lambda run: run, self.show_refusal)
 
     def run_sync(self, graph: Graph, outputs: Sequence[str] | None = None, **options: Any) -> Run:
         """Run a graph from code that cannot await. Raises Stopped when a person interrupts it."""
         run = self._begin(graph, options)
-        run.own_lane = on_lane()
+        run.task.state.has_own_lane = on_lane()
         return bridge.wait_for(lambda: self._await(run, outputs), run.stop)
 
     async def value(self, handle: Handle) -> Any:
@@ -103,7 +109,8 @@ class Session:
         node_id = graph.id_of(handle)
         run = self._begin(graph, {})
         run.in_background = True
-        return Job(run, self._execute(run, [node_id]), lambda run: value_of(run, node_id, handle.slot))
+        work = self._execute(run, [node_id])
+        return Job(run, work, lambda run: value_of(run, node_id, handle.slot), self.show_refusal)
 
     def value_sync(self, handle: Handle) -> Any:
         """Compute a handle's value from code that cannot await."""
@@ -131,19 +138,20 @@ class Session:
         step = plan.steps.get(handle.call.unedited.id_of(handle))
         if step is None or plan.faulty:
             return "has problems"
-        return "cached" if step.key is not None and self.cache.peek(step.key) is not None else "not run"
+        key = step.key.full
+        return "cached" if key is not None and self.cache.peek(key) is not None else "not run"
 
     def keys(self, handle: Handle) -> list[bytes]:
         """Return the cache keys of a handle's node; none where its key is not known before it runs."""
         step = plan_of(handle.call.unedited).steps.get(handle.call.unedited.id_of(handle))
-        return [step.key] if step is not None and step.key is not None else []
+        return [step.key.full] if step is not None and step.key.full is not None else []
 
     def validate(self, graph: Graph, outputs: Sequence[str] | None) -> list[Problem]:
         """Find all that is wrong with a graph, asking the nodes' own validation too."""
         plan = plan_of(graph)
         wanted = plan.default_outputs() if outputs is None else outputs
-        run = Run(self, graph, plan, {})
-        found = bridge.finish(call_validators(plan, plan.above(wanted), call_now, run.hidden))
+        hidden = RunState(graph, plan).hidden
+        found = bridge.finish(call_validators(plan, plan.above(wanted), call_now, hidden))
         return assess(plan, wanted, found).problems
 
     def stop_all(self) -> int:
@@ -156,7 +164,7 @@ class Session:
     def live_runs(self) -> list[Run]:
         """Return the runs that go on; from any thread."""
         with self._lock:
-            return [run for run in self.runs if run.state == "running"]
+            return [run for run in self.runs if run.state is Status.RUNNING]
 
     # A run's life ----------------------------------------------------------------------------------------------------
 
@@ -180,66 +188,34 @@ class Session:
                 await self._execute(run, outputs)
             except asyncio.CancelledError:
                 is_interrupt = interrupt_watch.absorb_cancellation()
-                run.stop("stopped" if is_interrupt else "cancelled")
-                await clean_up(run)
+                run.task.stop(Status.STOPPED if is_interrupt else Status.CANCELLED)
+                await run.task.clean_up()
                 if not is_interrupt:
                     raise
         return result_of(run)
 
     async def _execute(self, run: Run, outputs: Sequence[str] | None) -> None:
-        loop = asyncio.get_running_loop()
-        run.finished = loop.create_future()
-        run.preparing = loop.create_task(self._prepare(run, outputs))
-        if run.stopping:
-            run.preparing.cancel()
-        try:
-            wanted = await run.preparing
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if not run.stopping or (task is not None and task.cancelling()):
-                raise
-            run.abandon()
-            return
-        except BaseException as error:
-            run.error = error
-            run.abandon()
-            raise
         for listener in list(self._listeners):
             _tell(listener, run)
-        run.go(wanted)
-        await asyncio.shield(run.finished)
+        await run.task.execute(outputs)
 
-    async def _prepare(self, run: Run, outputs: Sequence[str] | None) -> list[str]:
-        """Validate, take fingerprints, and return the wanted nodes that can run."""
-        plan = run.plan
-        wanted = plan.default_outputs() if outputs is None else list(outputs)
-        run.validity = assess(plan, wanted, await self._validation(run, plan, wanted))
-        if not run.validity.runnable_outputs:
-            raise run.validity.error()
-        if plan.fingerprinting:
-            needed = plan.above(run.validity.runnable_outputs)
-            steps = [step for step in plan.fingerprinting if step.id in needed]
-            changed = await call_fingerprints(steps, self.call_hook, run.hidden)
-            if changed:
-                plan.rekey(changed)
-        if plan.always:
-            plan.rekey(plan.always)
-        run.take_revision()
-        return run.validity.runnable_outputs
+    def on_show(self, show: Callable[[Run], None]) -> None:
+        """Call `show(run)` for each run that is about to be executed."""
+        self._displays.append(show)
 
-    async def _validation(self, run: Run, plan: Plan, wanted: Sequence[str]) -> dict[str, list[Problem]]:
-        if not plan.validating or plan.unknown:
-            return {}
-        return await call_validators(plan, plan.above(wanted), self.call_hook, run.hidden)
+    def show_run(self, run: Run) -> None:
+        """Show a run that is about to be executed."""
+        for show in list(self._displays):
+            _tell(show, run)
 
     def on_run(self, listener: Callable[[Run], None]) -> Callable[[], None]:
-        """Call `listener(run)` for each run as it starts, on its loop; call the result to end that."""
+        """Call `listener(run)` for each run, on its loop, before it is validated; call the result to end that."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
-    def lane_for(self, run: Run) -> Lane:
+    def lane_for(self, state: RunState) -> Lane:
         """Return the lane for a run: the session's, or one of its own where a node waits for the run on that lane."""
-        return Lane("comfy-nb-nested") if run.own_lane else self.lane
+        return Lane("comfy-nb-nested") if state.has_own_lane else self.lane
 
     def lane_done(self, lane: Lane) -> None:
         """A run needs its lane no more."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from comfy_nb.engine.execution.scheduler import NodeRun, State
+from comfy_nb.engine.execution.node_run import NodeRun, State
 from comfy_nb.engine.planning.keys import is_always
 from comfy_nb.graph.check import InLink
 from comfy_nb.spec.code import code_changes
@@ -44,7 +44,8 @@ def fresh_of(node_run: NodeRun) -> int:
 
 def _links(node_run: NodeRun) -> dict[str, tuple[InLink, bytes]]:
     """A node's links by name, each with the key of what was above it (empty for a lazy one)."""
-    keys = (node_run.parents[start : start + KEY_BYTES] for start in range(0, len(node_run.parents), KEY_BYTES))
+    parents = node_run.key.parents
+    keys = (parents[start : start + KEY_BYTES] for start in range(0, len(parents), KEY_BYTES))
     return {link.name: (link, b"" if link.lazy else next(keys, b"")) for link in node_run.step.links}
 
 
@@ -109,8 +110,8 @@ def reason(node_run: NodeRun, old: NodeRun | None, lost: str | None) -> str:
         return "; ".join(changes)
     if old.state is not State.DONE:
         return UNFINISHED
-    if old.key == node_run.key and node_run.key is not None:
+    if old.key.full == node_run.key.full and node_run.key.full is not None:
         return lost or "evicted"
-    if old.key is None or node_run.key is None:
+    if old.key.full is None or node_run.key.full is None:
         return "a value above it was replaced at a breakpoint, or cannot be cached"
     return "the lazy inputs it uses changed"

@@ -60,7 +60,7 @@ def enable(session: Session) -> bool:
         return False
     if session not in _watched:
         _watched.add(session)
-        session.on_run(_show)
+        session.on_show(_show)
         session.show_value = _show_value
         session.find_place = running_cell
         session.breakpoints.on_pause = _show_pause

@@ -215,7 +215,7 @@ def _p99(lags: list[float]) -> float:
 def cancel(n: int) -> Timed:
     async def run() -> Seconds:
         job = listening().start(Graph(SLOW(n, seconds=60.0)))
-        while not (job.run.executor and job.run.executor.tasks):
+        while not (job.run.task.executor and job.run.task.executor.tasks):
             await asyncio.sleep(0)
         started = time.perf_counter()
         job.cancel()

@@ -104,7 +104,7 @@ def check_nothing_left(graph: Graph, *runs: nb.Run) -> None:
         assert run.plan.users == 0
         assert run.state in ("done", "failed")
         if run.state == "done":
-            assert run.executor is not None and run.executor.schedule.pending == 0
+            assert run.task.executor is not None and run.task.executor.scheduler.pending == 0
 
 
 def close(session: nb.Session) -> None:

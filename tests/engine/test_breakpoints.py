@@ -209,7 +209,7 @@ async def test_a_number_is_no_text(chain, pauses):
     nb.breakpoint(first)
     job = last.start()
     pause = await following(pauses)
-    with pytest.raises(nb.LayoutError, match=r"one \(node 1\), output 0: INT is expected here, and str came: 'five'"):
+    with pytest.raises(nb.LayoutError, match=r"one \(node 1\), output 0: expected INT, got str: 'five'"):
         pause.resume("five")
     pause.resume()
     assert await job == 22
@@ -221,7 +221,7 @@ async def test_only_a_picture_takes_the_place_of_a_picture(pauses, typed):
     nb.breakpoint(picture)
     job = picture.start()
     pause = await following(pauses)
-    with pytest.raises(nb.LayoutError, match=f"IMAGE is expected here, and {type(typed).__name__} came"):
+    with pytest.raises(nb.LayoutError, match=f"expected IMAGE, got {type(typed).__name__}"):
         pause.resume(typed)
     pause.resume()
     assert (await job).shape == (1, 8, 8, 3)

@@ -35,7 +35,7 @@ class Told:
         self.run = run
         self.value = value
         self.ran = names_of(run, ran(run))
-        for node_id in {*run.plan.steps, *run.executor.schedule.node_runs}:
+        for node_id in {*run.plan.steps, *run.task.executor.scheduler.node_runs}:
             assert run.why(node_id), f"nothing is said of node {node_id}"
 
     def why(self, class_type: str) -> str:
@@ -723,7 +723,7 @@ async def test_stopping_a_run_and_running_again(studio: Notebook) -> None:
     job.cancel()
     run = await job
     assert run.state == "cancelled"
-    assert run.why("2") == "did not finish: the run cancelled"
+    assert run.why("2") == "did not finish: the run was cancelled"
     studio["go_on"].set()
     told = await studio.show("result")
     assert told.ran == ["upload"]

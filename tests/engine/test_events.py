@@ -50,6 +50,7 @@ def listed(*values: int) -> dict[str, Any]:
 async def test_a_run_tells_its_start_each_node_and_its_end_in_order(pack: Pack) -> None:
     run, told = await all_of(pack.graph({"1": made("Number", value=1), "2": made("Show", n=["1", 0])}))
     assert kinds(told) == [
+        ("RunQueued", None),
         ("RunStarted", None),
         ("NodeStarted", "1"),
         ("NodeFinished", "1"),
@@ -65,7 +66,8 @@ async def test_the_start_says_how_much_there_is_to_do_and_the_end_how_it_ended(p
     graph = pack.graph({"1": made("Number", value=1), "2": made("Add", a=["1", 0]), "3": made("Add", a=5)})
     await graph.run(["2"])
     run, told = await all_of(graph)
-    start, end = told[0], told[-1]
+    start, end = told[1], told[-1]
+    assert isinstance(told[0], events.RunQueued)
     assert isinstance(start, events.RunStarted)
     assert (start.total, start.cached) == (1, 1)
     assert isinstance(end, events.RunFinished)
@@ -113,7 +115,7 @@ async def test_a_stopped_run_ends_as_stopped_and_tells_that_last(pack: Pack) -> 
     await begun.wait()
     job.run.stop()
     await job
-    assert kinds(told) == [("RunStarted", None), ("NodeStarted", "1"), ("RunFinished", None)]
+    assert kinds(told) == [("RunQueued", None), ("RunStarted", None), ("NodeStarted", "1"), ("RunFinished", None)]
     assert isinstance(told[-1], events.RunFinished)
     assert told[-1].state == "stopped"
 
@@ -128,7 +130,7 @@ async def test_a_node_that_asks_waits_and_the_nodes_that_this_adds_are_told(pack
         "3": made("Switch", which=1, even=["1", 0], odd=["2", 0]),
     }
     _, told = await all_of(pack.graph(prompt))
-    assert kinds(told)[1:5] == [("NodeStarted", "3"), ("NodeWaiting", "3"), ("NodesAdded", None), ("NodeStarted", "2")]
+    assert kinds(told)[2:6] == [("NodeStarted", "3"), ("NodeWaiting", "3"), ("NodesAdded", None), ("NodeStarted", "2")]
     waiting = [event for event in told if isinstance(event, events.NodeWaiting)]
     assert "odd" in waiting[0].reason
     assert [event.added for event in told if isinstance(event, events.NodesAdded)] == [1]
@@ -243,12 +245,12 @@ async def test_the_node_whose_step_has_the_loop_is_known_meanwhile() -> None:
     seen: list[Any] = []
 
     def look(run: Any) -> str | None:
-        node_run = run.executor.stepping
-        return node_run.step.id if node_run is not None else None
+        step = run.stepping
+        return step.id if step is not None else None
 
     @nb.node
     async def looks() -> int:
-        run = current_call.get().run  # type: ignore[union-attr]
+        (run,) = nb.default_session().live_runs()
         seen.append(look(run))
         asyncio.get_running_loop().call_soon(lambda: seen.append(look(run)))
         await asyncio.sleep(0.01)
@@ -305,7 +307,7 @@ async def test_events_come_in_batches_on_the_loop(pack: Pack) -> None:
     job = pack.graph(prompt).start()
     job.run.subscribe(note)
     await job
-    assert sum(batches) == 2 * 200 + 2
+    assert sum(batches) == 2 * 200 + 3
     assert len(batches) < 200
     assert set(tasks) == {asyncio.get_running_loop()}
 
@@ -329,6 +331,7 @@ async def test_a_late_subscriber_gets_the_earlier_events_first_but_no_passing_on
     await halfway.wait()
     job.run.subscribe(late.extend)
     assert kinds(late) == [
+        ("RunQueued", None),
         ("RunStarted", None),
         ("NodeStarted", "1"),
         ("NodeFinished", "1"),
@@ -336,7 +339,7 @@ async def test_a_late_subscriber_gets_the_earlier_events_first_but_no_passing_on
     ]
     go_on.set()
     await job
-    assert kinds(late)[4:] == [("NodeProgress", "2"), ("NodeFinished", "2"), ("RunFinished", None)]
+    assert kinds(late)[5:] == [("NodeProgress", "2"), ("NodeFinished", "2"), ("RunFinished", None)]
     assert [event for event in early if not isinstance(event, events.NodeProgress)] == [
         event for event in late if not isinstance(event, events.NodeProgress)
     ]
@@ -346,7 +349,13 @@ async def test_a_subscriber_after_the_end_gets_all_of_it(pack: Pack) -> None:
     run = await pack.graph({"1": made("Number", value=1)}).run()
     late: list[Event] = []
     run.subscribe(late.extend)
-    assert [kind for kind, _ in kinds(late)] == ["RunStarted", "NodeStarted", "NodeFinished", "RunFinished"]
+    assert [kind for kind, _ in kinds(late)] == [
+        "RunQueued",
+        "RunStarted",
+        "NodeStarted",
+        "NodeFinished",
+        "RunFinished",
+    ]
 
 
 async def test_who_has_ended_a_subscription_is_told_no_more(pack: Pack) -> None:
@@ -356,7 +365,7 @@ async def test_who_has_ended_a_subscription_is_told_no_more(pack: Pack) -> None:
     end()
     end()
     await job
-    assert told == []
+    assert kinds(told) == [("RunQueued", None)]
 
 
 async def test_a_failing_subscriber_is_removed_with_a_warning_and_the_run_and_others_go_on(pack: Pack) -> None:
@@ -368,10 +377,10 @@ async def test_a_failing_subscriber_is_removed_with_a_warning_and_the_run_and_ot
         raise RuntimeError("no screen")
 
     job = pack.graph({"1": made("Number", value=1), "2": made("AsyncAdd", a=["1", 0])}).start()
-    job.run.subscribe(fail)
-    job.run.subscribe(told.extend)
     with pytest.warns(ComfyNBWarning, match="no screen"):
-        run = await job
+        job.run.subscribe(fail)
+    job.run.subscribe(told.extend)
+    run = await job
     assert run["2"] == 1
     assert len(calls) == 1
     assert isinstance(told[-1], events.RunFinished)
@@ -399,4 +408,15 @@ async def test_a_run_of_an_invalid_graph_tells_its_end_too(pack: Pack) -> None:
     job.run.subscribe(told.extend)
     with pytest.raises(nb.ValidationError):
         await job
-    assert [(type(event).__name__, event.state) for event in told] == [("RunFinished", "failed")]
+    assert kinds(told) == [("RunQueued", None), ("RunRefused", None), ("RunFinished", None)]
+    refused, finished = told[1:]
+    assert isinstance(refused, events.RunRefused) and isinstance(refused.error, nb.ValidationError)
+    assert isinstance(finished, events.RunFinished) and finished.state == "failed"
+
+
+async def test_a_listener_for_runs_hears_a_run_that_is_refused(pack: Pack, session: nb.Session) -> None:
+    told: list[Event] = []
+    session.on_run(lambda run: run.subscribe(told.extend) and None)
+    with pytest.raises(nb.ValidationError):
+        await pack.graph({"1": made("Add")}).run()
+    assert kinds(told) == [("RunQueued", None), ("RunRefused", None), ("RunFinished", None)]

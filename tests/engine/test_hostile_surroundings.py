@@ -10,7 +10,8 @@ import pytest
 
 import comfy_nb as nb
 from comfy_nb.engine import events
-from comfy_nb.engine.execution.scheduler import NodeRun, Scheduler
+from comfy_nb.engine.execution.node_run import NodeRun
+from comfy_nb.engine.execution.scheduler import Scheduler
 from tests.engine.failing import Unspeakable, failure
 from tests.engine.signs import PATIENCE_S, Sign, others
 from tests.engine.support import Calls, reported

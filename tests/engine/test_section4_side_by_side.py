@@ -11,7 +11,7 @@ import torch
 
 import comfy_nb as nb
 from comfy_nb.engine import events
-from comfy_nb.engine.execution.scheduler import State
+from comfy_nb.engine.execution.node_run import State
 from comfy_nb.engine.node_api.context import get_executing_context
 from comfy_nb.engine.node_api.graph_builder import GraphBuilder
 from comfy_nb.engine.node_api.progress import ProgressBar

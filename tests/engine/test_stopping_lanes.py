@@ -76,7 +76,7 @@ async def test_a_sync_node_that_reports_nothing_is_interrupted_between_bytecodes
 async def test_a_sync_node_that_hears_nothing_is_left_behind_and_named(short_grace: None, release: Sign):
     begun = Sign()
     handle = blocker(begun, release)
-    with pytest.warns(nb.ComfyNBWarning, match=r"blocker \(node 1\) sits in code that cannot be interrupted"):
+    with pytest.warns(nb.ComfyNBWarning, match=r"blocker \(node 1\) did not stop \(it is in C code\)"):
         job = handle.graph.start()
         await begun.seen()
         job.cancel()

@@ -77,7 +77,7 @@ def test_what_was_typed_goes_on_in_its_place_and_knows_the_notebooks_names(lesso
     [
         ("x +", "SyntaxError"),
         ("x / 0", "ZeroDivisionError: division by zero"),
-        ("'five'", "number (node 1), output 0: INT is expected here, and str came: 'five'."),
+        ("'five'", "number (node 1), output 0: expected INT, got str: 'five'."),
     ],
 )
 def test_what_cannot_be_is_said_and_the_run_stays_paused(lesson: Kernel, typed: str, fault: str):

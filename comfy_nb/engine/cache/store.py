@@ -1,22 +1,19 @@
-"""What runs share of results: the cache's tiers, claims on what is being computed, and what nodes were before."""
+"""The store: the cache's tiers, the keys that are being computed, and the lazy inputs that nodes have used."""
 
 from __future__ import annotations
 
 import threading
 import warnings
-from collections import OrderedDict, deque
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol
 
 from comfy_nb.engine.cache.entry import Entry
 from comfy_nb.engine.cache.in_flight import InFlight
 from comfy_nb.engine.cache.memory import MemoryCache
 from comfy_nb.engine.cache.policies import LRU, ByCost
-from comfy_nb.engine.execution.scheduler import NodeRun, State
-from comfy_nb.engine.planning.plan import Plan
-from comfy_nb.engine.planning.step import Step
-from comfy_nb.engine.why import differences
 from comfy_nb.errors import ComfyNBWarning, UnknownName
+from comfy_nb.spec.node_spec import NodeSpec
 from comfy_nb.wording import name_node
 
 if TYPE_CHECKING:
@@ -27,8 +24,14 @@ USES_A_NODE = 8
 POLICIES = ("memory", "classic", "none")
 # Below this a result is computed again sooner than it is read.
 WORTH_DISK_S = 0.005
-RECENT_NODE_RUNS = 10_000
-NEAREST_OF = 64
+
+
+class CachedNode(Protocol):
+    """The node whose result is looked up, as far as the cache has to know it."""
+
+    id: str
+    title: str
+    spec: NodeSpec
 
 
 class Store:
@@ -40,19 +43,17 @@ class Store:
         self.in_flight = InFlight()
         self._only_last_prompt = False
         self._uses: OrderedDict[bytes, list[tuple[str, ...]]] = OrderedDict()
-        self._recent: deque[tuple[int, Mapping[str, NodeRun]]] = deque()
-        self._recent_size = 0
         self._lock = threading.Lock()
 
-    def recall(self, key: bytes, step: Step) -> Entry | None:
+    def recall(self, key: bytes, node: CachedNode) -> Entry | None:
         """Return what is cached under a key, in memory or on disk."""
-        return self.vet(self.cache.get(key), key, step)
+        return self.vet(self.cache.get(key), key, node)
 
-    def vet(self, entry: Entry | None, key: bytes, step: Step) -> Entry | None:
+    def vet(self, entry: Entry | None, key: bytes, node: CachedNode) -> Entry | None:
         """Return what memory gave for a key, else what disk has; what was written to, or whose files are gone, is
         dropped."""
         if entry is None:
-            entry = self._from_disk(key, step)
+            entry = self._from_disk(key, node)
         elif entry.seal is not None and (what := entry.seal.broken()) is not None:
             self.forget(entry, "changed in place")
             warnings.warn(
@@ -61,27 +62,27 @@ class Store:
                 ComfyNBWarning,
                 stacklevel=2,
             )
-            entry = self._from_disk(key, step)
+            entry = self._from_disk(key, node)
         if entry is None:
             return None
-        still_there = step.spec.still_there
+        still_there = node.spec.still_there
         if still_there is not None and entry.ui is not None and not still_there(entry.ui):
             self.forget(entry, "its file is gone")
             return None
         return entry
 
-    def _from_disk(self, key: bytes, step: Step) -> Entry | None:
-        if self.disk is None or step.spec.is_output:
+    def _from_disk(self, key: bytes, node: CachedNode) -> Entry | None:
+        if self.disk is None or node.spec.is_output:
             return None
         entry = self.disk.get(key)
         if entry is not None:
-            entry.node_id, entry.title = step.id, step.title
+            entry.node_id, entry.title = node.id, node.title
             self.cache.put(entry)
         return entry
 
-    def is_on_disk(self, key: bytes, step: Step) -> bool:
+    def is_on_disk(self, key: bytes, node: CachedNode) -> bool:
         """Whether a key is in the disk tier."""
-        return self.disk is not None and not step.spec.is_output and key in self.disk
+        return self.disk is not None and not node.spec.is_output and key in self.disk
 
     def remember(self, entry: Entry) -> None:
         """Keep a result, in memory and where that is switched on and possible on disk."""
@@ -102,11 +103,10 @@ class Store:
         most = 0 if policy == "none" else policy
         self.cache.policy = LRU(most) if isinstance(most, int) else ByCost()
 
-    def run_ended(self, plan: Plan, node_runs: Mapping[str, NodeRun]) -> None:
-        """Let go of what a run's prompt does not hold, where the policy says so."""
+    def run_ended(self, keys: Iterable[bytes | None]) -> None:
+        """Drop what a run's prompt does not hold, where the policy says so; `keys` are those that it holds."""
         if self._only_last_prompt:
-            held = {step.key for step in plan.order} | {node_run.key for node_run in node_runs.values()}
-            self.cache.keep_only({key for key in held if key is not None}, "the last prompt does not hold it")
+            self.cache.keep_only({key for key in keys if key is not None}, "the last prompt does not hold it")
 
     def uses_of(self, base: bytes) -> list[tuple[str, ...]]:
         """Return which lazy inputs a node with this base key has used so far."""
@@ -121,24 +121,3 @@ class Store:
                 del known[USES_A_NODE:]
             if len(self._uses) > MOST_USES:
                 self._uses.popitem(last=False)
-
-    def note_run(self, number: int, node_runs: Mapping[str, NodeRun]) -> None:
-        """Remember what the nodes of a run were, for `why` of a like one in another graph."""
-        with self._lock:
-            self._recent.append((number, node_runs))
-            self._recent_size += len(node_runs)
-            while self._recent_size > RECENT_NODE_RUNS and len(self._recent) > 1:
-                self._recent_size -= len(self._recent.popleft()[1])
-
-    def nearest(self, node_run: NodeRun, number: int) -> NodeRun | None:
-        """Return the node of an earlier run that is most like this one: the node before its cell was edited."""
-        with self._lock:
-            recent = list(self._recent)
-        earlier = [
-            each
-            for run_number, node_runs in reversed(recent)
-            if run_number < number
-            for each in node_runs.values()
-            if each.step.class_type == node_run.step.class_type and each.state is State.DONE
-        ]
-        return min(earlier[:NEAREST_OF], key=lambda each: len(differences(each, node_run)), default=None)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -25,8 +25,7 @@ from comfy_nb.wording import describe_error, name_node, short
 
 if TYPE_CHECKING:
     from comfy_nb.engine.cache.entry import Outputs
-    from comfy_nb.engine.execution.pauses import Pauses
-    from comfy_nb.engine.execution.scheduler import NodeRun
+    from comfy_nb.engine.execution.node_run import NodeRun
     from comfy_nb.graph.handle import Handle
     from comfy_nb.graph.model import Graph
 
@@ -159,16 +158,49 @@ class Breakpoints:
         return found
 
 
+class PausedRun(Protocol):
+    """The run that is paused, as its person holds it."""
+
+    place: Any
+    in_background: bool
+
+    def value(self, node_id: str, slot: int | None = None) -> Any:
+        """Return a value of one of its nodes."""
+        ...
+
+    def inspect(self, node_id: str | int, slot: int = 0) -> Any:
+        """Return a view of what is on an output of a node."""
+        ...
+
+    def stop(self) -> None:
+        """Stop it."""
+        ...
+
+
+class Holder(Protocol):
+    """What holds the node at its breakpoint, on the run's loop."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def resume(self, pause: Pause, replaced: Outputs | None) -> None:
+        """Go on, with other outputs if some are given."""
+        ...
+
+    def fail(self, node_run: NodeRun, error: Exception) -> None:
+        """Let the run fail at this node."""
+        ...
+
+
 class Pause:
     """One run at one breakpoint. All but `value` is over once it has gone on; `on_end` is called on its loop then."""
 
-    def __init__(self, pauses: Pauses, node_run: NodeRun, points: Sequence[Breakpoint]) -> None:
-        self.run = pauses.run
+    def __init__(self, run: PausedRun, node_run: NodeRun, points: Sequence[Breakpoint], holder: Holder) -> None:
+        self.run = run
         self.node_run = node_run
         self.point, *self.next = points
         self.state = "paused"
         self.on_end: Callable[[], None] | None = None
-        self._pauses = pauses
+        self._holder = holder
         self._lock = threading.Lock()
 
     @property
@@ -188,7 +220,7 @@ class Pause:
             return
         outputs = None if value is SAME else self._with(value)
         if self._is_first("replaced" if outputs else "continued"):
-            post(self._pauses.loop, self._pauses.resume, self, outputs)
+            post(self._holder.loop, self._holder.resume, self, outputs)
 
     def stop(self) -> None:
         """Stop the run; from any thread."""
@@ -198,7 +230,7 @@ class Pause:
     def give_up(self, why: str) -> None:
         """Let the run fail here."""
         if self._is_first("failed"):
-            post(self._pauses.loop, self._pauses.fail, self.node_run, ComfyNBError(why))
+            post(self._holder.loop, self._holder.fail, self.node_run, ComfyNBError(why))
 
     def close(self) -> None:
         """On the loop: the run has gone on, or ended."""
@@ -283,7 +315,7 @@ def _fitting(value: Any, socket: Any, before: list[Any]) -> Any:
 
 
 def _misfit(value: Any, socket: Any) -> LayoutError:
-    return LayoutError(f"{socket} is expected here, and {type(value).__name__} came: {short(value)}.")
+    return LayoutError(f"expected {socket}, got {type(value).__name__}: {short(value)}.")
 
 
 def _warn_paused(pause: Pause) -> None:

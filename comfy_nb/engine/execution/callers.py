@@ -1,6 +1,7 @@
-"""Playing a node's turn: on a lane for sync nodes, on the loop for async ones.
+"""Callers give nodes their turns: on a lane for sync nodes, on the event loop for async ones.
 
-Both drive the same generator (see `call`); a plain node, which most are, is called without it.
+Both drive the same generator (see `turn`); a simple node, which most are, is called without it: that is faster, and all
+it leaves out is what a simple node does not have.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import inspect
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 
@@ -18,29 +19,43 @@ from comfy_nb.engine.execution.coroutines import LoopWatch, WatchedCoroutine
 from comfy_nb.engine.execution.failure import TookTooLong
 from comfy_nb.engine.execution.lanes import Worker
 from comfy_nb.engine.execution.lookup import Lookup
-from comfy_nb.engine.execution.scheduler import NodeRun
+from comfy_nb.engine.execution.node_run import NodeRun
+from comfy_nb.engine.execution.retry import retry_after
+from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.execution.turn import Invocation, Outcome, node_turn, simple_inputs, simple_outputs
 from comfy_nb.engine.node_api.context import CallContext, current_call
-from comfy_nb.engine.planning.class_hooks import call_fingerprints
+from comfy_nb.engine.planning.class_hooks import HookCall, call_fingerprints
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.errors import InterruptProcessingException
 
-if TYPE_CHECKING:
-    from comfy_nb.engine.run import Run
+
+class Caller(Protocol):
+    """Gives nodes their turns somewhere; it is awaited on the event loop. `step.where` names the caller of a node."""
+
+    async def call(self, node_run: NodeRun) -> Outcome:
+        """Give a node its turn."""
+        ...
+
+    async def fingerprint(self, steps: Sequence[Step]) -> None:
+        """Take the fingerprints of nodes that a node of this caller expanded into."""
+        ...
+
+
+MakeCaller = Callable[[RunState, Lookup, LoopWatch], Caller]
 
 
 class LaneCaller:
-    """Plays sync nodes on the worker of a lane."""
+    """Calls sync nodes on the worker of a lane."""
 
-    def __init__(self, run: Run, lookup: Lookup, loop: asyncio.AbstractEventLoop) -> None:
-        self.run = run
+    def __init__(self, state: RunState, lookup: Lookup, loop: asyncio.AbstractEventLoop) -> None:
+        self.state = state
         self.lookup = lookup
         self.loop = loop
 
     def call(self, node_run: NodeRun, worker: Worker) -> Outcome:
         """Give a node its turn."""
         step = node_run.step
-        if step.is_simple and (inputs := simple_inputs(step, self.lookup.schedule.node_runs)) is not None:
+        if step.is_simple and (inputs := simple_inputs(step, self.lookup.scheduler.node_runs)) is not None:
             return self._call_simple(node_run, inputs, worker)
         turn = node_turn(node_run, self.lookup)
         results: Any = None
@@ -54,11 +69,11 @@ class LaneCaller:
 
     def _call_simple(self, node_run: NodeRun, inputs: dict[str, Any], worker: Worker) -> Outcome:
         """One call with single values: what most nodes are, without the steps that only others need."""
-        run, spec = self.run, node_run.step.spec
+        state, spec = self.state, node_run.step.spec
         function = spec.function(None if spec.make_object is None else self.lookup.object_of(node_run))
-        if run.stopping or worker.retired:
+        if state.stop_as is not None or worker.retired:
             raise InterruptProcessingException
-        current_call.set(CallContext(run, node_run.step.id))
+        current_call.set(CallContext(state, node_run.step.id))
         started = time.perf_counter()
         try:
             result = worker.call(node_run, function, inputs)
@@ -69,10 +84,10 @@ class LaneCaller:
     def _call(self, node_run: NodeRun, call: Invocation, worker: Worker) -> Any:
         spec = node_run.step.spec
         for attempt in range(spec.retries + 1):
-            if self.run.stopping or worker.retired:
+            if self.state.stopping or worker.retired:
                 raise InterruptProcessingException
             if attempt:
-                self.run.event_log.node_started(node_run, worker.thread.name)
+                self.state.event_log.node_started(node_run, worker.thread.name)
             token = current_call.set(call.context)
             started = time.perf_counter()
             try:
@@ -83,15 +98,16 @@ class LaneCaller:
                     result = worker.call(call, call.function, call.inputs)
                 if call.is_check and inspect.iscoroutine(result):
                     result = asyncio.run_coroutine_threadsafe(result, self.loop).result()
-                self.run.call_finished(call, time.perf_counter() - started)
+                _report_call(call, self.state, time.perf_counter() - started)
                 return result
             except InterruptProcessingException:
                 raise
             except Exception as error:  # whatever it was, the node asked for another try
-                if attempt == spec.retries or call.is_check:
+                retry = retry_after(error, attempt, spec, call)
+                if retry is None:
                     raise
-                wait_s = self.run.node_retries(node_run, error, attempt)
-                self.run.stop_event.wait(wait_s)
+                self.state.event_log.node_waits(node_run, retry.reason)
+                self.state.stop_event.wait(retry.wait_s)
             finally:
                 current_call.reset(token)
                 node_run.seconds += time.perf_counter() - started
@@ -99,7 +115,7 @@ class LaneCaller:
 
     def fingerprint(self, steps: Sequence[Step], worker: Worker) -> None:
         """Take the fingerprints of nodes that a sync node expanded into."""
-        _finish(call_fingerprints(steps, partial(self._call_hook, worker), self.run.hidden))
+        _finish(call_fingerprints(steps, partial(self._call_hook, worker), self.state.hidden))
 
     async def _call_hook(self, worker: Worker, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
         result = worker.call(inputs, function, inputs)
@@ -109,24 +125,25 @@ class LaneCaller:
 
 
 class LoopCaller:
-    """Plays async nodes on the event loop."""
+    """Calls async nodes on the event loop."""
 
-    def __init__(self, run: Run, lookup: Lookup, watch: LoopWatch) -> None:
-        self.run = run
+    def __init__(self, state: RunState, lookup: Lookup, watch: LoopWatch, call_hook: HookCall) -> None:
+        self.state = state
         self.lookup = lookup
         self.watch = watch
+        self._call_hook = call_hook
 
     async def fingerprint(self, steps: Sequence[Step]) -> None:
         """Take the fingerprints of nodes that an async node expanded into."""
-        await call_fingerprints(steps, self.run.session.call_hook, self.run.hidden)
+        await call_fingerprints(steps, self._call_hook, self.state.hidden)
 
     async def call(self, node_run: NodeRun) -> Outcome:
         """Give a node its turn."""
         step = node_run.step
-        if step.is_simple and (inputs := simple_inputs(step, self.lookup.schedule.node_runs)) is not None:
+        if step.is_simple and (inputs := simple_inputs(step, self.lookup.scheduler.node_runs)) is not None:
             spec = step.spec
             made = spec.function(self.lookup.object_of(node_run))(**inputs)
-            current_call.set(CallContext(self.run, step.id))
+            current_call.set(CallContext(self.state, step.id))
             started = time.perf_counter()
             try:
                 result = await WatchedCoroutine(made, node_run, self.watch, grad=False)
@@ -149,26 +166,28 @@ class LoopCaller:
     async def _await_call(self, node_run: NodeRun, call: Invocation) -> Any:
         spec = node_run.step.spec
         for attempt in range(spec.retries + 1):
-            if self.run.stopping:
+            if self.state.stopping:
                 raise InterruptProcessingException
             if attempt:
-                self.run.event_log.node_started(node_run, "loop")
+                self.state.event_log.node_started(node_run, "loop")
             current_call.set(call.context)
             started = time.perf_counter()
             try:
                 if not inspect.iscoroutinefunction(call.function) and call.is_check:
-                    return await self.run.session.call_hook(call.function, call.inputs)
+                    return await self._call_hook(call.function, call.inputs)
                 made = call.function(**call.inputs)
                 stepped = WatchedCoroutine(made, node_run, self.watch, grad=spec.grad)
                 result = await stepped if spec.timeout is None else await _in_time(stepped, spec.timeout)
-                self.run.call_finished(call, time.perf_counter() - started)
+                _report_call(call, self.state, time.perf_counter() - started)
                 return result
             except InterruptProcessingException:
                 raise
             except Exception as error:  # whatever it was, the node asked for another try
-                if attempt == spec.retries or call.is_check:
+                retry = retry_after(error, attempt, spec, call)
+                if retry is None:
                     raise
-                await asyncio.sleep(self.run.node_retries(node_run, error, attempt))
+                self.state.event_log.node_waits(node_run, retry.reason)
+                await asyncio.sleep(retry.wait_s)
             finally:
                 node_run.seconds += time.perf_counter() - started
         raise AssertionError("unreachable: the last attempt returns or raises")
@@ -182,6 +201,13 @@ class LoopCaller:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _report_call(call: Invocation, state: RunState, seconds: float) -> None:
+    """Report that a call is done, where its node is called for each item of a list."""
+    context = call.context
+    if context.calls > 1 and not call.is_check:
+        state.event_log.call_finished(context.node_id, context.index, context.calls, seconds)
 
 
 async def _in_time(stepped: WatchedCoroutine, timeout_s: float) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import torch
 
-from comfy_nb.engine.execution.scheduler import NodeRun
+from comfy_nb.engine.execution.node_run import NodeRun
 
 HELD_S = 0.002
 STALL_S = 0.1

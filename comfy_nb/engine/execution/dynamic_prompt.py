@@ -1,15 +1,14 @@
-"""The prompt of a run as nodes see it: what was submitted, and what it has become by expansions."""
+"""The prompt of a run as nodes see it: as it was submitted, and with what expansions added to it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-from comfy_nb.engine.execution.event_log import shown_under
+from comfy_nb.engine.execution.node_run import NodeRun
+from comfy_nb.engine.execution.scheduler import Scheduler
+from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.engine.planning.step import Step
-
-if TYPE_CHECKING:
-    from comfy_nb.engine.planning.plan import Plan
-    from comfy_nb.engine.run import Run
 
 
 def prompt_of(plan: Plan) -> dict[str, Any]:
@@ -32,8 +31,10 @@ def entry_of(step: Step) -> dict[str, Any]:
 class DynamicPrompt:
     """The live prompt (hidden input DYNPROMPT): nodes of the graph and of its expansions, by ComfyUI's method names."""
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, plan: Plan, prompt: Mapping[str, Any], scheduler: Scheduler | None) -> None:
+        self._plan = plan
+        self._prompt = prompt
+        self._scheduler = scheduler
 
     def get_node(self, node_id: str) -> dict[str, Any]:
         """Return a node's entry; raises KeyError where there is none."""
@@ -46,13 +47,13 @@ class DynamicPrompt:
         """Whether there is such a node."""
         return self._step(node_id) is not None
 
-    def get_original_prompt(self) -> dict[str, Any]:
+    def get_original_prompt(self) -> Mapping[str, Any]:
         """Return the prompt as it was submitted."""
-        return self._run.prompt
+        return self._prompt
 
     def get_parent_node_id(self, node_id: str) -> str | None:
         """Return the node that expanded into this one, or None."""
-        node_run = self._run.node_run(node_id)
+        node_run = self._node_run(node_id)
         return node_run.parent.step.id if node_run is not None and node_run.parent is not None else None
 
     def get_real_node_id(self, node_id: str) -> str:
@@ -63,15 +64,15 @@ class DynamicPrompt:
 
     def get_display_node_id(self, node_id: str) -> str:
         """Return the node that this one is shown under."""
-        node_run = self._run.node_run(node_id)
-        return shown_under(node_run) if node_run is not None else node_id
+        node_run = self._node_run(node_id)
+        return node_run.display_id if node_run is not None else node_id
 
     def all_node_ids(self) -> set[str]:
         """Return the ids of all nodes."""
-        executor = self._run.executor
-        added = executor.schedule.added if executor is not None else {}
-        return {*self._run.plan.steps, *added}
+        return {*self._plan.steps, *(self._scheduler.added if self._scheduler is not None else ())}
 
     def _step(self, node_id: str) -> Step | None:
-        executor = self._run.executor
-        return executor.schedule.step(node_id) if executor is not None else self._run.plan.steps.get(node_id)
+        return self._scheduler.step(node_id) if self._scheduler is not None else self._plan.steps.get(node_id)
+
+    def _node_run(self, node_id: str) -> NodeRun | None:
+        return self._scheduler.node_runs.get(node_id) if self._scheduler is not None else None

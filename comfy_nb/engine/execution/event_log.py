@@ -1,4 +1,4 @@
-"""The events of a run: collected on any thread, delivered in batches on the run's loop."""
+"""The event log of a run: reports are collected on any thread, and delivered in batches on the run's loop."""
 
 from __future__ import annotations
 
@@ -6,21 +6,12 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, cast
 
-from comfy_nb.engine.events import (
-    Event,
-    NodeFinished,
-    NodeLog,
-    NodePreview,
-    NodeProgress,
-    NodeStarted,
-    NodeText,
-    Subscriber,
-)
+from comfy_nb.engine import events
+from comfy_nb.engine.events import Event, Subscriber
 from comfy_nb.engine.execution.loops import post
-from comfy_nb.engine.execution.scheduler import NodeRun
 from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.errors import warn_of_fault
 
@@ -29,10 +20,37 @@ PRINTED_MAX = 4_000
 PIECES_MAX = 1_000
 HEAD_MAX = 40
 SLOW_SUBSCRIBER_S = 0.05
-PASSING = frozenset((NodeProgress, NodePreview, NodeText, NodeLog))
+PASSING = frozenset((events.NodeProgress, events.NodePreview, events.NodeText, events.NodeLog))
 
-# What comes once a node is noted as it is and made an event when somebody wants to see it.
-Noted = tuple[Callable[[str, float, NodeRun, str], Event], float, NodeRun, str]
+
+class ReportedStep(Protocol):
+    """What a report says of the node itself."""
+
+    id: str
+    class_type: str
+    title: str
+
+
+class ReportedNode(Protocol):
+    """A node of a run, as far as it is reported."""
+
+    source: str
+    seconds: float
+    ui: Mapping[str, Any] | None
+
+    @property
+    def step(self) -> ReportedStep:
+        """The node itself."""
+        ...
+
+    @property
+    def display_id(self) -> str:
+        """The id of the node that it is shown under."""
+        ...
+
+
+# What happens to every node is noted as it is, and made an event when somebody wants to see it.
+Noted = tuple[Callable[[str, float, ReportedNode, str], Event], float, ReportedNode, str]
 
 
 class Printed:
@@ -57,10 +75,18 @@ class Printed:
 
 
 class EventLog:
-    """What has happened in a run, and who is told. Late subscribers are told from the start, but for passing events."""
+    """Turns what happens in a run into events, keeps them, and delivers them to subscribers.
+
+    Late subscribers get all of them from the start, but for passing ones. `total`, `cached`, `ui` and `blocked` hold
+    what has been reported so far.
+    """
 
     def __init__(self, run_id: str, note_slow: Callable[[Subscriber], None]) -> None:
         self.loop: asyncio.AbstractEventLoop | None = None
+        self.total = 0
+        self.cached = 0
+        self.ui: dict[str, Mapping[str, Any]] = {}
+        self.blocked: list[tuple[str, str]] = []
         self._run_id = run_id
         self._note_slow = note_slow
         self._waiting: deque[Event | Noted] = deque()
@@ -83,22 +109,85 @@ class EventLog:
 
         return end
 
-    def begin(self, event: Event) -> None:
-        """Put the event that opens a run before those that came while it was planned."""
-        self._waiting.appendleft(event)
-
     def emit(self, event: Event) -> None:
         """Tell the subscribers soon; from any thread."""
         self._waiting.append(event)
         if self._subscribers:
             self._flush_soon()
 
-    def log(self, node_id: str, stream: str, text: str) -> None:
-        """Tell what a node printed; of what comes between two deliveries the end is kept, as one event."""
+    # What a run reports ----------------------------------------------------------------------------------------------
+
+    def run_queued(self, when: float) -> None:
+        """Report that a run was asked for."""
+        self.emit(events.RunQueued(self._run_id, when))
+        self.flush()
+
+    def run_refused(self, error: BaseException) -> None:
+        """Report that the run cannot start."""
+        self.emit(events.RunRefused(self._run_id, time.perf_counter(), error))
+
+    def run_started(self, when: float, total: int, cached: int) -> None:
+        """Report that `total` nodes have to be computed; the event goes before those that came while this was found."""
+        self.total, self.cached = total, cached
+        self._waiting.appendleft(events.RunStarted(self._run_id, when, total, cached))
+
+    def run_finished(self, status: str, seconds: float) -> None:
+        """On the loop: report the end, and deliver it."""
+        self.flush()
+        self.emit(events.RunFinished(self._run_id, time.perf_counter(), status, seconds))
+        self.flush()
+
+    def node_started(self, node: ReportedNode, lane: str) -> None:
+        """Report that a node is about to be called."""
+        self._waiting.append((_started, time.perf_counter(), node, lane))
+        if self._subscribers:
+            self._flush_soon()
+
+    def node_finished(self, node: ReportedNode) -> None:
+        """Report that a node is done."""
+        if node.ui:
+            self.ui[node.step.id] = node.ui
+        if self._printed:
+            self._end_prints(node.step.id)
+        self._waiting.append((_finished, time.perf_counter(), node, ""))
+        if self._subscribers:
+            self._flush_soon()
+
+    def call_finished(self, node_id: str, call: int, calls: int, seconds: float) -> None:
+        """Report that one call of a node that is called for each item of a list is done."""
+        self.emit(events.CallFinished(self._run_id, time.perf_counter(), node_id, call, calls, seconds))
+
+    def node_waits(self, node: ReportedNode, reason: str, added: int = 0) -> None:
+        """Report that a node waits, for `added` more nodes or for another reason."""
+        now = time.perf_counter()
+        if node.ui:
+            self.ui[node.step.id] = node.ui
+        self.emit(events.NodeWaiting(self._run_id, now, node.step.id, reason))
+        if added:
+            self.total += added
+            self.emit(events.NodesAdded(self._run_id, now, added))
+
+    def node_blocked(self, node: ReportedNode, message: str) -> None:
+        """Report that a call was skipped because of a blocker with a message."""
+        self.blocked.append((node.step.id, message))
+        now = time.perf_counter()
+        self.emit(events.NodeBlocked(self._run_id, now, node.step.id, node.display_id, message))
+
+    def node_failed(self, node: ReportedNode, error: Exception) -> None:
+        """Report that a node raised."""
+        self._end_prints(node.step.id)
+        self.emit(events.NodeFailed(self._run_id, time.perf_counter(), node.step.id, node.display_id, error))
+
+    def loop_held(self, node: ReportedNode, seconds: float) -> None:
+        """Report that an async node held the event loop without an await."""
+        self.emit(events.LoopHeld(self._run_id, time.perf_counter(), node.step.id, seconds))
+
+    def node_printed(self, node_id: str, stream: str, text: str) -> None:
+        """Report what a node printed; of what comes between two deliveries the end is kept, as one event."""
         with self._print_lock:
             printed = self._printed.get(node_id)
             if printed is not None and printed.stream != stream:
-                self._tell_printed(node_id)
+                self._report_printed(node_id)
                 printed = None
             if printed is None:
                 printed = self._printed[node_id] = Printed(stream)
@@ -107,30 +196,17 @@ class EventLog:
         if self._subscribers and not self._flush_due:
             self._flush_soon()
 
-    def _tell_printed(self, node_id: str) -> None:
+    def _report_printed(self, node_id: str) -> None:
         printed = self._printed.pop(node_id)
-        log = NodeLog(self._run_id, time.perf_counter(), node_id, printed.stream, printed.text())
-        self._waiting.append(log)
+        self._waiting.append(events.NodeLog(self._run_id, time.perf_counter(), node_id, printed.stream, printed.text()))
 
-    def node_ends(self, node_id: str) -> None:
-        """Put what a node printed before the news of its end."""
+    def _end_prints(self, node_id: str) -> None:
+        """Put what a node printed before the report of its end."""
         with self._print_lock:
             if node_id in self._printed:
-                self._tell_printed(node_id)
+                self._report_printed(node_id)
 
-    def node_started(self, node_run: NodeRun, lane: str) -> None:
-        """Note that a node is about to be called."""
-        self._waiting.append((_started, time.perf_counter(), node_run, lane))
-        if self._subscribers:
-            self._flush_soon()
-
-    def node_finished(self, node_run: NodeRun) -> None:
-        """Note that a node is done."""
-        if self._printed:
-            self.node_ends(node_run.step.id)
-        self._waiting.append((_finished, time.perf_counter(), node_run, ""))
-        if self._subscribers:
-            self._flush_soon()
+    # Delivery --------------------------------------------------------------------------------------------------------
 
     def flush(self) -> None:
         """On the loop: deliver what has been collected."""
@@ -138,7 +214,7 @@ class EventLog:
         if self._printed:
             with self._print_lock:
                 for node_id in list(self._printed):
-                    self._tell_printed(node_id)
+                    self._report_printed(node_id)
         batch: list[Event | Noted] = []
         waiting = self._waiting
         while waiting:
@@ -175,25 +251,15 @@ class EventLog:
 
 
 def _made(
-    run_id: str, make: Callable[[str, float, NodeRun, str], Event], when: float, node_run: NodeRun, lane: str
+    run_id: str, make: Callable[[str, float, ReportedNode, str], Event], when: float, node: ReportedNode, lane: str
 ) -> Event:
-    return make(run_id, when, node_run, lane)
+    return make(run_id, when, node, lane)
 
 
-def shown_under(node_run: NodeRun) -> str:
-    """The id of the node that this one is shown under: itself, or what it was expanded from."""
-    while node_run.parent is not None:
-        override = node_run.step.extras.get("override_display_id") if node_run.step.extras else None
-        if override is not None:
-            return str(override)
-        node_run = node_run.parent
-    return node_run.step.id
+def _started(run_id: str, when: float, node: ReportedNode, lane: str) -> events.NodeStarted:
+    step = node.step
+    return events.NodeStarted(run_id, when, step.id, node.display_id, step.class_type, step.title, lane)
 
 
-def _started(run_id: str, when: float, node_run: NodeRun, lane: str) -> NodeStarted:
-    step = node_run.step
-    return NodeStarted(run_id, when, step.id, shown_under(node_run), step.class_type, step.title, lane)
-
-
-def _finished(run_id: str, when: float, node_run: NodeRun, _: str) -> NodeFinished:
-    return NodeFinished(run_id, when, node_run.step.id, node_run.source, node_run.seconds, node_run.ui)
+def _finished(run_id: str, when: float, node: ReportedNode, _: str) -> events.NodeFinished:
+    return events.NodeFinished(run_id, when, node.step.id, node.source, node.seconds, node.ui)

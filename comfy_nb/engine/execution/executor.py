@@ -15,23 +15,26 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
-from comfy_nb.engine.execution.callers import LaneCaller, LoopCaller
+from comfy_nb.engine.cache.entry import Entry, Outputs
+from comfy_nb.engine.execution.callers import Caller, LaneCaller, LoopCaller
+from comfy_nb.engine.execution.coroutines import STALL_S
 from comfy_nb.engine.execution.expansion import Expanded, read_expansion, set_keys
 from comfy_nb.engine.execution.failure import failure_of
 from comfy_nb.engine.execution.lanes import Lane, Worker, switch_interval
 from comfy_nb.engine.execution.lookup import Lookup
 from comfy_nb.engine.execution.loops import post
-from comfy_nb.engine.execution.pauses import Pauses
-from comfy_nb.engine.execution.scheduler import NodeRun, Scheduler
+from comfy_nb.engine.execution.node_run import NodeRun
+from comfy_nb.engine.execution.pauses import MakePause, Pauses
+from comfy_nb.engine.execution.scheduler import Scheduler
+from comfy_nb.engine.execution.services import Services
+from comfy_nb.engine.execution.state import RunState, Status
 from comfy_nb.engine.execution.turn import Ask, Done, Expand
+from comfy_nb.engine.node_api.context import current_call
+from comfy_nb.engine.planning.step import LOOP, Step
 from comfy_nb.errors import ComfyNBWarning, InterruptProcessingException
 from comfy_nb.graph.gc_freeze import gc_frozen
 from comfy_nb.wording import name_node
-
-if TYPE_CHECKING:
-    from comfy_nb.engine.run import Run
 
 SLICE_S = 0.02
 GRACE_S = 2.0
@@ -40,30 +43,43 @@ GIVE_UP_S = 5.0
 
 
 class Executor:
-    """The moving parts of one run. Made and ended on the run's loop."""
+    """The moving parts of one run, made and ended on the run's loop.
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.session = run.session
+    `on_end(status, error)` is called once, when nothing of the run is left on the loop.
+    """
+
+    def __init__(
+        self,
+        state: RunState,
+        services: Services,
+        make_pause: MakePause,
+        on_end: Callable[[Status, BaseException | None], None],
+    ) -> None:
+        self.state = state
         self.loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
         self.context = contextvars.copy_context()
         self.lock = threading.Lock()
-        self.lookup = Lookup(run)
-        self.schedule = Scheduler(run.plan.steps, self.lookup.find, self._resolve)
-        self.lookup.schedule = self.schedule
-        self.pauses = Pauses(self)
-        self.on_lane = LaneCaller(run, self.lookup, self.loop)
-        self.on_loop = LoopCaller(run, self.lookup, self)
+        self.lookup = Lookup(state, services.store)
+        self.scheduler = state.scheduler = Scheduler(state.plan.steps, self.lookup.find, self._resolve)
+        self.lookup.scheduler = self.scheduler
+        self.pauses = Pauses(self, services.breakpoints, make_pause)
+        self.on_lane = LaneCaller(state, self.lookup, self.loop)
+        self.callers: dict[str, Caller] = {
+            LOOP: LoopCaller(state, self.lookup, self, services.call_hook),
+            **{where: make(state, self.lookup, self) for where, make in services.callers.items()},
+        }
         self.tasks: dict[asyncio.Task[None], NodeRun] = {}
         self.calling: dict[Worker, NodeRun] = {}
-        self.ending: str | None = None
-        self.error: BaseException | None = None
-        self.draining = False
         self.stepping: NodeRun | None = None
+        self.ending: Status | None = None
+        self.error: BaseException | None = None
+        self._services = services
+        self._on_end = on_end
+        self._thread = threading.get_ident()
+        self._lane = services.lane_for(state)
+        self._is_draining = False
         self._is_woken = False
-        self._lane = self.session.lane_for(run)
-        self._closed = False
+        self._is_closed = False
         self._switches = ExitStack()
 
     @property
@@ -75,11 +91,11 @@ class Executor:
 
     def start(self, wanted: list[str]) -> None:
         """Schedule what the wanted nodes need, and go."""
-        self.schedule.kept.update(wanted)
-        total = self.schedule.need(wanted)
-        self.run.started(total, self.lookup.hits)
-        if self.schedule.pending == 0:
-            self._close("done")
+        self.scheduler.kept.update(wanted)
+        total = self.scheduler.need(wanted)
+        self.state.event_log.run_started(self.state.started_at, total, self.lookup.hits)
+        if self.scheduler.pending == 0:
+            self._close(Status.DONE)
             return
         self._switches.enter_context(switch_interval)
         self._switches.enter_context(gc_frozen(total))
@@ -100,25 +116,26 @@ class Executor:
             self._advance()
         except Exception as error:
             self.error = self.error or error
-            self.end("failed")
+            self.end(Status.FAILED)
 
     def _advance(self) -> None:
         """Start ready async nodes, send the lane off, pause at breakpoints, notice the end."""
         with self.lock:
             if self.is_over:
                 return
-            schedule = self.schedule
-            off_lane = schedule.take_off_lane()
-            held = schedule.take_held()
-            drain = schedule.has_ready() and not self.draining
-            self.draining = self.draining or drain
-            done = schedule.pending == 0
-            cycle = schedule.find_cycle() if schedule.is_deadlocked and not off_lane and not drain else None
+            scheduler = self.scheduler
+            off_lane = scheduler.take_off_lane()
+            held = scheduler.take_held()
+            drain = scheduler.has_ready() and not self._is_draining
+            self._is_draining = self._is_draining or drain
+            done = scheduler.pending == 0
+            cycle = scheduler.find_cycle() if scheduler.is_deadlocked and not off_lane and not drain else None
         for node_run in off_lane:
-            if node_run.step.spec.is_async:
-                self._start_task(node_run)
+            caller = self.callers.get(node_run.step.where)
+            if caller is not None:
+                self._start_task(node_run, caller)
             else:
-                self._send(self.session.pool, partial(self._sync_turn, node_run))
+                self._send(self._services.pool, partial(self._sync_turn, node_run))
         if drain:
             self._send(self._lane, self._drain)
         for node_run in held:
@@ -126,7 +143,7 @@ class Executor:
         if cycle:
             self.fail(*self.lookup.blame_cycle(cycle))
         elif done:
-            self.loop.call_soon(self.end, "done")
+            self.loop.call_soon(self.end, Status.DONE)
 
     def _send(self, lane: Lane, job: Callable[[Worker], None]) -> None:
         context = self.context.copy()
@@ -139,14 +156,14 @@ class Executor:
         until = time.perf_counter() + SLICE_S
         while True:
             with self.lock:
-                node_run = None if self.is_over or worker.retired else self.schedule.take()
+                node_run = None if self.is_over or worker.retired else self.scheduler.take()
                 if node_run is None:
-                    self.draining = False
-                    look = self.schedule.pending == 0 or self.schedule.is_deadlocked or self.schedule.wants_loop
+                    self._is_draining = False
+                    look = self.scheduler.pending == 0 or self.scheduler.is_deadlocked or self.scheduler.wants_loop
                     break
             self._sync_turn(node_run, worker)
             if time.perf_counter() > until:
-                if self._lane.is_wanted:
+                if self._lane.is_wanted and not self.is_over:  # what waits may be the end of the lane
                     self._send(self._lane, self._drain)
                     return
                 until += SLICE_S
@@ -156,7 +173,7 @@ class Executor:
     def _sync_turn(self, node_run: NodeRun, worker: Worker) -> None:
         if not self.lookup.claim(node_run, self._shared):
             return
-        self.run.event_log.node_started(node_run, worker.thread.name)
+        self.state.event_log.node_started(node_run, worker.thread.name)
         self.calling[worker] = node_run
         try:
             try:
@@ -165,8 +182,7 @@ class Executor:
                 if self.calling.pop(worker, None) is None:
                     worker.retired = True  # the run has ended and left this worker behind, before its next job
             if isinstance(outcome, Expand):
-                steps, expanded = read_expansion(outcome, node_run.step.id, self.schedule, self.run.graph.registry)
-                marked = [step for step in steps.values() if step.spec.fingerprint is not None]
+                steps, expanded, marked = self._read(node_run, outcome)
                 if marked:
                     self.on_lane.fingerprint(marked, worker)
                 self._expand(node_run, steps, expanded, outcome)
@@ -179,17 +195,25 @@ class Executor:
         finally:
             self.lookup.give_back(node_run, None)
 
+    def _read(self, node_run: NodeRun, outcome: Expand) -> tuple[dict[str, Step], Expanded, list[Step]]:
+        """Return the steps of an expansion, what it stands for, and the steps that have fingerprints."""
+        registry = self.state.graph.registry
+        steps, expanded = read_expansion(outcome, node_run.step.id, self.scheduler, registry)
+        return steps, expanded, [step for step in steps.values() if step.spec.fingerprint is not None]
+
     # Async nodes, on the loop ----------------------------------------------------------------------------------------
 
     def on_stall(self, node_run: NodeRun, seconds: float) -> None:
         """Report that a node held the loop for 2 ms or more."""
-        self.run.node_held(node_run, seconds)
+        self.state.event_log.loop_held(node_run, seconds)
+        if seconds >= STALL_S:
+            _warn_stalled(node_run, seconds)
 
-    def _start_task(self, node_run: NodeRun) -> None:
+    def _start_task(self, node_run: NodeRun, caller: Caller) -> None:
         if not self.lookup.claim(node_run, self._shared):
             return
-        self.run.event_log.node_started(node_run, "loop")
-        task = self.loop.create_task(self._async_turn(node_run), context=self.context.copy())
+        self.state.event_log.node_started(node_run, node_run.step.where)
+        task = self.loop.create_task(self._async_turn(node_run, caller), context=self.context.copy())
         self.tasks[task] = node_run
         task.add_done_callback(self._task_done)
 
@@ -200,14 +224,13 @@ class Executor:
         if self.ending is not None and not self.tasks:
             self._close(self.ending)
 
-    async def _async_turn(self, node_run: NodeRun) -> None:
+    async def _async_turn(self, node_run: NodeRun, caller: Caller) -> None:
         try:
-            outcome = await self.on_loop.call(node_run)
+            outcome = await caller.call(node_run)
             if isinstance(outcome, Expand):
-                steps, expanded = read_expansion(outcome, node_run.step.id, self.schedule, self.run.graph.registry)
-                marked = [step for step in steps.values() if step.spec.fingerprint is not None]
+                steps, expanded, marked = self._read(node_run, outcome)
                 if marked:
-                    await self.on_loop.fingerprint(marked)
+                    await caller.fingerprint(marked)
                 self._expand(node_run, steps, expanded, outcome)
             else:
                 self._accept(node_run, outcome)
@@ -225,22 +248,22 @@ class Executor:
     # What came of a turn ---------------------------------------------------------------------------------------------
 
     def _accept(self, node_run: NodeRun, outcome: Ask | Done) -> None:
-        if self.run.stopping:
+        if self.state.stopping:
             return  # a node that was told to stop may have returned half of its work
         if isinstance(outcome, Ask):
             self._ask(node_run, outcome.names)
             return
         node_run.ui = outcome.ui
         spoiled = self.lookup.check_inputs(node_run) if node_run.step.links else ()
-        self.lookup.store(node_run, outcome.outputs)
+        self.lookup.keep(node_run, outcome.outputs)
         self._finished(node_run)
         with self.lock:
             if self.ending is not None:
                 return
             for above in spoiled:
-                self.schedule.invalidate(above)
-            self.schedule.finish(node_run, outcome.outputs)
-            look = self.schedule.wants_loop or not self.draining
+                self.scheduler.invalidate(above)
+            self.scheduler.finish(node_run, outcome.outputs)
+            look = self.scheduler.wants_loop or not self._is_draining
         if look:
             self.wake()
 
@@ -248,74 +271,73 @@ class Executor:
         with self.lock:
             if self.ending is not None:
                 return
-            added = self.schedule.ask(node_run, names)
-        self.run.node_waits(node_run, "waits for " + ", ".join(names), added)
+            added = self.scheduler.ask(node_run, names)
+        self.state.event_log.node_waits(node_run, "waits for " + ", ".join(names), added)
         self.wake()
 
-    def _expand(self, node_run: NodeRun, steps: dict[str, Any], expanded: Expanded, outcome: Expand) -> None:
-        set_keys(steps, self.schedule, self.run.graph.uid)
+    def _expand(self, node_run: NodeRun, steps: dict[str, Step], expanded: Expanded, outcome: Expand) -> None:
+        set_keys(steps, self.scheduler, self.state.graph.uid)
         node_run.ui = outcome.ui
         with self.lock:
             if self.ending is not None:
                 return
             if self.pauses.at:
                 self.lookup.below.update(steps)
-            added = self.schedule.expand(node_run, list(steps.values()), expanded)
-        self.run.node_waits(node_run, f"expanded into {len(steps)} nodes", added)
+            added = self.scheduler.expand(node_run, list(steps.values()), expanded)
+        self.state.event_log.node_waits(node_run, f"expanded into {len(steps)} nodes", added)
         self.wake()
 
-    def _resolve(self, node_run: NodeRun) -> Any:
-        outputs = node_run.expansion.outputs(node_run, self.schedule)
-        self.lookup.store(node_run, outputs)
+    def _resolve(self, node_run: NodeRun) -> Outputs:
+        outputs: Outputs = node_run.expansion.outputs(node_run, self.scheduler)
+        self.lookup.keep(node_run, outputs)
         self._finished(node_run)
         return outputs
 
-    def _shared(self, node_run: NodeRun, entry: Any) -> None:
+    def _shared(self, node_run: NodeRun, entry: Entry | None) -> None:
         """An equal node that was in flight is done (or was given up: then this one is computed)."""
         try:
             with self.lock:
                 if self.ending is not None or self.error is not None:
                     return
                 if entry is None:
-                    self.schedule.requeue(node_run)
+                    self.scheduler.requeue(node_run)
                 else:
                     node_run.ui, node_run.source = entry.ui, "shared"
                     node_run.entry = entry
                     self._finished(node_run)
-                    self.schedule.finish(node_run, entry.outputs)
+                    self.scheduler.finish(node_run, entry.outputs)
         except Exception as error:  # an expansion's outputs may not fit; the run that computed the node is not to blame
             self.fail(node_run, error)
         self.wake()
 
     def _finished(self, node_run: NodeRun) -> None:
         if node_run.step.id not in self.pauses.at:  # else it is told of when it goes on
-            self.run.node_finished(node_run)
+            self.state.event_log.node_finished(node_run)
 
     # Ending ----------------------------------------------------------------------------------------------------------
 
     def fail(self, node_run: NodeRun, error: BaseException) -> None:
         """Let the run fail at a node; from any thread."""
-        failure = failure_of(self.run, self.schedule, node_run, error)
+        failure = failure_of(self.scheduler, node_run, error)
         with self.lock:
             if self.ending is not None or self.error is not None:
                 return
             self.error = failure
-        self.run.node_failed(node_run, failure)
-        post(self.loop, self.end, "failed")
+        self.state.event_log.node_failed(node_run, failure)
+        post(self.loop, self.end, Status.FAILED)
 
     def _interrupted(self) -> None:
         if self.ending is None:
-            post(self.loop, self.end, self.run.stop_state)
+            post(self.loop, self.end, self.state.stop_as or Status.STOPPED)
 
-    def end(self, state: str) -> None:
-        """On the loop: end the run in a state. Its tasks are cancelled; a node on a lane is left behind."""
+    def end(self, status: Status) -> None:
+        """On the loop: end the run in a status. Its tasks are cancelled; a node on a lane is left behind."""
         with self.lock:
             if self.ending is not None:
                 return
-            self.ending = state
-        if state != "done":
-            self.run.stopping = True
-            self.run.stop_event.set()
+            self.ending = status
+        if status is not Status.DONE:
+            self.state.request_stop(status)
         left = [(worker, node_run) for worker in list(self.calling) if (node_run := self.calling.pop(worker, None))]
         for node_run in [*(node_run for _, node_run in left), *self.tasks.values()]:
             self.lookup.give_back(node_run, None)
@@ -325,21 +347,21 @@ class Executor:
                 target=self._interrupt_after_grace, args=(worker, node_run), name="comfy-nb-stop", daemon=True
             ).start()
         if not self.tasks:
-            self._close(state)
-        elif state != "done":
+            self._close(status)
+        elif status is not Status.DONE:
             self._cancel_tasks(time.perf_counter())
 
     def _cancel_tasks(self, since: float) -> None:
         """Cancel what is left, and again if it was swallowed; after a while go on without it, and say so."""
-        if self._closed:
+        if self._is_closed:
             return
         late = time.perf_counter() - since > GIVE_UP_S
         for task, node_run in list(self.tasks.items()):
             if late:
-                _warn_left(node_run, "swallows its cancellation")
+                _warn_left(node_run, "it swallows its cancellation")
             task.cancel()
         if late:
-            self._close(self.ending or "cancelled")
+            self._close(self.ending or Status.CANCELLED)
         else:
             self.loop.call_later(ASK_AGAIN_S, self._cancel_tasks, since)
 
@@ -353,22 +375,39 @@ class Executor:
             worker.thread.join(GRACE_S)
             worker.withdraw(token)
         if worker.token is not None:
-            _warn_left(node_run, "sits in code that cannot be interrupted")
+            _warn_left(node_run, "it is in C code")
 
-    def _close(self, state: str) -> None:
-        if self._closed:
+    def _close(self, status: Status) -> None:
+        if self._is_closed:
             return
-        self._closed = True
+        self._is_closed = True
         self.pauses.close()
         self._switches.close()
-        self.session.lane_done(self._lane)
-        self.run.ended(state, self.error)
+        self._services.lane_done(self._lane)
+        self._on_end(status, self.error)
 
 
 def _warn_left(node_run: NodeRun, why: str) -> None:
-    step = node_run.step
+    named = _name(node_run)
     warnings.warn(
-        f"{name_node(step.id, step.class_type, step.title)} {why}; it was left behind and its result will be ignored.",
+        f"{named} did not stop ({why}); it was abandoned, and its result is discarded.",
         ComfyNBWarning,
         stacklevel=2,
     )
+
+
+def _warn_stalled(node_run: NodeRun, seconds: float) -> None:
+    message = (
+        f"{_name(node_run)} kept the event loop busy for {seconds:.1f} s without an await; nothing else could run "
+        "meanwhile. Make it a plain function, or await asyncio.to_thread(...)."
+    )
+    outside = current_call.set(None)  # the warning is about the node, not printed by it
+    try:
+        warnings.warn(message, ComfyNBWarning, stacklevel=2)
+    finally:
+        current_call.reset(outside)
+
+
+def _name(node_run: NodeRun) -> str:
+    step = node_run.step
+    return name_node(step.id, step.class_type, step.title)

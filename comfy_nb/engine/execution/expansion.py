@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from comfy_nb.engine.cache.entry import Outputs
-from comfy_nb.engine.execution.scheduler import NodeRun, Scheduler
+from comfy_nb.engine.execution.node_run import NodeRun
+from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.turn import Expand, merge
 from comfy_nb.engine.planning.keys import head_of, set_key
 from comfy_nb.engine.planning.plan import child_step

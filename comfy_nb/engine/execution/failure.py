@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from comfy_nb.engine.execution.scheduler import NodeRun, Scheduler
+from comfy_nb.engine.execution.node_run import NodeRun
+from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.errors import NodeError, NodeTimeout
 from comfy_nb.wording import describe_error, name_node, printable
-
-if TYPE_CHECKING:
-    from comfy_nb.engine.run import Run
 
 LOOP_RUNS = ("from a running event loop", "event loop is already running", "another loop is running")
 
@@ -18,7 +16,7 @@ class TookTooLong(TimeoutError):
     """A call took longer than its node's `timeout`; not a timeout of the node's own making."""
 
 
-def failure_of(run: Run, schedule: Scheduler, node_run: NodeRun, error: BaseException) -> NodeError:
+def failure_of(scheduler: Scheduler, node_run: NodeRun, error: BaseException) -> NodeError:
     """Make the error of a failed node, blamed on the node of the submitted graph, with the node's own as its cause."""
     submitted = node_run
     while submitted.parent is not None:
@@ -32,8 +30,7 @@ def failure_of(run: Run, schedule: Scheduler, node_run: NodeRun, error: BaseExce
         class_type=step.class_type,
         title=step.title,
         real_node_id=node_run.step.id,
-        inputs={name: printable(value) for name, value in inputs_of(node_run, schedule).items()},
-        run=run,
+        inputs={name: printable(value) for name, value in inputs_of(node_run, scheduler).items()},
     )
     failure.__cause__ = error
     return failure
@@ -53,11 +50,11 @@ def _message(node_run: NodeRun, submitted: NodeRun, error: BaseException, timed_
     return f"{inside}{said}"
 
 
-def inputs_of(node_run: NodeRun, schedule: Scheduler) -> dict[str, Any]:
+def inputs_of(node_run: NodeRun, scheduler: Scheduler) -> dict[str, Any]:
     """Return a node's inputs as far as they are there."""
     inputs = dict(node_run.step.template)
     for link in node_run.step.links:
-        above = schedule.node_runs.get(link.origin)
+        above = scheduler.node_runs.get(link.origin)
         outputs = above.outputs if above is not None else None
         if outputs is not None and -len(outputs) <= link.slot < len(outputs):
             items = outputs[link.slot]

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.cache.seal import seal
-from comfy_nb.engine.execution.scheduler import NodeRun, Scheduler, State
+from comfy_nb.engine.cache.store import Store
+from comfy_nb.engine.execution.node_run import NodeRun, State
+from comfy_nb.engine.execution.scheduler import Scheduler
+from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.node_api.context import CallContext
-from comfy_nb.engine.planning.keys import lazy_key, set_key
-from comfy_nb.engine.planning.step import Step
+from comfy_nb.engine.planning.keys import key_of, lazy_key
+from comfy_nb.engine.planning.step import UNKNOWN, NodeKey, Step
 from comfy_nb.errors import ComfyNBWarning, DependencyCycleError
 from comfy_nb.wording import name_node
 
-if TYPE_CHECKING:
-    from comfy_nb.engine.run import Run
-
 
 class Lookup:
-    """One run's view of the session's cache, and the surroundings of its calls."""
+    """One run's view of the store, and the services of its calls."""
 
-    schedule: Scheduler
+    scheduler: Scheduler
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.session = run.session
+    def __init__(self, state: RunState, store: Store) -> None:
+        self.state = state
+        self.store = store
         self.hits = 0
         self.below: set[str] = set()
-        self._get, self._peek = self.session.cache.get, self.session.cache.peek
-        self._in_flight = self.session.store.in_flight
+        self._get, self._peek = store.cache.get, store.cache.peek
+        self._in_flight = store.in_flight
         self._held: dict[int, bytes] = {}
 
     # The cache -------------------------------------------------------------------------------------------------------
@@ -38,19 +38,19 @@ class Lookup:
     def find(self, node_run: NodeRun) -> bool:
         """Fill a node run from the cache, setting its key where that is not known; False where it must be computed."""
         if node_run.step.id in self.below:
-            node_run.key = node_run.base = None  # made anew of what is above
+            node_run.key = node_run.key.forgotten()  # made again of what is above
             if not self._is_settled_above(node_run):
                 return False
-        if node_run.key is None:
+        if node_run.key.full is None:
             self._late_key(node_run)
-        key = node_run.key
+        key = node_run.key.full
         if key is None or not node_run.step.cacheable:
             return False
         entry = self._get(key)
         if entry is None or entry.seal is not None or entry.ui is not None:
-            entry = self.session.store.vet(entry, key, node_run.step)
+            entry = self.store.vet(entry, key, node_run.step)
         if entry is None:
-            if self.run.history:
+            if self.state.previous:
                 self._note_loss(node_run)
             return False
         node_run.entry = entry
@@ -58,74 +58,74 @@ class Lookup:
         node_run.ui = entry.ui
         node_run.source = entry.source
         self.hits += 1
-        if node_run.step.id not in self.schedule.breakpoints:
-            self.run.node_finished(node_run)
+        if node_run.step.id not in self.scheduler.breakpoints:
+            self.state.event_log.node_finished(node_run)
         return True
 
     def _is_settled_above(self, node_run: NodeRun) -> bool:
         """Whether all that a node below a breakpoint takes is as it will be."""
-        node_runs = self.schedule.node_runs
+        node_runs = self.scheduler.node_runs
         above = [node_runs.get(link.origin) for link in node_run.step.links if not link.lazy]
         return all(each is not None and each.state is State.DONE for each in above)
 
     def _note_loss(self, node_run: NodeRun) -> None:
         """Remember for `why` how a result went that was there at the last run."""
-        old = self.run.history.get(node_run.step.id)
-        if old is not None and old.state is State.DONE and old.key == node_run.key and node_run.key is not None:
-            self.run.lost[node_run.step.id] = self.session.cache.evicted_reason(node_run.key) or "it was not kept"
+        old = self.state.previous.get(node_run.step.id)
+        key = node_run.key.full
+        if old is not None and old.state is State.DONE and old.key.full == key and key is not None:
+            self.state.lost[node_run.step.id] = self.store.cache.evicted_reason(key) or "it was not kept"
 
     def _late_key(self, node_run: NodeRun) -> None:
         """Set a key that only parents that have run make known; a lazy node's by the inputs it used before."""
         step = node_run.step
-        if node_run.base is None and not self._rebase(node_run):
+        if node_run.key.base is None and not self._rekey(node_run):
             return
-        if not step.lazy_links:
-            node_run.key = node_run.base
-            return
-        base = node_run.base
+        base = node_run.key.base
         assert base is not None
-        for names in self.session.store.uses_of(base):
-            used = [(link.name, self._key_of(link.origin)) for link in step.lazy_links if link.name in names]
-            if all(key is not None for _, key in used):
-                key = lazy_key(base, used)  # type: ignore[arg-type]
-                if self.session.cache.peek(key) is not None or self.session.store.is_on_disk(key, step):
-                    node_run.key = key
-                    return
+        if not step.lazy_links:
+            node_run.key = node_run.key._replace(full=base)
+            return
+        for names in self.store.uses_of(base):
+            used = [(link.name, self._key_of(link.origin).full) for link in step.lazy_links if link.name in names]
+            key = lazy_key(base, used)
+            if key is not None and (self.store.cache.peek(key) is not None or self.store.is_on_disk(key, step)):
+                node_run.key = node_run.key._replace(full=key)
+                return
 
-    def _rebase(self, node_run: NodeRun) -> bool:
-        known: dict[str, Step] = {}
-        for link in node_run.step.links:
+    def _rekey(self, node_run: NodeRun) -> bool:
+        """Make a key of the nodes above, as they are in this run; False where one of them is not known yet."""
+        step = node_run.step
+        above: dict[str, NodeRun] = {}
+        for link in step.links:
             if link.lazy:
                 continue
-            above = self.schedule.node_runs.get(link.origin)
-            if above is None or above.key is None:
+            source = self.scheduler.node_runs.get(link.origin)
+            if source is None or source.key.full is None:
                 return False
-            known[link.origin] = _as_step(above)
-        copied = _copy_for_key(node_run.step)
-        set_key(copied, known)
-        node_run.base, node_run.durable, node_run.reusable = copied.base, copied.durable, copied.reusable
-        node_run.parents = copied.parents
+            above[link.origin] = source
+        assert step.head is not None
+        node_run.key = key_of(step.head, step.fingerprint, step.links, above)
         return True
 
-    def _key_of(self, node_id: str) -> bytes | None:
-        above = self.schedule.node_runs.get(node_id)
-        at_breakpoint = node_id in self.schedule.breakpoints
+    def _key_of(self, node_id: str) -> NodeKey:
+        above = self.scheduler.node_runs.get(node_id)
+        at_breakpoint = node_id in self.scheduler.breakpoints
         if above is not None and (above.state is State.DONE or not at_breakpoint):
             return above.key
-        step = self.schedule.step(node_id) if not at_breakpoint and node_id not in self.below else None
-        return step.key if step is not None else None
+        step = self.scheduler.step(node_id) if not at_breakpoint and node_id not in self.below else None
+        return step.key if step is not None else UNKNOWN
 
-    def store(self, node_run: NodeRun, outputs: Outputs) -> None:
+    def keep(self, node_run: NodeRun, outputs: Outputs) -> None:
         """Keep what a node gave, and hand it to those who wait for an equal node.
 
         Nothing is kept once a value was replaced: there are ways by which it reaches nodes that no key tells of.
         """
         step = node_run.step
-        if self.run.is_tainted:
-            node_run.key = node_run.base = None
-        elif node_run.key is None and node_run.base is not None:
+        if self.state.is_tainted:
+            node_run.key = node_run.key.forgotten()
+        elif node_run.key.full is None and node_run.key.base is not None:
             self._complete(node_run)
-        key = node_run.key
+        key = node_run.key.full
         entry = Entry(
             key or b"",
             outputs,
@@ -134,40 +134,40 @@ class Lookup:
             step.class_type,
             step.id,
             step.title,
-            node_run.reusable,
-            node_run.durable and not step.spec.is_output,
+            node_run.key.reusable,
+            node_run.key.durable and not step.spec.is_output,
             seal(outputs),
         )
         node_run.entry = entry
         if key is not None and step.cacheable:
-            self.session.store.remember(entry)
-        self.give_back(node_run, None if self.run.is_tainted else entry)
+            self.store.remember(entry)
+        self.give_back(node_run, None if self.state.is_tainted else entry)
 
     def _complete(self, node_run: NodeRun) -> None:
         """Set the key of a lazy node that has run: by the lazy inputs that were passed to it, as values or as links."""
         passed = [*node_run.passed, *(link for link in node_run.step.lazy_links if link.raw)]
-        keys = [(link.name, self._key_of(link.origin)) for link in passed]
-        if node_run.base is not None and all(key is not None for _, key in keys):
-            node_run.key = lazy_key(node_run.base, keys)  # type: ignore[arg-type]
-            for link in passed:
-                above = self.schedule.node_runs.get(link.origin) or self.schedule.step(link.origin)
-                assert above is not None
-                node_run.durable = node_run.durable and above.durable
-                node_run.reusable = node_run.reusable and above.reusable
-            self.session.store.note_use(node_run.base, tuple(name for name, _ in keys))
+        above = [self._key_of(link.origin) for link in passed]
+        key = node_run.key
+        assert key.base is not None
+        full = lazy_key(key.base, [(link.name, each.full) for link, each in zip(passed, above, strict=True)])
+        if full is not None:
+            durable = key.durable and all(each.durable for each in above)
+            reusable = key.reusable and all(each.reusable for each in above)
+            node_run.key = key._replace(full=full, durable=durable, reusable=reusable)
+            self.store.note_use(key.base, tuple(link.name for link in passed))
 
     # Equal nodes in flight -------------------------------------------------------------------------------------------
 
     def claim(self, node_run: NodeRun, when_done: Callable[[NodeRun, Any], None]) -> bool:
         """Claim a node's key before computing it; False where that is not needed, since an equal node is in flight or
         has just been computed: then `when_done` is called with its entry."""
-        key = node_run.key
-        if key is None or not (node_run.step.deduplicated and node_run.reusable) or self.run.is_tainted:
+        key = node_run.key.full
+        if key is None or not (node_run.step.deduplicated and node_run.key.reusable) or self.state.is_tainted:
             return True
         if not self._in_flight.claim(key, when_done, node_run):
             return False
         self._held[node_run.sequence] = key
-        if self._peek(key) is not None and (entry := self.session.store.recall(key, node_run.step)) is not None:
+        if self._peek(key) is not None and (entry := self.store.recall(key, node_run.step)) is not None:
             self.give_back(node_run, entry)
             when_done(node_run, entry)
             return False
@@ -185,14 +185,14 @@ class Lookup:
         """Return the nodes whose cached outputs this node has just changed in place; they are named and dropped."""
         spoiled = []
         for link in node_run.step.links:
-            above = self.schedule.node_runs.get(link.origin)
+            above = self.scheduler.node_runs.get(link.origin)
             entry = above.entry if above is not None else None
             if above is None or entry is None or entry.seal is None or link.raw:
                 continue
             what = entry.seal.broken()
             if what is not None and above not in spoiled:
                 spoiled.append(above)
-                self.session.store.forget(entry, f"changed in place by {_name(node_run.step)}")
+                self.store.forget(entry, f"changed in place by {_name(node_run.step)}")
                 warnings.warn(
                     f"{_name(node_run.step)} changed its input {link.name!r} in place: {what}. The result of "
                     f"{_name(above.step)} is spoiled; it will be computed again where needed. "
@@ -208,18 +208,18 @@ class Lookup:
         entry = node_run.entry
         if entry is None or entry.seal is None or entry.seal.broken() is None:
             return False
-        self.session.store.forget(entry, "changed in place at a breakpoint")
+        self.store.forget(entry, "changed in place at a breakpoint")
         return True
 
     # The surroundings of a call --------------------------------------------------------------------------------------
 
     def available(self, node_id: str) -> NodeRun | None:
         """Return the record of a node whose outputs are there."""
-        return self.schedule.available(node_id)
+        return self.scheduler.available(node_id)
 
     def hidden(self, node_run: NodeRun, kind: Any) -> Any:
         """Return the value of a hidden input."""
-        return self.run.hidden(node_run.step, kind)
+        return self.state.hidden(node_run.step, kind)
 
     def object_of(self, node_run: NodeRun) -> Any:
         """Return the object that a node's methods are called on: one per node id and class, while the graph has it."""
@@ -227,7 +227,7 @@ class Lookup:
         make = step.spec.make_object
         if make is None:
             return None
-        objects = self.run.graph.objects
+        objects = self.state.graph.objects
         name = (step.id, step.class_type)
         found = objects.get(name)
         if type(found) is not make:
@@ -236,11 +236,11 @@ class Lookup:
 
     def context(self, node_run: NodeRun, index: int, calls: int) -> CallContext:
         """Return the context of one call."""
-        return CallContext(self.run, node_run.step.id, index, calls)
+        return CallContext(self.state, node_run.step.id, index, calls)
 
     def blocked(self, node_run: NodeRun, message: str) -> None:
         """Report a call that was skipped because of a blocker with a message."""
-        self.run.node_blocked(node_run, message)
+        self.state.event_log.node_blocked(node_run, message)
 
     def blame_cycle(self, cycle: Sequence[NodeRun]) -> tuple[NodeRun, DependencyCycleError]:
         """Return the node that expanded into a cycle, and the error."""
@@ -251,15 +251,3 @@ class Lookup:
 
 def _name(step: Step) -> str:
     return name_node(step.id, step.class_type, step.title)
-
-
-def _as_step(node_run: NodeRun) -> Step:
-    known = Step()
-    known.key, known.durable, known.reusable = node_run.key, node_run.durable, node_run.reusable
-    return known
-
-
-def _copy_for_key(step: Step) -> Step:
-    copied = Step()
-    copied.head, copied.fingerprint, copied.links = step.head, step.fingerprint, step.links
-    return copied

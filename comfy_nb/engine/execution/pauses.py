@@ -2,36 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from comfy_nb.engine.cache.entry import Outputs
-from comfy_nb.engine.execution.breakpoints import Breakpoint, Pause, is_wanted
-from comfy_nb.engine.execution.scheduler import NodeRun
+from comfy_nb.engine.execution.breakpoints import Breakpoint, Breakpoints, Holder, Pause, is_wanted
+from comfy_nb.engine.execution.lookup import Lookup
+from comfy_nb.engine.execution.node_run import NodeRun
+from comfy_nb.engine.execution.scheduler import Scheduler
+from comfy_nb.engine.execution.state import RunState
 
-if TYPE_CHECKING:
-    from comfy_nb.engine.execution.executor import Executor
+MakePause = Callable[[NodeRun, Sequence[Breakpoint], Holder], Pause]
+
+
+class Pausable(Protocol):
+    """What pauses need of the executor."""
+
+    state: RunState
+    loop: asyncio.AbstractEventLoop
+    lock: threading.Lock
+    lookup: Lookup
+    scheduler: Scheduler
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further node is to be called."""
+        ...
+
+    def fail(self, node_run: NodeRun, error: BaseException) -> None:
+        """Let the run fail at a node."""
+        ...
+
+    def wake(self) -> Any:
+        """Have the loop look at the scheduler."""
+        ...
 
 
 class Pauses:
     """Begins and ends the pauses of a run, on its loop. `at` are its breakpoints by the ids of their nodes."""
 
-    def __init__(self, executor: Executor) -> None:
-        self.run = executor.run
+    def __init__(self, executor: Pausable, breakpoints: Breakpoints, make_pause: MakePause) -> None:
         self.loop = executor.loop
+        self.at = breakpoints.of(executor.state.graph)
         self._executor = executor
+        self._breakpoints = breakpoints
+        self._make_pause = make_pause
+        self._event_log = executor.state.event_log
         self._now: list[Pause] = []
-        self.at = executor.session.breakpoints.of(executor.run.graph)
         if self.at:
-            executor.schedule.breakpoints = self.at.keys()
-            executor.lookup.below = executor.run.plan.below(self.at)
+            executor.scheduler.breakpoints = self.at.keys()
+            executor.lookup.below = executor.state.plan.below(self.at)
 
     def begin(self, node_run: NodeRun) -> None:
         """A value is there that has breakpoints."""
         if self._executor.is_over:
             return
         if node_run.source != "ran":
-            self.run.event_log.node_started(node_run, "loop")
+            self._event_log.node_started(node_run, "loop")
         self._hold(node_run, self.at[node_run.step.id])
 
     def resume(self, pause: Pause, replaced: Outputs | None) -> None:
@@ -49,10 +78,10 @@ class Pauses:
         if pause.next:
             self._hold(node_run, pause.next)
             return
-        self.run.node_finished(node_run)
+        self._event_log.node_finished(node_run)
         try:
             with executor.lock:
-                executor.schedule.release(node_run, node_run.outputs or ())
+                executor.scheduler.release(node_run, node_run.outputs or ())
         except Exception as error:  # an expansion's outputs may not fit
             executor.fail(node_run, error)
         executor.wake()
@@ -68,7 +97,7 @@ class Pauses:
 
     def _hold(self, node_run: NodeRun, points: Sequence[Breakpoint]) -> None:
         """Pause at the first of these; the others come when it goes on."""
-        pause = Pause(self, node_run, points)
+        pause = self._make_pause(node_run, points, self)
         self._now.append(pause)
         try:
             if not is_wanted(pause):
@@ -81,12 +110,13 @@ class Pauses:
         if pause.point.is_removed:  # by another thread, since it was asked for
             pause.resume()
             return
-        self.run.node_waits(node_run, "paused at a breakpoint", 0)
-        self._executor.session.breakpoints.tell(pause)
+        self._event_log.node_waits(node_run, "paused at a breakpoint")
+        self._breakpoints.tell(pause)
 
     def _replace(self, node_run: NodeRun, outputs: Outputs) -> None:
-        self.run.taint()
-        node_run.key = node_run.base = node_run.entry = None
+        self._executor.state.taint()
+        node_run.key = node_run.key.forgotten()
+        node_run.entry = None
         node_run.source = "replaced"
         node_run.outputs = outputs
-        self._executor.schedule.kept.add(node_run.step.id)  # it is nowhere else
+        self._executor.scheduler.kept.add(node_run.step.id)  # it is nowhere else

@@ -8,82 +8,15 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from enum import IntEnum
-from typing import Any, Protocol
+from typing import Protocol
 
-from comfy_nb.engine.cache.entry import Entry, Outputs
-from comfy_nb.engine.planning.step import Step
-from comfy_nb.graph.check import InLink
+from comfy_nb.engine.cache.entry import Outputs
+from comfy_nb.engine.execution.node_run import NodeRun, State
+from comfy_nb.engine.planning.step import LANE, Step
 
 RANK_SHIFT = 40
 SEQUENCE_BITS = (1 << RANK_SHIFT) - 1
 NEVER_RUNS = -1
-
-
-class State(IntEnum):
-    """Where a node run is on its way: WAITING, READY, RUNNING, DONE.
-
-    From RUNNING it goes back to WAITING where it asks for lazy inputs, expands or is requeued, and from DONE to RUNNING
-    where a cached value is held at a breakpoint.
-    """
-
-    WAITING = 0
-    READY = 1
-    RUNNING = 2
-    DONE = 3
-
-
-class NodeRun:
-    """A needed node of one run."""
-
-    __slots__ = (
-        "asked",
-        "base",
-        "dependents",
-        "durable",
-        "entry",
-        "expansion",
-        "fingerprint",
-        "key",
-        "outputs",
-        "parent",
-        "parents",
-        "passed",
-        "rank",
-        "refs",
-        "reusable",
-        "seconds",
-        "sequence",
-        "source",
-        "state",
-        "step",
-        "ui",
-        "unmet",
-    )
-
-    def __init__(self, step: Step, sequence: int) -> None:
-        self.step = step
-        self.sequence = sequence
-        self.state = State.WAITING
-        self.unmet = 0
-        self.refs = 0
-        self.rank = step.rank
-        self.dependents: list[NodeRun] = []
-        self.fingerprint = step.fingerprint
-        self.parents = step.parents
-        self.base = step.base
-        self.key = step.key
-        self.durable = step.durable
-        self.reusable = step.reusable
-        self.outputs: Outputs | None = None
-        self.ui: Mapping[str, Any] | None = None
-        self.asked: set[str] | None = None
-        self.passed: Sequence[InLink] = ()
-        self.entry: Entry | None = None
-        self.expansion: Any = None
-        self.parent: NodeRun | None = None
-        self.seconds = 0.0
-        self.source = "ran"
 
 
 class Expansion(Protocol):
@@ -186,7 +119,7 @@ class Scheduler:
 
     def _make_ready(self, node_run: NodeRun) -> None:
         """Let a node run be called, or, where it needs no call any more, finish it and what that makes ready."""
-        if node_run.key is not None and node_run.expansion is None:
+        if node_run.key.full is not None and node_run.expansion is None:
             self._queue(node_run)
             return
         work = [node_run]
@@ -194,14 +127,14 @@ class Scheduler:
             node_run = work.pop()
             if node_run.expansion is not None:
                 work.extend(self._complete_or_hold(node_run, self.resolve(node_run)))
-            elif node_run.key is None and node_run.outputs is None and self.find(node_run):
+            elif node_run.key.full is None and node_run.outputs is None and self.find(node_run):
                 work.extend(self._complete_or_hold(node_run, node_run.outputs or ()))
             else:
                 self._queue(node_run)
 
     def _queue(self, node_run: NodeRun) -> None:
         node_run.state = State.READY
-        if node_run.step.off_lane:
+        if node_run.step.where != LANE:
             self.ready_off_lane.append(node_run)
         else:
             heapq.heappush(self._heap, node_run.rank << RANK_SHIFT | node_run.sequence)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from comfy_nb.engine.cache.entry import Outputs
-from comfy_nb.engine.execution.scheduler import NodeRun
+from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.node_api.context import CallContext, ExecutionBlocker
 from comfy_nb.engine.node_api.progress import Progress
 from comfy_nb.engine.planning.step import KNOWN_HIDDEN, Step, as_lists

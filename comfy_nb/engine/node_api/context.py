@@ -31,7 +31,11 @@ class RunSide(Protocol):
     """What a call needs of its run."""
 
     id: str
-    stopping: bool
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run is to stop."""
+        ...
 
     def emit(self, event: Event) -> None:
         """Tell the subscribers."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from xxhash import xxh3_128_digest
 
-from comfy_nb.engine.planning.step import Step
+from comfy_nb.engine.planning.step import UNKNOWN, Keyed, NodeKey, Step
 from comfy_nb.graph.check import InLink
 from comfy_nb.spec.fingerprint import PLAIN, Digest, combine, digest_of, encode_plain
 
@@ -48,46 +48,46 @@ def _link_parts(link: InLink, scope: int) -> tuple[Any, ...]:
     return (link.name, link.slot, link.lazy, (scope, link.origin) if link.raw else None)
 
 
-def set_key(step: Step, steps: Mapping[str, Step]) -> None:
-    """Set a step's key from its head, its fingerprint and its parents' keys.
+def key_of(head: Digest, fingerprint: Any, links: Sequence[InLink], above: Mapping[str, Keyed]) -> NodeKey:
+    """Return a node's key from its head, its fingerprint and the keys of the nodes above it, by id.
 
-    Where a parent's key is not known yet, neither is this one; `complete_key` does it later.
+    Where one of those is not known yet, neither is this one. `full` waits for the lazy links (see `lazy_key`).
     """
-    head = step.head
-    assert head is not None
     durable, reusable, has_lazy = head.durable, True, False
-    parents: list[bytes] = []
-    for _, origin, _, lazy, _ in step.links:
+    found: list[bytes] = []
+    for _, origin, _, lazy, _ in links:
         if lazy:
             has_lazy = True
             continue
-        parent = steps[origin]
-        if parent.key is None:
-            step.base = step.key = None
-            return
-        parents.append(parent.key)
-        if not parent.durable:
-            durable = False
-        if not parent.reusable:
-            reusable = False
-    step.parents = b"".join(parents)
-    fingerprint = step.fingerprint
+        _, full, is_durable, is_reusable, _ = above[origin].key
+        if full is None:
+            return UNKNOWN
+        found.append(full)
+        durable = durable and is_durable
+        reusable = reusable and is_reusable
+    parents = b"".join(found)
     if fingerprint is not None:
         if is_always(fingerprint):
-            step.parents += struct.pack("<Q", next(_once))
+            parents += struct.pack("<Q", next(_once))
             durable = reusable = False
         else:
             mark = digest_of(fingerprint)
-            step.parents += mark.value
+            parents += mark.value
             durable = durable and mark.durable
-    step.durable, step.reusable = durable, reusable
-    step.base = xxh3_128_digest(head.value + step.parents)
-    step.key = None if has_lazy else step.base
+    base = xxh3_128_digest(head.value + parents)
+    return NodeKey(base, None if has_lazy else base, durable, reusable, parents)
 
 
-def lazy_key(base: bytes, used: Sequence[tuple[str, bytes]]) -> bytes:
-    """Complete the base of a node with lazy inputs by the names and keys of those that were used."""
-    return xxh3_128_digest(base + b"lazy" + b"".join(name.encode() + b"\0" + key for name, key in used))
+def set_key(step: Step, steps: Mapping[str, Step]) -> None:
+    """Set a step's key from those of the steps above it."""
+    assert step.head is not None
+    step.key = key_of(step.head, step.fingerprint, step.links, steps)
+
+
+def lazy_key(base: bytes, used: Sequence[tuple[str, bytes | None]]) -> bytes | None:
+    """Complete the base of a lazy node by the names and full keys of the inputs it used; None where one is unknown."""
+    parts = [name.encode() + b"\0" + key for name, key in used if key is not None]
+    return xxh3_128_digest(base + b"lazy" + b"".join(parts)) if len(parts) == len(used) else None
 
 
 def is_always(fingerprint: Any) -> bool:

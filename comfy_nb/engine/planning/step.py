@@ -3,38 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from comfy_nb.graph.check import CheckedNode, InLink
 from comfy_nb.spec.fingerprint import Digest
 
+LANE, POOL, LOOP = "lane", "pool", "loop"
 LAST_RANK = 3
+
+
+class NodeKey(NamedTuple):
+    """What a node's result is cached under.
+
+    `base` covers all but the lazy links; `full` is the key, or None while that is not known (the node, or one above it,
+    has lazy inputs that were not asked for). `durable` tells whether it means the same in another process, `reusable`
+    whether it can ever come again. `parents` holds the full keys above, 16 bytes each, and the fingerprint's digest.
+    """
+
+    base: bytes | None
+    full: bytes | None
+    durable: bool
+    reusable: bool
+    parents: bytes
+
+    def forgotten(self) -> NodeKey:
+        """Return it for a result that may not be cached."""
+        return self._replace(base=None, full=None)
+
+
+UNKNOWN = NodeKey(None, None, True, True, b"")
+
+
+class Keyed(Protocol):
+    """Something that has a key: a step of a plan, or a node of a run."""
+
+    key: NodeKey
 
 
 class Step(CheckedNode):
     """A node in a plan, with what its key is made of.
 
-    `head` digests the node itself, `base` adds the keys of its non-lazy parents. `key` is the full key, or None while
-    that is not known (it, or a node above it, uses lazy inputs that have not been asked for). `durable` tells whether
-    the key means the same in another process, `reusable` whether it can ever come again.
+    `head` digests the node itself; `key` adds what is above it. `where` names who calls the node: the run's lane, the
+    pool for thread-safe nodes, the event loop, or another caller.
     """
 
     __slots__ = (
-        "base",
         "cacheable",
         "code",
         "consumers",
         "deduplicated",
-        "durable",
         "fingerprint",
         "head",
         "index",
         "is_simple",
         "key",
-        "off_lane",
-        "parents",
         "rank",
-        "reusable",
+        "where",
     )
 
     def __init__(self) -> None:
@@ -42,19 +66,15 @@ class Step(CheckedNode):
         self.code = b""
         self.head: Digest | None = None
         self.fingerprint: Any = None
-        self.parents = b""
-        self.base: bytes | None = None
-        self.key: bytes | None = None
-        self.durable = True
-        self.reusable = True
+        self.key = UNKNOWN
         self.consumers: list[int] = []
 
     def set_traits(self, is_simple: bool) -> None:
-        """Derive from the class: whether its nodes are called the simple way (see `plan.is_simple`) and off the lane,
-        their rank among ready nodes, whether results are cached, and whether equal nodes share one computation."""
+        """Derive from the class: how and where its nodes are called (see `plan.is_simple`), their rank among ready
+        nodes, whether results are cached, and whether equal nodes share one computation."""
         spec, extras = self.spec, self.extras
         self.is_simple = is_simple
-        self.off_lane = spec.is_async or spec.thread_safe
+        self.where = LOOP if spec.is_async else POOL if spec.thread_safe else LANE
         self.rank = 0 if spec.is_output or spec.is_async else LAST_RANK
         self.cacheable = spec.cache != "off" and not (extras and extras.get("no_cache"))
         self.deduplicated = self.cacheable and not spec.is_output and not spec.not_idempotent

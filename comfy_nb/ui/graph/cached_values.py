@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from comfy_nb.engine.cache.entry import Entry, Outputs
-from comfy_nb.engine.execution.scheduler import NodeRun
+from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.planning.plan import plan_of
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.engine.run import Run
@@ -65,7 +65,7 @@ def values_in_words(graph: Graph, session: Session, run: Run | None, node_id: st
 
 
 def _in_memory(session: Session, keyed: Step | NodeRun | None) -> Entry | None:
-    return session.cache.peek(keyed.key) if keyed is not None and keyed.key is not None else None
+    return session.cache.peek(keyed.key.full) if keyed is not None and keyed.key.full is not None else None
 
 
 def _lines(spec: NodeSpec, outputs: Outputs) -> list[str]:

@@ -78,8 +78,8 @@ class Stage:
         self._leave = self._session.on_run(self.follow)
         graph.memo.setdefault("stages", WeakSet()).add(self)
         for run in self._session.live_runs():
-            if run.graph is graph and run.executor is not None:
-                post(run.executor.loop, self.follow, run)
+            if run.graph is graph and run.loop is not None:
+                post(run.loop, self.follow, run)
 
     def leave(self) -> None:
         """Follow no more runs and edits."""

@@ -89,7 +89,10 @@ class States:
                 self._fold(event)
 
     def _fold(self, event: Event) -> None:
-        shown = getattr(event, "display_id", "") or self._under.get(event.node_id, event.node_id)  # type: ignore[union-attr]
+        node_id = getattr(event, "node_id", None)
+        if node_id is None:
+            return
+        shown = getattr(event, "display_id", "") or self._under.get(node_id, node_id)
         if isinstance(event, NodeProgress):
             value, total = finite(event.value), finite(event.total) or 0.0
             if value is not None:

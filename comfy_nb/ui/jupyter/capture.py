@@ -20,14 +20,14 @@ class Capture:
     """Sends what is printed in the nodes of its runs to their journals."""
 
     def __init__(self) -> None:
-        self._runs: list[Any] = []
+        self._runs: list[str] = []
         self._lock = threading.Lock()
         self._switched = ExitStack()
 
     def start(self, run: Any) -> None:
         """Take what the nodes of a run print from now on."""
         with self._lock:
-            self._runs.append(run)
+            self._runs.append(run.id)
             for name in ("stdout", "stderr"):  # later runs too: a cell under %%capture has streams of its own
                 self._tap(getattr(sys, name), name)
             if len(self._runs) == 1:
@@ -36,14 +36,14 @@ class Capture:
     def stop(self, run: Any) -> None:
         """Take it no more; after the last run all is as it was."""
         with self._lock, suppress(ValueError):
-            self._runs.remove(run)
+            self._runs.remove(run.id)
             if not self._runs:
                 self._switched.close()
 
     def call_of_node(self) -> CallContext | None:
         """Return the call that this code belongs to, if its run is one of these."""
         call = current_call.get()
-        return call if call is not None and call.run in self._runs else None
+        return call if call is not None and call.run.id in self._runs else None
 
     def _tap(self, stream: Any, name: str) -> None:
         """Give a stream a `write` of its own until all is put back; one that takes no attributes is left alone."""

@@ -66,7 +66,9 @@ class Board:
                 continue
             if steps:
                 self._take_steps(steps)
-            self._FOLD[type(event)](self, event)
+            fold = self._FOLD.get(type(event))
+            if fold is not None:
+                fold(self, event)
         self._take_steps(steps)
         ended, self._just_ended = self._just_ended, []
         return ended

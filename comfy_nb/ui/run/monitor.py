@@ -59,9 +59,10 @@ class Bridge:
 
     def feel(self, now: float) -> None:
         """Off the loop: see whether the loop still turns, and who keeps it if it does not."""
-        if self.is_over or self.run.executor is None:
+        loop = self.run.loop
+        if self.is_over or loop is None:
             return
-        if self.run.executor.loop.is_closed():  # nothing goes on there, and nothing says so
+        if loop.is_closed():  # nothing goes on there, and nothing says so
             self.take([RunFinished(self.run.id, now, "cancelled", now - self.run.started_at)])
             return
         if self._is_heard:  # it turned since the last time
@@ -72,7 +73,7 @@ class Bridge:
         if sent is None:
             self._pulse_sent = now
             with suppress(RuntimeError):  # it was closed just now
-                self.run.executor.loop.call_soon_threadsafe(self._answer)
+                loop.call_soon_threadsafe(self._answer)
         elif now - sent > BLOCKED_S:
             self._blocked = self._who(), now - sent
             if self._pulse_sent is None:  # it came in between
@@ -83,9 +84,8 @@ class Bridge:
 
     def _who(self) -> str:
         for run in self.run.session.live_runs():
-            node_run = run.executor.stepping if run.executor is not None else None
-            if node_run is not None and run.executor.loop is self.run.executor.loop:
-                step = node_run.step
+            step = run.stepping
+            if step is not None and run.loop is self.run.loop:
                 return name_node(step.id, step.class_type, step.title)
         return "a cell or a callback"
 

@@ -69,7 +69,7 @@ class Panel:
         """Comes on any thread."""
         if message in ("graph", "no graph"):
             run = self._newest_run()
-            post(run.executor.loop, self._show_graph, run, message == "graph")
+            post(run.loop, self._show_graph, run, message == "graph")
         else:
             self._send_again()
 

@@ -102,7 +102,7 @@ class Timeline:
         self._outputs.append(CellOutput())
         self._draw()
         if self._loop is None:  # this may be a thread that has none
-            self._loop = self._run.executor.loop if self._run.executor is not None else asyncio.get_running_loop()
+            self._loop = self._run.loop or asyncio.get_running_loop()
             post(self._loop, self._loop.call_later, EVERY_S, self._tick)
 
     def _repr_html_(self) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from comfy_nb.engine.execution.scheduler import NodeRun, Scheduler, State
+from comfy_nb.engine.execution.node_run import NodeRun, State
+from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.planning.plan import child_step, plan_of
 from comfy_nb.engine.planning.step import Step
 from tests.engine.support import Pack, made

@@ -188,7 +188,7 @@ async def test_a_view_that_is_shown_during_a_run_follows_it(gated):
     graph, gate = gated
     with use_session(Session()):
         job = graph.start(["6"], quiet=True)
-        await until(lambda: job.run.executor is not None)
+        await until(lambda: job.run.loop is not None)
         late = Watched(graph)
         await until(lambda: state_of(late, "5") == "running")
         gate.set()

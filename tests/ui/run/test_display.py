@@ -214,11 +214,11 @@ async def test_a_screen_asks_for_the_newest_of_the_runs_that_go_on(show, ticker,
 
 
 async def test_a_blocked_loop_is_said_with_the_node_that_blocks_it(run, show, ticker, output):
-    run.executor = SimpleNamespace(loop=asyncio.get_running_loop(), stepping=None)
+    run.loop, run.stepping = asyncio.get_running_loop(), None
     show(run)
     run.say(started(1), node("1", title="Greedy"))
     step = SimpleNamespace(id="1", class_type="greedy", title="Greedy")
-    other = SimpleNamespace(executor=SimpleNamespace(loop=run.executor.loop, stepping=SimpleNamespace(step=step)))
+    other = SimpleNamespace(loop=run.loop, stepping=step)
     ticker.tick(LATER)
     ticker.tick(LATER)
     run.session.live_runs = lambda: [other]
@@ -248,7 +248,7 @@ async def test_a_loop_that_is_blocked_from_the_start_has_a_clock_all_the_same(ru
 
 def test_a_run_whose_loop_was_closed_is_shown_as_cancelled(run, show, ticker, output):
     loop = asyncio.new_event_loop()
-    run.executor = SimpleNamespace(loop=loop, stepping=None)
+    run.loop, run.stepping = loop, None
 
     async def begins() -> None:
         show(run)

@@ -1,0 +1,184 @@
+"""The state of one run: what it was asked to do, how far it has come, and whether it is to stop."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+import uuid
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any
+
+from comfy_nb.engine.events import Event, Subscriber
+from comfy_nb.engine.execution.dynamic_prompt import DynamicPrompt, prompt_of
+from comfy_nb.engine.execution.event_log import EventLog
+from comfy_nb.engine.execution.node_run import NodeRun
+from comfy_nb.engine.execution.scheduler import Scheduler
+from comfy_nb.engine.planning.plan import Plan
+from comfy_nb.engine.planning.step import Step
+from comfy_nb.graph.model import Graph
+
+_numbers = itertools.count(1)
+
+
+class Status(StrEnum):
+    """How a run stands. It equals its name in lower case: `run.state == "done"`."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    CANCELLED = "cancelled"
+
+    @property
+    def in_words(self) -> str:
+        """The rest of a sentence that begins with "the run"."""
+        return _IN_WORDS[self]
+
+
+_IN_WORDS: Mapping[Status, str] = {
+    Status.RUNNING: "goes on",
+    Status.DONE: "ended",
+    Status.FAILED: "failed",
+    Status.STOPPED: "was stopped",
+    Status.CANCELLED: "was cancelled",
+}
+LEGAL_MOVES: Mapping[Status, frozenset[Status]] = {
+    Status.RUNNING: frozenset({Status.DONE, Status.FAILED, Status.STOPPED, Status.CANCELLED}),
+    Status.DONE: frozenset(),
+    Status.FAILED: frozenset(),
+    Status.STOPPED: frozenset(),
+    Status.CANCELLED: frozenset(),
+}
+
+
+class RunState:
+    """The state of one run, which the parts that execute it share.
+
+    `stop_as` is set once the run is to stop, to the status in which it then ends. `outer` is the run of the node that
+    began this one, if a node did. `revision` is that of the plan's keys when the run was prepared.
+    """
+
+    __slots__ = (
+        "_prompt",
+        "emit",
+        "event_log",
+        "extra_data",
+        "graph",
+        "has_own_lane",
+        "id",
+        "is_tainted",
+        "log",
+        "lost",
+        "number",
+        "outer",
+        "plan",
+        "previous",
+        "revision",
+        "scheduler",
+        "seconds",
+        "started_at",
+        "status",
+        "stop_as",
+        "stop_event",
+        "wanted",
+    )
+
+    def __init__(
+        self,
+        graph: Graph,
+        plan: Plan,
+        *,
+        previous: Mapping[str, NodeRun] | None = None,
+        run_id: str | None = None,
+        extra_data: Mapping[str, Any] | None = None,
+        outer: RunState | None = None,
+        note_slow: Callable[[Subscriber], None] = lambda subscriber: None,
+    ) -> None:
+        self.graph = graph
+        self.plan = plan
+        self.previous: Mapping[str, NodeRun] = previous if previous is not None else {}
+        self.id = str(run_id or uuid.uuid4().hex)
+        self.number = next(_numbers)
+        self.extra_data: Mapping[str, Any] = extra_data or {}
+        self.outer = outer
+        self.status = Status.RUNNING
+        self.stop_as: Status | None = None
+        self.stop_event = threading.Event()
+        self.is_tainted = False
+        self.has_own_lane = False
+        self.wanted: list[str] = []
+        self.revision = plan.revision
+        self.lost: dict[str, str] = {}
+        self.started_at = time.perf_counter()
+        self.seconds = 0.0
+        self.scheduler: Scheduler | None = None
+        self.event_log = EventLog(self.id, note_slow)
+        self.emit: Callable[[Event], None] = self.event_log.emit
+        self.log = self.event_log.node_printed
+        self._prompt: dict[str, Any] | None = None
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run is to stop, or has stopped."""
+        return self.stop_as is not None
+
+    @property
+    def loop(self) -> AbstractEventLoop | None:
+        """The event loop that the run is executed on, None before."""
+        return self.event_log.loop
+
+    def request_stop(self, status: Status) -> bool:
+        """Have the run stop, from any thread; False where it has ended or is stopping already."""
+        if self.status is not Status.RUNNING or self.stopping:
+            return False
+        self.stop_as = status
+        self.stop_event.set()
+        return True
+
+    def end(self, status: Status) -> None:
+        """Note that the run has ended, and in which status."""
+        assert status in LEGAL_MOVES[self.status], f"{self.status} -> {status}"
+        self.status = status
+        self.seconds = time.perf_counter() - self.started_at
+
+    def taint(self) -> None:
+        """Note that a value was replaced: nothing that follows, here or in the run of the node around it, is kept."""
+        state: RunState | None = self
+        while state is not None:
+            state.is_tainted = True
+            state = state.outer
+
+    def node_run(self, node_id: str) -> NodeRun | None:
+        """Return the record of a node that this run looked at."""
+        return self.scheduler.node_runs.get(node_id) if self.scheduler is not None else None
+
+    def step(self, node_id: str) -> Step | None:
+        """Return the step of a node of the graph or of an expansion; may be called from any thread."""
+        return self.scheduler.step(node_id) if self.scheduler is not None else self.plan.steps.get(node_id)
+
+    @property
+    def prompt(self) -> dict[str, Any]:
+        """The prompt as it ran: converted values, bypassed and muted nodes left out."""
+        if self._prompt is None:
+            self._prompt = prompt_of(self.plan)
+        return self._prompt
+
+    def hidden(self, step: Step, kind: Any) -> Any:
+        """Return the value of a hidden input of a known kind (`planning.step.KNOWN_HIDDEN`)."""
+        if kind == "UNIQUE_ID":
+            return step.id
+        if kind == "PROMPT":
+            return self.prompt
+        if kind == "DYNPROMPT":
+            return DynamicPrompt(self.plan, self.prompt, self.scheduler)
+        if kind == "EXTRA_PNGINFO":
+            given = self.extra_data.get("extra_pnginfo")
+            workflow = self.graph.workflow
+            return given if given is not None else {"workflow": workflow} if workflow else None
+        if kind == "AUTH_TOKEN_COMFY_ORG":
+            return self.extra_data.get("auth_token_comfy_org")
+        assert kind == "API_KEY_COMFY_ORG", kind
+        return self.extra_data.get("api_key_comfy_org")

@@ -1,0 +1,50 @@
+"""What nodes were in earlier runs, for `why`: what is different now."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Mapping, MutableMapping
+from weakref import WeakKeyDictionary
+
+from comfy_nb.engine.execution.node_run import NodeRun, State
+from comfy_nb.engine.why import differences
+from comfy_nb.graph.model import Graph
+
+NODE_RUNS_MAX = 10_000
+CANDIDATES_MAX = 64
+
+
+class History:
+    """The last run of each node, by graph, and the node runs of recent runs of any graph."""
+
+    def __init__(self) -> None:
+        self._by_graph: MutableMapping[Graph, dict[str, NodeRun]] = WeakKeyDictionary()
+        self._recent: deque[tuple[int, Mapping[str, NodeRun]]] = deque()
+        self._size = 0
+        self._lock = threading.Lock()
+
+    def of(self, graph: Graph) -> dict[str, NodeRun]:
+        """Return the last run of each node of a graph, by id; what is set there stays."""
+        return self._by_graph.setdefault(graph, {})
+
+    def record(self, number: int, node_runs: Mapping[str, NodeRun]) -> None:
+        """Remember the nodes of run `number`, for `why` of a similar one in another graph."""
+        with self._lock:
+            self._recent.append((number, node_runs))
+            self._size += len(node_runs)
+            while self._size > NODE_RUNS_MAX and len(self._recent) > 1:
+                self._size -= len(self._recent.popleft()[1])
+
+    def nearest(self, node_run: NodeRun, number: int) -> NodeRun | None:
+        """Return the node of a run before `number` that is most similar: the node before its cell was edited."""
+        with self._lock:
+            recent = list(self._recent)
+        earlier = [
+            each
+            for run_number, node_runs in reversed(recent)
+            if run_number < number
+            for each in node_runs.values()
+            if each.step.class_type == node_run.step.class_type and each.state is State.DONE
+        ]
+        return min(earlier[:CANDIDATES_MAX], key=lambda each: len(differences(each, node_run)), default=None)
