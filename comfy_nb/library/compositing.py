@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from comfy_nb.errors import LayoutError
-from comfy_nb.library.declare import combo, flag, offset
+from comfy_nb.library.declare import bool_input, combo_input, offset_input
 from comfy_nb.library.masks import as_batch
 from comfy_nb.library.overlap import overlap
 from comfy_nb.library.resample import image_alpha_fix, repeat_to_batch_size, resize_images
@@ -56,9 +56,9 @@ def _paste_inputs(type: str, step: int) -> dict[str, Any]:
         "required": {
             "destination": (type,),
             "source": (type,),
-            "x": offset(step),
-            "y": offset(step),
-            "resize_source": flag(False),
+            "x": offset_input(step),
+            "y": offset_input(step),
+            "resize_source": bool_input(False),
         },
         "optional": {"mask": ("MASK",)},
     }
@@ -165,7 +165,7 @@ class PorterDuffImageComposite:
                 "source_alpha": ("MASK",),
                 "destination": ("IMAGE",),
                 "destination_alpha": ("MASK",),
-                "mode": combo(*PORTER_DUFF, default="DST"),
+                "mode": combo_input(*PORTER_DUFF, default="DST"),
             }
         }
 

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from comfy_nb.errors import LayoutError
-from comfy_nb.library.declare import combo, number, whole
+from comfy_nb.library.declare import combo_input, float_input, int_input
 from comfy_nb.library.resample import match_channels, resize_images
 
 DITHERS = ("none", "floyd-steinberg", "bayer-2", "bayer-4", "bayer-8", "bayer-16")
@@ -31,8 +31,8 @@ class ImageBlur:
         return {
             "required": {
                 "image": ("IMAGE",),
-                "blur_radius": whole(1, 1, 31, 1),
-                "sigma": number(1.0, 0.1, 10.0, 0.1),
+                "blur_radius": int_input(1, 1, 31, 1),
+                "sigma": float_input(1.0, 0.1, 10.0, 0.1),
             }
         }
 
@@ -54,9 +54,9 @@ class ImageSharpen:
         return {
             "required": {
                 "image": ("IMAGE",),
-                "sharpen_radius": whole(1, 1, 31, 1),
-                "sigma": number(1.0, 0.1, 10.0, 0.01),
-                "alpha": number(1.0, 0.0, 5.0, 0.01),
+                "sharpen_radius": int_input(1, 1, 31, 1),
+                "sigma": float_input(1.0, 0.1, 10.0, 0.01),
+                "alpha": float_input(1.0, 0.0, 5.0, 0.01),
             }
         }
 
@@ -103,8 +103,8 @@ class ImageBlend:
             "required": {
                 "image1": ("IMAGE",),
                 "image2": ("IMAGE",),
-                "blend_factor": number(0.5, 0.0, 1.0, 0.01),
-                "blend_mode": combo(*BLENDS),
+                "blend_factor": float_input(0.5, 0.0, 1.0, 0.01),
+                "blend_mode": combo_input(*BLENDS),
             }
         }
 
@@ -150,7 +150,7 @@ class ImageQuantize:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"image": ("IMAGE",), "colors": whole(256, 1, 256, 1), "dither": combo(*DITHERS)}}
+        return {"required": {"image": ("IMAGE",), "colors": int_input(256, 1, 256, 1), "dither": combo_input(*DITHERS)}}
 
     def execute(self, image: Tensor, colors: int, dither: str) -> tuple[Tensor]:
         result = image.clone()

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from comfy_nb.errors import LayoutError
-from comfy_nb.library.declare import choice
+from comfy_nb.library.declare import legacy_combo_input
 from comfy_nb.library.folders import Folders, current_folders, inside, is_image_name, split_annotation
 from comfy_nb.library.pictures import read_channel, read_picture, to_png
 from comfy_nb.wording import suggest
@@ -50,7 +50,7 @@ class LoadImageMask:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"image": _file_choice(), "channel": choice("alpha", "red", "green", "blue")}}
+        return {"required": {"image": _file_choice(), "channel": legacy_combo_input("alpha", "red", "green", "blue")}}
 
     def load_image(self, image: str, channel: str) -> tuple[Tensor]:
         return (read_channel(_existing(image), image, channel),)

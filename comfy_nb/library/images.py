@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from comfy_nb.errors import LayoutError
-from comfy_nb.library.declare import batch, choice, number, offset, size, whole
+from comfy_nb.library.declare import count_input, float_input, int_input, legacy_combo_input, offset_input, size_input
 from comfy_nb.library.resample import CROPS, IMAGE_METHODS, match_channels, resize_images
 
 FLIPS = ("x-axis: vertically", "y-axis: horizontally")
@@ -27,10 +27,10 @@ class EmptyImage:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "width": size(),
-                "height": size(),
-                "batch_size": batch(),
-                "color": whole(0, 0, 0xFFFFFF, 1, display="color"),
+                "width": size_input(),
+                "height": size_input(),
+                "batch_size": count_input(),
+                "color": int_input(0, 0, 0xFFFFFF, 1, display="color"),
             }
         }
 
@@ -51,10 +51,10 @@ class ImageScale:
         return {
             "required": {
                 "image": ("IMAGE",),
-                "upscale_method": choice(*IMAGE_METHODS),
-                "width": size(low=0),
-                "height": size(low=0),
-                "crop": choice(*CROPS),
+                "upscale_method": legacy_combo_input(*IMAGE_METHODS),
+                "width": size_input(low=0),
+                "height": size_input(low=0),
+                "crop": legacy_combo_input(*CROPS),
             }
         }
 
@@ -81,8 +81,8 @@ class ImageScaleBy:
         return {
             "required": {
                 "image": ("IMAGE",),
-                "upscale_method": choice(*IMAGE_METHODS),
-                "scale_by": number(1.0, 0.01, 8.0, 0.01),
+                "upscale_method": legacy_combo_input(*IMAGE_METHODS),
+                "scale_by": float_input(1.0, 0.01, 8.0, 0.01),
             }
         }
 
@@ -134,8 +134,8 @@ class ImagePadForOutpaint:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        margins = {side: offset(8) for side in ("left", "top", "right", "bottom")}
-        return {"required": {"image": ("IMAGE",), **margins, "feathering": whole(40, 0, step=1)}}
+        margins = {side: offset_input(8) for side in ("left", "top", "right", "bottom")}
+        return {"required": {"image": ("IMAGE",), **margins, "feathering": int_input(40, 0, step=1)}}
 
     def expand_image(
         self, image: Tensor, left: int, top: int, right: int, bottom: int, feathering: int
@@ -171,7 +171,15 @@ class ImageCrop:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"image": ("IMAGE",), "width": size(), "height": size(), "x": offset(), "y": offset()}}
+        return {
+            "required": {
+                "image": ("IMAGE",),
+                "width": size_input(),
+                "height": size_input(),
+                "x": offset_input(),
+                "y": offset_input(),
+            }
+        }
 
     def crop(self, image: Tensor, width: int, height: int, x: int, y: int) -> tuple[Tensor]:
         left, top = min(x, image.shape[2] - 1), min(y, image.shape[1] - 1)
@@ -187,7 +195,7 @@ class ImageFlip:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"image": ("IMAGE",), "flip_method": choice(*FLIPS)}}
+        return {"required": {"image": ("IMAGE",), "flip_method": legacy_combo_input(*FLIPS)}}
 
     def flip(self, image: Tensor, flip_method: str) -> tuple[Tensor]:
         return (image.flip(1 if flip_method.startswith("x") else 2),)
@@ -202,7 +210,7 @@ class ImageRotate:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"image": ("IMAGE",), "rotation": choice(*ROTATIONS)}}
+        return {"required": {"image": ("IMAGE",), "rotation": legacy_combo_input(*ROTATIONS)}}
 
     def rotate(self, image: Tensor, rotation: str) -> tuple[Tensor]:
         return (torch.rot90(image, k=ROTATIONS.index(rotation), dims=(2, 1)),)
@@ -217,7 +225,7 @@ class ImageFromBatch:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"image": ("IMAGE",), "batch_index": whole(0, 0, 4095), "length": batch()}}
+        return {"required": {"image": ("IMAGE",), "batch_index": int_input(0, 0, 4095), "length": count_input()}}
 
     def frombatch(self, image: Tensor, batch_index: int, length: int) -> tuple[Tensor]:
         first = min(batch_index, image.shape[0] - 1)
@@ -233,7 +241,7 @@ class RepeatImageBatch:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"image": ("IMAGE",), "amount": batch()}}
+        return {"required": {"image": ("IMAGE",), "amount": count_input()}}
 
     def repeat(self, image: Tensor, amount: int) -> tuple[Tensor]:
         return (image.repeat(amount, 1, 1, 1),)
@@ -250,7 +258,7 @@ class RebatchImages:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"images": ("IMAGE",), "batch_size": batch()}}
+        return {"required": {"images": ("IMAGE",), "batch_size": count_input()}}
 
     def execute(self, images: Sequence[Tensor], batch_size: Sequence[int]) -> tuple[list[Tensor]]:
         singles = [single for several in images for single in several.split(1)]

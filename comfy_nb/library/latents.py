@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from comfy_nb.library.declare import batch, choice, number, offset, size, whole
+from comfy_nb.library.declare import count_input, float_input, int_input, legacy_combo_input, offset_input, size_input
 from comfy_nb.library.images import FLIPS, ROTATIONS
 from comfy_nb.library.masks import as_batch
 from comfy_nb.library.overlap import overlap
@@ -31,7 +31,13 @@ class EmptyLatentImage:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"width": size(low=16, step=8), "height": size(low=16, step=8), "batch_size": batch()}}
+        return {
+            "required": {
+                "width": size_input(low=16, step=8),
+                "height": size_input(low=16, step=8),
+                "batch_size": count_input(),
+            }
+        }
 
     def generate(self, width: int, height: int, batch_size: int = 1) -> tuple[Latent]:
         return ({"samples": torch.zeros(batch_size, 4, height // CELL_PX, width // CELL_PX)},)
@@ -49,10 +55,10 @@ class LatentUpscale:
         return {
             "required": {
                 "samples": ("LATENT",),
-                "upscale_method": choice(*LATENT_METHODS),
-                "width": size(low=0, step=8),
-                "height": size(low=0, step=8),
-                "crop": choice(*CROPS),
+                "upscale_method": legacy_combo_input(*LATENT_METHODS),
+                "width": size_input(low=0, step=8),
+                "height": size_input(low=0, step=8),
+                "crop": legacy_combo_input(*CROPS),
             }
         }
 
@@ -80,8 +86,8 @@ class LatentUpscaleBy:
         return {
             "required": {
                 "samples": ("LATENT",),
-                "upscale_method": choice(*LATENT_METHODS),
-                "scale_by": number(1.5, 0.01, 8.0, 0.01),
+                "upscale_method": legacy_combo_input(*LATENT_METHODS),
+                "scale_by": float_input(1.5, 0.01, 8.0, 0.01),
             }
         }
 
@@ -104,7 +110,7 @@ class LatentBlend:
             "required": {
                 "samples1": ("LATENT",),
                 "samples2": ("LATENT",),
-                "blend_factor": number(0.5, 0, 1, 0.01),
+                "blend_factor": float_input(0.5, 0, 1, 0.01),
             }
         }
 
@@ -128,9 +134,9 @@ class LatentComposite:
             "required": {
                 "samples_to": ("LATENT",),
                 "samples_from": ("LATENT",),
-                "x": offset(8),
-                "y": offset(8),
-                "feather": offset(8),
+                "x": offset_input(8),
+                "y": offset_input(8),
+                "feather": offset_input(8),
             }
         }
 
@@ -168,8 +174,8 @@ class LatentCrop:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        sides = {side: size(low=SMALLEST_PX, step=8) for side in ("width", "height")}
-        return {"required": {"samples": ("LATENT",), **sides, "x": offset(8), "y": offset(8)}}
+        sides = {side: size_input(low=SMALLEST_PX, step=8) for side in ("width", "height")}
+        return {"required": {"samples": ("LATENT",), **sides, "x": offset_input(8), "y": offset_input(8)}}
 
     def crop(self, samples: Latent, width: int, height: int, x: int, y: int) -> tuple[Latent]:
         old = samples["samples"]
@@ -192,7 +198,7 @@ class LatentFlip:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"samples": ("LATENT",), "flip_method": choice(*FLIPS)}}
+        return {"required": {"samples": ("LATENT",), "flip_method": legacy_combo_input(*FLIPS)}}
 
     def flip(self, samples: Latent, flip_method: str) -> tuple[Latent]:
         return (samples | {"samples": samples["samples"].flip(2 if flip_method.startswith("x") else 3)},)
@@ -207,7 +213,7 @@ class LatentRotate:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"samples": ("LATENT",), "rotation": choice(*ROTATIONS)}}
+        return {"required": {"samples": ("LATENT",), "rotation": legacy_combo_input(*ROTATIONS)}}
 
     def rotate(self, samples: Latent, rotation: str) -> tuple[Latent]:
         turned = torch.rot90(samples["samples"], k=ROTATIONS.index(rotation), dims=(3, 2))
@@ -223,7 +229,7 @@ class RepeatLatentBatch:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"samples": ("LATENT",), "amount": batch(64)}}
+        return {"required": {"samples": ("LATENT",), "amount": count_input(64)}}
 
     def repeat(self, samples: Latent, amount: int) -> tuple[Latent]:
         old = samples["samples"]
@@ -248,7 +254,7 @@ class LatentFromBatch:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"samples": ("LATENT",), "batch_index": whole(0, 0, 63), "length": batch(64)}}
+        return {"required": {"samples": ("LATENT",), "batch_index": int_input(0, 0, 63), "length": count_input(64)}}
 
     def frombatch(self, samples: Latent, batch_index: int, length: int) -> tuple[Latent]:
         old = samples["samples"]
@@ -301,7 +307,7 @@ class LatentMultiply:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"samples": ("LATENT",), "multiplier": number(1.0, -10.0, 10.0, 0.01)}}
+        return {"required": {"samples": ("LATENT",), "multiplier": float_input(1.0, -10.0, 10.0, 0.01)}}
 
     def execute(self, samples: Latent, multiplier: float) -> tuple[Latent]:
         return (samples | {"samples": samples["samples"] * multiplier},)
@@ -318,7 +324,7 @@ class RebatchLatents:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"latents": ("LATENT",), "batch_size": batch()}}
+        return {"required": {"latents": ("LATENT",), "batch_size": count_input()}}
 
     def execute(self, latents: Sequence[Latent], batch_size: Sequence[int]) -> tuple[list[Latent]]:
         whole_batches: list[Latent] = []

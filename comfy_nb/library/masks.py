@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from comfy_nb.errors import LayoutError
-from comfy_nb.library.declare import choice, flag, number, offset, size, whole
+from comfy_nb.library.declare import bool_input, float_input, int_input, legacy_combo_input, offset_input, size_input
 from comfy_nb.library.overlap import overlap
 
 CHANNELS = ("red", "green", "blue", "alpha")
@@ -45,7 +45,7 @@ class ImageToMask:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"image": ("IMAGE",), "channel": choice(*CHANNELS)}}
+        return {"required": {"image": ("IMAGE",), "channel": legacy_combo_input(*CHANNELS)}}
 
     def image_to_mask(self, image: Tensor, channel: str) -> tuple[Tensor]:
         index = CHANNELS.index(channel)
@@ -67,7 +67,7 @@ class ImageColorToMask:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"image": ("IMAGE",), "color": whole(0, 0, 0xFFFFFF, 1, display="color")}}
+        return {"required": {"image": ("IMAGE",), "color": int_input(0, 0, 0xFFFFFF, 1, display="color")}}
 
     def image_to_mask(self, image: Tensor, color: int) -> tuple[Tensor]:
         levels = (image.clamp(0, 1) * 255).round().to(torch.int32)
@@ -84,7 +84,7 @@ class SolidMask:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"value": number(1.0, 0.0, 1.0, 0.01), "width": size(), "height": size()}}
+        return {"required": {"value": float_input(1.0, 0.0, 1.0, 0.01), "width": size_input(), "height": size_input()}}
 
     def solid(self, value: float, width: int, height: int) -> tuple[Tensor]:
         return (torch.full((1, height, width), value, dtype=torch.float32),)
@@ -114,7 +114,15 @@ class CropMask:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"mask": ("MASK",), "x": offset(), "y": offset(), "width": size(), "height": size()}}
+        return {
+            "required": {
+                "mask": ("MASK",),
+                "x": offset_input(),
+                "y": offset_input(),
+                "width": size_input(),
+                "height": size_input(),
+            }
+        }
 
     def crop(self, mask: Tensor, x: int, y: int, width: int, height: int) -> tuple[Tensor]:
         return (as_batch(mask)[:, y : y + height, x : x + width],)
@@ -147,9 +155,9 @@ class MaskComposite:
             "required": {
                 "destination": ("MASK",),
                 "source": ("MASK",),
-                "x": offset(),
-                "y": offset(),
-                "operation": choice(*COMBINE),
+                "x": offset_input(),
+                "y": offset_input(),
+                "operation": legacy_combo_input(*COMBINE),
             }
         }
 
@@ -169,7 +177,7 @@ class FeatherMask:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        sides = {side: offset() for side in ("left", "top", "right", "bottom")}
+        sides = {side: offset_input() for side in ("left", "top", "right", "bottom")}
         return {"required": {"mask": ("MASK",), **sides}}
 
     def feather(self, mask: Tensor, left: int, top: int, right: int, bottom: int) -> tuple[Tensor]:
@@ -197,7 +205,9 @@ class GrowMask:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"mask": ("MASK",), "expand": whole(0, -16384, step=1), "tapered_corners": flag(True)}}
+        return {
+            "required": {"mask": ("MASK",), "expand": int_input(0, -16384, step=1), "tapered_corners": bool_input(True)}
+        }
 
     def expand_mask(self, mask: Tensor, expand: int, tapered_corners: bool) -> tuple[Tensor]:
         sign = 1.0 if expand > 0 else -1.0
@@ -227,7 +237,7 @@ class ThresholdMask:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"mask": ("MASK",), "value": number(0.5, 0.0, 1.0, 0.01)}}
+        return {"required": {"mask": ("MASK",), "value": float_input(0.5, 0.0, 1.0, 0.01)}}
 
     def image_to_mask(self, mask: Tensor, value: float) -> tuple[Tensor]:
         return ((mask > value).float(),)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfy_nb.library.declare import Declaration, text
+from comfy_nb.library.declare import Declaration, string_input
 
 LARGEST = 2**63 - 1
 
@@ -26,14 +26,14 @@ class PrimitiveString(_Primitive):
     """Hold a line of text."""
 
     RETURN_TYPES = ("STRING",)
-    DECLARED = text(multiline=False)
+    DECLARED = string_input(multiline=False)
 
 
 class PrimitiveStringMultiline(_Primitive):
     """Hold a text of several lines."""
 
     RETURN_TYPES = ("STRING",)
-    DECLARED = text()
+    DECLARED = string_input()
 
 
 class PrimitiveInt(_Primitive):

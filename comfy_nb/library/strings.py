@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
-from comfy_nb.library.declare import combo, flag, text, whole
+from comfy_nb.library.declare import bool_input, combo_input, int_input, string_input
 
 CASES: dict[str, Callable[[str], str]] = {
     "UPPERCASE": str.upper,
@@ -36,9 +36,9 @@ class StringConcatenate(_OnText):
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "string_a": text(),
-                "string_b": text(),
-                "delimiter": text(multiline=False, default=""),
+                "string_a": string_input(),
+                "string_b": string_input(),
+                "delimiter": string_input(multiline=False, default=""),
             }
         }
 
@@ -51,7 +51,7 @@ class StringSubstring(_OnText):
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"string": text(), "start": ("INT", {}), "end": ("INT", {})}}
+        return {"required": {"string": string_input(), "start": ("INT", {}), "end": ("INT", {})}}
 
     def execute(self, string: str, start: int, end: int) -> tuple[str]:
         return (string[start:end],)
@@ -65,7 +65,7 @@ class StringLength(_OnText):
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"string": text()}}
+        return {"required": {"string": string_input()}}
 
     def execute(self, string: str) -> tuple[int]:
         return (len(string),)
@@ -76,7 +76,7 @@ class CaseConverter(_OnText):
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"string": text(), "mode": combo(*CASES)}}
+        return {"required": {"string": string_input(), "mode": combo_input(*CASES)}}
 
     def execute(self, string: str, mode: str) -> tuple[str]:
         return (CASES[mode](string),)
@@ -87,7 +87,7 @@ class StringTrim(_OnText):
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"string": text(), "mode": combo(*TRIMS)}}
+        return {"required": {"string": string_input(), "mode": combo_input(*TRIMS)}}
 
     def execute(self, string: str, mode: str) -> tuple[str]:
         return (TRIMS[mode](string),)
@@ -98,7 +98,7 @@ class StringReplace(_OnText):
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"string": text(), "find": text(), "replace": text()}}
+        return {"required": {"string": string_input(), "find": string_input(), "replace": string_input()}}
 
     def execute(self, string: str, find: str, replace: str) -> tuple[str]:
         return (string.replace(find, replace),)
@@ -112,7 +112,7 @@ class StringContains(_OnText):
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"string": text(), "substring": text(), "case_sensitive": flag(True)}}
+        return {"required": {"string": string_input(), "substring": string_input(), "case_sensitive": bool_input(True)}}
 
     def execute(self, string: str, substring: str, case_sensitive: bool) -> tuple[bool]:
         if not case_sensitive:
@@ -129,10 +129,10 @@ class StringCompare(_OnText):
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "string_a": text(),
-                "string_b": text(),
-                "mode": combo(*COMPARISONS),
-                "case_sensitive": flag(True),
+                "string_a": string_input(),
+                "string_b": string_input(),
+                "mode": combo_input(*COMPARISONS),
+                "case_sensitive": bool_input(True),
             }
         }
 
@@ -150,7 +150,7 @@ def _flags(case_insensitive: bool, multiline: bool, dotall: bool) -> re.RegexFla
 
 
 def _regex_inputs() -> dict[str, Any]:
-    return {"case_insensitive": flag(True), "multiline": flag(False), "dotall": flag(False)}
+    return {"case_insensitive": bool_input(True), "multiline": bool_input(False), "dotall": bool_input(False)}
 
 
 class RegexMatch(_OnText):
@@ -161,7 +161,7 @@ class RegexMatch(_OnText):
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"string": text(), "regex_pattern": text(), **_regex_inputs()}}
+        return {"required": {"string": string_input(), "regex_pattern": string_input(), **_regex_inputs()}}
 
     def execute(
         self, string: str, regex_pattern: str, case_insensitive: bool, multiline: bool, dotall: bool
@@ -180,11 +180,11 @@ class RegexExtract(_OnText):
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "string": text(),
-                "regex_pattern": text(),
-                "mode": combo("First Match", "All Matches", "First Group", "All Groups"),
+                "string": string_input(),
+                "regex_pattern": string_input(),
+                "mode": combo_input("First Match", "All Matches", "First Group", "All Groups"),
                 **_regex_inputs(),
-                "group_index": whole(1, 0, 100),
+                "group_index": int_input(1, 0, 100),
             }
         }
 
@@ -219,11 +219,11 @@ class RegexReplace(_OnText):
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         optional = _regex_inputs() | {
-            "dotall": flag(False, tooltip="Whether a dot also stands for the end of a line."),
-            "count": whole(0, 0, 100, tooltip="How many finds to replace, from the first; 0 for all."),
+            "dotall": bool_input(False, tooltip="Whether a dot also stands for the end of a line."),
+            "count": int_input(0, 0, 100, tooltip="How many finds to replace, from the first; 0 for all."),
         }
         return {
-            "required": {"string": text(), "regex_pattern": text(), "replace": text()},
+            "required": {"string": string_input(), "regex_pattern": string_input(), "replace": string_input()},
             "optional": optional,
         }
 

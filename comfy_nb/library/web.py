@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from comfy_nb.library.declare import number, text, whole
+from comfy_nb.library.declare import float_input, int_input, string_input
 from comfy_nb.library.pictures import read_picture
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ SHOWN_CHARACTERS = 200
 
 def _url_inputs() -> dict[str, Any]:
     return {
-        "url": text(multiline=False, default="", tooltip="http:// or https:// address."),
-        "timeout": number(30.0, 0.1, 3600.0, 0.1, tooltip="Seconds after which the call is given up."),
+        "url": string_input(multiline=False, default="", tooltip="http:// or https:// address."),
+        "timeout": float_input(30.0, 0.1, 3600.0, 0.1, tooltip="Seconds after which the call is given up."),
     }
 
 
@@ -118,8 +118,8 @@ class SleepWithProgress:
         return {
             "required": {
                 "value": ("*",),
-                "seconds": number(1.0, 0.0, 86400.0, 0.1),
-                "steps": whole(10, 1, 10000),
+                "seconds": float_input(1.0, 0.0, 86400.0, 0.1),
+                "steps": int_input(10, 1, 10000),
             }
         }
 
@@ -166,7 +166,7 @@ class RateLimitedCall:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"value": ("*",), "calls_per_second": number(1.0, 0.001, 1000.0)}}
+        return {"required": {"value": ("*",), "calls_per_second": float_input(1.0, 0.001, 1000.0)}}
 
     async def call(self, value: Any, calls_per_second: float) -> tuple[Any]:
         await self.LIMITER.wait(calls_per_second)
