@@ -261,7 +261,7 @@ class RebatchImages:
         return {"required": {"images": ("IMAGE",), "batch_size": count_input()}}
 
     def execute(self, images: Sequence[Tensor], batch_size: Sequence[int]) -> tuple[list[Tensor]]:
-        singles = [single for several in images for single in several.split(1)]
+        singles = [single for several in images for single in torch.split(several, 1)]
         batches = [singles[at : at + batch_size[0]] for at in range(0, len(singles), batch_size[0])]
         return ([_joined(each) for each in batches],)
 

@@ -350,8 +350,8 @@ def _with_all_entries(latent: Latent, seen: int) -> Latent:
 
 
 def _deal(latents: Sequence[Latent], batch_size: int) -> list[Latent]:
-    samples = torch.cat([latent["samples"] for latent in latents]).split(batch_size)
-    masks = torch.cat([latent["noise_mask"] for latent in latents]).split(batch_size)
+    samples = torch.split(torch.cat([latent["samples"] for latent in latents]), batch_size)
+    masks = torch.split(torch.cat([latent["noise_mask"] for latent in latents]), batch_size)
     indices = [index for latent in latents for index in latent["batch_index"]]
     dealt: list[Latent] = []
     for turn, (some, mask) in enumerate(zip(samples, masks, strict=True)):
