@@ -120,10 +120,10 @@ def breakpoint(
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """What `%load_ext comfy_nb` does: adds `%comfy` and `%%node`."""
-    from comfy_nb.magics.magics import load
+    """Add the magics `%comfy` and `%%node` to IPython; `%load_ext comfy_nb` calls it."""
+    from comfy_nb.magics.extension import load
 
-    load(shell)
+    load(shell, cache)
 
 
 def stop_all() -> int:
