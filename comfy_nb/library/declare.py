@@ -1,4 +1,4 @@
-"""Short words for the input declarations that many nodes share."""
+"""Input declarations that many nodes share."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def bool_input(default: bool, **options: Any) -> Declaration:
 
 
 def combo_input(*choices: str, **options: Any) -> Declaration:
-    """Declare a choice in the newer COMBO form, which is what ComfyUI's schema nodes show."""
+    """Declare a choice in the newer COMBO form, as the nodes that ComfyUI defines by a schema have it."""
     return ("COMBO", {"multiselect": False, "options": list(choices)} | options)
 
 

@@ -17,7 +17,7 @@ ROTATIONS = ("none", "90 degrees", "180 degrees", "270 degrees")
 
 
 class EmptyImage:
-    """Make images of one plain colour."""
+    """Make images of a single colour."""
 
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "generate"
@@ -107,7 +107,7 @@ class ImageInvert:
 
 
 class ImageBatch:
-    """Put two batches of images one after the other; the second takes the size of the first."""
+    """Join two batches of images; the second is resized to the size of the first."""
 
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "batch"
@@ -126,7 +126,7 @@ class ImageBatch:
 
 
 class ImagePadForOutpaint:
-    """Add grey margins to images, with a mask that is 1 where something is to be painted."""
+    """Add grey margins to images, and return a mask that is 1 where they are to be painted."""
 
     RETURN_TYPES = ("IMAGE", "MASK")
     FUNCTION = "expand_image"
@@ -150,7 +150,7 @@ class ImagePadForOutpaint:
 
 
 def _feathered(height: int, width: int, margins: tuple[int, int, int, int], feathering: int) -> Tensor:
-    """Return [H, W] that falls from 1 to 0 over `feathering` pixels, from each edge that has a margin."""
+    """Return a [H, W] mask that falls from 1 to 0 over `feathering` pixels from each edge that has a margin."""
     if not 0 < feathering * 2 < min(height, width):
         return torch.zeros(height, width)
     left, top, right, bottom = margins
@@ -163,7 +163,7 @@ def _feathered(height: int, width: int, margins: tuple[int, int, int, int], feat
 
 
 class ImageCrop:
-    """Cut a rectangle out of images; what lies outside of them is left off."""
+    """Cut a rectangle out of images; parts outside of them are left off."""
 
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "crop"
@@ -202,7 +202,7 @@ class ImageFlip:
 
 
 class ImageRotate:
-    """Turn images clockwise by quarter turns."""
+    """Rotate images clockwise by quarter turns."""
 
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "rotate"
@@ -217,7 +217,7 @@ class ImageRotate:
 
 
 class ImageFromBatch:
-    """Take some images out of a batch; a start or length beyond its end is cut to what there is."""
+    """Take images out of a batch; a start or length beyond its end is limited to the images there are."""
 
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "frombatch"
@@ -233,7 +233,7 @@ class ImageFromBatch:
 
 
 class RepeatImageBatch:
-    """Repeat a batch of images a number of times."""
+    """Repeat a batch of images."""
 
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "repeat"
@@ -248,7 +248,7 @@ class RepeatImageBatch:
 
 
 class RebatchImages:
-    """Deal a list of image batches out again in batches of one size; the last one may be smaller."""
+    """Regroup a list of image batches into batches of one size; the last one may be smaller."""
 
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "execute"
@@ -270,7 +270,7 @@ def _joined(images: Sequence[Tensor]) -> Tensor:
     layouts = sorted({tuple(image.shape[1:]) for image in images})
     if len(layouts) > 1:
         raise LayoutError(
-            f"images of one batch must have one [H, W, C], but these have {', '.join(map(str, layouts))}. "
+            f"the images of a batch must all have the same [H, W, C], got {', '.join(map(str, layouts))}. "
             "Scale them to one size first (ImageScale), or use batch_size 1."
         )
     return torch.cat(list(images))

@@ -23,7 +23,7 @@ SMALLEST_PX = 64
 
 
 class EmptyLatentImage:
-    """Make a batch of latents of zeros, to be filled by a sampler."""
+    """Make a batch of all-zero latents for a sampler to fill."""
 
     RETURN_TYPES = ("LATENT",)
     FUNCTION = "generate"
@@ -98,7 +98,7 @@ class LatentUpscaleBy:
 
 
 class LatentBlend:
-    """Mix two latents: `blend_factor` is the share of the first, which gives the size."""
+    """Mix two latents in the size of the first; `blend_factor` is the share of the first."""
 
     RETURN_TYPES = ("LATENT",)
     FUNCTION = "blend"
@@ -122,7 +122,7 @@ class LatentBlend:
 
 
 class LatentComposite:
-    """Lay a latent on another one at (x, y) in pixels, its inner edges faded over `feather` pixels."""
+    """Paste a latent onto another at (x, y), in pixels, its inner edges faded over `feather` pixels."""
 
     RETURN_TYPES = ("LATENT",)
     FUNCTION = "composite"
@@ -153,13 +153,13 @@ class LatentComposite:
 
 
 def _fade(opacity: Tensor, dim: int, cells: int, *, near: bool, far: bool) -> None:
-    """Let one or both ends of a dimension rise to full opacity over some cells, in place."""
+    """Fade one or both ends of a dimension over some cells, in place."""
     length = opacity.shape[dim]
     for step in range(cells):
         rate = (step + 1) / cells
         if near and step < length:
             opacity.select(dim, step).mul_(rate)
-        # As in ComfyUI, a feather wider than the picture goes on from its other end, one step being lost.
+        # As in ComfyUI, a feather wider than the latent continues from its other end, and loses one step.
         index = length - 1 - step
         if far and index != -1 and index >= -length:
             opacity.select(dim, index).mul_(rate)
@@ -184,7 +184,7 @@ class LatentCrop:
 
 
 def _cut(cells: int, start_px: int, length_px: int) -> slice:
-    # In a latent of less than 64 px the start is negative and counts from the end, as in ComfyUI.
+    # As in ComfyUI, in a latent of less than 64 px the start is negative and counts from the end.
     start = min(start_px // CELL_PX, cells - SMALLEST_PX // CELL_PX)
     return slice(start, start + length_px // CELL_PX)
 
@@ -205,7 +205,7 @@ class LatentFlip:
 
 
 class LatentRotate:
-    """Turn latents clockwise by quarter turns."""
+    """Rotate latents clockwise by quarter turns."""
 
     RETURN_TYPES = ("LATENT",)
     FUNCTION = "rotate"
@@ -221,7 +221,7 @@ class LatentRotate:
 
 
 class RepeatLatentBatch:
-    """Repeat a batch of latents a number of times, with masks and fresh batch indices."""
+    """Repeat a batch of latents, with its masks and with new batch indices."""
 
     RETURN_TYPES = ("LATENT",)
     FUNCTION = "repeat"
@@ -246,7 +246,7 @@ class RepeatLatentBatch:
 
 
 class LatentFromBatch:
-    """Take some latents out of a batch, which keep their noise by their batch indices."""
+    """Take latents out of a batch; their batch indices let them keep their noise."""
 
     RETURN_TYPES = ("LATENT",)
     FUNCTION = "frombatch"
@@ -269,7 +269,7 @@ class LatentFromBatch:
 
 
 class LatentAdd:
-    """Add two latents; the second takes the size and batch of the first."""
+    """Add two latents; the second is fitted to the size and batch of the first."""
 
     RETURN_TYPES = ("LATENT",)
     FUNCTION = "execute"
@@ -285,7 +285,7 @@ class LatentAdd:
 
 
 class LatentSubtract(LatentAdd):
-    """Subtract a second latent, in the size and batch of the first, from the first."""
+    """Subtract the second latent, fitted to the size and batch of the first, from the first."""
 
     def execute(self, samples1: Latent, samples2: Latent) -> tuple[Latent]:
         first = samples1["samples"]
@@ -314,7 +314,7 @@ class LatentMultiply:
 
 
 class RebatchLatents:
-    """Deal a list of latents out again in batches of one size; another picture size starts a new batch."""
+    """Regroup a list of latents into batches of one size; another image size starts a new batch."""
 
     RETURN_TYPES = ("LATENT",)
     FUNCTION = "execute"
@@ -339,7 +339,7 @@ class RebatchLatents:
 
 
 def _with_all_entries(latent: Latent, seen: int) -> Latent:
-    """Fill in the mask [B, 1, 8H, 8W] and the batch indices of a latent that follows `seen` others."""
+    """Fill in the mask [B, 1, 8H, 8W] and the batch indices of a latent that comes after `seen` others."""
     samples = latent["samples"]
     count, height, width = samples.shape[0], samples.shape[-2] * CELL_PX, samples.shape[-1] * CELL_PX
     mask = latent.get("noise_mask")

@@ -17,7 +17,7 @@ CHANNELS = ("red", "green", "blue", "alpha")
 
 
 def as_batch(mask: Tensor) -> Tensor:
-    """Return a mask of any leading dimensions, [H, W] among them, as [B, H, W]."""
+    """Return a mask with any number of leading dimensions, even none, as [B, H, W]."""
     return mask.reshape(-1, *mask.shape[-2:])
 
 
@@ -52,14 +52,14 @@ class ImageToMask:
         if index >= image.shape[-1]:
             has = ", ".join(CHANNELS[: image.shape[-1]])
             raise LayoutError(
-                f"the image has no {channel} channel, only {has}. Choose one of these, or join an alpha "
-                "channel to it first (JoinImageWithAlpha)."
+                f"the image has no {channel} channel, only {has}. Choose one of these, or add an alpha "
+                "channel first (JoinImageWithAlpha)."
             )
         return (image[..., index],)
 
 
 class ImageColorToMask:
-    """Mark the pixels that have one exact colour."""
+    """Mark the pixels that have exactly one colour."""
 
     RETURN_TYPES = ("MASK",)
     FUNCTION = "image_to_mask"
@@ -91,7 +91,7 @@ class SolidMask:
 
 
 class InvertMask:
-    """Swap what a mask covers and what it leaves free."""
+    """Invert masks: 0 becomes 1, and 1 becomes 0."""
 
     RETURN_TYPES = ("MASK",)
     FUNCTION = "invert"
@@ -143,7 +143,7 @@ COMBINE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 class MaskComposite:
-    """Combine a mask with another one laid on it at (x, y)."""
+    """Combine a mask with another one placed on it at (x, y)."""
 
     RETURN_TYPES = ("MASK",)
     FUNCTION = "combine"
@@ -187,7 +187,7 @@ class FeatherMask:
             for step, rate in _fade(min(near, length)):
                 output.select(dim, step).mul_(rate)
             for step, rate in _fade(min(far, length)):
-                # As in ComfyUI, the first step of the far side falls on the near edge.
+                # As in ComfyUI, the first step of the far side lands on the near edge.
                 output.select(dim, -step).mul_(rate)
         return (output,)
 
@@ -220,7 +220,7 @@ class GrowMask:
 
 
 def _grow(mask: Tensor, tapered_corners: bool) -> Tensor:
-    """Give each pixel of [B, H, W] the highest value around it: of eight, or four with tapered corners."""
+    """Give each pixel of [B, H, W] the highest value among its eight neighbours, or four with tapered corners."""
     if not tapered_corners:
         return F.max_pool2d(mask, 3, stride=1, padding=1)
     across = F.max_pool2d(mask, (1, 3), stride=1, padding=(0, 1))
@@ -229,7 +229,7 @@ def _grow(mask: Tensor, tapered_corners: bool) -> Tensor:
 
 
 class ThresholdMask:
-    """Turn masks into all or nothing: 1 where they are above a value."""
+    """Make masks binary: 1 where they are above a value, else 0."""
 
     RETURN_TYPES = ("MASK",)
     FUNCTION = "image_to_mask"

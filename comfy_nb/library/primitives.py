@@ -1,4 +1,4 @@
-"""Nodes that hold one value."""
+"""Nodes that hold a single value."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class PrimitiveString(_Primitive):
 
 
 class PrimitiveStringMultiline(_Primitive):
-    """Hold a text of several lines."""
+    """Hold several lines of text."""
 
     RETURN_TYPES = ("STRING",)
     DECLARED = string_input()
 
 
 class PrimitiveInt(_Primitive):
-    """Hold a whole number."""
+    """Hold an integer."""
 
     RETURN_TYPES = ("INT",)
     DECLARED = ("INT", {"min": -LARGEST, "max": LARGEST, "control_after_generate": True})
@@ -51,7 +51,7 @@ class PrimitiveFloat(_Primitive):
 
 
 class PrimitiveBoolean(_Primitive):
-    """Hold yes or no."""
+    """Hold true or false."""
 
     RETURN_TYPES = ("BOOLEAN",)
     DECLARED = ("BOOLEAN", {})

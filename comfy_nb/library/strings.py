@@ -30,7 +30,7 @@ class _OnText:
 
 
 class StringConcatenate(_OnText):
-    """Join two texts, with a delimiter between them."""
+    """Join two texts with a delimiter between them."""
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
@@ -47,7 +47,7 @@ class StringConcatenate(_OnText):
 
 
 class StringSubstring(_OnText):
-    """Take the characters from `start` up to, not with, `end`; negative numbers count from the end."""
+    """Take the characters from `start` up to but not including `end`; negative numbers count from the end."""
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class CaseConverter(_OnText):
 
 
 class StringTrim(_OnText):
-    """Take the blanks off the ends of a text."""
+    """Remove whitespace from the ends of a text."""
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
@@ -105,7 +105,7 @@ class StringReplace(_OnText):
 
 
 class StringContains(_OnText):
-    """Tell whether a text occurs within another."""
+    """Tell whether a text contains another."""
 
     RETURN_TYPES = ("BOOLEAN",)
     RETURN_NAMES = ("contains",)
@@ -154,7 +154,7 @@ def _regex_inputs() -> dict[str, Any]:
 
 
 class RegexMatch(_OnText):
-    """Tell whether a regular expression is found in a text; one that cannot be read is not found."""
+    """Tell whether a regular expression matches in a text; an invalid one never does."""
 
     RETURN_TYPES = ("BOOLEAN",)
     RETURN_NAMES = ("matches",)
@@ -174,7 +174,7 @@ class RegexMatch(_OnText):
 
 
 class RegexExtract(_OnText):
-    """Take out what a regular expression finds in a text, one find per line."""
+    """Extract the matches of a regular expression from a text, one per line."""
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
@@ -202,7 +202,7 @@ class RegexExtract(_OnText):
             pattern = re.compile(regex_pattern, _flags(case_insensitive, multiline, dotall))
         except re.error:
             return ("",)
-        finds = islice(pattern.finditer(string), 1 if mode.startswith("First") else None)
+        matches = islice(pattern.finditer(string), 1 if mode.startswith("First") else None)
         if mode == "First Match":
             group_index = 0
         elif mode == "All Matches":
@@ -210,17 +210,17 @@ class RegexExtract(_OnText):
             group_index = min(pattern.groups, 1)
         elif group_index > pattern.groups or (mode == "All Groups" and not pattern.groups):
             return ("",)
-        return ("\n".join(find.group(group_index) or "" for find in finds),)
+        return ("\n".join(match.group(group_index) or "" for match in matches),)
 
 
 class RegexReplace(_OnText):
-    """Replace what a regular expression finds in a text."""
+    """Replace the matches of a regular expression in a text."""
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         optional = _regex_inputs() | {
-            "dotall": bool_input(False, tooltip="Whether a dot also stands for the end of a line."),
-            "count": int_input(0, 0, 100, tooltip="How many finds to replace, from the first; 0 for all."),
+            "dotall": bool_input(False, tooltip="Whether a dot also matches a line break."),
+            "count": int_input(0, 0, 100, tooltip="The number of matches to replace, from the first; 0 for all."),
         }
         return {
             "required": {"string": string_input(), "regex_pattern": string_input(), "replace": string_input()},
@@ -242,7 +242,6 @@ class RegexReplace(_OnText):
             return (re.sub(regex_pattern, replace, string, count=count, flags=flags),)
         except re.error as error:
             raise ValueError(
-                f"the pattern {regex_pattern!r} with the replacement {replace!r} is no regular expression: "
-                f"{error}. "
-                "To find special characters as they are, put a backslash before each."
+                f"the pattern {regex_pattern!r} or the replacement {replace!r} is not valid: "
+                f"{error}. To match special characters literally, put a backslash before each."
             ) from error

@@ -1,4 +1,4 @@
-"""Async nodes: calls over the network, waiting with progress, and a shared rate limit."""
+"""Async nodes: downloads, a wait that reports progress, and a shared rate limit."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SHOWN_CHARACTERS = 200
 def _url_inputs() -> dict[str, Any]:
     return {
         "url": string_input(multiline=False, default="", tooltip="http:// or https:// address."),
-        "timeout": float_input(30.0, 0.1, 3600.0, 0.1, tooltip="Seconds after which the call is given up."),
+        "timeout": float_input(30.0, 0.1, 3600.0, 0.1, tooltip="Seconds until the request is given up."),
     }
 
 
 class FetchImage:
-    """Get a picture over HTTP as images, one for each frame, and a mask of where it is transparent."""
+    """Download an image over HTTP: one image per frame, and a mask that is 1 where it is transparent."""
 
     RETURN_TYPES = ("IMAGE", "MASK")
     FUNCTION = "fetch"
@@ -42,7 +42,7 @@ class FetchImage:
 
 
 class FetchJSON:
-    """Get JSON over HTTP as a Python value, and as the text it came as."""
+    """Download JSON over HTTP, as a Python value and as the text itself."""
 
     RETURN_TYPES = ("*", "STRING")
     RETURN_NAMES = ("value", "text")
@@ -59,16 +59,16 @@ class FetchJSON:
             return json.loads(content), content
         except ValueError as error:
             raise ValueError(
-                f"{url} answered with something that is no JSON ({error}): {_start(content)!r}. "
-                "Check the address, or whether it wants a key."
+                f"{url} did not answer with JSON ({error}): {_start(content)!r}. "
+                "Check the address, and whether it needs a key."
             ) from error
 
 
 async def download(url: str, timeout: float) -> bytes:
-    """Return what `url` answers within `timeout` seconds.
+    """Return the body of the answer of `url`.
 
-    Raises TimeoutError, ConnectionError where nobody answers or the status is not 200, and ValueError for an
-    address that cannot be called or an answer of more than 256 MiB.
+    Raises TimeoutError after `timeout` seconds, ConnectionError where there is no answer or its status is not 200,
+    and ValueError for an address that is not valid or an answer of more than 256 MiB.
     """
     import aiohttp
 
@@ -84,10 +84,10 @@ async def download(url: str, timeout: float) -> bytes:
             return await _body(response, url)
     except TimeoutError as error:
         raise TimeoutError(
-            f"{url} did not answer in full within {timeout:g} s. Raise `timeout`, or try again later."
+            f"{url} did not answer completely within {timeout:g} s. Raise `timeout`, or try again later."
         ) from error
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
-        raise ValueError(f"{url!r} cannot be called. Give a full http:// or https:// address.") from error
+        raise ValueError(f"{url!r} is not a valid address. Give a full http:// or https:// address.") from error
     except aiohttp.ClientError as error:
         raise ConnectionError(f"{url} could not be reached: {error}. Check the address and the network.") from error
 
@@ -97,7 +97,7 @@ async def _body(response: Any, url: str) -> bytes:
     async for part in response.content.iter_chunked(2**16):
         parts += part
         if len(parts) > MAX_DOWNLOAD_BYTES:
-            raise ValueError(f"{url} answers with more than {MAX_DOWNLOAD_BYTES // 2**20} MiB, which is too much.")
+            raise ValueError(f"{url} answered with more than {MAX_DOWNLOAD_BYTES // 2**20} MiB, which is the limit.")
     return bytes(parts)
 
 
@@ -106,7 +106,7 @@ def _start(content: str) -> str:
 
 
 class SleepWithProgress:
-    """Pass any value on after some seconds, reporting progress step by step; other nodes go on meanwhile."""
+    """Pass a value on after some seconds and report progress step by step; other nodes run meanwhile."""
 
     RETURN_TYPES = ("*",)
     RETURN_NAMES = ("value",)
@@ -134,7 +134,7 @@ class SleepWithProgress:
 
 
 class RateLimiter:
-    """Lets callers through one by one, with a least time between two of them."""
+    """Lets callers pass one by one, with a minimum time between them."""
 
     def __init__(
         self,
@@ -146,16 +146,16 @@ class RateLimiter:
         self._free_at_s = float("-inf")
 
     async def wait(self, per_second: float) -> None:
-        """Return when a call is allowed; a caller that is cancelled takes no slot."""
+        """Wait until a call is allowed; a caller that is cancelled does not use up a slot."""
         if per_second <= 0:
-            raise ValueError(f"calls_per_second must be above 0, not {per_second:g}.")
+            raise ValueError(f"calls_per_second must be above 0, got {per_second:g}.")
         while (wait_s := self._free_at_s - self._clock()) > 0:
             await self._sleep(wait_s)
         self._free_at_s = self._clock() + 1 / per_second
 
 
 class RateLimitedCall:
-    """Pass any value on when it is its turn: all of these nodes together let so many through per second."""
+    """Pass a value on when it is its turn: all nodes of this class share one limit of calls per second."""
 
     RETURN_TYPES = ("*",)
     RETURN_NAMES = ("value",)

@@ -50,7 +50,7 @@ def test_a_node_declares_what_comfyui_declares(class_type: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("class_type", NODE_CLASS_MAPPINGS)
-def test_a_node_says_in_one_sentence_what_it_does(class_type: str) -> None:
+def test_a_node_is_described_in_one_sentence(class_type: str) -> None:
     own = NODE_CLASS_MAPPINGS[class_type].__dict__.get("__doc__") or ""
     assert own.endswith(".")
     assert own.count("\n") == 0
