@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from comfy_nb.errors import LayoutError
-from comfy_nb.library.declare import legacy_combo_input
+from comfy_nb.library.declare import Declaration, legacy_combo_input
 from comfy_nb.library.folders import Folders, current_folders, inside, is_image_name, split_annotation
 from comfy_nb.library.pictures import read_channel, read_picture, to_png
 from comfy_nb.wording import suggest
@@ -33,11 +33,11 @@ class LoadImage:
         return read_picture(_existing(image), image)
 
     @classmethod
-    def IS_CHANGED(cls, image: str | None) -> Any:
+    def IS_CHANGED(cls, image: str | None) -> str | float:
         return _digest(image)
 
     @classmethod
-    def VALIDATE_INPUTS(cls, image: str | None) -> Any:
+    def VALIDATE_INPUTS(cls, image: str | None) -> bool | str:
         return _check(image)
 
 
@@ -56,11 +56,11 @@ class LoadImageMask:
         return (read_channel(_existing(image), image, channel),)
 
     @classmethod
-    def IS_CHANGED(cls, image: str | None, channel: str | None) -> Any:
+    def IS_CHANGED(cls, image: str | None, channel: str | None) -> str | float:
         return _digest(image)
 
     @classmethod
-    def VALIDATE_INPUTS(cls, image: str | None) -> Any:
+    def VALIDATE_INPUTS(cls, image: str | None) -> bool | str:
         return _check(image)
 
 
@@ -94,7 +94,7 @@ class SaveImage:
         self,
         images: Tensor,
         filename_prefix: str = "ComfyUI",
-        prompt: Any = None,
+        prompt: Mapping[str, Any] | None = None,
         extra_pnginfo: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         if not len(images):
@@ -136,7 +136,7 @@ def _graph_inputs() -> dict[str, str]:
     return {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}
 
 
-def _file_choice() -> tuple[Any, ...]:
+def _file_choice() -> Declaration:
     return (current_folders().listing(), {"image_upload": True})
 
 
@@ -162,7 +162,7 @@ def _missing(name: str, path: Path) -> str:
     return f"there is no file {name!r} in {shown}. {advice}"
 
 
-def _digest(name: str | None) -> Any:
+def _digest(name: str | None) -> str | float:
     if name is None:
         return float("nan")  # the name comes from a link and is not known yet
     with open(_existing(name), "rb") as file:

@@ -8,14 +8,17 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from comfy_nb.engine.node_api.context import ProgressBar
 from comfy_nb.library.declare import float_input, int_input, string_input
 from comfy_nb.library.pictures import read_picture
+from comfy_nb.wording import clip
 
 if TYPE_CHECKING:
+    from aiohttp import ClientResponse
     from torch import Tensor
 
 MAX_DOWNLOAD_BYTES = 256 * 2**20
-SHOWN_CHARACTERS = 200
+SHOWN_MAX = 200
 
 
 def _url_inputs() -> dict[str, Any]:
@@ -59,7 +62,7 @@ class FetchJSON:
             return json.loads(content), content
         except ValueError as error:
             raise ValueError(
-                f"{url} did not answer with JSON ({error}): {_start(content)!r}. "
+                f"{url} did not answer with JSON ({error}): {clip(content, SHOWN_MAX)!r}. "
                 "Check the address, and whether it needs a key."
             ) from error
 
@@ -79,7 +82,7 @@ async def download(url: str, timeout: float) -> bytes:
             session.get(url) as response,
         ):
             if response.status != 200:
-                shown = _start((await _body(response, url)).decode(errors="replace"))
+                shown = clip((await _body(response, url)).decode(errors="replace"), SHOWN_MAX)
                 raise ConnectionError(f"{url} answered {response.status} {response.reason}: {shown!r}.")
             return await _body(response, url)
     except TimeoutError as error:
@@ -92,17 +95,13 @@ async def download(url: str, timeout: float) -> bytes:
         raise ConnectionError(f"{url} could not be reached: {error}. Check the address and the network.") from error
 
 
-async def _body(response: Any, url: str) -> bytes:
+async def _body(response: ClientResponse, url: str) -> bytes:
     parts = bytearray()
     async for part in response.content.iter_chunked(2**16):
         parts += part
         if len(parts) > MAX_DOWNLOAD_BYTES:
             raise ValueError(f"{url} answered with more than {MAX_DOWNLOAD_BYTES // 2**20} MiB, which is the limit.")
     return bytes(parts)
-
-
-def _start(content: str) -> str:
-    return content[:SHOWN_CHARACTERS] + ("..." if len(content) > SHOWN_CHARACTERS else "")
 
 
 class SleepWithProgress:
@@ -124,8 +123,6 @@ class SleepWithProgress:
         }
 
     async def sleep(self, value: Any, seconds: float, steps: int) -> tuple[Any]:
-        from comfy_nb.engine.node_api.context import ProgressBar
-
         progress = ProgressBar(steps)
         for _ in range(steps):
             await asyncio.sleep(seconds / steps)

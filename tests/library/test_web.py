@@ -82,7 +82,7 @@ async def test_json_is_fetched_as_a_value_and_as_text(server):
 
 
 async def test_a_page_instead_of_json_is_an_error_that_shows_it(server):
-    with pytest.raises(ValueError, match=r"/page did not answer with JSON .*'<html>.*\.\.\.'"):
+    with pytest.raises(ValueError, match=r"/page did not answer with JSON .*'<html>.*…'"):
         await FetchJSON().fetch(f"{server}/page", PATIENCE_S)
 
 
@@ -93,7 +93,7 @@ async def test_a_file_that_is_not_a_picture_is_an_error_that_names_the_address(s
 
 
 async def test_a_refusal_is_an_error_with_its_status(server):
-    with pytest.raises(ConnectionError, match=r"/gone answered 404 Not Found: 'no such page .*\.\.\.'"):
+    with pytest.raises(ConnectionError, match=r"/gone answered 404 Not Found: 'no such page .*…'"):
         await FetchImage().fetch(f"{server}/gone", PATIENCE_S)
 
 
