@@ -128,7 +128,7 @@ async def test_a_fetch_that_is_cancelled_stops(app, server):
 
 
 class Listener:
-    """A run that keeps what is told to it."""
+    """A run that keeps its events."""
 
     id = "run"
     stopping = False
