@@ -1,4 +1,4 @@
-"""The functions of the package, and the wiring of the rooms: runner, library and displays of the default session."""
+"""The functions of the package, and the wiring of runner, library and displays for the default session."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from comfy_nb.spec.registry import Registry
 from comfy_nb.wording import parse_size
 
 if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
     from comfy_nb.graph.handle import Handle
     from comfy_nb.graph.model import Graph
     from comfy_nb.graph.node import Node
@@ -134,7 +136,7 @@ def breakpoint(
     return _runner().breakpoints.add(where, slot_of(where, slot), when)
 
 
-def load_ipython_extension(shell: Any) -> None:
+def load_ipython_extension(shell: InteractiveShell) -> None:
     """Add the magics `%comfy` and `%%node` to IPython; `%load_ext comfy_nb` calls it."""
     from comfy_nb.magics.extension import load
 

@@ -32,12 +32,15 @@ class RunCommand(click.Command):
         return super().parse_args(ctx, spelled)
 
 
-def _complete_edit(context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+# Completers, called by click ------------------------------------------------------------------------------------------
+
+
+def _edits(context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
     edits = [f"{node.id}.{name}=" for node in _nodes_of_graph(context) for name in node.inputs]
     return [edit for edit in edits if edit.startswith(typed)]
 
 
-def _complete_node(context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+def _ids(context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
     return [node.id for node in _nodes_of_graph(context) if node.id.startswith(typed)]
 
 
@@ -51,19 +54,8 @@ def _nodes_of_graph(context: click.Context) -> Iterable[Node]:
 
 
 edits_option = click.option(
-    "--set",
-    "edits",
-    multiple=True,
-    metavar="NODE.INPUT=VALUE",
-    shell_complete=_complete_edit,
-    help="Change an input: 3.seed=7.",
+    "--set", "edits", multiple=True, metavar="NODE.INPUT=VALUE", shell_complete=_edits, help="Change an input: 3.cfg=7."
 )
 outputs_option = click.option(
-    "--output",
-    "--outputs",
-    "outputs",
-    multiple=True,
-    metavar="NODE",
-    shell_complete=_complete_node,
-    help="Run only what this node needs.",
+    "--output", "--outputs", "outputs", multiple=True, metavar="NODE", shell_complete=_ids, help="Run only up to NODE."
 )
