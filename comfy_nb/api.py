@@ -1,10 +1,10 @@
-"""What `import comfy_nb` puts together: the runner, the library, and the settings of the default session."""
+"""The functions of the package, and the wiring of runner, library and displays for the default session."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine import presenter as views
@@ -21,7 +21,10 @@ from comfy_nb.spec.registry import Registry
 from comfy_nb.wording import parse_size
 
 if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
     from comfy_nb.graph.handle import Handle
+    from comfy_nb.graph.model import Graph
     from comfy_nb.graph.node import Node
     from comfy_nb.parameters.sweep import Sweep
     from comfy_nb.ui.graph.view import GraphView
@@ -39,7 +42,7 @@ fill_default_registry(_fill)
 
 
 def _runner() -> Session:
-    """The session that runs graphs; in a notebook its runs show themselves."""
+    """Return the session that runs graphs; in a notebook, make it show its runs."""
     session = default_session()
     if not session.is_shown and "IPython" in sys.modules:
         session.is_shown = True
@@ -61,26 +64,40 @@ views.install(_views)
 cache = CacheView(lambda: (default_session().cache, default_session().disk))
 
 
-def interact(source: Any, inputs: Mapping[str, Any] | None = None, /, *, output: Any = None, **wishes: Any) -> Controls:
-    """Return controls for constants of a handle or graph, and below them the value that follows; a change re-runs it.
+def interact(
+    source: Graph | Handle,
+    inputs: Mapping[str, Any] | None = None,
+    /,
+    *,
+    output: Node | Handle | str | int | None = None,
+    **controls: Any,
+) -> Controls:
+    """Return controls for the constants of a handle or graph, with the resulting value below; a change re-runs it.
 
-    `radius=(0, 20)` is a slider (a third number is its step), a list is a choice, a value is what the control begins
-    with, True or `...` is what the node declares; nothing named: all constants of the node. In a graph where several
-    nodes have such an input, write `{"3.radius": (0, 20)}`. `output` names the node to show where there are several.
-    A copy is edited, and nothing is saved. Raises UnknownName, GraphError.
+    `radius=(0, 20)` is a slider (a third number is its step), a list is a choice, any other value is the initial one,
+    and True or `...` takes what the node declares; with no names, every constant of the node gets a control. Where
+    several nodes of a graph have such an input, write `{"3.radius": (0, 20)}`. `output` names the node to show where
+    there are several. A copy is edited, and nothing is saved. Raises UnknownName, GraphError.
     """
     from comfy_nb.ui.interact.view import Controls
 
-    return Controls(source, output, {**(inputs or {}), **wishes})
+    return Controls(source, output, {**(inputs or {}), **controls})
 
 
-def sweep(source: Any, axes: Mapping[Any, Any], /, *, output: Any = None, limit: int | None = None) -> Sweep:
-    """Run a graph or handle for every combination of values, and fill a grid with what comes of it: `await nb.sweep()`.
+def sweep(
+    source: Graph | Handle,
+    axes: Mapping[Any, Iterable[Any]],
+    /,
+    *,
+    output: Node | Handle | str | int | None = None,
+    limit: int | None = None,
+) -> Sweep:
+    """Run a graph or handle for every combination of values and fill a grid with the results: `await nb.sweep(...)`.
 
-    `axes` names one to three constants with their values, `{"3.seed": range(4), "3.cfg": [4, 7, 10]}`: to the right,
-    downwards, and by page. A tuple of names takes tuples of values, which change together. Combinations share what
-    they have in common, and up to four are run at once. `output` names the node to show where there are several;
-    nothing is saved. More than 256 cells need `limit`. Raises UnknownName, GraphError.
+    `axes` maps one to three constants to their values, `{"3.seed": range(4), "3.cfg": [4, 7, 10]}`: columns, rows, and
+    pages. A tuple of names takes tuples of values, which change together. Combinations share the results that they have
+    in common, and up to four run at once. `output` names the node to show where there are several; nothing is saved.
+    More than 256 cells need a `limit`. Raises UnknownName, GraphError.
     """
     from comfy_nb.parameters.sweep import begin
 
@@ -88,9 +105,9 @@ def sweep(source: Any, axes: Mapping[Any, Any], /, *, output: Any = None, limit:
 
 
 def inspect(value: Any, other: Any = None) -> Look:
-    """Return a view of any value: pictures, plots, numbers, words; `other` is one to compare it with.
+    """Return a view of any value as images, plots, numbers or text; `other` is a value to compare it with.
 
-    A mask with an image as `other` is shown over it. The value is never changed, and looked at in bounded time.
+    A mask with an image as `other` is drawn over the image. The value is never changed, and examined in bounded time.
     """
     from comfy_nb.ui.inspect.view import look
 
@@ -98,10 +115,10 @@ def inspect(value: Any, other: Any = None) -> Look:
 
 
 def draw(source: Any) -> GraphView:
-    """Return a view of a graph, of a handle, or of a file, also of one that cannot run: what is missing is named.
+    """Return a view of a graph, a handle or a file, even of one that cannot run; missing nodes are marked.
 
-    Takes what `nb.load` takes, and what ComfyUI's editor saves besides: a workflow with its groups, notes and
-    reroutes, which is drawn as it lies there and not converted. Raises PromptError where nothing can be drawn.
+    Takes what `nb.load` takes, and also the workflows that ComfyUI's editor saves: these are drawn as they are, with
+    groups, notes and reroutes. Raises PromptError where nothing can be drawn.
     """
     from comfy_nb.ui.graph.view import draw
 
@@ -111,24 +128,24 @@ def draw(source: Any) -> GraphView:
 def breakpoint(
     where: Handle | Node, when: Callable[[Any], Any] | None = None, *, slot: int | None = None
 ) -> Breakpoint:
-    """Pause each run that comes to this value, show it, and go on with it or another when a person says so.
+    """Pause every run that reaches this value, show it, and continue with it or another value on request.
 
-    `where` is a handle, or a node of a graph (`graph["3"]`) with its output `slot`. `when(value)` says which values
+    `where` is a handle, or a node of a graph (`graph["3"]`) with its output `slot`. `when(value)` decides which values
     pause: `when=lambda image: image.isnan().any()`. Use it in a `with` block, or `remove()` it. Raises GraphError
-    for what is no node's output, and for a `when` that is no plain function.
+    where there is no such output, and for a `when` that is not a plain function.
     """
     return _runner().breakpoints.add(where, slot_of(where, slot), when)
 
 
-def load_ipython_extension(shell: Any) -> None:
-    """What `%load_ext comfy_nb` does: adds `%comfy` and `%%node`."""
-    from comfy_nb.magics.magics import load
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Add the magics `%comfy` and `%%node` to IPython; `%load_ext comfy_nb` calls it."""
+    from comfy_nb.magics.extension import load
 
-    load(shell)
+    load(shell, cache)
 
 
 def stop_all() -> int:
-    """Stop every run of the session, background jobs too; return how many there were."""
+    """Stop every run of the session, including background jobs, and return how many there were."""
     return default_session().stop_all()
 
 
@@ -141,17 +158,17 @@ def configure(
     disk_budget: int | str | None = None,
     display: str | None = None,
 ) -> None:
-    """Set where files lie and how much is kept; what is not named stays as it is.
+    """Set where files are, how much is cached and how runs are shown; settings that are not named stay as they are.
 
-    `base_dir` holds `input/`, `output/` and `temp/`. `cache_dir` switches the disk tier on. Budgets are bytes, or text
-    such as "2 GB". `cache_policy` is "memory", ComfyUI's "classic" and "none", or a number of results to keep.
-    `display` is "panel", "bars", "text" or "none". Raises ComfyNBError for a `disk_budget` without a disk tier,
-    ValueError for a text that is no size, UnknownName for another `display`.
+    `base_dir` contains `input/`, `output/` and `temp/`. `cache_dir` turns the disk cache on. Budgets are bytes, or text
+    such as "2 GB". `cache_policy` is "memory", ComfyUI's "classic" or "none", or a number of results to keep.
+    `display` is "panel", "bars", "text" or "none". Raises ComfyNBError for a `disk_budget` without a disk cache,
+    ValueError for text that is not a size, and UnknownName for any other `cache_policy` or `display`.
     """
     session = default_session()
     disk_bytes = None if disk_budget is None else parse_size(disk_budget)
     if disk_bytes is not None and cache_dir is None and session.disk is None:
-        raise ComfyNBError("disk_budget needs a cache_dir: without one nothing is kept on disk.")
+        raise ComfyNBError("disk_budget needs a cache_dir: without one, nothing is cached on disk.")
     if base_dir is not None:
         from comfy_nb.library.folders import set_default_folders
 

@@ -29,7 +29,7 @@ class BuiltinNodes(Nodes):
         """
 
     def EmptyImage(self, width: int | Handle = 512, height: int | Handle = 512, batch_size: int | Handle = 1, color: int | Handle = 0) -> Handle:
-        """Make images of one plain colour.
+        """Make images of a single colour.
 
         Inputs:
             width: INT, 1 to 16384, default 512
@@ -40,7 +40,7 @@ class BuiltinNodes(Nodes):
         """
 
     def EmptyLatentImage(self, width: int | Handle = 512, height: int | Handle = 512, batch_size: int | Handle = 1) -> Handle:
-        """Make a batch of latents of zeros, to be filled by a sampler.
+        """Make a batch of all-zero latents for a sampler to fill.
 
         Inputs:
             width: INT, 16 to 16384, default 512
@@ -62,20 +62,20 @@ class BuiltinNodes(Nodes):
         """
 
     def FetchImage(self, url: str | Handle = '', timeout: float | Handle = 30.0) -> Handle:
-        """Get a picture over HTTP as images, one for each frame, and a mask of where it is transparent.
+        """Download an image over HTTP: one image per frame, and a mask that is 1 where it is transparent.
 
         Inputs:
             url: STRING, default ''. http:// or https:// address.
-            timeout: FLOAT, 0.1 to 3600.0, default 30.0. Seconds after which the call is given up.
+            timeout: FLOAT, 0.1 to 3600.0, default 30.0. Seconds until the request is given up.
         Outputs: IMAGE, MASK
         """
 
     def FetchJSON(self, url: str | Handle = '', timeout: float | Handle = 30.0) -> Handle:
-        """Get JSON over HTTP as a Python value, and as the text it came as.
+        """Download JSON over HTTP, as a Python value and as the text itself.
 
         Inputs:
             url: STRING, default ''. http:// or https:// address.
-            timeout: FLOAT, 0.1 to 3600.0, default 30.0. Seconds after which the call is given up.
+            timeout: FLOAT, 0.1 to 3600.0, default 30.0. Seconds until the request is given up.
         Outputs: value (*), text (STRING)
         """
 
@@ -90,7 +90,7 @@ class BuiltinNodes(Nodes):
         """
 
     def ImageBatch(self, image1: Any, image2: Any) -> Handle:
-        """Put two batches of images one after the other; the second takes the size of the first.
+        """Join two batches of images; the second is resized to the size of the first.
 
         Inputs:
             image1: IMAGE
@@ -99,7 +99,7 @@ class BuiltinNodes(Nodes):
         """
 
     def ImageBlend(self, image1: Any, image2: Any, blend_factor: float | Handle = 0.5, blend_mode: str | Handle = ...) -> Handle:
-        """Blend a second image into a first one, which gives the size, in one of the usual modes.
+        """Blend a second image into the first one and its size, in one of the usual modes.
 
         Inputs:
             image1: IMAGE
@@ -119,7 +119,7 @@ class BuiltinNodes(Nodes):
         """
 
     def ImageColorToMask(self, image: Any, color: int | Handle = 0) -> Handle:
-        """Mark the pixels that have one exact colour.
+        """Mark the pixels that have exactly one colour.
 
         Inputs:
             image: IMAGE
@@ -128,7 +128,7 @@ class BuiltinNodes(Nodes):
         """
 
     def ImageCompositeMasked(self, destination: Any, source: Any, x: int | Handle = 0, y: int | Handle = 0, resize_source: bool | Handle = False, mask: Any = ...) -> Handle:
-        """Lay an image on another one at (x, y), where a mask lets it show.
+        """Paste an image onto another at (x, y), where the mask is 1.
 
         Inputs:
             destination: IMAGE
@@ -141,7 +141,7 @@ class BuiltinNodes(Nodes):
         """
 
     def ImageCrop(self, image: Any, width: int | Handle = 512, height: int | Handle = 512, x: int | Handle = 0, y: int | Handle = 0) -> Handle:
-        """Cut a rectangle out of images; what lies outside of them is left off.
+        """Cut a rectangle out of images; parts outside of them are left off.
 
         Inputs:
             image: IMAGE
@@ -161,7 +161,7 @@ class BuiltinNodes(Nodes):
         """
 
     def ImageFromBatch(self, image: Any, batch_index: int | Handle = 0, length: int | Handle = 1) -> Handle:
-        """Take some images out of a batch; a start or length beyond its end is cut to what there is.
+        """Take images out of a batch; a start or length beyond its end is limited to the images there are.
 
         Inputs:
             image: IMAGE
@@ -179,7 +179,7 @@ class BuiltinNodes(Nodes):
         """
 
     def ImagePadForOutpaint(self, image: Any, left: int | Handle = 0, top: int | Handle = 0, right: int | Handle = 0, bottom: int | Handle = 0, feathering: int | Handle = 40) -> Handle:
-        """Add grey margins to images, with a mask that is 1 where something is to be painted.
+        """Add grey margins to images, and return a mask that is 1 where they are to be painted.
 
         Inputs:
             image: IMAGE
@@ -192,7 +192,7 @@ class BuiltinNodes(Nodes):
         """
 
     def ImageQuantize(self, image: Any, colors: int | Handle = 256, dither: str | Handle = ...) -> Handle:
-        """Reduce images to a palette of some colours each, with or without dithering.
+        """Reduce each image to a palette of a few colours, with or without dithering.
 
         Inputs:
             image: IMAGE
@@ -201,7 +201,7 @@ class BuiltinNodes(Nodes):
         """
 
     def ImageRotate(self, image: Any, rotation: str | Handle = ...) -> Handle:
-        """Turn images clockwise by quarter turns.
+        """Rotate images clockwise by quarter turns.
 
         Inputs:
             image: IMAGE
@@ -228,7 +228,7 @@ class BuiltinNodes(Nodes):
         """
 
     def ImageSharpen(self, image: Any, sharpen_radius: int | Handle = 1, sigma: float | Handle = 1.0, alpha: float | Handle = 1.0) -> Handle:
-        """Sharpen images: what a Gaussian would take away is added, `alpha` times ten.
+        """Sharpen images: the detail that a Gaussian would remove is added, ten times `alpha`.
 
         Inputs:
             image: IMAGE
@@ -247,7 +247,7 @@ class BuiltinNodes(Nodes):
         """
 
     def InvertMask(self, mask: Any) -> Handle:
-        """Swap what a mask covers and what it leaves free.
+        """Invert masks: 0 becomes 1, and 1 becomes 0.
 
         Inputs:
             mask: MASK
@@ -264,7 +264,7 @@ class BuiltinNodes(Nodes):
         """
 
     def LatentAdd(self, samples1: Any, samples2: Any) -> Handle:
-        """Add two latents; the second takes the size and batch of the first.
+        """Add two latents; the second is fitted to the size and batch of the first.
 
         Inputs:
             samples1: LATENT
@@ -273,7 +273,7 @@ class BuiltinNodes(Nodes):
         """
 
     def LatentBlend(self, samples1: Any, samples2: Any, blend_factor: float | Handle = 0.5) -> Handle:
-        """Mix two latents: `blend_factor` is the share of the first, which gives the size.
+        """Mix two latents in the size of the first; `blend_factor` is the share of the first.
 
         Inputs:
             samples1: LATENT
@@ -283,7 +283,7 @@ class BuiltinNodes(Nodes):
         """
 
     def LatentComposite(self, samples_to: Any, samples_from: Any, x: int | Handle = 0, y: int | Handle = 0, feather: int | Handle = 0) -> Handle:
-        """Lay a latent on another one at (x, y) in pixels, its inner edges faded over `feather` pixels.
+        """Paste a latent onto another at (x, y), in pixels, its inner edges faded over `feather` pixels.
 
         Inputs:
             samples_to: LATENT
@@ -295,7 +295,7 @@ class BuiltinNodes(Nodes):
         """
 
     def LatentCompositeMasked(self, destination: Any, source: Any, x: int | Handle = 0, y: int | Handle = 0, resize_source: bool | Handle = False, mask: Any = ...) -> Handle:
-        """Lay a latent on another one at (x, y) in pixels, where a mask lets it show.
+        """Paste a latent onto another at (x, y), in pixels, where the mask is 1.
 
         Inputs:
             destination: LATENT
@@ -328,7 +328,7 @@ class BuiltinNodes(Nodes):
         """
 
     def LatentFromBatch(self, samples: Any, batch_index: int | Handle = 0, length: int | Handle = 1) -> Handle:
-        """Take some latents out of a batch, which keep their noise by their batch indices.
+        """Take latents out of a batch; their batch indices let them keep their noise.
 
         Inputs:
             samples: LATENT
@@ -347,7 +347,7 @@ class BuiltinNodes(Nodes):
         """
 
     def LatentRotate(self, samples: Any, rotation: str | Handle = ...) -> Handle:
-        """Turn latents clockwise by quarter turns.
+        """Rotate latents clockwise by quarter turns.
 
         Inputs:
             samples: LATENT
@@ -355,7 +355,7 @@ class BuiltinNodes(Nodes):
         """
 
     def LatentSubtract(self, samples1: Any, samples2: Any) -> Handle:
-        """Subtract a second latent, in the size and batch of the first, from the first.
+        """Subtract the second latent, fitted to the size and batch of the first, from the first.
 
         Inputs:
             samples1: LATENT
@@ -383,21 +383,21 @@ class BuiltinNodes(Nodes):
         """
 
     def LoadImage(self, image: str | Handle) -> Handle:
-        """Load a picture from the input folder: an image for each frame, and a mask of what is transparent.
+        """Load an image from the input folder: one image per frame, and a mask that is 1 where it is transparent.
 
         Inputs:
         Outputs: IMAGE, MASK
         """
 
     def LoadImageMask(self, image: str | Handle, channel: str | Handle = ...) -> Handle:
-        """Load one channel of a picture from the input folder as a mask; of alpha, 1 is transparent.
+        """Load one channel of an image from the input folder as a mask; for alpha, 1 is transparent.
 
         Inputs:
         Outputs: MASK
         """
 
     def MaskComposite(self, destination: Any, source: Any, x: int | Handle = 0, y: int | Handle = 0, operation: str | Handle = ...) -> Handle:
-        """Combine a mask with another one laid on it at (x, y).
+        """Combine a mask with another one placed on it at (x, y).
 
         Inputs:
             destination: MASK
@@ -427,7 +427,7 @@ class BuiltinNodes(Nodes):
         """
 
     def PreviewImage(self, images: Any) -> Handle:
-        """Show images: they are saved in the temp folder only.
+        """Show images; they are saved only in the temp folder.
 
         Inputs:
             images: IMAGE
@@ -435,7 +435,7 @@ class BuiltinNodes(Nodes):
         """
 
     def PrimitiveBoolean(self, value: bool | Handle) -> Handle:
-        """Hold yes or no.
+        """Hold true or false.
 
         Inputs:
             value: BOOLEAN
@@ -451,7 +451,7 @@ class BuiltinNodes(Nodes):
         """
 
     def PrimitiveInt(self, value: int | Handle) -> Handle:
-        """Hold a whole number.
+        """Hold an integer.
 
         Inputs:
             value: INT, -9223372036854775807 to 9223372036854775807
@@ -467,7 +467,7 @@ class BuiltinNodes(Nodes):
         """
 
     def PrimitiveStringMultiline(self, value: str | Handle) -> Handle:
-        """Hold a text of several lines.
+        """Hold several lines of text.
 
         Inputs:
             value: STRING
@@ -475,7 +475,7 @@ class BuiltinNodes(Nodes):
         """
 
     def RateLimitedCall(self, value: Any, calls_per_second: float | Handle = 1.0) -> Handle:
-        """Pass any value on when it is its turn: all of these nodes together let so many through per second.
+        """Pass a value on when it is its turn: all nodes of this class share one limit of calls per second.
 
         Inputs:
             value: *
@@ -484,7 +484,7 @@ class BuiltinNodes(Nodes):
         """
 
     def RebatchImages(self, images: Any, batch_size: int | Handle = 1) -> Handle:
-        """Deal a list of image batches out again in batches of one size; the last one may be smaller.
+        """Regroup a list of image batches into batches of one size; the last one may be smaller.
 
         Inputs:
             images: IMAGE
@@ -493,7 +493,7 @@ class BuiltinNodes(Nodes):
         """
 
     def RebatchLatents(self, latents: Any, batch_size: int | Handle = 1) -> Handle:
-        """Deal a list of latents out again in batches of one size; another picture size starts a new batch.
+        """Regroup a list of latents into batches of one size; another image size starts a new batch.
 
         Inputs:
             latents: LATENT
@@ -502,7 +502,7 @@ class BuiltinNodes(Nodes):
         """
 
     def RegexExtract(self, string: str | Handle, regex_pattern: str | Handle, mode: str | Handle = ..., case_insensitive: bool | Handle = True, multiline: bool | Handle = False, dotall: bool | Handle = False, group_index: int | Handle = 1) -> Handle:
-        """Take out what a regular expression finds in a text, one find per line.
+        """Extract the matches of a regular expression from a text, one per line.
 
         Inputs:
             string: STRING
@@ -515,7 +515,7 @@ class BuiltinNodes(Nodes):
         """
 
     def RegexMatch(self, string: str | Handle, regex_pattern: str | Handle, case_insensitive: bool | Handle = True, multiline: bool | Handle = False, dotall: bool | Handle = False) -> Handle:
-        """Tell whether a regular expression is found in a text; one that cannot be read is not found.
+        """Tell whether a regular expression matches in a text; an invalid one never does.
 
         Inputs:
             string: STRING
@@ -527,7 +527,7 @@ class BuiltinNodes(Nodes):
         """
 
     def RegexReplace(self, string: str | Handle, regex_pattern: str | Handle, replace: str | Handle, case_insensitive: bool | Handle = True, multiline: bool | Handle = False, dotall: bool | Handle = False, count: int | Handle = 0) -> Handle:
-        """Replace what a regular expression finds in a text.
+        """Replace the matches of a regular expression in a text.
 
         Inputs:
             string: STRING
@@ -535,13 +535,13 @@ class BuiltinNodes(Nodes):
             replace: STRING
             case_insensitive: BOOLEAN, default True, optional
             multiline: BOOLEAN, default False, optional
-            dotall: BOOLEAN, default False, optional. Whether a dot also stands for the end of a line.
-            count: INT, 0 to 100, default 0, optional. How many finds to replace, from the first; 0 for all.
+            dotall: BOOLEAN, default False, optional. Whether a dot also matches a line break.
+            count: INT, 0 to 100, default 0, optional. The number of matches to replace, from the first; 0 for all.
         Outputs: STRING
         """
 
     def RepeatImageBatch(self, image: Any, amount: int | Handle = 1) -> Handle:
-        """Repeat a batch of images a number of times.
+        """Repeat a batch of images.
 
         Inputs:
             image: IMAGE
@@ -550,7 +550,7 @@ class BuiltinNodes(Nodes):
         """
 
     def RepeatLatentBatch(self, samples: Any, amount: int | Handle = 1) -> Handle:
-        """Repeat a batch of latents a number of times, with masks and fresh batch indices.
+        """Repeat a batch of latents, with its masks and with new batch indices.
 
         Inputs:
             samples: LATENT
@@ -559,16 +559,16 @@ class BuiltinNodes(Nodes):
         """
 
     def SaveImage(self, images: Any, filename_prefix: str | Handle = 'ComfyUI') -> Handle:
-        """Save images as PNG files in the output folder, with the graph that made them inside.
+        """Save images as PNG files in the output folder, with the graph that made them embedded.
 
         Inputs:
             images: IMAGE
-            filename_prefix: STRING, default 'ComfyUI'. How the file names start. Takes subfolders, and fills in %width%, %height%, %year%, %month%, %day%, %hour%, %minute%, %second% and %batch_num%.
+            filename_prefix: STRING, default 'ComfyUI'. The beginning of the file names. May name subfolders, and contain %width%, %height%, %year%, %month%, %day%, %hour%, %minute%, %second% and %batch_num%.
         Outputs: none
         """
 
     def SleepWithProgress(self, value: Any, seconds: float | Handle = 1.0, steps: int | Handle = 10) -> Handle:
-        """Pass any value on after some seconds, reporting progress step by step; other nodes go on meanwhile.
+        """Pass a value on after some seconds and report progress step by step; other nodes run meanwhile.
 
         Inputs:
             value: *
@@ -588,7 +588,7 @@ class BuiltinNodes(Nodes):
         """
 
     def SplitImageWithAlpha(self, image: Any) -> Handle:
-        """Take images apart into their colours and a mask that is 1 where they are transparent.
+        """Split images into their colours and a mask that is 1 where they are transparent.
 
         Inputs:
             image: IMAGE
@@ -606,7 +606,7 @@ class BuiltinNodes(Nodes):
         """
 
     def StringConcatenate(self, string_a: str | Handle, string_b: str | Handle, delimiter: str | Handle = '') -> Handle:
-        """Join two texts, with a delimiter between them.
+        """Join two texts with a delimiter between them.
 
         Inputs:
             string_a: STRING
@@ -616,7 +616,7 @@ class BuiltinNodes(Nodes):
         """
 
     def StringContains(self, string: str | Handle, substring: str | Handle, case_sensitive: bool | Handle = True) -> Handle:
-        """Tell whether a text occurs within another.
+        """Tell whether a text contains another.
 
         Inputs:
             string: STRING
@@ -644,7 +644,7 @@ class BuiltinNodes(Nodes):
         """
 
     def StringSubstring(self, string: str | Handle, start: int | Handle, end: int | Handle) -> Handle:
-        """Take the characters from `start` up to, not with, `end`; negative numbers count from the end.
+        """Take the characters from `start` up to but not including `end`; negative numbers count from the end.
 
         Inputs:
             string: STRING
@@ -654,7 +654,7 @@ class BuiltinNodes(Nodes):
         """
 
     def StringTrim(self, string: str | Handle, mode: str | Handle = ...) -> Handle:
-        """Take the blanks off the ends of a text.
+        """Remove whitespace from the ends of a text.
 
         Inputs:
             string: STRING
@@ -662,7 +662,7 @@ class BuiltinNodes(Nodes):
         """
 
     def ThresholdMask(self, mask: Any, value: float | Handle = 0.5) -> Handle:
-        """Turn masks into all or nothing: 1 where they are above a value.
+        """Make masks binary: 1 where they are above a value, else 0.
 
         Inputs:
             mask: MASK

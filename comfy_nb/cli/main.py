@@ -5,19 +5,27 @@ Exit codes: 0 done, 1 a node failed, 2 the graph or the command line is wrong, 1
 
 from __future__ import annotations
 
+import importlib
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from comfy_nb.graph.model import Graph
+from comfy_nb.cli import report
+from comfy_nb.cli.node_search import complete_class, node_lines
+from comfy_nb.cli.run_command import RunCommand, edits_option, outputs_option
+from comfy_nb.cli.run_notebook import run_notebook
+from comfy_nb.engine.session import default_session
+from comfy_nb.errors import ComfyNBError
+from comfy_nb.graph.default_registry import default_registry
+from comfy_nb.graph.model import Graph, load
+from comfy_nb.parameters.edits import apply_edit
+from comfy_nb.ui.run.terminal import watch
+from comfy_nb.wording import count
 
-FAILED, INVALID, STOPPED = 1, 2, 130
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 graph_argument = click.argument("graph", metavar="GRAPH")
@@ -29,40 +37,38 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 @click.option("--debug", is_flag=True, help="Show tracebacks with errors.")
 @click.pass_context
 def main(context: click.Context, debug: bool) -> None:
-    """Run node graphs that ComfyUI can save, without ComfyUI.
+    """Run graphs saved by ComfyUI, without ComfyUI.
 
-    GRAPH is a file in API format (JSON), a picture that carries one, or - for JSON on stdin.
+    GRAPH is a JSON file in API format, a picture that contains a graph, or - to read JSON from stdin.
     """
     context.obj = debug
 
 
-@main.command()
+@main.command(cls=RunCommand)
 @graph_argument
-@click.option("--set", "edits", multiple=True, metavar="NODE.INPUT=VALUE", help="Change an input: 3.seed=7.")
-@click.option("--output", "outputs", multiple=True, metavar="NODE", help="Run only what this node needs.")
+@edits_option
+@outputs_option
 @json_option
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.pass_obj
 def run(debug: bool, graph: str, edits: tuple[str, ...], outputs: tuple[str, ...], as_json: bool, quiet: bool) -> None:
-    """Run a graph and say what its output nodes gave."""
-    from comfy_nb.cli import report
-    from comfy_nb.parameters.edits import apply_edit
-
+    """Run a graph and print what its output nodes produced."""
     with _exit_codes(debug):
         loaded = _load(graph)
         for edit in edits:
             apply_edit(loaded, edit)
-        wanted = [loaded[node_id].id for node_id in outputs] or None
-        with nullcontext() if quiet else _progress():
-            ended = report.run_to_end(loaded, wanted)
+        with ExitStack() as stack:
+            if not quiet:
+                stack.callback(default_session().on_run(watch))
+            outcome = report.run_to_end(loaded, outputs or None)
     if as_json:
-        click.echo(report.to_json(ended.as_dict()))
-    elif ended.run is not None:
-        for line in ended.lines():
+        click.echo(report.json_text(outcome.as_dict()))
+    else:
+        for line in outcome.lines():
             click.echo(line)
-    if ended.error is not None:
-        _complain(ended.error, debug)
-    sys.exit(ended.exit_code)
+    if outcome.error is not None:
+        _report_error(outcome.error, debug)
+    sys.exit(outcome.exit_code)
 
 
 @main.command()
@@ -70,42 +76,41 @@ def run(debug: bool, graph: str, edits: tuple[str, ...], outputs: tuple[str, ...
 @json_option
 @click.pass_obj
 def validate(debug: bool, graph: str, as_json: bool) -> None:
-    """Say all that is wrong with a graph, without running it."""
-    from comfy_nb.cli import report
-
+    """Report what is wrong with a graph, without running it."""
     with _exit_codes(debug):
         loaded = _load(graph)
         problems = loaded.validate()
     if as_json:
         found = [report.problem_as_dict(problem) for problem in problems]
-        click.echo(report.to_json({"valid": not problems, "problems": found}))
+        click.echo(report.json_text({"valid": not problems, "problems": found}))
     else:
         for problem in problems:
             click.echo(str(problem), err=True)
         if not problems:
-            click.echo(f"The graph is valid: {len(loaded)} nodes.")
-    sys.exit(INVALID if problems else 0)
+            click.echo(f"The graph is valid: {count(len(loaded), 'node')}.")
+    sys.exit(report.INVALID if problems else report.DONE)
 
 
 @main.command()
-@click.argument("name", required=False)
+@click.argument("name", default="", shell_complete=complete_class)
 @click.pass_obj
-def nodes(debug: bool, name: str | None) -> None:
-    """List the node classes, describe one, or list those that NAME occurs in."""
+def nodes(debug: bool, name: str) -> None:
+    """List, find or describe node classes.
+
+    NAME is the name of a class, a word to search for, or a pattern such as Image*.
+    """
     with _exit_codes(debug):
-        for line in _about_nodes(name):
+        for line in node_lines(default_registry(), name):
             click.echo(line)
 
 
 @main.command()
 @click.option(
-    "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here too."
+    "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Also write the figures to a file."
 )
-@click.option("--quick", is_flag=True, help="Only small graphs, few repeats.")
+@click.option("--quick", is_flag=True, help="Use small graphs and few repetitions only.")
 def bench(json_path: Path | None, quick: bool) -> None:
-    """Measure what a node costs, beside floors and peers (needs a checkout)."""
-    import importlib
-
+    """Measure the overhead per node (needs a checkout)."""
     folder = CHECKOUT / "tests" / "benchmarks"
     if not (folder / "table.py").is_file():
         raise click.UsageError(_needs_checkout("The benchmarks", folder))
@@ -116,84 +121,39 @@ def bench(json_path: Path | None, quick: bool) -> None:
 
 @main.command()
 def demo() -> None:
-    """Run the quickstart notebook on its photo and say where the result is (needs a checkout)."""
+    """Run the quickstart notebook (needs a checkout)."""
     notebook = CHECKOUT / "notebooks" / "01_quickstart.ipynb"
     if not notebook.is_file():
         raise click.UsageError(_needs_checkout("The quickstart notebook", notebook))
-    from comfy_nb.cli.run_notebook import run_notebook
-
-    ended = run_notebook(notebook, notebook.parent / "results", lambda line: click.echo(line, err=True))
-    click.echo(f"notebook  {ended.notebook}")
-    for picture in ended.pictures:
+    executed = run_notebook(notebook, notebook.parent / "results", lambda line: click.echo(line, err=True))
+    click.echo(f"notebook  {executed.notebook}")
+    for picture in executed.pictures:
         click.echo(f"picture   {picture}")
-    if ended.error:
-        click.echo(ended.error, err=True)
-        sys.exit(FAILED)
+    if executed.error:
+        click.echo(executed.error, err=True)
+        sys.exit(report.FAILED)
 
 
 def _load(source: str) -> Graph:
-    import comfy_nb  # noqa: F401  (what runs graphs installs itself)
-    from comfy_nb.graph.model import Graph, load
-
-    if source != "-":
-        return load(source)
-    return Graph.from_prompt(sys.stdin.buffer.read())
-
-
-@contextmanager
-def _progress() -> Iterator[None]:
-    """Show on stderr how the runs within are going."""
-    from comfy_nb.engine.session import default_session
-    from comfy_nb.ui.run.terminal import watch
-
-    unwatch = default_session().on_run(watch)
-    try:
-        yield
-    finally:
-        unwatch()
-
-
-def _about_nodes(name: str | None) -> Iterator[str]:
-    from comfy_nb.errors import UnknownName
-    from comfy_nb.graph.default_registry import default_registry
-    from comfy_nb.graph.handle import describe
-
-    registry = default_registry()
-    spec = registry.find(name) if name else None
-    if spec is not None:
-        yield f"{spec.class_type} ({spec.category})" if spec.category else spec.class_type
-        yield describe(spec)
-        return
-    sought = (name or "").casefold()
-    found: dict[str, list[str]] = {}
-    for each in sorted(registry.values(), key=lambda each: each.class_type):
-        if sought in f"{each.class_type} {each.display_name} {each.category} {each.description}".casefold():
-            found.setdefault(each.category or "other", []).append(each.class_type)
-    if not found:
-        raise UnknownName.of("node class", name, registry)
-    for category in sorted(found):
-        yield category
-        yield from (f"  {class_type}" for class_type in found[category])
+    return Graph.from_prompt(sys.stdin.buffer.read()) if source == "-" else load(source)
 
 
 @contextmanager
 def _exit_codes(debug: bool) -> Iterator[None]:
-    """Turn what is wrong with the command line or the graph into a message and exit code 2."""
-    from comfy_nb.errors import ComfyNBError
-
+    """Turn what is wrong with the command line or the graph into a message and an exit code."""
     try:
         yield
     except BrokenPipeError:
-        raise  # whoever reads has enough (`| head`): click ends quietly
+        raise  # the reader has enough (`| head`): click ends quietly
     except (ComfyNBError, OSError) as error:
-        _complain(error, debug)
-        sys.exit(INVALID)
+        _report_error(error, debug)
+        sys.exit(report.INVALID)
     except KeyboardInterrupt:
         click.echo("Stopped.", err=True)
-        sys.exit(STOPPED)
+        sys.exit(report.STOPPED)
 
 
-def _complain(error: BaseException, debug: bool) -> None:
+def _report_error(error: BaseException, debug: bool) -> None:
     if debug:
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
     else:

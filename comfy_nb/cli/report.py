@@ -1,30 +1,31 @@
-"""How a run ended, as lines for a terminal and as JSON for a program."""
+"""The outcome of a run, as lines for a terminal and as JSON for a program."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from comfy_nb.engine.run import Run
 from comfy_nb.errors import NodeError, NotKept, Problem, Stopped, ValidationError
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.topology import default_outputs
 from comfy_nb.ui.render.thumbnails import file_of
-from comfy_nb.wording import clip
+from comfy_nb.wording import clip, short
 
 DONE, FAILED, INVALID, STOPPED = 0, 1, 2, 130
 REPR_MAX = 2_000
 
 
 @dataclass(frozen=True)
-class Ended:
-    """What came of running a graph: the run as far as there is one, and what was raised."""
+class Outcome:
+    """The run of a graph, None if it did not get so far, and the error that it ended with, if any."""
 
-    graph: Graph
+    graph: Graph = field(repr=False)
     wanted: tuple[str, ...]
-    run: Any
+    run: Run | None
     error: BaseException | None
 
     @property
@@ -34,7 +35,7 @@ class Ended:
             return "invalid"
         if isinstance(self.error, NodeError):
             return "failed"
-        if self.error is not None:
+        if self.error is not None or self.run is None:
             return "stopped"
         return str(self.run.state)
 
@@ -44,7 +45,9 @@ class Ended:
         return {"done": DONE, "failed": FAILED, "invalid": INVALID}.get(self.state, STOPPED)
 
     def values(self, node_id: str) -> list[Any]:
-        """The node's output values that are there, by slot."""
+        """Return the node's output values that are still held, by slot."""
+        if self.run is None:
+            return []
         spec = self.graph.registry.find(self.graph.nodes[node_id].class_type)
         slots = range(len(spec.output_names)) if spec is not None else range(0)
         found = []
@@ -56,73 +59,73 @@ class Ended:
         return found
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it in values that JSON has."""
+        """Return the outcome as values that JSON can hold."""
         outputs: dict[str, Any] = {}
         why: dict[str, str] = {}
         if self.run is not None:
             for node_id in self.wanted:
-                ui = printable(self.run.ui.get(node_id))
-                outputs[node_id] = {"ui": ui, "values": [printable(value) for value in self.values(node_id)]}
-            why = {node_id: str(said) for node_id in self.graph.nodes if (said := _why(self.run, node_id))}
+                ui = as_json(self.run.ui.get(node_id))
+                outputs[node_id] = {"ui": ui, "values": [as_json(value) for value in self.values(node_id)]}
+            why = {node_id: self.run.why(node_id) for node_id in self.graph.nodes if node_id in self.run.plan.steps}
         seconds = self.run.seconds if self.run is not None else 0.0
         errors = _errors(self.error)
         return {"state": self.state, "seconds": seconds, "outputs": outputs, "why": why, "errors": errors}
 
     def lines(self) -> Iterator[str]:
-        """Say what each wanted node gave: the files it wrote, or its values."""
+        """Yield a line for each file that a wanted node wrote, or else for each of its values."""
         for node_id in self.wanted:
             name = f"{node_id} {self.graph.nodes[node_id].title}"
-            ui = self.run.ui.get(node_id) or {}
-            said = [_line_of(kind, entry) for kind, entries in ui.items() for entry in _as_list(entries)]
-            said = said or [_short(printable(value)) for value in self.values(node_id)]
-            yield from (f"{name}: {each}" for each in said)
+            ui = (self.run.ui.get(node_id) if self.run is not None else None) or {}
+            shown = [_ui_line(kind, entry) for kind, entries in ui.items() for entry in _as_list(entries)]
+            shown = shown or [_value_line(value) for value in self.values(node_id)]
+            yield from (f"{name}: {each}" for each in shown)
 
 
-def run_to_end(graph: Graph, outputs: Sequence[str] | None) -> Ended:
-    """Run a graph and return how it ended; a graph that cannot be started at all raises."""
+def run_to_end(graph: Graph, outputs: Sequence[str] | None) -> Outcome:
+    """Run a graph and return the outcome; raises GraphError for a graph that cannot even be started."""
     wanted = tuple(outputs or default_outputs(graph))
     try:
-        return Ended(graph, wanted, graph.run_sync(outputs=outputs), None)
+        return Outcome(graph, wanted, graph.run_sync(outputs=outputs), None)
     except (ValidationError, NodeError, Stopped) as error:
-        return Ended(graph, wanted, error.run, error)
+        return Outcome(graph, wanted, error.run, error)
     except KeyboardInterrupt:
-        return Ended(graph, wanted, None, Stopped())
+        return Outcome(graph, wanted, None, Stopped())
 
 
 def problem_as_dict(problem: Problem) -> dict[str, Any]:
-    """Return a problem as JSON has it: ComfyUI's four fields, the node, and the message for a person."""
+    """Return a problem as JSON: ComfyUI's four fields, the node, and the message for a person."""
     return {
         "node_id": problem.node_id,
         "class_type": problem.class_type,
-        **printable(problem.as_comfy()),
+        **as_json(problem.as_comfy()),
         "text": str(problem),
     }
 
 
-def to_json(value: Any) -> str:
+def json_text(value: Any) -> str:
     """Return strict JSON text."""
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
 
 
-def printable(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """Return a value as JSON can hold it; arrays as shape, dtype and range, other objects as their repr."""
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, Mapping):
-        return {str(key): printable(item) for key, item in value.items()}
+        return {str(key): as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [printable(item) for item in value]
+        return [as_json(item) for item in value]
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return _array_as_dict(value)
-    return repr(value)[:REPR_MAX]
+    return short(value, REPR_MAX)
 
 
 def _array_as_dict(value: Any) -> dict[str, Any]:
     described = {"shape": list(value.shape), "dtype": str(value.dtype).removeprefix("torch.")}
     try:
-        return {**described, "min": printable(float(value.min())), "max": printable(float(value.max()))}
+        return {**described, "min": as_json(float(value.min())), "max": as_json(float(value.max()))}
     except (RuntimeError, TypeError, ValueError):  # empty, or of numbers that have no order
         return described
 
@@ -136,21 +139,14 @@ def _errors(error: BaseException | None) -> list[dict[str, Any]]:
     return [] if error is None else [{"type": "stopped", "text": str(error)}]
 
 
-def _why(run: Any, node_id: str) -> Any:
-    try:
-        return run.why(node_id)
-    except LookupError:
-        return None
-
-
 def _as_list(entries: Any) -> list[Any]:
     return list(entries) if isinstance(entries, list | tuple) else [entries]
 
 
-def _line_of(kind: str, entry: Any) -> str:
+def _ui_line(kind: str, entry: Any) -> str:
     path = file_of(entry)
-    return str(path) if path is not None else f"{kind} {_short(printable(entry))}"
+    return str(path) if path is not None else f"{kind} {_value_line(entry)}"
 
 
-def _short(value: Any) -> str:
-    return clip(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), REPR_MAX)
+def _value_line(value: Any) -> str:
+    return clip(value if isinstance(value, str) else json.dumps(as_json(value), ensure_ascii=False), REPR_MAX)

@@ -1,4 +1,4 @@
-"""Runs a notebook without a browser, telling how it goes, and takes the pictures out of its outputs."""
+"""Runs a notebook without a browser, reports its progress, and extracts the pictures from its outputs."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ KERNEL_LOG = "--log-level=ERROR"  # the kernel warns that its loopback sockets a
 
 
 @dataclass(frozen=True)
-class Executed:
-    """Where the executed notebook and its pictures are, and the error of the cell that failed, if any."""
+class ExecutedNotebook:
+    """The files of the executed notebook and its pictures, and the error of the cell that failed, or ""."""
 
     notebook: Path
     pictures: tuple[Path, ...]
     error: str
 
 
-def run_notebook(source: Path, folder: Path, tell: Callable[[str], None]) -> Executed:
-    """Run a notebook where it lies and write it and its pictures to `folder`; `tell` gets a line a cell.
+def run_notebook(source: Path, folder: Path, on_progress: Callable[[str], None]) -> ExecutedNotebook:
+    """Run a notebook in its own folder and write it and its pictures to `folder`.
 
-    A cell that fails ends the run; what there is until then is written all the same.
+    `on_progress` gets a line per cell. A cell that fails ends the run; the outputs up to there are written anyway.
     """
     import nbformat
     from jupyter_client.manager import AsyncKernelManager
@@ -43,7 +43,7 @@ def run_notebook(source: Path, folder: Path, tell: Callable[[str], None]) -> Exe
 
     def on_start(cell: Any, cell_index: int) -> None:
         started.append(cell_index)
-        tell(f"[{len(started)}/{number}] {_first_line(cell.source)}")
+        on_progress(f"[{len(started)}/{number}] {_first_line(cell.source)}")
 
     client = NotebookClient(
         notebook,
@@ -62,7 +62,7 @@ def run_notebook(source: Path, folder: Path, tell: Callable[[str], None]) -> Exe
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / source.name
     nbformat.write(notebook, target)
-    return Executed(target, tuple(_write_pictures(notebook, folder, source.stem)), error)
+    return ExecutedNotebook(target, tuple(_write_pictures(notebook, folder, source.stem)), error)
 
 
 def _write_pictures(notebook: Any, folder: Path, stem: str) -> Iterator[Path]:

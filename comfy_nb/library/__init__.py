@@ -1,4 +1,4 @@
-"""The nodes that come with comfy_nb: ComfyUI's that need no model, under its names, and a few async ones."""
+"""The built-in nodes: those of ComfyUI that need no model, under the same names, and a few async ones."""
 
 from __future__ import annotations
 

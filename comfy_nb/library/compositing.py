@@ -1,4 +1,4 @@
-"""Nodes that lay one picture on another, and the alpha channel's nodes."""
+"""Nodes that composite images and latents, and nodes for the alpha channel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from comfy_nb.errors import LayoutError
-from comfy_nb.library.declare import combo, flag, offset
+from comfy_nb.library.declare import bool_input, combo_input, offset_input
 from comfy_nb.library.masks import as_batch
 from comfy_nb.library.overlap import overlap
 from comfy_nb.library.resample import image_alpha_fix, repeat_to_batch_size, resize_images
@@ -28,10 +28,10 @@ def composite(
     multiplier: int = 8,
     resize_source: bool = False,
 ) -> Tensor:
-    """Lay `source` on `destination` (changed in place and returned), both [B, C, H, W], at (`x`, `y`).
+    """Paste `source` onto `destination` (changed in place and returned), both [B, C, H, W], at (`x`, `y`).
 
-    `x` and `y` count in pixels and `multiplier` of them make a cell. `mask` [B, H, W] says where the source
-    shows; it is stretched to the source. A smaller batch is repeated; what lies outside is left off.
+    `x` and `y` are in pixels, `multiplier` of which make a cell. `mask` [B, H, W] is the opacity of the source,
+    to whose size it is stretched. A smaller batch is repeated; parts outside of the destination are cut off.
     """
     source = source.to(destination.device)
     if resize_source:
@@ -56,16 +56,16 @@ def _paste_inputs(type: str, step: int) -> dict[str, Any]:
         "required": {
             "destination": (type,),
             "source": (type,),
-            "x": offset(step),
-            "y": offset(step),
-            "resize_source": flag(False),
+            "x": offset_input(step),
+            "y": offset_input(step),
+            "resize_source": bool_input(False),
         },
         "optional": {"mask": ("MASK",)},
     }
 
 
 class ImageCompositeMasked:
-    """Lay an image on another one at (x, y), where a mask lets it show."""
+    """Paste an image onto another at (x, y), where the mask is 1."""
 
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "composite"
@@ -91,7 +91,7 @@ class ImageCompositeMasked:
 
 
 class LatentCompositeMasked:
-    """Lay a latent on another one at (x, y) in pixels, where a mask lets it show."""
+    """Paste a latent onto another at (x, y), in pixels, where the mask is 1."""
 
     RETURN_TYPES = ("LATENT",)
     FUNCTION = "composite"
@@ -115,8 +115,8 @@ class LatentCompositeMasked:
         return (destination | {"samples": pasted},)
 
 
-# Each takes premultiplied colours and coverages (source, its alpha, destination, its alpha) and returns
-# colour and coverage, as the Porter-Duff operators are defined for Android's graphics.
+# Each operator takes premultiplied colour and alpha (source, its alpha, destination, its alpha) and returns colour
+# and alpha, as Android's graphics define the Porter-Duff modes.
 Operator = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
@@ -165,7 +165,7 @@ class PorterDuffImageComposite:
                 "source_alpha": ("MASK",),
                 "destination": ("IMAGE",),
                 "destination_alpha": ("MASK",),
-                "mode": combo(*PORTER_DUFF, default="DST"),
+                "mode": combo_input(*PORTER_DUFF, default="DST"),
             }
         }
 
@@ -174,9 +174,8 @@ class PorterDuffImageComposite:
     ) -> tuple[Tensor, Tensor]:
         if source.shape[-1] != destination.shape[-1]:
             raise LayoutError(
-                f"source has {source.shape[-1]} channels and destination {destination.shape[-1]}, "
-                "but both must have the same number. Take the alpha channel off one of them first "
-                "(SplitImageWithAlpha)."
+                f"source has {source.shape[-1]} channels and destination {destination.shape[-1]}, but both must "
+                "have the same number. Remove the alpha channel of one of them first (SplitImageWithAlpha)."
             )
         layers = (
             source,
@@ -200,7 +199,7 @@ def _fitted(layer: Tensor, height: int, width: int) -> Tensor:
 
 
 class SplitImageWithAlpha:
-    """Take images apart into their colours and a mask that is 1 where they are transparent."""
+    """Split images into their colours and a mask that is 1 where they are transparent."""
 
     RETURN_TYPES = ("IMAGE", "MASK")
     FUNCTION = "execute"

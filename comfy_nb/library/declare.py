@@ -1,4 +1,4 @@
-"""Short words for the input declarations that many nodes share."""
+"""Input declarations that many nodes share."""
 
 from __future__ import annotations
 
@@ -9,47 +9,47 @@ MAX_SIZE_PX = 16384
 Declaration = tuple[Any, ...]
 
 
-def whole(default: int, low: int, high: int = MAX_SIZE_PX, step: int | None = None, **options: Any) -> Declaration:
+def int_input(default: int, low: int, high: int = MAX_SIZE_PX, step: int | None = None, **options: Any) -> Declaration:
     """Declare an INT between `low` and `high`."""
     return ("INT", _number(default, low, high, step) | options)
 
 
-def number(default: float, low: float, high: float, step: float | None = None, **options: Any) -> Declaration:
+def float_input(default: float, low: float, high: float, step: float | None = None, **options: Any) -> Declaration:
     """Declare a FLOAT between `low` and `high`."""
     return ("FLOAT", _number(default, low, high, step) | options)
 
 
-def size(default: int = 512, low: int = 1, step: int = 1) -> Declaration:
+def size_input(default: int = 512, low: int = 1, step: int = 1) -> Declaration:
     """Declare a width or height in pixels."""
-    return whole(default, low, step=step)
+    return int_input(default, low, step=step)
 
 
-def offset(step: int = 1) -> Declaration:
+def offset_input(step: int = 1) -> Declaration:
     """Declare a position or margin in pixels that starts at 0."""
-    return whole(0, 0, step=step)
+    return int_input(0, 0, step=step)
 
 
-def batch(high: int = 4096) -> Declaration:
+def count_input(high: int = 4096) -> Declaration:
     """Declare a number of items that starts at 1."""
-    return whole(1, 1, high)
+    return int_input(1, 1, high)
 
 
-def text(multiline: bool = True, **options: Any) -> Declaration:
+def string_input(multiline: bool = True, **options: Any) -> Declaration:
     """Declare a STRING."""
     return ("STRING", {"multiline": multiline} | options)
 
 
-def flag(default: bool, **options: Any) -> Declaration:
+def bool_input(default: bool, **options: Any) -> Declaration:
     """Declare a BOOLEAN."""
     return ("BOOLEAN", {"default": default} | options)
 
 
-def combo(*choices: str, **options: Any) -> Declaration:
-    """Declare a choice in the newer COMBO form, which is what ComfyUI's schema nodes show."""
+def combo_input(*choices: str, **options: Any) -> Declaration:
+    """Declare a choice in the newer COMBO form, as the nodes that ComfyUI defines by a schema have it."""
     return ("COMBO", {"multiselect": False, "options": list(choices)} | options)
 
 
-def choice(*choices: str) -> Declaration:
+def legacy_combo_input(*choices: str) -> Declaration:
     """Declare a choice in the older form: the list itself is the type."""
     return (list(choices),)
 

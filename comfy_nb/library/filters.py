@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from comfy_nb.errors import LayoutError
-from comfy_nb.library.declare import combo, number, whole
+from comfy_nb.library.declare import combo_input, float_input, int_input
 from comfy_nb.library.resample import match_channels, resize_images
 
 DITHERS = ("none", "floyd-steinberg", "bayer-2", "bayer-4", "bayer-8", "bayer-16")
@@ -31,8 +31,8 @@ class ImageBlur:
         return {
             "required": {
                 "image": ("IMAGE",),
-                "blur_radius": whole(1, 1, 31, 1),
-                "sigma": number(1.0, 0.1, 10.0, 0.1),
+                "blur_radius": int_input(1, 1, 31, 1),
+                "sigma": float_input(1.0, 0.1, 10.0, 0.1),
             }
         }
 
@@ -43,7 +43,7 @@ class ImageBlur:
 
 
 class ImageSharpen:
-    """Sharpen images: what a Gaussian would take away is added, `alpha` times ten."""
+    """Sharpen images: the detail that a Gaussian would remove is added, ten times `alpha`."""
 
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "execute"
@@ -54,9 +54,9 @@ class ImageSharpen:
         return {
             "required": {
                 "image": ("IMAGE",),
-                "sharpen_radius": whole(1, 1, 31, 1),
-                "sigma": number(1.0, 0.1, 10.0, 0.01),
-                "alpha": number(1.0, 0.0, 5.0, 0.01),
+                "sharpen_radius": int_input(1, 1, 31, 1),
+                "sigma": float_input(1.0, 0.1, 10.0, 0.01),
+                "alpha": float_input(1.0, 0.0, 5.0, 0.01),
             }
         }
 
@@ -69,7 +69,7 @@ class ImageSharpen:
 
 
 def gaussian_kernel(radius: int, sigma: float) -> Tensor:
-    """Return a [2r+1, 2r+1] Gaussian of sum 1; `sigma` counts in radii."""
+    """Return a [2r+1, 2r+1] Gaussian that sums to 1; `sigma` is in units of the radius."""
     ramp = torch.linspace(-1, 1, 2 * radius + 1)
     squares = ramp.square()
     weights = torch.exp(-(squares[:, None] + squares[None, :]) / (2 * sigma * sigma))
@@ -77,12 +77,12 @@ def gaussian_kernel(radius: int, sigma: float) -> Tensor:
 
 
 def _filtered(image: Tensor, kernel: Tensor) -> Tensor:
-    """Convolve each channel of [B, H, W, C] with a square kernel; beyond its edges the image is mirrored."""
+    """Convolve each channel of [B, H, W, C] with a square kernel; the image is mirrored at its edges."""
     radius, channels = kernel.shape[0] // 2, image.shape[-1]
     if radius >= min(image.shape[1:3]):
         height, width = image.shape[1:3]
         raise LayoutError(
-            f"a radius of {radius} px needs images of more than {radius} px each way, but these are "
+            f"a radius of {radius} px needs images wider and higher than {radius} px, but these are "
             f"{width} x {height}. Choose a smaller radius, or scale the images up first."
         )
     padded = F.pad(image.movedim(-1, 1), (radius,) * 4, mode="reflect")
@@ -91,7 +91,7 @@ def _filtered(image: Tensor, kernel: Tensor) -> Tensor:
 
 
 class ImageBlend:
-    """Blend a second image into a first one, which gives the size, in one of the usual modes."""
+    """Blend a second image into the first one and its size, in one of the usual modes."""
 
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "execute"
@@ -103,8 +103,8 @@ class ImageBlend:
             "required": {
                 "image1": ("IMAGE",),
                 "image2": ("IMAGE",),
-                "blend_factor": number(0.5, 0.0, 1.0, 0.01),
-                "blend_mode": combo(*BLENDS),
+                "blend_factor": float_input(0.5, 0.0, 1.0, 0.01),
+                "blend_mode": combo_input(*BLENDS),
             }
         }
 
@@ -142,7 +142,7 @@ BLENDS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 class ImageQuantize:
-    """Reduce images to a palette of some colours each, with or without dithering."""
+    """Reduce each image to a palette of a few colours, with or without dithering."""
 
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "execute"
@@ -150,7 +150,7 @@ class ImageQuantize:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"image": ("IMAGE",), "colors": whole(256, 1, 256, 1), "dither": combo(*DITHERS)}}
+        return {"required": {"image": ("IMAGE",), "colors": int_input(256, 1, 256, 1), "dither": combo_input(*DITHERS)}}
 
     def execute(self, image: Tensor, colors: int, dither: str) -> tuple[Tensor]:
         result = image.clone()

@@ -1,4 +1,4 @@
-"""Where pictures are read from and written to."""
+"""The folders that images are read from and written to."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEFAULT_PREFIX = "ComfyUI"
 
 
 class Folders:
-    """The input, output and temp folders, by default of those names in `base_dir`; made when written to."""
+    """The input, output and temp folders, by default `base_dir/input` and so on; created when first written to."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Folders:
         return f"Folders(input={str(self.input)!r}, output={str(self.output)!r}, temp={str(self.temp)!r})"
 
     def of(self, type: str) -> Path:
-        """Return the folder of a type: "input", "output" or "temp"; raises ValueError for another one."""
+        """Return the folder of a type: "input", "output" or "temp"; raises ValueError for any other."""
         if type not in TYPES:
             raise ValueError(f"There is no folder of type {type!r}. There are: {', '.join(TYPES)}.")
         folder: Path = getattr(self, type)
@@ -49,22 +49,22 @@ class Folders:
     def resolve_input(self, name: str) -> Path:
         """Return the path of `name`, `name [output]` or `sub/name`, whether or not it exists.
 
-        Raises ValueError for a name that leads out of its folder, also through links.
+        Raises ValueError for a name that leads out of its folder, even through links.
         """
         plain, type = split_annotation(name)
         return inside(self.of(type), plain)
 
     def listing(self, type: str = "input") -> list[str]:
-        """Return the sorted names of the image files right in a folder; none if it does not exist."""
+        """Return the sorted names of the image files in a folder, not its subfolders; none if it does not exist."""
         folder = self.of(type)
         if not folder.is_dir():
             return []
         return sorted(each.name for each in folder.iterdir() if is_image_name(each.name) and each.is_file())
 
     def save_paths(self, prefix: str, width: int, height: int, type: str = "output") -> SavePaths:
-        """Return where files with this prefix go; see `expand_prefix`. The folder is made.
+        """Return where files with this prefix go, and create the folder; see `expand_prefix`.
 
-        The counter is the highest of that prefix plus 1. Raises ValueError for a prefix that leads out of the
+        The counter is the highest one of that prefix plus 1. Raises ValueError for a prefix that leads out of the
         folder.
         """
         root = self.of(type)
@@ -89,9 +89,9 @@ class SavePaths:
     type: str
 
     def write_new(self, data: bytes, counter: int, batch_number: int = 0, suffix: str = ".png") -> tuple[str, int]:
-        """Write `data` to a file that is new, with the first free counter from `counter` on.
+        """Write `data` to a new file with the first free counter from `counter` up.
 
-        Returns its name and the counter it got. `%batch_num%` in the stem becomes `batch_number`.
+        Returns its name and counter. `%batch_num%` in the stem becomes `batch_number`.
         """
         stem = self.stem.replace("%batch_num%", str(batch_number))
         while True:
@@ -112,23 +112,23 @@ def split_annotation(name: str) -> tuple[str, str]:
 
 
 def inside(folder: Path, name: str) -> Path:
-    """Return `folder / name` with links followed; raises ValueError where that is not in the folder."""
+    """Return `folder / name` with links resolved; raises ValueError where that is outside of the folder."""
     root = folder.resolve()
     if "\0" in name:
-        raise ValueError(f"{name!r} is no file name: it has a null character.")
+        raise ValueError(f"{name!r} is not a file name: it contains a null character.")
     path = (root / name).resolve()
     if not path.is_relative_to(root):
-        raise ValueError(f"{name!r} leads out of {folder}. Name a place inside that folder, or set another folder.")
+        raise ValueError(f"{name!r} leads out of {folder}. Name a file inside that folder, or set another folder.")
     return path
 
 
 def is_image_name(name: str) -> bool:
-    """Tell by its ending whether a file is probably a picture."""
+    """Tell by its suffix whether a file is probably an image."""
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
 
 
 def expand_prefix(prefix: str, width: int, height: int, now: time.struct_time) -> str:
-    """Fill in %width%, %height%, %year%, %month%, %day%, %hour%, %minute% and %second%; others stay."""
+    """Fill in %width%, %height%, %year%, %month%, %day%, %hour%, %minute% and %second%; others are kept."""
     values = {"width": str(width), "height": str(height), "year": str(now.tm_year)}
     parts = {
         "month": now.tm_mon,
@@ -157,7 +157,7 @@ _current: ContextVar[Folders | None] = ContextVar("comfy_nb_folders", default=No
 
 
 def current_folders() -> Folders:
-    """Return the folders of this context, else the default: `comfy/` in the directory of the first use."""
+    """Return the folders of this context, or else the default: `comfy/` in the working directory of the first use."""
     global _default
     folders = _current.get()
     if folders is not None:
@@ -168,7 +168,7 @@ def current_folders() -> Folders:
 
 
 def set_default_folders(base_dir: str | os.PathLike[str]) -> Folders:
-    """Make `<base_dir>/input`, `/output` and `/temp` the folders where no others are in use; returns them."""
+    """Make `<base_dir>/input`, `/output` and `/temp` the default folders and return them."""
     global _default
     _default = Folders(base_dir)
     return _default
@@ -176,7 +176,7 @@ def set_default_folders(base_dir: str | os.PathLike[str]) -> Folders:
 
 @contextmanager
 def use_folders(folders: Folders) -> Iterator[Folders]:
-    """Use these folders within a `with` block, and in what is started there."""
+    """Use these folders inside a `with` block and in the tasks started there."""
     token = _current.set(folders)
     try:
         yield folders

@@ -1,4 +1,4 @@
-"""Nodes that load, save and preview pictures."""
+"""Nodes that load, save and preview images."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 from torch import Tensor
 
 from comfy_nb.errors import LayoutError
-from comfy_nb.library.declare import choice
+from comfy_nb.library.declare import Declaration, legacy_combo_input
 from comfy_nb.library.folders import Folders, current_folders, inside, is_image_name, split_annotation
 from comfy_nb.library.pictures import read_channel, read_picture, to_png
 from comfy_nb.wording import suggest
 
 
 class LoadImage:
-    """Load a picture from the input folder: an image for each frame, and a mask of what is transparent."""
+    """Load an image from the input folder: one image per frame, and a mask that is 1 where it is transparent."""
 
     RETURN_TYPES = ("IMAGE", "MASK")
     FUNCTION = "load_image"
@@ -33,16 +33,16 @@ class LoadImage:
         return read_picture(_existing(image), image)
 
     @classmethod
-    def IS_CHANGED(cls, image: str | None) -> Any:
+    def IS_CHANGED(cls, image: str | None) -> str | float:
         return _digest(image)
 
     @classmethod
-    def VALIDATE_INPUTS(cls, image: str | None) -> Any:
+    def VALIDATE_INPUTS(cls, image: str | None) -> bool | str:
         return _check(image)
 
 
 class LoadImageMask:
-    """Load one channel of a picture from the input folder as a mask; of alpha, 1 is transparent."""
+    """Load one channel of an image from the input folder as a mask; for alpha, 1 is transparent."""
 
     RETURN_TYPES = ("MASK",)
     FUNCTION = "load_image"
@@ -50,22 +50,22 @@ class LoadImageMask:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"image": _file_choice(), "channel": choice("alpha", "red", "green", "blue")}}
+        return {"required": {"image": _file_choice(), "channel": legacy_combo_input("alpha", "red", "green", "blue")}}
 
     def load_image(self, image: str, channel: str) -> tuple[Tensor]:
         return (read_channel(_existing(image), image, channel),)
 
     @classmethod
-    def IS_CHANGED(cls, image: str | None, channel: str | None) -> Any:
+    def IS_CHANGED(cls, image: str | None, channel: str | None) -> str | float:
         return _digest(image)
 
     @classmethod
-    def VALIDATE_INPUTS(cls, image: str | None) -> Any:
+    def VALIDATE_INPUTS(cls, image: str | None) -> bool | str:
         return _check(image)
 
 
 class SaveImage:
-    """Save images as PNG files in the output folder, with the graph that made them inside."""
+    """Save images as PNG files in the output folder, with the graph that made them embedded."""
 
     RETURN_TYPES = ()
     FUNCTION = "save_images"
@@ -84,7 +84,7 @@ class SaveImage:
             "STRING",
             {
                 "default": "ComfyUI",
-                "tooltip": "How the file names start. Takes subfolders, and fills in %width%, %height%, "
+                "tooltip": "The beginning of the file names. May name subfolders, and contain %width%, %height%, "
                 "%year%, %month%, %day%, %hour%, %minute%, %second% and %batch_num%.",
             },
         )
@@ -94,11 +94,13 @@ class SaveImage:
         self,
         images: Tensor,
         filename_prefix: str = "ComfyUI",
-        prompt: Any = None,
+        prompt: Mapping[str, Any] | None = None,
         extra_pnginfo: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         if not len(images):
-            raise LayoutError("there are no images to save: the batch is empty. Check the node that feeds this one.")
+            raise LayoutError(
+                "there are no images to save: the batch is empty. Check the node that this one takes them from."
+            )
         texts = ({} if prompt is None else {"prompt": prompt}) | dict(extra_pnginfo or {})
         encoded = [to_png(image, texts, self.compress_level) for image in images]
         height, width = images[0].shape[:2]
@@ -118,7 +120,7 @@ class SaveImage:
 
 
 class PreviewImage(SaveImage):
-    """Show images: they are saved in the temp folder only."""
+    """Show images; they are saved only in the temp folder."""
 
     def __init__(self) -> None:
         self.type = "temp"
@@ -134,7 +136,7 @@ def _graph_inputs() -> dict[str, str]:
     return {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}
 
 
-def _file_choice() -> tuple[Any, ...]:
+def _file_choice() -> Declaration:
     return (current_folders().listing(), {"image_upload": True})
 
 
@@ -152,17 +154,17 @@ def _existing(name: str) -> Path:
 def _missing(name: str, path: Path) -> str:
     folder = current_folders().of(split_annotation(name)[1])
     if path.is_dir():
-        return f"{name!r} is a folder. Name a picture in it."
+        return f"{name!r} is a folder. Name an image in it."
     beside = path.parent
     names = sorted(each.name for each in beside.iterdir() if is_image_name(each.name)) if beside.is_dir() else []
     shown = beside if beside.is_dir() else folder
-    advice = suggest(path.name, names) if names else "It holds no pictures yet: copy one there."
+    advice = suggest(path.name, names) if names else "It contains no images yet: copy one there."
     return f"there is no file {name!r} in {shown}. {advice}"
 
 
-def _digest(name: str | None) -> Any:
+def _digest(name: str | None) -> str | float:
     if name is None:
-        return float("nan")  # The name comes by a link and is not known yet.
+        return float("nan")  # the name comes from a link and is not known yet
     with open(_existing(name), "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

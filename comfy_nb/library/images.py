@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from comfy_nb.errors import LayoutError
-from comfy_nb.library.declare import batch, choice, number, offset, size, whole
+from comfy_nb.library.declare import count_input, float_input, int_input, legacy_combo_input, offset_input, size_input
 from comfy_nb.library.resample import CROPS, IMAGE_METHODS, match_channels, resize_images
 
 FLIPS = ("x-axis: vertically", "y-axis: horizontally")
@@ -17,7 +17,7 @@ ROTATIONS = ("none", "90 degrees", "180 degrees", "270 degrees")
 
 
 class EmptyImage:
-    """Make images of one plain colour."""
+    """Make images of a single colour."""
 
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "generate"
@@ -27,10 +27,10 @@ class EmptyImage:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "width": size(),
-                "height": size(),
-                "batch_size": batch(),
-                "color": whole(0, 0, 0xFFFFFF, 1, display="color"),
+                "width": size_input(),
+                "height": size_input(),
+                "batch_size": count_input(),
+                "color": int_input(0, 0, 0xFFFFFF, 1, display="color"),
             }
         }
 
@@ -51,10 +51,10 @@ class ImageScale:
         return {
             "required": {
                 "image": ("IMAGE",),
-                "upscale_method": choice(*IMAGE_METHODS),
-                "width": size(low=0),
-                "height": size(low=0),
-                "crop": choice(*CROPS),
+                "upscale_method": legacy_combo_input(*IMAGE_METHODS),
+                "width": size_input(low=0),
+                "height": size_input(low=0),
+                "crop": legacy_combo_input(*CROPS),
             }
         }
 
@@ -81,8 +81,8 @@ class ImageScaleBy:
         return {
             "required": {
                 "image": ("IMAGE",),
-                "upscale_method": choice(*IMAGE_METHODS),
-                "scale_by": number(1.0, 0.01, 8.0, 0.01),
+                "upscale_method": legacy_combo_input(*IMAGE_METHODS),
+                "scale_by": float_input(1.0, 0.01, 8.0, 0.01),
             }
         }
 
@@ -107,7 +107,7 @@ class ImageInvert:
 
 
 class ImageBatch:
-    """Put two batches of images one after the other; the second takes the size of the first."""
+    """Join two batches of images; the second is resized to the size of the first."""
 
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "batch"
@@ -126,7 +126,7 @@ class ImageBatch:
 
 
 class ImagePadForOutpaint:
-    """Add grey margins to images, with a mask that is 1 where something is to be painted."""
+    """Add grey margins to images, and return a mask that is 1 where they are to be painted."""
 
     RETURN_TYPES = ("IMAGE", "MASK")
     FUNCTION = "expand_image"
@@ -134,8 +134,8 @@ class ImagePadForOutpaint:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        margins = {side: offset(8) for side in ("left", "top", "right", "bottom")}
-        return {"required": {"image": ("IMAGE",), **margins, "feathering": whole(40, 0, step=1)}}
+        margins = {side: offset_input(8) for side in ("left", "top", "right", "bottom")}
+        return {"required": {"image": ("IMAGE",), **margins, "feathering": int_input(40, 0, step=1)}}
 
     def expand_image(
         self, image: Tensor, left: int, top: int, right: int, bottom: int, feathering: int
@@ -150,7 +150,7 @@ class ImagePadForOutpaint:
 
 
 def _feathered(height: int, width: int, margins: tuple[int, int, int, int], feathering: int) -> Tensor:
-    """Return [H, W] that falls from 1 to 0 over `feathering` pixels, from each edge that has a margin."""
+    """Return a [H, W] mask that falls from 1 to 0 over `feathering` pixels from each edge that has a margin."""
     if not 0 < feathering * 2 < min(height, width):
         return torch.zeros(height, width)
     left, top, right, bottom = margins
@@ -163,7 +163,7 @@ def _feathered(height: int, width: int, margins: tuple[int, int, int, int], feat
 
 
 class ImageCrop:
-    """Cut a rectangle out of images; what lies outside of them is left off."""
+    """Cut a rectangle out of images; parts outside of them are left off."""
 
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "crop"
@@ -171,7 +171,15 @@ class ImageCrop:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"image": ("IMAGE",), "width": size(), "height": size(), "x": offset(), "y": offset()}}
+        return {
+            "required": {
+                "image": ("IMAGE",),
+                "width": size_input(),
+                "height": size_input(),
+                "x": offset_input(),
+                "y": offset_input(),
+            }
+        }
 
     def crop(self, image: Tensor, width: int, height: int, x: int, y: int) -> tuple[Tensor]:
         left, top = min(x, image.shape[2] - 1), min(y, image.shape[1] - 1)
@@ -187,14 +195,14 @@ class ImageFlip:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"image": ("IMAGE",), "flip_method": choice(*FLIPS)}}
+        return {"required": {"image": ("IMAGE",), "flip_method": legacy_combo_input(*FLIPS)}}
 
     def flip(self, image: Tensor, flip_method: str) -> tuple[Tensor]:
         return (image.flip(1 if flip_method.startswith("x") else 2),)
 
 
 class ImageRotate:
-    """Turn images clockwise by quarter turns."""
+    """Rotate images clockwise by quarter turns."""
 
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "rotate"
@@ -202,14 +210,14 @@ class ImageRotate:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"image": ("IMAGE",), "rotation": choice(*ROTATIONS)}}
+        return {"required": {"image": ("IMAGE",), "rotation": legacy_combo_input(*ROTATIONS)}}
 
     def rotate(self, image: Tensor, rotation: str) -> tuple[Tensor]:
         return (torch.rot90(image, k=ROTATIONS.index(rotation), dims=(2, 1)),)
 
 
 class ImageFromBatch:
-    """Take some images out of a batch; a start or length beyond its end is cut to what there is."""
+    """Take images out of a batch; a start or length beyond its end is limited to the images there are."""
 
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "frombatch"
@@ -217,7 +225,7 @@ class ImageFromBatch:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"image": ("IMAGE",), "batch_index": whole(0, 0, 4095), "length": batch()}}
+        return {"required": {"image": ("IMAGE",), "batch_index": int_input(0, 0, 4095), "length": count_input()}}
 
     def frombatch(self, image: Tensor, batch_index: int, length: int) -> tuple[Tensor]:
         first = min(batch_index, image.shape[0] - 1)
@@ -225,7 +233,7 @@ class ImageFromBatch:
 
 
 class RepeatImageBatch:
-    """Repeat a batch of images a number of times."""
+    """Repeat a batch of images."""
 
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "repeat"
@@ -233,14 +241,14 @@ class RepeatImageBatch:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"image": ("IMAGE",), "amount": batch()}}
+        return {"required": {"image": ("IMAGE",), "amount": count_input()}}
 
     def repeat(self, image: Tensor, amount: int) -> tuple[Tensor]:
         return (image.repeat(amount, 1, 1, 1),)
 
 
 class RebatchImages:
-    """Deal a list of image batches out again in batches of one size; the last one may be smaller."""
+    """Regroup a list of image batches into batches of one size; the last one may be smaller."""
 
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "execute"
@@ -250,10 +258,10 @@ class RebatchImages:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"images": ("IMAGE",), "batch_size": batch()}}
+        return {"required": {"images": ("IMAGE",), "batch_size": count_input()}}
 
     def execute(self, images: Sequence[Tensor], batch_size: Sequence[int]) -> tuple[list[Tensor]]:
-        singles = [single for several in images for single in several.split(1)]
+        singles = [single for several in images for single in torch.split(several, 1)]
         batches = [singles[at : at + batch_size[0]] for at in range(0, len(singles), batch_size[0])]
         return ([_joined(each) for each in batches],)
 
@@ -262,7 +270,7 @@ def _joined(images: Sequence[Tensor]) -> Tensor:
     layouts = sorted({tuple(image.shape[1:]) for image in images})
     if len(layouts) > 1:
         raise LayoutError(
-            f"images of one batch must have one [H, W, C], but these have {', '.join(map(str, layouts))}. "
+            f"the images of a batch must all have the same [H, W, C], got {', '.join(map(str, layouts))}. "
             "Scale them to one size first (ImageScale), or use batch_size 1."
         )
     return torch.cat(list(images))

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from comfy_nb.library.declare import batch, choice, number, offset, size, whole
+from comfy_nb.library.declare import count_input, float_input, int_input, legacy_combo_input, offset_input, size_input
 from comfy_nb.library.images import FLIPS, ROTATIONS
 from comfy_nb.library.masks import as_batch
 from comfy_nb.library.overlap import overlap
@@ -23,7 +23,7 @@ SMALLEST_PX = 64
 
 
 class EmptyLatentImage:
-    """Make a batch of latents of zeros, to be filled by a sampler."""
+    """Make a batch of all-zero latents for a sampler to fill."""
 
     RETURN_TYPES = ("LATENT",)
     FUNCTION = "generate"
@@ -31,7 +31,13 @@ class EmptyLatentImage:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"width": size(low=16, step=8), "height": size(low=16, step=8), "batch_size": batch()}}
+        return {
+            "required": {
+                "width": size_input(low=16, step=8),
+                "height": size_input(low=16, step=8),
+                "batch_size": count_input(),
+            }
+        }
 
     def generate(self, width: int, height: int, batch_size: int = 1) -> tuple[Latent]:
         return ({"samples": torch.zeros(batch_size, 4, height // CELL_PX, width // CELL_PX)},)
@@ -49,10 +55,10 @@ class LatentUpscale:
         return {
             "required": {
                 "samples": ("LATENT",),
-                "upscale_method": choice(*LATENT_METHODS),
-                "width": size(low=0, step=8),
-                "height": size(low=0, step=8),
-                "crop": choice(*CROPS),
+                "upscale_method": legacy_combo_input(*LATENT_METHODS),
+                "width": size_input(low=0, step=8),
+                "height": size_input(low=0, step=8),
+                "crop": legacy_combo_input(*CROPS),
             }
         }
 
@@ -80,8 +86,8 @@ class LatentUpscaleBy:
         return {
             "required": {
                 "samples": ("LATENT",),
-                "upscale_method": choice(*LATENT_METHODS),
-                "scale_by": number(1.5, 0.01, 8.0, 0.01),
+                "upscale_method": legacy_combo_input(*LATENT_METHODS),
+                "scale_by": float_input(1.5, 0.01, 8.0, 0.01),
             }
         }
 
@@ -92,7 +98,7 @@ class LatentUpscaleBy:
 
 
 class LatentBlend:
-    """Mix two latents: `blend_factor` is the share of the first, which gives the size."""
+    """Mix two latents in the size of the first; `blend_factor` is the share of the first."""
 
     RETURN_TYPES = ("LATENT",)
     FUNCTION = "blend"
@@ -104,7 +110,7 @@ class LatentBlend:
             "required": {
                 "samples1": ("LATENT",),
                 "samples2": ("LATENT",),
-                "blend_factor": number(0.5, 0, 1, 0.01),
+                "blend_factor": float_input(0.5, 0, 1, 0.01),
             }
         }
 
@@ -116,7 +122,7 @@ class LatentBlend:
 
 
 class LatentComposite:
-    """Lay a latent on another one at (x, y) in pixels, its inner edges faded over `feather` pixels."""
+    """Paste a latent onto another at (x, y), in pixels, its inner edges faded over `feather` pixels."""
 
     RETURN_TYPES = ("LATENT",)
     FUNCTION = "composite"
@@ -128,9 +134,9 @@ class LatentComposite:
             "required": {
                 "samples_to": ("LATENT",),
                 "samples_from": ("LATENT",),
-                "x": offset(8),
-                "y": offset(8),
-                "feather": offset(8),
+                "x": offset_input(8),
+                "y": offset_input(8),
+                "feather": offset_input(8),
             }
         }
 
@@ -147,13 +153,13 @@ class LatentComposite:
 
 
 def _fade(opacity: Tensor, dim: int, cells: int, *, near: bool, far: bool) -> None:
-    """Let one or both ends of a dimension rise to full opacity over some cells, in place."""
+    """Fade one or both ends of a dimension over some cells, in place."""
     length = opacity.shape[dim]
     for step in range(cells):
         rate = (step + 1) / cells
         if near and step < length:
             opacity.select(dim, step).mul_(rate)
-        # As in ComfyUI, a feather wider than the picture goes on from its other end, one step being lost.
+        # As in ComfyUI, a feather wider than the latent continues from its other end, and loses one step.
         index = length - 1 - step
         if far and index != -1 and index >= -length:
             opacity.select(dim, index).mul_(rate)
@@ -168,8 +174,8 @@ class LatentCrop:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        sides = {side: size(low=SMALLEST_PX, step=8) for side in ("width", "height")}
-        return {"required": {"samples": ("LATENT",), **sides, "x": offset(8), "y": offset(8)}}
+        sides = {side: size_input(low=SMALLEST_PX, step=8) for side in ("width", "height")}
+        return {"required": {"samples": ("LATENT",), **sides, "x": offset_input(8), "y": offset_input(8)}}
 
     def crop(self, samples: Latent, width: int, height: int, x: int, y: int) -> tuple[Latent]:
         old = samples["samples"]
@@ -178,7 +184,7 @@ class LatentCrop:
 
 
 def _cut(cells: int, start_px: int, length_px: int) -> slice:
-    # In a latent of less than 64 px the start is negative and counts from the end, as in ComfyUI.
+    # As in ComfyUI, in a latent of less than 64 px the start is negative and counts from the end.
     start = min(start_px // CELL_PX, cells - SMALLEST_PX // CELL_PX)
     return slice(start, start + length_px // CELL_PX)
 
@@ -192,14 +198,14 @@ class LatentFlip:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"samples": ("LATENT",), "flip_method": choice(*FLIPS)}}
+        return {"required": {"samples": ("LATENT",), "flip_method": legacy_combo_input(*FLIPS)}}
 
     def flip(self, samples: Latent, flip_method: str) -> tuple[Latent]:
         return (samples | {"samples": samples["samples"].flip(2 if flip_method.startswith("x") else 3)},)
 
 
 class LatentRotate:
-    """Turn latents clockwise by quarter turns."""
+    """Rotate latents clockwise by quarter turns."""
 
     RETURN_TYPES = ("LATENT",)
     FUNCTION = "rotate"
@@ -207,7 +213,7 @@ class LatentRotate:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"samples": ("LATENT",), "rotation": choice(*ROTATIONS)}}
+        return {"required": {"samples": ("LATENT",), "rotation": legacy_combo_input(*ROTATIONS)}}
 
     def rotate(self, samples: Latent, rotation: str) -> tuple[Latent]:
         turned = torch.rot90(samples["samples"], k=ROTATIONS.index(rotation), dims=(3, 2))
@@ -215,7 +221,7 @@ class LatentRotate:
 
 
 class RepeatLatentBatch:
-    """Repeat a batch of latents a number of times, with masks and fresh batch indices."""
+    """Repeat a batch of latents, with its masks and with new batch indices."""
 
     RETURN_TYPES = ("LATENT",)
     FUNCTION = "repeat"
@@ -223,7 +229,7 @@ class RepeatLatentBatch:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"samples": ("LATENT",), "amount": batch(64)}}
+        return {"required": {"samples": ("LATENT",), "amount": count_input(64)}}
 
     def repeat(self, samples: Latent, amount: int) -> tuple[Latent]:
         old = samples["samples"]
@@ -240,7 +246,7 @@ class RepeatLatentBatch:
 
 
 class LatentFromBatch:
-    """Take some latents out of a batch, which keep their noise by their batch indices."""
+    """Take latents out of a batch; their batch indices let them keep their noise."""
 
     RETURN_TYPES = ("LATENT",)
     FUNCTION = "frombatch"
@@ -248,7 +254,7 @@ class LatentFromBatch:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"samples": ("LATENT",), "batch_index": whole(0, 0, 63), "length": batch(64)}}
+        return {"required": {"samples": ("LATENT",), "batch_index": int_input(0, 0, 63), "length": count_input(64)}}
 
     def frombatch(self, samples: Latent, batch_index: int, length: int) -> tuple[Latent]:
         old = samples["samples"]
@@ -263,7 +269,7 @@ class LatentFromBatch:
 
 
 class LatentAdd:
-    """Add two latents; the second takes the size and batch of the first."""
+    """Add two latents; the second is fitted to the size and batch of the first."""
 
     RETURN_TYPES = ("LATENT",)
     FUNCTION = "execute"
@@ -279,7 +285,7 @@ class LatentAdd:
 
 
 class LatentSubtract(LatentAdd):
-    """Subtract a second latent, in the size and batch of the first, from the first."""
+    """Subtract the second latent, fitted to the size and batch of the first, from the first."""
 
     def execute(self, samples1: Latent, samples2: Latent) -> tuple[Latent]:
         first = samples1["samples"]
@@ -301,14 +307,14 @@ class LatentMultiply:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"samples": ("LATENT",), "multiplier": number(1.0, -10.0, 10.0, 0.01)}}
+        return {"required": {"samples": ("LATENT",), "multiplier": float_input(1.0, -10.0, 10.0, 0.01)}}
 
     def execute(self, samples: Latent, multiplier: float) -> tuple[Latent]:
         return (samples | {"samples": samples["samples"] * multiplier},)
 
 
 class RebatchLatents:
-    """Deal a list of latents out again in batches of one size; another picture size starts a new batch."""
+    """Regroup a list of latents into batches of one size; another image size starts a new batch."""
 
     RETURN_TYPES = ("LATENT",)
     FUNCTION = "execute"
@@ -318,7 +324,7 @@ class RebatchLatents:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"latents": ("LATENT",), "batch_size": batch()}}
+        return {"required": {"latents": ("LATENT",), "batch_size": count_input()}}
 
     def execute(self, latents: Sequence[Latent], batch_size: Sequence[int]) -> tuple[list[Latent]]:
         whole_batches: list[Latent] = []
@@ -333,7 +339,7 @@ class RebatchLatents:
 
 
 def _with_all_entries(latent: Latent, seen: int) -> Latent:
-    """Fill in the mask [B, 1, 8H, 8W] and the batch indices of a latent that follows `seen` others."""
+    """Fill in the mask [B, 1, 8H, 8W] and the batch indices of a latent that comes after `seen` others."""
     samples = latent["samples"]
     count, height, width = samples.shape[0], samples.shape[-2] * CELL_PX, samples.shape[-1] * CELL_PX
     mask = latent.get("noise_mask")
@@ -344,8 +350,8 @@ def _with_all_entries(latent: Latent, seen: int) -> Latent:
 
 
 def _deal(latents: Sequence[Latent], batch_size: int) -> list[Latent]:
-    samples = torch.cat([latent["samples"] for latent in latents]).split(batch_size)
-    masks = torch.cat([latent["noise_mask"] for latent in latents]).split(batch_size)
+    samples = torch.split(torch.cat([latent["samples"] for latent in latents]), batch_size)
+    masks = torch.split(torch.cat([latent["noise_mask"] for latent in latents]), batch_size)
     indices = [index for latent in latents for index in latent["batch_index"]]
     dealt: list[Latent] = []
     for turn, (some, mask) in enumerate(zip(samples, masks, strict=True)):

@@ -10,14 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from comfy_nb.errors import LayoutError
-from comfy_nb.library.declare import choice, flag, number, offset, size, whole
+from comfy_nb.library.declare import bool_input, float_input, int_input, legacy_combo_input, offset_input, size_input
 from comfy_nb.library.overlap import overlap
 
 CHANNELS = ("red", "green", "blue", "alpha")
 
 
 def as_batch(mask: Tensor) -> Tensor:
-    """Return a mask of any leading dimensions, [H, W] among them, as [B, H, W]."""
+    """Return a mask with any number of leading dimensions, even none, as [B, H, W]."""
     return mask.reshape(-1, *mask.shape[-2:])
 
 
@@ -45,21 +45,21 @@ class ImageToMask:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"image": ("IMAGE",), "channel": choice(*CHANNELS)}}
+        return {"required": {"image": ("IMAGE",), "channel": legacy_combo_input(*CHANNELS)}}
 
     def image_to_mask(self, image: Tensor, channel: str) -> tuple[Tensor]:
         index = CHANNELS.index(channel)
         if index >= image.shape[-1]:
             has = ", ".join(CHANNELS[: image.shape[-1]])
             raise LayoutError(
-                f"the image has no {channel} channel, only {has}. Choose one of these, or join an alpha "
-                "channel to it first (JoinImageWithAlpha)."
+                f"the image has no {channel} channel, only {has}. Choose one of these, or add an alpha "
+                "channel first (JoinImageWithAlpha)."
             )
         return (image[..., index],)
 
 
 class ImageColorToMask:
-    """Mark the pixels that have one exact colour."""
+    """Mark the pixels that have exactly one colour."""
 
     RETURN_TYPES = ("MASK",)
     FUNCTION = "image_to_mask"
@@ -67,7 +67,7 @@ class ImageColorToMask:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"image": ("IMAGE",), "color": whole(0, 0, 0xFFFFFF, 1, display="color")}}
+        return {"required": {"image": ("IMAGE",), "color": int_input(0, 0, 0xFFFFFF, 1, display="color")}}
 
     def image_to_mask(self, image: Tensor, color: int) -> tuple[Tensor]:
         levels = (image.clamp(0, 1) * 255).round().to(torch.int32)
@@ -84,14 +84,14 @@ class SolidMask:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"value": number(1.0, 0.0, 1.0, 0.01), "width": size(), "height": size()}}
+        return {"required": {"value": float_input(1.0, 0.0, 1.0, 0.01), "width": size_input(), "height": size_input()}}
 
     def solid(self, value: float, width: int, height: int) -> tuple[Tensor]:
         return (torch.full((1, height, width), value, dtype=torch.float32),)
 
 
 class InvertMask:
-    """Swap what a mask covers and what it leaves free."""
+    """Invert masks: 0 becomes 1, and 1 becomes 0."""
 
     RETURN_TYPES = ("MASK",)
     FUNCTION = "invert"
@@ -114,7 +114,15 @@ class CropMask:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"mask": ("MASK",), "x": offset(), "y": offset(), "width": size(), "height": size()}}
+        return {
+            "required": {
+                "mask": ("MASK",),
+                "x": offset_input(),
+                "y": offset_input(),
+                "width": size_input(),
+                "height": size_input(),
+            }
+        }
 
     def crop(self, mask: Tensor, x: int, y: int, width: int, height: int) -> tuple[Tensor]:
         return (as_batch(mask)[:, y : y + height, x : x + width],)
@@ -135,7 +143,7 @@ COMBINE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 class MaskComposite:
-    """Combine a mask with another one laid on it at (x, y)."""
+    """Combine a mask with another one placed on it at (x, y)."""
 
     RETURN_TYPES = ("MASK",)
     FUNCTION = "combine"
@@ -147,9 +155,9 @@ class MaskComposite:
             "required": {
                 "destination": ("MASK",),
                 "source": ("MASK",),
-                "x": offset(),
-                "y": offset(),
-                "operation": choice(*COMBINE),
+                "x": offset_input(),
+                "y": offset_input(),
+                "operation": legacy_combo_input(*COMBINE),
             }
         }
 
@@ -169,7 +177,7 @@ class FeatherMask:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        sides = {side: offset() for side in ("left", "top", "right", "bottom")}
+        sides = {side: offset_input() for side in ("left", "top", "right", "bottom")}
         return {"required": {"mask": ("MASK",), **sides}}
 
     def feather(self, mask: Tensor, left: int, top: int, right: int, bottom: int) -> tuple[Tensor]:
@@ -179,7 +187,7 @@ class FeatherMask:
             for step, rate in _fade(min(near, length)):
                 output.select(dim, step).mul_(rate)
             for step, rate in _fade(min(far, length)):
-                # As in ComfyUI, the first step of the far side falls on the near edge.
+                # As in ComfyUI, the first step of the far side lands on the near edge.
                 output.select(dim, -step).mul_(rate)
         return (output,)
 
@@ -197,7 +205,9 @@ class GrowMask:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"mask": ("MASK",), "expand": whole(0, -16384, step=1), "tapered_corners": flag(True)}}
+        return {
+            "required": {"mask": ("MASK",), "expand": int_input(0, -16384, step=1), "tapered_corners": bool_input(True)}
+        }
 
     def expand_mask(self, mask: Tensor, expand: int, tapered_corners: bool) -> tuple[Tensor]:
         sign = 1.0 if expand > 0 else -1.0
@@ -210,7 +220,7 @@ class GrowMask:
 
 
 def _grow(mask: Tensor, tapered_corners: bool) -> Tensor:
-    """Give each pixel of [B, H, W] the highest value around it: of eight, or four with tapered corners."""
+    """Give each pixel of [B, H, W] the highest value among its eight neighbours, or four with tapered corners."""
     if not tapered_corners:
         return F.max_pool2d(mask, 3, stride=1, padding=1)
     across = F.max_pool2d(mask, (1, 3), stride=1, padding=(0, 1))
@@ -219,7 +229,7 @@ def _grow(mask: Tensor, tapered_corners: bool) -> Tensor:
 
 
 class ThresholdMask:
-    """Turn masks into all or nothing: 1 where they are above a value."""
+    """Make masks binary: 1 where they are above a value, else 0."""
 
     RETURN_TYPES = ("MASK",)
     FUNCTION = "image_to_mask"
@@ -227,7 +237,7 @@ class ThresholdMask:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"mask": ("MASK",), "value": number(0.5, 0.0, 1.0, 0.01)}}
+        return {"required": {"mask": ("MASK",), "value": float_input(0.5, 0.0, 1.0, 0.01)}}
 
     def image_to_mask(self, mask: Tensor, value: float) -> tuple[Tensor]:
         return ((mask > value).float(),)

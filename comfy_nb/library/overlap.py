@@ -1,4 +1,4 @@
-"""Where one picture lies on another."""
+"""The overlap of two images."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from torch import Tensor
 
 
 def overlap(below: Tensor, above: Tensor, left: int, top: int) -> tuple[Tensor, Tensor]:
-    """Return views of the parts of two [..., H, W] that cover each other, `above` lying at (`left`, `top`).
+    """Return views of the overlapping parts of two [..., H, W] tensors, with `above` placed at (`left`, `top`).
 
-    The position may be negative or outside; the views are empty where nothing is covered.
+    The position may be negative or outside; without an overlap the views are empty.
     """
     rows_below, rows_above = _spans(below.shape[-2], above.shape[-2], top)
     columns_below, columns_above = _spans(below.shape[-1], above.shape[-1], left)

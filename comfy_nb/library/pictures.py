@@ -1,4 +1,4 @@
-"""Pictures as people have them, to and from tensors; the only place that knows Pillow's file formats."""
+"""Conversion between image files and tensors; the only module that deals with Pillow's file formats."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ MAX_NESTING = 100
 
 
 def read_picture(source: Path | bytes, name: str) -> tuple[Tensor, Tensor]:
-    """Read a picture, `name` being what messages call it.
+    """Read a picture; messages call it `name`.
 
     Returns the frames that have the size of the first one as IMAGE [B, H, W, 3], upright, and their MASK, 1
     where they are transparent: [B, H, W], or [B, 64, 64] of zeros without transparency. Raises LayoutError
-    for what is no picture.
+    where it is not a picture.
     """
     images: list[Tensor] = []
     masks: list[Tensor] = []
@@ -53,7 +53,7 @@ def read_picture(source: Path | bytes, name: str) -> tuple[Tensor, Tensor]:
 def read_channel(source: Path | bytes, name: str, channel: str) -> Tensor:
     """Read the "red", "green", "blue" or "alpha" channel of a picture's first frame as MASK [1, H, W].
 
-    Alpha is inverted, so that 1 is transparent. Raises LayoutError for what is no picture.
+    Alpha is inverted, so that 1 is transparent. Raises LayoutError where it is not a picture.
     """
     with _opened(source, name) as picture:
         upright = _upright(picture)
@@ -67,7 +67,7 @@ def read_channel(source: Path | bytes, name: str, channel: str) -> Tensor:
 
 @contextmanager
 def _opened(source: Path | bytes, name: str) -> Iterator[Image.Image]:
-    """Open a picture; what Pillow raises, also while it is read, becomes a LayoutError that names it."""
+    """Open a picture; the errors of Pillow, even those raised while it is read, become a LayoutError that names it."""
     if not (len(source) if isinstance(source, bytes) else source.stat().st_size):
         raise LayoutError(f"{name!r} is empty (0 bytes). Copy or download it again.")
     try:
@@ -79,7 +79,7 @@ def _opened(source: Path | bytes, name: str) -> Iterator[Image.Image]:
         ) from error
     except UnidentifiedImageError as error:
         raise LayoutError(
-            f"{name!r} is no picture that can be read. Expected a PNG, JPEG, WebP, GIF, TIFF or the like; "
+            f"{name!r} is not an image that can be read. Expected a PNG, JPEG, WebP, GIF, TIFF or the like; "
             "open it in another program and save it as one of these."
         ) from error
     except PermissionError:
@@ -87,12 +87,12 @@ def _opened(source: Path | bytes, name: str) -> Iterator[Image.Image]:
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise LayoutError(
             f"{name!r} is damaged or cut short: {error}. Copy or download it again, or set "
-            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES = True to take what there is of it."
+            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES = True to load the part that is there."
         ) from error
 
 
 def _upright(frame: Image.Image) -> Image.Image:
-    """Turn a frame as its EXIF entry says; one whose EXIF cannot be read stays as it lies."""
+    """Rotate a frame as its EXIF data demands; without readable EXIF data it stays as it is."""
     frame.load()
     try:
         return ImageOps.exif_transpose(frame)
@@ -101,7 +101,7 @@ def _upright(frame: Image.Image) -> Image.Image:
 
 
 def _colours(frame: Image.Image) -> Tensor:
-    """Return [H, W, 3] in 0..1; grey of 16 bits and more keeps its depth."""
+    """Return [H, W, 3] in 0..1; grey images of 16 or more bits keep their depth."""
     if frame.mode not in DEEP_GREY:
         return _fractions(frame.convert("RGB"))
     values = np.asarray(frame).astype(np.float32)
@@ -122,15 +122,14 @@ def _fractions(picture: Image.Image) -> Tensor:
 
 
 def to_png(image: Tensor, texts: Mapping[str, Any] | None = None, compress_level: int = 4) -> bytes:
-    """Encode [H, W, C] in 0..1, C 1 to 4, as a PNG of 8 bits; values are cut off, not rounded.
+    """Encode [H, W, C] in 0..1, C 1 to 4, as an 8-bit PNG; values are truncated, not rounded.
 
-    Each value of `texts` is written as JSON, in a text entry under its key; see `to_json`.
+    Each value of `texts` is written as JSON into a text chunk under its key; see `to_json`.
     """
     if image.ndim != 3 or image.shape[-1] not in PNG_MODES:
         raise LayoutError(
-            "an image of a batch must be [height, width, 1 to 4 channels], but this one is "
-            f"{list(image.shape)}. IMAGE is [batch, height, width, channels]: "
-            "add what is missing with unsqueeze or movedim."
+            f"an image of a batch must be [height, width, 1 to 4 channels], got {list(image.shape)}. "
+            "IMAGE is [batch, height, width, channels]: reshape it with unsqueeze or movedim."
         )
     levels = (image.detach().float().cpu() * 255).nan_to_num(0).clamp(0, 255).to(torch.uint8).numpy()
     entries = PngImagePlugin.PngInfo()
@@ -143,7 +142,7 @@ def to_png(image: Tensor, texts: Mapping[str, Any] | None = None, compress_level
 
 
 def to_json(value: Any) -> str:
-    """Encode a prompt or workflow as valid JSON: NaN and infinity as null, live objects as texts."""
+    """Encode a prompt or workflow as valid JSON: NaN and infinity as null, other objects as text."""
     return json.dumps(_plain(value, MAX_NESTING))
 
 

@@ -1,10 +1,10 @@
-"""Nodes that hold one value."""
+"""Nodes that hold a single value."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from comfy_nb.library.declare import Declaration, text
+from comfy_nb.library.declare import Declaration, string_input
 
 LARGEST = 2**63 - 1
 
@@ -26,18 +26,18 @@ class PrimitiveString(_Primitive):
     """Hold a line of text."""
 
     RETURN_TYPES = ("STRING",)
-    DECLARED = text(multiline=False)
+    DECLARED = string_input(multiline=False)
 
 
 class PrimitiveStringMultiline(_Primitive):
-    """Hold a text of several lines."""
+    """Hold several lines of text."""
 
     RETURN_TYPES = ("STRING",)
-    DECLARED = text()
+    DECLARED = string_input()
 
 
 class PrimitiveInt(_Primitive):
-    """Hold a whole number."""
+    """Hold an integer."""
 
     RETURN_TYPES = ("INT",)
     DECLARED = ("INT", {"min": -LARGEST, "max": LARGEST, "control_after_generate": True})
@@ -51,7 +51,7 @@ class PrimitiveFloat(_Primitive):
 
 
 class PrimitiveBoolean(_Primitive):
-    """Hold yes or no."""
+    """Hold true or false."""
 
     RETURN_TYPES = ("BOOLEAN",)
     DECLARED = ("BOOLEAN", {})

@@ -1,4 +1,4 @@
-"""Resizing batches of pictures and latents, as ComfyUI's nodes and packs expect it."""
+"""Resizing of image and latent batches, as ComfyUI's nodes and packs expect it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SAME_DIRECTION = 1 - 1e-5
 def common_upscale(samples: Tensor, width: int, height: int, upscale_method: str, crop: str) -> Tensor:
     """Resize `samples` to `width` x `height`, channels first.
 
-    Takes [B, C, H, W], or [B, C, T, H, W] where each of the T frames is resized by itself, and keeps the
+    Takes [B, C, H, W], or [B, C, T, H, W] where each of the T frames is resized on its own, and keeps the
     dtype. With `crop="center"` the source is first cut to the new aspect ratio. `upscale_method` is a mode of
     torch's `interpolate`, "lanczos" (Pillow, in steps of 1/255) or "bislerp" (spherical, for latents).
     """
@@ -42,7 +42,7 @@ def resize_images(images: Tensor, width: int, height: int, method: str, crop: st
 
 
 def crop_to_aspect(samples: Tensor, aspect: float) -> Tensor:
-    """Cut equal margins off [..., H, W] so that width / height comes near `aspect`."""
+    """Cut equal margins off [..., H, W] so that width / height comes close to `aspect`."""
     height, width = samples.shape[-2:]
     old = width / height
     cut_x = round((width - width * (aspect / old)) / 2) if old > aspect else 0
@@ -58,7 +58,7 @@ def lanczos(samples: Tensor, width: int, height: int) -> Tensor:
 
 
 def _lanczos_one(picture: np.ndarray, width: int, height: int) -> np.ndarray:
-    # Pillow knows 3 and 4 channels (with alpha it weighs the colours); other counts go channel by channel.
+    # Pillow takes 3 or 4 channels (it weights the colours by alpha); other counts are resized channel by channel.
     if picture.shape[-1] in (3, 4):
         return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
     planes = [np.ascontiguousarray(picture[..., index]) for index in range(picture.shape[-1])]
@@ -67,13 +67,13 @@ def _lanczos_one(picture: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def bislerp(samples: Tensor, width: int, height: int) -> Tensor:
-    """Resize [B, C, H, W]; at each point the channels are one vector, whose direction turns on the sphere."""
+    """Resize [B, C, H, W] by spherical interpolation of the vectors that the channels of each point form."""
     wide = _slerp_last(samples.float(), width)
     return _slerp_last(wide.movedim(-2, -1), height).movedim(-1, -2).to(samples.dtype)
 
 
 def _slerp_last(samples: Tensor, length: int) -> Tensor:
-    """Resize the last of four dimensions, the channels being the second."""
+    """Resize the last of four dimensions; the second has the channels."""
     old = samples.shape[-1]
     ramp = torch.arange(old, dtype=torch.float32, device=samples.device)
     position = _stretch(ramp, length)
@@ -86,7 +86,7 @@ def _stretch(values: Tensor, length: int) -> Tensor:
 
 
 def _slerp(start: Tensor, end: Tensor, share: Tensor) -> Tensor:
-    """Go from `start` to `end`, both [B, C, ...], by `share` (broadcast) along the arc between them."""
+    """Move from `start` to `end`, both [B, C, ...], by `share` (broadcast) of the arc between them."""
     start_length, end_length = start.norm(dim=1, keepdim=True), end.norm(dim=1, keepdim=True)
     start_unit = torch.where(start_length == 0, 0.0, start / start_length)
     end_unit = torch.where(end_length == 0, 0.0, end / end_length)
@@ -110,7 +110,7 @@ def repeat_to_batch_size(tensor: Tensor, batch_size: int, dim: int = 0) -> Tenso
 
 
 def image_alpha_fix(destination: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
-    """Give `source` [..., C] the channel count of `destination`: extra ones are cut, missing ones opaque."""
+    """Give `source` [..., C] the channel count of `destination`: extra channels are cut, added ones are opaque."""
     return destination, match_channels(source, destination.shape[-1])
 
 

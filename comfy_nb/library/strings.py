@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
-from comfy_nb.library.declare import combo, flag, text, whole
+from comfy_nb.library.declare import bool_input, combo_input, int_input, string_input
 
 CASES: dict[str, Callable[[str], str]] = {
     "UPPERCASE": str.upper,
@@ -30,15 +30,15 @@ class _OnText:
 
 
 class StringConcatenate(_OnText):
-    """Join two texts, with a delimiter between them."""
+    """Join two texts with a delimiter between them."""
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "string_a": text(),
-                "string_b": text(),
-                "delimiter": text(multiline=False, default=""),
+                "string_a": string_input(),
+                "string_b": string_input(),
+                "delimiter": string_input(multiline=False, default=""),
             }
         }
 
@@ -47,11 +47,11 @@ class StringConcatenate(_OnText):
 
 
 class StringSubstring(_OnText):
-    """Take the characters from `start` up to, not with, `end`; negative numbers count from the end."""
+    """Take the characters from `start` up to but not including `end`; negative numbers count from the end."""
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"string": text(), "start": ("INT", {}), "end": ("INT", {})}}
+        return {"required": {"string": string_input(), "start": ("INT", {}), "end": ("INT", {})}}
 
     def execute(self, string: str, start: int, end: int) -> tuple[str]:
         return (string[start:end],)
@@ -65,7 +65,7 @@ class StringLength(_OnText):
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"string": text()}}
+        return {"required": {"string": string_input()}}
 
     def execute(self, string: str) -> tuple[int]:
         return (len(string),)
@@ -76,18 +76,18 @@ class CaseConverter(_OnText):
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"string": text(), "mode": combo(*CASES)}}
+        return {"required": {"string": string_input(), "mode": combo_input(*CASES)}}
 
     def execute(self, string: str, mode: str) -> tuple[str]:
         return (CASES[mode](string),)
 
 
 class StringTrim(_OnText):
-    """Take the blanks off the ends of a text."""
+    """Remove whitespace from the ends of a text."""
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"string": text(), "mode": combo(*TRIMS)}}
+        return {"required": {"string": string_input(), "mode": combo_input(*TRIMS)}}
 
     def execute(self, string: str, mode: str) -> tuple[str]:
         return (TRIMS[mode](string),)
@@ -98,21 +98,21 @@ class StringReplace(_OnText):
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"string": text(), "find": text(), "replace": text()}}
+        return {"required": {"string": string_input(), "find": string_input(), "replace": string_input()}}
 
     def execute(self, string: str, find: str, replace: str) -> tuple[str]:
         return (string.replace(find, replace),)
 
 
 class StringContains(_OnText):
-    """Tell whether a text occurs within another."""
+    """Tell whether a text contains another."""
 
     RETURN_TYPES = ("BOOLEAN",)
     RETURN_NAMES = ("contains",)
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"string": text(), "substring": text(), "case_sensitive": flag(True)}}
+        return {"required": {"string": string_input(), "substring": string_input(), "case_sensitive": bool_input(True)}}
 
     def execute(self, string: str, substring: str, case_sensitive: bool) -> tuple[bool]:
         if not case_sensitive:
@@ -129,10 +129,10 @@ class StringCompare(_OnText):
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "string_a": text(),
-                "string_b": text(),
-                "mode": combo(*COMPARISONS),
-                "case_sensitive": flag(True),
+                "string_a": string_input(),
+                "string_b": string_input(),
+                "mode": combo_input(*COMPARISONS),
+                "case_sensitive": bool_input(True),
             }
         }
 
@@ -150,18 +150,18 @@ def _flags(case_insensitive: bool, multiline: bool, dotall: bool) -> re.RegexFla
 
 
 def _regex_inputs() -> dict[str, Any]:
-    return {"case_insensitive": flag(True), "multiline": flag(False), "dotall": flag(False)}
+    return {"case_insensitive": bool_input(True), "multiline": bool_input(False), "dotall": bool_input(False)}
 
 
 class RegexMatch(_OnText):
-    """Tell whether a regular expression is found in a text; one that cannot be read is not found."""
+    """Tell whether a regular expression matches in a text; an invalid one never does."""
 
     RETURN_TYPES = ("BOOLEAN",)
     RETURN_NAMES = ("matches",)
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"string": text(), "regex_pattern": text(), **_regex_inputs()}}
+        return {"required": {"string": string_input(), "regex_pattern": string_input(), **_regex_inputs()}}
 
     def execute(
         self, string: str, regex_pattern: str, case_insensitive: bool, multiline: bool, dotall: bool
@@ -174,17 +174,17 @@ class RegexMatch(_OnText):
 
 
 class RegexExtract(_OnText):
-    """Take out what a regular expression finds in a text, one find per line."""
+    """Extract the matches of a regular expression from a text, one per line."""
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "string": text(),
-                "regex_pattern": text(),
-                "mode": combo("First Match", "All Matches", "First Group", "All Groups"),
+                "string": string_input(),
+                "regex_pattern": string_input(),
+                "mode": combo_input("First Match", "All Matches", "First Group", "All Groups"),
                 **_regex_inputs(),
-                "group_index": whole(1, 0, 100),
+                "group_index": int_input(1, 0, 100),
             }
         }
 
@@ -202,7 +202,7 @@ class RegexExtract(_OnText):
             pattern = re.compile(regex_pattern, _flags(case_insensitive, multiline, dotall))
         except re.error:
             return ("",)
-        finds = islice(pattern.finditer(string), 1 if mode.startswith("First") else None)
+        matches = islice(pattern.finditer(string), 1 if mode.startswith("First") else None)
         if mode == "First Match":
             group_index = 0
         elif mode == "All Matches":
@@ -210,20 +210,20 @@ class RegexExtract(_OnText):
             group_index = min(pattern.groups, 1)
         elif group_index > pattern.groups or (mode == "All Groups" and not pattern.groups):
             return ("",)
-        return ("\n".join(find.group(group_index) or "" for find in finds),)
+        return ("\n".join(match.group(group_index) or "" for match in matches),)
 
 
 class RegexReplace(_OnText):
-    """Replace what a regular expression finds in a text."""
+    """Replace the matches of a regular expression in a text."""
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         optional = _regex_inputs() | {
-            "dotall": flag(False, tooltip="Whether a dot also stands for the end of a line."),
-            "count": whole(0, 0, 100, tooltip="How many finds to replace, from the first; 0 for all."),
+            "dotall": bool_input(False, tooltip="Whether a dot also matches a line break."),
+            "count": int_input(0, 0, 100, tooltip="The number of matches to replace, from the first; 0 for all."),
         }
         return {
-            "required": {"string": text(), "regex_pattern": text(), "replace": text()},
+            "required": {"string": string_input(), "regex_pattern": string_input(), "replace": string_input()},
             "optional": optional,
         }
 
@@ -242,7 +242,6 @@ class RegexReplace(_OnText):
             return (re.sub(regex_pattern, replace, string, count=count, flags=flags),)
         except re.error as error:
             raise ValueError(
-                f"the pattern {regex_pattern!r} with the replacement {replace!r} is no regular expression: "
-                f"{error}. "
-                "To find special characters as they are, put a backslash before each."
+                f"the pattern {regex_pattern!r} or the replacement {replace!r} is not valid: "
+                f"{error}. To match special characters literally, put a backslash before each."
             ) from error

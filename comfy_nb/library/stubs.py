@@ -1,4 +1,4 @@
-"""Writes `comfy_nb/builtin_nodes.pyi`, by which an editor completes the built-in nodes without running anything.
+"""Writes `comfy_nb/builtin_nodes.pyi`, from which an editor completes the built-in nodes without running anything.
 
 python -m comfy_nb.library.stubs
 """
@@ -48,7 +48,7 @@ def _method(spec: NodeSpec) -> str:
             parameters.append("*")
             keyword_only = True
         parameters.append(_parameter(declared[parameter.name], parameter))
-    # What can be chosen may be files of this machine, so a list of choices is not written down.
+    # The choices may be files of this machine, so they are left out.
     lines = [line for line in describe(spec).splitlines() if ": one of " not in line]
     text = "\n".join(f"        {line}".rstrip() for line in lines).strip()
     return f'    def {spec.class_type}({", ".join(parameters)}) -> Handle:\n        """{text}\n        """\n'

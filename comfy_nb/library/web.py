@@ -1,4 +1,4 @@
-"""Async nodes: calls over the network, waiting with progress, and a shared rate limit."""
+"""Async nodes: downloads, a wait that reports progress, and a shared rate limit."""
 
 from __future__ import annotations
 
@@ -8,25 +8,28 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from comfy_nb.library.declare import number, text, whole
+from comfy_nb.engine.node_api.progress import ProgressBar
+from comfy_nb.library.declare import float_input, int_input, string_input
 from comfy_nb.library.pictures import read_picture
+from comfy_nb.wording import clip
 
 if TYPE_CHECKING:
+    from aiohttp import ClientResponse
     from torch import Tensor
 
 MAX_DOWNLOAD_BYTES = 256 * 2**20
-SHOWN_CHARACTERS = 200
+SHOWN_MAX = 200
 
 
 def _url_inputs() -> dict[str, Any]:
     return {
-        "url": text(multiline=False, default="", tooltip="http:// or https:// address."),
-        "timeout": number(30.0, 0.1, 3600.0, 0.1, tooltip="Seconds after which the call is given up."),
+        "url": string_input(multiline=False, default="", tooltip="http:// or https:// address."),
+        "timeout": float_input(30.0, 0.1, 3600.0, 0.1, tooltip="Seconds until the request is given up."),
     }
 
 
 class FetchImage:
-    """Get a picture over HTTP as images, one for each frame, and a mask of where it is transparent."""
+    """Download an image over HTTP: one image per frame, and a mask that is 1 where it is transparent."""
 
     RETURN_TYPES = ("IMAGE", "MASK")
     FUNCTION = "fetch"
@@ -42,7 +45,7 @@ class FetchImage:
 
 
 class FetchJSON:
-    """Get JSON over HTTP as a Python value, and as the text it came as."""
+    """Download JSON over HTTP, as a Python value and as the text itself."""
 
     RETURN_TYPES = ("*", "STRING")
     RETURN_NAMES = ("value", "text")
@@ -59,16 +62,16 @@ class FetchJSON:
             return json.loads(content), content
         except ValueError as error:
             raise ValueError(
-                f"{url} answered with something that is no JSON ({error}): {_start(content)!r}. "
-                "Check the address, or whether it wants a key."
+                f"{url} did not answer with JSON ({error}): {clip(content, SHOWN_MAX)!r}. "
+                "Check the address, and whether it needs a key."
             ) from error
 
 
 async def download(url: str, timeout: float) -> bytes:
-    """Return what `url` answers within `timeout` seconds.
+    """Return the body of the answer of `url`.
 
-    Raises TimeoutError, ConnectionError where nobody answers or the status is not 200, and ValueError for an
-    address that cannot be called or an answer of more than 256 MiB.
+    Raises TimeoutError after `timeout` seconds, ConnectionError where there is no answer or its status is not 200,
+    and ValueError for an address that is not valid or an answer of more than 256 MiB.
     """
     import aiohttp
 
@@ -79,34 +82,30 @@ async def download(url: str, timeout: float) -> bytes:
             session.get(url) as response,
         ):
             if response.status != 200:
-                shown = _start((await _body(response, url)).decode(errors="replace"))
+                shown = clip((await _body(response, url)).decode(errors="replace"), SHOWN_MAX)
                 raise ConnectionError(f"{url} answered {response.status} {response.reason}: {shown!r}.")
             return await _body(response, url)
     except TimeoutError as error:
         raise TimeoutError(
-            f"{url} did not answer in full within {timeout:g} s. Raise `timeout`, or try again later."
+            f"{url} did not answer completely within {timeout:g} s. Raise `timeout`, or try again later."
         ) from error
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
-        raise ValueError(f"{url!r} cannot be called. Give a full http:// or https:// address.") from error
+        raise ValueError(f"{url!r} is not a valid address. Give a full http:// or https:// address.") from error
     except aiohttp.ClientError as error:
         raise ConnectionError(f"{url} could not be reached: {error}. Check the address and the network.") from error
 
 
-async def _body(response: Any, url: str) -> bytes:
+async def _body(response: ClientResponse, url: str) -> bytes:
     parts = bytearray()
     async for part in response.content.iter_chunked(2**16):
         parts += part
         if len(parts) > MAX_DOWNLOAD_BYTES:
-            raise ValueError(f"{url} answers with more than {MAX_DOWNLOAD_BYTES // 2**20} MiB, which is too much.")
+            raise ValueError(f"{url} answered with more than {MAX_DOWNLOAD_BYTES // 2**20} MiB, which is the limit.")
     return bytes(parts)
 
 
-def _start(content: str) -> str:
-    return content[:SHOWN_CHARACTERS] + ("..." if len(content) > SHOWN_CHARACTERS else "")
-
-
 class SleepWithProgress:
-    """Pass any value on after some seconds, reporting progress step by step; other nodes go on meanwhile."""
+    """Pass a value on after some seconds and report progress step by step; other nodes run meanwhile."""
 
     RETURN_TYPES = ("*",)
     RETURN_NAMES = ("value",)
@@ -118,14 +117,12 @@ class SleepWithProgress:
         return {
             "required": {
                 "value": ("*",),
-                "seconds": number(1.0, 0.0, 86400.0, 0.1),
-                "steps": whole(10, 1, 10000),
+                "seconds": float_input(1.0, 0.0, 86400.0, 0.1),
+                "steps": int_input(10, 1, 10000),
             }
         }
 
     async def sleep(self, value: Any, seconds: float, steps: int) -> tuple[Any]:
-        from comfy_nb.engine.node_api.progress import ProgressBar
-
         progress = ProgressBar(steps)
         for _ in range(steps):
             await asyncio.sleep(seconds / steps)
@@ -134,7 +131,7 @@ class SleepWithProgress:
 
 
 class RateLimiter:
-    """Lets callers through one by one, with a least time between two of them."""
+    """Lets callers pass one by one, with a minimum time between them."""
 
     def __init__(
         self,
@@ -146,16 +143,16 @@ class RateLimiter:
         self._free_at_s = float("-inf")
 
     async def wait(self, per_second: float) -> None:
-        """Return when a call is allowed; a caller that is cancelled takes no slot."""
+        """Wait until a call is allowed; a caller that is cancelled does not use up a slot."""
         if per_second <= 0:
-            raise ValueError(f"calls_per_second must be above 0, not {per_second:g}.")
+            raise ValueError(f"calls_per_second must be above 0, got {per_second:g}.")
         while (wait_s := self._free_at_s - self._clock()) > 0:
             await self._sleep(wait_s)
         self._free_at_s = self._clock() + 1 / per_second
 
 
 class RateLimitedCall:
-    """Pass any value on when it is its turn: all of these nodes together let so many through per second."""
+    """Pass a value on when it is its turn: all nodes of this class share one limit of calls per second."""
 
     RETURN_TYPES = ("*",)
     RETURN_NAMES = ("value",)
@@ -166,7 +163,7 @@ class RateLimitedCall:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"value": ("*",), "calls_per_second": number(1.0, 0.001, 1000.0)}}
+        return {"required": {"value": ("*",), "calls_per_second": float_input(1.0, 0.001, 1000.0)}}
 
     async def call(self, value: Any, calls_per_second: float) -> tuple[Any]:
         await self.LIMITER.wait(calls_per_second)

@@ -1,4 +1,4 @@
-"""Completion of a node's inputs inside its call, which IPython leaves out where jedi is switched off."""
+"""Completion of a node's inputs inside its call, which IPython cannot do while jedi is off."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STRING = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
 
 
 def inputs_at_cursor(text: str, names: Mapping[str, Any]) -> list[str]:
-    """Return `input=` for what the node that is being called at the end of `text` may still be given."""
+    """Return `input=` for each input that the node call at the end of `text` does not have yet."""
     begun = _ARGUMENT_BEGINS.search(text)
     if begun is None:
         return []
@@ -32,7 +32,7 @@ def inputs_at_cursor(text: str, names: Mapping[str, Any]) -> list[str]:
 
 
 def _open_bracket(text: str) -> int:
-    """The place of the last round bracket that is not closed, or -1."""
+    """Return the index of the last parenthesis that is not closed, or -1."""
     depth = 0
     for place in range(len(text) - 1, -1, -1):
         if text[place] in ")]}":
@@ -45,7 +45,7 @@ def _open_bracket(text: str) -> int:
 
 
 def _resolve(path: list[str], names: Mapping[str, Any]) -> Any:
-    """What a dotted name stands for, as far as that can be told without running code of others."""
+    """Return the object that a dotted name stands for, or None where finding out would run other people's code."""
     found = names.get(path[0])
     for name in path[1:]:
         if isinstance(found, ModuleType):

@@ -1,4 +1,4 @@
-"""What a `%%node` cell says: the function it is, as source whose lines are those of the cell."""
+"""Reads `%%node` cells: the options, and the function as source whose line numbers are those of the cell."""
 
 from __future__ import annotations
 
@@ -6,16 +6,30 @@ import ast
 import keyword
 import re
 from dataclasses import dataclass
+from typing import Any
+
+import click
 
 from comfy_nb.errors import SpecError
 
 _OPTION = re.compile(r"(?:^|\s)--?[a-z]")
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_OPTIONS = click.Command(
+    "%%node",
+    add_help_option=False,
+    params=[
+        *(click.Option([f"--{name}"]) for name in ("title", "category", "cache", "lazy")),
+        *(click.Option([f"--{name}"], is_flag=True) for name in ("output", "thread-safe", "grad", "list-output")),
+        click.Option(["--timeout"], type=float),
+        click.Option(["--retries"], type=int),
+        click.Option(["--backoff"], type=float),
+    ],
+)
 
 
 @dataclass(frozen=True)
 class CellSource:
-    """Source to execute, the function that it defines, and the name wanted for the node ("" for the function's)."""
+    """Source to execute, the function that it defines, and the node's name ("" for that of the function)."""
 
     source: str
     function: str
@@ -31,27 +45,35 @@ def split_options(line: str) -> tuple[str, str]:
     return line.strip(), ""
 
 
+def read_options(words: list[str]) -> dict[str, Any]:
+    """Return the options of `nb.node` that were given; raises click.UsageError."""
+    given = _OPTIONS.make_context("%%node", words).params
+    if given["lazy"]:
+        given["lazy"] = given["lazy"].split(",")
+    return {name: value for name, value in given.items() if value is not None and value is not False}
+
+
 def read_cell(head: str, body: str) -> CellSource:
     """Read a cell whose first line, `%%node head`, is followed by the body. Raises SpecError, naming the line."""
     if "(" in head:
         return _from_signature(head, body)
     if head and (not head.isidentifier() or keyword.iskeyword(head)):
-        raise SpecError(f"{head!r} is no name for a node. Write %%node NAME, or a signature: %%node NAME(image).")
+        raise SpecError(f"{head!r} is not a name for a node. Write %%node NAME, or a signature: %%node NAME(image).")
     functions = [each for each in _parse(body).body if isinstance(each, _FUNCTIONS)]
     if len(functions) != 1:
         raise SpecError(
-            f"The cell must hold one function, not {len(functions)}. For a body alone write the signature in the first "
-            "line: %%node blur(image: nb.Image) -> nb.Image. For several nodes put @nb.node before each."
+            f"The cell must hold one function, got {len(functions)}. For a body alone, write the signature in the "
+            "first line: %%node blur(image: nb.Image) -> nb.Image. For several nodes, put @nb.node before each."
         )
     return CellSource(f"\n{body}", functions[0].name, head)
 
 
 def _from_signature(head: str, body: str) -> CellSource:
     if not _reads(head):
-        raise SpecError(f"The signature {head!r} cannot be read. Write it as after def: blur(image, radius=3.0).")
+        raise SpecError(f"The signature {head!r} cannot be read. Write it as after `def`: blur(image, radius=3.0).")
     tree = _parse(body)
     if not tree.body:
-        raise SpecError("The cell has a signature, but no body that says what the node does.")
+        raise SpecError("The cell has a signature but no body.")
     begins = "async def" if any(map(_awaits, tree.body)) else "def"
     name = head.partition("(")[0].strip()
     return CellSource(f"{begins} {head}:\n{_indented(tree, body)}", name, "")
@@ -75,13 +97,13 @@ def _parse(body: str) -> ast.Module:
 
 
 def syntax_message(error: SyntaxError, first_line: int = 1) -> str:
-    """Say in one line what is wrong and where in the cell; `first_line` is the cell's line that was read as line 1."""
+    """Describe in one line what is wrong and where; `first_line` is the line of the cell that was parsed as line 1."""
     text = f": {error.text.strip()}" if error.text and error.text.strip() else ""
     return f"Line {(error.lineno or 1) + first_line - 1} of the cell, {error.msg}{text}"
 
 
 def _indented(tree: ast.Module, body: str) -> str:
-    """Indent a body, but not what is inside its strings."""
+    """Indent a body, but not the text inside its strings."""
     inside: set[int] = set()
     for each in ast.walk(tree):
         if isinstance(each, ast.JoinedStr) or (isinstance(each, ast.Constant) and isinstance(each.value, str | bytes)):
@@ -91,7 +113,7 @@ def _indented(tree: ast.Module, body: str) -> str:
 
 
 def _awaits(tree: ast.AST) -> bool:
-    """Whether code awaits, leaving aside functions within it."""
+    """Tell whether code awaits, not counting the functions inside it."""
     if isinstance(tree, (ast.Await, ast.AsyncFor, ast.AsyncWith)):
         return True
     if isinstance(tree, (*_FUNCTIONS, ast.Lambda, ast.ClassDef)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -64,6 +65,19 @@ class InputSpec:
             return self.options["default"]
         choices = self.choices
         return choices[0] if choices else None
+
+    def to_object_info(self) -> list[Any]:
+        """Return the type and options as ComfyUI writes them, without choices and options that JSON cannot hold."""
+        kind = self.type if isinstance(self.type, str) else [each for each in self.type if _fits_json(each)]
+        return [kind, {name: value for name, value in self.options.items() if _fits_json(value)}]
+
+
+def _fits_json(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 class Interface:
@@ -183,3 +197,28 @@ class NodeSpec:
             return names.index(name)
         folded = [known.casefold() for known in names]
         return folded.index(name.casefold()) if name.casefold() in folded else None
+
+    def to_object_info(self) -> dict[str, Any]:
+        """Return what ComfyUI's `GET /object_info` has under the name of this class, with the inputs declared now."""
+        interface = self.interface()
+        inputs: dict[str, dict[str, Any]] = {"required": {}, "optional": {}, "hidden": dict(interface.hidden)}
+        for name, entry in interface.declared.items():
+            inputs["required" if entry.required else "optional"][name] = entry.to_object_info()
+        inputs = {section: entries for section, entries in inputs.items() if entries or section == "required"}
+        types = list(self.return_types)
+        info = {
+            "input": inputs,
+            "input_order": {section: list(entries) for section, entries in inputs.items()},
+            "is_input_list": self.input_is_list,
+            "output": types,
+            "output_is_list": [*self.output_is_list, *[False] * len(types)][: len(types)],
+            "output_name": list(self.output_names),
+            "name": self.class_type,
+            "display_name": self.display_name or self.class_type,
+            "description": self.description,
+            "python_module": getattr(self.origin, "RELATIVE_PYTHON_MODULE", getattr(self.origin, "__module__", "")),
+            "category": self.category,
+            "output_node": self.is_output,
+        }
+        traits = {"deprecated": self.deprecated, "experimental": self.experimental}
+        return info | {name: True for name, is_set in traits.items() if is_set}

@@ -1,4 +1,4 @@
-"""Each attack has a session, and so a cache, of its own."""
+"""Each attack has a session and a cache of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What clumsy people and broken packs give: it works, or is told of in words, and never hangs."""
+"""Input from careless people and broken packs: it works or is explained, and nothing ever hangs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def echo(self: Any, value: Any = None) -> tuple[Any]:
 
 
 @pytest.mark.parametrize("links", [{"1": "1"}, {"1": "3", "2": "1", "3": "2"}])
-def test_a_graph_that_is_one_ring_is_told_of_its_ring(pack: Pack, links: dict[str, str]):
+def test_a_graph_that_is_a_cycle_is_refused(pack: Pack, links: dict[str, str]):
     pack.node("Echo", echo, {"value": ("*",)}, ("*",))
     graph = pack.graph({node_id: made("Echo", value=[origin, 0]) for node_id, origin in links.items()})
     with pytest.raises(nb.ValidationError, match="needs its own output"):
@@ -38,34 +38,34 @@ def test_inputs_that_are_replaced_by_a_dict_are_still_watched(pack: Pack):
     assert graph.run_sync()["1"] == 3
 
 
-async def test_a_lazy_input_that_the_check_saw_is_what_the_node_gets(pack: Pack):
-    """Its value was there by chance; who needed it is done before the node is called, and it is let go."""
-    world = Outside(checking=threading.Event(), let_go=threading.Event())
+async def test_a_lazy_input_that_the_check_saw_is_passed_to_the_node(pack: Pack):
+    """Its value is there by chance, and is released when its other users are done, before the node is called."""
+    world = Outside(checking=threading.Event(), released=threading.Event())
 
     async def use(self: Any, x: int) -> tuple[int]:
         await asyncio.to_thread(world.checking.wait, 5)
         return (x,)
 
-    async def tell(self: Any, x: int) -> tuple[int]:
-        world.let_go.set()
+    async def notify(self: Any, x: int) -> tuple[int]:
+        world.released.set()
         return (x,)
 
     def check(self: Any, a: int, b: int | None = None) -> list[str]:
         if b is not None:
             world.checking.set()
-            world.let_go.wait(5)
+            world.released.wait(5)
         return ["b"] if b is None else []
 
     declared = {"a": ("INT", {}), "b": ("INT", {"lazy": True})}
     pack.node("X", lambda self: (7,), {})
     pack.node("Y", lambda self, x: (x + 1,), {"x": ("INT", {})})
     pack.node("Use", use, {"x": ("INT", {})})
-    pack.node("Tell", tell, {"x": ("INT", {})})
+    pack.node("Notify", notify, {"x": ("INT", {})})
     pack.node("Lazy", lambda self, a, b=None: ((a, b),), declared, ("*",), check_lazy_status=check)
     prompt = {"x": made("X"), "y": made("Y", x=["x", 0]), "lazy": made("Lazy", a=["y", 0], b=["x", 0])}
-    prompt |= {"use": made("Use", x=["x", 0]), "tell": made("Tell", x=["use", 0])}
-    run = await asyncio.wait_for(pack.graph(prompt).run(["lazy", "tell"]), 10)
-    assert world.let_go.is_set()
+    prompt |= {"use": made("Use", x=["x", 0]), "notify": made("Notify", x=["use", 0])}
+    run = await asyncio.wait_for(pack.graph(prompt).run(["lazy", "notify"]), 10)
+    assert world.released.is_set()
     assert run["lazy"] == (8, 7)
 
 
@@ -90,42 +90,42 @@ def test_a_value_nested_a_hundred_thousand_deep_is_returned_in_little_memory(pac
 
 
 @pytest.mark.parametrize(
-    ("attribute", "value", "said"),
+    ("attribute", "value", "message"),
     [
         ("RETURN_TYPES", 5, "Broken.RETURN_TYPES must be a tuple, not 5"),
         ("RETURN_NAMES", 5, "Broken.RETURN_NAMES must be a tuple, not 5"),
         ("OUTPUT_IS_LIST", 5, "Broken.OUTPUT_IS_LIST must be a tuple, not 5"),
     ],
 )
-def test_a_class_attribute_of_a_wrong_type_is_named(pack: Pack, attribute: str, value: Any, said: str):
-    with pytest.raises(nb.SpecError, match=said):
+def test_a_class_attribute_of_a_wrong_type_is_named(pack: Pack, attribute: str, value: Any, message: str):
+    with pytest.raises(nb.SpecError, match=message):
         pack.node("Broken", echo, {}, **({"returns": value} if attribute == "RETURN_TYPES" else {attribute: value}))
 
 
-def test_a_description_that_is_no_text_is_shown_as_text(pack: Pack):
+def test_a_description_that_is_not_text_is_shown_as_text(pack: Pack):
     pack.node("Odd", echo, {}, ("*",), DESCRIPTION=5)
     assert pack.registry.find("Odd").description == "5"
 
 
 @pytest.mark.parametrize(
-    ("declared", "said"), [({"required": 5}, "expected a dict by name"), ({"required": {"value": (5,)}}, "'value'")]
+    ("declared", "message"), [({"required": 5}, "expected a dict by name"), ({"required": {"value": (5,)}}, "'value'")]
 )
-def test_inputs_that_are_declared_wrongly_are_named(pack: Pack, declared: dict[str, Any], said: str):
+def test_inputs_with_a_wrong_declaration_are_named(pack: Pack, declared: dict[str, Any], message: str):
     cls = pack.node("Broken", echo, {}, ("*",))
     cls.INPUT_TYPES = classmethod(lambda cls: declared)
-    with pytest.raises(nb.ValidationError, match=said):
+    with pytest.raises(nb.ValidationError, match=message):
         pack.graph({"1": made("Broken", value=1)}).run_sync()
 
 
 @pytest.mark.parametrize("graph", [[], 5, {"x": 5}, {"x": {"class_type": "Echo", "inputs": 5}}])
-def test_an_expansion_that_is_no_graph_is_told_of(pack: Pack, graph: Any):
+def test_an_expansion_that_is_not_a_graph_is_refused(pack: Pack, graph: Any):
     pack.node("Expands", lambda self: {"result": (["x", 0],), "expand": graph}, {}, ("*",))
     pack.node("Echo", echo, {"value": ("*",)}, ("*",))
     with pytest.raises(nb.NodeError, match="expan.*GraphBuilder"):
         pack.graph({"1": made("Expands")}).run_sync()
 
 
-def test_an_annotation_that_is_no_python_is_named():
+def test_an_annotation_that_is_not_python_is_named():
     def broken(x: Any) -> Any:
         return x
 

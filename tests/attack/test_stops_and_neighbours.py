@@ -1,4 +1,4 @@
-"""What is stopped, let go or left behind does no harm to what runs beside it or after it."""
+"""Stopped, cancelled and abandoned runs do no harm to the runs beside or after them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from comfy_nb.engine.execution.lanes import Lane
 from tests.engine.support import Outside, Pack, made
 
 
-async def test_a_stop_that_comes_as_the_lane_goes_to_another_run_leaves_that_run(
+async def test_a_stop_while_the_lane_moves_on_to_another_run_does_not_touch_that_run(
     pack: Pack, session: nb.Session, monkeypatch: pytest.MonkeyPatch
 ):
-    """The node has just ended when its run is stopped: its worker may have gone on to a node of another run."""
+    """The node has just ended when its run is stopped: its worker may have begun a node of another run."""
     world = Outside(first=threading.Event(), second=threading.Event(), go=threading.Event(), retired=threading.Event())
 
     def wait_first() -> tuple[int]:
@@ -57,7 +57,7 @@ async def test_a_stop_that_comes_as_the_lane_goes_to_another_run_leaves_that_run
     assert (run.state, run["2"]) == ("done", 3)
 
 
-async def test_a_job_that_is_cancelled_before_its_first_step_lets_go_of_its_plan(pack: Pack):
+async def test_a_job_that_is_cancelled_before_its_first_step_releases_its_plan(pack: Pack):
     pack.node("One", lambda self: (1,), {}, ("INT",))
     graph = pack.graph({"1": made("One")})
     job = graph.start()
@@ -68,7 +68,7 @@ async def test_a_job_that_is_cancelled_before_its_first_step_lets_go_of_its_plan
     assert (job.run.state, job.run.plan.users) == ("cancelled", 0)
 
 
-async def test_results_that_nothing_waits_for_are_left_to_the_budget(pack: Pack):
+async def test_results_that_nothing_waits_for_are_subject_to_the_budget(pack: Pack):
     living: weakref.WeakSet[torch.Tensor] = weakref.WeakSet()
     most = Outside(count=0)
 

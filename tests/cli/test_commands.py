@@ -1,10 +1,12 @@
-"""The other commands: nodes, bench, demo, version, help."""
+"""The other commands: nodes, bench, demo, version, help; and the completion of arguments."""
 
 from __future__ import annotations
 
+import json
 from importlib.metadata import version
 
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
 from comfy_nb.cli.main import main
@@ -42,15 +44,36 @@ def test_nodes_are_found_by_a_part_of_their_name():
     assert "  ImageBlur" in output and "SaveImage" not in output
 
 
-def test_a_node_that_is_not_there_is_an_error_that_offers_the_nearest():
+def test_nodes_are_found_by_a_pattern_for_their_names():
+    assert command("nodes", "image*vert").output == "image\n  ImageInvert\n"
+
+
+def test_a_node_that_is_not_there_is_an_error_that_suggests_the_nearest():
     done = command("nodes", "ImageBlurr")
     assert done.exit_code == 2
     assert "'ImageBlur'" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["bench", "demo"])
-def test_what_needs_a_checkout_says_so_without_one(name, tmp_path, monkeypatch):
+def test_a_command_that_needs_a_checkout_reports_that_there_is_none(name, tmp_path, monkeypatch):
     monkeypatch.setattr("comfy_nb.cli.main.CHECKOUT", tmp_path)
     done = command(name)
     assert done.exit_code == 2
     assert "checkout" in done.stderr and str(tmp_path) in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "expected"),
+    [
+        (["nodes"], "imageinv", ["ImageInvert"]),
+        (["run", "{graph}", "--set"], "1.v", ["1.value="]),
+        (["run", "{graph}", "--output"], "", ["1"]),
+        (["run", "no.json", "--output"], "", []),
+    ],
+)
+def test_a_shell_can_complete_nodes_and_edits(tmp_path, words, typed, expected):
+    graph = tmp_path / "graph.json"
+    graph.write_text(json.dumps({"1": {"class_type": "PrimitiveInt", "inputs": {"value": 7}}}))
+    spelled = [word.format(graph=graph) for word in words]
+    found = ShellComplete(main, {}, "comfy-nb", "_COMFY_NB_COMPLETE").get_completions(spelled, typed)
+    assert [item.value for item in found] == expected

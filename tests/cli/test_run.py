@@ -1,4 +1,4 @@
-"""`comfy-nb run` and `validate` as a person or a script meets them: what they print, and how they exit."""
+"""`comfy-nb run` and `validate` as a person or a script uses them: output and exit codes."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_set_reaches_nodes_whose_ids_have_dots(command):
 
 
 @pytest.mark.parametrize(
-    ("edit", "said"),
+    ("edit", "message"),
     [
         ("7.width=1", r"no node '7'"),
         ("1.widht=64", r"widht.*Did you mean 'width'"),
@@ -148,20 +148,36 @@ def test_set_reaches_nodes_whose_ids_have_dots(command):
         ('2.image=["8", 0]', r"no node '8' to link to"),
     ],
 )
-def test_an_edit_that_cannot_be_made_says_so_and_nothing_runs(command, tmp_path, edit, said):
+def test_an_edit_that_cannot_be_made_is_an_error_and_nothing_runs(command, tmp_path, edit, message):
     done = command("run", BLUR, "--set", edit)
     assert (done.returncode, done.stdout) == (2, "")
-    assert re.search(said, done.stderr)
+    assert re.search(message, done.stderr)
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "comfy").exists()
 
 
 def test_output_runs_only_what_that_node_needs(command, tmp_path):
     done = command("run", BLUR, "--output", "2", "--json", "--quiet")
-    told = json.loads(done.stdout)
-    assert set(told["outputs"]) == {"2"}
-    assert told["outputs"]["2"]["values"][0]["shape"] == [1, 16, 32, 3]
+    printed = json.loads(done.stdout)
+    assert set(printed["outputs"]) == {"2"}
+    assert printed["outputs"]["2"]["values"][0]["shape"] == [1, 16, 32, 3]
     assert not (tmp_path / "comfy" / "output").exists()
+
+
+@pytest.mark.parametrize("words", [("--outputs", "1", "2"), ("--output", "1", "--output", "2")])
+def test_several_outputs_are_given_at_once_or_one_by_one(command, words):
+    printed = json.loads(command("run", BLUR, *words, "--json", "--quiet").stdout)
+    assert set(printed["outputs"]) == {"1", "2"}
+
+
+def test_options_may_stand_before_the_graph_and_take_several_values_after_it(command):
+    done = command("run", "--set", "a.b.value=8", WORDS, "--set", "2.string_b=?", "2.delimiter=-", "--quiet")
+    assert done.stdout == "2 StringConcatenate: 8-?\n"
+
+
+def test_a_second_graph_is_refused(command):
+    done = command("run", WORDS, "another.json")
+    assert done.returncode == 2 and "unexpected extra argument (another.json)" in done.stderr
 
 
 def test_an_output_that_is_not_there_is_an_error(command):
@@ -170,11 +186,11 @@ def test_an_output_that_is_not_there_is_an_error(command):
 
 
 def test_json_is_one_object_on_stdout_and_nothing_else(command):
-    told = json.loads(command("run", BLUR, "--json").stdout)
-    assert told["state"] == "done" and told["errors"] == [] and told["seconds"] > 0
-    (entry,) = told["outputs"]["9"]["ui"]["images"]
+    printed = json.loads(command("run", BLUR, "--json").stdout)
+    assert printed["state"] == "done" and printed["errors"] == [] and printed["seconds"] > 0
+    (entry,) = printed["outputs"]["9"]["ui"]["images"]
     assert entry["filename"] == "soft_00001_.png"
-    assert set(told["why"]) == {"1", "2", "9"}
+    assert set(printed["why"]) == {"1", "2", "9"}
 
 
 def test_a_node_that_fails_is_named_and_exits_1(command, process, tmp_path):
@@ -184,9 +200,9 @@ def test_a_node_that_fails_is_named_and_exits_1(command, process, tmp_path):
     assert (done.returncode, done.stdout) == (1, "")
     assert 'Error: "My photo" (node 4, LoadImage)' in done.stderr
     assert "Traceback" not in done.stderr
-    told = json.loads(command("run", BROKEN_PICTURE, "--json", "--quiet").stdout)
-    assert told["state"] == "failed"
-    assert [(each["type"], each["node_id"]) for each in told["errors"]] == [("node_failed", "4")]
+    printed = json.loads(command("run", BROKEN_PICTURE, "--json", "--quiet").stdout)
+    assert printed["state"] == "failed"
+    assert [(each["type"], each["node_id"]) for each in printed["errors"]] == [("node_failed", "4")]
     assert "Traceback" in command("--debug", "run", BROKEN_PICTURE).stderr
 
 
@@ -196,25 +212,25 @@ INVALID: dict[str, Any] = {
 }
 
 
-def test_an_invalid_graph_says_what_is_wrong_and_exits_2(command):
+def test_an_invalid_graph_is_explained_and_exits_2(command):
     done = command("run", INVALID)
     assert (done.returncode, done.stdout) == (2, "")
     assert "blur_radius" in done.stderr and "Traceback" not in done.stderr
-    told = json.loads(command("run", INVALID, "--json", "--quiet").stdout)
-    assert told["state"] == "invalid"
-    assert [each["type"] for each in told["errors"]] == ["required_input_missing"]
+    printed = json.loads(command("run", INVALID, "--json", "--quiet").stdout)
+    assert printed["state"] == "invalid"
+    assert [each["type"] for each in printed["errors"]] == ["required_input_missing"]
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [("{not json", "JSON"), ('{"nodes": [], "links": [], "version": 0.4}', "API"), ("[1, 2]", "")],
 )
 @pytest.mark.parametrize("verb", ["run", "validate"])
-def test_a_file_that_holds_no_graph_exits_2(command, tmp_path, verb, content, said):
+def test_a_file_that_holds_no_graph_exits_2(command, tmp_path, verb, content, message):
     (tmp_path / "bad.json").write_text(content)
     done = command(verb, str(tmp_path / "bad.json"))
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("Error: ") and said in done.stderr and "Traceback" not in done.stderr
+    assert done.stderr.startswith("Error: ") and message in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_file_that_is_not_there_exits_2(command):
@@ -227,7 +243,7 @@ def test_bad_usage_exits_2(command):
     assert command("run", BLUR, "--nonsense").returncode == 2
 
 
-def test_validate_says_that_a_graph_is_valid(command):
+def test_validate_confirms_that_a_graph_is_valid(command):
     done = command("validate", BLUR)
     assert done == (0, "The graph is valid: 3 nodes.\n", "")
     assert json.loads(command("validate", BLUR, "--json").stdout) == {"valid": True, "problems": []}

@@ -37,10 +37,10 @@ def test_the_notebook_runs_where_it_lies_and_its_pictures_are_written(tmp_path):
         SHOW.format(data=base64.b64encode(jpeg()).decode()),
     )
     before = source.read_bytes()
-    told: list[str] = []
-    done = run_notebook(source, tmp_path / "results", told.append)
+    progress: list[str] = []
+    done = run_notebook(source, tmp_path / "results", progress.append)
     assert done.error == ""
-    assert told == ["[1/2] # the first cell", "[2/2] from IPython.display import HTML, Image, display"]
+    assert progress == ["[1/2] # the first cell", "[2/2] from IPython.display import HTML, Image, display"]
     assert [path.name for path in done.pictures] == ["lesson_cell03_1.jpg", "lesson_cell03_2.jpg"]
     assert [Image.open(io.BytesIO(path.read_bytes())).size for path in done.pictures] == [(8, 8), (8, 8)]
     executed = nbformat.read(done.notebook, as_version=4)

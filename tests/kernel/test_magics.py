@@ -68,7 +68,7 @@ def test_names_of_classes_are_completed_and_a_question_mark_shows_the_slots(load
 def test_the_cache_is_emptied_on_demand(loaded):
     loaded.run("nb.configure(display='none')\nrun = await nb.load('flow.json').run(['2'])")
     assert "ImageInvert" in loaded.run("%comfy cache").results[0]
-    assert loaded.run("%comfy cache clear").stdout == "2 values let go.\n"
+    assert loaded.run("%comfy cache clear").stdout == "2 values dropped.\n"
     assert loaded.run("len(nb.cache)").results == ["0"]
     loaded.run("again = await nb.load('flow.json').run(['2'])")
     assert loaded.run("again.why('2')").results == ["'evicted'"]

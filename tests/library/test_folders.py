@@ -1,4 +1,4 @@
-"""Where files are read from and written to, and that nothing leads out of there."""
+"""The folders that files are read from and written to, and that no name leads out of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every node gives what ComfyUI gives, on recorded cases."""
+"""Every node returns what ComfyUI's returns, on recorded cases."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def check(got: Any, expected: Any, tolerance: float) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{at}-{case['class_type']}" for at, case in enumerate(CASES)])
-def test_a_node_gives_what_comfyui_gives(case: dict[str, Any]) -> None:
+def test_a_node_returns_what_comfyui_returns(case: dict[str, Any]) -> None:
     cls = NODE_CLASS_MAPPINGS[case["class_type"]]
     inputs = {name: make(value) for name, value in case["inputs"].items()}
     by_pillow = inputs.get("upscale_method") == "lanczos" or case["class_type"] == "ImageQuantize"

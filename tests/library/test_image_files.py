@@ -1,4 +1,4 @@
-"""Loading pictures as people have them, and saving them so that nothing is lost."""
+"""Loading image files of all kinds, and saving images without loss."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_exif_orientation_turns_the_picture_upright(folders: Folders) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.webp", "a.jpg"])
-def test_a_picture_with_unreadable_exif_stays_as_it_lies(folders: Folders, name: str) -> None:
+def test_a_picture_with_unreadable_exif_stays_as_it_is(folders: Folders, name: str) -> None:
     image, _ = load(folders, plain("RGB", RED, (16, 8)), name, exif=b"Exif\0\0nonsense")
     assert image.shape == (1, 8, 16, 3)
 
@@ -153,8 +153,8 @@ def test_a_truncated_picture_is_an_error_that_says_what_to_do(folders: Folders, 
         LoadImage().load_image(name)
 
 
-@pytest.mark.parametrize(("content", "words"), [(b"", "is empty"), (b"hello" * 99, "is no picture")])
-def test_what_is_no_picture_is_an_error_that_names_the_file(folders: Folders, content: bytes, words: str) -> None:
+@pytest.mark.parametrize(("content", "words"), [(b"", "is empty"), (b"hello" * 99, "is not an image")])
+def test_a_file_that_is_not_a_picture_is_an_error_that_names_it(folders: Folders, content: bytes, words: str) -> None:
     (folders.input / "a.png").write_bytes(content)
     with pytest.raises(LayoutError, match=f"'a.png' {words}"):
         LoadImage().load_image("a.png")
@@ -181,7 +181,7 @@ def test_validation_names_the_folder_and_near_names(folders: Folders) -> None:
 
 
 def test_a_missing_file_is_an_error(folders: Folders) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no file 'a.png \[output\]' in .*output\. It holds no pictures"):
+    with pytest.raises(FileNotFoundError, match=r"no file 'a.png \[output\]' in .*output\. It contains no images"):
         LoadImage().load_image("a.png [output]")
 
 
@@ -280,7 +280,7 @@ def test_a_batch_is_numbered(folders: Folders) -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 2, 3), (1, 2, 2, 5), (1, 1, 2, 2, 3), (0, 2, 2, 3)])
-def test_what_is_no_image_is_not_saved(folders: Folders, shape: tuple[int, ...]) -> None:
+def test_a_tensor_that_is_not_an_image_is_not_saved(folders: Folders, shape: tuple[int, ...]) -> None:
     with pytest.raises(LayoutError):
         SaveImage().save_images(torch.zeros(shape))
     assert not folders.output.exists()

@@ -254,7 +254,7 @@ def test_a_turn_is_clockwise():
 
 
 @given(counts=st.lists(st.integers(1, 5), min_size=1, max_size=5), size=st.integers(1, 6))
-def test_dealing_images_out_again_keeps_them_all_in_order(counts, size):
+def test_rebatching_images_keeps_them_all_in_order(counts, size):
     numbers = iter(range(99))
     images = [torch.tensor([float(next(numbers)) for _ in range(n)]).reshape(n, 1, 1, 1) for n in counts]
     (dealt,) = call("RebatchImages", images=images, batch_size=[size])
@@ -269,7 +269,7 @@ def test_images_of_two_sizes_cannot_share_a_batch():
     assert len(call("RebatchImages", images=images, batch_size=[1])[0]) == 2
 
 
-def test_dealing_latents_out_again_keeps_masks_and_indices():
+def test_rebatching_latents_keeps_masks_and_indices():
     masked = {"samples": torch.zeros(1, 4, 2, 2), "noise_mask": torch.zeros(1, 1, 4, 4), "batch_index": [7]}
     plain = {"samples": torch.ones(2, 4, 2, 2)}
     wide = {"samples": torch.ones(1, 4, 2, 3)}
@@ -352,7 +352,7 @@ def test_a_composite_leaves_its_inputs_alone():
         ("First Match", "(", 1, ""),
     ],
 )
-def test_a_pattern_takes_out_matches_or_groups(mode, pattern, index, found):
+def test_a_pattern_extracts_matches_or_groups(mode, pattern, index, found):
     flags = {"case_insensitive": True, "multiline": False, "dotall": False}
     outputs = call("RegexExtract", string="a=1 b=2", regex_pattern=pattern, mode=mode, group_index=index, **flags)
     assert outputs == (found,)
@@ -373,7 +373,7 @@ def test_the_flags_of_patterns():
 def test_replacing_by_a_pattern():
     assert call("RegexReplace", string="aAb", regex_pattern="(a)", replace=r"<\1>") == ("<a><A>b",)
     assert call("RegexReplace", string="aAb", regex_pattern="a", replace="", count=1) == ("Ab",)
-    with pytest.raises(ValueError, match=r"no regular expression.*backslash"):
+    with pytest.raises(ValueError, match=r"the pattern .* is not valid: missing .*backslash"):
         call("RegexReplace", string="a", regex_pattern="(", replace="")
 
 

@@ -1,4 +1,4 @@
-"""Editors complete the built-in nodes from a stub that says what runs."""
+"""Editors complete the built-in nodes from a stub that agrees with the classes."""
 
 from __future__ import annotations
 

@@ -82,23 +82,23 @@ async def test_json_is_fetched_as_a_value_and_as_text(server):
 
 
 async def test_a_page_instead_of_json_is_an_error_that_shows_it(server):
-    with pytest.raises(ValueError, match=r"/page answered with something that is no JSON .*'<html>.*\.\.\.'"):
+    with pytest.raises(ValueError, match=r"/page did not answer with JSON .*'<html>.*…'"):
         await FetchJSON().fetch(f"{server}/page", PATIENCE_S)
 
 
-@pytest.mark.parametrize(("path", "words"), [("page", "is no picture"), ("empty", "is empty")])
-async def test_what_is_no_picture_is_an_error_that_names_the_address(server, path, words):
+@pytest.mark.parametrize(("path", "words"), [("page", "is not an image"), ("empty", "is empty")])
+async def test_a_file_that_is_not_a_picture_is_an_error_that_names_the_address(server, path, words):
     with pytest.raises(LayoutError, match=f"/{path}' {words}"):
         await FetchImage().fetch(f"{server}/{path}", PATIENCE_S)
 
 
 async def test_a_refusal_is_an_error_with_its_status(server):
-    with pytest.raises(ConnectionError, match=r"/gone answered 404 Not Found: 'no such page .*\.\.\.'"):
+    with pytest.raises(ConnectionError, match=r"/gone answered 404 Not Found: 'no such page .*…'"):
         await FetchImage().fetch(f"{server}/gone", PATIENCE_S)
 
 
 async def test_a_server_that_does_not_answer_is_given_up(server):
-    with pytest.raises(TimeoutError, match=r"/never did not answer in full within 0\.05 s\. Raise `timeout`"):
+    with pytest.raises(TimeoutError, match=r"/never did not answer completely within 0\.05 s\. Raise `timeout`"):
         await FetchImage().fetch(f"{server}/never", 0.05)
 
 
@@ -108,7 +108,7 @@ async def test_nobody_there_is_an_error(server, unused_tcp_port):
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "ftp://127.0.0.1/a", "http://"])
-async def test_what_is_no_address_is_an_error(url):
+async def test_an_invalid_address_is_an_error(url):
     with pytest.raises(ValueError, match="Give a full http:// or https:// address"):
         await FetchJSON().fetch(url, PATIENCE_S)
 
@@ -128,7 +128,7 @@ async def test_a_fetch_that_is_cancelled_stops(app, server):
 
 
 class Listener:
-    """A run that keeps what is told to it."""
+    """A run that keeps its events."""
 
     id = "run"
     stopping = False

@@ -1,7 +1,7 @@
 """A zoo of small deterministic ComfyUI node classes, one for each thing that a class can do.
 
-Every function is total over what may reach it: a None, as a missing slot gives, counts as 0 or as an empty
-text. A lazy input that a node did not ask for itself never changes what it returns.
+Every function accepts any value that may reach it: None, the value of a missing slot, counts as 0 or as empty
+text. A lazy input that a node did not ask for itself never changes its result.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a graph means, computed in the slowest and plainest way.
+"""The meaning of a graph, computed in the slowest and plainest way.
 
 One recursive function computes a node after all that it needs. Nothing is cached between runs, nothing
 overlaps, equal nodes are computed as often as they occur. The prompt is taken to be valid: its constants
@@ -25,7 +25,7 @@ Failure = tuple[str, str]
 
 @dataclass
 class Outcome:
-    """What a run gave.
+    """The outcome of a run.
 
     `values` holds, for each node of the submitted graph that was computed, one list per output slot. `ui`
     and `blocked`, a list of (node id, message), name nodes by their own ids, those of an expansion
@@ -96,7 +96,7 @@ class _Run:
         return all(results)
 
     def compute(self, node_id: str) -> bool:
-        """Compute one node after all that it needs, and return whether that went well."""
+        """Compute one node after everything that it needs, and return whether that succeeded."""
         if node_id in self.slots or node_id in self.failed:
             return node_id in self.slots
         if node_id in self.in_progress:
@@ -152,7 +152,7 @@ class _Run:
         return sources
 
     def is_missing(self, node_id: str, name: str) -> bool:
-        """Say whether an input waits for the value of a node that is not computed yet."""
+        """Tell whether an input waits for the value of a node that is not computed yet."""
         value = self.nodes[node_id]["inputs"].get(name)
         is_raw = options_of(self.class_of(node_id), name).get("rawLink")
         return is_link(value) and not is_raw and value[0] not in self.slots
@@ -190,7 +190,7 @@ class _Run:
         return {name: [known[kind]] for name, kind in hidden.items() if kind in known}
 
     def call_for_each_index(self, node_id: str, method: str, *, is_check: bool = False) -> list[Any]:
-        """Call a method of the node per list index; a call that would receive a blocker gives one instead."""
+        """Call a method of the node per list index; a call that would receive a blocker returns one instead."""
         node_class = self.class_of(node_id)
         takes_lists = bool(getattr(node_class, "INPUT_IS_LIST", False))
         if node_id not in self.objects:
@@ -284,7 +284,7 @@ class LivePrompt:
 
 
 def is_link(value: Any) -> bool:
-    """Say whether a value of a prompt, or an item of an expansion's result, is `[node id, slot]`."""
+    """Tell whether a value of a prompt, or an item of an expansion's result, is `[node id, slot]`."""
     return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and type(value[1]) is int
 
 
@@ -319,7 +319,7 @@ def options_of(node_class: Any, name: str) -> Mapping[str, Any]:
 
 
 def slot_of(slots: Slots, slot: int) -> list[Any]:
-    """Return the values of a slot, -1 being the last; one None for a slot that is not there."""
+    """Return the values of a slot, of which -1 is the last; a single None for a slot that does not exist."""
     return slots[slot] if -len(slots) <= slot < len(slots) else [None]
 
 
@@ -359,7 +359,7 @@ def as_reply(returned: Any) -> Mapping[str, Any]:
 
 
 def as_tuple(result: Any, outputs: int) -> tuple[Any, ...]:
-    """Return a result as one value per slot; a bare value is meant for the only output, if there is one."""
+    """Return a result as one value per slot; a bare value is for the only output, if there is one."""
     if isinstance(result, ExecutionBlocker):
         return (result,) * outputs
     if isinstance(result, (tuple, list)):
@@ -370,7 +370,7 @@ def as_tuple(result: Any, outputs: int) -> tuple[Any, ...]:
 
 
 def gathered(results: Sequence[tuple[Any, ...]], output_is_list: Sequence[bool] | None) -> Slots:
-    """Join the calls' results per slot: item after item, or, in a slot that gives lists, list after list."""
+    """Join the calls' results per slot: item after item, or, in a slot of lists, list after list."""
     if not results:
         return []
     concatenate = output_is_list if output_is_list is not None else [False] * len(results[0])

@@ -1,9 +1,9 @@
 """Random valid prompts over the zoo, and edits to them.
 
-What a generated prompt gives never depends on the order in which nodes run. The one thing that could let it
-is a lazy input that was not asked for, since its source may or may not be there. So such inputs are fed by
-slots that never block and, in a node that is called per list index, hold exactly one item; the zoo's
-functions ignore what they did not ask for.
+The result of a generated prompt never depends on the order in which nodes run. The only thing that could make it
+do so is a lazy input that was not asked for, since its source may or may not have run. So such inputs are fed by
+slots that never block and, in a node that is called per list index, hold exactly one item; the zoo's functions
+ignore what they did not ask for.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ def links_to(slot: Slot) -> st.SearchStrategy[list[Any]]:
 
 
 def fits(class_type: str, name: str, slot: Slot) -> bool:
-    """Say whether a slot may feed an input without the result coming to depend on the order of running."""
+    """Tell whether a slot may feed an input without making the result depend on the order in which nodes run."""
     if name and slot.type != type_of(class_type, name):
         return False
     if takes_any_list(class_type, name) and (class_type, name) not in ASKED_FOR_AT_TIMES:
@@ -213,7 +213,7 @@ def fits(class_type: str, name: str, slot: Slot) -> bool:
 
 
 def slots_of(node_id: str, node: Mapping[str, Any], slots: list[Slot]) -> list[Slot]:
-    """Return what is known of the outputs of a node from what is known of the slots that feed it."""
+    """Derive the outputs of a node from the slots that feed it."""
     class_type = node["class_type"]
     feeding = {name: feeding_slot(value, slots) for name, value in node["inputs"].items() if is_link(value)}
     mapped = [slot for name, slot in feeding.items() if not is_raw(class_type, name)]
@@ -259,5 +259,5 @@ def is_raw(class_type: str, name: str) -> bool:
 
 
 def takes_any_list(class_type: str, name: str) -> bool:
-    """Say whether an input may be given an empty or a long list."""
+    """Tell whether an input may be given an empty or a long list."""
     return is_raw(class_type, name) or bool(getattr(CLASSES[class_type], "INPUT_IS_LIST", False))

@@ -1,4 +1,4 @@
-"""The random prompts are valid, do not depend on the order of running, and hold every feature."""
+"""The random prompts are valid, do not depend on the order in which nodes run, and use every feature."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.reference.graphs import (
     with_edit,
 )
 
-SEEDS = range(10)  # one seed alone gives many graphs that are much alike
+SEEDS = range(10)  # a single seed makes many similar graphs
 PROMPTS_PER_SEED = 40
 SAMPLE_SIZE = len(SEEDS) * PROMPTS_PER_SEED
 PYTHON_TYPES = {"INT": int, "STRING": str, "INTS": dict}
@@ -40,7 +40,7 @@ sampled = settings(
 
 @pytest.fixture(scope="module")
 def sample() -> list[tuple[Prompt, list[str] | None, Outcome, Counter[str]]]:
-    """The same few hundred prompts each time, what they gave, and how often each class was called."""
+    """The same few hundred prompts each time, their outcomes, and the number of calls of each class."""
     runs = []
 
     def collect(drawn: Drawn) -> None:
@@ -57,7 +57,7 @@ def links_of(node: dict[str, Any]) -> list[tuple[str, list[Any]]]:
 
 
 def sources_first(prompt: Prompt) -> list[str]:
-    """Return the ids so that each node comes after all that it links to, lazily or not."""
+    """Return the ids in an order in which each node comes after all nodes that it links to, lazily or not."""
     sources = {node_id: [link[0] for _, link in links_of(node)] for node_id, node in prompt.items()}
     return list(TopologicalSorter(sources).static_order())
 
@@ -82,7 +82,7 @@ def test_prompts_are_valid(drawn: Drawn) -> None:
 
 @settings(deadline=None)
 @given(prompts())
-def test_values_do_not_depend_on_the_order_of_running(drawn: Drawn) -> None:
+def test_values_do_not_depend_on_the_order_in_which_nodes_run(drawn: Drawn) -> None:
     prompt, wanted = drawn
     as_needed = evaluate(prompt, make_classes(), wanted)
     all_there = evaluate(prompt, make_classes(), sources_first(prompt))
@@ -94,7 +94,7 @@ def test_values_do_not_depend_on_the_order_of_running(drawn: Drawn) -> None:
 
 @settings(deadline=None, max_examples=30)
 @given(prompts())
-def test_a_prompt_gives_the_same_each_time(drawn: Drawn) -> None:
+def test_a_prompt_has_the_same_outcome_each_time(drawn: Drawn) -> None:
     prompt, wanted = drawn
     once, again = (evaluate(prompt, make_classes(), wanted) for _ in range(2))
     assert comparable(once.values) == comparable(again.values)
@@ -129,7 +129,7 @@ def test_lazy_inputs_are_sometimes_skipped_and_sometimes_used(sample: Any) -> No
     assert seen[False] > 10
 
 
-def test_errors_are_rare_but_occur_also_several_in_a_graph(sample: Any) -> None:
+def test_errors_are_rare_but_a_graph_may_have_several(sample: Any) -> None:
     failed = [outcome for _, _, outcome, _ in sample if outcome.error]
     assert SAMPLE_SIZE * 0.01 < len(failed) < SAMPLE_SIZE * 0.2
     assert {kind for outcome in failed for _, kind in outcome.possible_errors} >= {

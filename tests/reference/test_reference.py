@@ -1,4 +1,4 @@
-"""What each rule of execution means, by examples worked out by hand: lists, lazy inputs, blockers."""
+"""The rules of execution by examples worked out by hand: lists, lazy inputs, blockers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ZOO = make_classes()
 
 
 def run(prompt: dict[str, Any], *classes: type, wanted: list[str] | None = None) -> Outcome:
-    """Evaluate over the zoo and some more classes; any output nodes are wanted, else the leaves."""
+    """Evaluate over the zoo and some more classes; the output nodes if there are any, else the leaves."""
     return evaluate(prompt, ZOO | {each.__name__: each for each in classes}, wanted)
 
 
@@ -145,7 +145,7 @@ def test_a_negative_slot_counts_from_the_end() -> None:
 # Raw links and hidden inputs
 
 
-def test_a_raw_link_is_handed_over_after_its_source_ran() -> None:
+def test_a_raw_link_is_passed_after_its_source_ran() -> None:
     raw = node("Raw", lambda self, n: (n,), {"n": ("INT", {"rawLink": True})})
     outcome = run({"1": number(1), "2": made("Raw", n=["1", 0])}, raw)
     assert outcome.values == {"1": [[1]], "2": [[["1", 0]]]}
@@ -308,7 +308,7 @@ def test_a_call_that_would_receive_a_blocker_is_skipped_and_blocks_all_its_outpu
     assert outcome.error is None
 
 
-def test_a_message_is_reported_by_each_skipped_call_of_a_direct_consumer_and_goes_on_silently() -> None:
+def test_a_message_is_reported_by_each_skipped_call_of_a_direct_consumer_and_then_passed_on_silently() -> None:
     prompt = {
         "1": listed(1, 2, 3),
         "2": made("BlockOdd", n=["1", 0], message="stop"),

@@ -1,4 +1,4 @@
-"""What each rule of execution means, by examples worked out by hand: returned forms, expansions, errors."""
+"""The rules of execution by examples worked out by hand: returned forms, expansions, errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_a_list_is_taken_for_the_tuple() -> None:
     assert run({"1": made("ListReturned", n=3)}).values == {"1": [[3], [-3]]}
 
 
-def test_a_bare_value_is_meant_for_the_only_output() -> None:
+def test_a_bare_value_is_for_the_only_output() -> None:
     prompt = {"1": made("Bare", n=3), "2": made("BareText", n=3), "3": made("Nothing")}
     nothing = node("Nothing", lambda self: None)
     assert run(prompt, nothing).values == {"1": [[4]], "2": [["bare 3"]], "3": [[None]]}
@@ -30,7 +30,7 @@ def test_a_bare_value_from_a_node_with_two_outputs_is_an_error() -> None:
     assert run({"1": made("One")}, one_of_two).error == ("1", "TypeError")
 
 
-def test_a_dict_gives_its_result_and_its_ui() -> None:
+def test_a_dict_has_a_result_and_a_ui() -> None:
     outcome = run({"1": made("Labelled", n=3)})
     assert outcome.values == {"1": [[3]]}
     assert outcome.ui == {"1": {"label": ["n=3"]}}
@@ -142,7 +142,7 @@ def test_a_failure_inside_an_expansion_blames_the_submitted_node() -> None:
 # Async nodes
 
 
-def test_async_nodes_give_what_their_sync_twins_give() -> None:
+def test_async_nodes_return_what_their_sync_twins_return() -> None:
     prompt = {
         "1": listed(1, 2),
         "2": made("AsyncNumber", value=["1", 0]),
@@ -155,7 +155,7 @@ def test_async_nodes_give_what_their_sync_twins_give() -> None:
     assert outcome.values["5"] == [[12, 12]]
 
 
-async def test_the_reference_runs_async_nodes_also_when_called_on_a_loop() -> None:
+async def test_the_reference_runs_async_nodes_even_when_called_on_a_loop() -> None:
     assert run({"1": made("AsyncAdd", a=1, b=2)}).values == {"1": [[3]]}
 
 
@@ -184,7 +184,7 @@ def test_every_failure_that_could_come_first_is_named() -> None:
     assert run(prompt).possible_errors == [("1", "ValueError"), ("2", "LookupError")]
 
 
-def test_a_run_after_a_failed_one_starts_anew() -> None:
+def test_a_run_after_a_failed_one_starts_afresh() -> None:
     prompt = {"1": made("Refuse", n=4)}
     assert evaluate(prompt, ZOO).error == ("1", "ValueError")
     assert evaluate({"1": made("Refuse", n=5)}, ZOO).values == {"1": [[5]]}

@@ -33,8 +33,8 @@ def show_all_tensors(on: bool) -> None:
 
 
 def _display(value: Any) -> None:
-    maker = default_session().provenance.of(value)
-    if maker is None and not (_shows_all and isinstance(value, torch.Tensor)):
+    provenance = default_session().provenance.of(value)
+    if provenance is None and not (_shows_all and isinstance(value, torch.Tensor)):
         raise NotImplementedError  # by which IPython goes on to the next formatter
     from comfy_nb.ui.inspect.view import look
 

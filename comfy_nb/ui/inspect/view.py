@@ -144,10 +144,10 @@ class Look:
 
 def look(value: Any, other: Any = None, kind: str | None = None) -> Look:
     """Return a view of a value; of one that came from a run it says who made it. `kind` is its socket type."""
-    maker = default_session().provenance.of(value)
-    if maker is None:
+    provenance = default_session().provenance.of(value)
+    if provenance is None:
         return Look(value, other, kind)
-    return Look(value, other, kind or maker.socket, encodable(maker.describe()))
+    return Look(value, other, kind or provenance.socket, encodable(provenance.describe()))
 
 
 def put_in(box: VBox, *looks: Look) -> None:
