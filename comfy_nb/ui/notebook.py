@@ -10,7 +10,7 @@ from weakref import WeakSet, WeakValueDictionary
 from comfy_nb.errors import UnknownName
 from comfy_nb.ui.inspect import formatter
 from comfy_nb.ui.jupyter.cell_output import CellOutput, cell_key, running_cell, shell
-from comfy_nb.ui.run.html import COLOURS
+from comfy_nb.ui.render.style import COLOURS
 from comfy_nb.ui.run.summary_line import Lines
 from comfy_nb.wording import describe_error, encodable
 

@@ -10,8 +10,8 @@ from comfy_nb.ui.inspect.inspector import Subject
 from comfy_nb.ui.inspect.pictures import Choice, crop, layout_of, plane_of
 from comfy_nb.ui.inspect.plots import envelope
 from comfy_nb.ui.inspect.statistics import Facts
+from comfy_nb.ui.render.style import FAINT
 from comfy_nb.ui.render.thumbnails import Thumbnail, of_picture
-from comfy_nb.ui.run.html import FAINT
 
 PICTURES_MAX = 16
 BYTES_MAX = 240_000

@@ -19,7 +19,7 @@ from comfy_nb.ui.inspect.view import look
 from comfy_nb.ui.interact.controls import Control, controls_for, decimals
 from comfy_nb.ui.jupyter.cell_output import close_all, shell
 from comfy_nb.ui.jupyter.live_html import Living
-from comfy_nb.ui.run.html import COLOURS, FAINT
+from comfy_nb.ui.render.style import COLOURS, FAINT
 from comfy_nb.wording import short
 
 KEEP_AFTER_S = 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from comfy_nb.ui.render.style import COLOURS, FAINT
 from comfy_nb.ui.render.text import plain
 from comfy_nb.ui.render.thumbnails import of_ui, within
 from comfy_nb.ui.render.tracebacks import tell
@@ -14,17 +15,6 @@ PICTURES_MAX_BYTES = 120_000
 PICTURE_MAX_BYTES = PICTURES_MAX_BYTES // ROWS_MAX
 OPEN_LOG_LINES = 6
 WORDS_MAX_BYTES = 2_000  # of each of the four kinds of words in a row, as HTML
-COLOURS = {  # readable on white and on black, for a saved page does not know its theme
-    "done": "#2a8f4f",
-    "cached": "#7a8794",
-    "failed": "#d6414a",
-    "blocked": "#b07a10",
-    "stopped": "#b07a10",
-    "cancelled": "#b07a10",
-    "running": "#2f81d6",
-    "waiting": "#7a8794",
-}
-FAINT = "font-size:90%;opacity:.7"
 FRAME = "max-width:940px;padding:6px 12px;border:1px solid rgba(128,128,128,.35);border-radius:6px"
 PICTURE = "max-width:100%;max-height:96px"
 WRAPPED = "white-space:pre-wrap"

@@ -15,7 +15,7 @@ from comfy_nb.engine.execution.breakpoints import SAME, Pause
 from comfy_nb.ui.inspect.view import Look, Viewer
 from comfy_nb.ui.jupyter.cell_output import CellOutput, close_when_loaded, shell
 from comfy_nb.ui.jupyter.widget import THEME, FrontEnd, script, style
-from comfy_nb.ui.run.html import FAINT
+from comfy_nb.ui.render.style import FAINT
 from comfy_nb.wording import describe_error, format_seconds
 
 ANSWER_S = 10.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from comfy_nb.ui.render.style import COLOURS, FAINT
 from comfy_nb.ui.render.thumbnails import within
-from comfy_nb.ui.run.html import COLOURS, FAINT
 from comfy_nb.wording import clip, format_seconds
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from comfy_nb.ui.jupyter.cell_output import close_all
 from comfy_nb.ui.jupyter.live_html import Living
 from comfy_nb.ui.jupyter.stop_button import StopButton
 from comfy_nb.ui.jupyter.widget import THEME, FrontEnd, script, style
-from comfy_nb.ui.run.html import COLOURS, FAINT
+from comfy_nb.ui.render.style import COLOURS, FAINT
 from comfy_nb.ui.sweep.html import to_html
 from comfy_nb.wording import format_seconds, short
 
