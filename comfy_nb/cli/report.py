@@ -11,7 +11,7 @@ from typing import Any
 from comfy_nb.errors import NodeError, NotKept, Problem, Stopped, ValidationError
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.topology import default_outputs
-from comfy_nb.ui.render.thumbnails import file_of
+from comfy_nb.library.folders import reported_file
 from comfy_nb.wording import clip
 
 DONE, FAILED, INVALID, STOPPED = 0, 1, 2, 130
@@ -148,7 +148,7 @@ def _as_list(entries: Any) -> list[Any]:
 
 
 def _line_of(kind: str, entry: Any) -> str:
-    path = file_of(entry)
+    path = reported_file(entry)
     return str(path) if path is not None else f"{kind} {_short(printable(entry))}"
 
 

@@ -6,7 +6,7 @@ from html import escape
 
 from comfy_nb.ui.render.style import COLOURS, FAINT
 from comfy_nb.ui.render.text import plain
-from comfy_nb.ui.render.thumbnails import of_ui, within
+from comfy_nb.ui.render.thumbnails import shrink_to_fit, ui_thumbnail
 from comfy_nb.ui.render.tracebacks import tell
 from comfy_nb.ui.run.snapshot import GLYPHS, ROWS_MAX, Row, View
 from comfy_nb.wording import clip, count, cut_middle, encodable
@@ -55,8 +55,8 @@ def _row(row: Row, now: float) -> str:
 
 
 def _picture(row: Row) -> str:
-    small = within(row.preview, row.preview_format, PICTURE_MAX_BYTES) if row.preview else None
-    small = small or of_ui(row.ui, PICTURE_MAX_BYTES)
+    small = shrink_to_fit(row.preview, row.preview_format, PICTURE_MAX_BYTES) if row.preview else None
+    small = small or ui_thumbnail(row.ui, PICTURE_MAX_BYTES)
     if small is None:
         return ""
     return f'<img src="{small.uri}" alt="{escape(clip(encodable(row.title), 80))}" style="{PICTURE}">'
