@@ -5,9 +5,9 @@ from __future__ import annotations
 from html import escape
 
 from comfy_nb.ui.render.style import COLOURS, FAINT
-from comfy_nb.ui.render.text import plain
+from comfy_nb.ui.render.text import strip_terminal_codes
 from comfy_nb.ui.render.thumbnails import shrink_to_fit, ui_thumbnail
-from comfy_nb.ui.render.tracebacks import tell
+from comfy_nb.ui.render.tracebacks import report_error
 from comfy_nb.ui.run.snapshot import GLYPHS, ROWS_MAX, Row, View
 from comfy_nb.wording import clip, count, cut_middle, encodable
 
@@ -45,7 +45,7 @@ def _row(row: Row, now: float) -> str:
     """A table row: state, name with what the node said below it, steps, time, and picture."""
     state = f'<span style="color:{COLOURS[row.state]}" title="{row.state}">{GLYPHS[row.state]}</span>'
     title = ("↳ " if row.under else "") + escape(clip(encodable(row.title), 80))
-    about = [row.class_type if row.class_type != row.title else "", row.hint, "" if row.state == "done" else row.state]
+    about = [row.class_type if row.class_type != row.title else "", row.label, "" if row.state == "done" else row.state]
     name = (
         f'{title} <span style="{FAINT}">{escape(clip(encodable(" ".join(part for part in about if part)), 80))}</span>'
     )
@@ -64,16 +64,16 @@ def _picture(row: Row) -> str:
 
 def _words(row: Row) -> str:
     """Return what a node said, then its error in full; what it printed and its traceback open with a click."""
-    told = tell(row.error) if row.error is not None else None
+    told = report_error(row.error) if row.error is not None else None
     note = told.message if told is not None else row.note
     style = f"{WRAPPED};{FAILED}" if told is not None else f"{WRAPPED};{FAINT}"
     said = f'<div style="{style}">{_fitted(note)}</div>' if note else ""
     if row.text.strip():
         said += f'<div style="{WRAPPED}">{_fitted(row.text.rstrip())}</div>'
-    log = plain(row.log).rstrip()
+    log = strip_terminal_codes(row.log).rstrip()
     lines = log.count("\n") + 1
     said += _folded(f"log, {count(lines, 'line')}", log, is_open=lines <= OPEN_LOG_LINES)
-    return said + _folded("traceback", told.trace if told is not None else "", is_open=False)
+    return said + _folded("traceback", told.traceback if told is not None else "", is_open=False)
 
 
 def _folded(summary: str, text: str, *, is_open: bool) -> str:

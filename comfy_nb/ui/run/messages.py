@@ -8,8 +8,8 @@ from typing import Any
 
 from xxhash import xxh3_64_hexdigest
 
-from comfy_nb.ui.render.text import plain
-from comfy_nb.ui.render.tracebacks import tell
+from comfy_nb.ui.render.text import strip_terminal_codes
+from comfy_nb.ui.render.tracebacks import report_error
 from comfy_nb.ui.run.snapshot import GLYPHS, Row, View
 from comfy_nb.wording import count, encodable, format_seconds
 
@@ -75,20 +75,20 @@ def _head(view: View, now: float) -> dict[str, Any]:
 def _row(row: Row, now: float, parts: Parts) -> dict[str, Any]:
     """Return the words of a row, and add to `parts` what it names."""
     key = f"{row.run}.{row.order}"  # for several runs may have a node of one id
-    log = plain(row.log).rstrip()
+    log = strip_terminal_codes(row.log).rstrip()
     kind = row.class_type if row.class_type != row.title else ""
     fraction = row.fraction
     error, told = row.error, ""
     if error is not None:
         told = f"error of {key}"
-        parts[told] = lambda: {name: encodable(text) for name, text in tell(error)._asdict().items()}
+        parts[told] = lambda: {name: encodable(text) for name, text in report_error(error)._asdict().items()}
     return _filled(
         {
             "key": key,
             "state": row.state,
             "glyph": GLYPHS[row.state],
             "title": row.title,
-            "kind": " ".join(part for part in (kind, row.hint) if part),
+            "kind": " ".join(part for part in (kind, row.label) if part),
             "child": bool(row.under),
             "fraction": _rounded(fraction) if fraction is not None else None,
             "steps": f"{_number(row.value)}/{_number(row.total)}" if row.total > 0 else "",

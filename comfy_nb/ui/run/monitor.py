@@ -10,7 +10,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from comfy_nb.engine.events import Event, RunFinished
-from comfy_nb.ui.render.labels import given_of
+from comfy_nb.ui.render.labels import constants_of
 from comfy_nb.ui.run.model import Board, labels_of
 from comfy_nb.ui.run.snapshot import View
 from comfy_nb.wording import name_node
@@ -50,7 +50,7 @@ class Bridge:
         with self._lock:
             view = self._board.view()
         for row in view.rows:
-            row.given = given_of(self.run, row.node_id)
+            row.constants = constants_of(self.run, row.node_id)
             row.run = self.run.number
         blocked = None if view.is_over else self._blocked
         view = replace(view, blocked=blocked, stopping=self.run.stopping and not view.is_over)

@@ -128,14 +128,14 @@ class Failure {
     if (error === undefined || !this.root.hidden) return;
     this.error = error;
     this.message.textContent = error.message;
-    this.trace.textContent = error.trace;
-    this.toggle.hidden = !error.trace;
+    this.trace.textContent = error.traceback;
+    this.toggle.hidden = !error.traceback;
     this.root.hidden = false;
   }
 
   async copy() {
-    const { who, message, trace } = this.error;
-    await copy([who ? `${who}: ${message}` : message, trace].filter(Boolean).join("\n\n"));
+    const { node, message, traceback } = this.error;
+    await copy([node ? `${node}: ${message}` : message, traceback].filter(Boolean).join("\n\n"));
     this.copier.textContent = "Copied";
     setTimeout(() => (this.copier.textContent = "Copy"), COPIED_MS);
   }

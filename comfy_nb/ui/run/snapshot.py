@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from comfy_nb.ui.render.labels import Named, hints
+from comfy_nb.ui.render.labels import NamedNode, distinguish
 from comfy_nb.wording import count, encodable, format_seconds
 
 RowState = Literal["waiting", "running", "done", "cached", "failed", "blocked", "stopped"]
@@ -32,7 +32,7 @@ class Row:
     `seconds` is the time inside the node's own function, None until it ends. `preview` is its newest picture as an
     encoded file; `text` is what the node says, `log` the end of what it printed, `note` what is said about it: why it
     waits or failed. A node of an expansion is shown `under` another; `lane` is "loop" or the thread that runs it.
-    `given` are the node's constants, and `hint` is what tells it from others of its name.
+    `constants` are the numbers and texts it was given, and `label` is what tells it from others of its name.
 
     `index` is the list call at work, of `calls`, and `called` how many are done. The pace is `rate` steps a second,
     last measured when `paced_value` was reached at `paced_at`. `run` and `order`, its place among the rows of that
@@ -62,8 +62,8 @@ class Row:
     under: str = ""
     lane: str = ""
     ui: Mapping[str, Sequence[Any]] | None = None
-    given: Mapping[str, Any] = field(default_factory=dict)
-    hint: str = ""
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    label: str = ""
     order: int = 0
     run: int = 0
 
@@ -71,7 +71,7 @@ class Row:
     def name(self) -> str:
         """The title, the class where the title does not say it, and what tells it from its namesakes."""
         name = self.title if self.title == self.class_type else f"{self.title} ({self.class_type})"
-        return f"{name} {self.hint}" if self.hint else name
+        return f"{name} {self.label}" if self.label else name
 
     @property
     def list_calls(self) -> str:
@@ -242,10 +242,10 @@ def worth(row: Row) -> tuple[bool, bool, float]:
 
 
 def told_apart(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """Give rows a hint where several have one name."""
-    found = hints([Named(row.node_id, f"{row.title} {row.class_type}", row.given) for row in rows])
-    for row, hint in zip(rows, found, strict=True):
-        row.hint = hint
+    """Give rows a label where several have one name."""
+    found = distinguish([NamedNode(row.node_id, f"{row.title} {row.class_type}", row.constants) for row in rows])
+    for row, label in zip(rows, found, strict=True):
+        row.label = label
     return tuple(rows)
 
 

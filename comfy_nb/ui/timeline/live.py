@@ -14,7 +14,7 @@ from comfy_nb.engine.events import Event, RunFinished
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.ui.jupyter.cell_output import CellOutput, shell
 from comfy_nb.ui.jupyter.ticker import REST
-from comfy_nb.ui.render.labels import Named, given_of, hints
+from comfy_nb.ui.render.labels import NamedNode, constants_of, distinguish
 from comfy_nb.ui.timeline.spans import NOTICEABLE_S, Recorder, Spans
 from comfy_nb.ui.timeline.svg import summary, to_html
 from comfy_nb.ui.timeline.trace import to_trace
@@ -45,9 +45,9 @@ class Timeline:
     def spans(self) -> Spans:
         """The run over time, as far as it has come."""
         spans = self._recorder.spans(time.perf_counter())
-        named = [Named(bar.node_id, bar.title, given_of(self._run, bar.node_id)) for bar in spans.bars]
-        for bar, hint in zip(spans.bars, hints(named), strict=True):
-            bar.hint = hint
+        named = [NamedNode(bar.node_id, bar.title, constants_of(self._run, bar.node_id)) for bar in spans.bars]
+        for bar, label in zip(spans.bars, distinguish(named), strict=True):
+            bar.label = label
         return spans
 
     @property

@@ -61,12 +61,12 @@ class Bar:
     waits: list[Span] = field(default_factory=list)
     calls: list[Span] = field(default_factory=list)
     held: list[Span] = field(default_factory=list)
-    hint: str = ""
+    label: str = ""
 
     @property
     def name(self) -> str:
         """The title, and what tells it from its namesakes."""
-        return f"{self.title} {self.hint}" if self.hint else self.title
+        return f"{self.title} {self.label}" if self.label else self.title
 
     @property
     def waited(self) -> float:

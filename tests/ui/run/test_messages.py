@@ -9,7 +9,7 @@ import pytest
 
 from comfy_nb.engine.events import NodeBlocked, NodeLog, NodeText, NodeWaiting
 from comfy_nb.errors import NodeError
-from comfy_nb.ui.render.tracebacks import MESSAGE_MAX, tell
+from comfy_nb.ui.render.tracebacks import MESSAGE_MAX, report_error
 from comfy_nb.ui.run.messages import AGAIN_S, EVERY_S, Wire
 from comfy_nb.ui.run.model import Board
 from comfy_nb.ui.run.snapshot import Row, View
@@ -167,8 +167,8 @@ def test_text_that_is_not_unicode_is_no_obstacle():
 def test_a_failure_comes_with_its_message_traceback_and_inputs():
     message = said(view_of(started(), node("3"), failed("3", raised())))
     told = part_of(message, "error")
-    assert told["message"] == "LookupError: no such layer" and told["who"] == "LoadLora (node 3)"
-    assert "look_up" in told["trace"] and "strength = 0.8" in told["trace"]
+    assert told["message"] == "LookupError: no such layer" and told["node"] == "LoadLora (node 3)"
+    assert "look_up" in told["traceback"] and "strength = 0.8" in told["traceback"]
     assert "note" not in message["rows"][0]
 
 
@@ -176,12 +176,12 @@ def test_an_error_that_is_no_nodes_is_told_with_its_traceback():
     try:
         raise OSError("disk full")
     except OSError as error:
-        told = tell(error)
-    assert told.message == "OSError: disk full" and "test_wire.py" in told.trace
+        told = report_error(error)
+    assert told.message == "OSError: disk full" and "test_messages.py" in told.traceback
 
 
 def test_an_endless_message_keeps_its_beginning_and_end():
-    told = tell(raised("first" + "x" * 100_000 + "last"))
+    told = report_error(raised("first" + "x" * 100_000 + "last"))
     assert told.message.startswith("LookupError: first") and told.message.endswith("last")
     assert len(told.message) < MESSAGE_MAX + 10
 

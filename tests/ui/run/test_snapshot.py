@@ -73,19 +73,19 @@ def test_the_time_left_is_the_longest_and_unknown_if_one_is():
 def test_rows_of_one_name_say_in_which_constants_they_differ():
     view = view_of(started(4), node("1", title="ask"), node("2", title="ask"), node("3", title="other"))
     for row, service in zip(view.rows, ("caption", "depth", "caption"), strict=True):
-        row.given = {"service": service, "seconds": 1.0, "prompt": "x" * 100}
-    assert [row.hint for row in merge([view]).rows] == ["service='caption'", "service='depth'", ""]
+        row.constants = {"service": service, "seconds": 1.0, "prompt": "x" * 100}
+    assert [row.label for row in merge([view]).rows] == ["service='caption'", "service='depth'", ""]
     assert merge([view]).rows[0].name == "ask (ImageBlur) service='caption'"
 
 
 def test_rows_that_nothing_else_tells_apart_say_their_ids():
-    assert [row.hint for row in merge([view_of(started(2), node("1"), node("2"))]).rows] == ["#1", "#2"]
+    assert [row.label for row in merge([view_of(started(2), node("1"), node("2"))]).rows] == ["#1", "#2"]
 
 
 def test_a_long_constant_is_cut_in_the_hint():
     view = view_of(started(2), node("1"), node("2"))
-    view.rows[0].given = {"text": "a" * 100}
-    assert len(merge([view]).rows[0].hint) < 40
+    view.rows[0].constants = {"text": "a" * 100}
+    assert len(merge([view]).rows[0].label) < 40
 
 
 async def test_the_nodes_of_an_expansion_are_told_apart_by_their_constants_too():
@@ -101,5 +101,5 @@ async def test_the_nodes_of_an_expansion_are_told_apart_by_their_constants_too()
 
     with nb.use_session(nb.Session()):
         run = await nb.Graph(stages(1)).run()
-    hints = [row.hint for row in merge([bridge_of(run).view()]).rows if row.title == "stage"]
-    assert hints == ["passes=1", "passes=2"]
+    labels = [row.label for row in merge([bridge_of(run).view()]).rows if row.title == "stage"]
+    assert labels == ["passes=1", "passes=2"]

@@ -31,7 +31,7 @@ async def test_async_nodes_overlap_and_a_sync_one_runs_on_its_thread():
     run = await total.graph.run()
     timeline = run.timeline()
     first, second, last = sorted(timeline.spans.bars, key=lambda bar: bar.end)
-    assert (first.hint, second.hint) == ("seconds=0.05", "seconds=0.1")
+    assert (first.label, second.label) == ("seconds=0.05", "seconds=0.1")
     assert second.start < first.end and last.start >= second.end
     assert last.lane.startswith("comfy-nb-lane")
     assert timeline.critical_path == [second.node_id, last.node_id]
