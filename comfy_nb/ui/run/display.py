@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from comfy_nb.ui.jupyter.capture import capture
 from comfy_nb.ui.jupyter.cell_output import Output
-from comfy_nb.ui.jupyter.ticker import REST, ticker
+from comfy_nb.ui.jupyter.ticker import REST_FACTOR, ticker
 from comfy_nb.ui.run.html import to_html
 from comfy_nb.ui.run.monitor import Bridge
 from comfy_nb.ui.run.snapshot import View, merge, says_more
@@ -92,7 +92,7 @@ class Display:
                 self._due = now + self._screen.every_s  # what it took to make the screen says nothing of a draw
             else:
                 self._screen.draw(view, now)
-                self._due = now + max(self._screen.every_s, REST * (time.perf_counter() - began))
+                self._due = now + max(self._screen.every_s, REST_FACTOR * (time.perf_counter() - began))
 
     def _view(self) -> View:
         return merge([bridge.view() for bridge in self._bridges])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from comfy_nb.ui.jupyter.cell_output import Cell, CellOutput, Output, cell_key
+from comfy_nb.ui.jupyter.cell_output import CellOutput, CellRef, Output, cell_key
 from comfy_nb.ui.run.html import faint
 from comfy_nb.ui.run.snapshot import View
 from comfy_nb.wording import count, format_seconds
@@ -57,13 +57,13 @@ class Lines:
     """Finds the line of a cell. `make` makes its output, `key` names it."""
 
     def __init__(
-        self, make: Callable[[Cell | None], Output] = CellOutput, key: Callable[[Cell | None], str] = cell_key
+        self, make: Callable[[CellRef | None], Output] = CellOutput, key: Callable[[CellRef | None], str] = cell_key
     ) -> None:
         self._make = make
         self._key = key
         self._newest: tuple[str, Line] | None = None
 
-    def of(self, cell: Cell | None = None) -> Line:
+    def of(self, cell: CellRef | None = None) -> Line:
         """Return the line of a cell, by default of the one that is running now."""
         key = self._key(cell)
         if self._newest is None or self._newest[0] != key:

@@ -13,7 +13,7 @@ from typing import Any
 from comfy_nb.engine.events import Event, RunFinished
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.ui.jupyter.cell_output import CellOutput, shell
-from comfy_nb.ui.jupyter.ticker import REST
+from comfy_nb.ui.jupyter.ticker import REST_FACTOR
 from comfy_nb.ui.render.labels import NamedNode, constants_of, distinguish
 from comfy_nb.ui.timeline.spans import NOTICEABLE_S, Recorder, Spans
 from comfy_nb.ui.timeline.svg import summary, to_html
@@ -87,7 +87,7 @@ class Timeline:
         if not self._is_over and self._loop is not None:
             began = time.perf_counter()
             self._draw()
-            self._loop.call_later(max(EVERY_S, REST * (time.perf_counter() - began)), self._tick)
+            self._loop.call_later(max(EVERY_S, REST_FACTOR * (time.perf_counter() - began)), self._tick)
 
     def _bundle(self) -> dict[str, str]:
         spans = self.spans

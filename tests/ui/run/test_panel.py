@@ -67,9 +67,9 @@ def test_a_front_end_that_begins_to_show_it_gets_all_at_once(panel, sent):
 def test_only_a_press_stops_and_it_is_acknowledged(panel, presses):
     stop, _ = panel.open().children
     tell(stop, "ready")
-    assert not presses and not stop.heard
+    assert not presses and not stop.acknowledged
     tell(stop, "stop")
-    assert presses == [threading.get_ident()] and stop.heard
+    assert presses == [threading.get_ident()] and stop.acknowledged
 
 
 def test_drawing_leaves_the_stop_button_alone(panel):

@@ -282,4 +282,4 @@ function render({ model, el }) {
   };
 }
 
-export default { render: heard(render) };
+export default { render: whenReady(render) };
