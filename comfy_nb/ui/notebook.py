@@ -11,18 +11,18 @@ from comfy_nb.errors import UnknownName
 from comfy_nb.ui.inspect import formatter
 from comfy_nb.ui.jupyter.cell_output import CellOutput, cell_key, running_cell, shell
 from comfy_nb.ui.render.style import COLOURS
-from comfy_nb.ui.run.summary_line import Lines
+from comfy_nb.ui.run.summary_line import SummaryLines
 from comfy_nb.wording import describe_error, encodable
 
 if TYPE_CHECKING:
     from comfy_nb.engine.execution.breakpoints import Pause
     from comfy_nb.engine.session import Session
     from comfy_nb.ui.run.display import Display, MakeScreen, Screen
-    from comfy_nb.ui.run.monitor import Bridge
+    from comfy_nb.ui.run.monitor import RunMonitor
 
 SHOW_AFTER_S = 0.15
 
-_lines = Lines()
+_lines = SummaryLines()
 _displays: WeakValueDictionary[str, Display] = WeakValueDictionary()
 
 
@@ -69,12 +69,12 @@ def enable(session: Session) -> bool:
     return True
 
 
-def follow(bridge: Bridge) -> None:
+def follow(monitor: RunMonitor) -> None:
     """Show a run in a display of its own in this cell, from now on."""
     from comfy_nb.ui.run.display import Display
 
     display = Display(_screen(), CellOutput(), _lines.of(), show_after_s=0.0)
-    display.add(bridge)
+    display.add(monitor)
 
 
 def _show(run: Any) -> None:
@@ -85,9 +85,9 @@ def _show(run: Any) -> None:
 
         TextView(run, CellOutput(run.place))
         return
-    from comfy_nb.ui.run.monitor import bridge_of
+    from comfy_nb.ui.run.monitor import monitor_of
 
-    _display_for(run).add(bridge_of(run))
+    _display_for(run).add(monitor_of(run))
 
 
 def _show_refusal(run: Any, error: BaseException) -> None:

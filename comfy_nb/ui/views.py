@@ -7,31 +7,31 @@ from typing import Any
 
 from comfy_nb.ui.jupyter.cell_output import shell
 from comfy_nb.ui.run.html import to_html
-from comfy_nb.ui.run.monitor import Bridge, bridge_of
+from comfy_nb.ui.run.monitor import RunMonitor, monitor_of
 from comfy_nb.ui.run.snapshot import merge
 
 
 class RunPanel:
     """A run's rows: live in the cell that shows this while the run goes on, then as they were at its end."""
 
-    def __init__(self, bridge: Bridge) -> None:
-        self._bridge = bridge
+    def __init__(self, monitor: RunMonitor) -> None:
+        self._monitor = monitor
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
         from comfy_nb.ui.notebook import follow
 
-        if shell() is not None and not self._bridge.is_over:
-            follow(self._bridge)
+        if shell() is not None and not self._monitor.is_over:
+            follow(self._monitor)
         else:
             display({"text/html": self._repr_html_(), "text/plain": repr(self)}, raw=True)
 
     def _repr_html_(self) -> str:
-        return to_html(merge([self._bridge.view()]), time.perf_counter())
+        return to_html(merge([self._monitor.snapshot()]), time.perf_counter())
 
     def __repr__(self) -> str:
-        return merge([self._bridge.view()]).as_text(time.perf_counter())
+        return merge([self._monitor.snapshot()]).as_text(time.perf_counter())
 
 
 def timeline(run: Any) -> Any:
@@ -43,7 +43,7 @@ def timeline(run: Any) -> Any:
 
 def panel(run: Any) -> RunPanel:
     """Return a view of a run's rows."""
-    return RunPanel(bridge_of(run))
+    return RunPanel(monitor_of(run))
 
 
 def inspect(run: Any, node_id: str, slot: int) -> Any:

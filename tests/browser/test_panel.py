@@ -18,7 +18,7 @@ sys.path.insert(0, {str(ROOT)!r})
 from IPython.display import display
 from comfy_nb.engine.events import NodeLog, NodeText, NodeWaiting
 from comfy_nb.errors import NodeError
-from comfy_nb.ui.run.model import Board
+from comfy_nb.ui.run.model import RunModel
 from comfy_nb.ui.run.panel import Panel
 from tests.ui.scripted import RUN, done, failed, jpeg, node, preview, progress, started
 
@@ -36,12 +36,12 @@ def raised():
 
 class Played:
     def __init__(self):
-        self.panel, self.board, self.now = Panel(lambda: presses.append("pressed"), lambda: None), Board(), 1.0
+        self.panel, self.model, self.now = Panel(lambda: presses.append("pressed"), lambda: None), RunModel(), 1.0
         self.play(started(60))
     def play(self, *events):
         self.now += 1 / 15
-        self.board.take(events)
-        self.panel.draw(self.board.view(), self.now)
+        self.model.apply(events)
+        self.panel.draw(self.model.snapshot(), self.now)
     def log(self, words):
         return NodeLog(RUN, 1.0, "2", "stdout", words)
     def text(self, words):
@@ -96,7 +96,7 @@ display(deaf.panel.open())
 ACKNOWLEDGES = "button.acknowledged = True"
 KEPT_UP = """
 kept_up = Played()
-kept_up.play(node("1", title="Paint"), preview("1", jpeg((96, 64))), node("2", title="Tell"), kept_up.text("a bridge"))
+kept_up.play(node("1", title="Paint"), preview("1", jpeg((96, 64))), node("2", title="Tell"), kept_up.text("a monitor"))
 display(kept_up.panel.open())
 def go_on():
     while not presses:
@@ -343,7 +343,11 @@ def test_ten_seconds_of_updates_are_no_long_task_of_ours(notebook, frame):
     frame.page.evaluate(WATCH_LONG_FRAMES)
     go_on(notebook, STEADY)
     frame.get_by_text("149/150").wait_for()
-    assert [took for took in frame.page.evaluate("window.ourScripts") if took > LONG_TASK_MS] == []
+    assert [
+        describe_duration
+        for describe_duration in frame.page.evaluate("window.ourScripts")
+        if describe_duration > LONG_TASK_MS
+    ] == []
 
 
 @pytest.mark.browser
@@ -381,7 +385,7 @@ def test_a_page_that_is_loaded_again_in_mid_run_shows_all_again(lab):
         notebook.page.wait_for_function("window.notebookReady()")
         frame = notebook.output(1).locator(".comfy-nb-frame")
         frame.locator("img[src^=blob]").wait_for()
-        frame.get_by_text("a bridge").wait_for()
+        frame.get_by_text("a monitor").wait_for()
         assert row(frame, "Paint").get_by_role("progressbar").get_attribute("aria-valuenow") == "50"
         frame.get_by_role("button", name="Stop").click()
         frame.get_by_role("button", name="stopping…").wait_for()

@@ -17,7 +17,7 @@ import tqdm.notebook
 import comfy_nb as nb
 from comfy_nb.engine.events import NodeFailed, NodeFinished, NodeLog, NodeProgress, NodeText
 from comfy_nb.ui.jupyter.capture import Capture, capture
-from comfy_nb.ui.run.monitor import Bridge
+from comfy_nb.ui.run.monitor import RunMonitor
 from tests.ui.scripted import ScriptedRun, finished
 
 
@@ -318,22 +318,22 @@ async def test_what_a_subscriber_prints_is_not_the_nodes_and_the_display_ends(co
     told: list = []
     job.run.subscribe(told.extend)
     job.run.subscribe(lambda events: (print("told"), heard.set()))
-    bridge = Bridge(job.run)
+    monitor = RunMonitor(job.run)
     capture.start(job.run)
     try:
         await job
     finally:
         capture.stop(job.run)
-    assert bridge.is_over
+    assert monitor.is_over
     assert logged(told) == "node\n"
     assert set(console.getvalue().split()) == {"told"}
 
 
 def test_a_run_ends_for_its_display_although_a_node_prints_on():
     run = ScriptedRun()
-    bridge = Bridge(run)
+    monitor = RunMonitor(run)
     run.say(finished("stopped"), NodeLog("run", 1.0, "1", "stdout", "still here"))
-    assert bridge.is_over
+    assert monitor.is_over
 
 
 async def test_a_later_run_is_told_of_what_goes_to_other_streams(console):

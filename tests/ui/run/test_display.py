@@ -10,9 +10,9 @@ import pytest
 
 from comfy_nb.ui.run import display as display_module
 from comfy_nb.ui.run.display import Display
-from comfy_nb.ui.run.monitor import BLOCKED_S, Bridge, bridge_of
-from comfy_nb.ui.run.snapshot import View
-from comfy_nb.ui.run.summary_line import Line
+from comfy_nb.ui.run.monitor import BLOCKED_S, RunMonitor, monitor_of
+from comfy_nb.ui.run.snapshot import RunSnapshot
+from comfy_nb.ui.run.summary_line import SummaryLine
 from tests.ui.scripted import (
     ScriptedOutput,
     ScriptedRun,
@@ -54,14 +54,14 @@ class ScriptedScreen:
     def __init__(self, press_stop, newest_run) -> None:
         self.press_stop = press_stop
         self.newest_run = newest_run
-        self.views: list[View] = []
+        self.snapshots: list[RunSnapshot] = []
         self.is_closed = False
 
     def open(self) -> ScriptedScreen:
         return self
 
-    def draw(self, view: View, now: float) -> None:
-        self.views.append(view)
+    def draw(self, snapshot: RunSnapshot, now: float) -> None:
+        self.snapshots.append(snapshot)
 
     def close(self) -> None:
         self.is_closed = True
@@ -94,9 +94,9 @@ def show(ticker, output, line):
     """Show runs; called on the loop."""
 
     def show(*runs: ScriptedRun) -> Display:
-        display = Display(ScriptedScreen, output, Line(line), show_after_s=0.15)
+        display = Display(ScriptedScreen, output, SummaryLine(line), show_after_s=0.15)
         for run in runs:
-            display.add(Bridge(run))
+            display.add(RunMonitor(run))
         return display
 
     return show
@@ -112,7 +112,7 @@ async def test_a_run_that_takes_long_gets_a_screen_and_ends_as_html_in_its_place
     run.say(started(1), node("1", title="Soften"))
     ticker.tick()
     (screen,) = output.shown
-    assert [row.title for row in screen.views[0].rows] == ["Soften"]
+    assert [row.title for row in screen.snapshots[0].rows] == ["Soften"]
     run.say(preview("1", jpeg()), done("1", 0.31), finished("done", 0.4))
     await settled()
     last = output.shown[-1]
@@ -126,7 +126,7 @@ async def test_a_screen_is_drawn_as_often_as_it_wants_to_be(run, show, ticker, o
     run.say(started(1), node("1"))
     for now in (LATER, LATER + 0.5, LATER + 1.0, LATER + 1.5, LATER + 2.0):
         ticker.tick(now)
-    assert len(output.shown[0].views) == 3
+    assert len(output.shown[0].snapshots) == 3
 
 
 async def test_draws_that_take_long_come_seldom(run, show, ticker, output, monkeypatch):
@@ -137,7 +137,7 @@ async def test_draws_that_take_long_come_seldom(run, show, ticker, output, monke
     monkeypatch.setattr(ScriptedScreen, "draw", lambda *drawn: (time.sleep(0.05), draw(*drawn)))
     for now in (LATER, LATER + 0.01, LATER + 0.1, LATER + 10.0):
         ticker.tick(now)
-    assert len(output.shown[0].views) == 3
+    assert len(output.shown[0].snapshots) == 3
 
 
 async def test_nothing_is_drawn_after_the_end(run, show, ticker, output):
@@ -178,8 +178,8 @@ async def test_several_runs_of_a_cell_are_one_view_until_the_last_has_ended(show
     second.say(started(1), node("7"))
     ticker.tick()
     (screen,) = output.shown
-    assert [row.node_id for row in screen.views[0].rows] == ["2", "1", "7"]
-    assert (screen.views[0].total, screen.views[0].done) == (3, 1)
+    assert [row.node_id for row in screen.snapshots[0].rows] == ["2", "1", "7"]
+    assert (screen.snapshots[0].total, screen.snapshots[0].done) == (3, 1)
     second.say(done("7"), finished())
     await settled()
     assert len(output.shown) == 1
@@ -197,7 +197,7 @@ async def test_stop_stops_all_its_runs_and_the_view_says_so(show, ticker, output
     await asyncio.to_thread(output.shown[0].press_stop)
     ticker.tick(LATER + 1)
     assert (first.stops, second.stops) == (1, 1)
-    assert output.shown[0].views[-1].headline(0.0).startswith("stopping: 0 of 2 nodes")
+    assert output.shown[0].snapshots[-1].headline(0.0).startswith("stopping: 0 of 2 nodes")
 
 
 async def test_a_screen_asks_for_the_newest_of_the_runs_that_go_on(show, ticker, output):
@@ -224,26 +224,26 @@ async def test_a_blocked_loop_is_said_with_the_node_that_blocks_it(run, show, ti
     run.session.live_runs = lambda: [other]
     ticker.tick(LATER + 2 * BLOCKED_S + 1)
     (screen,) = output.shown
-    assert screen.views[0].block() == ""
-    assert '"Greedy" (node 1, greedy)' in screen.views[-1].block()
+    assert screen.snapshots[0].describe_block() == ""
+    assert '"Greedy" (node 1, greedy)' in screen.snapshots[-1].describe_block()
     run.session.live_runs = list
     ticker.tick(LATER + 3)
-    assert "a cell or a callback" in screen.views[-1].block()
+    assert "a cell or a callback" in screen.snapshots[-1].describe_block()
     await settled()
     ticker.tick(LATER + 4)
-    assert screen.views[-1].block() == ""
+    assert screen.snapshots[-1].describe_block() == ""
 
 
-async def test_all_views_of_a_run_share_one_bridge(run):
-    assert bridge_of(run) is bridge_of(run)
-    assert bridge_of(ScriptedRun()) is not bridge_of(run)
+async def test_all_views_of_a_run_share_one_monitor(run):
+    assert monitor_of(run) is monitor_of(run)
+    assert monitor_of(ScriptedRun()) is not monitor_of(run)
     assert len(run.subscribers) == 1
 
 
 async def test_a_loop_that_is_blocked_from_the_start_has_a_clock_all_the_same(run):
     run.started_at, run.total = 5.0, 3
-    view = bridge_of(run).view()
-    assert (view.elapsed(now=7.0), view.total) == (2.0, 3)
+    snapshot = monitor_of(run).snapshot()
+    assert (snapshot.elapsed(now=7.0), snapshot.total) == (2.0, 3)
 
 
 def test_a_run_whose_loop_was_closed_is_shown_as_cancelled(run, show, ticker, output):

@@ -11,16 +11,16 @@ import pytest
 from ipywidgets.widgets.widget import _instances
 
 from comfy_nb.ui.jupyter import cell_output as cell
-from comfy_nb.ui.run.model import Board
+from comfy_nb.ui.run.model import RunModel
 from comfy_nb.ui.run.panel import Panel
-from comfy_nb.ui.run.snapshot import View
+from comfy_nb.ui.run.snapshot import RunSnapshot
 from tests.ui.scripted import jpeg, node, preview, started
 
 
-def view_with_picture() -> View:
-    board = Board()
-    board.take([started(), node("1"), preview("1", jpeg())])
-    return board.view()
+def snapshot_with_picture() -> RunSnapshot:
+    model = RunModel()
+    model.apply([started(), node("1"), preview("1", jpeg())])
+    return model.snapshot()
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def tell(widget, message: str) -> None:
 
 
 def test_a_draw_is_one_message(panel, sent):
-    panel.draw(view_with_picture(), 1.0)
+    panel.draw(snapshot_with_picture(), 1.0)
     ((message, buffers),) = sent
     assert [row["title"] for row in message["rows"]] == ["ImageBlur"]
     assert message["pictures"] == [message["rows"][0]["picture"]] and buffers == [jpeg()]
@@ -58,8 +58,8 @@ def test_a_draw_is_one_message(panel, sent):
 
 def test_a_front_end_that_begins_to_show_it_gets_all_at_once(panel, sent):
     _, rows = panel.open().children
-    panel.draw(view_with_picture(), 1.0)
-    panel.draw(view_with_picture(), 1.1)
+    panel.draw(snapshot_with_picture(), 1.0)
+    panel.draw(snapshot_with_picture(), 1.1)
     tell(rows, "ready")
     assert [len(message["pictures"]) for message, _ in sent] == [1, 0, 1]
 
@@ -76,14 +76,14 @@ def test_drawing_leaves_the_stop_button_alone(panel):
     stop, _ = panel.open().children
     touched: list = []
     stop.observe(touched.append)
-    panel.draw(view_with_picture(), 1.0)
+    panel.draw(snapshot_with_picture(), 1.0)
     assert touched == []
 
 
 def test_closing_gives_every_model_back():
     before = set(_instances)
     panel = Panel(lambda: None, lambda: None)
-    panel.draw(view_with_picture(), 1.0)
+    panel.draw(snapshot_with_picture(), 1.0)
     assert set(_instances) - before
     panel.close()
     assert set(_instances) == before
@@ -92,7 +92,7 @@ def test_closing_gives_every_model_back():
 def test_a_closed_panel_is_kept_by_nothing(monkeypatch):
     monkeypatch.setattr(cell, "LOADING_S", 0.0)
     panel = Panel(list, list)
-    panel.draw(view_with_picture(), 0.0)
+    panel.draw(snapshot_with_picture(), 0.0)
     widgets = [weakref.ref(widget) for widget in (panel.open(), *panel.open().children)]
     panel.close()
     del panel

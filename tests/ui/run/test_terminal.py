@@ -8,7 +8,7 @@ import re
 import pytest
 from rich.console import Console
 
-from comfy_nb.ui.run.model import Board
+from comfy_nb.ui.run.model import RunModel
 from comfy_nb.ui.run.terminal import LINES_MAX, to_rich, watch
 from tests.ui.scripted import ScriptedRun, all_cached, done, failed, finished, node, progress, started
 
@@ -21,11 +21,11 @@ def printed(screen: Console) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.file.getvalue())
 
 
-def test_a_view_has_a_headline_and_a_row_with_a_bar_for_each_node():
-    board = Board()
-    board.take([started(3), node("1", title="Soften"), progress("1", 5, 20), node("2", class_type="Sum")])
+def test_a_run_has_a_headline_and_a_row_with_a_bar_for_each_node():
+    model = RunModel()
+    model.apply([started(3), node("1", title="Soften"), progress("1", 5, 20), node("2", class_type="Sum")])
     screen = console(is_terminal=True)
-    screen.print(to_rich(board.view(), now=2.0))
+    screen.print(to_rich(model.snapshot(), now=2.0))
     lines = printed(screen).splitlines()
     assert lines[0] == "▶ running: 0 of 3 nodes, 2.00 s"
     assert "Soften (ImageBlur)" in lines[1] and "━" in lines[1] and "5/20" in lines[1]
@@ -60,7 +60,7 @@ def test_a_long_log_is_cut_but_never_its_failures():
     run.say(node("x"), failed("x", ValueError("bad")), finished("failed"))
     lines = printed(screen).splitlines()
     assert len(lines) == LINES_MAX + 3
-    assert lines[LINES_MAX] == "… the nodes after these are not listed"
+    assert lines[LINES_MAX] == "… further nodes are not listed"
     assert lines[-2].startswith("✗ ImageBlur")
 
 
