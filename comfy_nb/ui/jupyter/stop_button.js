@@ -4,13 +4,9 @@ const ACKNOWLEDGED_WITHIN_MS = 1000;
 const NO_ANSWER = "This kernel handles clicks only after the cell ends. To stop now, press ■ (interrupt) in the toolbar.";
 
 function render({ model, el }) {
-  const button = document.createElement("button");
-  button.className = "cnb-button cnb-stop-button";
-  button.type = "button";
-  button.title = "Stop this run; what is computed stays cached";
-  const note = document.createElement("div");
-  note.className = "cnb-stop-note";
-  note.setAttribute("role", "status");
+  const title = "Stop this run; what is computed stays cached";
+  const button = element("button", "cnb-button cnb-stop-button", { type: "button", title });
+  const note = element("div", "cnb-stop-note", { role: "status" });
   el.classList.add("cnb-stop");
   el.append(button, note);
 

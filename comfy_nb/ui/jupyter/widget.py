@@ -7,7 +7,7 @@ from pathlib import Path
 from anywidget import AnyWidget
 
 THEME = Path(__file__).with_name("theme.css")
-SHARED_SCRIPTS = (Path(__file__).with_name("channel.js"),)
+SHARED_SCRIPTS = [Path(__file__).with_name(name) for name in ("channel.js", "dom.js")]
 
 
 def script(path: Path) -> str:

@@ -83,7 +83,7 @@ class SweepView:
         # It is not closed: a front end that has just begun to load it would call that a failure.
         self.widget.children = tuple(child for child in self.widget.children if child is not self._stop)
         if self._living is not None:
-            self._living.keep(self._static())
+            self._living.set_static(self._static())
 
     def _send_all(self) -> None:
         self._changed = {cell.index: cell for cell in self._sweep}
