@@ -1,14 +1,23 @@
-"""The views that a person asks a run for."""
+"""The views that a person can ask a run or graph for."""
 
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
+from comfy_nb.engine.provenance import maker_in
 from comfy_nb.ui.jupyter.cell_output import shell
 from comfy_nb.ui.run.html import to_html
 from comfy_nb.ui.run.monitor import RunMonitor, monitor_of
 from comfy_nb.ui.run.snapshot import merge
+from comfy_nb.ui.show_run import follow_here
+from comfy_nb.ui.timeline.live import Timeline
+
+if TYPE_CHECKING:
+    from comfy_nb.engine.run import Run
+    from comfy_nb.graph.model import Graph
+    from comfy_nb.ui.graph.view import GraphView
+    from comfy_nb.ui.inspect.view import Look
 
 
 class RunPanel:
@@ -20,10 +29,8 @@ class RunPanel:
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        from comfy_nb.ui.notebook import follow
-
         if shell() is not None and not self._monitor.is_over:
-            follow(self._monitor)
+            follow_here(self._monitor)
         else:
             display({"text/html": self._repr_html_(), "text/plain": repr(self)}, raw=True)
 
@@ -34,21 +41,18 @@ class RunPanel:
         return merge([self._monitor.snapshot()]).as_text(time.perf_counter())
 
 
-def timeline(run: Any) -> Any:
-    """Return a view of who did what when."""
-    from comfy_nb.ui.timeline.live import Timeline
-
-    return Timeline(run)
-
-
-def panel(run: Any) -> RunPanel:
+def panel(run: Run) -> RunPanel:
     """Return a view of a run's rows."""
     return RunPanel(monitor_of(run))
 
 
-def inspect(run: Any, node_id: str, slot: int) -> Any:
-    """Return a view of what is on an output of a node."""
-    from comfy_nb.engine.provenance import maker_in
+def timeline(run: Run) -> Timeline:
+    """Return a view of a run over time: which node ran when, and where."""
+    return Timeline(run)
+
+
+def inspect(run: Run, node_id: str, slot: int) -> Look:
+    """Return a view of the value on an output of a node."""
     from comfy_nb.ui.inspect.view import Look
 
     value = run.value(node_id, slot)
@@ -56,7 +60,7 @@ def inspect(run: Any, node_id: str, slot: int) -> Any:
     return Look(value, kind=maker.socket, who=maker.say())
 
 
-def graph(graph: Any) -> Any:
+def graph(graph: Graph) -> GraphView:
     """Return a view of a graph, live while it runs."""
     from comfy_nb.ui.graph.view import GraphView
 

@@ -36,7 +36,8 @@ def raised():
 
 class Played:
     def __init__(self):
-        self.panel, self.model, self.now = Panel(lambda: presses.append("pressed"), lambda: None), RunModel(), 1.0
+        self.panel = Panel(lambda: presses.append("pressed"), lambda: None, lambda run: None)
+        self.model, self.now = RunModel(), 1.0
         self.play(started(60))
     def play(self, *events):
         self.now += 1 / 15

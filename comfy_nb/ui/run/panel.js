@@ -23,7 +23,7 @@ function makeToggle(name, label, target, isOpen = false) {
 }
 
 /** A progress bar: `draw(0.3)` fills it to 30 %, `draw(undefined)` makes it indeterminate. */
-class Bar {
+class Meter {
   constructor(name) {
     this.fill = make("div", "fill");
     this.root = make("div", name, { role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100 }, this.fill);
@@ -142,7 +142,7 @@ class Row {
     this.logReel = make("div", "reel", { tabindex: 0 }, this.log);
     this.logLabel = make("span", "label");
     this.logToggle = makeToggle("quiet", this.logLabel, this.logReel);
-    this.bar = new Bar("bar");
+    this.bar = new Meter("bar");
     this.steps = make("span", "steps");
     this.percent = make("span", "percent");
     this.pace = make("span", "pace");
@@ -204,7 +204,7 @@ class Head {
     this.failed = make("span", "failed");
     this.left = make("span", "left");
     this.time = make("span", "time");
-    this.bar = new Bar("overall");
+    this.bar = new Meter("overall");
     this.kept = this.bar.root.appendChild(make("div", "fill cnb-kept"));
     this.blocked = make("div", "blocked");
     const toggle = makeToggle("quiet cnb-details", "Details", details, true);

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ipywidgets import VBox
+from ipywidgets import VBox, Widget
 
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.ui.jupyter.cell_output import close_when_loaded
@@ -20,36 +20,59 @@ from comfy_nb.ui.run.messages import MessageEncoder, split_buffers
 from comfy_nb.ui.run.snapshot import RunSnapshot
 
 if TYPE_CHECKING:
-    from comfy_nb.ui.graph.live import Stage
+    from comfy_nb.engine.run import Run
+
+
+class EmbeddedView(Protocol):
+    """A live view that stands below the rows: that of a run's graph."""
+
+    @property
+    def widget(self) -> Widget:
+        """The widget to put below the rows."""
+        ...
+
+    def leave(self) -> None:
+        """Stop following runs and edits."""
+        ...
+
+    def close(self) -> None:
+        """Stop following runs and edits, and close the widget."""
+        ...
 
 
 class Rows(FrontEnd):
-    """The front end of a panel: it draws each message that it is sent, and sends one when it begins to show."""
+    """The front end of a panel: it draws each message, and sends one when it begins to show."""
 
     _esm = script(Path(__file__).with_name("panel.js"))
     _css = style(THEME, Path(__file__).with_name("panel.css"))
 
 
 class Panel:
-    """A screen; `draw` may come on any thread."""
+    """A screen; its methods may be called from any thread. `make_graph_view` makes what the Graph button shows."""
 
     every_s = TICK_S
 
-    def __init__(self, press_stop: Callable[[], None], newest_run: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        press_stop: Callable[[], None],
+        newest_run: Callable[[], Run],
+        make_graph_view: Callable[[Run], EmbeddedView],
+    ) -> None:
         self._newest_run = newest_run
-        self._graph: Stage | None = None
+        self._make_graph_view = make_graph_view
+        self._graph: EmbeddedView | None = None
         self._encoder = MessageEncoder()
         self._shown: tuple[RunSnapshot, float] | None = None
         self._lock = threading.Lock()
         self._rows = Rows()
-        self._rows.on_msg(self._hear)
+        self._rows.on_msg(self._on_message)
         self._stop = StopButton(press_stop)
         self._frame = VBox([self._stop, self._rows])
         self._frame.add_class("comfy-nb-frame")
         self._opened_at = -inf
 
     def open(self) -> Any:
-        """Return the box that holds all of it."""
+        """Return the box that holds all widgets."""
         self._opened_at = time.monotonic()
         return self._frame
 
@@ -60,32 +83,31 @@ class Panel:
             self._shown = snapshot, now
 
     def close(self) -> None:
-        """Give the widgets back."""
+        """Close all widgets."""
         if self._graph is not None:
             self._graph.leave()
         close_when_loaded(self._frame, self._opened_at)
 
-    def _hear(self, widget: Any, message: Any, buffers: Any) -> None:
-        """Comes on any thread."""
+    def _on_message(self, widget: Any, message: Any, buffers: Any) -> None:
+        """May be called from any thread."""
         if message in ("graph", "no graph"):
             run = self._newest_run()
-            post(run.drive.loop, self._show_graph, run, message == "graph")
+            if run.drive is not None:
+                post(run.drive.loop, self._show_graph, run, message == "graph")
         else:
             self._send_again()
 
-    def _show_graph(self, run: Any, is_wanted: bool) -> None:
-        """On the run's loop: add a snapshot of the graph, or take it away."""
-        from comfy_nb.ui.graph.live import Stage
-
+    def _show_graph(self, run: Run, is_wanted: bool) -> None:
+        """Add a view of the graph, or remove it; called on the run's loop."""
         before, self._graph = self._graph, None
         if is_wanted and run.state == "running":
-            self._graph = Stage(run.graph, run.session)
+            self._graph = self._make_graph_view(run)
         self._frame.children = (self._stop, self._rows, *([self._graph.widget] if self._graph is not None else ()))
         if before is not None:
             before.close()
 
     def _send_again(self) -> None:
-        """A front end has begun to show this, and has none of what was sent before."""
+        """A front end has begun to show this, and has received nothing yet."""
         with self._lock:
             if self._shown is not None:
                 self._send(*self._shown, is_asked=True)

@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import threading
 import time
 import weakref
+from types import SimpleNamespace
 
 import pytest
+from ipywidgets import Label
 from ipywidgets.widgets.widget import _instances
 
 from comfy_nb.ui.jupyter import cell_output as cell
 from comfy_nb.ui.run.model import RunModel
 from comfy_nb.ui.run.panel import Panel
 from comfy_nb.ui.run.snapshot import RunSnapshot
-from tests.ui.scripted import jpeg, node, preview, started
+from tests.ui.scripted import ScriptedRun, jpeg, node, preview, started
 
 
 def snapshot_with_picture() -> RunSnapshot:
     model = RunModel()
     model.apply([started(), node("1"), preview("1", jpeg())])
     return model.snapshot()
+
+
+class ScriptedGraphView:
+    """A view of a graph that remembers where it was made."""
+
+    def __init__(self, run: ScriptedRun, loop: asyncio.AbstractEventLoop) -> None:
+        self.run, self.loop = run, loop
+        self.widget = Label()
+        self.is_closed = False
+
+    def leave(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def no_graph(run) -> None:
+    raise AssertionError("nobody asked for the graph")
 
 
 @pytest.fixture
@@ -30,7 +52,7 @@ def presses() -> list:
 
 @pytest.fixture
 def panel(presses):
-    made = Panel(lambda: presses.append(threading.get_ident()), lambda: None)
+    made = Panel(lambda: presses.append(threading.get_ident()), lambda: None, no_graph)
     yield made
     made.close()
 
@@ -72,6 +94,26 @@ def test_only_a_press_stops_and_it_is_acknowledged(panel, presses):
     assert presses == [threading.get_ident()] and stop.acknowledged
 
 
+async def test_the_view_of_the_graph_is_made_on_the_loop_of_the_newest_run_and_closed_when_unwanted():
+    run = ScriptedRun(drive=SimpleNamespace(loop=asyncio.get_running_loop()))
+    made: list[ScriptedGraphView] = []
+
+    def make(run: ScriptedRun) -> ScriptedGraphView:
+        made.append(ScriptedGraphView(run, asyncio.get_running_loop()))
+        return made[-1]
+
+    panel = Panel(lambda: None, lambda: run, make)
+    _, rows = panel.open().children
+    await asyncio.to_thread(tell, rows, "graph")
+    await asyncio.sleep(0)
+    assert [(each.run, each.loop) for each in made] == [(run, run.drive.loop)]
+    assert panel.open().children[2:] == (made[0].widget,)
+    await asyncio.to_thread(tell, rows, "no graph")
+    await asyncio.sleep(0)
+    assert made[0].is_closed and panel.open().children[2:] == ()
+    panel.close()
+
+
 def test_drawing_leaves_the_stop_button_alone(panel):
     stop, _ = panel.open().children
     touched: list = []
@@ -82,7 +124,7 @@ def test_drawing_leaves_the_stop_button_alone(panel):
 
 def test_closing_gives_every_model_back():
     before = set(_instances)
-    panel = Panel(lambda: None, lambda: None)
+    panel = Panel(lambda: None, lambda: None, no_graph)
     panel.draw(snapshot_with_picture(), 1.0)
     assert set(_instances) - before
     panel.close()
@@ -91,7 +133,7 @@ def test_closing_gives_every_model_back():
 
 def test_a_closed_panel_is_kept_by_nothing(monkeypatch):
     monkeypatch.setattr(cell, "LOADING_S", 0.0)
-    panel = Panel(list, list)
+    panel = Panel(list, list, no_graph)
     panel.draw(snapshot_with_picture(), 0.0)
     widgets = [weakref.ref(widget) for widget in (panel.open(), *panel.open().children)]
     panel.close()
@@ -102,7 +144,7 @@ def test_a_closed_panel_is_kept_by_nothing(monkeypatch):
 
 def test_a_panel_that_has_just_opened_is_closed_when_a_front_end_has_loaded_it(monkeypatch):
     monkeypatch.setattr(cell, "LOADING_S", 0.1)
-    panel = Panel(lambda: None, lambda: None)
+    panel = Panel(lambda: None, lambda: None, no_graph)
     model_id = panel.open().model_id
     panel.close()
     assert model_id in _instances
