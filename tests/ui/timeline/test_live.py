@@ -75,7 +75,7 @@ async def test_another_try_ends_a_pause():
     run = await flaky().graph.run()
     (bar,) = run.timeline().spans.bars
     (wait,) = bar.waits
-    assert wait.seconds >= 0.02 and wait.what.startswith("retry 1 of 1") and bar.end >= wait.end
+    assert wait.seconds >= 0.02 and wait.note.startswith("retry 1 of 1") and bar.end >= wait.end
 
 
 async def test_a_stall_is_in_the_picture_and_in_words():
@@ -86,7 +86,7 @@ async def test_a_stall_is_in_the_picture_and_in_words():
 
     with pytest.warns(nb.ComfyNBWarning, match="kept the event loop busy"):
         run = await greedy().graph.run()
-    assert "the loop stood still for" in repr(run.timeline())
+    assert "the loop was blocked for" in repr(run.timeline())
 
 
 async def test_the_trace_is_written_as_json(tmp_path):
