@@ -11,6 +11,7 @@ from comfy_nb.ui.show_run import show_pause, show_refusal, show_run
 
 if TYPE_CHECKING:
     from comfy_nb.engine.session import Session
+    from comfy_nb.ui.inspect.view import Look
 
 _enabled: WeakSet[Session] = WeakSet()
 
@@ -33,7 +34,7 @@ def enable(session: Session) -> bool:
     return True
 
 
-def _show_value(value: Any, kind: str | None) -> Any:
+def _show_value(value: Any, kind: str | None) -> Look:
     from comfy_nb.ui.inspect.view import look
 
     return look(value, kind=kind)

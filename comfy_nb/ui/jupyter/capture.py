@@ -10,21 +10,24 @@ from __future__ import annotations
 import sys
 import threading
 from contextlib import ExitStack, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine.node_api.context import CallContext, current_call
 from comfy_nb.ui.jupyter.tqdm_progress import tqdm_as_node_progress
+
+if TYPE_CHECKING:
+    from comfy_nb.engine.run import Run
 
 
 class Capture:
     """Sends what the nodes of its runs print to those runs as log events."""
 
     def __init__(self) -> None:
-        self._runs: list[Any] = []
+        self._runs: list[Run] = []
         self._lock = threading.Lock()
         self._undo = ExitStack()
 
-    def start(self, run: Any) -> None:
+    def start(self, run: Run) -> None:
         """Capture what the nodes of a run print from now on."""
         with self._lock:
             self._runs.append(run)
@@ -33,7 +36,7 @@ class Capture:
             if len(self._runs) == 1:
                 self._undo.enter_context(tqdm_as_node_progress(self.call_of_node))
 
-    def stop(self, run: Any) -> None:
+    def stop(self, run: Run) -> None:
         """Stop capturing a run; after the last one the streams are as they were."""
         with self._lock, suppress(ValueError):
             self._runs.remove(run)

@@ -8,7 +8,10 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from ipywidgets import Widget
 
 LOADING_S = 2.0
 CellRef = Mapping[str, Any]  # the execute_request message of a cell
@@ -17,7 +20,7 @@ CellRef = Mapping[str, Any]  # the execute_request message of a cell
 class Output(Protocol):
     """One place below a cell, shown once and then replaced."""
 
-    def show(self, static: Mapping[str, str], widget: Any = None) -> None:
+    def show(self, static: Mapping[str, str], widget: Widget | None = None) -> None:
         """Replace what was shown by a widget, or by these texts by MIME type, which also stand in for the widget."""
         ...
 
@@ -31,7 +34,7 @@ class CellOutput:
         self._id = uuid.uuid4().hex
         self._is_shown = False
 
-    def show(self, static: Mapping[str, str], widget: Any = None) -> None:
+    def show(self, static: Mapping[str, str], widget: Widget | None = None) -> None:
         """Replace what was shown by a widget, or by these texts by MIME type, which also stand in for the widget."""
         from IPython.display import display
 
@@ -41,7 +44,7 @@ class CellOutput:
             display(bundle, display_id=self._id, update=update, raw=True)
 
 
-def close_all(widget: Any) -> None:
+def close_all(widget: Widget) -> None:
     """Close a widget and all its descendants, each with its layout and style."""
     for child in getattr(widget, "children", ()):
         close_all(child)
@@ -50,7 +53,7 @@ def close_all(widget: Any) -> None:
             part.close()
 
 
-def close_when_loaded(widget: Any, opened_at: float) -> None:
+def close_when_loaded(widget: Widget, opened_at: float) -> None:
     """Close a widget and all its descendants, once front ends have had time to load them.
 
     A front end fails to load a widget that is already gone. `opened_at` is when it was displayed, in

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+
+from ipywidgets import Button, FloatProgress, HBox, Image, Label, Layout, VBox
 
 from comfy_nb.ui.jupyter.cell_output import close_all
 from comfy_nb.ui.run.snapshot import Row, RunSnapshot
@@ -25,8 +26,6 @@ class Bars:
     every_s = 0.2
 
     def __init__(self, press_stop: Callable[[], None]) -> None:
-        from ipywidgets import HBox, Label, VBox
-
         self._headline = Label()
         self._stop = _stop_button(press_stop)
         self._rows: dict[tuple[int, int], RowWidgets] = {}  # by the run and order of the row they show
@@ -35,7 +34,7 @@ class Bars:
         self._header = HBox([self._headline, self._stop])
         self.box = VBox([self._header])
 
-    def open(self) -> Any:
+    def open(self) -> VBox:
         """Return the box that holds all widgets."""
         return self.box
 
@@ -70,10 +69,8 @@ class Bars:
         return self._rows[key]
 
 
-def _stop_button(press_stop: Callable[[], None]) -> Any:
+def _stop_button(press_stop: Callable[[], None]) -> Button:
     """Return the button. Only a press may use it: after any other use, a press would wait for the running cell."""
-    from ipywidgets import Button, Layout
-
     tooltip = "Stop this run; what is computed stays cached"
     button = Button(description="Stop", icon="stop", tooltip=tooltip, layout=Layout(width="auto"))
     button.on_click(lambda _: press_stop())
@@ -84,8 +81,6 @@ class RowWidgets:
     """The widgets of one row: name, bar, details, and the newest preview."""
 
     def __init__(self) -> None:
-        from ipywidgets import FloatProgress, HBox, Image, Label, Layout
-
         self._name = Label(layout=Layout(flex=NAME))
         self._bar = FloatProgress(min=0.0, max=1.0, layout=Layout(flex=BAR))
         self._details = Label(layout=Layout(flex=DETAILS))

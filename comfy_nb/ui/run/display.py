@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from comfy_nb.ui.jupyter.capture import capture
 from comfy_nb.ui.jupyter.cell_output import Output
@@ -17,6 +17,8 @@ from comfy_nb.ui.run.snapshot import RunSnapshot, has_details, merge
 from comfy_nb.ui.run.summary_line import SummaryLine
 
 if TYPE_CHECKING:
+    from ipywidgets import Widget
+
     from comfy_nb.engine.run import Run
 
 
@@ -25,8 +27,8 @@ class Screen(Protocol):
 
     every_s: float
 
-    def open(self) -> Any:
-        """Return the object to display."""
+    def open(self) -> Widget:
+        """Return the widget to display."""
         ...
 
     def draw(self, snapshot: RunSnapshot, now: float) -> None:

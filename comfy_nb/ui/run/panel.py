@@ -71,7 +71,7 @@ class Panel:
         self._frame.add_class("comfy-nb-frame")
         self._opened_at = -inf
 
-    def open(self) -> Any:
+    def open(self) -> VBox:
         """Return the box that holds all widgets."""
         self._opened_at = time.monotonic()
         return self._frame
