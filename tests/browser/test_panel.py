@@ -97,7 +97,7 @@ display(deaf.panel.open())
 ACKNOWLEDGES = "button.acknowledged = True"
 KEPT_UP = """
 kept_up = Played()
-kept_up.play(node("1", title="Paint"), preview("1", jpeg((96, 64))), node("2", title="Tell"), kept_up.text("a monitor"))
+kept_up.play(node("1", title="Paint"), preview("1", jpeg((96, 64))), node("2", title="Tell"), kept_up.text("a bridge"))
 display(kept_up.panel.open())
 def go_on():
     while not presses:
@@ -386,7 +386,7 @@ def test_a_page_that_is_loaded_again_in_mid_run_shows_all_again(lab):
         notebook.page.wait_for_function("window.notebookReady()")
         frame = notebook.output(1).locator(".comfy-nb-frame")
         frame.locator("img[src^=blob]").wait_for()
-        frame.get_by_text("a monitor").wait_for()
+        frame.get_by_text("a bridge").wait_for()
         assert row(frame, "Paint").get_by_role("progressbar").get_attribute("aria-valuenow") == "50"
         frame.get_by_role("button", name="Stop").click()
         frame.get_by_role("button", name="stopping…").wait_for()

@@ -1,4 +1,4 @@
-"""The display of the runs of one cell: when it comes, what it is fed, and what stays."""
+"""The display of the runs of one cell: when it appears, what it draws, and what stays."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LATER = 1e12
 
 
 class ScriptedTicker:
-    """A ticker that ticks when the test says so."""
+    """A ticker that ticks when the test calls `tick`."""
 
     def __init__(self) -> None:
         self.ticks = []
@@ -47,7 +47,7 @@ class ScriptedTicker:
 
 
 class ScriptedScreen:
-    """A rendering that remembers what it was told to draw."""
+    """A screen that remembers what it has drawn."""
 
     every_s = 1.0
 
@@ -109,11 +109,11 @@ async def settled() -> None:
 
 async def test_a_run_that_takes_long_gets_a_screen_and_ends_as_html_in_its_place(run, show, ticker, output, line):
     show(run)
-    run.say(started(1), node("1", title="Soften"))
+    run.emit(started(1), node("1", title="Soften"))
     ticker.tick()
     (screen,) = output.shown
     assert [row.title for row in screen.snapshots[0].rows] == ["Soften"]
-    run.say(preview("1", jpeg()), done("1", 0.31), finished("done", 0.4))
+    run.emit(preview("1", jpeg()), done("1", 0.31), finished("done", 0.4))
     await settled()
     last = output.shown[-1]
     assert "Soften" in last["text/html"] and "data:image/jpeg;base64," in last["text/html"]
@@ -123,7 +123,7 @@ async def test_a_run_that_takes_long_gets_a_screen_and_ends_as_html_in_its_place
 
 async def test_a_screen_is_drawn_as_often_as_it_wants_to_be(run, show, ticker, output):
     show(run)
-    run.say(started(1), node("1"))
+    run.emit(started(1), node("1"))
     for now in (LATER, LATER + 0.5, LATER + 1.0, LATER + 1.5, LATER + 2.0):
         ticker.tick(now)
     assert len(output.shown[0].snapshots) == 3
@@ -131,7 +131,7 @@ async def test_a_screen_is_drawn_as_often_as_it_wants_to_be(run, show, ticker, o
 
 async def test_draws_that_take_long_come_seldom(run, show, ticker, output, monkeypatch):
     show(run)
-    run.say(started(1), node("1"))
+    run.emit(started(1), node("1"))
     monkeypatch.setattr(ScriptedScreen, "every_s", 0.0)
     draw = ScriptedScreen.draw
     monkeypatch.setattr(ScriptedScreen, "draw", lambda *drawn: (time.sleep(0.05), draw(*drawn)))
@@ -142,7 +142,7 @@ async def test_draws_that_take_long_come_seldom(run, show, ticker, output, monke
 
 async def test_nothing_is_drawn_after_the_end(run, show, ticker, output):
     display = show(run)
-    run.say(started(1), node("1"), done("1", 0.31), finished("done", 0.4))
+    run.emit(started(1), node("1"), done("1", 0.31), finished("done", 0.4))
     display.tick(LATER)
     await settled()
     assert [type(each) for each in output.shown] == [dict]
@@ -150,7 +150,7 @@ async def test_nothing_is_drawn_after_the_end(run, show, ticker, output):
 
 async def test_a_run_over_at_once_leaves_one_line_and_no_screen(run, show, output, line):
     show(run)
-    run.say(*all_cached(4), finished("done", 0.002))
+    run.emit(*all_cached(4), finished("done", 0.002))
     await settled()
     assert output.shown == []
     assert [each["text/plain"] for each in line.shown] == ["✓ 4 nodes from cache, 2 ms"]
@@ -166,7 +166,7 @@ async def test_a_run_over_at_once_leaves_one_line_and_no_screen(run, show, outpu
 )
 async def test_a_quick_run_that_has_something_to_show_shows_it(run, show, output, line, events):
     show(run)
-    run.say(started(1), *events)
+    run.emit(started(1), *events)
     await settled()
     assert "text/html" in output.shown[0] and line.shown == []
 
@@ -174,25 +174,25 @@ async def test_a_quick_run_that_has_something_to_show_shows_it(run, show, output
 async def test_several_runs_of_a_cell_are_one_view_until_the_last_has_ended(show, ticker, output):
     first, second = ScriptedRun(), ScriptedRun()
     show(first, second)
-    first.say(started(2), node("1"), done("1"), node("2"))
-    second.say(started(1), node("7"))
+    first.emit(started(2), node("1"), done("1"), node("2"))
+    second.emit(started(1), node("7"))
     ticker.tick()
     (screen,) = output.shown
     assert [row.node_id for row in screen.snapshots[0].rows] == ["2", "1", "7"]
     assert (screen.snapshots[0].total, screen.snapshots[0].done) == (3, 1)
-    second.say(done("7"), finished())
+    second.emit(done("7"), finished())
     await settled()
     assert len(output.shown) == 1
-    first.say(done("2"), finished())
+    first.emit(done("2"), finished())
     await settled()
     assert output.shown[-1]["text/plain"].startswith("✓ done: 3 of 3 nodes")
 
 
-async def test_stop_stops_all_its_runs_and_the_view_says_so(show, ticker, output):
+async def test_stop_stops_all_its_runs_and_the_headline_shows_it(show, ticker, output):
     first, second = ScriptedRun(), ScriptedRun()
     show(first, second)
-    first.say(started(1), node("1"))
-    second.say(started(1), node("1"))
+    first.emit(started(1), node("1"))
+    second.emit(started(1), node("1"))
     ticker.tick()
     await asyncio.to_thread(output.shown[0].press_stop)
     ticker.tick(LATER + 1)
@@ -203,7 +203,7 @@ async def test_stop_stops_all_its_runs_and_the_view_says_so(show, ticker, output
 async def test_a_screen_asks_for_the_newest_of_the_runs_that_go_on(show, ticker, output):
     first, second = ScriptedRun(), ScriptedRun()
     show(first, second)
-    first.say(started(1), node("1"))
+    first.emit(started(1), node("1"))
     ticker.tick()
     (screen,) = output.shown
     found = [screen.newest_run()]
@@ -213,10 +213,10 @@ async def test_a_screen_asks_for_the_newest_of_the_runs_that_go_on(show, ticker,
     assert found == [second, first, second]
 
 
-async def test_a_blocked_loop_is_said_with_the_node_that_blocks_it(run, show, ticker, output):
+async def test_a_blocked_loop_is_reported_with_the_node_that_blocks_it(run, show, ticker, output):
     run.drive = SimpleNamespace(loop=asyncio.get_running_loop(), stepping=None)
     show(run)
-    run.say(started(1), node("1", title="Greedy"))
+    run.emit(started(1), node("1", title="Greedy"))
     step = SimpleNamespace(id="1", class_type="greedy", title="Greedy")
     other = SimpleNamespace(drive=SimpleNamespace(loop=run.drive.loop, stepping=SimpleNamespace(step=step)))
     ticker.tick(LATER)
@@ -252,7 +252,7 @@ def test_a_run_whose_loop_was_closed_is_shown_as_cancelled(run, show, ticker, ou
 
     async def begins() -> None:
         show(run)
-        run.say(started(1), node("1"))
+        run.emit(started(1), node("1"))
 
     loop.run_until_complete(begins())
     ticker.tick()
@@ -265,9 +265,9 @@ def test_a_run_whose_loop_was_closed_is_shown_as_cancelled(run, show, ticker, ou
 
 async def test_a_display_made_on_a_thread_without_a_loop_ends_with_its_run(run, show, ticker, output):
     await asyncio.to_thread(show, run)
-    run.say(started(1), node("1"))
+    run.emit(started(1), node("1"))
     ticker.tick()
-    run.say(done("1", 0.3), finished("done", 0.4))
+    run.emit(done("1", 0.3), finished("done", 0.4))
     await settled()
     assert output.shown[0].is_closed and output.shown[-1]["text/plain"].startswith("✓ done")
 
@@ -277,9 +277,9 @@ def test_a_display_made_on_a_loop_that_has_gone_ends_with_its_run(run, show, tic
         show(run)
 
     async def runs() -> None:
-        run.say(started(1), node("1"))
+        run.emit(started(1), node("1"))
         ticker.tick()
-        run.say(done("1", 0.3), finished("done", 0.4))
+        run.emit(done("1", 0.3), finished("done", 0.4))
         await settled()
 
     asyncio.run(watches())

@@ -1,4 +1,4 @@
-"""What a saved notebook keeps of a run: HTML without scripts, small, and escaped."""
+"""A run in a saved notebook: HTML without scripts, small, and escaped."""
 
 from __future__ import annotations
 
@@ -72,8 +72,10 @@ def test_a_run_full_of_pictures_and_words_stays_below_300_kb():
     assert len(html.encode()) < 300_000
 
 
-def test_text_that_is_no_unicode_can_be_saved():
-    html_of([row(log="\udc80")]).encode()
+def test_text_that_is_not_unicode_becomes_question_marks():
+    html = html_of([row(log="caf\udc80 au lait", text="\ud800", note="\udfff")])
+    assert ">caf? au lait</pre>" in html and html.count(">?</div>") == 2
+    assert html == html.encode().decode()
 
 
 def test_terminal_colours_and_lines_that_were_overwritten_are_not_kept():
@@ -81,5 +83,7 @@ def test_terminal_colours_and_lines_that_were_overwritten_are_not_kept():
     assert "red\n100%" in html and "\x1b" not in html and "10%\r" not in html
 
 
-def test_a_title_that_is_no_unicode_can_be_saved():
-    html_of([row(title="\udc80", preview=jpeg(), preview_format="jpeg")]).encode()
+def test_a_title_that_is_not_unicode_becomes_a_question_mark_also_beside_its_picture():
+    html = html_of([row(title="\udc80", preview=jpeg(), preview_format="jpeg")])
+    assert "? <span" in html and 'alt="?"' in html
+    assert html == html.encode().decode()

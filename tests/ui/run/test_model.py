@@ -1,4 +1,4 @@
-"""What is shown of a run, from its events alone."""
+"""The model of a run: what there is to show, from its events alone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_node_that_started_is_a_running_row_without_a_fraction():
     assert (row.state, row.name, row.fraction, row.steps) == ("running", "Soften (ImageBlur)", None, "")
 
 
-def test_a_title_that_is_the_class_is_said_once():
+def test_a_title_that_is_the_class_is_shown_once():
     assert only_row(node("3", class_type="ImageBlur")).name == "ImageBlur"
 
 
@@ -53,7 +53,7 @@ def test_nonsense_progress_stays_within_the_bar(value, total, fraction):
 
 
 @pytest.mark.parametrize("nonsense", ["a", "", None, [1], 1j, 10**400, object(), torch.ones(3)])
-def test_progress_that_is_no_number_is_passed_over(nonsense):
+def test_progress_that_is_not_a_number_is_ignored(nonsense):
     model = RunModel()
     model.apply([started(), node("3"), progress("3", 1, 4)])
     model.apply([progress("3", nonsense, 4, time=2.0)])
@@ -137,12 +137,12 @@ def test_finished_list_calls_count_also_where_the_node_reports_no_steps():
 
 
 def test_what_a_node_prints_is_kept_and_of_much_the_end():
-    def said(text: str) -> NodeLog:
+    def printed(text: str) -> NodeLog:
         return NodeLog(RUN, 0, "3", "stdout", text)
 
-    assert only_row(node("3"), said("one\n"), said("two\n")).log == "one\ntwo\n"
-    assert only_row(node("3"), said("x" * LOG_MAX), said("end")).log.endswith("xend")
-    assert only_row(node("3"), said("no newline, "), done("3"), said("so it came late")).log.endswith("came late")
+    assert only_row(node("3"), printed("one\n"), printed("two\n")).log == "one\ntwo\n"
+    assert only_row(node("3"), printed("x" * LOG_MAX), printed("end")).log.endswith("xend")
+    assert only_row(node("3"), printed("no newline, "), done("3"), printed("so it came late")).log.endswith("came late")
 
 
 def test_the_pace_is_that_of_the_last_second_or_so_and_gives_the_time_left():
@@ -213,7 +213,7 @@ def test_running_rows_come_first_then_finished_ones_in_the_order_they_began():
     assert [row.node_id for row in snapshot.rows] == ["3", "1", "2"]
 
 
-def test_no_more_than_twelve_rows_are_seen_and_the_rest_is_counted():
+def test_no_more_than_twelve_rows_are_shown_and_the_rest_is_counted():
     ran = [event for number in range(50) for event in (node(str(number)), done(str(number), number / 100))]
     snapshot = snapshot_of(started(50), *ran)
     assert len(snapshot.rows) == ROWS_MAX
@@ -226,7 +226,7 @@ def test_rows_at_work_beyond_twelve_are_counted_too():
     assert snapshot.describe_hidden() == "3 more running, 1 more finished"
 
 
-def test_what_went_wrong_or_has_a_picture_is_not_folded_away():
+def test_what_went_wrong_or_has_a_picture_is_not_hidden():
     quick = [
         node("ok"),
         preview("ok", b"picture"),
@@ -238,7 +238,7 @@ def test_what_went_wrong_or_has_a_picture_is_not_folded_away():
     assert {"ok", "bad"} <= {row.node_id for row in snapshot_of(started(40), *quick, *slow).rows}
 
 
-def test_take_returns_every_row_that_ended_also_those_out_of_sight():
+def test_apply_returns_every_row_that_ended_hidden_ones_too():
     model = RunModel()
     many = [str(number) for number in range(30)]
     ended = model.apply([started(30), *(event for each in many for event in (node(each), done(each)))])
@@ -246,7 +246,7 @@ def test_take_returns_every_row_that_ended_also_those_out_of_sight():
     assert model.apply([node("x")]) == []
 
 
-def test_a_view_does_not_change_with_what_comes_later():
+def test_a_snapshot_does_not_change_with_later_events():
     model = RunModel()
     model.apply([started(), node("3")])
     before = model.snapshot()

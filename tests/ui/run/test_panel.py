@@ -1,4 +1,4 @@
-"""The live panel as its kernel side: what it sends when, and what it hears."""
+"""The kernel side of the live panel: what it sends, and how it handles messages."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def sent(panel, monkeypatch) -> list:
     return messages
 
 
-def tell(widget, message: str) -> None:
-    """What comes from the front end."""
+def send_from_page(widget, message: str) -> None:
+    """Send a message from the front end."""
     widget._handle_custom_msg(message, [])
 
 
@@ -82,15 +82,15 @@ def test_a_front_end_that_begins_to_show_it_gets_all_at_once(panel, sent):
     _, rows = panel.open().children
     panel.draw(snapshot_with_picture(), 1.0)
     panel.draw(snapshot_with_picture(), 1.1)
-    tell(rows, "ready")
+    send_from_page(rows, "ready")
     assert [len(message["pictures"]) for message, _ in sent] == [1, 0, 1]
 
 
 def test_only_a_press_stops_and_it_is_acknowledged(panel, presses):
     stop, _ = panel.open().children
-    tell(stop, "ready")
+    send_from_page(stop, "ready")
     assert not presses and not stop.acknowledged
-    tell(stop, "stop")
+    send_from_page(stop, "stop")
     assert presses == [threading.get_ident()] and stop.acknowledged
 
 
@@ -104,11 +104,11 @@ async def test_the_view_of_the_graph_is_made_on_the_loop_of_the_newest_run_and_c
 
     panel = Panel(lambda: None, lambda: run, make)
     _, rows = panel.open().children
-    await asyncio.to_thread(tell, rows, "graph")
+    await asyncio.to_thread(send_from_page, rows, "graph")
     await asyncio.sleep(0)
     assert [(each.run, each.loop) for each in made] == [(run, run.drive.loop)]
     assert panel.open().children[2:] == (made[0].widget,)
-    await asyncio.to_thread(tell, rows, "no graph")
+    await asyncio.to_thread(send_from_page, rows, "no graph")
     await asyncio.sleep(0)
     assert made[0].is_closed and panel.open().children[2:] == ()
     panel.close()
@@ -122,7 +122,7 @@ def test_drawing_leaves_the_stop_button_alone(panel):
     assert touched == []
 
 
-def test_closing_gives_every_model_back():
+def test_closing_closes_every_model():
     before = set(_instances)
     panel = Panel(lambda: None, lambda: None, no_graph)
     panel.draw(snapshot_with_picture(), 1.0)

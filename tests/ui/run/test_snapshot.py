@@ -1,4 +1,4 @@
-"""Several runs seen as one."""
+"""Several runs merged into one."""
 
 from __future__ import annotations
 

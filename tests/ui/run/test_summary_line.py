@@ -1,4 +1,4 @@
-"""Runs that are over at once, in one line of their cell."""
+"""Runs that end quickly, in one line below their cell."""
 
 from __future__ import annotations
 
