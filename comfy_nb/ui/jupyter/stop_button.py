@@ -14,7 +14,7 @@ from comfy_nb.ui.jupyter.widget import FrontEnd, script
 class StopButton(FrontEnd):
     """Calls `press_stop()` when pressed, on whichever thread the message arrives, and then sets `acknowledged`.
 
-    If no acknowledgement comes within a second, the front end says how to stop the run instead.
+    If none arrives within a second, the front end explains how to stop the run instead.
     """
 
     _esm = script(Path(__file__).with_name("stop_button.js"))

@@ -1,4 +1,4 @@
-"""A clock for displays, on a thread of its own: while the event loop is blocked they still update, and can say so."""
+"""A clock for displays, on a thread of its own, so that they keep updating while the event loop is blocked."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ COMPUTED = ("ran", "replaced")
 
 
 class RunModel:
-    """Takes a run's events and gives snapshots of what to show; keeps no more than may have to be shown.
+    """Takes a run's events and makes snapshots of what to show; it keeps no more than may have to be shown.
 
     `name_of` returns a node's title and class by its id, for nodes that end without having started (cached ones). Of
     the finished nodes it keeps those that went wrong, have something to show, or took longest.
