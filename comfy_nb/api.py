@@ -184,6 +184,6 @@ def configure(
     if disk_bytes is not None and session.disk is not None:
         session.disk.budget = disk_bytes
     if display is not None:
-        from comfy_nb.ui.notebook import choose_view
+        from comfy_nb.ui.show_run import choose_display
 
-        choose_view(display)
+        choose_display(display)

@@ -12,7 +12,7 @@ from comfy_nb.engine.run import Run
 from comfy_nb.errors import NodeError, NotKept, Problem, Stopped, ValidationError
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.topology import default_outputs
-from comfy_nb.ui.render.thumbnails import file_of
+from comfy_nb.library.folders import reported_file
 from comfy_nb.wording import clip, short
 
 DONE, FAILED, INVALID, STOPPED = 0, 1, 2, 130
@@ -144,7 +144,7 @@ def _as_list(entries: Any) -> list[Any]:
 
 
 def _ui_line(kind: str, entry: Any) -> str:
-    path = file_of(entry)
+    path = reported_file(entry)
     return str(path) if path is not None else f"{kind} {_value_line(entry)}"
 
 

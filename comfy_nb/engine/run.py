@@ -50,6 +50,10 @@ class Host(Services, Protocol):
         """Show a run that is about to be executed."""
         ...
 
+    def live_runs(self) -> Sequence[Run]:
+        """Return the runs that go on."""
+        ...
+
     def note_slow(self, subscriber: Subscriber) -> None:
         """Note that a subscriber keeps the loop."""
         ...

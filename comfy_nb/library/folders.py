@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 IMAGE_SUFFIXES = frozenset(
     {".apng", ".avif", ".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"}
@@ -182,3 +183,14 @@ def use_folders(folders: Folders) -> Iterator[Folders]:
         yield folders
     finally:
         _current.reset(token)
+
+
+def reported_file(entry: Any) -> Path | None:
+    """Return the path of a file that a node reported as `{"filename", "subfolder", "type"}`; None for anything else."""
+    if not isinstance(entry, Mapping) or "filename" not in entry:
+        return None
+    try:
+        folder = current_folders().of(str(entry.get("type", "output")))
+        return inside(folder, f"{entry.get('subfolder') or ''}/{entry['filename']}".lstrip("/"))
+    except ValueError:
+        return None

@@ -14,8 +14,7 @@ from comfy_nb.graph.model import Graph
 from comfy_nb.parameters.grid import Place, make_grid
 from comfy_nb.parameters.parameter import copy_and_target
 from comfy_nb.ui.jupyter.cell_output import shell
-from comfy_nb.ui.render.glimpse import picture_of, words_of
-from comfy_nb.ui.render.thumbnails import Thumbnail
+from comfy_nb.ui.render.thumbnails import Thumbnail, describe_value, value_thumbnail
 from comfy_nb.wording import describe_error, format_seconds, short
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ class Cell:
         """What is shown in place of a picture."""
         if self.error is not None:
             return describe_error(self.error)
-        return words_of(self.value) if self.state == "done" and self.picture is None else ""
+        return describe_value(self.value) if self.state == "done" and self.picture is None else ""
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{key}={short(value)}" for key, value in self.parameters.items())
@@ -109,7 +108,7 @@ class Sweep:
             cell.note = _note(run.counts)
             if run.state == "done":
                 cell.value = run.value(self.target.node_id, self.target.slot)
-                cell.picture = picture_of(cell.value, self.target.kind, PICTURE_PX)
+                cell.picture = value_thumbnail(cell.value, self.target.kind, PICTURE_PX)
                 cell.state = "done"
             else:
                 cell.state = "stopped"

@@ -1,1 +1,14 @@
-"""What a person sees of a run and of a value; every view is made from one `Board`."""
+"""Everything a person sees in a notebook or terminal. Each part may import the parts before it only:
+
+render     text, thumbnails and labels made fit to be shown
+jupyter    outputs of cells, widgets, captured prints
+inspect    the view of a value
+run        the displays of a run
+timeline   a run over time
+graph      the view of a graph, live while it runs
+sweep      the grid of a sweep
+interact   controls for a graph's constants
+show_run   which display a run gets, and where
+views      the views that a person can ask a run or graph for
+notebook   makes runs and values show themselves
+"""

@@ -1,53 +1,57 @@
-"""The views that a person asks a run for."""
+"""The views that a person can ask a run or graph for."""
 
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 from comfy_nb.ui.jupyter.cell_output import shell
 from comfy_nb.ui.run.html import to_html
-from comfy_nb.ui.run.monitor import Bridge, bridge_of
+from comfy_nb.ui.run.monitor import RunMonitor, monitor_of
 from comfy_nb.ui.run.snapshot import merge
+from comfy_nb.ui.show_run import follow_here
+from comfy_nb.ui.timeline.live import Timeline
+
+if TYPE_CHECKING:
+    from comfy_nb.engine.run import Run
+    from comfy_nb.graph.model import Graph
+    from comfy_nb.ui.graph.view import GraphView
+    from comfy_nb.ui.inspect.view import Look
 
 
 class RunPanel:
     """A run's rows: live in the cell that shows this while the run goes on, then as they were at its end."""
 
-    def __init__(self, bridge: Bridge) -> None:
-        self._bridge = bridge
+    def __init__(self, monitor: RunMonitor) -> None:
+        self._monitor = monitor
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        from comfy_nb.ui.notebook import follow
-
-        if shell() is not None and not self._bridge.is_over:
-            follow(self._bridge)
+        if shell() is not None and not self._monitor.is_over:
+            follow_here(self._monitor)
         else:
             display({"text/html": self._repr_html_(), "text/plain": repr(self)}, raw=True)
 
     def _repr_html_(self) -> str:
-        return to_html(merge([self._bridge.view()]), time.perf_counter())
+        return to_html(merge([self._monitor.snapshot()]), time.perf_counter())
 
     def __repr__(self) -> str:
-        return merge([self._bridge.view()]).as_text(time.perf_counter())
+        return merge([self._monitor.snapshot()]).as_text(time.perf_counter())
 
 
-def timeline(run: Any) -> Any:
-    """Return a view of who did what when."""
-    from comfy_nb.ui.timeline.live import Timeline
+def panel(run: Run) -> RunPanel:
+    """Return a view of a run's rows."""
+    return RunPanel(monitor_of(run))
 
+
+def timeline(run: Run) -> Timeline:
+    """Return a view of a run over time: which node ran when, and where."""
     return Timeline(run)
 
 
-def panel(run: Any) -> RunPanel:
-    """Return a view of a run's rows."""
-    return RunPanel(bridge_of(run))
-
-
-def inspect(run: Any, node_id: str, slot: int) -> Any:
-    """Return a view of what is on an output of a node."""
+def inspect(run: Run, node_id: str, slot: int) -> Look:
+    """Return a view of the value on an output of a node."""
     from comfy_nb.ui.inspect.view import Look
 
     value = run.value(node_id, slot)
@@ -55,7 +59,7 @@ def inspect(run: Any, node_id: str, slot: int) -> Any:
     return Look(value, kind=provenance.socket, who=provenance.describe())
 
 
-def graph(graph: Any) -> Any:
+def graph(graph: Graph) -> GraphView:
     """Return a view of a graph, live while it runs."""
     from comfy_nb.ui.graph.view import GraphView
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
+import comfy_nb.ui.graph
 from comfy_nb.graph.model import Graph
 from comfy_nb.spec.function import spec_from_function
 from comfy_nb.spec.registry import Registry
@@ -19,6 +21,7 @@ from tests.benchmarks.case import Case, Seconds, Timed
 from tests.browser.chromium import find_chromium
 
 SIZES = (100, 1_000)
+GRAPH_SCRIPTS = Path(comfy_nb.ui.graph.__file__).with_name("js")
 # Renders the scene in a page, then pans it over sixty frames; all nodes are in sight, which is the worst there is.
 MEASURE = """async ([source, scene]) => {
     const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
@@ -87,7 +90,7 @@ def _draw(n: int) -> dict[str, float]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
         page = browser.new_page()
-        measured: dict[str, float] = page.evaluate(MEASURE, [script("graph"), message])
+        measured: dict[str, float] = page.evaluate(MEASURE, [script(GRAPH_SCRIPTS), message])
         browser.close()
     assert measured["nodes"] == n
     return measured

@@ -12,7 +12,7 @@ from anywidget import AnyWidget
 from ipywidgets import Button, VBox, Widget
 from traitlets import Int
 from comfy_nb.ui.jupyter.cell_output import close_all
-from comfy_nb.ui.jupyter.live_html import Living
+from comfy_nb.ui.jupyter.live_html import LiveHTML
 
 class Counter(AnyWidget):
     _esm = """export default { render({model, el}) {
@@ -29,10 +29,10 @@ class Counter(AnyWidget):
 SHOW = """
 counter = Counter()
 box = VBox([counter])
-living = Living(box, {"text/html": "<b>still three</b>", "text/plain": "three"}, lambda: close_all(box))
+live = LiveHTML(box, {"text/html": "<b>still three</b>", "text/plain": "three"}, lambda: close_all(box))
 """
 NUMBER = "counter.number"
-KEEP = "living.keep({'text/html': '<b>still more</b>', 'text/plain': 'more'})"
+KEEP = "live.set_static({'text/html': '<b>still more</b>', 'text/plain': 'more'})"
 LEFT = "[each for each in Widget.widgets.values() if isinstance(each, Counter)].__len__()"
 PATIENCE_MS = 20_000
 
@@ -108,7 +108,7 @@ def test_opened_again_without_its_kernel_it_is_its_html(lab, is_trusted):
         save(notebook)
     if not is_trusted:
         path = lab.server.root / name
-        path.write_text(path.read_text().replace("living = Living", "living =  Living"))
+        path.write_text(path.read_text().replace("live = LiveHTML", "live =  LiveHTML"))
     with lab.open(name) as again:
         assert "still three" in again.output(1).inner_text()
         assert again.widget_failures(grace=0.5) == []

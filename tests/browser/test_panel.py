@@ -18,7 +18,7 @@ sys.path.insert(0, {str(ROOT)!r})
 from IPython.display import display
 from comfy_nb.engine.events import NodeLog, NodeText, NodeWaiting
 from comfy_nb.errors import NodeError
-from comfy_nb.ui.run.model import Board
+from comfy_nb.ui.run.model import RunModel
 from comfy_nb.ui.run.panel import Panel
 from tests.ui.scripted import RUN, done, failed, jpeg, node, preview, progress, started
 
@@ -36,12 +36,13 @@ def raised():
 
 class Played:
     def __init__(self):
-        self.panel, self.board, self.now = Panel(lambda: presses.append("pressed"), lambda: None), Board(), 1.0
+        self.panel = Panel(lambda: presses.append("pressed"), lambda: None, lambda run: None)
+        self.model, self.now = RunModel(), 1.0
         self.play(started(60))
     def play(self, *events):
         self.now += 1 / 15
-        self.board.take(events)
-        self.panel.draw(self.board.view(), self.now)
+        self.model.apply(events)
+        self.panel.draw(self.model.snapshot(), self.now)
     def log(self, words):
         return NodeLog(RUN, 1.0, "2", "stdout", words)
     def text(self, words):
@@ -90,10 +91,10 @@ display(stoppable.panel.open())
 DEAF = """
 deaf = Played()
 button = deaf.panel.open().children[0]
-button.on_msg(button._take, remove=True)
+button.on_msg(button._on_message, remove=True)
 display(deaf.panel.open())
 """
-HEARS_AT_LAST = "button.heard = True"
+ACKNOWLEDGES = "button.acknowledged = True"
 KEPT_UP = """
 kept_up = Played()
 kept_up.play(node("1", title="Paint"), preview("1", jpeg((96, 64))), node("2", title="Tell"), kept_up.text("a bridge"))
@@ -104,7 +105,7 @@ def go_on():
         time.sleep(1 / 15)
 threading.Thread(target=go_on, daemon=True).start()
 """
-ALL = (PREPARE, SHOW, GO_ON, MANY_PICTURES, STEADY, QUICK, MANY_AT_ONCE, STOPPABLE, DEAF, HEARS_AT_LAST, KEPT_UP)
+ALL = (PREPARE, SHOW, GO_ON, MANY_PICTURES, STEADY, QUICK, MANY_AT_ONCE, STOPPABLE, DEAF, ACKNOWLEDGES, KEPT_UP)
 
 CONTRASTS = """frame => {
     const context = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
@@ -343,29 +344,33 @@ def test_ten_seconds_of_updates_are_no_long_task_of_ours(notebook, frame):
     frame.page.evaluate(WATCH_LONG_FRAMES)
     go_on(notebook, STEADY)
     frame.get_by_text("149/150").wait_for()
-    assert [took for took in frame.page.evaluate("window.ourScripts") if took > LONG_TASK_MS] == []
+    assert [
+        describe_duration
+        for describe_duration in frame.page.evaluate("window.ourScripts")
+        if describe_duration > LONG_TASK_MS
+    ] == []
 
 
 @pytest.mark.browser
-def test_stop_is_heard_by_the_kernel_and_says_so(notebook):
+def test_stop_is_acknowledged_by_the_kernel(notebook):
     number = ALL.index(STOPPABLE)
     notebook.run_cell(number)
     stop = notebook.output(number).locator(".cnb-stop")
     stop.get_by_role("button", name="Stop").click()
     stop.get_by_role("button", name="stopping…").wait_for()
     notebook.page.wait_for_timeout(1_500)
-    assert stop.locator(".cnb-unheard").inner_text() == ""
+    assert stop.locator(".cnb-stop-note").inner_text() == ""
 
 
 @pytest.mark.browser
-def test_a_press_that_the_kernel_does_not_hear_is_admitted_until_it_does(notebook):
+def test_a_press_that_is_not_acknowledged_is_admitted_until_it_is(notebook):
     number = ALL.index(DEAF)
     notebook.run_cell(number)
     stop = notebook.output(number).locator(".cnb-stop")
     stop.get_by_role("button", name="Stop").click()
     stop.get_by_text("To stop now, press ■").wait_for()
-    assert stop.get_by_role("button").inner_text() == "not heard"
-    go_on(notebook, HEARS_AT_LAST)
+    assert stop.get_by_role("button").inner_text() == "no answer"
+    go_on(notebook, ACKNOWLEDGES)
     stop.get_by_text("To stop now").wait_for(state="detached")
     assert stop.get_by_role("button", name="stopping…").is_disabled()
 

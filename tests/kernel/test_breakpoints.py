@@ -28,20 +28,20 @@ PAUSED = "point = nb.breakpoint(number({n}))\njob = twice(number({n})).start()\n
 
 
 def controls(reply: Reply) -> list[str]:
-    """The widgets that take what to do with a pause."""
-    return [each["comm_id"] for each in reply.comms if "where" in each["data"].get("state", {}).get("said", {})]
+    """The ids of the widgets that control a pause."""
+    return [each["comm_id"] for each in reply.comms if "place" in each["data"].get("state", {})]
 
 
 def paused(kernel: Kernel, n: int) -> tuple[Reply, str]:
-    """A background run that is paused, as its cell shows it, and the widget that takes what to do."""
+    """A paused background run, as its cell shows it, and the id of the widget that controls it."""
     reply = kernel.run(PAUSED.format(n=n))
     kernel.wait_until(lambda: bool(controls(reply)))
     return reply, controls(reply)[-1]
 
 
-def faults(reply: Reply) -> list[str]:
-    """What the controls were told of what was typed."""
-    return [each["data"]["content"]["fault"] for each in reply.comms if "fault" in each["data"].get("content", {})]
+def errors(reply: Reply) -> list[str]:
+    """The errors that were sent to the controls about what was typed."""
+    return [each["data"]["content"]["error"] for each in reply.comms if "error" in each["data"].get("content", {})]
 
 
 def is_over(reply: Reply) -> bool:
@@ -67,24 +67,24 @@ def test_what_was_typed_goes_on_in_its_place_and_knows_the_notebooks_names(lesso
     reply, widget = paused(lesson, 2)
     lesson.send_to_widget(widget, {"do": "resume", "with": "x * factor"})
     lesson.wait_until(lambda: is_over(reply))
-    said = last(reply)["text/plain"].splitlines()
-    assert "continued with another value" in said[0] and {"2", "20"} < set(said)
+    lines = last(reply)["text/plain"].splitlines()
+    assert "continued with another value" in lines[0] and {"2", "20"} < set(lines)
     assert lesson.run("await job").results == ["40"]
 
 
 @pytest.mark.parametrize(
-    ("typed", "fault"),
+    ("typed", "error"),
     [
         ("x +", "SyntaxError"),
         ("x / 0", "ZeroDivisionError: division by zero"),
         ("'five'", "number (node 1), output 0: expected INT, got str: 'five'."),
     ],
 )
-def test_what_cannot_be_is_said_and_the_run_stays_paused(lesson: Kernel, typed: str, fault: str):
+def test_what_cannot_be_is_reported_and_the_run_stays_paused(lesson: Kernel, typed: str, error: str):
     reply, widget = paused(lesson, 3)
     answer = lesson.send_to_widget(widget, {"do": "resume", "with": typed})
-    lesson.wait_until(lambda: bool(faults(answer)))
-    assert fault in faults(answer)[0] and not is_over(reply)
+    lesson.wait_until(lambda: bool(errors(answer)))
+    assert error in errors(answer)[0] and not is_over(reply)
     lesson.run("point.remove()")
 
 
@@ -121,7 +121,7 @@ def awaited(kernel: Kernel, n: int) -> tuple[Reply, str]:
 
 
 @pytest.mark.parametrize("kernel", [INSTALLED], indirect=True)
-def test_a_cell_that_awaits_is_continued_where_the_kernel_hears_it(kernel: Kernel):
+def test_a_cell_that_awaits_is_continued_where_the_kernel_reads_messages(kernel: Kernel):
     kernel.run(PREPARE)
     reply, widget = awaited(kernel, 5)
     kernel.send_to_widget(widget, {"do": "hello"})

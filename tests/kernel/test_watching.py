@@ -96,9 +96,9 @@ def talks(words: str) -> str:
     assert began.displays[-1]["text/html"].count("hello") == 5
 
 
-def test_its_stop_button_stops_a_background_run_and_says_that_it_heard(lesson: Kernel):
+def test_its_stop_button_stops_a_background_run_and_acknowledges_the_press(lesson: Kernel):
     began = lesson.run("job = polite(60.0).fresh().start()\nawait asyncio.sleep(0.5)")
-    (stop,) = [each["comm_id"] for each in began.comms if "heard" in each["data"].get("state", {})]
+    (stop,) = [each["comm_id"] for each in began.comms if "acknowledged" in each["data"].get("state", {})]
     lesson.send_to_widget(stop, "stop")
     lesson.wait_until(lambda: WIDGET not in began.displays[-1])
     assert began.displays[-1]["text/plain"].startswith("■ stopped")
@@ -118,9 +118,9 @@ def test_no_widget_is_left_when_the_runs_have_ended(lesson: Kernel):
     assert lesson.run(wait).error is None
 
 
-def test_a_front_end_of_ours_is_heard_on_the_thread_that_it_asks_for(lesson: Kernel):
+def test_messages_of_a_front_end_are_handled_on_the_thread_that_it_asks_for(lesson: Kernel):
     if lesson.version != INSTALLED:
-        pytest.skip("ipykernel 6 has one thread for all that it is told")
+        pytest.skip("ipykernel 6 handles all messages on one thread")
     made = lesson.run("""
 import threading
 from comfy_nb.ui.jupyter.stop_button import StopButton

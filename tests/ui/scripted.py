@@ -1,4 +1,4 @@
-"""A run played by hand: events go in one by one, and time is what the script says."""
+"""A run played by hand: events are emitted one by one, at the times that the script sets."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def done(node_id: str, seconds: float = 0.5, source: str = "ran", ui: Any = None
 
 
 def all_cached(number: int) -> list[Event]:
-    """What is told of nodes that a run finds in the cache, which is before it says that it has started."""
+    """The events of nodes that a run finds in the cache, which precede the start of the run."""
     return [done(f"kept{each}", 0.0, "memory") for each in range(number)]
 
 
@@ -72,14 +72,15 @@ def jpeg(size: tuple[int, int] = (8, 8), noise: bool = False) -> bytes:
 
 @dataclass
 class ScriptedRun:
-    """A run as the views see it: `say` sends a batch of events to whoever subscribed."""
+    """A run as the displays see it: `emit` delivers a batch of events to all subscribers."""
 
     id: str = RUN
     state: str = "running"
     stops: int = 0
     stopping: bool = False
     in_background: bool = False
-    executor: Any = None
+    loop: Any = None
+    stepping: Any = None
     started_at: float = 0.0
     total: int = 0
     cached: int = 0
@@ -92,7 +93,7 @@ class ScriptedRun:
     def subscribe(self, subscriber: Callable[[Sequence[Event]], None]) -> None:
         self.subscribers.append(subscriber)
 
-    def say(self, *events: Event) -> None:
+    def emit(self, *events: Event) -> None:
         for subscriber in self.subscribers:
             subscriber(events)
 
@@ -103,9 +104,9 @@ class ScriptedRun:
 
 @dataclass
 class ScriptedOutput:
-    """A place below a cell that remembers all it was told to show."""
+    """An output of a cell that remembers everything it has shown."""
 
     shown: list[Any] = field(default_factory=list)
 
-    def show(self, texts: Any, widget: Any = None) -> None:
-        self.shown.append(texts if widget is None else widget)
+    def show(self, static: Any, widget: Any = None) -> None:
+        self.shown.append(static if widget is None else widget)

@@ -15,8 +15,7 @@ from comfy_nb.errors import ComfyNBError, NotKept
 from comfy_nb.graph.model import Graph
 from comfy_nb.spec.node_spec import NodeSpec
 from comfy_nb.ui.inspect.arrays import head, is_array
-from comfy_nb.ui.render.glimpse import picture_of
-from comfy_nb.ui.render.thumbnails import Thumbnail
+from comfy_nb.ui.render.thumbnails import Thumbnail, value_thumbnail
 from comfy_nb.wording import encodable, short
 
 PICTURES_MAX = 60
@@ -82,7 +81,7 @@ def _words(items: Sequence[Any]) -> str:
 def _picture(spec: NodeSpec, entry: Entry) -> Thumbnail | None:
     for slot, items in enumerate(entry.outputs):
         kind = spec.return_types[slot] if slot < len(spec.return_types) else None
-        picture = picture_of(items[0], kind if isinstance(kind, str) else None, PICTURE_PX) if items else None
+        picture = value_thumbnail(items[0], kind if isinstance(kind, str) else None, PICTURE_PX) if items else None
         if picture is not None:
             return picture
     return None

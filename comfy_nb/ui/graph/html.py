@@ -7,7 +7,7 @@ from html import escape
 
 from comfy_nb.ui.graph.colours import colour_of
 from comfy_nb.ui.graph.scene import HEAD, ROW, WIDTH, Scene, SceneLink, SceneNode
-from comfy_nb.ui.run.html import COLOURS, FAINT
+from comfy_nb.ui.render.style import COLOURS, FAINT
 from comfy_nb.wording import clip, count, encodable
 
 FAULTS_MAX = 4

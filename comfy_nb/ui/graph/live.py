@@ -27,7 +27,7 @@ from comfy_nb.ui.graph.messages import scene_message, states_message
 from comfy_nb.ui.graph.states import States
 from comfy_nb.ui.inspect.view import look, put_in
 from comfy_nb.ui.jupyter.cell_output import close_all
-from comfy_nb.ui.jupyter.live_html import Living
+from comfy_nb.ui.jupyter.live_html import LiveHTML
 from comfy_nb.ui.jupyter.ticker import ticker
 from comfy_nb.ui.jupyter.widget import THEME, FrontEnd, script, style
 from comfy_nb.wording import describe_error, encodable
@@ -66,7 +66,7 @@ class Stage:
         self._detail = widgets.VBox()
         self.widget = widgets.VBox([self._graph, self._detail])
         self.widget.add_class("comfy-nb-frame")
-        self.living: Living | None = None  # held here, for it lives as long as this
+        self.living: LiveHTML | None = None  # held here, for it lives as long as this
         self._leave: Callable[[], None] = lambda: None
         self._unfollow: Callable[[], None] = lambda: None
         if isinstance(source, Graph):

@@ -17,7 +17,7 @@ from comfy_nb.ui.graph.layout import lay_out
 from comfy_nb.ui.graph.live import Stage
 from comfy_nb.ui.graph.states import States
 from comfy_nb.ui.jupyter.cell_output import shell
-from comfy_nb.ui.jupyter.live_html import Living
+from comfy_nb.ui.jupyter.live_html import LiveHTML
 from comfy_nb.wording import encodable
 
 
@@ -41,7 +41,7 @@ class GraphView:
             display(kept, raw=True)
             return
         stage = Stage(self._source)
-        stage.living = Living(stage.widget, kept, stage.close)
+        stage.living = LiveHTML(stage.widget, kept, stage.close)
 
     def _kept(self) -> dict[str, str]:
         """What is shown of it where there is no kernel, as it is now."""

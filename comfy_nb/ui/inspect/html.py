@@ -10,8 +10,8 @@ from comfy_nb.ui.inspect.inspector import Subject
 from comfy_nb.ui.inspect.pictures import Choice, crop, layout_of, plane_of
 from comfy_nb.ui.inspect.plots import envelope
 from comfy_nb.ui.inspect.statistics import Facts
-from comfy_nb.ui.render.thumbnails import Thumbnail, of_picture
-from comfy_nb.ui.run.html import FAINT
+from comfy_nb.ui.render.style import FAINT
+from comfy_nb.ui.render.thumbnails import Thumbnail, picture_thumbnail
 
 PICTURES_MAX = 16
 BYTES_MAX = 240_000
@@ -87,7 +87,7 @@ def _smaller(exact: Thumbnail) -> Thumbnail:
         return exact
     from PIL import Image
 
-    return of_picture(Image.open(io.BytesIO(exact.data)), ONE_PX)
+    return picture_thumbnail(Image.open(io.BytesIO(exact.data)), ONE_PX)
 
 
 def _plot(low: bytes, high: bytes) -> str:

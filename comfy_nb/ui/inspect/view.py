@@ -17,7 +17,7 @@ from comfy_nb.ui.inspect.html import as_text, to_html
 from comfy_nb.ui.inspect.inspector import Subject
 from comfy_nb.ui.inspect.statistics import scan
 from comfy_nb.ui.jupyter.cell_output import close_all, shell
-from comfy_nb.ui.jupyter.live_html import Living
+from comfy_nb.ui.jupyter.live_html import LiveHTML
 from comfy_nb.ui.jupyter.widget import FrontEnd, script, style
 from comfy_nb.wording import encodable
 
@@ -128,7 +128,7 @@ class Look:
             display(kept, raw=True)
             return
         viewer = Viewer(self._subject, self._who)
-        Living(viewer, kept, viewer.leave)
+        LiveHTML(viewer, kept, viewer.leave)
 
     def widget(self) -> Widget:
         """Return it as a widget, to be put beside others; see `put_in`."""

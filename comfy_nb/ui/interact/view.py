@@ -18,8 +18,8 @@ from comfy_nb.parameters.parameter import copy_and_target
 from comfy_nb.ui.inspect.view import look
 from comfy_nb.ui.interact.controls import Control, controls_for, decimals
 from comfy_nb.ui.jupyter.cell_output import close_all, shell
-from comfy_nb.ui.jupyter.live_html import Living
-from comfy_nb.ui.run.html import COLOURS, FAINT
+from comfy_nb.ui.jupyter.live_html import LiveHTML
+from comfy_nb.ui.render.style import COLOURS, FAINT
 from comfy_nb.wording import short
 
 KEEP_AFTER_S = 1.0
@@ -39,7 +39,7 @@ class Controls:
         self.graph, self.target = copy_and_target(source, output)
         self.handle = source if isinstance(source, Handle) else None
         self.controls = controls_for(self.graph, self.target, wishes)
-        self._livings: list[Living] = []
+        self._livings: list[LiveHTML] = []
         self._keeping: asyncio.TimerHandle | None = None
         self._shown = ""
         self._widgets: dict[str, Any] = {}
@@ -125,7 +125,7 @@ class Controls:
     def _keep(self) -> None:
         """Renew what a saved notebook shows, once the controls rest: it may take the focus from them."""
         for living in self._livings:
-            living.keep(self._static())
+            living.set_static(self._static())
 
     def _static(self) -> dict[str, str]:
         """What a saved notebook shows."""
@@ -142,7 +142,7 @@ class Controls:
         if shell() is None or self._rerun.is_closed:
             display(self._static(), raw=True)
             return
-        self._livings.append(Living(self.widget, self._static()))
+        self._livings.append(LiveHTML(self.widget, self._static()))
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{each.label}={short(self._now(each))}" for each in self.controls)

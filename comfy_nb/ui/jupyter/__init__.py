@@ -1,1 +1,1 @@
-"""FIXME comfy_nb/ui/jupyter."""
+"""Everything that deals with Jupyter itself: outputs of cells, widgets, captured prints, the displays' clock."""

@@ -8,41 +8,44 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from ipywidgets import Widget
 
 LOADING_S = 2.0
-Cell = Mapping[str, Any]  # the message that asked for its execution
+CellRef = Mapping[str, Any]  # the execute_request message of a cell
 
 
 class Output(Protocol):
     """One place below a cell, shown once and then replaced."""
 
-    def show(self, texts: Mapping[str, str], widget: Any = None) -> None:
-        """Show texts by MIME type, or a widget that has them for where no kernel is, in place of what was there."""
+    def show(self, static: Mapping[str, str], widget: Widget | None = None) -> None:
+        """Replace what was shown by a widget, or by these texts by MIME type, which also stand in for the widget."""
         ...
 
 
 class CellOutput:
     """An output of a cell, by default of the one that is running when this is made."""
 
-    def __init__(self, cell: Cell | None = None) -> None:
+    def __init__(self, cell: CellRef | None = None) -> None:
         self._publisher = shell().display_pub
         self._cell = cell or running_cell()
         self._id = uuid.uuid4().hex
         self._is_shown = False
 
-    def show(self, texts: Mapping[str, str], widget: Any = None) -> None:
-        """Show texts by MIME type, or a widget that has them for where no kernel is, in place of what was there."""
+    def show(self, static: Mapping[str, str], widget: Widget | None = None) -> None:
+        """Replace what was shown by a widget, or by these texts by MIME type, which also stand in for the widget."""
         from IPython.display import display
 
-        bundle = {**(widget._repr_mimebundle_() if widget is not None else {}), **texts}
+        bundle = {**(widget._repr_mimebundle_() if widget is not None else {}), **static}
         update, self._is_shown = self._is_shown, True
-        with _as_if_in(self._publisher, self._cell):
+        with _publishing_for(self._publisher, self._cell):
             display(bundle, display_id=self._id, update=update, raw=True)
 
 
-def close_all(widget: Any) -> None:
-    """Close a widget and all that it holds, each with the layout and the style that came with it."""
+def close_all(widget: Widget) -> None:
+    """Close a widget and all its descendants, each with its layout and style."""
     for child in getattr(widget, "children", ()):
         close_all(child)
     for part in (widget.layout, getattr(widget, "style", None), widget):
@@ -50,10 +53,11 @@ def close_all(widget: Any) -> None:
             part.close()
 
 
-def close_when_loaded(widget: Any, opened_at: float) -> None:
-    """Close all of a widget once a front end has had the time to load it: it fails on what is gone by then.
+def close_when_loaded(widget: Widget, opened_at: float) -> None:
+    """Close a widget and all its descendants, once front ends have had time to load them.
 
-    `opened_at` is when it was displayed, in `time.monotonic()` seconds.
+    A front end fails to load a widget that is already gone. `opened_at` is when it was displayed, in
+    `time.monotonic()` seconds.
     """
     left = opened_at + LOADING_S - time.monotonic()
     if left <= 0:
@@ -65,27 +69,27 @@ def close_when_loaded(widget: Any, opened_at: float) -> None:
 
 
 def shell() -> Any:
-    """Return the shell of the notebook kernel that this runs in, or None outside one; loads nothing."""
+    """Return the shell of the notebook kernel that this runs in, or None outside one; imports nothing."""
     ipython = sys.modules.get("IPython")
     found = ipython.get_ipython() if ipython is not None else None
     return found if getattr(found, "kernel", None) is not None else None
 
 
-def running_cell() -> Cell:
-    """Return the cell that is running; before ipykernel 7 that is the newest one for all tasks, whoever began them."""
-    cell: Cell = shell().get_parent()
+def running_cell() -> CellRef:
+    """Return the cell that is running; before ipykernel 7 that is the newest one, also for tasks of earlier cells."""
+    cell: CellRef = shell().get_parent()
     return cell
 
 
-def cell_key(cell: Cell | None = None) -> str:
-    """Name the execution of a cell, by default of the one that is running; empty outside a cell."""
+def cell_key(cell: CellRef | None = None) -> str:
+    """Return the id of a cell's execution, by default of the running one; empty outside a cell."""
     header = (cell or running_cell()).get("header") or {}
     return str(header.get("msg_id", ""))
 
 
 @contextmanager
-def _as_if_in(publisher: Any, cell: Cell) -> Iterator[None]:
-    """Let what is displayed within belong to a cell."""
+def _publishing_for(publisher: Any, cell: CellRef) -> Iterator[None]:
+    """Attribute what is displayed inside the `with` block to a cell."""
     if hasattr(publisher, "set_thread_parent"):
         token = publisher.set_thread_parent(cell)
         try:

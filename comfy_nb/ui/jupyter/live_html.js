@@ -1,47 +1,47 @@
-// Puts a live view in the place of the HTML that stands for it, wherever a page shows that HTML.
+// Mounts a live view in every placeholder of this model, wherever a page shows that placeholder's HTML.
 //
-// The notebook's output is the HTML alone, so a saved notebook shows it without a kernel, and no broken widget. This
-// model is never displayed: it comes to life with its comm, also after a reload, and looks for its places by itself.
+// The notebook's output is HTML alone, so a saved notebook shows it without a kernel and without a broken widget. This
+// model is never displayed itself: it starts with its comm, also after a reload, and finds its placeholders on its own.
 
 function initialize({ model }) {
-  const views = new Map(); // by the element that each stands in
+  const views = new Map(); // by placeholder; null while the view is being created
 
-  async function enter(place) {
+  async function mount(placeholder) {
     const manager = model.widget_manager;
     const child = await manager.get_model(model.get("child").replace("IPY_MODEL_", ""));
     const view = await manager.create_view(child);
     const widget = view.luminoWidget ?? view.pWidget;
-    // As Lumino attaches a widget: only then are ipywidgets laid out, and heard.
+    // As Lumino attaches a widget: otherwise ipywidgets neither lay themselves out nor react.
     widget?.processMessage({ type: "before-attach" });
-    place.replaceChildren(view.el);
+    placeholder.replaceChildren(view.el);
     widget?.processMessage({ type: "after-attach" });
-    views.set(place, view);
+    views.set(placeholder, view);
   }
 
-  // An output that is shown anew is a new element: the view of the old one moves there, with all it knows.
-  function move(place) {
-    const left = [...views.keys()].find((each) => !each.isConnected && views.get(each));
-    if (!left) return false;
-    const view = views.get(left);
+  // An output that is rendered again is a new element: the view moves over from the old one with all its state.
+  function adopt(placeholder) {
+    const orphaned = [...views.keys()].find((each) => !each.isConnected && views.get(each));
+    if (!orphaned) return false;
+    const view = views.get(orphaned);
     const focused = document.activeElement;
-    views.delete(left);
-    place.replaceChildren(view.el);
-    views.set(place, view);
+    views.delete(orphaned);
+    placeholder.replaceChildren(view.el);
+    views.set(placeholder, view);
     if (view.el.contains(focused)) focused.focus();
     return true;
   }
 
-  function look() {
-    for (const place of [...document.getElementsByClassName(model.get("place"))]) {
-      if (views.has(place) || move(place)) continue;
-      views.set(place, null); // it is on its way
-      enter(place);
+  function mountAll() {
+    for (const placeholder of [...document.getElementsByClassName(model.get("placeholder"))]) {
+      if (views.has(placeholder) || adopt(placeholder)) continue;
+      views.set(placeholder, null);
+      mount(placeholder);
     }
   }
 
-  const observer = new MutationObserver(look);
+  const observer = new MutationObserver(mountAll);
   observer.observe(document.body, { childList: true, subtree: true });
-  look();
+  mountAll();
   return () => {
     observer.disconnect();
     for (const view of views.values()) view?.remove();

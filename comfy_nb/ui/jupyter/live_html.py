@@ -1,7 +1,7 @@
-"""Views that stay alive after their run, and leave plain HTML in the saved notebook.
+"""Views that stay live after their run, and leave plain HTML in the saved notebook.
 
-A widget in an output is "model not found" when a trusted notebook is opened again without its kernel. So the output is
-HTML, and the widget, which is in no output, takes its place in the pages of a running kernel.
+When a trusted notebook is opened again without its kernel, a widget in an output is "model not found". So the output
+is HTML; the widget, which is in no output, is mounted over it in the pages of a running kernel.
 """
 
 from __future__ import annotations
@@ -18,51 +18,51 @@ from comfy_nb.ui.jupyter.cell_output import CellOutput, shell
 from comfy_nb.ui.jupyter.widget import FrontEnd, script
 
 
-class Place(FrontEnd):
-    """Finds the HTML of class `place` in a page, and shows `child` there."""
+class Mount(FrontEnd):
+    """Finds the elements of class `placeholder` in a page, and shows `child` in each."""
 
     _esm = script(Path(__file__).with_name("live_html.js"))
-    place = Unicode().tag(sync=True)
+    placeholder = Unicode().tag(sync=True)
     child = Instance(Widget).tag(sync=True, **widget_serialization)
 
 
-class Living:
-    """A widget in the place of its own HTML, below the cell that is running when this is made.
+class LiveHTML:
+    """A widget in place of its own static HTML, below the cell that is running when this is made.
 
     It lives until that cell runs again; `on_close` is called then.
     """
 
-    def __init__(self, widget: Widget, texts: Mapping[str, str], on_close: Callable[[], None] | None = None) -> None:
-        self._name = f"comfy-nb-view-{uuid.uuid4().hex[:12]}"
+    def __init__(self, widget: Widget, static: Mapping[str, str], on_close: Callable[[], None] | None = None) -> None:
+        self._placeholder = f"comfy-nb-view-{uuid.uuid4().hex[:12]}"
         self._output = CellOutput()
         self._on_close = on_close
-        self._place = Place(place=self._name, child=widget)
-        self.keep(texts)
-        _let_go_when_it_runs_again(self)
+        self._mount = Mount(placeholder=self._placeholder, child=widget)
+        self.set_static(static)
+        _close_when_cell_runs_again(self)
 
-    def keep(self, texts: Mapping[str, str]) -> None:
-        """Say by MIME type what a notebook that is saved from now on shows of it; live views stay as they are."""
-        html = f'<div class="{self._name}">{texts["text/html"]}</div>'
-        self._output.show({**texts, "text/html": html})
+    def set_static(self, static: Mapping[str, str]) -> None:
+        """Set by MIME type what the notebook shows when saved from now on; live views stay as they are."""
+        html = f'<div class="{self._placeholder}">{static["text/html"]}</div>'
+        self._output.show({**static, "text/html": html})
 
     def close(self) -> None:
-        """Let it go; a page that is loaded anew shows the HTML."""
-        self._place.close()
+        """Close the widget; a page that is loaded after this shows the HTML."""
+        self._mount.close()
         if self._on_close is not None:
             self._on_close()
 
 
-_views: dict[str, list[Living]] = {}
+_open_views: dict[str, list[LiveHTML]] = {}
 
 
-def _let_go_when_it_runs_again(living: Living) -> None:
+def _close_when_cell_runs_again(view: LiveHTML) -> None:
     cell = str(shell().get_parent().get("metadata", {}).get("cellId", ""))
-    if not _views:
+    if not _open_views:
         shell().events.register("pre_run_cell", _before_cell)
     if cell:
-        _views.setdefault(cell, []).append(living)
+        _open_views.setdefault(cell, []).append(view)
 
 
 def _before_cell(info: Any) -> None:
-    for living in _views.pop(str(getattr(info, "cell_id", None) or ""), []):
-        living.close()
+    for view in _open_views.pop(str(getattr(info, "cell_id", None) or ""), []):
+        view.close()

@@ -1,16 +1,12 @@
-// The Stop button of a run: says "stop" to the kernel, and to the person whether the kernel has heard it.
+// The Stop button of a run: sends "stop" to the kernel, and shows whether the kernel has acknowledged it.
 
-const HEARD_WITHIN_MS = 1000;
-const UNHEARD = "This kernel takes clicks only when the cell has ended. To stop now, press ■ (interrupt) in the toolbar.";
+const ACKNOWLEDGED_WITHIN_MS = 1000;
+const NO_ANSWER = "This kernel handles clicks only after the cell ends. To stop now, press ■ (interrupt) in the toolbar.";
 
 function render({ model, el }) {
-  const button = document.createElement("button");
-  button.className = "cnb-button cnb-stop-button";
-  button.type = "button";
-  button.title = "Stop this run; what is computed stays cached";
-  const note = document.createElement("div");
-  note.className = "cnb-unheard";
-  note.setAttribute("role", "status");
+  const title = "Stop this run; what is computed stays cached";
+  const button = element("button", "cnb-button cnb-stop-button", { type: "button", title });
+  const note = element("div", "cnb-stop-note", { role: "status" });
   el.classList.add("cnb-stop");
   el.append(button, note);
 
@@ -19,12 +15,12 @@ function render({ model, el }) {
   let isLate = false;
 
   function draw() {
-    const isHeard = model.get("heard");
-    const isUnheard = isLate && !isHeard;
-    const isStopping = isHeard || isPressed;
-    button.textContent = isUnheard ? "not heard" : isStopping ? "stopping…" : "■ Stop";
+    const isAcknowledged = model.get("acknowledged");
+    const isUnanswered = isLate && !isAcknowledged;
+    const isStopping = isAcknowledged || isPressed;
+    button.textContent = isUnanswered ? "no answer" : isStopping ? "stopping…" : "■ Stop";
     button.disabled = isStopping;
-    note.textContent = isUnheard ? UNHEARD : "";
+    note.textContent = isUnanswered ? NO_ANSWER : "";
   }
 
   button.addEventListener("click", () => {
@@ -33,16 +29,16 @@ function render({ model, el }) {
     timer = setTimeout(() => {
       isLate = true;
       draw();
-    }, HEARD_WITHIN_MS);
+    }, ACKNOWLEDGED_WITHIN_MS);
     draw();
   });
-  model.on("change:heard", draw);
+  model.on("change:acknowledged", draw);
   draw();
 
   return () => {
-    model.off("change:heard", draw);
+    model.off("change:acknowledged", draw);
     clearTimeout(timer);
   };
 }
 
-export default { render: heard(render) };
+export default { render: whenReady(render) };

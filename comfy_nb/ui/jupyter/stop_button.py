@@ -12,20 +12,20 @@ from comfy_nb.ui.jupyter.widget import FrontEnd, script
 
 
 class StopButton(FrontEnd):
-    """Calls `press_stop()` when pressed, on whatever thread the press arrives, and then says that it was `heard`.
+    """Calls `press_stop()` when pressed, on whichever thread the message arrives, and then sets `acknowledged`.
 
-    Where no answer comes within a second, the front end says how to stop the run instead.
+    If none arrives within a second, the front end explains how to stop the run instead.
     """
 
     _esm = script(Path(__file__).with_name("stop_button.js"))
-    heard = Bool(False).tag(sync=True)
+    acknowledged = Bool(False).tag(sync=True)
 
     def __init__(self, press_stop: Callable[[], None]) -> None:
         super().__init__()
         self._press_stop = press_stop
-        self.on_msg(self._take)
+        self.on_msg(self._on_message)
 
-    def _take(self, widget: Any, message: Any, buffers: Any) -> None:
+    def _on_message(self, widget: Any, message: Any, buffers: Any) -> None:
         if message == "stop":
             self._press_stop()
-            self.heard = True
+            self.acknowledged = True

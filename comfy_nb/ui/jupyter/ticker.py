@@ -1,4 +1,4 @@
-"""A clock of its own for what is shown, so that a blocked event loop still shows, and shows that it is blocked."""
+"""A clock for displays, on a thread of its own, so that they keep updating while the event loop is blocked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from comfy_nb.errors import warn_of_fault
 
 TICK_S = 0.1
-REST = 4  # a slow draw is followed by a pause of so many times its own length
+REST_FACTOR = 4  # a draw is followed by a pause of at least this many times its own duration
 
 Tick = Callable[[float], None]
 
@@ -27,36 +27,36 @@ class Ticker:
         with self._changed:
             self._members.append(tick)
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._go, name="comfy-nb-ticker", daemon=True)
+                self._thread = threading.Thread(target=self._loop, name="comfy-nb-ticker", daemon=True)
                 self._thread.start()
             self._changed.notify()
 
     def remove(self, tick: Tick) -> None:
-        """Call it no more; a call that is under way on the thread may still come to its end."""
+        """Stop calling it; a call that is under way on the thread may still finish."""
         with self._changed:
             if tick in self._members:
                 self._members.remove(tick)
 
-    def _go(self) -> None:
+    def _loop(self) -> None:
         while True:
             with self._changed:
                 while not self._members:
                     self._changed.wait()
             started = time.perf_counter()
-            self._round(started)
+            self._tick_all(started)
             time.sleep(max(TICK_S - (time.perf_counter() - started), TICK_S / 4))
 
-    def _round(self, now: float) -> None:
-        """Call each member once; on its own, for a name in `_go` would keep a run alive until the next one."""
+    def _tick_all(self, now: float) -> None:
+        """Call each member once; a function of its own, because a variable in `_loop` would keep a run alive."""
         for tick in list(self._members):
             self._call(tick, now)
 
     def _call(self, tick: Tick, now: float) -> None:
         try:
             tick(now)
-        except Exception as error:  # a front end that has gone may not end the other displays
+        except Exception as error:  # one broken display must not stop the others
             self.remove(tick)
-            warn_of_fault("A display failed and is not updated any more", error)
+            warn_of_fault("A display failed and is no longer updated", error)
 
 
 ticker = Ticker()

@@ -1,1 +1,1 @@
-"""FIXME comfy_nb/ui/render."""
+"""Text, thumbnails and labels made fit to be shown; nothing here knows Jupyter or a view."""

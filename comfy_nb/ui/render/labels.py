@@ -1,50 +1,54 @@
-"""What tells nodes of one name apart: the constants in which they differ, or else their ids."""
+"""Labels that tell same-named nodes apart: the constants in which they differ, or else their ids."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from comfy_nb.wording import short
 
-NAMES_MAX = 2
+if TYPE_CHECKING:
+    from comfy_nb.engine.run import Run
+
+DIFFERENCES_MAX = 2
 VALUE_MAX = 24
 
 
-class Named(NamedTuple):
-    """A node with its name, and the constants it was given."""
+class NamedNode(NamedTuple):
+    """A node's id and name, and its constants."""
 
     node_id: str
     name: str
-    given: Mapping[str, Any]
+    constants: Mapping[str, Any]
 
 
-def hints(nodes: Sequence[Named]) -> list[str]:
-    """Return a hint for each node, in their order: "seed=7", "#12", or nothing where its name is its own."""
-    namesakes: dict[str, list[Named]] = {}
+def distinguish(nodes: Sequence[NamedNode]) -> list[str]:
+    """Return a label for each node, in their order: "seed=7", "#12", or nothing if no other node has its name."""
+    namesakes: dict[str, list[NamedNode]] = {}
     for node in nodes:
         namesakes.setdefault(node.name, []).append(node)
     differing = {name: _differing(same) for name, same in namesakes.items() if len(same) > 1}
-    return [_hint(node, differing[node.name]) if node.name in differing else "" for node in nodes]
+    return [_label(node, differing[node.name]) if node.name in differing else "" for node in nodes]
 
 
-def given_of(run: Any, node_id: str) -> dict[str, Any]:
-    """Return the numbers and texts that a node of a run was given."""
+def constants_of(run: Run, node_id: str) -> dict[str, Any]:
+    """Return the numbers and texts among the constants of a node of a run."""
     step = run.step(node_id)
     inputs = step.template if step is not None else {}
     return {name: value for name, value in inputs.items() if isinstance(value, str | int | float)}
 
 
-def _differing(namesakes: Sequence[Named]) -> list[str]:
-    first = namesakes[0].given
-    shared = [name for name in first if all(name in each.given for each in namesakes)]
-    return [name for name in shared if any(each.given[name] != first[name] for each in namesakes)][:NAMES_MAX]
+def _differing(namesakes: Sequence[NamedNode]) -> list[str]:
+    first = namesakes[0].constants
+    shared = [name for name in first if all(name in each.constants for each in namesakes)]
+    differing = [name for name in shared if any(each.constants[name] != first[name] for each in namesakes)]
+    return differing[:DIFFERENCES_MAX]
 
 
-def _hint(node: Named, names: Sequence[str]) -> str:
-    said = [f"{name}={_said(node.given[name])}" for name in names if name in node.given]
-    return ", ".join(said) or f"#{node.node_id}"
+def _label(node: NamedNode, names: Sequence[str]) -> str:
+    parts = [f"{name}={_format(node.constants[name])}" for name in names if name in node.constants]
+    return ", ".join(parts) or f"#{node.node_id}"
 
 
-def _said(value: Any) -> str:
+def _format(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else short(value, VALUE_MAX)

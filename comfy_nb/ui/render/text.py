@@ -1,4 +1,4 @@
-"""Printed text without what only a terminal understands."""
+"""Printed text as a page can show it, without terminal control codes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
-def plain(log: str) -> str:
-    """Return printed text without terminal colours, and of lines that overwrote themselves what was left to see."""
-    text = ANSI.sub("", log) if "\x1b" in log else log
+def strip_terminal_codes(printed: str) -> str:
+    r"""Return printed text without ANSI codes; of a line that was overwritten with `\r`, only the last version."""
+    text = ANSI.sub("", printed) if "\x1b" in printed else printed
     if "\r" not in text:
         return text
     return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))

@@ -1,19 +1,23 @@
-"""Small pictures of tensors and files, encoded to be put into a page."""
+"""Small pictures of values and files, encoded to be put into a page; and a few words for values without a picture."""
 
 from __future__ import annotations
 
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import torch
+
+from comfy_nb.library.folders import reported_file
+from comfy_nb.wording import short
+
 if TYPE_CHECKING:
-    import torch
     from PIL.Image import Image as Picture
 
-SMALLER = ((256, 75), (160, 60), (96, 45))
+SMALLER = ((256, 75), (160, 60), (96, 45))  # (max_px, JPEG quality) to try, the largest first
 JPEG_QUALITY = 85
+WORDS_MAX = 160
 
 
 class Thumbnail(NamedTuple):
@@ -24,13 +28,33 @@ class Thumbnail(NamedTuple):
 
     @property
     def uri(self) -> str:
-        """The picture as a data: address."""
+        """The picture as a `data:` URI."""
         return f"data:image/{self.format};base64,{base64.b64encode(self.data).decode()}"
 
 
-def of_tensor(pixels: torch.Tensor, max_px: int) -> Thumbnail:
-    """Return a picture of [H, W] or [H, W, C] values in 0..1, at most `max_px` wide and high; NaN black."""
-    import torch
+def value_thumbnail(value: Any, kind: str | None, max_px: int) -> Thumbnail | None:
+    """Return the first picture of an IMAGE [B, H, W, C], MASK [B, H, W] or PIL value; None if it has none."""
+    if isinstance(value, torch.Tensor) and value.numel() and not value.is_complex():
+        if value.ndim == 4 and value.shape[-1] in (1, 3, 4) and kind in ("IMAGE", "*", None):
+            return tensor_thumbnail(value[0], max_px)
+        if value.ndim in (2, 3) and kind == "MASK":
+            return tensor_thumbnail(value[0] if value.ndim == 3 else value, max_px)
+    if hasattr(value, "thumbnail") and hasattr(value, "getpixel"):
+        return picture_thumbnail(value, max_px)
+    return None
+
+
+def describe_value(value: Any) -> str:
+    """Describe a value in a line or two: numbers and text as they are, everything else by its type and shape."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, torch.Tensor) and value.numel() == 1 and not value.is_complex():
+        return f"{value.item():.6g}"
+    return value[:WORDS_MAX] if isinstance(value, str) else short(value, WORDS_MAX)
+
+
+def tensor_thumbnail(pixels: torch.Tensor, max_px: int) -> Thumbnail:
+    """Return a picture of [H, W] or [H, W, C] values in 0..1, at most `max_px` wide and high; NaN is black."""
     from PIL import Image
 
     stride = max(1, max(pixels.shape[:2]) // (2 * max_px))
@@ -39,11 +63,11 @@ def of_tensor(pixels: torch.Tensor, max_px: int) -> Thumbnail:
     values = (small * 255).round().to(torch.uint8).numpy()
     if values.ndim == 3 and values.shape[-1] == 1:
         values = values[..., 0]
-    return of_picture(Image.fromarray(values), max_px)
+    return picture_thumbnail(Image.fromarray(values), max_px)
 
 
-def of_picture(picture: Picture, max_px: int, quality: int = JPEG_QUALITY) -> Thumbnail:
-    """Return a PIL picture at most `max_px` wide and high: PNG where it has alpha, JPEG otherwise."""
+def picture_thumbnail(picture: Picture, max_px: int, quality: int = JPEG_QUALITY) -> Thumbnail:
+    """Return a PIL picture at most `max_px` wide and high: PNG if it has alpha, JPEG otherwise."""
     small = picture.copy()
     small.thumbnail((max_px, max_px))
     has_alpha = small.mode in ("RGBA", "LA", "PA") or "transparency" in small.info
@@ -55,8 +79,8 @@ def of_picture(picture: Picture, max_px: int, quality: int = JPEG_QUALITY) -> Th
     return Thumbnail("jpeg", buffer.getvalue())
 
 
-def within(data: bytes, format: str, max_bytes: int) -> Thumbnail | None:
-    """Return an encoded picture of at most 256 px and `max_bytes`, or None where it cannot be had."""
+def shrink_to_fit(data: bytes, format: str, max_bytes: int) -> Thumbnail | None:
+    """Return an encoded picture in at most 256 px and `max_bytes`; None if it is unreadable or cannot be that small."""
     from PIL import Image
 
     try:
@@ -66,41 +90,28 @@ def within(data: bytes, format: str, max_bytes: int) -> Thumbnail | None:
             flat = picture.convert("L" if picture.mode == "L" else "RGB")
     except (OSError, ValueError, Image.DecompressionBombError):
         return None
-    return _fitting(flat, max_bytes)
+    return _largest_fitting(flat, max_bytes)
 
 
-def _fitting(picture: Picture, max_bytes: int) -> Thumbnail | None:
-    attempts = (of_picture(picture, max_px, quality) for max_px, quality in SMALLER)
-    return next((small for small in attempts if len(small.data) <= max_bytes), None)
-
-
-def of_ui(ui: Mapping[str, Sequence[Any]] | None, max_bytes: int) -> Thumbnail | None:
+def ui_thumbnail(ui: Mapping[str, Sequence[Any]] | None, max_bytes: int) -> Thumbnail | None:
     """Return the first picture that an output node reported in its `ui`, in at most `max_bytes`.
 
-    None where there is none, it cannot be read, or it cannot be had so small.
+    None if it reported no picture, or one that is unreadable or cannot be that small.
     """
     from PIL import Image
 
     entries = (ui or {}).get("images") or (None,)
-    path = file_of(entries[0])
+    path = reported_file(entries[0])
     if path is None:
         return None
     try:
         with Image.open(path) as picture:
             picture.draft("RGB", (2 * SMALLER[0][0], 2 * SMALLER[0][0]))
-            return _fitting(picture, max_bytes)
+            return _largest_fitting(picture, max_bytes)
     except (OSError, ValueError, Image.DecompressionBombError):
         return None
 
 
-def file_of(entry: Any) -> Path | None:
-    """Return the path of a file that a node reported, `{"filename", "subfolder", "type"}`; else None."""
-    from comfy_nb.library.folders import current_folders, inside
-
-    if not isinstance(entry, Mapping) or "filename" not in entry:
-        return None
-    try:
-        folder = current_folders().of(str(entry.get("type", "output")))
-        return inside(folder, f"{entry.get('subfolder') or ''}/{entry['filename']}".lstrip("/"))
-    except ValueError:
-        return None
+def _largest_fitting(picture: Picture, max_bytes: int) -> Thumbnail | None:
+    attempts = (picture_thumbnail(picture, max_px, quality) for max_px, quality in SMALLER)
+    return next((small for small in attempts if len(small.data) <= max_bytes), None)

@@ -1,30 +1,20 @@
-"""A view of a run as HTML that needs neither kernel nor script: what a saved notebook keeps."""
+"""A run as HTML that needs neither kernel nor script, for saved notebooks."""
 
 from __future__ import annotations
 
 from html import escape
 
-from comfy_nb.ui.render.text import plain
-from comfy_nb.ui.render.thumbnails import of_ui, within
-from comfy_nb.ui.render.tracebacks import tell
-from comfy_nb.ui.run.snapshot import GLYPHS, ROWS_MAX, Row, View
+from comfy_nb.ui.render.style import COLOURS, FAINT
+from comfy_nb.ui.render.text import strip_terminal_codes
+from comfy_nb.ui.render.thumbnails import shrink_to_fit, ui_thumbnail
+from comfy_nb.ui.render.tracebacks import report_error
+from comfy_nb.ui.run.snapshot import GLYPHS, ROWS_MAX, Row, RunSnapshot
 from comfy_nb.wording import clip, count, cut_middle, encodable
 
 PICTURES_MAX_BYTES = 120_000
 PICTURE_MAX_BYTES = PICTURES_MAX_BYTES // ROWS_MAX
 OPEN_LOG_LINES = 6
-WORDS_MAX_BYTES = 2_000  # of each of the four kinds of words in a row, as HTML
-COLOURS = {  # readable on white and on black, for a saved page does not know its theme
-    "done": "#2a8f4f",
-    "cached": "#7a8794",
-    "failed": "#d6414a",
-    "blocked": "#b07a10",
-    "stopped": "#b07a10",
-    "cancelled": "#b07a10",
-    "running": "#2f81d6",
-    "waiting": "#7a8794",
-}
-FAINT = "font-size:90%;opacity:.7"
+TEXT_MAX_BYTES = 2_000  # for each of a row's note, text, log and traceback, as HTML
 FRAME = "max-width:940px;padding:6px 12px;border:1px solid rgba(128,128,128,.35);border-radius:6px"
 PICTURE = "max-width:100%;max-height:96px"
 WRAPPED = "white-space:pre-wrap"
@@ -33,17 +23,18 @@ ROW = "background:none"
 CELL = "text-align:left;vertical-align:top;padding:2px 8px 2px 0;white-space:normal;width:"
 NUMBER = "text-align:right;vertical-align:top;padding:2px 0 2px 8px;white-space:nowrap;width:"
 COLUMNS = (CELL + "3%", CELL + "59%", NUMBER + "14%", NUMBER + "12%", NUMBER + "12%")
-FAILED = "border-left:3px solid #d6414a;padding:2px 8px"
+FAILED = f"border-left:3px solid {COLOURS['failed']};padding:2px 8px"
 
 
-def to_html(view: View, now: float) -> str:
-    """Return the view as HTML under 300 kB: the headline, and a row per node with its last picture."""
-    rows = "".join(_row(row, now) for row in view.rows)
-    folded = f'<div style="{FAINT}">{escape(view.folded())}</div>' if view.folded() else ""
-    state = f'<b style="color:{COLOURS[view.state]}">{view.glyph} {view.state}</b>'
-    said = escape(view.headline(now).removeprefix(f"{view.state}: "))
+def to_html(snapshot: RunSnapshot, now: float) -> str:
+    """Return the snapshot as HTML under 300 kB: the headline, and a row per node with its last picture."""
+    rows = "".join(_row(row, now) for row in snapshot.rows)
+    hidden = snapshot.describe_hidden()
+    more = f'<div style="{FAINT}">{escape(hidden)}</div>' if hidden else ""
+    state = f'<b style="color:{COLOURS[snapshot.state]}">{snapshot.glyph} {snapshot.state}</b>'
+    counts = escape(snapshot.headline(now).removeprefix(f"{snapshot.state}: "))
     table = f'<table style="{TABLE}">{rows}</table>' if rows else ""
-    return f'<div class="comfy-nb-run" style="{FRAME}"><div>{state} {said}</div>{table}{folded}</div>'
+    return f'<div class="comfy-nb-run" style="{FRAME}"><div>{state} {counts}</div>{table}{more}</div>'
 
 
 def faint(text: str) -> str:
@@ -52,38 +43,38 @@ def faint(text: str) -> str:
 
 
 def _row(row: Row, now: float) -> str:
-    """A table row: state, name with what the node said below it, steps, time, and picture."""
+    """Return a table row: state, name with the node's texts below it, steps, time, and picture."""
     state = f'<span style="color:{COLOURS[row.state]}" title="{row.state}">{GLYPHS[row.state]}</span>'
     title = ("↳ " if row.under else "") + escape(clip(encodable(row.title), 80))
-    about = [row.class_type if row.class_type != row.title else "", row.hint, "" if row.state == "done" else row.state]
+    about = [row.class_type if row.class_type != row.title else "", row.label, "" if row.state == "done" else row.state]
     name = (
         f'{title} <span style="{FAINT}">{escape(clip(encodable(" ".join(part for part in about if part)), 80))}</span>'
     )
-    texts = (state, name + _words(row), escape(row.steps), row.took(now), _picture(row))
+    texts = (state, name + _texts(row), escape(row.steps), row.describe_duration(now), _picture(row))
     cells = zip(COLUMNS, texts, strict=True)
     return f'<tr style="{ROW}">' + "".join(f'<td style="{style}">{text}</td>' for style, text in cells) + "</tr>"
 
 
 def _picture(row: Row) -> str:
-    small = within(row.preview, row.preview_format, PICTURE_MAX_BYTES) if row.preview else None
-    small = small or of_ui(row.ui, PICTURE_MAX_BYTES)
+    small = shrink_to_fit(row.preview, row.preview_format, PICTURE_MAX_BYTES) if row.preview else None
+    small = small or ui_thumbnail(row.ui, PICTURE_MAX_BYTES)
     if small is None:
         return ""
     return f'<img src="{small.uri}" alt="{escape(clip(encodable(row.title), 80))}" style="{PICTURE}">'
 
 
-def _words(row: Row) -> str:
-    """Return what a node said, then its error in full; what it printed and its traceback open with a click."""
-    told = tell(row.error) if row.error is not None else None
-    note = told.message if told is not None else row.note
-    style = f"{WRAPPED};{FAILED}" if told is not None else f"{WRAPPED};{FAINT}"
-    said = f'<div style="{style}">{_fitted(note)}</div>' if note else ""
+def _texts(row: Row) -> str:
+    """Return a node's error or note, and its text; its log and traceback open with a click."""
+    report = report_error(row.error) if row.error is not None else None
+    note = report.message if report is not None else row.note
+    style = f"{WRAPPED};{FAILED}" if report is not None else f"{WRAPPED};{FAINT}"
+    html = f'<div style="{style}">{_fitted(note)}</div>' if note else ""
     if row.text.strip():
-        said += f'<div style="{WRAPPED}">{_fitted(row.text.rstrip())}</div>'
-    log = plain(row.log).rstrip()
+        html += f'<div style="{WRAPPED}">{_fitted(row.text.rstrip())}</div>'
+    log = strip_terminal_codes(row.log).rstrip()
     lines = log.count("\n") + 1
-    said += _folded(f"log, {count(lines, 'line')}", log, is_open=lines <= OPEN_LOG_LINES)
-    return said + _folded("traceback", told.trace if told is not None else "", is_open=False)
+    html += _folded(f"log, {count(lines, 'line')}", log, is_open=lines <= OPEN_LOG_LINES)
+    return html + _folded("traceback", report.traceback if report is not None else "", is_open=False)
 
 
 def _folded(summary: str, text: str, *, is_open: bool) -> str:
@@ -93,8 +84,8 @@ def _folded(summary: str, text: str, *, is_open: bool) -> str:
     return f"<details{' open' if is_open else ''}><summary>{summary}</summary>{body}</details>"
 
 
-def _fitted(text: str, most: int = WORDS_MAX_BYTES) -> str:
-    """Return text as HTML of at most `most` bytes, without its middle where it is too long."""
+def _fitted(text: str, most: int = TEXT_MAX_BYTES) -> str:
+    """Return text as HTML of at most `most` bytes; a longer text loses its middle."""
     text = encodable(text)
     kept = min(len(text), most)
     while True:

@@ -1,4 +1,4 @@
-"""A view as messages for a front end, which puts words in place and makes none; no I/O."""
+"""Snapshots as messages for a front end, which only puts the words in place; no I/O."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from xxhash import xxh3_64_hexdigest
 
-from comfy_nb.ui.render.text import plain
-from comfy_nb.ui.render.tracebacks import tell
-from comfy_nb.ui.run.snapshot import GLYPHS, Row, View
+from comfy_nb.ui.render.text import strip_terminal_codes
+from comfy_nb.ui.render.tracebacks import report_error
+from comfy_nb.ui.run.snapshot import GLYPHS, Row, RunSnapshot
 from comfy_nb.wording import count, encodable, format_seconds
 
 AGAIN_S = 0.7
@@ -19,76 +19,78 @@ EVERY_S = 5.0
 Parts = dict[str, Callable[[], Any]]
 
 
-class Wire:
-    """Turns the views of one screen into messages `{"head", "rows", "parts"}`, one a tick.
+class MessageEncoder:
+    """Turns the snapshots of one screen into messages `{"head", "rows", "parts"}`, one a tick.
 
-    Pictures, texts and errors are parts that rows name. A message carries those that the one before it did not name.
-    All of them are in it when the front end asked, once more 0.7 s later (one that comes while a page loads is
-    missed), and every 5 s (a server may drop messages, and some kernels hear no question before the cell has ended).
+    Pictures, texts and errors are parts, which rows refer to by name. A message carries the parts that the previous
+    one did not name. It carries all of them when the front end asked, once more 0.7 s later (a message that arrives
+    while a page loads is lost), and every 5 s (a server may drop messages, and some kernels read no request before
+    the cell has ended).
     """
 
     def __init__(self) -> None:
         self._named: frozenset[str] = frozenset()
-        self._whole_at = 0.0
+        self._complete_at = 0.0
 
-    def message(self, view: View, now: float, *, is_asked: bool) -> dict[str, Any]:
-        """Return what to send, of `str`, `bytes`, numbers, lists and dicts; bytes are encoded pictures."""
-        is_whole = is_asked or now >= self._whole_at
-        if is_whole:
-            self._whole_at = now + (AGAIN_S if is_asked else EVERY_S)
-        shown = () if view.is_all_cached else view.rows
+    def encode(self, snapshot: RunSnapshot, now: float, *, is_asked: bool) -> dict[str, Any]:
+        """Return the message to send, of `str`, `bytes`, numbers, lists and dicts; bytes are encoded pictures."""
+        is_complete = is_asked or now >= self._complete_at
+        if is_complete:
+            self._complete_at = now + (AGAIN_S if is_asked else EVERY_S)
+        shown = () if snapshot.is_all_cached else snapshot.rows
         parts: Parts = {}
         rows = [_row(row, now, parts) for row in shown]
-        new = {name: make() for name, make in parts.items() if is_whole or name not in self._named}
+        new = {name: make() for name, make in parts.items() if is_complete or name not in self._named}
         self._named = frozenset(parts)
-        return {"head": _head(view, now), "rows": rows, "parts": new}
+        return {"head": _head(snapshot, now), "rows": rows, "parts": new}
 
 
-def packed(message: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
-    """Return a message as it travels: the parts that are bytes as buffers, whose names stand in `pictures`."""
+def split_buffers(message: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
+    """Return a message as JSON and buffers: the parts that are bytes become buffers, named in `pictures`."""
     pictures = {name: part for name, part in message["parts"].items() if isinstance(part, bytes)}
-    said = {name: part for name, part in message["parts"].items() if name not in pictures}
-    return {**message, "parts": said, "pictures": list(pictures)}, list(pictures.values())
+    texts = {name: part for name, part in message["parts"].items() if name not in pictures}
+    return {**message, "parts": texts, "pictures": list(pictures)}, list(pictures.values())
 
 
-def _head(view: View, now: float) -> dict[str, Any]:
-    is_stopping = view.stopping and not view.is_over
-    counts = f"{view.done:,} of {count(view.total, 'node')}"
-    under_way = sum(row.fraction or 0.0 for row in view.rows if row.is_live)
-    return _filled(
+def _head(snapshot: RunSnapshot, now: float) -> dict[str, Any]:
+    is_stopping = snapshot.stopping and not snapshot.is_over
+    counts = f"{snapshot.done:,} of {count(snapshot.total, 'node')}"
+    under_way = sum(row.fraction or 0.0 for row in snapshot.rows if row.is_live)
+    total = snapshot.total
+    return _without_empty(
         {
-            "state": "stopping" if is_stopping else view.state,
-            "glyph": GLYPHS["stopped"] if is_stopping else view.glyph,
-            "counts": f"{count(view.cached, 'node')} from cache" if view.is_all_cached else counts,
-            "cached": f"{view.cached:,} cached" if view.cached and not view.is_all_cached else "",
-            "failed": f"{view.failed:,} failed" if view.failed else "",
-            "time": _clock(view.elapsed(now), not view.is_over),
-            "left": _left(view.eta) if view.eta is not None and not is_stopping else "",
-            "fraction": _rounded(min((view.done + under_way) / view.total, 1.0)) if view.total else 0.0,
-            "kept": _rounded(view.cached / view.total) if view.total else 0.0,
-            "blocked": _block(view),
-            "more": view.folded(),
+            "state": "stopping" if is_stopping else snapshot.state,
+            "glyph": GLYPHS["stopped"] if is_stopping else snapshot.glyph,
+            "counts": f"{count(snapshot.cached, 'node')} from cache" if snapshot.is_all_cached else counts,
+            "cached": f"{snapshot.cached:,} cached" if snapshot.cached and not snapshot.is_all_cached else "",
+            "failed": f"{snapshot.failed:,} failed" if snapshot.failed else "",
+            "time": _clock(snapshot.elapsed(now), not snapshot.is_over),
+            "left": _time_left(snapshot.eta) if snapshot.eta is not None and not is_stopping else "",
+            "fraction": _rounded(min((snapshot.done + under_way) / total, 1.0)) if total else 0.0,
+            "kept": _rounded(snapshot.cached / total) if total else 0.0,
+            "blocked": _block(snapshot),
+            "more": snapshot.describe_hidden(),
         }
     )
 
 
 def _row(row: Row, now: float, parts: Parts) -> dict[str, Any]:
-    """Return the words of a row, and add to `parts` what it names."""
-    key = f"{row.run}.{row.order}"  # for several runs may have a node of one id
-    log = plain(row.log).rstrip()
+    """Return the words of a row, and add the parts that it names to `parts`."""
+    key = f"{row.run}.{row.order}"  # ids of nodes may occur in several runs
+    log = strip_terminal_codes(row.log).rstrip()
     kind = row.class_type if row.class_type != row.title else ""
     fraction = row.fraction
-    error, told = row.error, ""
+    error, error_name = row.error, ""
     if error is not None:
-        told = f"error of {key}"
-        parts[told] = lambda: {name: encodable(text) for name, text in tell(error)._asdict().items()}
-    return _filled(
+        error_name = f"error of {key}"
+        parts[error_name] = lambda: {name: encodable(text) for name, text in report_error(error)._asdict().items()}
+    return _without_empty(
         {
             "key": key,
             "state": row.state,
             "glyph": GLYPHS[row.state],
             "title": row.title,
-            "kind": " ".join(part for part in (kind, row.hint) if part),
+            "kind": " ".join(part for part in (kind, row.label) if part),
             "child": bool(row.under),
             "fraction": _rounded(fraction) if fraction is not None else None,
             "steps": f"{_number(row.value)}/{_number(row.total)}" if row.total > 0 else "",
@@ -96,19 +98,19 @@ def _row(row: Row, now: float, parts: Parts) -> dict[str, Any]:
             "percent": f"{int(fraction * 100)} %" if fraction is not None and row.is_live else "",
             "pace": row.pace,
             "time": "" if row.state == "cached" else _clock(row.elapsed(now), row.is_live),
-            "note": "" if told else row.note,
+            "note": "" if error_name else row.note,
             "text": _part(row.text.rstrip(), parts),
             "log": _part(log, parts),
             "lines": log.count("\n") + 1 if log else 0,
             "picture": _part(row.preview, parts),
             "format": row.preview_format,
-            "error": told,
+            "error": error_name,
         }
     )
 
 
 def _part(part: str | bytes, parts: Parts) -> str:
-    """Name a part by its content, for a row to refer to."""
+    """Return a part's name, made from its content, and add it to `parts`."""
     if not part:
         return ""
     name = xxh3_64_hexdigest(part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass"))
@@ -116,20 +118,20 @@ def _part(part: str | bytes, parts: Parts) -> str:
     return name
 
 
-def _block(view: View) -> str:
-    if view.blocked is None:
+def _block(snapshot: RunSnapshot) -> str:
+    if snapshot.blocked is None:
         return ""
-    is_node = "node " in view.blocked[0]
+    is_node = "node " in snapshot.blocked[0]
     advice = ". Make it a plain function, or let it await." if is_node else " until it ends or awaits."
-    return f"Event {view.block().removeprefix('event ')}{advice}"
+    return f"Event {snapshot.describe_block().removeprefix('event ')}{advice}"
 
 
 def _clock(seconds: float, is_running: bool) -> str:
-    """Write a duration; one that still grows without the hundredths, which would only flicker."""
+    """Write a duration; one that still grows has no hundredths, which would only flicker."""
     return f"{int(seconds * 10) / 10:.1f} s" if is_running and seconds < 60 else format_seconds(seconds)
 
 
-def _left(seconds: float) -> str:
+def _time_left(seconds: float) -> str:
     return f"about {format_seconds(seconds) if seconds > 59 else f'{max(ceil(seconds), 1)} s'} left"
 
 
@@ -141,7 +143,7 @@ def _rounded(fraction: float) -> float:
     return round(fraction, 4)
 
 
-def _filled(fields: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what says nothing (a fraction of 0 says something), and make the rest fit to be sent."""
-    said = {name: value for name, value in fields.items() if value is not None and value is not False and value != ""}
-    return {name: encodable(value) if isinstance(value, str) else value for name, value in said.items()}
+def _without_empty(fields: dict[str, Any]) -> dict[str, Any]:
+    """Leave out empty fields (a fraction of 0 is not empty), and make the texts encodable."""
+    filled = {name: value for name, value in fields.items() if value is not None and value is not False and value != ""}
+    return {name: encodable(value) if isinstance(value, str) else value for name, value in filled.items()}

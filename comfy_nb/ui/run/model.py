@@ -1,11 +1,11 @@
-"""A run's events folded into what there is to show of it; no I/O."""
+"""The model behind every display of a run: its events, folded into the rows and counts to show; no I/O."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine.events import (
     CallFinished,
@@ -25,27 +25,30 @@ from comfy_nb.engine.events import (
     RunStarted,
 )
 from comfy_nb.engine.execution.coroutines import STALL_S
-from comfy_nb.ui.run.snapshot import ROWS_MAX, Row, View, nested, worth
+from comfy_nb.ui.run.snapshot import ROWS_MAX, Row, RunSnapshot, importance, nested
 from comfy_nb.wording import format_seconds
 
-Label = Callable[[str], tuple[str, str]]
+if TYPE_CHECKING:
+    from comfy_nb.engine.run import Run
+
+NameOf = Callable[[str], tuple[str, str]]
 
 TEXT_MAX = 2_000
 LOG_MAX = 4_000
 PACE_S = 0.5
 PACE_WEIGHT = 0.5
-MADE = ("ran", "replaced")
+COMPUTED = ("ran", "replaced")
 
 
-class Board:
-    """Takes a run's events and says what to show; keeps no more than it may have to show.
+class RunModel:
+    """Takes a run's events and makes snapshots of what to show; it keeps no more than may have to be shown.
 
-    `label` gives the title and class of a node by its id, for nodes that end without having started (cached
-    ones). Of the finished nodes those stay in sight that went wrong, have something to show, or took longest.
+    `name_of` returns a node's title and class by its id, for nodes that end without having started (cached ones). Of
+    the finished nodes it keeps those that went wrong, have something to show, or took longest.
     """
 
-    def __init__(self, label: Label | None = None, started: float = 0.0) -> None:
-        self._label = label or (lambda node_id: (f"node {node_id}", ""))
+    def __init__(self, name_of: NameOf | None = None, started: float = 0.0) -> None:
+        self._name_of = name_of or (lambda node_id: (f"node {node_id}", ""))
         self._live: dict[str, Row] = {}
         self._ended: list[Row] = []
         self._least: tuple[bool, bool, float] = (False, False, 0.0)
@@ -57,30 +60,30 @@ class Board:
         self._failed = 0
         self._just_ended: list[Row] = []
 
-    def take(self, events: Sequence[Event]) -> list[Row]:
-        """Fold events in; returns the rows of nodes that ended in them (of cached ones the first few)."""
+    def apply(self, events: Sequence[Event]) -> list[Row]:
+        """Fold events in, and return the rows of nodes that ended in them (of cached ones only the first few)."""
         steps: dict[str, NodeProgress] = {}
         for event in events:
-            if type(event) is NodeProgress:  # there are thousands of them, and of each node the newest is shown
+            if type(event) is NodeProgress:  # there are thousands, and only a node's newest one is shown
                 steps[event.node_id] = event
                 continue
             if steps:
-                self._take_steps(steps)
-            fold = self._FOLD.get(type(event))
-            if fold is not None:
-                fold(self, event)
-        self._take_steps(steps)
+                self._apply_progress(steps)
+            handler = self._HANDLERS.get(type(event))
+            if handler is not None:
+                handler(self, event)
+        self._apply_progress(steps)
         ended, self._just_ended = self._just_ended, []
         return ended
 
-    def view(self) -> View:
-        """Return what is to be shown now, independent of what comes later."""
+    def snapshot(self) -> RunSnapshot:
+        """Return what to show now; later events do not change it."""
         running = sorted(self._live.values(), key=lambda row: row.state != "running")
         shown = [replace(row) for row in running[:ROWS_MAX]]
         room = ROWS_MAX - len(shown)
-        kept = sorted(self._ended, key=worth, reverse=True)[:room]
+        kept = sorted(self._ended, key=importance, reverse=True)[:room]
         shown += [replace(row) for row in sorted(kept, key=lambda row: row.order)]
-        return View(
+        return RunSnapshot(
             state=self._state,
             started=self._started,
             seconds=self._seconds,
@@ -96,7 +99,7 @@ class Board:
         )
 
     def _eta(self) -> float | None:
-        """Return the seconds left: known once all that is left is at work and keeps a pace."""
+        """Return the seconds left; known once every unfinished node is running at a known pace."""
         left = [row.eta for row in self._live.values() if row.state == "running"]
         known = [seconds for seconds in left if seconds is not None]
         is_known = bool(left) and len(known) == len(left)
@@ -118,7 +121,7 @@ class Board:
         elif row.state == "waiting":
             row.state, row.note = "running", ""
 
-    def _take_steps(self, steps: dict[str, NodeProgress]) -> None:
+    def _apply_progress(self, steps: dict[str, NodeProgress]) -> None:
         for event in steps.values():
             row, value = self._live.get(event.node_id), finite(event.value)
             if row is not None and value is not None:
@@ -142,7 +145,7 @@ class Board:
 
     def _node_log(self, event: NodeLog) -> None:
         row = self._live.get(event.node_id)
-        if row is None:  # the end of a line without a newline may come after its node
+        if row is None:  # a last line without a newline may arrive after its node has ended
             row = next((each for each in self._ended if each.node_id == event.node_id), None)
         if row is not None:
             row.log = (row.log + event.text)[-LOG_MAX:]
@@ -154,16 +157,16 @@ class Board:
 
     def _node_finished(self, event: NodeFinished) -> None:
         row = self._live.pop(event.node_id, None)
-        if event.source in MADE:
+        if event.source in COMPUTED:
             self._ran += 1
         else:
             self._cached += 1
             if row is None and not event.ui and len(self._ended) == ROWS_MAX:
-                self._ended_count += 1  # thousands of these come at once
+                self._ended_count += 1  # thousands of these arrive at once
                 return
         row = row or self._unannounced(event.node_id, event.time)
         if row.state != "blocked":
-            row.state = "done" if event.source in MADE else "cached"
+            row.state = "done" if event.source in COMPUTED else "cached"
         row.ui = event.ui
         self._end(row, event.seconds)
 
@@ -193,7 +196,7 @@ class Board:
         self._live = {}
 
     def _unannounced(self, node_id: str, time: float) -> Row:
-        title, class_type = self._label(node_id)
+        title, class_type = self._name_of(node_id)
         return self._new(node_id, title, class_type, time)
 
     def _new(self, node_id: str, title: str, class_type: str, time: float) -> Row:
@@ -205,13 +208,13 @@ class Board:
         self._just_ended.append(row)
         self._ended_count += 1
         if len(self._ended) == ROWS_MAX:
-            if worth(row) <= self._least:
+            if importance(row) <= self._least:
                 return
-            self._ended.remove(min(self._ended, key=worth))
+            self._ended.remove(min(self._ended, key=importance))
         self._ended.append(row)
-        self._least = worth(min(self._ended, key=worth))
+        self._least = importance(min(self._ended, key=importance))
 
-    _FOLD: Mapping[type, Callable[[Board, Any], None]] = {
+    _HANDLERS: Mapping[type, Callable[[RunModel, Any], None]] = {
         RunStarted: _run_started,
         NodesAdded: _nodes_added,
         NodeStarted: _node_started,
@@ -229,7 +232,7 @@ class Board:
 
 
 def _step(row: Row, event: NodeProgress, value: float) -> None:
-    total = finite(event.total) or 0.0  # a tqdm may have an endless one
+    total = finite(event.total) or 0.0  # a tqdm may have an infinite one
     row.value, row.total, row.index, row.calls = value, total, event.call, event.calls
     seconds = event.time - row.paced_at
     if seconds >= PACE_S:
@@ -239,19 +242,19 @@ def _step(row: Row, event: NodeProgress, value: float) -> None:
 
 
 def finite(number: Any) -> float | None:
-    """Return what a node reported as a float, whatever kind of number it is; None for nonsense."""
+    """Return a reported number, of whatever type, as a float; None if it is not a finite number."""
     try:
         found = float(number)
-    except Exception:  # a node may report anything, and its own class raise anything
+    except Exception:  # a node may report an object whose class raises anything
         return None
     return found if isfinite(found) else None
 
 
-def labels_of(run: Any) -> Label:
-    """Return what gives the title and class of a node of a run by its id."""
+def names_in(run: Run) -> NameOf:
+    """Return a function that looks up a node's title and class in a run's graph."""
 
-    def label(node_id: str) -> tuple[str, str]:
+    def name_of(node_id: str) -> tuple[str, str]:
         node = run.graph.nodes.get(node_id)
         return (node.title, node.class_type) if node is not None else (f"node {node_id}", "")
 
-    return label
+    return name_of

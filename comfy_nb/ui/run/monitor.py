@@ -1,98 +1,105 @@
-"""What all views of one run share: its board, fed on the run's loop and read on any thread."""
+"""One monitor per run, which all its views share: a model fed on the run's loop, and snapshots for any thread."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from comfy_nb.engine.events import Event, RunFinished
-from comfy_nb.ui.render.labels import given_of
-from comfy_nb.ui.run.model import Board, labels_of
-from comfy_nb.ui.run.snapshot import View
+from comfy_nb.ui.render.labels import constants_of
+from comfy_nb.ui.run.model import RunModel, names_in
+from comfy_nb.ui.run.snapshot import RunSnapshot
 from comfy_nb.wording import name_node
+
+if TYPE_CHECKING:
+    from comfy_nb.engine.run import Run
 
 BLOCKED_S = 0.3
 
-_bridges: WeakValueDictionary[int, Bridge] = WeakValueDictionary()
+_monitors: WeakValueDictionary[int, RunMonitor] = WeakValueDictionary()
 
 
-class Bridge:
-    """Follows one run from its start. `on_end` are called on the loop, each once, when the run has ended."""
+class RunMonitor:
+    """Follows one run from its start, and notices when its event loop is blocked.
 
-    def __init__(self, run: Any) -> None:
+    The callbacks in `on_end` are called once, on the run's loop, when it has ended.
+    """
+
+    def __init__(self, run: Run) -> None:
         self.run = run
         self.on_end: list[Callable[[], None]] = []
         self.is_over = False
-        self._board = Board(labels_of(run), started=run.started_at)
+        self._model = RunModel(names_in(run), started=run.started_at)
         self._lock = threading.Lock()
-        self._is_heard = False
-        self._pulse_sent: float | None = None
+        self._has_new_events = False
+        self._pinged_at: float | None = None
         self._blocked: tuple[str, float] | None = None
-        run.subscribe(self.take)
+        run.subscribe(self.on_events)
 
-    def take(self, events: Sequence[Event]) -> None:
-        """On the loop: fold a batch of events in."""
-        self._is_heard = True
+    def on_events(self, events: Sequence[Event]) -> None:
+        """Fold a batch of events in; called on the run's loop."""
+        self._has_new_events = True
         with self._lock:
-            self._board.take(events)
+            self._model.apply(events)
         if any(isinstance(event, RunFinished) for event in events):  # a node that would not stop may print after it
             self.is_over = True
-            waiting, self.on_end = self.on_end, []
-            for tell in waiting:
-                tell()
+            callbacks, self.on_end = self.on_end, []
+            for callback in callbacks:
+                callback()
 
-    def view(self) -> View:
-        """Return what is to be shown now; from any thread."""
+    def snapshot(self) -> RunSnapshot:
+        """Return what to show now; may be called from any thread."""
         with self._lock:
-            view = self._board.view()
-        for row in view.rows:
-            row.given = given_of(self.run, row.node_id)
+            snapshot = self._model.snapshot()
+        for row in snapshot.rows:
+            row.constants = constants_of(self.run, row.node_id)
             row.run = self.run.number
-        blocked = None if view.is_over else self._blocked
-        view = replace(view, blocked=blocked, stopping=self.run.stopping and not view.is_over)
-        # a loop that is blocked from the start has not told the board how many nodes there are
-        return view if view.total else replace(view, total=self.run.total + self.run.cached)
+        blocked = None if snapshot.is_over else self._blocked
+        snapshot = replace(snapshot, blocked=blocked, stopping=self.run.stopping and not snapshot.is_over)
+        # a loop that is blocked from the start has not delivered how many nodes there are
+        return snapshot if snapshot.total else replace(snapshot, total=self.run.total + self.run.cached)
 
-    def feel(self, now: float) -> None:
-        """Off the loop: see whether the loop still turns, and who keeps it if it does not."""
+    def check_loop(self, now: float) -> None:
+        """Check whether the run's event loop still turns, and what blocks it if not; called off the loop."""
         loop = self.run.loop
         if self.is_over or loop is None:
             return
-        if loop.is_closed():  # nothing goes on there, and nothing says so
-            self.take([RunFinished(self.run.id, now, "cancelled", now - self.run.started_at)])
+        if loop.is_closed():  # the run cannot go on, and will never report its end
+            self.on_events([RunFinished(self.run.id, now, "cancelled", now - self.run.started_at)])
             return
-        if self._is_heard:  # it turned since the last time
-            self._is_heard = False
-            self._answer()
+        if self._has_new_events:  # so the loop has turned since the last check
+            self._has_new_events = False
+            self._pong()
             return
-        sent = self._pulse_sent  # the answer may come at any moment
-        if sent is None:
-            self._pulse_sent = now
-            with suppress(RuntimeError):  # it was closed just now
-                loop.call_soon_threadsafe(self._answer)
-        elif now - sent > BLOCKED_S:
-            self._blocked = self._who(), now - sent
-            if self._pulse_sent is None:  # it came in between
+        pinged_at = self._pinged_at  # read once: the answer may arrive at any moment
+        if pinged_at is None:
+            self._pinged_at = now
+            with suppress(RuntimeError):  # the loop was closed just now
+                loop.call_soon_threadsafe(self._pong)
+        elif now - pinged_at > BLOCKED_S:
+            self._blocked = self._blocker(loop), now - pinged_at
+            if self._pinged_at is None:  # the answer arrived in between
                 self._blocked = None
 
-    def _answer(self) -> None:
-        self._pulse_sent = self._blocked = None
+    def _pong(self) -> None:
+        self._pinged_at = self._blocked = None
 
-    def _who(self) -> str:
+    def _blocker(self, loop: asyncio.AbstractEventLoop) -> str:
         for run in self.run.session.live_runs():
             step = run.stepping
-            if step is not None and run.loop is self.run.loop:
+            if step is not None and run.loop is loop:
                 return name_node(step.id, step.class_type, step.title)
         return "a cell or a callback"
 
 
-def bridge_of(run: Any) -> Bridge:
-    """Return the bridge of a run, the same for all its views."""
-    bridge = _bridges.get(run.number)
-    if bridge is None:
-        bridge = _bridges[run.number] = Bridge(run)  # the run's journal keeps it
-    return bridge
+def monitor_of(run: Run) -> RunMonitor:
+    """Return the monitor of a run, the same for all its views."""
+    monitor = _monitors.get(run.number)
+    if monitor is None:
+        monitor = _monitors[run.number] = RunMonitor(run)  # kept alive by its subscription
+    return monitor

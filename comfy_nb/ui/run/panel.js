@@ -1,24 +1,15 @@
 // A run, drawn from one message a tick.
 //
-// The kernel makes all words; this file puts them in place. A message has a `head`, `rows`, and `parts`: the pictures,
-// texts and errors that rows name, each of them sent once. A row's elements are made once and then changed, so that
-// scroll positions, selections, focus and open toggles stay as they are.
+// The kernel writes all texts; this file puts them in place. A message has a `head`, `rows`, and `parts`: the pictures,
+// texts and errors that rows refer to, each sent once. A row's elements are made once and then updated, so that scroll
+// positions, selections, focus and open toggles survive.
 
 const COPIED_MS = 1500;
 const OVERLAP = 40;
 
-/** Makes an element with our prefix to its class: make("div", "row", { role: "listitem" }, child, "text"). */
-function make(tag, name, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  element.className = `cnb-${name}`;
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...children);
-  return element;
-}
-
-function makeButton(name, attributes, ...children) {
-  return make("button", `button cnb-${name}`, { type: "button", ...attributes }, ...children);
-}
+const make = (tag, name, ...rest) => element(tag, `cnb-${name}`, ...rest);
+const makeButton = (name, attributes, ...children) =>
+  make("button", `button cnb-${name}`, { type: "button", ...attributes }, ...children);
 
 /** Makes a button that opens and closes `target`. */
 function makeToggle(name, label, target, isOpen = false) {
@@ -31,8 +22,8 @@ function makeToggle(name, label, target, isOpen = false) {
   return button;
 }
 
-/** A bar: `draw(0.3)` fills it to 30 %, `draw(undefined)` says that nobody knows. */
-class Bar {
+/** A progress bar: `draw(0.3)` fills it to 30 %, `draw(undefined)` makes it indeterminate. */
+class Meter {
   constructor(name) {
     this.fill = make("div", "fill");
     this.root = make("div", name, { role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100 }, this.fill);
@@ -49,15 +40,15 @@ class Bar {
   }
 }
 
-/** Shows a short text; touches nothing if it is shown already. */
-function say(element, text = "") {
-  if (element.textContent === text) return;
-  element.textContent = text;
+/** Sets a short text, and touches nothing if it is there already. */
+function setText(target, text = "") {
+  if (target.textContent === text) return;
+  target.textContent = text;
 }
 
-/** Shows a text that mostly grows at its end and may lose its beginning; what is selected in it stays selected. */
-function sayOn(element, text) {
-  const node = element.firstChild ?? element.appendChild(new Text());
+/** Sets a text that mostly grows at its end and may lose its beginning; a selection in it survives. */
+function growText(target, text) {
+  const node = target.firstChild ?? target.appendChild(new Text());
   if (node.data === text) return;
   const start = node.data.indexOf(text.slice(0, OVERLAP));
   const kept = start < 0 ? "" : node.data.slice(start);
@@ -73,7 +64,7 @@ async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    // no clipboard without https, or none for a frame
+    // the clipboard needs https, and permission in a frame
     const area = make("textarea", "unseen", { readonly: "" });
     area.value = text;
     document.body.append(area);
@@ -112,7 +103,7 @@ class Picture {
   }
 }
 
-/** What a node raised, with its traceback and a button that copies both. */
+/** A node's error, with its traceback and a button that copies both. */
 class Failure {
   constructor() {
     this.message = make("div", "message");
@@ -128,14 +119,14 @@ class Failure {
     if (error === undefined || !this.root.hidden) return;
     this.error = error;
     this.message.textContent = error.message;
-    this.trace.textContent = error.trace;
-    this.toggle.hidden = !error.trace;
+    this.trace.textContent = error.traceback;
+    this.toggle.hidden = !error.traceback;
     this.root.hidden = false;
   }
 
   async copy() {
-    const { who, message, trace } = this.error;
-    await copy([who ? `${who}: ${message}` : message, trace].filter(Boolean).join("\n\n"));
+    const { node, message, traceback } = this.error;
+    await copy([node ? `${node}: ${message}` : message, traceback].filter(Boolean).join("\n\n"));
     this.copier.textContent = "Copied";
     setTimeout(() => (this.copier.textContent = "Copy"), COPIED_MS);
   }
@@ -151,7 +142,7 @@ class Row {
     this.logReel = make("div", "reel", { tabindex: 0 }, this.log);
     this.logLabel = make("span", "label");
     this.logToggle = makeToggle("quiet", this.logLabel, this.logReel);
-    this.bar = new Bar("bar");
+    this.bar = new Meter("bar");
     this.steps = make("span", "steps");
     this.percent = make("span", "percent");
     this.pace = make("span", "pace");
@@ -172,17 +163,17 @@ class Row {
     this.root.style.order = place; // moving elements would lose their scroll positions
     this.root.dataset.state = row.state;
     this.root.classList.toggle("cnb-child", Boolean(row.child));
-    say(this.glyph, row.glyph);
+    setText(this.glyph, row.glyph);
     this.glyph.setAttribute("aria-label", row.state);
-    say(this.title, row.title);
+    setText(this.title, row.title);
     this.title.title = row.title;
-    say(this.kind, row.kind);
+    setText(this.kind, row.kind);
     this.bar.draw(row.fraction, row.title);
-    say(this.steps, [row.calls, row.steps].filter(Boolean).join(" · "));
-    say(this.percent, row.percent);
-    say(this.pace, row.pace);
-    say(this.time, row.time);
-    say(this.note, row.note);
+    setText(this.steps, [row.calls, row.steps].filter(Boolean).join(" · "));
+    setText(this.percent, row.percent);
+    setText(this.pace, row.pace);
+    setText(this.time, row.time);
+    setText(this.note, row.note);
     this.drawText(row, parts);
     this.picture.draw(row.picture, parts.get(row.picture), row.format, row.title);
     this.failure.draw(parts.get(row.error));
@@ -191,10 +182,10 @@ class Row {
   drawText(row, parts) {
     this.textReel.hidden = !row.text;
     this.logToggle.hidden = !row.log;
-    say(this.logLabel, `log ${row.lines}`);
+    setText(this.logLabel, `log ${row.lines}`);
     this.logToggle.setAttribute("aria-label", `log, ${row.lines} lines`);
-    if (parts.has(row.text)) sayOn(this.text, parts.get(row.text));
-    if (parts.has(row.log)) sayOn(this.log, parts.get(row.log));
+    if (parts.has(row.text)) growText(this.text, parts.get(row.text));
+    if (parts.has(row.log)) growText(this.log, parts.get(row.log));
   }
 
   close() {
@@ -213,7 +204,7 @@ class Head {
     this.failed = make("span", "failed");
     this.left = make("span", "left");
     this.time = make("span", "time");
-    this.bar = new Bar("overall");
+    this.bar = new Meter("overall");
     this.kept = this.bar.root.appendChild(make("div", "fill cnb-kept"));
     this.blocked = make("div", "blocked");
     const toggle = makeToggle("quiet cnb-details", "Details", details, true);
@@ -223,21 +214,21 @@ class Head {
       this.graph.setAttribute("aria-pressed", isOn);
       askGraph(isOn);
     });
-    const said = make("span", "said", {}, this.counts, " ", this.cached, " ", this.failed);
+    const tally = make("span", "tally", {}, this.counts, " ", this.cached, " ", this.failed);
     const clock = make("span", "clock", {}, this.left, this.time, this.graph, toggle);
-    this.line = make("div", "head", {}, this.glyph, this.state, said, clock);
+    this.line = make("div", "head", {}, this.glyph, this.state, tally, clock);
     this.all = [this.line, this.bar.root, this.blocked];
   }
 
   draw(head) {
-    say(this.glyph, head.glyph);
-    say(this.state, head.state);
-    say(this.counts, head.counts);
-    say(this.cached, head.cached);
-    say(this.failed, head.failed);
-    say(this.left, head.left);
-    say(this.time, head.time);
-    say(this.blocked, head.blocked);
+    setText(this.glyph, head.glyph);
+    setText(this.state, head.state);
+    setText(this.counts, head.counts);
+    setText(this.cached, head.cached);
+    setText(this.failed, head.failed);
+    setText(this.left, head.left);
+    setText(this.time, head.time);
+    setText(this.blocked, head.blocked);
     this.bar.draw(head.fraction, "the whole run");
     this.kept.style.transform = `scaleX(${head.kept})`;
   }
@@ -258,7 +249,7 @@ class Panel {
     host.append(this.root);
   }
 
-  /** Takes a message in; it is drawn in the next frame, unless a newer one comes before. */
+  /** Accepts a message; it is drawn in the next frame, unless a newer one arrives before. */
   take(message, buffers) {
     const pictures = message.pictures.map((name, place) => [name, buffers[place]]);
     const known = new Map([...this.parts, ...Object.entries(message.parts), ...pictures]);
@@ -273,7 +264,7 @@ class Panel {
     const { head, rows } = this.message;
     this.root.dataset.state = head.state;
     this.head.draw(head);
-    say(this.more, head.more);
+    setText(this.more, head.more);
     const gone = new Set(this.rows.keys());
     rows.forEach((row, place) => {
       gone.delete(row.key);
@@ -304,11 +295,11 @@ function render({ model, el }) {
   const panel = new Panel(el, (isOn) => model.send(isOn ? "graph" : "no graph"));
   const take = (message, buffers) => panel.take(message, buffers);
   model.on("msg:custom", take);
-  model.send("ready"); // messages name parts which earlier ones carried
+  model.send("ready"); // messages refer to parts that earlier ones carried
   return () => {
     model.off("msg:custom", take);
     panel.close();
   };
 }
 
-export default { render: heard(render) };
+export default { render: whenReady(render) };

@@ -1,4 +1,4 @@
-"""A run, or several, at one moment as there is to show: a headline and at most twelve rows."""
+"""A snapshot of a run, or of several, for display: a headline and at most twelve rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from comfy_nb.ui.render.labels import Named, hints
+from comfy_nb.ui.render.labels import NamedNode, distinguish
 from comfy_nb.wording import count, encodable, format_seconds
 
 RowState = Literal["waiting", "running", "done", "cached", "failed", "blocked", "stopped"]
@@ -27,16 +27,16 @@ GRAVEST = ("running", "failed", "cancelled", "stopped", "done")
 
 @dataclass(slots=True)
 class Row:
-    """One node: what it is called, what it is doing, and since when (`time.perf_counter()` seconds).
+    """One node: its name, its state, and when it started (in `time.perf_counter()` seconds).
 
-    `seconds` is the time inside the node's own function, None until it ends. `preview` is its newest picture as an
-    encoded file; `text` is what the node says, `log` the end of what it printed, `note` what is said about it: why it
-    waits or failed. A node of an expansion is shown `under` another; `lane` is "loop" or the thread that runs it.
-    `given` are the node's constants, and `hint` is what tells it from others of its name.
+    `seconds` is the time spent in the node's own function, None until it ends. `preview` is its newest picture as an
+    encoded file; `text` is what the node reports, `log` the end of what it printed, `note` why it waits or failed. A
+    node of an expansion is shown `under` another; `lane` is "loop" or the thread that runs it. `constants` are the
+    numbers and texts it was given, and `label` tells it from other nodes of its name.
 
-    `index` is the list call at work, of `calls`, and `called` how many are done. The pace is `rate` steps a second,
-    last measured when `paced_value` was reached at `paced_at`. `run` and `order`, its place among the rows of that
-    run, never change, and no two rows share both.
+    `index` is the list call in progress, of `calls`, and `called` how many are done. The pace is `rate` steps a
+    second, last measured when `paced_value` was reached at `paced_at`. `run` and `order`, its place among the rows of
+    that run, never change, and no two rows share both.
     """
 
     node_id: str
@@ -62,30 +62,30 @@ class Row:
     under: str = ""
     lane: str = ""
     ui: Mapping[str, Sequence[Any]] | None = None
-    given: Mapping[str, Any] = field(default_factory=dict)
-    hint: str = ""
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    label: str = ""
     order: int = 0
     run: int = 0
 
     @property
     def name(self) -> str:
-        """The title, the class where the title does not say it, and what tells it from its namesakes."""
+        """The title, the class if the title is another, and the label."""
         name = self.title if self.title == self.class_type else f"{self.title} ({self.class_type})"
-        return f"{name} {self.hint}" if self.hint else name
+        return f"{name} {self.label}" if self.label else name
 
     @property
     def list_calls(self) -> str:
-        """List calls in words: "2 of 8", or nothing."""
+        """List calls as text: "2 of 8", or nothing."""
         return f"{min(max(self.index + 1, self.called), self.calls)} of {self.calls}" if self.calls > 1 else ""
 
     @property
     def is_live(self) -> bool:
-        """Whether the node has yet to end."""
+        """Whether the node has not ended yet."""
         return self.state in ("running", "waiting")
 
     @property
     def fraction(self) -> float | None:
-        """How much is done, 0 to 1; None where that is not known."""
+        """How much is done, from 0 to 1; None if unknown."""
         if self.state in ("done", "cached"):
             return 1.0
         within = min(max(self.value / self.total, 0.0), 1.0) if self.total > 0 else 0.0
@@ -95,20 +95,20 @@ class Row:
 
     @property
     def steps(self) -> str:
-        """Steps and list calls in words: "3/20", "3/20, 2 of 8", or nothing."""
+        """Steps and list calls as text: "3/20", "3/20, 2 of 8", or nothing."""
         parts = [f"{self.value:g}/{self.total:g}"] if self.total > 0 else []
         return ", ".join([*parts, self.list_calls] if self.list_calls else parts)
 
     @property
     def pace(self) -> str:
-        """Steps a second in words, or seconds a step where that reads better; nothing where it is not known."""
+        """Steps per second as text, or seconds per step if slower than one; nothing if unknown."""
         if not self.rate or not self.is_live:
             return ""
         return f"{self.rate:.3g} it/s" if self.rate >= 1 else f"{1 / self.rate:.3g} s/it"
 
     @property
     def eta(self) -> float | None:
-        """Seconds that the node still takes at the pace it has; None where that is not known."""
+        """Seconds left at the current pace; None if unknown."""
         if not self.is_live or not self.rate or self.calls > 1 or self.total <= 0:
             return None
         return max(self.total - self.value, 0.0) / self.rate
@@ -117,16 +117,16 @@ class Row:
         """Seconds that the node took, or has taken until `now`."""
         return self.seconds if self.seconds is not None else max(now - self.started, 0.0)
 
-    def took(self, now: float) -> str:
-        """The same in words; nothing for a node from the cache."""
+    def describe_duration(self, now: float) -> str:
+        """Describe the time it took, or has taken until `now`; nothing for a node from the cache."""
         return "" if self.state == "cached" else format_seconds(self.elapsed(now))
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """What is shown of a run. `rows` are those to show, running ones first; `more_*` count those folded away.
+class RunSnapshot:
+    """A run at one moment. `rows` are those to show, running ones first; `more_*` count the hidden ones.
 
-    `eta` is the seconds left where they are known. `blocked` says who keeps the event loop, and for how many seconds.
+    `eta` is the seconds left, if known. `blocked` names what blocks the event loop, and for how many seconds.
     """
 
     state: str
@@ -164,7 +164,7 @@ class View:
         return self.seconds if self.seconds is not None else max(now - self.started, 0.0)
 
     def headline(self, now: float) -> str:
-        """The run in one line."""
+        """Describe the run in one line."""
         elapsed = format_seconds(self.elapsed(now))
         if self.is_all_cached:
             return f"{count(self.cached, 'node')} from cache, {elapsed}"
@@ -173,84 +173,85 @@ class View:
         left = f", {format_seconds(self.eta)} left" if self.eta is not None else ""
         return f"{state}: {self.done} of {count(self.total, 'node')}{kept}, {elapsed}{left}"
 
-    def folded(self) -> str:
-        """How many rows are not shown, or nothing."""
+    def describe_hidden(self) -> str:
+        """Count the rows that are not shown, as text; nothing if all are."""
         parts = [(self.more_running, "running"), (self.more_finished, "finished")]
         return ", ".join(f"{number:,} more {word}" for number, word in parts if number)
 
-    def block(self) -> str:
-        """Who keeps the event loop, in a sentence, or nothing."""
+    def describe_block(self) -> str:
+        """Describe what blocks the event loop; nothing if it turns."""
         if self.blocked is None:
             return ""
-        who, seconds = self.blocked
-        return f"event loop blocked for {format_seconds(seconds)} by {who}: nothing else can move"
+        blocker, seconds = self.blocked
+        return f"event loop blocked for {format_seconds(seconds)} by {blocker}: nothing else can run"
 
     def as_text(self, now: float) -> str:
-        """The whole view as plain text."""
+        """Return the whole snapshot as plain text."""
         lines = [f"{self.glyph} {self.headline(now)}"]
         if self.is_all_cached:
             return lines[0]
-        lines += [f"  {'  ' if row.under else ''}{line_of(row, now)}" for row in self.rows]
-        return encodable("\n".join([*lines, f"  {self.folded()}"] if self.folded() else lines))
+        lines += [f"  {'  ' if row.under else ''}{format_row(row, now)}" for row in self.rows]
+        hidden = self.describe_hidden()
+        return encodable("\n".join([*lines, f"  {hidden}"] if hidden else lines))
 
 
-def merge(views: Sequence[View]) -> View:
-    """Return several runs as one: counts add up, the rows that matter most stay, and the gravest state is shown."""
-    if len(views) == 1:
-        return replace(views[0], rows=told_apart(views[0].rows))
-    live = any(not view.is_over for view in views)
-    # several runs share most of what is cached, so that stands in the counts alone
-    rows = [row for view in views for row in view.rows if row.state != "cached" or row.ui]
-    shown = _most_telling(rows)
+def merge(runs: Sequence[RunSnapshot]) -> RunSnapshot:
+    """Return several runs as one: counts add up, the most important rows stay, and the gravest state is shown."""
+    if len(runs) == 1:
+        return replace(runs[0], rows=with_labels(runs[0].rows))
+    is_live = any(not run.is_over for run in runs)
+    # several runs share most of their cached nodes, so those are only counted
+    rows = [row for run in runs for row in run.rows if row.state != "cached" or row.ui]
+    shown = _most_important(rows)
     kept = {id(row) for row in shown}
-    left = [row for view in views for row in view.rows if id(row) not in kept]
-    started = min(view.started for view in views)
-    return View(
-        state=min((view.state for view in views), key=lambda state: GRAVEST.index(state)),
+    hidden = [row for run in runs for row in run.rows if id(row) not in kept]
+    started = min(run.started for run in runs)
+    return RunSnapshot(
+        state=min((run.state for run in runs), key=lambda state: GRAVEST.index(state)),
         started=started,
-        seconds=None if live else max(view.started + (view.seconds or 0.0) for view in views) - started,
-        total=sum(view.total for view in views),
-        done=sum(view.done for view in views),
-        cached=sum(view.cached for view in views),
-        ran=sum(view.ran for view in views),
-        rows=told_apart(shown),
-        more_running=sum(view.more_running for view in views) + sum(row.is_live for row in left),
-        more_finished=sum(view.more_finished for view in views) + sum(not row.is_live for row in left),
-        failed=sum(view.failed for view in views),
-        eta=_longest([view.eta for view in views if not view.is_over]),
-        blocked=max((view.blocked for view in views if view.blocked), key=lambda block: block[1], default=None),
-        stopping=any(view.stopping for view in views),
+        seconds=None if is_live else max(run.started + (run.seconds or 0.0) for run in runs) - started,
+        total=sum(run.total for run in runs),
+        done=sum(run.done for run in runs),
+        cached=sum(run.cached for run in runs),
+        ran=sum(run.ran for run in runs),
+        rows=with_labels(shown),
+        more_running=sum(run.more_running for run in runs) + sum(row.is_live for row in hidden),
+        more_finished=sum(run.more_finished for run in runs) + sum(not row.is_live for row in hidden),
+        failed=sum(run.failed for run in runs),
+        eta=_longest([run.eta for run in runs if not run.is_over]),
+        blocked=max((run.blocked for run in runs if run.blocked), key=lambda blocked: blocked[1], default=None),
+        stopping=any(run.stopping for run in runs),
     )
 
 
-def _most_telling(rows: Sequence[Row]) -> list[Row]:
-    """Return at most twelve rows, in their order: what runs, then what went wrong, then what has something to show."""
-    best = sorted(rows, key=lambda row: (row.is_live, worth(row)), reverse=True)[:ROWS_MAX]
+def _most_important(rows: Sequence[Row]) -> list[Row]:
+    """Return at most twelve rows, in their order: running ones first, then failed ones, then those with output."""
+    best = sorted(rows, key=lambda row: (row.is_live, importance(row)), reverse=True)[:ROWS_MAX]
     kept = {id(row) for row in best}
     return [row for row in rows if id(row) in kept]
 
 
-def _longest(left: Sequence[float | None]) -> float | None:
-    known = [seconds for seconds in left if seconds is not None]
-    return max(known) if known and len(known) == len(left) else None
+def _longest(etas: Sequence[float | None]) -> float | None:
+    known = [eta for eta in etas if eta is not None]
+    return max(known) if known and len(known) == len(etas) else None
 
 
-def worth(row: Row) -> tuple[bool, bool, float]:
-    """Say how much a finished row is worth a place in sight; more is more."""
+def importance(row: Row) -> tuple[bool, bool, float]:
+    """Return a key that sorts finished rows by how much they deserve to be shown."""
     went_wrong = row.state in ("failed", "blocked", "stopped")
     return went_wrong, bool(row.preview or row.text or row.log or row.ui), row.seconds or 0.0
 
 
-def told_apart(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """Give rows a hint where several have one name."""
-    found = hints([Named(row.node_id, f"{row.title} {row.class_type}", row.given) for row in rows])
-    for row, hint in zip(rows, found, strict=True):
-        row.hint = hint
+def with_labels(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Set the labels of rows that share a name, and return the rows."""
+    labels = distinguish([NamedNode(row.node_id, f"{row.title} {row.class_type}", row.constants) for row in rows])
+    for row, label in zip(rows, labels, strict=True):
+        row.label = label
     return tuple(rows)
 
 
 def nested(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """Return rows with the children of an expansion right below their parent, where that is in sight too."""
+    """Return rows with the children of an expansion right below their parent, if that is shown too."""
     shown = {row.node_id for row in rows}
     children: dict[str, list[Row]] = {}
     for row in rows:
@@ -260,7 +261,7 @@ def nested(rows: Sequence[Row]) -> tuple[Row, ...]:
 
     def put(row: Row) -> None:
         ordered.append(row)
-        for child in children.pop(row.node_id, ()):  # a node may say that it is shown under another child
+        for child in children.pop(row.node_id, ()):  # a node may be shown under another child
             put(child)
 
     for row in rows:
@@ -269,14 +270,22 @@ def nested(rows: Sequence[Row]) -> tuple[Row, ...]:
     return tuple(ordered)
 
 
-def line_of(row: Row, now: float) -> str:
+def format_row(row: Row, now: float) -> str:
     """Return a row as a line of text."""
-    said = " ".join(row.text.split())[-100:]
-    parts = (f"{GLYPHS[row.state]} {row.name}", row.state, row.steps, row.pace, row.took(now), row.note, said)
+    text = " ".join(row.text.split())[-100:]
+    parts = (
+        f"{GLYPHS[row.state]} {row.name}",
+        row.state,
+        row.steps,
+        row.pace,
+        row.describe_duration(now),
+        row.note,
+        text,
+    )
     return "  ".join(part for part in parts if part)
 
 
-def says_more(view: View) -> bool:
-    """Whether a run that was over at once has more to show than its headline."""
-    says = any(row.preview or row.text or row.log or row.note or row.ui for row in view.rows)
-    return view.state != "done" or (says and not view.is_all_cached)
+def has_details(snapshot: RunSnapshot) -> bool:
+    """Whether there is more to show of a finished run than its headline."""
+    has_output = any(row.preview or row.text or row.log or row.note or row.ui for row in snapshot.rows)
+    return snapshot.state != "done" or (has_output and not snapshot.is_all_cached)

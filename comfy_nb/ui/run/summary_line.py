@@ -1,37 +1,37 @@
-"""Runs that are over at once leave one faint line below their cell, however many there are."""
+"""Runs that end quickly leave one faint line below their cell, however many there are."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 
-from comfy_nb.ui.jupyter.cell_output import Cell, CellOutput, Output, cell_key
+from comfy_nb.ui.jupyter.cell_output import CellOutput, CellRef, Output, cell_key
 from comfy_nb.ui.run.html import faint
-from comfy_nb.ui.run.snapshot import View
+from comfy_nb.ui.run.snapshot import RunSnapshot
 from comfy_nb.wording import count, format_seconds
 
 REDRAW_S = 0.2
 
 
-class Line:
+class SummaryLine:
     """The line of one cell; several runs become one sentence. It is redrawn at most five times a second."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._views = 0
+        self._runs = 0
         self._ran = self._cached = 0
         self._seconds = 0.0
-        self._loop: asyncio.AbstractEventLoop | None = None  # which will redraw it
+        self._loop: asyncio.AbstractEventLoop | None = None  # the one that will redraw it
         self._is_stale = False
         self.text = ""
 
-    def add(self, view: View) -> None:
+    def add(self, snapshot: RunSnapshot) -> None:
         """Add a run that has ended."""
-        self._views += 1
-        self._ran += view.ran
-        self._cached += view.cached
-        self._seconds += view.elapsed(view.started)
-        self.text = f"{view.glyph} {view.headline(view.started)}" if self._views == 1 else self._sentence()
+        self._runs += 1
+        self._ran += snapshot.ran
+        self._cached += snapshot.cached
+        self._seconds += snapshot.elapsed(snapshot.started)
+        self.text = f"{snapshot.glyph} {snapshot.headline(snapshot.started)}" if self._runs == 1 else self._sentence()
         if self._loop is None or self._loop.is_closed():
             self._draw()
         else:
@@ -39,33 +39,33 @@ class Line:
 
     def _sentence(self) -> str:
         counts = f"{count(self._ran, 'node')} ran, {self._cached:,} from cache"
-        return f"✓ {count(self._views, 'run')}: {counts}, {format_seconds(self._seconds)}"
+        return f"✓ {count(self._runs, 'run')}: {counts}, {format_seconds(self._seconds)}"
 
     def _draw(self) -> None:
         self._output.show({"text/html": faint(self.text), "text/plain": self.text})
         self._is_stale = False
         self._loop = asyncio.get_running_loop()
-        self._loop.call_later(REDRAW_S, self._rest)
+        self._loop.call_later(REDRAW_S, self._redraw)
 
-    def _rest(self) -> None:
+    def _redraw(self) -> None:
         self._loop = None
         if self._is_stale:
             self._draw()
 
 
-class Lines:
-    """Finds the line of a cell. `make` makes its output, `key` names it."""
+class SummaryLines:
+    """Finds the line of a cell. `make` makes a cell's output, `key` identifies a cell."""
 
     def __init__(
-        self, make: Callable[[Cell | None], Output] = CellOutput, key: Callable[[Cell | None], str] = cell_key
+        self, make: Callable[[CellRef | None], Output] = CellOutput, key: Callable[[CellRef | None], str] = cell_key
     ) -> None:
         self._make = make
         self._key = key
-        self._newest: tuple[str, Line] | None = None
+        self._newest: tuple[str, SummaryLine] | None = None
 
-    def of(self, cell: Cell | None = None) -> Line:
-        """Return the line of a cell, by default of the one that is running now."""
+    def of(self, cell: CellRef | None = None) -> SummaryLine:
+        """Return the line of a cell, by default of the running one."""
         key = self._key(cell)
         if self._newest is None or self._newest[0] != key:
-            self._newest = key, Line(self._make(cell))
+            self._newest = key, SummaryLine(self._make(cell))
         return self._newest[1]

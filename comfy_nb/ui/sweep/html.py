@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from comfy_nb.ui.render.thumbnails import within
-from comfy_nb.ui.run.html import COLOURS, FAINT
+from comfy_nb.ui.render.style import COLOURS, FAINT
+from comfy_nb.ui.render.thumbnails import shrink_to_fit
 from comfy_nb.wording import clip, format_seconds
 
 if TYPE_CHECKING:
@@ -69,7 +69,11 @@ def _row(sweep: Sweep, row: list[tuple[int, ...]], shown: set[tuple[int, ...]], 
 
 def _cell(cell: Cell, picture_bytes: int) -> str:
     picture = cell.picture
-    small = within(picture.data, picture.format, picture_bytes) if picture is not None and picture_bytes > 0 else None
+    small = (
+        shrink_to_fit(picture.data, picture.format, picture_bytes)
+        if picture is not None and picture_bytes > 0
+        else None
+    )
     image = f'<img src="{small.uri}" alt="result" style="{PICTURE}">' if small is not None else ""
     words = escape(clip(cell.words, WORDS_MAX))
     colour = f' style="color:{COLOURS["failed"]}"' if cell.state == "failed" else ""

@@ -13,10 +13,10 @@ from traitlets import Dict
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.ui.inspect.view import look, put_in
 from comfy_nb.ui.jupyter.cell_output import close_all
-from comfy_nb.ui.jupyter.live_html import Living
+from comfy_nb.ui.jupyter.live_html import LiveHTML
 from comfy_nb.ui.jupyter.stop_button import StopButton
 from comfy_nb.ui.jupyter.widget import THEME, FrontEnd, script, style
-from comfy_nb.ui.run.html import COLOURS, FAINT
+from comfy_nb.ui.render.style import COLOURS, FAINT
 from comfy_nb.ui.sweep.html import to_html
 from comfy_nb.wording import format_seconds, short
 
@@ -51,13 +51,13 @@ class SweepView:
         self._take.on_click(lambda _: post(self._loop, self._take_picked))
         self.widget = widgets.VBox([self._stop, self._grid, self._words, self._take, self._detail])
         self.widget.add_class("comfy-nb-frame")
-        self._living: Living | None = None
+        self._living: LiveHTML | None = None
         sweep.on_change.append(self._note)
         self._timer = self._loop.call_later(DRAW_EVERY_S, self._tick)
 
     def open(self) -> None:
         """Show the grid below the running cell."""
-        self._living = Living(self.widget, self._static(), self._close)
+        self._living = LiveHTML(self.widget, self._static(), self._close)
 
     def _close(self) -> None:
         self._timer.cancel()
@@ -83,7 +83,7 @@ class SweepView:
         # It is not closed: a front end that has just begun to load it would call that a failure.
         self.widget.children = tuple(child for child in self.widget.children if child is not self._stop)
         if self._living is not None:
-            self._living.keep(self._static())
+            self._living.set_static(self._static())
 
     def _send_all(self) -> None:
         self._changed = {cell.index: cell for cell in self._sweep}

@@ -1,28 +1,14 @@
 // The grid of a sweep: its frame comes as a trait, what happens in the cells as messages, and a click goes back.
 
-function element(tag, className, text) {
-  const made = document.createElement(tag);
-  made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
-function heading(scope, text) {
-  const made = element("th", "cnb-sweep-label", text);
-  made.scope = scope;
-  return made;
-}
+const heading = (scope, label) => element("th", "cnb-sweep-label", { scope }, label);
 
 function build({ columns, lines, pages, head }, pick) {
-  const root = element("div", "cnb-sweep");
-  root.setAttribute("data-lm-suppress-shortcuts", "true");
-  const title = element("div", "cnb-sweep-head", head);
-  title.setAttribute("role", "status");
-  root.append(title);
+  const title = element("div", "cnb-sweep-head", { role: "status" }, head);
+  const root = element("div", "cnb-sweep", { "data-lm-suppress-shortcuts": "true" }, title);
   const cells = new Map();
   for (const page of pages) {
     const table = element("table", "cnb-sweep-table");
-    if (page.label) table.append(element("caption", "cnb-sweep-page", page.label));
+    if (page.label) table.append(element("caption", "cnb-sweep-page", {}, page.label));
     const top = element("tr", "");
     if (lines.length) top.append(element("td", ""));
     top.append(...columns.map((label) => heading("col", label)));
@@ -31,13 +17,10 @@ function build({ columns, lines, pages, head }, pick) {
       const row = element("tr", "");
       if (lines.length) row.append(heading("row", lines[y]));
       indices.forEach((index, x) => {
-        const button = element("button", "cnb-cell");
-        button.type = "button";
-        button.title = [columns[x], lines[y], page.label].filter(Boolean).join(", ");
+        const label = [columns[x], lines[y], page.label].filter(Boolean).join(", ");
+        const button = element("button", "cnb-cell", { type: "button", title: label });
         button.addEventListener("click", () => pick(index, button));
-        const place = element("td", "");
-        place.append(button);
-        row.append(place);
+        row.append(element("td", "", {}, button));
         cells.set(index, button);
       });
       table.append(row);
@@ -66,13 +49,10 @@ function render({ model, el }) {
     if (data) {
       URL.revokeObjectURL(addresses.get(cell.index));
       addresses.set(cell.index, URL.createObjectURL(new Blob([data], { type: `image/${cell.picture}` })));
-      const picture = element("img", "cnb-cell-picture");
-      picture.src = addresses.get(cell.index);
-      picture.alt = "";
-      parts.push(picture);
+      parts.push(element("img", "cnb-cell-picture", { src: addresses.get(cell.index), alt: "" }));
     }
-    if (cell.words) parts.push(element("span", "cnb-cell-words", cell.words));
-    parts.push(element("span", "cnb-cell-note", cell.note));
+    if (cell.words) parts.push(element("span", "cnb-cell-words", {}, cell.words));
+    parts.push(element("span", "cnb-cell-note", {}, cell.note));
     button.setAttribute("aria-label", `${button.title}: ${cell.words || cell.note}`);
     button.replaceChildren(...parts);
   }
@@ -102,4 +82,4 @@ function render({ model, el }) {
   };
 }
 
-export default { render: heard(render) };
+export default { render: whenReady(render) };

@@ -1,4 +1,4 @@
-"""Which bar is drawn on which line: bars of a lane that overlap stand below each other."""
+"""Arrange bars on lines: bars of a lane that overlap stand below each other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BlockKind = Literal["loop", "thread", "waiting", "many"]
 
 @dataclass
 class Block:
-    """What is drawn as one: a bar, one call of it, its waiting, or `count` bars too narrow to be told apart."""
+    """One rectangle: a bar, one of its calls, its waiting, or `count` bars too narrow to draw one by one."""
 
     kind: BlockKind
     start: float
@@ -30,42 +30,42 @@ class Block:
 
 @dataclass
 class LaneLines:
-    """A lane's lines from top to bottom; `left_out` counts blocks that had no room."""
+    """A lane's lines from top to bottom; `left_out` counts the blocks that found no room."""
 
     name: str
     lines: list[list[Block]]
     left_out: int = 0
 
 
-def lanes_of(spans: Spans, seconds_per_px: float, label_px: float) -> list[LaneLines]:
-    """Arrange a run for a scale; `label_px` is the width that a character of a label takes."""
+def arrange_lanes(spans: Spans, seconds_per_px: float, label_px: float) -> list[LaneLines]:
+    """Arrange a run at a scale; `label_px` is the width of a character in a label."""
     lanes = []
     for lane in spans.lanes:
         blocks = [block for bar in spans.bars if bar.lane == lane for block in _blocks(bar)]
-        lanes.append(_arranged(_named(lane), blocks, LINES_MAX, seconds_per_px, label_px))
+        lanes.append(_arranged(_title(lane), blocks, LINES_MAX, seconds_per_px, label_px))
     waiting = [Block("waiting", bar.ready, bar.start, bar, bar.name) for bar in spans.bars if bar.waited > NOTICEABLE_S]
     if waiting:
         lanes.append(_arranged("waiting", waiting, WAITING_LINES_MAX, seconds_per_px, label_px))
     return lanes
 
 
-def _named(lane: str) -> str:
+def _title(lane: str) -> str:
     return "event loop" if lane == LOOP else lane.removeprefix("comfy-nb-").replace("lane", "thread")
 
 
 def _blocks(bar: Bar) -> list[Block]:
     kind: BlockKind = "loop" if bar.lane == LOOP else "thread"
     calls = bar.calls or [Span(bar.start, bar.end)]
-    return [Block(kind, call.start, call.end, bar, f"{bar.name} {call.what}".rstrip()) for call in calls]
+    return [Block(kind, call.start, call.end, bar, f"{bar.name} {call.note}".rstrip()) for call in calls]
 
 
 def _arranged(name: str, blocks: Sequence[Block], lines_max: int, seconds_per_px: float, label_px: float) -> LaneLines:
-    """Put each block on the first line that is free, its label included; narrow neighbours become one."""
+    """Put each block, with its label, on the first free line; narrow neighbours become one."""
     lines: list[list[Block]] = []
     free: list[tuple[float, int]] = []
     left_out = 0
     for block in sorted(blocks, key=lambda block: (block.start, -block.end)):
-        # a thread does one thing after the other: a label that does not fit is left out there
+        # a thread's blocks follow each other closely, so a label that does not fit is left out
         label_s = (len(block.label) * label_px + PADDING_PX) * seconds_per_px
         has_label_beside = block.kind != "thread" and seconds_per_px < block.end - block.start < label_s
         until = block.end + label_s if has_label_beside else block.end

@@ -1,4 +1,4 @@
-"""The timeline that a person holds: it follows its run, shows itself, and writes a trace."""
+"""`run.timeline()`: it follows its run, shows itself, and writes a trace."""
 
 from __future__ import annotations
 
@@ -8,51 +8,54 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine.events import Event, RunFinished
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.ui.jupyter.cell_output import CellOutput, shell
-from comfy_nb.ui.jupyter.ticker import REST
-from comfy_nb.ui.render.labels import Named, given_of, hints
+from comfy_nb.ui.jupyter.ticker import REST_FACTOR
+from comfy_nb.ui.render.labels import NamedNode, constants_of, distinguish
 from comfy_nb.ui.timeline.spans import NOTICEABLE_S, Recorder, Spans
 from comfy_nb.ui.timeline.svg import summary, to_html
 from comfy_nb.ui.timeline.trace import to_trace
 from comfy_nb.wording import encodable, format_seconds
 
-EVERY_S = 0.25
+if TYPE_CHECKING:
+    from comfy_nb.engine.run import Run
+
+REDRAW_S = 0.25
 ROWS_MAX = 20
 
 
 class Timeline:
-    """Who did what when in a run; alone at the end of a cell it is a picture, live while the run goes on.
+    """A run over time: which node ran when, and where. Shown in a notebook it is a picture, live while the run goes on.
 
-    `critical_path` are the ids of the nodes that the run's length hangs on. `save("trace.json")` writes what
-    chrome://tracing and ui.perfetto.dev open.
+    `critical_path` lists the nodes that determine the run's length. `save("trace.json")` writes a file for
+    chrome://tracing or ui.perfetto.dev.
     """
 
-    def __init__(self, run: Any) -> None:
+    def __init__(self, run: Run) -> None:
         self._run = run
         self._recorder = Recorder(self._parents_of)
         self._is_over = False
         self._outputs: list[CellOutput] = []
         self._loop: asyncio.AbstractEventLoop | None = None
-        leave = run.subscribe(self._take)
-        if self._is_over:  # else the run would keep every timeline that was ever asked of it
-            leave()
+        unsubscribe = run.subscribe(self._on_events)
+        if self._is_over:  # otherwise the run would keep every timeline alive that was ever made of it
+            unsubscribe()
 
     @property
     def spans(self) -> Spans:
-        """The run over time, as far as it has come."""
+        """The run over time, so far."""
         spans = self._recorder.spans(time.perf_counter())
-        named = [Named(bar.node_id, bar.title, given_of(self._run, bar.node_id)) for bar in spans.bars]
-        for bar, hint in zip(spans.bars, hints(named), strict=True):
-            bar.hint = hint
+        named = [NamedNode(bar.node_id, bar.title, constants_of(self._run, bar.node_id)) for bar in spans.bars]
+        for bar, label in zip(spans.bars, distinguish(named), strict=True):
+            bar.label = label
         return spans
 
     @property
     def critical_path(self) -> list[str]:
-        """The ids of the nodes that the run's length hangs on, in order."""
+        """The ids of the nodes that determine the run's length, in order."""
         return list(self.spans.critical)
 
     def to_trace(self) -> dict[str, Any]:
@@ -60,7 +63,7 @@ class Timeline:
         return to_trace(self.spans, f"run {self._run.id}")
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the trace as a JSON file, and return its path."""
+        """Write the trace as a JSON file and return its path; missing folders are made."""
         written = Path(path)
         written.parent.mkdir(parents=True, exist_ok=True)
         written.write_text(json.dumps(self.to_trace()), encoding="utf-8")
@@ -71,25 +74,25 @@ class Timeline:
         step = node_run.step if node_run is not None else self._run.plan.steps.get(node_id)
         return [link.origin for link in step.links if not link.raw] if step is not None else ()
 
-    def _take(self, events: Sequence[Event]) -> None:
-        self._recorder.take(events)
+    def _on_events(self, events: Sequence[Event]) -> None:
+        self._recorder.apply(events)
         if any(isinstance(event, RunFinished) for event in events):
             self._is_over = True
             self._draw()
 
     def _draw(self) -> None:
         if self._outputs:
-            bundle = self._bundle()
+            static = self._static()
             for output in self._outputs:
-                output.show(bundle)
+                output.show(static)
 
     def _tick(self) -> None:
         if not self._is_over and self._loop is not None:
             began = time.perf_counter()
             self._draw()
-            self._loop.call_later(max(EVERY_S, REST * (time.perf_counter() - began)), self._tick)
+            self._loop.call_later(max(REDRAW_S, REST_FACTOR * (time.perf_counter() - began)), self._tick)
 
-    def _bundle(self) -> dict[str, str]:
+    def _static(self) -> dict[str, str]:
         spans = self.spans
         return {"text/html": encodable(to_html(spans)), "text/plain": encodable(_as_text(spans))}
 
@@ -97,13 +100,13 @@ class Timeline:
         from IPython.display import display
 
         if shell() is None or self._is_over:
-            display(self._bundle(), raw=True)
+            display(self._static(), raw=True)
             return
         self._outputs.append(CellOutput())
         self._draw()
-        if self._loop is None:  # this may be a thread that has none
+        if self._loop is None:  # asked of the run first, because this may be a thread without a loop
             self._loop = self._run.loop or asyncio.get_running_loop()
-            post(self._loop, self._loop.call_later, EVERY_S, self._tick)
+            post(self._loop, self._loop.call_later, REDRAW_S, self._tick)
 
     def _repr_html_(self) -> str:
         return to_html(self.spans)

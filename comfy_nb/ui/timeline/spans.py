@@ -1,4 +1,4 @@
-"""A run's events as spans of time: who waited, ran, and kept the loop; and the chain that made it take so long.
+"""A run's events as spans of time: when each node waited, ran and held the event loop; and the critical path.
 
 Times are seconds since the run began.
 """
@@ -30,23 +30,23 @@ ParentsOf = Callable[[str], Iterable[str]]
 
 
 class Span(NamedTuple):
-    """From `start` to `end`; `what` says why, where there is something to say."""
+    """A stretch of time from `start` to `end`; `note` is the reason, if there is one."""
 
     start: float
     end: float
-    what: str = ""
+    note: str = ""
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """The length of the span."""
         return max(self.end - self.start, 0.0)
 
 
 @dataclass
 class Bar:
-    """A node at work. `ready` is when all it needs was there; `waits` are pauses between `start` and `end`.
+    """A node at work. `ready` is when all its inputs were there; `waits` are pauses between `start` and `end`.
 
-    `calls` are its calls over a list, `held` the stretches for which it had the event loop.
+    `calls` are its calls over a list, `held` the spans in which it held the event loop.
     """
 
     node_id: str
@@ -61,26 +61,26 @@ class Bar:
     waits: list[Span] = field(default_factory=list)
     calls: list[Span] = field(default_factory=list)
     held: list[Span] = field(default_factory=list)
-    hint: str = ""
+    label: str = ""
 
     @property
     def name(self) -> str:
-        """The title, and what tells it from its namesakes."""
-        return f"{self.title} {self.hint}" if self.hint else self.title
+        """The title and the label."""
+        return f"{self.title} {self.label}" if self.label else self.title
 
     @property
     def waited(self) -> float:
-        """Seconds from when it could have begun to when it did."""
+        """Seconds from when it could have started to when it did."""
         return max(self.start - self.ready, 0.0)
 
     @property
     def stalls(self) -> list[Span]:
-        """The stretches of the loop that were too long."""
+        """The spans in which it held the event loop too long."""
         return [span for span in self.held if span.seconds >= STALL_S]
 
 
 class Tick(NamedTuple):
-    """A node whose value was there already, found at `time` in `source`."""
+    """A node whose value was found in the cache `source` at `time`."""
 
     time: float
     node_id: str
@@ -89,7 +89,7 @@ class Tick(NamedTuple):
 
 @dataclass(frozen=True)
 class Spans:
-    """A run over time. `critical` are the nodes of the chain that it could not have been faster than."""
+    """A run over time. `critical` are the ids of the nodes on the critical path, in order."""
 
     seconds: float
     state: str
@@ -99,19 +99,19 @@ class Spans:
 
     @property
     def critical_seconds(self) -> float:
-        """What the nodes of the critical path took together."""
+        """Seconds that the nodes of the critical path took together."""
         on_path = set(self.critical)
         return min(sum(bar.end - bar.start for bar in self.bars if bar.node_id in on_path), self.seconds)
 
     @property
     def lanes(self) -> list[str]:
-        """The loop, where anything ran on it, and the threads in the order of their names."""
+        """The loop, if anything ran on it, and then the threads by name."""
         named = {bar.lane for bar in self.bars}
         return ([LOOP] if LOOP in named else []) + sorted(named - {LOOP})
 
 
 class Recorder:
-    """Takes a run's events; `spans(now)` is what is known so far."""
+    """Collects a run's events; `spans(now)` is the run so far."""
 
     def __init__(self, parents_of: ParentsOf) -> None:
         self._parents_of = parents_of
@@ -122,17 +122,17 @@ class Recorder:
         self._pauses: dict[str, tuple[float, str]] = {}
         self._finish: tuple[float, str] | None = None
 
-    def take(self, events: Sequence[Event]) -> None:
-        """Fold events in, the first of which begins the run."""
+    def apply(self, events: Sequence[Event]) -> None:
+        """Fold events in; time counts from the first one."""
         for event in events:
-            fold = self._FOLD.get(type(event))
+            fold = self._HANDLERS.get(type(event))
             if self._zero is None:
                 self._zero = event.time
             if fold is not None:
                 fold(self, event, event.time - self._zero)
 
     def spans(self, now: float) -> Spans:
-        """Return the run as it is at `now` (`time.perf_counter()` seconds); what goes on ends there."""
+        """Return the run as it is at `now` (`time.perf_counter()` seconds); bars that still run end there."""
         so_far = max(now - self._zero, 0.0) if self._zero is not None else 0.0
         seconds, state = self._finish or (so_far, "running")
         for bar in self._bars.values():
@@ -193,7 +193,7 @@ class Recorder:
             if bar.state == "running":
                 self._end(bar.node_id, at, "stopped")
 
-    _FOLD: Mapping[type, Callable[[Recorder, Any, float], None]] = {
+    _HANDLERS: Mapping[type, Callable[[Recorder, Any, float], None]] = {
         NodeStarted: _node_started,
         NodeWaiting: _node_waiting,
         CallFinished: _call_finished,
@@ -205,21 +205,21 @@ class Recorder:
 
 
 def critical_path(bars: Sequence[Bar], parents_of: ParentsOf) -> tuple[str, ...]:
-    """Return the nodes that the run's length hangs on, in order.
+    """Return the nodes that determine the run's length, in order.
 
-    From the node that ended last it goes back: to the last of an expansion's nodes; to the node that had the lane
-    until this one could begin, if this one waited for its lane; else to the parent that ended last.
+    It is followed backwards from the node that ended last: to the last node of an expansion; else to the node that
+    occupied the lane, if this one waited for its lane; else to the parent that ended last.
     """
-    chain = _Chain(bars, parents_of)
+    walk = _PathBack(bars, parents_of)
     here = max(bars, key=lambda bar: bar.end, default=None)
     while here is not None:
-        chain.path[here.node_id] = here
-        here = chain.before(here)
-    return tuple(reversed(chain.path))
+        walk.path[here.node_id] = here
+        here = walk.before(here)
+    return tuple(reversed(walk.path))
 
 
-class _Chain:
-    """The way back from the last node; `path` holds what has been passed."""
+class _PathBack:
+    """The walk back from the last node; `path` holds the bars it has passed."""
 
     def __init__(self, bars: Sequence[Bar], parents_of: ParentsOf) -> None:
         self.path: dict[str, Bar] = {}
@@ -232,11 +232,11 @@ class _Chain:
             self._lanes.setdefault(bar.lane, []).append(bar)
 
     def before(self, bar: Bar) -> Bar | None:
-        """Return what this one came after."""
+        """Return the bar that this one had to wait for."""
         child = self._last(self._inside.get(bar.node_id, ()))
-        return child or self._holder(bar) or self._parent(bar.node_id) or self._parent(bar.under)
+        return child or self._lane_holder(bar) or self._parent(bar.node_id) or self._parent(bar.under)
 
-    def _holder(self, bar: Bar) -> Bar | None:
+    def _lane_holder(self, bar: Bar) -> Bar | None:
         if bar.waited <= NOTICEABLE_S or bar.lane == LOOP:
             return None
         lane = self._lanes[bar.lane]

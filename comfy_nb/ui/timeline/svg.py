@@ -1,7 +1,7 @@
-"""A run over time as one SVG picture, and as HTML that keeps it where no script runs.
+"""A run over time as one SVG picture, and as HTML that needs no script.
 
-The picture stands in an `<img>`, because viewers take SVG out of the HTML of notebooks that are not trusted. There it
-cannot see the page's theme, so its colours are readable on white and on black.
+The picture is in an `<img>`, because viewers strip SVG from the HTML of untrusted notebooks. There it cannot see the
+page's theme, so its colours are readable on white and on black.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from comfy_nb.engine.execution.coroutines import STALL_S
-from comfy_nb.ui.timeline.lines import PADDING_PX, Block, LaneLines, lanes_of
+from comfy_nb.ui.timeline.lines import PADDING_PX, Block, LaneLines, arrange_lanes
 from comfy_nb.ui.timeline.spans import LOOP, Spans
 from comfy_nb.wording import clip, format_seconds
 
@@ -45,28 +45,28 @@ text{font:11px system-ui,sans-serif;fill:#767676}
 
 
 def to_html(spans: Spans) -> str:
-    """Return the picture and its summary as HTML of less than 300 kB."""
-    said = escape(summary(spans))
+    """Return the picture and its summary as HTML under 300 kB."""
+    text = escape(summary(spans))
     if not spans.bars:
-        return f'<div class="comfy-nb-timeline">{said}</div>'
+        return f'<div class="comfy-nb-timeline">{text}</div>'
     picture = base64.b64encode(to_svg(spans).encode()).decode()
     style = f"width:100%;min-width:{WIDTH_MIN}px;max-width:{WIDTH}px"
-    image = f'<img src="data:image/svg+xml;base64,{picture}" alt="timeline: {said}" style="{style}">'
-    words = f'<div style="font-size:90%">{said}</div>'
+    image = f'<img src="data:image/svg+xml;base64,{picture}" alt="timeline: {text}" style="{style}">'
+    words = f'<div style="font-size:90%">{text}</div>'
     return f'<div class="comfy-nb-timeline"><div style="overflow-x:auto">{image}</div>{words}</div>'
 
 
 def summary(spans: Spans) -> str:
-    """Say in a sentence how long it took, and what it hung on."""
+    """Describe in a sentence how long the run took, and its critical path."""
     took = f"{format_seconds(spans.seconds)}{STATE_WORDS[spans.state]}"
     if not spans.bars:
         return f"{took}, all from the cache" if spans.ticks else took
     titles = {bar.node_id: bar.name for bar in spans.bars}
     path = [titles[node_id] for node_id in spans.critical]
     shown = path if len(path) <= PATH_MAX else [*path[:3], f"… {len(path) - 6} more …", *path[-3:]]
-    said = f"{took}; critical path, {format_seconds(spans.critical_seconds)}: {' → '.join(shown)}"
+    text = f"{took}; critical path, {format_seconds(spans.critical_seconds)}: {' → '.join(shown)}"
     stalled = sum(span.seconds for bar in spans.bars for span in bar.stalls)
-    return f"{said}; the loop stood still for {format_seconds(stalled)}" if stalled else said
+    return f"{text}; the loop was blocked for {format_seconds(stalled)}" if stalled else text
 
 
 def to_svg(spans: Spans) -> str:
@@ -80,18 +80,18 @@ def to_svg(spans: Spans) -> str:
 
 
 class Drawing:
-    """The parts of the picture, from top to bottom; `height` is known when they are drawn."""
+    """Draws the picture from top to bottom; its `height` is known once it is drawn."""
 
     def __init__(self, spans: Spans) -> None:
         self._spans = spans
         self._seconds = max(spans.seconds, 1e-4)
         self._px = (WIDTH - LEFT - RIGHT) / self._seconds
         self._critical = set(spans.critical)
-        self._lanes = lanes_of(spans, 1 / self._px, CHARACTER_PX)
+        self._lanes = arrange_lanes(spans, 1 / self._px, CHARACTER_PX)
         self.height: float = TOP
 
     def parts(self) -> Iterator[str]:
-        """Yield the elements."""
+        """Yield the elements of the picture."""
         body = [part for lane in self._lanes for part in self._lane(lane)]
         body += self._strip("stalls", list(self._stalls())) + self._strip("from cache", list(self._ticks()))
         yield from self._axis()
@@ -137,7 +137,7 @@ class Drawing:
                 yield _text((x if is_inside else end) + 4, y + height - (5 if height > 12 else 1), block.label, colour)
 
     def _inside(self, block: Block, y: float, height: float) -> Iterator[str]:
-        """The waits of a bar, and the stretches in which it had the loop."""
+        """Draw the waits of a bar, and the spans in which it held the loop."""
         for kind, spans in (("pause", block.bar.waits), ("held", block.bar.held)):
             merged_until = -1.0
             for span in spans:

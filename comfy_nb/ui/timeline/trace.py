@@ -1,6 +1,6 @@
-"""A run as Chrome's trace event format, which chrome://tracing and ui.perfetto.dev open.
+"""A run in Chrome's trace event format, which chrome://tracing and ui.perfetto.dev open.
 
-Source: "Trace Event Format", the document of the Catapult project.
+Source: "Trace Event Format", a document of the Catapult project.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ LOOP_THREAD = 1
 def to_trace(spans: Spans, name: str = "comfy_nb") -> dict[str, Any]:
     """Return the trace as JSON values; times are in microseconds.
 
-    What runs on a thread is a complete event of that thread. Async nodes overlap on the loop, so each is an async pair
-    of its own, with what it really did on the loop as complete events.
+    A call on a thread is a complete event of that thread. Async nodes overlap on the loop, so each is an async pair,
+    and the spans in which it held the loop are complete events.
     """
     threads = {lane: number for number, lane in enumerate((lane for lane in spans.lanes if lane != LOOP), start=2)}
     threads[LOOP] = LOOP_THREAD
-    events = [_named("process_name", 0, name)]
+    events = [_metadata("process_name", 0, name)]
     named = {lane: "event loop" if lane == LOOP else lane for lane in threads}
-    events += [_named("thread_name", thread, named[lane]) for lane, thread in threads.items()]
+    events += [_metadata("thread_name", thread, named[lane]) for lane, thread in threads.items()]
     critical = set(spans.critical)
     for number, bar in enumerate(spans.bars):
         events += _bar(bar, number, threads[bar.lane], bar.node_id in critical)
@@ -43,7 +43,7 @@ def _bar(bar: Bar, number: int, thread: int, is_critical: bool) -> Iterator[dict
         "critical": is_critical,
     }
     for index, call in enumerate(bar.calls or [Span(bar.start, bar.end)]):
-        title = f"{bar.title} {call.what}".rstrip()
+        title = f"{bar.title} {call.note}".rstrip()
         if bar.lane == LOOP:
             pair = {"id": f"{number}.{index}"}
             yield {**_event("b", title, thread, call.start, "async"), **pair, "args": about}
@@ -58,8 +58,8 @@ def _event(phase: str, name: str, thread: int, start: float, category: str) -> d
     return {"ph": phase, "name": name, "cat": category, "pid": PROCESS, "tid": thread, "ts": _us(start)}
 
 
-def _named(what: str, thread: int, name: str) -> dict[str, Any]:
-    return {"ph": "M", "name": what, "pid": PROCESS, "tid": thread, "args": {"name": name}}
+def _metadata(kind: str, thread: int, name: str) -> dict[str, Any]:
+    return {"ph": "M", "name": kind, "pid": PROCESS, "tid": thread, "args": {"name": name}}
 
 
 def _us(seconds: float) -> float:

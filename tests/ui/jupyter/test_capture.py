@@ -8,6 +8,7 @@ import io
 import logging
 import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 import tqdm
@@ -17,12 +18,12 @@ import tqdm.notebook
 import comfy_nb as nb
 from comfy_nb.engine.events import NodeFailed, NodeFinished, NodeLog, NodeProgress, NodeText
 from comfy_nb.ui.jupyter.capture import Capture, capture
-from comfy_nb.ui.run.monitor import Bridge
+from comfy_nb.ui.run.monitor import RunMonitor
 from tests.ui.scripted import ScriptedRun, finished
 
 
 class Console:
-    """What came out elsewhere."""
+    """What was printed elsewhere."""
 
     def __init__(self, capsys) -> None:
         self._capsys = capsys
@@ -38,30 +39,30 @@ def console(capsys) -> Console:
 
 
 async def shown(handle) -> list:
-    """Run a handle as a display does, and return what was told."""
-    told: list = []
+    """Run a handle as a display does, and return its events."""
+    events: list = []
     job = handle.start()
-    job.run.subscribe(told.extend)
+    job.run.subscribe(events.extend)
     capture.start(job.run)
     try:
         await asyncio.gather(job, return_exceptions=True)
     finally:
         capture.stop(job.run)
-    return told
+    return events
 
 
-def logged(told, node_id: str = "1") -> str:
-    return "".join(event.text for event in told if isinstance(event, NodeLog) and event.node_id == node_id)
+def logged(events, node_id: str = "1") -> str:
+    return "".join(event.text for event in events if isinstance(event, NodeLog) and event.node_id == node_id)
 
 
-async def test_what_a_sync_node_prints_is_told_as_its_log_and_shows_nowhere_else(console):
+async def test_what_a_sync_node_prints_becomes_its_log_and_shows_nowhere_else(console):
     @nb.node
     def talks(x: int) -> int:
         print("so far", x)
         return x
 
-    told = await shown(talks(3))
-    assert logged(told) == "so far 3\n"
+    events = await shown(talks(3))
+    assert logged(events) == "so far 3\n"
     assert console.getvalue() == ""
 
 
@@ -77,7 +78,7 @@ async def test_so_is_what_an_async_node_prints_after_an_await_and_on_a_thread_it
     assert console.getvalue() == ""
 
 
-async def test_logging_through_a_handler_that_was_there_before_is_told_too(console):
+async def test_logging_through_a_handler_that_was_there_before_is_captured_too(console):
     handler = logging.StreamHandler(sys.stdout)
     logger = logging.getLogger("comfy_nb_test_pack")
     logger.addHandler(handler)
@@ -87,9 +88,9 @@ async def test_logging_through_a_handler_that_was_there_before_is_told_too(conso
         logger.warning("no model")
         return 1
 
-    told = await shown(warns())
+    events = await shown(warns())
     logger.removeHandler(handler)
-    assert logged(told) == "no model\n"
+    assert logged(events) == "no model\n"
     assert console.getvalue() == ""
 
 
@@ -102,8 +103,8 @@ async def test_what_is_printed_outside_of_nodes_is_left_alone(console):
     async def cell() -> None:
         print("from the cell")
 
-    told, _ = await asyncio.gather(shown(waits()), cell())
-    assert logged(told) == ""
+    events, _ = await asyncio.gather(shown(waits()), cell())
+    assert logged(events) == ""
     assert console.getvalue() == "from the cell\n"
 
 
@@ -119,7 +120,7 @@ async def test_the_nodes_of_two_runs_print_to_their_own(console):
     assert (logged(first), logged(second)) == ("one\n" * 3, "two\n" * 3)
 
 
-async def test_a_run_that_is_not_shown_prints_as_ever(console):
+async def test_a_run_that_is_not_shown_prints_as_usual(console):
     @nb.node
     def talks(name: str) -> str:
         print(name)
@@ -152,12 +153,12 @@ async def test_a_flood_is_cut_to_its_end(console):
             print(number)
         return 1
 
-    told = await shown(floods())
-    assert logged(told).endswith("19998\n19999\n")
-    assert max(len(event.text) for event in told if isinstance(event, NodeLog)) <= 4_000
+    events = await shown(floods())
+    assert logged(events).endswith("19998\n19999\n")
+    assert max(len(event.text) for event in events if isinstance(event, NodeLog)) <= 4_000
 
 
-async def test_of_a_flood_it_is_said_how_much_is_left_out(console):
+async def test_of_a_flood_the_log_counts_what_is_left_out(console):
     @nb.node
     async def floods() -> int:
         for number in range(20_000):
@@ -182,7 +183,7 @@ async def test_a_node_that_redirects_its_output_gets_it(console):
     assert await handle == "mine\n"
 
 
-async def test_the_thread_of_a_node_prints_as_ever(console):
+async def test_the_thread_of_a_node_prints_as_usual(console):
     @nb.node
     def starts() -> int:
         thread = threading.Thread(target=print, args=("nobody's",))
@@ -195,7 +196,7 @@ async def test_the_thread_of_a_node_prints_as_ever(console):
 
 
 def test_streams_are_put_back_when_the_last_run_has_ended(capsys):
-    switch, runs = Capture(), [object(), object()]
+    switch, runs = Capture(), [SimpleNamespace(id="1"), SimpleNamespace(id="2")]
     before = dict(vars(sys.stdout))
     for run in runs:
         switch.start(run)
@@ -206,7 +207,7 @@ def test_streams_are_put_back_when_the_last_run_has_ended(capsys):
 
 
 def test_what_somebody_else_put_on_the_stream_stays(capsys):
-    switch, run = Capture(), object()
+    switch, run = Capture(), SimpleNamespace(id="3")
     theirs = sys.stdout.write
     sys.stdout.write = theirs
     switch.start(run)
@@ -218,15 +219,19 @@ def test_what_somebody_else_put_on_the_stream_stays(capsys):
     assert vars(sys.stdout)["write"] is later
 
 
-def test_there_may_be_no_console(monkeypatch):
+def test_without_a_console_the_other_stream_is_captured_and_put_back(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdout", None)
-    switch, run = Capture(), object()
+    switch, run = Capture(), SimpleNamespace(id="4")
     switch.start(run)
+    assert sys.stdout is None and "write" in vars(sys.stderr)
+    print("still written", file=sys.stderr)
     switch.stop(run)
+    assert sys.stdout is None and "write" not in vars(sys.stderr)
+    assert capsys.readouterr().err == "still written\n"
 
 
-def progress_of(told) -> list[tuple[float, float]]:
-    return [(event.value, event.total) for event in told if isinstance(event, NodeProgress)]
+def progress_of(events) -> list[tuple[float, float]]:
+    return [(event.value, event.total) for event in events if isinstance(event, NodeProgress)]
 
 
 @pytest.mark.parametrize("kind", [tqdm.tqdm, tqdm.auto.tqdm, tqdm.notebook.tqdm])
@@ -235,10 +240,10 @@ async def test_a_tqdm_in_a_node_is_its_bar(console, kind):
     def counts() -> int:
         return sum(kind(range(5), desc="counting", mininterval=0))
 
-    told = await shown(counts())
-    assert progress_of(told)[-1] == (5, 5)
-    assert {event.text for event in told if isinstance(event, NodeText)} == {"counting"}
-    assert console.getvalue() == "" and logged(told) == ""
+    events = await shown(counts())
+    assert progress_of(events)[-1] == (5, 5)
+    assert {event.text for event in events if isinstance(event, NodeText)} == {"counting"}
+    assert console.getvalue() == "" and logged(events) == ""
 
 
 async def test_so_is_one_in_an_async_node(console):
@@ -265,7 +270,7 @@ async def test_of_two_bars_the_outer_one_counts(console):
 
 
 class UpTo(tqdm.tqdm):
-    """A kind of bar that somebody has made, with a method and an option of its own."""
+    """A kind of bar of somebody else, with a method and an option of its own."""
 
     def __init__(self, *args, **options) -> None:
         self.name = options.pop("name", "")
@@ -275,7 +280,7 @@ class UpTo(tqdm.tqdm):
         self.update(done - self.n)
 
 
-async def test_a_kind_of_bar_that_somebody_has_made_keeps_its_methods_and_options(console):
+async def test_a_kind_of_bar_of_somebody_elses_keeps_its_methods_and_options(console):
     @nb.node
     def counts() -> int:
         with UpTo(total=6, name="hub") as bar:
@@ -298,7 +303,7 @@ async def test_a_bar_that_is_written_to_a_file_of_its_own_is_left_alone(console)
 
 
 def test_tqdm_is_put_back(capsys):
-    switch, run = Capture(), object()
+    switch, run = Capture(), SimpleNamespace(id="5")
     before = dict(vars(tqdm.tqdm))
     switch.start(run)
     assert dict(vars(tqdm.tqdm)) != before
@@ -310,39 +315,39 @@ async def test_what_a_subscriber_prints_is_not_the_nodes_and_the_display_ends(co
     @nb.node(cache="off")
     def talks() -> int:
         print("node")
-        heard.wait(10)
+        subscriber_called.wait(10)
         return 1
 
-    heard = threading.Event()
+    subscriber_called = threading.Event()
     job = talks().start()
-    told: list = []
-    job.run.subscribe(told.extend)
-    job.run.subscribe(lambda events: (print("told"), heard.set()))
-    bridge = Bridge(job.run)
+    events: list = []
+    job.run.subscribe(events.extend)
+    job.run.subscribe(lambda events: (print("subscriber"), subscriber_called.set()))
+    monitor = RunMonitor(job.run)
     capture.start(job.run)
     try:
         await job
     finally:
         capture.stop(job.run)
-    assert bridge.is_over
-    assert logged(told) == "node\n"
-    assert set(console.getvalue().split()) == {"told"}
+    assert monitor.is_over
+    assert logged(events) == "node\n"
+    assert set(console.getvalue().split()) == {"subscriber"}
 
 
 def test_a_run_ends_for_its_display_although_a_node_prints_on():
     run = ScriptedRun()
-    bridge = Bridge(run)
-    run.say(finished("stopped"), NodeLog("run", 1.0, "1", "stdout", "still here"))
-    assert bridge.is_over
+    monitor = RunMonitor(run)
+    run.emit(finished("stopped"), NodeLog("run", 1.0, "1", "stdout", "still here"))
+    assert monitor.is_over
 
 
-async def test_a_later_run_is_told_of_what_goes_to_other_streams(console):
+async def test_a_later_run_captures_streams_that_came_since(console):
     @nb.node(cache="off")
     def talks() -> int:
         print("node")
         return 1
 
-    first = object()
+    first = SimpleNamespace(id="6")
     capture.start(first)
     try:
         with contextlib.redirect_stdout(io.StringIO()) as other:
@@ -362,7 +367,7 @@ async def test_a_bar_outside_of_nodes_and_one_after_the_run_draw_themselves(cons
         for _ in tqdm.tqdm(range(2)):
             pass
 
-    told, _ = await asyncio.gather(shown(waits()), cell())
-    assert progress_of(told) == []
+    events, _ = await asyncio.gather(shown(waits()), cell())
+    assert progress_of(events) == []
     assert "2/2" in console.getvalue()
     assert type(tqdm.tqdm(disable=True)) is tqdm.tqdm

@@ -70,14 +70,14 @@ def test_a_member_that_raises_ends_no_other_where_warnings_are_errors():
 
 
 def test_a_member_that_raises_is_dropped_with_a_warning_and_the_others_go_on(monkeypatch):
-    ticker, called, said = Ticker(), threading.Event(), []
-    monkeypatch.setattr("warnings.warn", lambda text, kind, **_: said.append((text, kind)))
+    ticker, called, warned = Ticker(), threading.Event(), []
+    monkeypatch.setattr("warnings.warn", lambda text, kind, **_: warned.append((text, kind)))
 
     def broken(now: float) -> None:
         raise ValueError("the front end has gone")
 
     ticker.add(broken)
-    ticker.add(lambda now: called.set() if said else None)
+    ticker.add(lambda now: called.set() if warned else None)
     assert called.wait(PATIENCE_S)
-    ((text, kind),) = said
+    ((text, kind),) = warned
     assert "the front end has gone" in text and kind is ComfyNBWarning

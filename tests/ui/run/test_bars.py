@@ -6,7 +6,7 @@ import ipywidgets
 import pytest
 
 from comfy_nb.ui.run.bars import Bars
-from comfy_nb.ui.run.model import Board
+from comfy_nb.ui.run.model import RunModel
 from tests.ui.scripted import done, finished, jpeg, node, preview, progress, started
 
 
@@ -28,9 +28,9 @@ def widgets_of(bars, kind) -> list:
     return below(bars.open())
 
 
-def draw(bars, board, *events) -> None:
-    board.take(events)
-    bars.draw(board.view(), now=1.0)
+def draw(bars, model, *events) -> None:
+    model.apply(events)
+    bars.draw(model.snapshot(), now=1.0)
 
 
 def words_of(bars) -> str:
@@ -40,7 +40,7 @@ def words_of(bars) -> str:
 def test_each_node_at_work_has_a_bar_and_its_newest_preview(bars):
     picture = jpeg()
     said = (node("1", title="Soften"), progress("1", 5, 20), preview("1", picture), node("2"))
-    draw(bars, Board(), started(3), *said)
+    draw(bars, RunModel(), started(3), *said)
     assert [each.value for each in widgets_of(bars, ipywidgets.FloatProgress)] == [0.25, 0.0]
     assert widgets_of(bars, ipywidgets.Image)[0].value == picture
     assert "Soften (ImageBlur)" in words_of(bars)
@@ -48,27 +48,27 @@ def test_each_node_at_work_has_a_bar_and_its_newest_preview(bars):
 
 
 def test_bars_move_and_rows_come_and_go(bars):
-    board = Board()
-    draw(bars, board, started(2), node("1"))
+    model = RunModel()
+    draw(bars, model, started(2), node("1"))
     (bar,) = widgets_of(bars, ipywidgets.FloatProgress)
-    draw(bars, board, progress("1", 1, 2))
+    draw(bars, model, progress("1", 1, 2))
     assert bar.value == 0.5
-    draw(bars, board, done("1"), node("2"))
+    draw(bars, model, done("1"), node("2"))
     assert [each.bar_style for each in widgets_of(bars, ipywidgets.FloatProgress)] == ["", "success"]
 
 
 def test_a_row_that_moves_up_is_not_sent_again(bars):
-    board = Board()
-    draw(bars, board, started(2), node("1"), progress("1", 1, 2), node("2"))
+    model = RunModel()
+    draw(bars, model, started(2), node("1"), progress("1", 1, 2), node("2"))
     _, second = widgets_of(bars, ipywidgets.FloatProgress)
     sent: list = []
     second.observe(sent.append)
-    draw(bars, board, done("1"))
+    draw(bars, model, done("1"))
     assert widgets_of(bars, ipywidgets.FloatProgress)[0] is second and sent == []
 
 
 def test_there_are_never_more_than_twelve_bars(bars):
-    draw(bars, Board(), started(20), *(node(str(number)) for number in range(20)))
+    draw(bars, RunModel(), started(20), *(node(str(number)) for number in range(20)))
     assert len(widgets_of(bars, ipywidgets.FloatProgress)) == 12
     assert "8 more running" in [each.value for each in widgets_of(bars, ipywidgets.Label)]
 
@@ -80,19 +80,19 @@ def test_the_button_asks_for_a_stop(bars, presses):
 
 
 def test_the_button_is_not_touched_while_the_run_goes_on(bars):
-    board = Board()
-    draw(bars, board, started(1), node("1"))
+    model = RunModel()
+    draw(bars, model, started(1), node("1"))
     (button,) = widgets_of(bars, ipywidgets.Button)
     changes = []
     button.observe(changes.append)
-    draw(bars, board, progress("1", 1, 1))
-    draw(bars, board, done("1"), finished("stopped"))
+    draw(bars, model, progress("1", 1, 1))
+    draw(bars, model, done("1"), finished("stopped"))
     assert changes == []
 
 
 def test_the_widgets_are_given_back():
     before = set(ipywidgets.widgets.widget._instances)
     bars = Bars(lambda: None)
-    draw(bars, Board(), started(2), node("1"), preview("1", jpeg()), node("2"))
+    draw(bars, RunModel(), started(2), node("1"), preview("1", jpeg()), node("2"))
     bars.close()
     assert set(ipywidgets.widgets.widget._instances) == before

@@ -1,4 +1,4 @@
-"""The display of the runs of one cell: when it comes, what it is fed, and what stays."""
+"""The display of the runs of one cell: when it appears, what it draws, and what stays."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 
 from comfy_nb.ui.run import display as display_module
 from comfy_nb.ui.run.display import Display
-from comfy_nb.ui.run.monitor import BLOCKED_S, Bridge, bridge_of
-from comfy_nb.ui.run.snapshot import View
-from comfy_nb.ui.run.summary_line import Line
+from comfy_nb.ui.run.monitor import BLOCKED_S, RunMonitor, monitor_of
+from comfy_nb.ui.run.snapshot import RunSnapshot
+from comfy_nb.ui.run.summary_line import SummaryLine
 from tests.ui.scripted import (
     ScriptedOutput,
     ScriptedRun,
@@ -30,7 +30,7 @@ LATER = 1e12
 
 
 class ScriptedTicker:
-    """A ticker that ticks when the test says so."""
+    """A ticker that ticks when the test calls `tick`."""
 
     def __init__(self) -> None:
         self.ticks = []
@@ -47,21 +47,21 @@ class ScriptedTicker:
 
 
 class ScriptedScreen:
-    """A rendering that remembers what it was told to draw."""
+    """A screen that remembers what it has drawn."""
 
     every_s = 1.0
 
     def __init__(self, press_stop, newest_run) -> None:
         self.press_stop = press_stop
         self.newest_run = newest_run
-        self.views: list[View] = []
+        self.snapshots: list[RunSnapshot] = []
         self.is_closed = False
 
     def open(self) -> ScriptedScreen:
         return self
 
-    def draw(self, view: View, now: float) -> None:
-        self.views.append(view)
+    def draw(self, snapshot: RunSnapshot, now: float) -> None:
+        self.snapshots.append(snapshot)
 
     def close(self) -> None:
         self.is_closed = True
@@ -94,9 +94,9 @@ def show(ticker, output, line):
     """Show runs; called on the loop."""
 
     def show(*runs: ScriptedRun) -> Display:
-        display = Display(ScriptedScreen, output, Line(line), show_after_s=0.15)
+        display = Display(ScriptedScreen, output, SummaryLine(line), show_after_s=0.15)
         for run in runs:
-            display.add(Bridge(run))
+            display.add(RunMonitor(run))
         return display
 
     return show
@@ -109,11 +109,11 @@ async def settled() -> None:
 
 async def test_a_run_that_takes_long_gets_a_screen_and_ends_as_html_in_its_place(run, show, ticker, output, line):
     show(run)
-    run.say(started(1), node("1", title="Soften"))
+    run.emit(started(1), node("1", title="Soften"))
     ticker.tick()
     (screen,) = output.shown
-    assert [row.title for row in screen.views[0].rows] == ["Soften"]
-    run.say(preview("1", jpeg()), done("1", 0.31), finished("done", 0.4))
+    assert [row.title for row in screen.snapshots[0].rows] == ["Soften"]
+    run.emit(preview("1", jpeg()), done("1", 0.31), finished("done", 0.4))
     await settled()
     last = output.shown[-1]
     assert "Soften" in last["text/html"] and "data:image/jpeg;base64," in last["text/html"]
@@ -123,26 +123,26 @@ async def test_a_run_that_takes_long_gets_a_screen_and_ends_as_html_in_its_place
 
 async def test_a_screen_is_drawn_as_often_as_it_wants_to_be(run, show, ticker, output):
     show(run)
-    run.say(started(1), node("1"))
+    run.emit(started(1), node("1"))
     for now in (LATER, LATER + 0.5, LATER + 1.0, LATER + 1.5, LATER + 2.0):
         ticker.tick(now)
-    assert len(output.shown[0].views) == 3
+    assert len(output.shown[0].snapshots) == 3
 
 
 async def test_draws_that_take_long_come_seldom(run, show, ticker, output, monkeypatch):
     show(run)
-    run.say(started(1), node("1"))
+    run.emit(started(1), node("1"))
     monkeypatch.setattr(ScriptedScreen, "every_s", 0.0)
     draw = ScriptedScreen.draw
     monkeypatch.setattr(ScriptedScreen, "draw", lambda *drawn: (time.sleep(0.05), draw(*drawn)))
     for now in (LATER, LATER + 0.01, LATER + 0.1, LATER + 10.0):
         ticker.tick(now)
-    assert len(output.shown[0].views) == 3
+    assert len(output.shown[0].snapshots) == 3
 
 
 async def test_nothing_is_drawn_after_the_end(run, show, ticker, output):
     display = show(run)
-    run.say(started(1), node("1"), done("1", 0.31), finished("done", 0.4))
+    run.emit(started(1), node("1"), done("1", 0.31), finished("done", 0.4))
     display.tick(LATER)
     await settled()
     assert [type(each) for each in output.shown] == [dict]
@@ -150,7 +150,7 @@ async def test_nothing_is_drawn_after_the_end(run, show, ticker, output):
 
 async def test_a_run_over_at_once_leaves_one_line_and_no_screen(run, show, output, line):
     show(run)
-    run.say(*all_cached(4), finished("done", 0.002))
+    run.emit(*all_cached(4), finished("done", 0.002))
     await settled()
     assert output.shown == []
     assert [each["text/plain"] for each in line.shown] == ["✓ 4 nodes from cache, 2 ms"]
@@ -166,7 +166,7 @@ async def test_a_run_over_at_once_leaves_one_line_and_no_screen(run, show, outpu
 )
 async def test_a_quick_run_that_has_something_to_show_shows_it(run, show, output, line, events):
     show(run)
-    run.say(started(1), *events)
+    run.emit(started(1), *events)
     await settled()
     assert "text/html" in output.shown[0] and line.shown == []
 
@@ -174,36 +174,36 @@ async def test_a_quick_run_that_has_something_to_show_shows_it(run, show, output
 async def test_several_runs_of_a_cell_are_one_view_until_the_last_has_ended(show, ticker, output):
     first, second = ScriptedRun(), ScriptedRun()
     show(first, second)
-    first.say(started(2), node("1"), done("1"), node("2"))
-    second.say(started(1), node("7"))
+    first.emit(started(2), node("1"), done("1"), node("2"))
+    second.emit(started(1), node("7"))
     ticker.tick()
     (screen,) = output.shown
-    assert [row.node_id for row in screen.views[0].rows] == ["2", "1", "7"]
-    assert (screen.views[0].total, screen.views[0].done) == (3, 1)
-    second.say(done("7"), finished())
+    assert [row.node_id for row in screen.snapshots[0].rows] == ["2", "1", "7"]
+    assert (screen.snapshots[0].total, screen.snapshots[0].done) == (3, 1)
+    second.emit(done("7"), finished())
     await settled()
     assert len(output.shown) == 1
-    first.say(done("2"), finished())
+    first.emit(done("2"), finished())
     await settled()
     assert output.shown[-1]["text/plain"].startswith("✓ done: 3 of 3 nodes")
 
 
-async def test_stop_stops_all_its_runs_and_the_view_says_so(show, ticker, output):
+async def test_stop_stops_all_its_runs_and_the_headline_shows_it(show, ticker, output):
     first, second = ScriptedRun(), ScriptedRun()
     show(first, second)
-    first.say(started(1), node("1"))
-    second.say(started(1), node("1"))
+    first.emit(started(1), node("1"))
+    second.emit(started(1), node("1"))
     ticker.tick()
     await asyncio.to_thread(output.shown[0].press_stop)
     ticker.tick(LATER + 1)
     assert (first.stops, second.stops) == (1, 1)
-    assert output.shown[0].views[-1].headline(0.0).startswith("stopping: 0 of 2 nodes")
+    assert output.shown[0].snapshots[-1].headline(0.0).startswith("stopping: 0 of 2 nodes")
 
 
 async def test_a_screen_asks_for_the_newest_of_the_runs_that_go_on(show, ticker, output):
     first, second = ScriptedRun(), ScriptedRun()
     show(first, second)
-    first.say(started(1), node("1"))
+    first.emit(started(1), node("1"))
     ticker.tick()
     (screen,) = output.shown
     found = [screen.newest_run()]
@@ -213,10 +213,10 @@ async def test_a_screen_asks_for_the_newest_of_the_runs_that_go_on(show, ticker,
     assert found == [second, first, second]
 
 
-async def test_a_blocked_loop_is_said_with_the_node_that_blocks_it(run, show, ticker, output):
-    run.loop, run.stepping = asyncio.get_running_loop(), None
+async def test_a_blocked_loop_is_reported_with_the_node_that_blocks_it(run, show, ticker, output):
+    run.loop = asyncio.get_running_loop()
     show(run)
-    run.say(started(1), node("1", title="Greedy"))
+    run.emit(started(1), node("1", title="Greedy"))
     step = SimpleNamespace(id="1", class_type="greedy", title="Greedy")
     other = SimpleNamespace(loop=run.loop, stepping=step)
     ticker.tick(LATER)
@@ -224,35 +224,35 @@ async def test_a_blocked_loop_is_said_with_the_node_that_blocks_it(run, show, ti
     run.session.live_runs = lambda: [other]
     ticker.tick(LATER + 2 * BLOCKED_S + 1)
     (screen,) = output.shown
-    assert screen.views[0].block() == ""
-    assert '"Greedy" (node 1, greedy)' in screen.views[-1].block()
+    assert screen.snapshots[0].describe_block() == ""
+    assert '"Greedy" (node 1, greedy)' in screen.snapshots[-1].describe_block()
     run.session.live_runs = list
     ticker.tick(LATER + 3)
-    assert "a cell or a callback" in screen.views[-1].block()
+    assert "a cell or a callback" in screen.snapshots[-1].describe_block()
     await settled()
     ticker.tick(LATER + 4)
-    assert screen.views[-1].block() == ""
+    assert screen.snapshots[-1].describe_block() == ""
 
 
-async def test_all_views_of_a_run_share_one_bridge(run):
-    assert bridge_of(run) is bridge_of(run)
-    assert bridge_of(ScriptedRun()) is not bridge_of(run)
+async def test_all_views_of_a_run_share_one_monitor(run):
+    assert monitor_of(run) is monitor_of(run)
+    assert monitor_of(ScriptedRun()) is not monitor_of(run)
     assert len(run.subscribers) == 1
 
 
 async def test_a_loop_that_is_blocked_from_the_start_has_a_clock_all_the_same(run):
     run.started_at, run.total = 5.0, 3
-    view = bridge_of(run).view()
-    assert (view.elapsed(now=7.0), view.total) == (2.0, 3)
+    snapshot = monitor_of(run).snapshot()
+    assert (snapshot.elapsed(now=7.0), snapshot.total) == (2.0, 3)
 
 
 def test_a_run_whose_loop_was_closed_is_shown_as_cancelled(run, show, ticker, output):
     loop = asyncio.new_event_loop()
-    run.loop, run.stepping = loop, None
+    run.loop = loop
 
     async def begins() -> None:
         show(run)
-        run.say(started(1), node("1"))
+        run.emit(started(1), node("1"))
 
     loop.run_until_complete(begins())
     ticker.tick()
@@ -265,9 +265,9 @@ def test_a_run_whose_loop_was_closed_is_shown_as_cancelled(run, show, ticker, ou
 
 async def test_a_display_made_on_a_thread_without_a_loop_ends_with_its_run(run, show, ticker, output):
     await asyncio.to_thread(show, run)
-    run.say(started(1), node("1"))
+    run.emit(started(1), node("1"))
     ticker.tick()
-    run.say(done("1", 0.3), finished("done", 0.4))
+    run.emit(done("1", 0.3), finished("done", 0.4))
     await settled()
     assert output.shown[0].is_closed and output.shown[-1]["text/plain"].startswith("✓ done")
 
@@ -277,9 +277,9 @@ def test_a_display_made_on_a_loop_that_has_gone_ends_with_its_run(run, show, tic
         show(run)
 
     async def runs() -> None:
-        run.say(started(1), node("1"))
+        run.emit(started(1), node("1"))
         ticker.tick()
-        run.say(done("1", 0.3), finished("done", 0.4))
+        run.emit(done("1", 0.3), finished("done", 0.4))
         await settled()
 
     asyncio.run(watches())

@@ -1,4 +1,4 @@
-"""What a saved notebook keeps of a run: HTML without scripts, small, and escaped."""
+"""A run in a saved notebook: HTML without scripts, small, and escaped."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import replace
 
 from comfy_nb.errors import NodeError
 from comfy_nb.ui.run.html import to_html
-from comfy_nb.ui.run.model import Board
-from comfy_nb.ui.run.snapshot import ROWS_MAX, Row, View
+from comfy_nb.ui.run.model import RunModel
+from comfy_nb.ui.run.snapshot import ROWS_MAX, Row, RunSnapshot
 from tests.ui.scripted import failed, finished, jpeg, node, preview, started
 
 
 def html_of(rows: Sequence[Row]) -> str:
-    view = View("failed", 0.0, 1.0, len(rows), len(rows), 0, len(rows), tuple(rows))
-    return to_html(view, 1.0)
+    snapshot = RunSnapshot("failed", 0.0, 1.0, len(rows), len(rows), 0, len(rows), tuple(rows))
+    return to_html(snapshot, 1.0)
 
 
 def row(**fields) -> Row:
@@ -60,20 +60,22 @@ def test_a_long_text_loses_its_middle():
 
 
 def test_a_run_full_of_pictures_and_words_stays_below_300_kb():
-    board = Board()
+    model = RunModel()
     noisy, quotes = jpeg((256, 256), noise=True), "'" * 40_000
-    board.take([started(ROWS_MAX), *(node(str(number)) for number in range(ROWS_MAX))])
-    board.take([preview(str(number), noisy) for number in range(ROWS_MAX)])
-    board.take([*(failed(str(number), node_error(quotes)) for number in range(ROWS_MAX)), finished("failed")])
-    view = board.view()
-    full = tuple(replace(each, text=quotes, log=quotes) for each in view.rows)
-    html = to_html(replace(view, rows=full), 1.0)
+    model.apply([started(ROWS_MAX), *(node(str(number)) for number in range(ROWS_MAX))])
+    model.apply([preview(str(number), noisy) for number in range(ROWS_MAX)])
+    model.apply([*(failed(str(number), node_error(quotes)) for number in range(ROWS_MAX)), finished("failed")])
+    snapshot = model.snapshot()
+    full = tuple(replace(each, text=quotes, log=quotes) for each in snapshot.rows)
+    html = to_html(replace(snapshot, rows=full), 1.0)
     assert html.count("<img") == ROWS_MAX
     assert len(html.encode()) < 300_000
 
 
-def test_text_that_is_no_unicode_can_be_saved():
-    html_of([row(log="\udc80")]).encode()
+def test_text_that_is_not_unicode_becomes_question_marks():
+    html = html_of([row(log="caf\udc80 au lait", text="\ud800", note="\udfff")])
+    assert ">caf? au lait</pre>" in html and html.count(">?</div>") == 2
+    assert html == html.encode().decode()
 
 
 def test_terminal_colours_and_lines_that_were_overwritten_are_not_kept():
@@ -81,5 +83,7 @@ def test_terminal_colours_and_lines_that_were_overwritten_are_not_kept():
     assert "red\n100%" in html and "\x1b" not in html and "10%\r" not in html
 
 
-def test_a_title_that_is_no_unicode_can_be_saved():
-    html_of([row(title="\udc80", preview=jpeg(), preview_format="jpeg")]).encode()
+def test_a_title_that_is_not_unicode_becomes_a_question_mark_also_beside_its_picture():
+    html = html_of([row(title="\udc80", preview=jpeg(), preview_format="jpeg")])
+    assert "? <span" in html and 'alt="?"' in html
+    assert html == html.encode().decode()

@@ -1,26 +1,27 @@
-"""What is shown of a run, from its events alone."""
+"""The model of a run: what there is to show, from its events alone."""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import pytest
 import torch
 
 from comfy_nb.engine.events import CallFinished, LoopHeld, NodeBlocked, NodeLog, NodesAdded, NodeText, NodeWaiting
-from comfy_nb.ui.run.model import LOG_MAX, TEXT_MAX, Board
-from comfy_nb.ui.run.snapshot import ROWS_MAX, View
+from comfy_nb.ui.run.model import LOG_MAX, TEXT_MAX, RunModel
+from comfy_nb.ui.run.snapshot import ROWS_MAX, RunSnapshot
 from tests.ui.scripted import RUN, all_cached, done, failed, finished, node, preview, progress, started
 
 
-def view_of(*events, label=None) -> View:
-    board = Board(label)
-    board.take(events)
-    return board.view()
+def snapshot_of(*events, name_of=None) -> RunSnapshot:
+    model = RunModel(name_of)
+    model.apply(events)
+    return model.snapshot()
 
 
 def only_row(*events):
-    (row,) = view_of(started(), *events).rows
+    (row,) = snapshot_of(started(), *events).rows
     return row
 
 
@@ -29,7 +30,7 @@ def test_a_node_that_started_is_a_running_row_without_a_fraction():
     assert (row.state, row.name, row.fraction, row.steps) == ("running", "Soften (ImageBlur)", None, "")
 
 
-def test_a_title_that_is_the_class_is_said_once():
+def test_a_title_that_is_the_class_is_shown_once():
     assert only_row(node("3", class_type="ImageBlur")).name == "ImageBlur"
 
 
@@ -52,19 +53,19 @@ def test_nonsense_progress_stays_within_the_bar(value, total, fraction):
 
 
 @pytest.mark.parametrize("nonsense", ["a", "", None, [1], 1j, 10**400, object(), torch.ones(3)])
-def test_progress_that_is_no_number_is_passed_over(nonsense):
-    board = Board()
-    board.take([started(), node("3"), progress("3", 1, 4)])
-    board.take([progress("3", nonsense, 4, time=2.0)])
-    (row,) = board.view().rows
+def test_progress_that_is_not_a_number_is_ignored(nonsense):
+    model = RunModel()
+    model.apply([started(), node("3"), progress("3", 1, 4)])
+    model.apply([progress("3", nonsense, 4, time=2.0)])
+    (row,) = model.snapshot().rows
     assert (row.value, row.fraction) == (1.0, 0.25)
     assert only_row(node("3"), progress("3", 1, nonsense)).fraction is None
 
 
 def test_of_the_steps_of_a_node_that_come_at_once_the_newest_is_shown():
-    board = Board()
-    board.take([started(), node("3"), node("4"), *(progress("3", step, 9) for step in range(9)), progress("4", 2, 9)])
-    assert [row.value for row in board.view().rows] == [8.0, 2.0]
+    model = RunModel()
+    model.apply([started(), node("3"), node("4"), *(progress("3", step, 9) for step in range(9)), progress("4", 2, 9)])
+    assert [row.value for row in model.snapshot().rows] == [8.0, 2.0]
 
 
 def test_progress_may_be_any_kind_of_number():
@@ -104,8 +105,10 @@ def test_a_running_node_takes_as_long_as_the_clock_says():
 
 
 def test_a_node_from_the_cache_is_named_by_the_graph():
-    view = view_of(started(2), done("3", 0, "memory"), label=lambda node_id: (f"Photo {node_id}", "LoadImage"))
-    assert (view.rows[0].name, view.rows[0].state, view.cached) == ("Photo 3 (LoadImage)", "cached", 1)
+    snapshot = snapshot_of(
+        started(2), done("3", 0, "memory"), name_of=lambda node_id: (f"Photo {node_id}", "LoadImage")
+    )
+    assert (snapshot.rows[0].name, snapshot.rows[0].state, snapshot.cached) == ("Photo 3 (LoadImage)", "cached", 1)
 
 
 def test_a_blocked_node_stays_blocked_when_its_calls_are_over():
@@ -134,32 +137,32 @@ def test_finished_list_calls_count_also_where_the_node_reports_no_steps():
 
 
 def test_what_a_node_prints_is_kept_and_of_much_the_end():
-    def said(text: str) -> NodeLog:
+    def printed(text: str) -> NodeLog:
         return NodeLog(RUN, 0, "3", "stdout", text)
 
-    assert only_row(node("3"), said("one\n"), said("two\n")).log == "one\ntwo\n"
-    assert only_row(node("3"), said("x" * LOG_MAX), said("end")).log.endswith("xend")
-    assert only_row(node("3"), said("no newline, "), done("3"), said("so it came late")).log.endswith("came late")
+    assert only_row(node("3"), printed("one\n"), printed("two\n")).log == "one\ntwo\n"
+    assert only_row(node("3"), printed("x" * LOG_MAX), printed("end")).log.endswith("xend")
+    assert only_row(node("3"), printed("no newline, "), done("3"), printed("so it came late")).log.endswith("came late")
 
 
 def test_the_pace_is_that_of_the_last_second_or_so_and_gives_the_time_left():
     steps = [progress("3", number, 100, time=number / 10) for number in range(51)]
-    view = view_of(started(1), node("3"), *steps)
-    assert view.rows[0].rate == pytest.approx(10.0)
-    assert (view.rows[0].pace, view.eta) == ("10 it/s", pytest.approx(5.0))
-    assert "5.00 s left" in view.headline(now=5.0)
+    snapshot = snapshot_of(started(1), node("3"), *steps)
+    assert snapshot.rows[0].rate == pytest.approx(10.0)
+    assert (snapshot.rows[0].pace, snapshot.eta) == ("10 it/s", pytest.approx(5.0))
+    assert "5.00 s left" in snapshot.headline(now=5.0)
     slow = only_row(node("3"), progress("3", 1, 10, time=4.0))
     assert slow.pace == "4 s/it"
 
 
 def test_the_time_left_is_unknown_while_nodes_wait_that_have_not_begun():
     steps = [progress("3", number, 100, time=number / 10) for number in range(51)]
-    assert view_of(started(2), node("3"), *steps).eta is None
-    assert view_of(started(2), node("3"), *steps, node("4")).eta is None
+    assert snapshot_of(started(2), node("3"), *steps).eta is None
+    assert snapshot_of(started(2), node("3"), *steps, node("4")).eta is None
 
 
 def test_the_nodes_of_an_expansion_stand_below_the_one_they_belong_to():
-    view = view_of(
+    snapshot = snapshot_of(
         started(4),
         node("1"),
         NodeWaiting(RUN, 0, "1", "expanded into 2 nodes"),
@@ -167,55 +170,63 @@ def test_the_nodes_of_an_expansion_stand_below_the_one_they_belong_to():
         node("1.a", under="1"),
         node("1.b", under="1"),
     )
-    assert [(row.node_id, row.under) for row in view.rows] == [("2", ""), ("1", ""), ("1.a", "1"), ("1.b", "1")]
+    assert [(row.node_id, row.under) for row in snapshot.rows] == [("2", ""), ("1", ""), ("1.a", "1"), ("1.b", "1")]
 
 
 def test_a_node_that_is_shown_under_a_child_of_another_is_not_lost():
-    view = view_of(started(3), node("1"), node("1.a", under="1"), node("1.a.x", under="1.a"))
-    assert [row.node_id for row in view.rows] == ["1", "1.a", "1.a.x"]
+    snapshot = snapshot_of(started(3), node("1"), node("1.a", under="1"), node("1.a.x", under="1.a"))
+    assert [row.node_id for row in snapshot.rows] == ["1", "1.a", "1.a.x"]
 
 
 def test_a_text_that_is_not_unicode_can_be_saved():
-    view = view_of(started(), node("3", title="\ud800"), NodeText(RUN, 0, "3", "a file \udcff", False))
-    assert "a file ?" in view.as_text(now=1.0).encode().decode()
+    snapshot = snapshot_of(started(), node("3", title="\ud800"), NodeText(RUN, 0, "3", "a file \udcff", False))
+    assert "a file ?" in snapshot.as_text(now=1.0).encode().decode()
 
 
 def test_failures_are_counted_and_carry_their_error():
     error = ValueError("bad size")
-    view = view_of(started(2), node("3"), failed("3", error))
-    assert (view.failed, view.rows[0].error) == (1, error)
+    snapshot = snapshot_of(started(2), node("3"), failed("3", error))
+    assert (snapshot.failed, snapshot.rows[0].error) == (1, error)
 
 
 def test_what_runs_when_a_run_ends_was_stopped():
-    view = view_of(started(2), node("3"), finished("stopped", 2.0))
-    assert (view.state, view.rows[0].state, view.rows[0].seconds) == ("stopped", "stopped", 2.0)
+    snapshot = snapshot_of(started(2), node("3"), finished("stopped", 2.0))
+    assert (snapshot.state, snapshot.rows[0].state, snapshot.rows[0].seconds) == ("stopped", "stopped", 2.0)
 
 
 def test_news_of_a_node_that_is_over_changes_nothing():
-    before = view_of(started(), node("3"), done("3"))
-    after = view_of(started(), node("3"), done("3"), progress("3", 1, 2), preview("3", b"late"))
+    before = snapshot_of(started(), node("3"), done("3"))
+    after = snapshot_of(started(), node("3"), done("3"), progress("3", 1, 2), preview("3", b"late"))
     assert after == before
 
 
+def test_an_event_of_an_unknown_kind_changes_nothing():
+    class Novelty(NamedTuple):
+        run_id: str
+        time: float
+
+    assert snapshot_of(started(), node("3"), Novelty(RUN, 1.0)) == snapshot_of(started(), node("3"))
+
+
 def test_running_rows_come_first_then_finished_ones_in_the_order_they_began():
-    view = view_of(started(), node("1", 0), node("2", 1), node("3", 2), done("2", 5), done("1", 9))
-    assert [row.node_id for row in view.rows] == ["3", "1", "2"]
+    snapshot = snapshot_of(started(), node("1", 0), node("2", 1), node("3", 2), done("2", 5), done("1", 9))
+    assert [row.node_id for row in snapshot.rows] == ["3", "1", "2"]
 
 
-def test_no_more_than_twelve_rows_are_seen_and_the_rest_is_counted():
+def test_no_more_than_twelve_rows_are_shown_and_the_rest_is_counted():
     ran = [event for number in range(50) for event in (node(str(number)), done(str(number), number / 100))]
-    view = view_of(started(50), *ran)
-    assert len(view.rows) == ROWS_MAX
-    assert view.folded() == "38 more finished"
-    assert [row.node_id for row in view.rows] == [str(number) for number in range(38, 50)], "the slowest stay"
+    snapshot = snapshot_of(started(50), *ran)
+    assert len(snapshot.rows) == ROWS_MAX
+    assert snapshot.describe_hidden() == "38 more finished"
+    assert [row.node_id for row in snapshot.rows] == [str(number) for number in range(38, 50)], "the slowest stay"
 
 
 def test_rows_at_work_beyond_twelve_are_counted_too():
-    view = view_of(started(20), done("0"), *(node(str(number)) for number in range(1, 16)))
-    assert view.folded() == "3 more running, 1 more finished"
+    snapshot = snapshot_of(started(20), done("0"), *(node(str(number)) for number in range(1, 16)))
+    assert snapshot.describe_hidden() == "3 more running, 1 more finished"
 
 
-def test_what_went_wrong_or_has_a_picture_is_not_folded_away():
+def test_what_went_wrong_or_has_a_picture_is_not_hidden():
     quick = [
         node("ok"),
         preview("ok", b"picture"),
@@ -224,54 +235,56 @@ def test_what_went_wrong_or_has_a_picture_is_not_folded_away():
         done("bad", 0),
     ]
     slow = [event for number in range(30) for event in (node(str(number)), done(str(number), 9.0))]
-    assert {"ok", "bad"} <= {row.node_id for row in view_of(started(40), *quick, *slow).rows}
+    assert {"ok", "bad"} <= {row.node_id for row in snapshot_of(started(40), *quick, *slow).rows}
 
 
-def test_take_returns_every_row_that_ended_also_those_out_of_sight():
-    board = Board()
+def test_apply_returns_every_row_that_ended_hidden_ones_too():
+    model = RunModel()
     many = [str(number) for number in range(30)]
-    ended = board.take([started(30), *(event for each in many for event in (node(each), done(each)))])
+    ended = model.apply([started(30), *(event for each in many for event in (node(each), done(each)))])
     assert [row.node_id for row in ended] == many
-    assert board.take([node("x")]) == []
+    assert model.apply([node("x")]) == []
 
 
-def test_a_view_does_not_change_with_what_comes_later():
-    board = Board()
-    board.take([started(), node("3")])
-    before = board.view()
-    board.take([progress("3", 1, 2)])
+def test_a_snapshot_does_not_change_with_later_events():
+    model = RunModel()
+    model.apply([started(), node("3")])
+    before = model.snapshot()
+    model.apply([progress("3", 1, 2)])
     assert before.rows[0].total == 0
 
 
 def test_the_headline_counts_what_is_done():
     events = [*all_cached(1), started(3, cached=1), node("2"), done("2"), node("3")]
-    assert view_of(*events).headline(now=3.0) == "running: 2 of 4 nodes, 1 from cache, 3.00 s"
-    added = view_of(*events, NodesAdded(RUN, 0, 2))
+    assert snapshot_of(*events).headline(now=3.0) == "running: 2 of 4 nodes, 1 from cache, 3.00 s"
+    added = snapshot_of(*events, NodesAdded(RUN, 0, 2))
     assert added.headline(now=3.0) == "running: 2 of 6 nodes, 1 from cache, 3.00 s"
 
 
 def test_a_run_all_from_the_cache_is_one_line():
-    view = view_of(*all_cached(4), finished("done", 0.002))
-    assert view.headline(now=99.0) == "4 nodes from cache, 2 ms"
-    assert view.as_text(now=99.0) == "✓ 4 nodes from cache, 2 ms"
+    snapshot = snapshot_of(*all_cached(4), finished("done", 0.002))
+    assert snapshot.headline(now=99.0) == "4 nodes from cache, 2 ms"
+    assert snapshot.as_text(now=99.0) == "✓ 4 nodes from cache, 2 ms"
 
 
 def test_a_node_from_the_cache_has_no_time_of_its_own():
-    view = view_of(*all_cached(1), started(2, cached=1), node("2"), done("2", 0.5))
-    assert {row.state: row.took(now=9.0) for row in view.rows} == {"cached": "", "done": "0.50 s"}
+    snapshot = snapshot_of(*all_cached(1), started(2, cached=1), node("2"), done("2", 0.5))
+    assert {row.state: row.describe_duration(now=9.0) for row in snapshot.rows} == {"cached": "", "done": "0.50 s"}
 
 
 def test_thousands_of_cached_nodes_are_counted_and_not_listed():
-    board = Board(label=lambda node_id: (node_id, ""))
-    listed = board.take([*all_cached(5_000), started(1, cached=5_000), node("x"), done("x")])
+    model = RunModel(name_of=lambda node_id: (node_id, ""))
+    listed = model.apply([*all_cached(5_000), started(1, cached=5_000), node("x"), done("x")])
     assert len(listed) == ROWS_MAX + 1
-    assert (board.view().cached, board.view().folded()) == (5_000, "4,989 more finished")
-    assert board.view().rows[-1].node_id == "x"
+    assert (model.snapshot().cached, model.snapshot().describe_hidden()) == (5_000, "4,989 more finished")
+    assert model.snapshot().rows[-1].node_id == "x"
 
 
 def test_the_text_has_a_line_for_each_row():
-    view = view_of(started(2), node("1"), done("1", 0.31), node("2", class_type="Sum"), finished("stopped", 0.5))
-    assert view.as_text(now=0.5).splitlines() == [
+    snapshot = snapshot_of(
+        started(2), node("1"), done("1", 0.31), node("2", class_type="Sum"), finished("stopped", 0.5)
+    )
+    assert snapshot.as_text(now=0.5).splitlines() == [
         "■ stopped: 1 of 2 nodes, 0.50 s",
         "  ✓ ImageBlur  done  0.31 s",
         "  ■ Sum  stopped  0.50 s",

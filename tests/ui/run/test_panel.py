@@ -1,26 +1,47 @@
-"""The live panel as its kernel side: what it sends when, and what it hears."""
+"""The kernel side of the live panel: what it sends, and how it handles messages."""
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import threading
 import time
 import weakref
 
 import pytest
+from ipywidgets import Label
 from ipywidgets.widgets.widget import _instances
 
 from comfy_nb.ui.jupyter import cell_output as cell
-from comfy_nb.ui.run.model import Board
+from comfy_nb.ui.run.model import RunModel
 from comfy_nb.ui.run.panel import Panel
-from comfy_nb.ui.run.snapshot import View
-from tests.ui.scripted import jpeg, node, preview, started
+from comfy_nb.ui.run.snapshot import RunSnapshot
+from tests.ui.scripted import ScriptedRun, jpeg, node, preview, started
 
 
-def view_with_picture() -> View:
-    board = Board()
-    board.take([started(), node("1"), preview("1", jpeg())])
-    return board.view()
+def snapshot_with_picture() -> RunSnapshot:
+    model = RunModel()
+    model.apply([started(), node("1"), preview("1", jpeg())])
+    return model.snapshot()
+
+
+class ScriptedGraphView:
+    """A view of a graph that remembers where it was made."""
+
+    def __init__(self, run: ScriptedRun, loop: asyncio.AbstractEventLoop) -> None:
+        self.run, self.loop = run, loop
+        self.widget = Label()
+        self.is_closed = False
+
+    def leave(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def no_graph(run) -> None:
+    raise AssertionError("nobody asked for the graph")
 
 
 @pytest.fixture
@@ -30,7 +51,7 @@ def presses() -> list:
 
 @pytest.fixture
 def panel(presses):
-    made = Panel(lambda: presses.append(threading.get_ident()), lambda: None)
+    made = Panel(lambda: presses.append(threading.get_ident()), lambda: None, no_graph)
     yield made
     made.close()
 
@@ -44,13 +65,13 @@ def sent(panel, monkeypatch) -> list:
     return messages
 
 
-def tell(widget, message: str) -> None:
-    """What comes from the front end."""
+def send_from_page(widget, message: str) -> None:
+    """Send a message from the front end."""
     widget._handle_custom_msg(message, [])
 
 
 def test_a_draw_is_one_message(panel, sent):
-    panel.draw(view_with_picture(), 1.0)
+    panel.draw(snapshot_with_picture(), 1.0)
     ((message, buffers),) = sent
     assert [row["title"] for row in message["rows"]] == ["ImageBlur"]
     assert message["pictures"] == [message["rows"][0]["picture"]] and buffers == [jpeg()]
@@ -58,32 +79,52 @@ def test_a_draw_is_one_message(panel, sent):
 
 def test_a_front_end_that_begins_to_show_it_gets_all_at_once(panel, sent):
     _, rows = panel.open().children
-    panel.draw(view_with_picture(), 1.0)
-    panel.draw(view_with_picture(), 1.1)
-    tell(rows, "ready")
+    panel.draw(snapshot_with_picture(), 1.0)
+    panel.draw(snapshot_with_picture(), 1.1)
+    send_from_page(rows, "ready")
     assert [len(message["pictures"]) for message, _ in sent] == [1, 0, 1]
 
 
 def test_only_a_press_stops_and_it_is_acknowledged(panel, presses):
     stop, _ = panel.open().children
-    tell(stop, "ready")
-    assert not presses and not stop.heard
-    tell(stop, "stop")
-    assert presses == [threading.get_ident()] and stop.heard
+    send_from_page(stop, "ready")
+    assert not presses and not stop.acknowledged
+    send_from_page(stop, "stop")
+    assert presses == [threading.get_ident()] and stop.acknowledged
+
+
+async def test_the_view_of_the_graph_is_made_on_the_loop_of_the_newest_run_and_closed_when_unwanted():
+    run = ScriptedRun(loop=asyncio.get_running_loop())
+    made: list[ScriptedGraphView] = []
+
+    def make(run: ScriptedRun) -> ScriptedGraphView:
+        made.append(ScriptedGraphView(run, asyncio.get_running_loop()))
+        return made[-1]
+
+    panel = Panel(lambda: None, lambda: run, make)
+    _, rows = panel.open().children
+    await asyncio.to_thread(send_from_page, rows, "graph")
+    await asyncio.sleep(0)
+    assert [(each.run, each.loop) for each in made] == [(run, run.loop)]
+    assert panel.open().children[2:] == (made[0].widget,)
+    await asyncio.to_thread(send_from_page, rows, "no graph")
+    await asyncio.sleep(0)
+    assert made[0].is_closed and panel.open().children[2:] == ()
+    panel.close()
 
 
 def test_drawing_leaves_the_stop_button_alone(panel):
     stop, _ = panel.open().children
     touched: list = []
     stop.observe(touched.append)
-    panel.draw(view_with_picture(), 1.0)
+    panel.draw(snapshot_with_picture(), 1.0)
     assert touched == []
 
 
-def test_closing_gives_every_model_back():
+def test_closing_closes_every_model():
     before = set(_instances)
-    panel = Panel(lambda: None, lambda: None)
-    panel.draw(view_with_picture(), 1.0)
+    panel = Panel(lambda: None, lambda: None, no_graph)
+    panel.draw(snapshot_with_picture(), 1.0)
     assert set(_instances) - before
     panel.close()
     assert set(_instances) == before
@@ -91,8 +132,8 @@ def test_closing_gives_every_model_back():
 
 def test_a_closed_panel_is_kept_by_nothing(monkeypatch):
     monkeypatch.setattr(cell, "LOADING_S", 0.0)
-    panel = Panel(list, list)
-    panel.draw(view_with_picture(), 0.0)
+    panel = Panel(list, list, no_graph)
+    panel.draw(snapshot_with_picture(), 0.0)
     widgets = [weakref.ref(widget) for widget in (panel.open(), *panel.open().children)]
     panel.close()
     del panel
@@ -102,7 +143,7 @@ def test_a_closed_panel_is_kept_by_nothing(monkeypatch):
 
 def test_a_panel_that_has_just_opened_is_closed_when_a_front_end_has_loaded_it(monkeypatch):
     monkeypatch.setattr(cell, "LOADING_S", 0.1)
-    panel = Panel(lambda: None, lambda: None)
+    panel = Panel(lambda: None, lambda: None, no_graph)
     model_id = panel.open().model_id
     panel.close()
     assert model_id in _instances

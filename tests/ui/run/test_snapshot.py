@@ -1,30 +1,30 @@
-"""Several runs seen as one."""
+"""Several runs merged into one."""
 
 from __future__ import annotations
 
 import pytest
 
 import comfy_nb as nb
-from comfy_nb.ui.run.model import Board
-from comfy_nb.ui.run.monitor import bridge_of
-from comfy_nb.ui.run.snapshot import ROWS_MAX, View, merge
+from comfy_nb.ui.run.model import RunModel
+from comfy_nb.ui.run.monitor import monitor_of
+from comfy_nb.ui.run.snapshot import ROWS_MAX, RunSnapshot, merge
 from tests.ui.scripted import all_cached, done, failed, finished, node, progress, started
 
 
-def view_of(*events) -> View:
-    board = Board()
-    board.take(events)
-    return board.view()
+def snapshot_of(*events) -> RunSnapshot:
+    model = RunModel()
+    model.apply(events)
+    return model.snapshot()
 
 
 def test_one_run_is_seen_as_it_is():
-    view = view_of(started(1), node("1"))
-    assert merge([view]) == view
+    snapshot = snapshot_of(started(1), node("1"))
+    assert merge([snapshot]) == snapshot
 
 
 def test_counts_add_up_and_rows_stay_in_their_order_without_the_cached_ones():
-    first = view_of(*all_cached(1), started(3, cached=1), node("1"), done("1"), node("2"))
-    second = view_of(started(2), node("1"))
+    first = snapshot_of(*all_cached(1), started(3, cached=1), node("1"), done("1"), node("2"))
+    second = snapshot_of(started(2), node("1"))
     both = merge([first, second])
     assert (both.total, both.done, both.cached, both.ran) == (6, 2, 1, 1)
     assert [row.node_id for row in both.rows] == ["2", "1", "1"]
@@ -41,51 +41,51 @@ def test_counts_add_up_and_rows_stay_in_their_order_without_the_cached_ones():
 )
 def test_the_state_is_running_while_one_runs_and_then_the_gravest(states, shown):
     ends = [[] if state == "running" else [finished(state, 2.0)] for state in states]
-    both = merge([view_of(started(1), *end) for end in ends])
+    both = merge([snapshot_of(started(1), *end) for end in ends])
     assert both.state == shown
     assert both.is_over == ("running" not in states)
 
 
 def test_the_time_is_from_the_first_start_to_the_last_end():
-    early = view_of(started(1, time=10.0), finished("done", 5.0))
-    late = view_of(started(1, time=12.0), finished("done", 9.0))
+    early = snapshot_of(started(1, time=10.0), finished("done", 5.0))
+    late = snapshot_of(started(1, time=12.0), finished("done", 9.0))
     assert merge([early, late]).elapsed(now=99.0) == 11.0
 
 
 def test_of_many_rows_those_at_work_and_those_that_failed_stay():
-    quick = [view_of(started(9), *(each for n in "abcdefgh" for each in (node(n), done(n)))) for _ in range(3)]
-    bad = view_of(started(1), node("bad"), failed("bad", ValueError("no")))
-    live = view_of(started(1), node("live"))
+    quick = [snapshot_of(started(9), *(each for n in "abcdefgh" for each in (node(n), done(n)))) for _ in range(3)]
+    bad = snapshot_of(started(1), node("bad"), failed("bad", ValueError("no")))
+    live = snapshot_of(started(1), node("live"))
     both = merge([*quick, bad, live])
     assert len(both.rows) == ROWS_MAX and {"bad", "live"} <= {row.node_id for row in both.rows}
-    assert both.folded() == "14 more finished"
+    assert both.describe_hidden() == "14 more finished"
 
 
 def test_the_time_left_is_the_longest_and_unknown_if_one_is():
     def steps(total: int) -> list:
         return [progress("1", number, total, time=number / 10) for number in range(11)]
 
-    short, long = (view_of(started(1), node("1"), *steps(total)) for total in (20, 50))
+    short, long = (snapshot_of(started(1), node("1"), *steps(total)) for total in (20, 50))
     assert merge([short, long]).eta == pytest.approx(4.0)
-    assert merge([short, view_of(started(1), node("1"))]).eta is None
+    assert merge([short, snapshot_of(started(1), node("1"))]).eta is None
 
 
 def test_rows_of_one_name_say_in_which_constants_they_differ():
-    view = view_of(started(4), node("1", title="ask"), node("2", title="ask"), node("3", title="other"))
-    for row, service in zip(view.rows, ("caption", "depth", "caption"), strict=True):
-        row.given = {"service": service, "seconds": 1.0, "prompt": "x" * 100}
-    assert [row.hint for row in merge([view]).rows] == ["service='caption'", "service='depth'", ""]
-    assert merge([view]).rows[0].name == "ask (ImageBlur) service='caption'"
+    snapshot = snapshot_of(started(4), node("1", title="ask"), node("2", title="ask"), node("3", title="other"))
+    for row, service in zip(snapshot.rows, ("caption", "depth", "caption"), strict=True):
+        row.constants = {"service": service, "seconds": 1.0, "prompt": "x" * 100}
+    assert [row.label for row in merge([snapshot]).rows] == ["service='caption'", "service='depth'", ""]
+    assert merge([snapshot]).rows[0].name == "ask (ImageBlur) service='caption'"
 
 
 def test_rows_that_nothing_else_tells_apart_say_their_ids():
-    assert [row.hint for row in merge([view_of(started(2), node("1"), node("2"))]).rows] == ["#1", "#2"]
+    assert [row.label for row in merge([snapshot_of(started(2), node("1"), node("2"))]).rows] == ["#1", "#2"]
 
 
-def test_a_long_constant_is_cut_in_the_hint():
-    view = view_of(started(2), node("1"), node("2"))
-    view.rows[0].given = {"text": "a" * 100}
-    assert len(merge([view]).rows[0].hint) < 40
+def test_a_long_constant_is_cut_in_the_label():
+    snapshot = snapshot_of(started(2), node("1"), node("2"))
+    snapshot.rows[0].constants = {"text": "a" * 100}
+    assert len(merge([snapshot]).rows[0].label) < 40
 
 
 async def test_the_nodes_of_an_expansion_are_told_apart_by_their_constants_too():
@@ -101,5 +101,5 @@ async def test_the_nodes_of_an_expansion_are_told_apart_by_their_constants_too()
 
     with nb.use_session(nb.Session()):
         run = await nb.Graph(stages(1)).run()
-    hints = [row.hint for row in merge([bridge_of(run).view()]).rows if row.title == "stage"]
-    assert hints == ["passes=1", "passes=2"]
+    labels = [row.label for row in merge([monitor_of(run).snapshot()]).rows if row.title == "stage"]
+    assert labels == ["passes=1", "passes=2"]

@@ -1,11 +1,11 @@
-"""Runs that are over at once, in one line of their cell."""
+"""Runs that end quickly, in one line below their cell."""
 
 from __future__ import annotations
 
 import asyncio
 
-from comfy_nb.ui.run.model import Board
-from comfy_nb.ui.run.summary_line import Lines
+from comfy_nb.ui.run.model import RunModel
+from comfy_nb.ui.run.summary_line import SummaryLines
 from tests.ui.scripted import ScriptedOutput, all_cached, done, finished, node, started
 
 
@@ -18,13 +18,13 @@ async def until(condition) -> None:
 async def test_quick_runs_of_one_cell_share_a_line_that_is_redrawn_seldom():
     line = ScriptedOutput()
     outputs = {"a": line, "b": ScriptedOutput()}
-    lines = Lines(make=lambda cell: outputs[cell["name"]], key=lambda cell: cell["name"])
+    lines = SummaryLines(make=lambda cell: outputs[cell["name"]], key=lambda cell: cell["name"])
     for name in "aab":
         here = lines.of({"name": name})
         for _ in range(50):
-            board = Board()
-            board.take([*all_cached(3), started(1, cached=3), node("1"), done("1"), finished("done", 0.001)])
-            here.add(board.view())
+            model = RunModel()
+            model.apply([*all_cached(3), started(1, cached=3), node("1"), done("1"), finished("done", 0.001)])
+            here.add(model.snapshot())
     assert [len(output.shown) for output in outputs.values()] == [1, 1]
     await until(lambda: len(line.shown) == 2)
     assert line.shown[-1]["text/plain"] == "✓ 100 runs: 100 nodes ran, 300 from cache, 0.10 s"

@@ -31,7 +31,7 @@ async def test_async_nodes_overlap_and_a_sync_one_runs_on_its_thread():
     run = await total.graph.run()
     timeline = run.timeline()
     first, second, last = sorted(timeline.spans.bars, key=lambda bar: bar.end)
-    assert (first.hint, second.hint) == ("seconds=0.05", "seconds=0.1")
+    assert (first.label, second.label) == ("seconds=0.05", "seconds=0.1")
     assert second.start < first.end and last.start >= second.end
     assert last.lane.startswith("comfy-nb-lane")
     assert timeline.critical_path == [second.node_id, last.node_id]
@@ -75,7 +75,7 @@ async def test_another_try_ends_a_pause():
     run = await flaky().graph.run()
     (bar,) = run.timeline().spans.bars
     (wait,) = bar.waits
-    assert wait.seconds >= 0.02 and wait.what.startswith("retry 1 of 1") and bar.end >= wait.end
+    assert wait.seconds >= 0.02 and wait.note.startswith("retry 1 of 1") and bar.end >= wait.end
 
 
 async def test_a_stall_is_in_the_picture_and_in_words():
@@ -86,7 +86,7 @@ async def test_a_stall_is_in_the_picture_and_in_words():
 
     with pytest.warns(nb.ComfyNBWarning, match="kept the event loop busy"):
         run = await greedy().graph.run()
-    assert "the loop stood still for" in repr(run.timeline())
+    assert "the loop was blocked for" in repr(run.timeline())
 
 
 async def test_the_trace_is_written_as_json(tmp_path):

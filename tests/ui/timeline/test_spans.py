@@ -17,7 +17,7 @@ def end(node_id: str, at: float) -> Event:
 
 def spans_of(*events: Event, links: dict[str, list[str]] | None = None, now: float = 99.0) -> Spans:
     recorder = Recorder(lambda node_id: (links or {}).get(node_id, ()))
-    recorder.take([started(3), *events])
+    recorder.apply([started(3), *events])
     return recorder.spans(now)
 
 
@@ -32,7 +32,7 @@ def test_a_node_is_a_bar_from_its_start_to_its_end_on_its_lane():
 
 def test_times_count_from_the_first_event():
     recorder = Recorder(lambda _: ())
-    recorder.take([started(1, time=100.0), node("1", 101.0), end("1", 102.0)])
+    recorder.apply([started(1, time=100.0), node("1", 101.0), end("1", 102.0)])
     assert (bar_of(recorder.spans(103.0)).start, recorder.spans(103.0).seconds) == (1.0, 3.0)
 
 
@@ -50,7 +50,7 @@ def test_a_node_without_parents_could_have_begun_at_once():
 def test_pauses_for_lazy_inputs_and_other_tries_lie_within_the_bar():
     again = NodeStarted(RUN, 2.0, "1", "1", "C", "C", "loop")
     bar = bar_of(spans_of(node("1", 0.5), NodeWaiting(RUN, 1.0, "1", "retry 1 of 2"), again, end("1", 3.0)))
-    assert [(wait.start, wait.end, wait.what) for wait in bar.waits] == [(1.0, 2.0, "retry 1 of 2")]
+    assert [(wait.start, wait.end, wait.note) for wait in bar.waits] == [(1.0, 2.0, "retry 1 of 2")]
 
 
 def test_an_expansion_waits_until_its_nodes_are_done():
@@ -64,7 +64,7 @@ def test_an_expansion_waits_until_its_nodes_are_done():
 def test_calls_over_a_list_are_spans_of_their_own():
     calls = [CallFinished(RUN, 1.0, "1", 0, 2, 0.5), CallFinished(RUN, 1.5, "1", 1, 2, 0.25)]
     bar = bar_of(spans_of(node("1", 0.5), *calls, end("1", 1.5)))
-    assert [(call.start, call.end, call.what) for call in bar.calls] == [(0.5, 1.0, "1 of 2"), (1.25, 1.5, "2 of 2")]
+    assert [(call.start, call.end, call.note) for call in bar.calls] == [(0.5, 1.0, "1 of 2"), (1.25, 1.5, "2 of 2")]
 
 
 def test_what_kept_the_loop_is_known_and_too_long_is_a_stall():

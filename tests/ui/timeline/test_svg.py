@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comfy_nb.engine.events import LoopHeld
-from comfy_nb.ui.timeline.lines import LINES_MAX, lanes_of
+from comfy_nb.ui.timeline.lines import LINES_MAX, arrange_lanes
 from comfy_nb.ui.timeline.spans import Recorder, Spans
 from comfy_nb.ui.timeline.svg import summary, to_html, to_svg
 from tests.ui.scripted import RUN, all_cached, finished, node, started
@@ -22,7 +22,7 @@ PX = 0.01
 
 def spans_of(*events) -> Spans:
     recorder = Recorder(lambda _: ())
-    recorder.take([started(3), *events])
+    recorder.apply([started(3), *events])
     return recorder.spans(99.0)
 
 
@@ -42,19 +42,19 @@ def test_bars_that_overlap_stand_below_each_other_and_others_share_a_line():
     spans = spans_of(
         *(node("1"), node("2"), end("1", 1.0), end("2", 2.0), node("3", 3.0), end("3", 4.0), finished(seconds=4.0))
     )
-    loop, _ = lanes_of(spans, PX, 1.0)
+    loop, _ = arrange_lanes(spans, PX, 1.0)
     assert [[block.bar.node_id for block in line] for line in loop.lines] == [["2"], ["1", "3"]]
 
 
 def test_of_very_many_at_once_the_rest_is_counted():
-    loop, *_ = lanes_of(overlapping(LINES_MAX + 38), PX, 1.0)
+    loop, *_ = arrange_lanes(overlapping(LINES_MAX + 38), PX, 1.0)
     assert (len(loop.lines), loop.left_out) == (LINES_MAX, 38)
     assert "38 more at the same time" in to_svg(overlapping(LINES_MAX + 38))
 
 
 def test_bars_too_narrow_to_be_told_apart_are_drawn_as_one():
     bars = [event for n in range(1_000) for event in (node(str(n), n / 1e5, lane=LANE), end(str(n), (n + 1) / 1e5))]
-    (lane,) = [each for each in lanes_of(spans_of(*bars, finished()), PX, 1.0) if each.name == "thread-0"]
+    (lane,) = [each for each in arrange_lanes(spans_of(*bars, finished()), PX, 1.0) if each.name == "thread-0"]
     assert len(lane.lines) == 1 and len(lane.lines[0]) < 20
     assert sum(block.count for block in lane.lines[0]) == 1_000
 

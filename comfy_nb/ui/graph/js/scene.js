@@ -6,21 +6,7 @@ const INKS = {
   running: "--cnb-blue", done: "--cnb-green", failed: "--cnb-red", blocked: "--cnb-amber", stopped: "--cnb-amber",
 };
 
-function element(tag, className, text) {
-  const made = document.createElement(tag);
-  made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
-function button(text, label, press) {
-  const made = element("button", "", text);
-  made.type = "button";
-  made.title = label;
-  made.setAttribute("aria-label", label);
-  made.addEventListener("click", press);
-  return made;
-}
+const button = (label, title, press) => pushButton("", label, title, press);
 
 const short = (value, most) => {
   const text = String(value).replace(/\s+/g, " ");

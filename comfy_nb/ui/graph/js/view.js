@@ -64,7 +64,7 @@ class GraphView {
     this.canvas.setAttribute("aria-label", `graph: ${this.scene.head}. Arrow keys walk along links, Enter looks inside, E edits.`);
     this.feeds = this.scene.nodes.map(() => []);
     for (const link of this.scene.links) this.feeds[link[2]].push(link);
-    this.list.replaceChildren(...this.scene.nodes.map((node, at) => element("li", "", this.told(at))));
+    this.list.replaceChildren(...this.scene.nodes.map((node, at) => element("li", "", {}, this.told(at))));
     for (const id of this.states.keys()) if (!this.at.has(id)) this.states.delete(id);
     this.say(this.words);
     this.title();
@@ -282,4 +282,4 @@ function render({ model, el }) {
   };
 }
 
-export default { render: heard(render) };
+export default { render: whenReady(render) };

@@ -2,19 +2,8 @@
 
 const WAITING_AFTER_MS = 1500;
 
-function make(tag, name, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  element.className = name ? `cnb-look-${name}` : "cnb-look";
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...children);
-  return element;
-}
-
-function button(label, title, press) {
-  const made = make("button", "button", { type: "button", title, "aria-label": title }, label);
-  made.addEventListener("click", press);
-  return made;
-}
+const make = (tag, name, ...rest) => element(tag, name ? `cnb-look-${name}` : "cnb-look", ...rest);
+const button = (label, title, press) => pushButton("cnb-look-button", label, title, press);
 
 const between = (low, value, high) => Math.min(Math.max(low, value), high);
 

@@ -68,4 +68,4 @@ function render({ model, el }) {
   return () => view.close();
 }
 
-export default { render: heard(render) };
+export default { render: whenReady(render) };

@@ -1,0 +1,13 @@
+"""Colours and styles that every piece of HTML shares; they go inline, because a saved notebook loads no stylesheet."""
+
+COLOURS = {  # readable on white and on black: a saved page does not know its theme
+    "done": "#2a8f4f",
+    "cached": "#7a8794",
+    "failed": "#d6414a",
+    "blocked": "#b07a10",
+    "stopped": "#b07a10",
+    "cancelled": "#b07a10",
+    "running": "#2f81d6",
+    "waiting": "#7a8794",
+}
+FAINT = "font-size:90%;opacity:.7"

@@ -1,0 +1,109 @@
+"""Show runs below the cell that began them, in the display that was chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from typing import TYPE_CHECKING, cast
+from weakref import WeakValueDictionary
+
+from comfy_nb.errors import UnknownName
+from comfy_nb.ui.jupyter.cell_output import CellOutput, cell_key
+from comfy_nb.ui.render.style import COLOURS
+from comfy_nb.ui.run.display import Display, MakeScreen, Screen
+from comfy_nb.ui.run.monitor import RunMonitor, monitor_of
+from comfy_nb.ui.run.summary_line import SummaryLines
+from comfy_nb.wording import describe_error, encodable
+
+if TYPE_CHECKING:
+    from comfy_nb.engine.execution.breakpoints import Pause
+    from comfy_nb.engine.run import Run
+    from comfy_nb.engine.session import Session
+    from comfy_nb.ui.graph.live import Stage
+
+SHOW_AFTER_S = 0.15
+
+_lines = SummaryLines()
+_displays: WeakValueDictionary[str, Display] = WeakValueDictionary()
+
+
+def _bars(press_stop: Callable[[], None], newest_run: Callable[[], Run]) -> Screen:
+    from comfy_nb.ui.run.bars import Bars
+
+    return Bars(press_stop)
+
+
+def _panel(press_stop: Callable[[], None], newest_run: Callable[[], Run]) -> Screen:
+    from comfy_nb.ui.run.panel import Panel
+
+    return Panel(press_stop, newest_run, _graph_view)
+
+
+def _graph_view(run: Run) -> Stage:
+    from comfy_nb.ui.graph.live import Stage
+
+    return Stage(run.graph, cast("Session", run.session))
+
+
+SCREENS: dict[str, MakeScreen] = {"panel": _panel, "bars": _bars}
+DISPLAYS = (*SCREENS, "text", "none")
+DEFAULT_SCREEN = "panel"
+
+_chosen = DEFAULT_SCREEN
+
+
+def choose_display(name: str) -> None:
+    """Show runs in this display from now on: "panel", "bars", "text" or "none"; raises UnknownName for any other."""
+    global _chosen
+    if name not in DISPLAYS:
+        raise UnknownName.of("display", name, DISPLAYS)
+    _chosen = name
+
+
+def show_run(run: Run) -> None:
+    """Show a run from its start, below the cell that began it."""
+    if _chosen == "none" or run.is_quiet:
+        return
+    if _chosen == "text":
+        from comfy_nb.ui.run.text_view import TextView
+
+        TextView(run, CellOutput(run.place))
+        return
+    _display_for(run).add(monitor_of(run))
+
+
+def follow_here(monitor: RunMonitor) -> None:
+    """Show a run below the cell that is running now, in a display of its own."""
+    display = Display(_screen(), CellOutput(), _lines.of(), show_after_s=0.0)
+    display.add(monitor)
+
+
+def show_refusal(run: Run, error: BaseException) -> None:
+    """Show why a background run could not begin; nobody may be awaiting it."""
+    if _chosen == "none" or run.is_quiet:
+        return
+    text = encodable(describe_error(error))
+    html = f'<div class="comfy-nb-run" style="color:{COLOURS["failed"]};white-space:pre-wrap">✗ {escape(text)}</div>'
+    CellOutput(run.place).show({"text/html": html, "text/plain": f"✗ {text}"})
+
+
+def show_pause(pause: Pause) -> None:
+    """Show a run that is paused at a breakpoint, with controls to continue or stop."""
+    from comfy_nb.ui.run.pause_view import PauseView
+
+    PauseView(pause, CellOutput(pause.run.place))
+
+
+def _display_for(run: Run) -> Display:
+    """Return the display that a cell's awaited runs share until they are over; a background job has its own."""
+    key = "" if run.in_background else cell_key(run.place)
+    display = _displays.get(key) if key else None
+    if display is None or display.is_over:
+        display = Display(_screen(), CellOutput(run.place), _lines.of(run.place), show_after_s=SHOW_AFTER_S)
+        if key:
+            _displays[key] = display
+    return display
+
+
+def _screen() -> MakeScreen:
+    return SCREENS[_chosen if _chosen in SCREENS else DEFAULT_SCREEN]
