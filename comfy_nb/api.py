@@ -81,7 +81,7 @@ def sweep(source: Any, axes: Mapping[Any, Any], /, *, output: Any = None, limit:
     they have in common, and up to four are run at once. `output` names the node to show where there are several;
     nothing is saved. More than 256 cells need `limit`. Raises UnknownName, GraphError.
     """
-    from comfy_nb.parameters.sweep import begin
+    from comfy_nb.ui.sweep.live import begin
 
     return begin(source, axes, output, limit)
 

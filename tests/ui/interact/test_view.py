@@ -13,8 +13,9 @@ from ipywidgets.widgets.widget import _instances
 
 import comfy_nb as nb
 from comfy_nb.errors import GraphError, NodeError, UnknownName
-from comfy_nb.parameters.live_value import Rerun
-from comfy_nb.parameters.parameter import copy_and_target, find_setting
+from comfy_nb.parameters.live_value import LiveValue
+from comfy_nb.parameters.parameter import find_parameter
+from comfy_nb.parameters.shown_output import copy_with_output
 
 
 class World:
@@ -177,7 +178,7 @@ async def test_closing_stops_what_runs_and_gives_every_widget_back(world):
 
 async def test_who_awaits_controls_that_are_closed_is_told(world):
     controls = nb.interact(world.slow())
-    waiting = asyncio.ensure_future(controls._rerun._settled())
+    waiting = asyncio.ensure_future(controls._live_value._settled())
     await world.until_called(0)
     controls.close()
     for awaited in (waiting, controls):
@@ -191,7 +192,7 @@ async def test_a_misspelt_name_and_no_loop_are_said_at_once(world):
         nb.interact(world.bright(world.source()), gian=True)
     with pytest.raises(GraphError, match="running event loop"):
         await asyncio.to_thread(nb.interact, world.source())
-    with pytest.raises(GraphError, match="A handle or a graph is expected"):
+    with pytest.raises(GraphError, match="Expected a handle or a graph"):
         nb.interact(3)
 
 
@@ -204,14 +205,14 @@ async def test_its_runs_are_marked_so_that_no_panel_shows_them(world):
     assert [run.is_quiet for run in shown] == [True, False]
 
 
-async def test_a_rerun_waits_until_the_edits_have_rested(world):
-    graph, target = copy_and_target(world.source())
-    said = []
-    rerun = Rerun(graph, target, lambda: said.append(rerun.state), rest_s=0.05)
-    setting = find_setting(graph, "size")
+async def test_a_live_value_waits_until_the_edits_have_rested(world):
+    graph, output = copy_with_output(world.source())
+    states = []
+    live = LiveValue(graph, output, lambda: states.append(live.state), rest_s=0.05)
+    parameter = find_parameter(graph, "size")
     for size in (2, 3, 4):
-        rerun.edit(setting, size)
-    assert said == []
-    assert (await rerun).shape[1] == 4
+        live.edit(parameter, size)
+    assert states == []
+    assert (await live).shape[1] == 4
     assert world.calls["source"] == 1
-    assert said.count("running…") == 1 and len(said) == 2
+    assert states.count("running…") == 1 and len(states) == 2
