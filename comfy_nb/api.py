@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from comfy_nb.graph.node import Node
     from comfy_nb.parameters.sweep import Sweep
     from comfy_nb.ui.graph.view import GraphView
-    from comfy_nb.ui.inspect.view import Look
+    from comfy_nb.ui.inspect.view import ValueView
     from comfy_nb.ui.interact.view import Controls
 
 
@@ -86,14 +86,14 @@ def sweep(source: Any, axes: Mapping[Any, Any], /, *, output: Any = None, limit:
     return begin(source, axes, output, limit)
 
 
-def inspect(value: Any, other: Any = None) -> Look:
+def inspect(value: Any, other: Any = None) -> ValueView:
     """Return a view of any value: pictures, plots, numbers, words; `other` is one to compare it with.
 
     A mask with an image as `other` is shown over it. The value is never changed, and looked at in bounded time.
     """
-    from comfy_nb.ui.inspect.view import look
+    from comfy_nb.ui.inspect.view import view_of
 
-    return look(value, other)
+    return view_of(value, other)
 
 
 def draw(source: Any) -> GraphView:

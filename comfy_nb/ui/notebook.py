@@ -123,6 +123,6 @@ def _screen() -> MakeScreen:
 
 
 def _show_value(value: Any, kind: str | None) -> Any:
-    from comfy_nb.ui.inspect.view import look
+    from comfy_nb.ui.inspect.view import view_of
 
-    return look(value, kind=kind)
+    return view_of(value, kind=kind)

@@ -49,11 +49,11 @@ def panel(run: Any) -> RunPanel:
 def inspect(run: Any, node_id: str, slot: int) -> Any:
     """Return a view of what is on an output of a node."""
     from comfy_nb.engine.provenance import maker_in
-    from comfy_nb.ui.inspect.view import Look
+    from comfy_nb.ui.inspect.view import ValueView
 
     value = run.value(node_id, slot)
     maker = maker_in(run, node_id, slot)
-    return Look(value, kind=maker.socket, who=maker.say())
+    return ValueView(value, kind=maker.socket, origin=maker.say())
 
 
 def graph(graph: Any) -> Any:

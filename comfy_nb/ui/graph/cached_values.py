@@ -14,7 +14,7 @@ from comfy_nb.engine.session import Session
 from comfy_nb.errors import ComfyNBError, NotKept
 from comfy_nb.graph.model import Graph
 from comfy_nb.spec.node_spec import NodeSpec
-from comfy_nb.ui.inspect.arrays import head, is_array
+from comfy_nb.ui.inspect.arrays import describe_array, is_array
 from comfy_nb.ui.render.glimpse import picture_of
 from comfy_nb.ui.render.thumbnails import Thumbnail
 from comfy_nb.wording import encodable, short
@@ -75,7 +75,7 @@ def _lines(spec: NodeSpec, outputs: Outputs) -> list[str]:
 def _words(items: Sequence[Any]) -> str:
     if not items:
         return "nothing"
-    first = encodable(head(items[0]) if is_array(items[0]) else short(items[0], 80))
+    first = encodable(describe_array(items[0]) if is_array(items[0]) else short(items[0], 80))
     return first if len(items) == 1 else f"{len(items)} values, the first {first}"
 
 

@@ -25,7 +25,7 @@ from comfy_nb.ui.graph.from_graph import scene_of
 from comfy_nb.ui.graph.layout import laid_out_as, lay_out
 from comfy_nb.ui.graph.messages import scene_message, states_message
 from comfy_nb.ui.graph.states import States
-from comfy_nb.ui.inspect.view import look, put_in
+from comfy_nb.ui.inspect.view import show_in, view_of
 from comfy_nb.ui.jupyter.cell_output import close_all
 from comfy_nb.ui.jupyter.live_html import Living
 from comfy_nb.ui.jupyter.ticker import ticker
@@ -91,7 +91,7 @@ class Stage:
     def close(self) -> None:
         """Follow no more runs and edits, and let the widgets go."""
         self.leave()
-        put_in(self._detail)
+        show_in(self._detail)
         close_all(self.widget)
 
     # A run -----------------------------------------------------------------------------------------------------------
@@ -192,11 +192,11 @@ class Stage:
             return
         try:
             if self._run is None:
-                put_in(self._detail, look(cached_value(self._source, self._session, node_id, slot)))
+                show_in(self._detail, view_of(cached_value(self._source, self._session, node_id, slot)))
             else:
-                put_in(self._detail, self._run.inspect(node_id, slot))
+                show_in(self._detail, self._run.inspect(node_id, slot))
         except Exception:
-            put_in(self._detail)  # what was there is of another node
+            show_in(self._detail)  # what was there is of another node
             raise
         self._say("")
 

@@ -17,7 +17,7 @@ from comfy_nb.graph.node import Node, random_seed
 from comfy_nb.parameters.live_value import LiveValue
 from comfy_nb.parameters.parameter import Parameter
 from comfy_nb.parameters.shown_output import copy_with_output
-from comfy_nb.ui.inspect.view import look
+from comfy_nb.ui.inspect.view import view_of
 from comfy_nb.ui.interact.controls import ControlSpec, controls_for, decimals
 from comfy_nb.ui.jupyter.cell_output import close_all, shell
 from comfy_nb.ui.jupyter.live_html import Living
@@ -120,7 +120,7 @@ class Controls:
             text = escape(str(live.error))
             self._shown = f'<div style="color:{COLOURS["failed"]};white-space:pre-wrap">{text}</div>'
         else:
-            self._shown = look(live.value, kind=self.output.kind)._repr_html_()
+            self._shown = view_of(live.value, kind=self.output.kind)._repr_html_()
         self._result.value = self._shown
         if self._keeping is not None:
             self._keeping.cancel()

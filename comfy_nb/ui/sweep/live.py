@@ -16,7 +16,7 @@ from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import Node
 from comfy_nb.parameters.grid import Axes
 from comfy_nb.parameters.sweep import Cell, Sweep
-from comfy_nb.ui.inspect.view import look, put_in
+from comfy_nb.ui.inspect.view import show_in, view_of
 from comfy_nb.ui.jupyter.cell_output import close_all, shell
 from comfy_nb.ui.jupyter.live_html import Living
 from comfy_nb.ui.jupyter.stop_button import StopButton
@@ -77,7 +77,7 @@ class LiveGrid:
         self._timer.cancel()
         if self._note_change in self._sweep.on_change:
             self._sweep.on_change.remove(self._note_change)
-        put_in(self._detail)
+        show_in(self._detail)
         close_all(self.widget)
 
     def _static(self) -> dict[str, str]:
@@ -130,7 +130,7 @@ class LiveGrid:
         if cell.error is not None:
             state = f'<div style="color:{COLOURS["failed"]};white-space:pre-wrap">{escape(str(cell.error))}</div>'
         self._words.value = f"<div><b>{escape(parameters)}</b></div>{state}"
-        put_in(self._detail, *([look(cell.value, kind=self._sweep.output.kind)] if cell.state == "done" else []))
+        show_in(self._detail, *([view_of(cell.value, kind=self._sweep.output.kind)] if cell.state == "done" else []))
         self._take.layout.display = "inline-block"
         self._take.description = "Take these parameters"
 
