@@ -36,7 +36,7 @@ MEASURE = """async ([source, scene]) => {
     const took = [];
     for (let step = 0; step < 60; step++) {
         view.view.x += 1;
-        view.ask();
+        view.requestDraw();
         await frame();
         took.push(view.root.lastDraw.ms);
     }

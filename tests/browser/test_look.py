@@ -148,7 +148,7 @@ def test_numbers_are_a_curve_to_point_at(notebook):
 
 
 def test_a_sound_is_loaded_to_be_played(notebook):
-    press(notebook, 7, "Load the sound and play it")
+    press(notebook, 7, "Load the audio and play it")
     sound = notebook.output(7).locator("audio")
     sound.wait_for(timeout=PATIENCE_MS)
     notebook.page.wait_for_function("sound => sound.duration === 0.1", arg=sound.element_handle(), timeout=PATIENCE_MS)

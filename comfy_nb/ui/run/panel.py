@@ -20,7 +20,7 @@ from comfy_nb.ui.run.messages import Wire, packed
 from comfy_nb.ui.run.snapshot import View
 
 if TYPE_CHECKING:
-    from comfy_nb.ui.graph.live import Stage
+    from comfy_nb.ui.graph.live import LiveGraph
 
 
 class Rows(FrontEnd):
@@ -37,7 +37,7 @@ class Panel:
 
     def __init__(self, press_stop: Callable[[], None], newest_run: Callable[[], Any]) -> None:
         self._newest_run = newest_run
-        self._graph: Stage | None = None
+        self._graph: LiveGraph | None = None
         self._wire = Wire()
         self._shown: tuple[View, float] | None = None
         self._lock = threading.Lock()
@@ -75,11 +75,11 @@ class Panel:
 
     def _show_graph(self, run: Any, is_wanted: bool) -> None:
         """On the run's loop: add a view of the graph, or take it away."""
-        from comfy_nb.ui.graph.live import Stage
+        from comfy_nb.ui.graph.live import LiveGraph
 
         before, self._graph = self._graph, None
         if is_wanted and run.state == "running":
-            self._graph = Stage(run.graph, run.session)
+            self._graph = LiveGraph(run.graph, run.session)
         self._frame.children = (self._stop, self._rows, *([self._graph.widget] if self._graph is not None else ()))
         if before is not None:
             before.close()

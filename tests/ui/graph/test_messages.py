@@ -43,7 +43,7 @@ def test_half_characters_reach_no_page():
     message = scene_message(lay_out(scene_of_prompt(prompt, registry)), can_edit=True)
     json.dumps(message, ensure_ascii=False).encode()
     states = States()
-    states.spoil([half])
+    states.mark_stale([half])
     json.dumps(states_message(states, [half])[0], ensure_ascii=False).encode()
     assert message["nodes"][0]["fields"][0]["options"]["choices"] == ["a"]
 

@@ -67,14 +67,19 @@ def test_a_ring_and_a_link_to_itself_are_drawn():
 
 
 @pytest.mark.parametrize(
-    "garbage",
+    ("garbage", "titles"),
     [
-        {"nodes": [None, {"id": 1, "pos": "here", "inputs": [3]}], "links": [[1], None, [1, 1, 0, 1, 9, "X"]]},
-        {"nodes": [], "links": None, "groups": [{"bounding": [1]}]},
+        (
+            {"nodes": [None, {"id": 1, "pos": "here", "inputs": [3]}], "links": [[1], None, [1, 1, 0, 1, 9, "X"]]},
+            ["(no class)"],
+        ),
+        ({"nodes": [], "links": None, "groups": [{"bounding": [1]}]}, []),
     ],
 )
-def test_garbage_is_drawn_as_far_as_it_goes(garbage):
-    scene_of(garbage)
+def test_garbage_is_drawn_as_far_as_it_goes(garbage, titles):
+    scene = scene_of(garbage)
+    assert [node.title for node in scene.nodes.values()] == titles
+    assert (scene.links, scene.groups, scene.is_placed) == ((), (), not titles)
 
 
 def test_a_prompt_takes_the_places_of_the_workflow_that_came_with_it(registry):

@@ -1,4 +1,4 @@
-"""The states of nodes, folded from what a run tells."""
+"""The states of nodes, from the events of runs."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_the_nodes_of_an_expansion_show_on_the_node_that_made_them():
 
 def test_an_edit_makes_stale_until_a_run_that_was_begun_after_it():
     states = begun("1")
-    states.spoil(["1"])
+    states.mark_stale(["1"])
     assert states.of("1").state == "stale"
     finished = NodeFinished("r", 0.0, "1", "ran", 0.1, None)
     states.take([finished])
