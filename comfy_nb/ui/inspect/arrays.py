@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
 
 from comfy_nb.wording import format_size
 
+Array = torch.Tensor | np.ndarray[Any, Any]
+
 UNREADABLE = (RuntimeError, NotImplementedError, TypeError, ValueError)
 
 
-def is_array(value: Any) -> bool:
+def is_array(value: object) -> TypeGuard[Array]:
     """Whether a value is a tensor or a numpy array."""
     return isinstance(value, torch.Tensor | np.ndarray)
 
 
-def as_readable(value: Any) -> tuple[torch.Tensor | None, str]:
+def as_readable(value: Array) -> tuple[torch.Tensor | None, str]:
     """Return a tensor that shares the memory of a tensor or array, and a note on what its values mean.
 
     The tensor is None if there are no numbers; then the note says why. Only arrays with a dtype, byte order or
@@ -82,13 +84,13 @@ def floats(x: torch.Tensor) -> torch.Tensor:
     return x.resolve_neg().to(torch.float32 if x.device.type == "mps" else torch.float64)
 
 
-def describe_array(value: Any) -> str:
+def describe_array(value: Array) -> str:
     """Return shape, dtype, device and bytes of a tensor or array in one line."""
-    shape = list(value.shape) if not getattr(value, "is_nested", False) else f"nested of {value.size(0)}"
     if isinstance(value, np.ndarray):
-        return f"array {shape} {value.dtype}, {format_size(value.nbytes)}"
+        return f"array {list(value.shape)} {value.dtype}, {format_size(value.nbytes)}"
+    shape = f"nested of {value.size(0)}" if value.is_nested else list(value.shape)
     parts = [f"{shape} {_short_name(value.dtype)}", f"on {value.device}"]
-    if value.layout is torch.strided and not getattr(value, "is_nested", False):
+    if value.layout is torch.strided and not value.is_nested:
         parts.append(format_size(value.numel() * value.element_size()))
     if value.requires_grad:
         parts.append("requires grad")

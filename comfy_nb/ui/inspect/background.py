@@ -1,4 +1,4 @@
-"""A thread that answers a view's requests, the newest of each kind only, and continues a long task in between."""
+"""A thread for a view: it runs the newest task of each kind, and continues a long one in between."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from collections.abc import Callable, Iterator
 
 from comfy_nb.errors import warn_of_fault
 
-Request = Callable[[], None]
+Task = Callable[[], None]
 
 
 class BackgroundThread:
-    """Runs requests off the event loop. The thread exists only while there is something to do."""
+    """Runs tasks off the event loop. The thread exists only while there is something to do."""
 
     def __init__(self) -> None:
-        self._requests: dict[str, Request] = {}
+        self._tasks: dict[str, Task] = {}
         self._long_task: Iterator[object] | None = None
         self._lock = threading.Lock()
         self._is_running = False
 
-    def submit(self, key: str, request: Request) -> None:
-        """Run a request soon, in place of a waiting one of the same key; may be called from any thread."""
+    def submit(self, key: str, task: Task) -> None:
+        """Run a task soon, in place of a waiting one with the same key; may be called from any thread."""
         with self._lock:
-            self._requests[key] = request
+            self._tasks[key] = task
             self._start()
 
-    def start_long_task(self, task: Iterator[object]) -> None:
-        """Take up a long task: one step whenever no request waits."""
+    def start_long_task(self, steps: Iterator[object]) -> None:
+        """Take up a long task, one step at a time, whenever no other waits."""
         with self._lock:
-            self._long_task = task
+            self._long_task = steps
             self._start()
 
     def drop_long_task(self) -> None:
@@ -37,9 +37,9 @@ class BackgroundThread:
             self._long_task = None
 
     def drop_all(self) -> None:
-        """Forget the requests that wait, and the long task."""
+        """Forget the tasks that wait, and the long one."""
         with self._lock:
-            self._requests.clear()
+            self._tasks.clear()
             self._long_task = None
 
     def _start(self) -> None:
@@ -50,22 +50,22 @@ class BackgroundThread:
     def _run(self) -> None:
         while True:
             with self._lock:
-                key = next(iter(self._requests), None)
-                request = self._requests.pop(key) if key is not None else None
-                task = self._long_task
-                if request is None and task is None:
+                key = next(iter(self._tasks), None)
+                task = self._tasks.pop(key) if key is not None else None
+                long_task = self._long_task
+                if task is None and long_task is None:
                     self._is_running = False
                     return
             is_over = False
             try:
-                if request is not None:
-                    request()
+                if task is not None:
+                    task()
                 else:
-                    is_over = task is not None and next(task, self) is self
-            except Exception as error:  # a fault in one request must not silence the view
-                is_over = request is None
+                    is_over = long_task is not None and next(long_task, self) is self
+            except Exception as error:  # a fault in one task must not silence the view
+                is_over = task is None
                 warn_of_fault("A view failed to answer", error)
             if is_over:
                 with self._lock:
-                    if self._long_task is task:
+                    if self._long_task is long_task:
                         self._long_task = None

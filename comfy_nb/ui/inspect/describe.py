@@ -8,7 +8,7 @@ import torch
 
 from comfy_nb.errors import LayoutError
 from comfy_nb.spec.coerce import coerce
-from comfy_nb.ui.inspect.arrays import describe_array
+from comfy_nb.ui.inspect.arrays import Array, describe_array
 from comfy_nb.ui.inspect.parts import Part
 from comfy_nb.ui.inspect.statistics import Statistics
 
@@ -48,7 +48,9 @@ def all_clear(stats: Statistics) -> str:
 
 
 def _range_alarm(part: Part, stats: Statistics) -> list[str]:
-    if part.kind not in ("IMAGE", "MASK") or not stats.finite or str(part.array.dtype).endswith(("uint8", "bool")):
+    if part.array is None or part.kind not in ("IMAGE", "MASK") or not stats.finite:
+        return []
+    if str(part.array.dtype).endswith(("uint8", "bool")):
         return []
     if stats.low >= 0 and stats.high <= 1:
         return []
@@ -76,9 +78,9 @@ def _layout_alarm(part: Part) -> list[str]:
     return []
 
 
-def describe_part(part: Part, stats: Statistics | None, note: str) -> list[str]:
-    """Return a part that holds numbers in words, a line each; alarms begin with WARNING."""
-    shape = describe_array(part.array)
+def describe_part(part: Part, array: Array, stats: Statistics | None, note: str) -> list[str]:
+    """Return a part that holds an array in words, a line each; alarms begin with WARNING."""
+    shape = describe_array(array)
     lines = [f"{part.kind} {shape}" if part.kind not in ("TENSOR", "NUMBERS") else shape]
     lines += [line for line in (part.text, note) if line]
     if stats is not None:

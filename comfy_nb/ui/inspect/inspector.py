@@ -107,9 +107,9 @@ class Inspector:
 
     def _comparison(self, place: int) -> str:
         """Return how the other value can be shown: "compare", "overlay" (a mask over its image), or "" for not."""
-        if place >= len(self.others) or self.others[place].array is None:
+        other = self.others[place] if place < len(self.others) else None
+        if other is None or other.array is None:
             return ""
-        other = self.others[place]
         x, _ = as_readable(other.array)
         if x is None or x.ndim < 2:
             return ""
@@ -123,7 +123,7 @@ class Inspector:
         for place, part in enumerate(self.parts):
             found = part.text.splitlines() or [""]
             if part.array is not None:
-                found = describe_part(part, self.statistics.get(place), self.notes[place])
+                found = describe_part(part, part.array, self.statistics.get(place), self.notes[place])
             lines += found if not part.name else [f"{part.name}: {found[0]}", *(f"    {line}" for line in found[1:])]
         return lines
 
@@ -225,9 +225,10 @@ def _tensor_in(part: Part) -> torch.Tensor:
 
 def _kind_beside(value: Any, others: list[Part]) -> str | None:
     """Return MASK for a value that fits the image it is compared with: by its shape alone it could be anything."""
-    if not is_array(value) or not others or others[0].kind != "IMAGE":
+    image = others[0] if others else None
+    if not is_array(value) or image is None or image.kind != "IMAGE" or image.array is None:
         return None
-    size = tuple(others[0].array.shape)[-3:-1]
+    size = tuple(image.array.shape)[-3:-1]
     return "MASK" if value.ndim in (2, 3) and tuple(value.shape)[-2:] == size else None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from comfy_nb.ui.inspect.arrays import is_array
+from comfy_nb.ui.inspect.arrays import Array, is_array
 from comfy_nb.wording import count, describe_error, encodable, format_size
 
 PARTS_MAX = 100
@@ -29,7 +29,7 @@ class Part:
 
     name: str
     kind: str
-    array: Any = None
+    array: Array | None = None
     text: str = ""
     rate: int = 0
 
@@ -100,7 +100,7 @@ def _numbers(value: list[Any] | tuple[Any, ...]) -> np.ndarray[Any, Any]:
         return np.array([str(item) for item in value], dtype=object)
 
 
-def _array_kind(value: Any, kind: str) -> str:
+def _array_kind(value: Array, kind: str) -> str:
     axes, shape = value.ndim, tuple(value.shape) if not getattr(value, "is_nested", False) else ()
     is_plain = getattr(value, "layout", torch.strided) is torch.strided and bool(shape)
     if not is_plain:

@@ -8,7 +8,7 @@ const CHANNELS = ["R", "G", "B", "A"];
 const CHECK_PX = 8;
 
 /** A picture to zoom and pan, or a contact sheet of many. `limits` are those of one answer of the kernel. */
-class Pixels {
+class PixelView {
   constructor(requests, place, part, limits) {
     this.requests = requests;
     this.place = place;

@@ -1,7 +1,7 @@
 const PLOT_HEIGHT = 160;
 
 /** A row of numbers as a curve, or audio to play. */
-class Plot {
+class PlotView {
   constructor(requests, place, part) {
     this.requests = requests;
     this.place = place;

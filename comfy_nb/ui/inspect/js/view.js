@@ -30,7 +30,7 @@ class InspectorView {
     this.requests.drop();
     this.shown?.close();
     const part = this.message.parts[place];
-    const Kind = { pixels: Pixels, plot: Plot }[part.view];
+    const Kind = { pixels: PixelView, plot: PlotView }[part.view];
     this.shown = Kind ? new Kind(this.requests, place, part, this.message.limits) : undefined;
     this.stage.replaceChildren(...(this.shown ? [this.shown.root] : []));
     this.text.textContent = part.text;
