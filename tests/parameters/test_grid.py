@@ -90,12 +90,12 @@ def test_values_that_neither_hash_nor_compare_are_found_as_themselves():
         ({3: [1]}, "by a string"),
     ],
 )
-def test_what_cannot_be_swept_is_said_before_anything_runs(axes, words):
+def test_what_cannot_be_swept_is_refused_before_anything_runs(axes, words):
     with pytest.raises(GraphError, match=words):
         grid(axes)
 
 
-def test_ten_thousand_cells_are_asked_about():
+def test_ten_thousand_cells_need_a_limit():
     axes = {"width": range(16, 116), "height": range(16, 116)}
     with pytest.raises(GraphError, match=r"10,000 cells \(100 × 100\), more than 256. Pass limit=10000"):
         grid(axes)

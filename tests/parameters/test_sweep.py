@@ -98,7 +98,7 @@ async def test_an_error_in_one_cell_stays_there_and_the_others_go_on(world):
     assert sweep.values == [96.0, None, 192.0]
 
 
-async def test_cancelling_stops_all_its_runs_and_begins_no_more(world):
+async def test_cancelling_stops_all_its_runs_and_starts_no_more(world):
     sweep = nb.sweep(world.waits(0), {"number": range(20)})
     await world.until_waiting(AT_ONCE)
     sweep.cancel()
@@ -179,7 +179,7 @@ async def test_a_sweep_saves_no_files(session, tmp_path):
     assert not list(tmp_path.rglob("*.png"))
 
 
-async def test_cells_say_what_ran_and_what_came_from_the_cache(world):
+async def test_cells_note_what_ran_and_what_was_cached(world):
     handle = world.double(world.load(8))
     await handle
     sweep = await nb.sweep(handle, {"times": [1, 2]})
@@ -194,7 +194,7 @@ async def test_a_table_has_a_row_for_each_cell(world):
     assert table["value"][0] == 96.0 and math.isnan(table["value"][1])
 
 
-async def test_without_pandas_the_table_says_what_to_install(world, monkeypatch):
+async def test_without_pandas_the_error_names_what_to_install(world, monkeypatch):
     sweep = await nb.sweep(world.double(world.load(8)), {"times": [1]})
     real = builtins.__import__
 
@@ -208,12 +208,12 @@ async def test_without_pandas_the_table_says_what_to_install(world, monkeypatch)
         sweep.dataframe()
 
 
-def test_outside_a_loop_it_says_what_it_needs(world):
+def test_outside_a_loop_the_error_names_what_is_missing(world):
     with pytest.raises(GraphError, match="running event loop"):
         nb.sweep(world.double(world.load(8)), {"times": [1]})
 
 
-async def test_progress_is_told_in_the_headline(world):
+async def test_progress_is_in_the_headline(world):
     sweep = nb.sweep(world.waits(0), {"number": range(3)})
     assert sweep.headline().startswith("running: 0 of 3 cells")
     world.gate.set()

@@ -1,4 +1,4 @@
-"""What the cache holds of a graph's nodes: nothing is computed, read from disk or counted as used."""
+"""A graph's values in the memory cache: nothing is computed, read from disk or counted as used."""
 
 from __future__ import annotations
 

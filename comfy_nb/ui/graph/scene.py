@@ -99,7 +99,7 @@ class Scene:
 
     @property
     def faults(self) -> list[str]:
-        """What is missing: a line for all unknown classes, and a line for each other fault."""
+        """The faults of the nodes: a line for all unknown classes, and one for each other fault."""
         unknown: dict[str, list[str]] = {}
         others: dict[str, list[str]] = {}
         for node in self.nodes.values():

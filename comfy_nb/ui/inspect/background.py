@@ -32,7 +32,7 @@ class BackgroundThread:
             self._start()
 
     def drop_long_task(self) -> None:
-        """Do no more of the long task."""
+        """Leave the long task unfinished."""
         with self._lock:
             self._long_task = None
 

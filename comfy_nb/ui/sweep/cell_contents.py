@@ -1,4 +1,4 @@
-"""What a grid shows in a cell: a small picture of its value, or a few words."""
+"""The contents of a grid's cell: a small picture of its value, or a few words."""
 
 from __future__ import annotations
 

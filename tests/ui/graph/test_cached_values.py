@@ -28,7 +28,7 @@ async def test_only_what_is_in_memory_is_known_and_pictures_are_small(session):
     assert [entry.hits for entry in session.cache.entries()] == [0]
 
 
-async def test_a_value_is_looked_up_or_said_to_be_missing(session):
+async def test_a_value_is_looked_up_or_reported_missing(session):
     grey = nb.nodes.EmptyImage(width=8, height=4, color=0x808080)
     graph = nb.nodes.ImageInvert(grey).graph
     await grey

@@ -1,4 +1,4 @@
-"""Edits from the view: what they make stale, and what they may not do."""
+"""Edits from a view: what they make stale, and what they are refused."""
 
 from __future__ import annotations
 
@@ -102,16 +102,16 @@ class Watched:
 
     def __init__(self, graph: Graph) -> None:
         self.live = LiveGraph(graph)
-        self.said: list[dict] = []
-        self.live._graph.send = lambda message, pictures=(): self.said.append(message)
+        self.sent: list[dict] = []
+        self.live._graph.send = lambda message, pictures=(): self.sent.append(message)
 
     def ask(self, **message: object) -> str:
-        """Answer a request, and return what is said of it last."""
+        """Answer a request, and return the last text that is sent."""
         self.live._answer(message)
-        return next((each["text"] for each in reversed(self.said) if "text" in each), "")
+        return next((each["text"] for each in reversed(self.sent) if "text" in each), "")
 
     def value(self) -> str:
-        """What is drawn as the value of the first node."""
+        """The value that is drawn on the first node."""
         return self.live._graph.scene["nodes"][0]["fields"][0]["value"]
 
 
@@ -128,7 +128,7 @@ async def test_every_view_of_a_graph_shows_an_edit(views, graph):
     views[0].ask(type="edit", id="1", name="value", value="7")
     await asyncio.sleep(0)
     assert [view.value() for view in views] == ["7", "7"]
-    assert views[1].said[-1]["states"] == {node_id: ["stale", None, ""] for node_id in ("1", "2", "3")}
+    assert views[1].sent[-1]["states"] == {node_id: ["stale", None, ""] for node_id in ("1", "2", "3")}
 
 
 async def test_a_view_that_was_closed_takes_no_more_edits(views):
@@ -160,17 +160,17 @@ async def test_what_was_edited_in_a_cell_is_shown_when_it_is_run(views, graph):
         ({"type": []}, "no answer to []"),
     ],
 )
-async def test_what_cannot_be_done_is_said_and_changes_nothing(views, graph, message, text):
+async def test_what_cannot_be_done_is_reported_and_changes_nothing(views, graph, message, text):
     assert text in views[0].ask(**message)
     assert graph["1"].inputs["value"] == 3
-    views[0].said.clear()
+    views[0].sent.clear()
     assert views[0].ask(type="ready") == "", "the view still answers, and has nothing to complain of"
 
 
 async def test_a_value_that_is_the_same_makes_nothing_stale(views, graph):
     views[0].ask(type="edit", id="1", name="value", value="003")
     await asyncio.sleep(0)
-    assert views[0].said[-1] == {"type": "unchanged"} and views[1].said == []
+    assert views[0].sent[-1] == {"type": "unchanged"} and views[1].sent == []
 
 
 async def until(condition) -> None:
@@ -236,7 +236,7 @@ async def test_a_view_runs_in_the_session_that_it_was_shown_in(graph):
     view.live.close()
 
 
-async def test_a_class_that_is_declared_anew_and_nodes_that_are_gone_are_seen(views, graph):
+async def test_a_redeclared_class_and_removed_nodes_are_noticed(views, graph):
     await graph.run(quiet=True)
     await until(lambda: state_of(views[0], "4") == "done")
 
@@ -283,14 +283,14 @@ async def test_a_class_that_cannot_be_read_any_more_is_named_and_nothing_is_lost
         await graph.run(quiet=True)
 
 
-async def test_what_the_run_button_cannot_run_is_said(graph):
+async def test_what_the_run_button_cannot_run_is_reported(graph):
     with use_session(Session()):
         live = LiveGraph(graph)
-        said = asyncio.Queue()
-        live._graph.send = lambda message, pictures=(): said.put_nowait(message)
+        sent = asyncio.Queue()
+        live._graph.send = lambda message, pictures=(): sent.put_nowait(message)
         graph["1"].inputs["value"] = graph["4"].inputs["value"] = 99
         live._on_message(None, {"type": "run"}, [])
-        while (message := await asyncio.wait_for(said.get(), 10))["type"] != "note" or not message["text"]:
+        while (message := await asyncio.wait_for(sent.get(), 10))["type"] != "note" or not message["text"]:
             pass
         assert "99 bigger than max of 9" in message["text"]
         live.close()

@@ -1,4 +1,4 @@
-"""What is drawn of a graph: from a prompt, from the editor's format, and from what is broken."""
+"""The scenes of prompts, of workflows in the editor's format, and of broken files."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_nodes_that_share_an_id_or_have_none_are_all_drawn():
     assert [node.title for node in scene.nodes.values()] == ["A", "B", "C", "D"]
 
 
-def test_what_is_neither_text_nor_number_is_no_text():
+def test_what_is_neither_text_nor_number_is_left_out():
     deep: list = []
     for _ in range(2_000):
         deep = [deep]
@@ -164,7 +164,7 @@ def test_no_more_values_are_drawn_than_there_can_be_room_for():
     assert len(node.fields) == 200
 
 
-def test_what_an_upload_button_saved_is_no_value():
+def test_what_an_upload_button_saved_is_not_a_value():
     workflow = {"nodes": [{"id": 1, "type": "LoadImage", "widgets_values": ["portrait.jpg", "image"]}]}
     (field,) = scene_of(workflow, default_registry()).nodes["1"].fields
     assert (field.name, field.value) == ("image", "portrait.jpg")

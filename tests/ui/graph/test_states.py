@@ -41,13 +41,13 @@ def test_what_a_run_needs_waits_then_runs_then_is_done():
 
 
 @pytest.mark.parametrize("source, state", [("memory", "cached"), ("disk", "cached"), ("shared", "done")])
-def test_where_a_result_came_from_is_told(source, state):
+def test_the_state_shows_where_a_result_came_from(source, state):
     states = begun("1")
     states.take([NodeFinished("r", 0.0, "1", source, 0.0, None)])
     assert states.of("1").state == state
 
 
-def test_failed_and_blocked_say_why_and_stay_so():
+def test_failed_and_blocked_nodes_note_why_and_stay_so():
     states = begun("1", "2")
     states.take([NodeFailed("r", 0.0, "1", "1", ValueError("no"))])
     states.take([NodeBlocked("r", 0.0, "2", "2", "closed"), NodeFinished("r", 0.0, "2", "ran", 0.1, None)])

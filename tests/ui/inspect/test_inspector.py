@@ -1,4 +1,4 @@
-"""Values of every make, taken apart, described and drawn."""
+"""Values of every kind, taken apart, described and drawn."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ STRANGE = {
 
 @pytest.mark.parametrize("name", STRANGE)
 @pytest.mark.filterwarnings("ignore")
-def test_whatever_it_is_something_is_said_and_drawn(name):
+def test_any_value_is_described_and_drawn(name):
     value = STRANGE[name]()
     for kind in (None, "IMAGE", "MASK", "LATENT", "CONDITIONING"):
         inspector = Inspector(value, kind=kind)
@@ -81,7 +81,7 @@ def test_whatever_it_is_something_is_said_and_drawn(name):
 
 @given(st.lists(st.integers(0, 6), max_size=5), st.sampled_from([None, "IMAGE", "MASK", "LATENT"]), st.data())
 @settings(deadline=None, max_examples=60)
-def test_no_question_of_a_front_end_raises(shape, kind, data):
+def test_no_request_of_a_front_end_raises(shape, kind, data):
     inspector = Inspector(torch.zeros(shape), torch.zeros(shape), kind)
     number = st.one_of(st.integers(-9, 99), st.none(), st.floats())
     asked = {
@@ -127,7 +127,7 @@ def test_a_difference_is_ten_times_brighter():
     assert seen.getpixel((4, 4))[0] == pytest.approx(0.3 * 255, abs=1)
 
 
-def test_pictures_of_two_sizes_have_no_difference_and_it_is_said():
+def test_pictures_of_two_sizes_have_no_difference():
     answer, _ = Inspector(torch.zeros(1, 8, 8, 3), torch.zeros(1, 8, 9, 3)).answer(
         {"ask": "slice", "which": "difference", "rect": [0, 0, 8, 8], "size": [8, 8]}
     )
@@ -209,7 +209,7 @@ def test_the_value_is_not_changed():
     assert torch.equal(x, before) and x._version == version
 
 
-def test_nobody_is_kept_alive_once_nobody_looks():
+def test_a_released_value_is_not_kept_alive():
     x = torch.rand(1, 9, 9, 3)
     inspector, ref = Inspector(x), weakref.ref(x)
     inspector.release()
@@ -242,10 +242,10 @@ class Unloaded:
 
 
 @pytest.mark.parametrize("value", [Unloaded(), torch.nn.LazyLinear(3)])
-def test_a_value_whose_own_code_fails_is_told_as_what_it_is(value):
+def test_a_value_whose_own_code_fails_is_named_by_its_type(value):
     (part,) = Inspector(value).parts
     assert part.text.startswith(f"{type(value).__name__}: it cannot be inspected (")
 
 
-def test_a_class_is_no_picture():
+def test_a_class_is_not_a_picture():
     assert Inspector(Image.Image).parts[0].kind == "TEXT"

@@ -1,4 +1,4 @@
-"""What is said of a tensor's numbers."""
+"""The statistics of tensors, exact and sampled."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_the_places_of_a_sample_hold_its_values(monkeypatch):
         assert x[sample.place(index)] == sample.values[index]
 
 
-def test_what_is_large_is_sampled_and_then_looked_at_in_full(monkeypatch):
+def test_a_large_tensor_is_sampled_and_then_read_in_full(monkeypatch):
     monkeypatch.setattr(statistics_module, "EXACT_MAX", 1_000)
     monkeypatch.setattr(statistics_module, "SAMPLE_MAX", 100)
     x = torch.zeros(100, 100)
@@ -92,10 +92,10 @@ def test_what_is_large_is_sampled_and_then_looked_at_in_full(monkeypatch):
     assert full.is_exact and full.nan == 1 and full.first_bad == (57, 31)
 
 
-def test_a_scan_tells_how_far_it_is(monkeypatch):
+def test_a_scan_reports_its_progress(monkeypatch):
     monkeypatch.setattr(statistics_module, "CHUNK", 10)
-    told = list(scan(torch.arange(40)))
-    assert told == sorted(told) and told[-1] == 1.0 and len(told) == 8
+    progress = list(scan(torch.arange(40)))
+    assert progress == sorted(progress) and progress[-1] == 1.0 and len(progress) == 8
 
 
 def test_the_largest_floats_do_not_overflow_the_histogram():

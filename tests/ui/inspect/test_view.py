@@ -1,4 +1,4 @@
-"""The widget of a view without a browser: it answers, scans in the background, and lets go."""
+"""The widget of a view, without a browser: it answers, scans in the background, and releases the value."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ def widget_of(x: torch.Tensor) -> InspectorWidget:
     return InspectorWidget(Inspector(x), "")
 
 
-def test_a_page_that_opens_has_all_values_looked_at(small_limits):
+def test_a_page_that_opens_has_all_values_read(small_limits):
     x = torch.zeros(100, 100)
     x[57, 31] = float("nan")
     widget = widget_of(x)
     assert widget.message["parts"][0]["clear"] == "no NaN, no infinity in the sample"
-    is_told = threading.Event()
-    widget.observe(lambda change: is_told.set(), "message")
+    is_updated = threading.Event()
+    widget.observe(lambda change: is_updated.set(), "message")
     widget._on_message(widget, {"ask": "open", "page": "a"}, [])
-    assert is_told.wait(PATIENCE_S)
+    assert is_updated.wait(PATIENCE_S)
     assert widget.message["parts"][0]["alarms"] == ["1 of 10,000 values is NaN; the first is at [57, 31]"]
 
 
-def test_a_question_is_answered_with_its_key_and_number(monkeypatch):
+def test_a_request_is_answered_with_its_key_and_number(monkeypatch):
     widget, answers = widget_of(torch.zeros(4, 4)), []
     is_answered = threading.Event()
     monkeypatch.setattr(widget, "send", lambda *sent: (answers.append(sent), is_answered.set()))
@@ -88,7 +88,7 @@ def test_a_page_that_opens_as_the_last_one_closes_is_answered(monkeypatch):
     assert answered.wait(PATIENCE_S)
 
 
-def test_a_worker_takes_the_newest_question_of_a_key_and_goes_on_with_a_long_task_between():
+def test_the_thread_runs_the_newest_task_of_a_key_and_continues_a_long_one_in_between():
     thread, done, ended = BackgroundThread(), [], threading.Event()
     holds, goes_on = threading.Event(), threading.Event()
 
@@ -112,7 +112,7 @@ def test_a_worker_takes_the_newest_question_of_a_key_and_goes_on_with_a_long_tas
     assert done == ["new", 0, 1, 2]
 
 
-def test_a_value_no_run_handed_out_has_no_maker():
+def test_a_value_that_came_from_no_run_has_no_origin():
     assert repr(view_of(torch.zeros(2))).splitlines()[-1] == "no NaN, no infinity"
 
 
@@ -135,7 +135,7 @@ def test_a_view_that_was_let_go_is_shown_again_while_the_value_lives():
     assert "[1, 4, 4, 3]" in repr(seen) and "<img" in seen._repr_html_()
 
 
-def test_the_other_value_that_is_gone_is_said_to_be():
+def test_another_value_that_is_gone_is_reported():
     inspector = Inspector(torch.ones(1, 4, 4, 3), torch.zeros(1, 4, 4, 3))
     inspector.others[0] = replace(inspector.others[0], array=None)
     answer, _ = inspector.answer({"ask": "slice", "which": "other", "rect": [0, 0, 4, 4], "size": [8, 8]})
@@ -149,7 +149,7 @@ def test_the_values_of_the_other_are_read_where_the_other_is_shown():
     assert [answer["texts"][0][0][0] for answer in answers] == ["1", "0"]
 
 
-def test_a_job_that_fails_ends_no_other():
+def test_a_task_that_fails_does_not_end_others():
     thread, answered = BackgroundThread(), threading.Event()
     with pytest.warns(nb.ComfyNBWarning, match="ZeroDivisionError"):
         thread.submit("first", lambda: 1 / 0)
@@ -162,7 +162,7 @@ def test_a_job_that_fails_ends_no_other():
 
 
 @pytest.mark.parametrize("asked", [None, 17, [], "x", {}, {"ask": "open"}, {"ask": "close"}, {"ask": []}])
-def test_what_is_no_question_does_no_harm(asked, monkeypatch):
+def test_what_is_not_a_request_does_no_harm(asked, monkeypatch):
     x = torch.rand(1, 4, 4, 3)
     widget = widget_of(x)
     answers: list[dict] = []

@@ -104,7 +104,7 @@ def test_a_single_value_begins_the_natural_control():
         ("title", 3, "expected text"),
     ],
 )
-def test_what_an_input_cannot_have_is_said_with_its_name(name, wish, words):
+def test_what_an_input_cannot_have_is_refused_with_its_name(name, wish, words):
     with pytest.raises(GraphError, match=words) as caught:
         control(name, wish)
     assert f"input '{name}'" in str(caught.value)
@@ -132,7 +132,7 @@ def test_controls_of_one_name_are_labelled_by_their_nodes():
     assert [each.label for each in controls_for(graph, output, wishes)] == ["2.blur_radius", "3.blur_radius", "width"]
 
 
-def test_a_name_that_several_nodes_have_is_asked_back_with_their_ids():
+def test_a_name_that_several_nodes_have_is_refused_with_their_ids():
     with pytest.raises(GraphError, match=r'"2\.blur_radius" of ImageBlur, "3\.blur_radius"'):
         find_parameter(two_blurs().graph, "blur_radius")
 
@@ -143,14 +143,14 @@ def test_a_misspelt_name_raises_with_the_nearest(name):
         find_parameter(two_blurs().graph, name)
 
 
-def test_a_link_is_no_constant_and_an_unknown_node_is_named():
+def test_a_link_is_not_a_constant_and_an_unknown_node_is_named():
     with pytest.raises(GraphError, match="input 'image' is linked to node 1"):
         find_parameter(two_blurs().graph, "2.image")
     with pytest.raises(UnknownName, match="no node '9'"):
         find_parameter(two_blurs().graph, "9.image")
 
 
-def test_a_graph_of_several_outputs_asks_which_and_of_one_shows_it():
+def test_of_several_outputs_one_has_to_be_named():
     first, second = nb.nodes.EmptyImage(width=16, height=16), nb.nodes.EmptyImage(width=32, height=16)
     with pytest.raises(GraphError, match=r'2 outputs; choose one: output="1"'):
         copy_with_output(nb.Graph(first, second))
@@ -159,7 +159,7 @@ def test_a_graph_of_several_outputs_asks_which_and_of_one_shows_it():
         copy_with_output(nb.Graph())
 
 
-def test_a_muted_output_is_none_of_the_outputs():
+def test_a_muted_output_does_not_count():
     graph = nb.Graph(nb.nodes.EmptyImage(width=16, height=16), nb.nodes.EmptyImage(width=32, height=16))
     graph["1"].mute()
     assert copy_with_output(graph)[1].node_id == "2"

@@ -152,7 +152,7 @@ async def test_a_seed_has_a_button_for_another(world):
     assert await controls == controls["seed"].value != 5
 
 
-async def test_every_kind_of_control_gives_what_the_node_takes(world):
+async def test_every_kind_of_control_sets_what_the_node_takes(world):
     @nb.node
     def all_of(
         whole: Annotated[int, nb.Range(0, 9)] = 1, real: float = 0.5, on: bool = True, text: str = "", many: str = "x"
@@ -166,7 +166,7 @@ async def test_every_kind_of_control_gives_what_the_node_takes(world):
     assert await controls == "(2, 0.25, False, 'hi', 'y')"
 
 
-async def test_closing_stops_what_runs_and_gives_every_widget_back(world):
+async def test_closing_stops_the_run_and_closes_every_widget(world):
     before = set(_instances)
     controls = nb.interact(world.slow())
     await world.until_called(0)
@@ -176,7 +176,7 @@ async def test_closing_stops_what_runs_and_gives_every_widget_back(world):
     assert set(_instances) == before
 
 
-async def test_who_awaits_controls_that_are_closed_is_told(world):
+async def test_awaiting_closed_controls_raises_stopped(world):
     controls = nb.interact(world.slow())
     waiting = asyncio.ensure_future(controls._live_value._settled())
     await world.until_called(0)
@@ -187,7 +187,7 @@ async def test_who_awaits_controls_that_are_closed_is_told(world):
     assert controls.state == "stopped" and repr(controls).endswith(": stopped>")
 
 
-async def test_a_misspelt_name_and_no_loop_are_said_at_once(world):
+async def test_a_misspelt_name_and_a_missing_loop_are_reported_at_once(world):
     with pytest.raises(UnknownName, match="Did you mean 'gain'"):
         nb.interact(world.bright(world.source()), gian=True)
     with pytest.raises(GraphError, match="running event loop"):

@@ -43,7 +43,7 @@ async def test_a_page_of_noise_stays_under_its_size(session, cells):
         assert "50 more cells are not shown" in page
 
 
-async def test_words_of_people_are_no_html(session):
+async def test_text_is_escaped(session):
     @nb.node
     def echo(words: str) -> str:
         return words
