@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from comfy_nb.graph.node import Node
     from comfy_nb.parameters.sweep import Sweep
     from comfy_nb.ui.graph.view import GraphView
-    from comfy_nb.ui.inspect.view import Look
+    from comfy_nb.ui.inspect.view import ValueView
     from comfy_nb.ui.interact.view import Controls
 
 
@@ -99,19 +99,19 @@ def sweep(
     in common, and up to four run at once. `output` names the node to show where there are several; nothing is saved.
     More than 256 cells need a `limit`. Raises UnknownName, GraphError.
     """
-    from comfy_nb.parameters.sweep import begin
+    from comfy_nb.ui.sweep.live import begin
 
     return begin(source, axes, output, limit)
 
 
-def inspect(value: Any, other: Any = None) -> Look:
-    """Return a view of any value as images, plots, numbers or text; `other` is a value to compare it with.
+def inspect(value: Any, other: Any = None) -> ValueView:
+    """Return a view of any value: pictures, plots, numbers, words; `other` is one to compare it with.
 
     A mask with an image as `other` is drawn over the image. The value is never changed, and examined in bounded time.
     """
-    from comfy_nb.ui.inspect.view import look
+    from comfy_nb.ui.inspect.view import view_of
 
-    return look(value, other)
+    return view_of(value, other)
 
 
 def draw(source: Any) -> GraphView:

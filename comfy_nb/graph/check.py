@@ -11,16 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from comfy_nb.errors import ComfyNBWarning, LayoutError, Problem
+from comfy_nb.errors import ComfyNBWarning, Problem
+from comfy_nb.graph.constant_check import Misfit, check_constant, config_of
 from comfy_nb.graph.prompt import is_link
-from comfy_nb.spec.coerce import LAYOUTS, coerce
 from comfy_nb.spec.node_spec import NO_OPTIONS, InputSpec, Interface, NodeSpec
 from comfy_nb.spec.types import ANY, matches, socket_name
 from comfy_nb.wording import name_node, suggest
-
-CONVERTERS: Mapping[str, Callable[[Any], Any]] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
-SCALARS = (int, float, str, type(None))
-LONGEST_COMBO = 20
 
 
 class InLink(NamedTuple):
@@ -116,6 +112,7 @@ def check_node(node: CheckedNode, inputs: Mapping[str, Any], origins: Origins) -
     interface, validate = node.interface, node.spec.validate
     declared = interface.declared
     traits = NO_VALIDATION if validate is None else validate_traits(validate)
+    unlimited = traits.names
     for name, value in inputs.items():
         entry = declared.get(name)
         if entry is None and interface.is_open:
@@ -126,7 +123,11 @@ def check_node(node: CheckedNode, inputs: Mapping[str, Any], origins: Origins) -
             elif entry is not None:
                 _report_list(node, entry, value)
         elif entry is not None:
-            template[name] = _check_constant(node, entry, value, traits)
+            has_limits = unlimited is not None and name not in unlimited
+            try:
+                template[name] = check_constant(entry, value, has_limits)
+            except Misfit:
+                template[name] = _report_misfits(node, entry, value, has_limits)
         elif name in interface.hidden:
             template[name] = value
     for name in interface.required:
@@ -216,129 +217,18 @@ def _take_link(
         )
 
 
-def _check_constant(node: CheckedNode, entry: InputSpec, value: Any, traits: ValidateTraits) -> Any:
+def _report_misfits(node: CheckedNode, entry: InputSpec, value: Any, has_limits: bool) -> Any:
+    """Report what is wrong with a constant, of a list with each item, and return what is left of it."""
     if type(value) is dict and "__value__" in value:
         value = value["__value__"]
     if entry.is_list and isinstance(value, (list, tuple)):
-        return [_check_constant(node, entry, item, traits) for item in value]
-    value = entry.name_of(value)
-    kind = entry.type
-    if type(kind) is str:
-        convert = CONVERTERS.get(kind)
-        if convert is not None:
-            if type(value) is not convert:
-                value = _convert(node, entry, value, convert)
-                if value is _FAILED:
-                    return None
-        elif kind in LAYOUTS and not isinstance(value, SCALARS):
-            return _lay_out(node, entry, value)
-    if (entry.options or type(kind) is not str) and not traits.covers(entry.name):
-        _check_bounds(node, entry, value)
-    return value
-
-
-_FAILED = object()
-
-
-def _convert(node: CheckedNode, entry: InputSpec, value: Any, convert: Callable[[Any], Any]) -> Any:
+        return [_report_misfits(node, entry, item, has_limits) for item in value]
     try:
-        return convert(value)
-    except Exception as error:  # whatever a live object's conversion raises is the caller's wrong type
-        node.problem(
-            "invalid_input_type",
-            f"Failed to convert an input value to a {entry.type} value",
-            f"{entry.name}, {value!r:.80}, {error}",
-            entry.name,
-            f"Expected {entry.type}, got {type(value).__name__}.",
-            input_config=config_of(entry),
-            received_value=value,
-            exception_message=str(error),
-        )
-        return _FAILED
-
-
-def _lay_out(node: CheckedNode, entry: InputSpec, value: Any) -> Any:
-    try:
-        return coerce(value, entry.socket)
-    except LayoutError as error:
-        node.problem(
-            "invalid_layout",
-            f"The value does not have the layout of {entry.socket}",
-            entry.name,
-            entry.name,
-            str(error),
-            input_config=config_of(entry),
-            exception_message=str(error),
-        )
-        return value
-
-
-def _check_bounds(node: CheckedNode, entry: InputSpec, value: Any) -> None:
-    options = entry.options
-    for bound, is_wrong, type_, words in _BOUNDS:
-        limit = options.get(bound)
-        if limit is not None and _compare(is_wrong, value, limit):
-            node.problem(
-                type_,
-                f"Value {value!r:.60} {words} {limit}",
-                entry.name,
-                entry.name,
-                f"It must lie between {options.get('min', 'any number')} and {options.get('max', 'any number')}.",
-                input_config=config_of(entry),
-                received_value=value,
-            )
-            return
-    choices = entry.choices
-    if choices is None or _among(value, choices):
-        return
-    if type(entry.type) is str:
-        _warn_of_choice(node, entry, value, choices)
-        return
-    listed = str(choices) if len(choices) <= LONGEST_COMBO else f"(list of length {len(choices)})"
-    node.problem(
-        "value_not_in_list",
-        "Value not in list",
-        f"{entry.name}: {value!r:.80} not in {listed}",
-        entry.name,
-        suggest(str(value), map(str, choices)),
-        input_config=config_of(entry),
-        received_value=value,
-    )
-
-
-def _warn_of_choice(node: CheckedNode, entry: InputSpec, value: Any, choices: Sequence[Any]) -> None:
-    """Say that none of the choices of the newer form came; ComfyUI lets that pass, so it is no problem."""
-    if not entry.options.get("multiselect"):
-        warnings.warn(
-            f"{name_node(node.id, node.class_type, node.title)}: input {entry.name!r} is {value!r:.80}, which is not "
-            f"among its choices. {suggest(str(value), map(str, choices))}",
-            ComfyNBWarning,
-            stacklevel=2,
-        )
-
-
-_BOUNDS: Sequence[tuple[str, Callable[[Any, Any], bool], str, str]] = (
-    ("min", lambda value, limit: bool(value < limit), "value_smaller_than_min", "smaller than min of"),
-    ("max", lambda value, limit: bool(value > limit), "value_bigger_than_max", "bigger than max of"),
-)
-
-
-def _compare(is_wrong: Callable[[Any, Any], bool], value: Any, limit: Any) -> bool:
-    try:
-        return is_wrong(value, limit)
-    except Exception:  # a live object may refuse comparison in any way; then it has no bounds to keep
-        return False
-
-
-def _among(value: Any, choices: Sequence[Any]) -> bool:
-    try:
-        return value in choices
-    except Exception:  # tensors and arrays refuse `==` as a truth value in several ways
-        return False
-
-
-def config_of(entry: InputSpec) -> list[Any] | None:
-    """Return `[type, options]` as ComfyUI reports it; None for a combo of more than 20 choices."""
-    if not isinstance(entry.type, str) and len(entry.type) > LONGEST_COMBO:
-        return None
-    return [entry.type, dict(entry.options)]
+        return check_constant(entry, value, has_limits)
+    except Misfit as misfit:
+        if misfit.is_tolerated:
+            named = name_node(node.id, node.class_type, node.title)
+            warnings.warn(f"{named}: input {entry.name!r}: {misfit}", ComfyNBWarning, stacklevel=2)
+        else:
+            node.problem(misfit.type, misfit.message, misfit.details, entry.name, misfit.advice, **misfit.extra)
+        return misfit.value

@@ -1,4 +1,4 @@
-"""A value kept up to date with edits of its graph: the newest edit counts, and what it overtook is stopped."""
+"""A value that follows the edits of its graph: the newest edit counts, and runs that it overtakes are stopped."""
 
 from __future__ import annotations
 
@@ -7,43 +7,48 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from comfy_nb.engine.execution.interrupt import stopped_by_interrupt
+from comfy_nb.engine.job import Job
+from comfy_nb.engine.run import Run
 from comfy_nb.errors import Stopped
 from comfy_nb.graph.model import Graph
-from comfy_nb.parameters.parameter import Setting, Target
-from comfy_nb.wording import format_seconds
+from comfy_nb.parameters.parameter import Parameter
+from comfy_nb.parameters.shown_output import ShownOutput
+from comfy_nb.wording import count, format_seconds
 
 REST_S = 0.15
 STOPPED = "The run was stopped before the value was there; what had finished stays cached."
 
 
-class Rerun:
-    """Runs a graph's target when its edits have rested for `rest_s`. All of it is called on one loop.
+class LiveValue:
+    """Runs a graph for one output once its edits have rested for `rest_s`. All methods are called on one loop.
 
-    `tell()` is called when `state`, `value` or `error` changed. Awaiting it waits until the newest edit is computed.
+    `on_change()` is called when `state`, `value` or `error` has changed. Await it for the value of the newest edit.
     """
 
-    def __init__(self, graph: Graph, target: Target, tell: Callable[[], None], rest_s: float = REST_S) -> None:
+    def __init__(
+        self, graph: Graph, output: ShownOutput, on_change: Callable[[], None], rest_s: float = REST_S
+    ) -> None:
         self.graph = graph
-        self.target = target
+        self.output = output
         self.value: Any = None
         self.error: BaseException | None = None
         self.state = "not run"
-        self._tell = tell
+        self.is_closed = False
+        self._on_change = on_change
         self._rest_s = rest_s
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._job: Any = None
+        self._job: Job | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_settled = asyncio.Event()
-        self.is_closed = False
 
-    def edit(self, setting: Setting, value: Any) -> None:
+    def edit(self, parameter: Parameter, value: Any) -> None:
         """Set a constant, stop the run that this overtakes, and run again soon."""
         if self.is_closed:
             return
         self._overtake()
         self._is_settled.clear()
-        self.graph[setting.node_id].inputs[setting.name] = value
+        self.graph[parameter.node_id].inputs[parameter.name] = value
         self._timer = self._loop.call_later(self._rest_s, self.start)
 
     def start(self) -> None:
@@ -52,14 +57,14 @@ class Rerun:
             return
         self._overtake()
         self._is_settled.clear()
-        self._job = self.graph.start([self.target.node_id], quiet=True)
+        self._job = self.graph.start([self.output.node_id], quiet=True)
         task = self._loop.create_task(self._follow(self._job))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        self._say("running…")
+        self._change_to("running…")
 
     def close(self) -> None:
-        """Stop what runs, and run no more."""
+        """Stop the run that goes on, and start no other."""
         self.is_closed = True
         self._stop()
 
@@ -69,7 +74,7 @@ class Rerun:
         self._is_settled.set()
         if is_going:
             self.value, self.error = None, Stopped(STOPPED)
-            self._say("stopped")
+            self._change_to("stopped")
 
     def _overtake(self) -> None:
         if self._timer is not None:
@@ -78,33 +83,33 @@ class Rerun:
             self._job.cancel()
         self._timer = self._job = None
 
-    async def _follow(self, job: Any) -> None:
+    async def _follow(self, job: Job) -> None:
         value: Any = None
         error: Exception | None = None
         try:
-            run = await job
+            run: Run = await job
             if run.state == "done":
-                value = run.value(self.target.node_id, self.target.slot)
+                value = run.value(self.output.node_id, self.output.slot)
             else:
                 error = Stopped(f"The run was {run.state}; what had finished stays cached.", run=run)
-        except Exception as raised:  # whatever a run raises is what there is to show
+        except Exception as raised:  # whatever a run raises is shown in place of the value
             error = raised
         if job is not self._job:
             return
         self._job = None
         self.value, self.error = value, error
         self._is_settled.set()
-        self._say(_said(job.run, self.target) if error is None else "failed")
+        self._change_to(_describe(job.run, self.output) if error is None else "failed")
 
-    def _say(self, state: str) -> None:
+    def _change_to(self, state: str) -> None:
         self.state = state
-        self._tell()
+        self._on_change()
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self._settled().__await__()
 
     async def _settled(self) -> Any:
-        await asyncio.sleep(0)  # for the edits that are on their way to the loop
+        await asyncio.sleep(0)  # for edits that are on their way to the loop
         try:
             with stopped_by_interrupt(STOPPED):
                 await self._is_settled.wait()
@@ -116,6 +121,6 @@ class Rerun:
         return self.value
 
 
-def _said(run: Any, target: Target) -> str:
-    nodes = len(run.plan.above([target.node_id]))
-    return f"done in {format_seconds(run.seconds)}, {run.counts['ran']} of {nodes} node{'s' * (nodes != 1)} ran"
+def _describe(run: Run, output: ShownOutput) -> str:
+    nodes = len(run.plan.above([output.node_id]))
+    return f"done in {format_seconds(run.seconds)}, {run.counts['ran']} of {count(nodes, 'node')} ran"

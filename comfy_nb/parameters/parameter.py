@@ -1,193 +1,122 @@
-"""The constants of a graph that a person may vary, found by name, and the value that is looked at meanwhile."""
+"""The constants of a graph that can be varied, found by name."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 
 from comfy_nb.errors import GraphError, UnknownName
+from comfy_nb.graph.check import validate_traits
+from comfy_nb.graph.constant_check import Misfit, check_exactly
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import Node, is_handle
 from comfy_nb.graph.prompt import is_link, short_input
-from comfy_nb.graph.topology import default_outputs
-from comfy_nb.parameters.edits import EXPECTED, split_name
-from comfy_nb.spec.node_spec import InputSpec, NodeSpec, read_input
-from comfy_nb.wording import name_node, short, suggest
-
-PLAIN = {**EXPECTED, "STRING": "a text"}
+from comfy_nb.spec.node_spec import InputSpec, read_input
+from comfy_nb.wording import name_node
 
 
 @dataclass(frozen=True)
-class Setting:
-    """A constant input of a node, as it is declared and as it stands."""
+class Parameter:
+    """An input of a node: how it is declared, and its present value.
+
+    Without `has_limits` the node's class checks bounds and choices itself.
+    """
 
     node_id: str
     name: str
     entry: InputSpec
     value: Any
     node_name: str
+    has_limits: bool = True
 
     @property
     def key(self) -> str:
-        """Its name in a graph: "3.radius"."""
+        """Its name in the graph: "3.radius"."""
         return f"{self.node_id}.{self.name}"
 
     @property
     def where(self) -> str:
-        """Its name in a message."""
+        """Its name in messages."""
         return f"{self.node_name}, input {self.name!r}"
 
     def checked(self, value: Any) -> Any:
-        """Return a value as the declared type has it; raises GraphError where it does not fit."""
-        value = self.entry.name_of(value)
+        """Return a value as the declared type has it; raises GraphError if it does not fit."""
         if is_link(value) or is_handle(value) or isinstance(value, Node):
-            raise GraphError(f"{self.where}: a constant is expected, not the link {short_input(value)}.")
-        choices = self.entry.choices
-        if choices is not None:
-            if not isinstance(value, str | int | float) or value not in choices:
-                raise GraphError(f"{self.where}: {short(value)} is no choice. {suggest(str(value), map(str, choices))}")
-            return value
-        kind = self.entry.socket
-        if kind in PLAIN and not _is_of(value, kind):
-            raise GraphError(f"{self.where}: {PLAIN[kind]} is expected ({kind}), not {short(value)}.")
-        if kind in ("INT", "FLOAT"):
-            value = int(value) if kind == "INT" else float(value)
-            self._check_bounds(value)
-        return value
-
-    def _check_bounds(self, value: float) -> None:
-        low, high = self.entry.options.get("min"), self.entry.options.get("max")
-        if math.isnan(value) or (low is not None and value < low) or (high is not None and value > high):
-            bounds = f"{'any number' if low is None else low} and {'any number' if high is None else high}"
-            raise GraphError(f"{self.where}: {value!r} is out of its range; it must lie between {bounds}.")
+            raise GraphError(f"{self.where}: expected a constant, got the link {short_input(value)}.")
+        try:
+            return check_exactly(self.entry, value, self.has_limits)
+        except Misfit as misfit:
+            raise GraphError(f"{self.where}: {misfit}") from None
 
 
-def _is_of(value: Any, kind: str) -> bool:
-    if kind in ("BOOLEAN", "STRING"):
-        return isinstance(value, bool if kind == "BOOLEAN" else str)
-    if isinstance(value, bool) or not isinstance(value, Real):
-        return False
-    return kind == "FLOAT" or isinstance(value, Integral) or float(value).is_integer()
+def find_parameter(graph: Graph, key: str, near: str | None = None) -> Parameter:
+    """Find a constant by "radius" or "3.radius"; a bare name is looked up on the node `near` first.
 
-
-def find_setting(graph: Graph, key: str, near: str | None = None) -> Setting:
-    """Find a constant by "radius" or "3.radius"; a bare name is looked for on the node `near` first.
-
-    Raises UnknownName where there is none, GraphError where it is a link or several nodes have one.
+    Raises UnknownName if there is none, GraphError if it is linked or if several nodes have one.
     """
     if not isinstance(key, str):
-        raise GraphError(f'An input is named by text such as "radius" or "3.radius", not by {key!r:.60}.')
-    node_id, dot, name = split_name(graph, key)
-    if dot and (node_id in graph.nodes or near is None or not _declares(graph[near], key)):
-        return setting_of(graph[node_id], name)
-    if near is not None and _declares(graph[near], key):
-        return setting_of(graph[near], key)
-    holders = [node for node in graph if _declares(node, key)]
+        raise GraphError(f'Name an input by a string such as "radius" or "3.radius", not by {key!r:.60}.')
+    node_id, dot, name = split_key(graph, key)
+    if dot and (node_id in graph.nodes or near is None or not _has_input(graph[near], key)):
+        return parameter_of(graph[node_id], name)
+    if near is not None and _has_input(graph[near], key):
+        return parameter_of(graph[near], key)
+    holders = [node for node in graph if _has_input(node, key)]
     free = [node for node in holders if not is_link(node.inputs.get(key))] or holders
     if not free:
-        known = {name: None for node in graph for name in names_of(node)}
+        known = {name: None for node in graph for name in input_names(node)}
         raise UnknownName.of("input", key, known, "in the graph")
     if len(free) > 1:
         which = ", ".join(f'"{node.id}.{key}" of {node.title}' for node in free[:8])
-        raise GraphError(f"Several nodes have an input {key!r}. Say which in a dict: {which}.")
-    return setting_of(free[0], key)
+        raise GraphError(f"Several nodes have an input {key!r}. Write which one, in a dict: {which}.")
+    return parameter_of(free[0], key)
 
 
-def setting_of(node: Node, name: str) -> Setting:
-    """Return a node's constant; raises UnknownName for a name it does not have, GraphError for a link."""
-    named = name_node(node.id, node.class_type, node.title)
-    if not _declares(node, name):
-        raise UnknownName.of("input", name, names_of(node), f"on {named}")
-    value = node.inputs.get(name)
-    if is_link(value):
-        raise GraphError(f"{named}: input {name!r} is linked to node {value[0]}; only a constant can be varied.")
+def split_key(graph: Graph, key: str) -> tuple[str, str, str]:
+    """Split "3.radius" at the first dot that follows a node's id: ids and input names may contain dots."""
+    for place, character in enumerate(key):
+        if character == "." and key[:place] in graph.nodes:
+            return key[:place], ".", key[place + 1 :]
+    return key.partition(".")
+
+
+def parameter_of(node: Node, name: str) -> Parameter:
+    """Return a constant of a node; raises UnknownName if it has no such input, GraphError for a link."""
+    if not _has_input(node, name):
+        named = name_node(node.id, node.class_type, node.title)
+        raise UnknownName.of("input", name, input_names(node), f"on {named}")
+    found = any_input_of(node, name)
+    if is_link(found.value):
+        raise GraphError(f"{found.where} is linked to node {found.value[0]}; only a constant can be varied.")
+    return found
+
+
+def parameters_of(node: Node) -> Iterator[Parameter]:
+    """Return all constants of a node, in the order they are declared."""
+    return (any_input_of(node, name) for name in input_names(node) if not is_link(node.inputs.get(name)))
+
+
+def any_input_of(node: Node, name: str) -> Parameter:
+    """Return an input of a node, whether or not it is linked or declared; an undeclared one takes any value."""
     spec = node.graph.registry.find(node.class_type)
     entry = (spec.interface().lookup(name) if spec is not None else None) or read_input(name, "*", required=False)
-    if name not in node.inputs:
-        value = entry.default
-    elif isinstance(value, Mapping) and "__value__" in value:
+    value = node.inputs.get(name, entry.default)
+    if isinstance(value, Mapping) and "__value__" in value:
         value = value["__value__"]
-    return Setting(node.id, name, entry, value, named)
+    has_limits = spec is None or not validate_traits(spec.validate).covers(name)
+    return Parameter(node.id, name, entry, value, name_node(node.id, node.class_type, node.title), has_limits)
 
 
-def settings_of(node: Node) -> Iterator[Setting]:
-    """Return all constants of a node, in the order they are declared."""
-    return (setting_of(node, name) for name in names_of(node) if not is_link(node.inputs.get(name)))
-
-
-def names_of(node: Node) -> list[str]:
-    """Return the names of a node's inputs: those declared, and those that it was given."""
+def input_names(node: Node) -> list[str]:
+    """Return the names of a node's inputs: the declared ones, then those that were only set."""
     spec = node.graph.registry.find(node.class_type)
     declared = spec.interface().declared if spec is not None else {}
     return list(dict.fromkeys([*declared, *node.inputs]))
 
 
-def _declares(node: Node, name: str) -> bool:
+def _has_input(node: Node, name: str) -> bool:
     if name in node.inputs:
         return True
     spec = node.graph.registry.find(node.class_type)
     return spec is not None and spec.interface().lookup(name) is not None
-
-
-@dataclass(frozen=True)
-class Target:
-    """The output that is computed and shown: of a node, which slot, of which socket type."""
-
-    node_id: str
-    slot: int
-    kind: str | None
-    title: str
-
-
-def copy_and_target(source: Any, output: Any = None) -> tuple[Graph, Target]:
-    """Return a copy of a graph, or of a handle's graph, whose seeds stand still, and what to show of it.
-
-    Of a node that gives nothing (SaveImage) what it takes is shown; nothing is saved. Of several outputs the first.
-    Raises GraphError where it is not clear what to show.
-    """
-    if is_handle(source):
-        graph = source.call.unedited.copy()
-        target = target_of(graph, source if output is None else output)
-    elif isinstance(source, Graph):
-        graph = source.copy()
-        target = _only_target(graph) if output is None else target_of(graph, output)
-    else:
-        raise GraphError(f"A handle or a graph is expected, not {source!r:.80}.")
-    graph.controlled.clear()
-    return graph, target
-
-
-def target_of(graph: Graph, output: Any) -> Target:
-    """Return what is shown of a node, given as a handle, node or id; raises GraphError where it gives nothing."""
-    node = graph.nodes.get(output.id) if isinstance(output, Node) else graph[output]
-    if node is None:
-        raise UnknownName.of("node", output.id, graph.nodes, "in the graph")
-    slot = (output.slot if is_handle(output) else None) or 0
-    spec = _spec_of(node)
-    if not spec.output_names:
-        link = next((value for value in node.inputs.values() if is_link(value)), None)
-        if link is None:
-            raise GraphError(f"{name_node(node.id, node.class_type, node.title)} gives nothing that can be shown.")
-        node, slot = graph[link[0]], int(link[1])
-        spec = _spec_of(node)
-    kind = spec.output_type(slot)
-    return Target(node.id, slot, kind if isinstance(kind, str) else None, node.title)
-
-
-def _spec_of(node: Node) -> NodeSpec:
-    spec = node.graph.registry.find(node.class_type)
-    return spec if spec is not None else node.graph.registry[node.class_type]
-
-
-def _only_target(graph: Graph) -> Target:
-    ends = default_outputs(graph)
-    if not ends:
-        raise GraphError("The graph is empty, so there is nothing to show.")
-    targets = {target_of(graph, node_id): node_id for node_id in ends}
-    if len(targets) > 1:
-        which = ", ".join(f'output="{node_id}" ({target.title})' for target, node_id in targets.items())
-        raise GraphError(f"The graph has {len(targets)} outputs; choose one: {which}.")
-    return next(iter(targets))

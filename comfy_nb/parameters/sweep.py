@@ -9,45 +9,39 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine.execution.interrupt import interrupt_watch
+from comfy_nb.engine.job import Job
+from comfy_nb.engine.run import Run
 from comfy_nb.errors import ComfyNBError, GraphError, NotKept, warn_of_fault
+from comfy_nb.graph.handle import Handle
 from comfy_nb.graph.model import Graph
-from comfy_nb.parameters.grid import Place, make_grid
-from comfy_nb.parameters.parameter import copy_and_target
-from comfy_nb.ui.jupyter.cell_output import shell
-from comfy_nb.ui.render.thumbnails import Thumbnail, describe_value, value_thumbnail
-from comfy_nb.wording import describe_error, format_seconds, short
+from comfy_nb.graph.node import Node
+from comfy_nb.parameters.grid import Axes, Coordinates, make_grid
+from comfy_nb.parameters.shown_output import copy_with_output
+from comfy_nb.wording import format_seconds, short
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
     from PIL.Image import Image as Picture
 
 AT_ONCE = 4
-PICTURE_PX = 160
 
 
-@dataclass
+@dataclass(eq=False)
 class Cell:
-    """One combination: its parameters, and what came of it.
+    """One combination: its parameters, and its result.
 
-    `state` is "waiting", "running", "done", "failed" or "stopped"; `seconds` is how long its run took, and `note` says
-    how many of its nodes ran and how many came from the cache.
+    `state` is "waiting", "running", "done", "failed" or "stopped"; `seconds` is how long its run took, and `note` how
+    many of its nodes ran and how many came from the cache.
     """
 
     index: int
-    place: Place
+    place: Coordinates
     parameters: dict[str, Any]
     state: str = "waiting"
     value: Any = None
     error: Exception | None = None
     seconds: float = 0.0
     note: str = ""
-    picture: Thumbnail | None = None
-
-    @property
-    def words(self) -> str:
-        """What is shown in place of a picture."""
-        if self.error is not None:
-            return describe_error(self.error)
-        return describe_value(self.value) if self.state == "done" and self.picture is None else ""
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{key}={short(value)}" for key, value in self.parameters.items())
@@ -55,76 +49,82 @@ class Cell:
 
 
 class Sweep:
-    """The runs of a sweep; `nb.sweep` makes it, and it goes on in the background of the running loop.
+    """The runs of a sweep; `nb.sweep` starts it in the background of the running loop.
 
-    `await sweep` waits for the end and gives the sweep; an interrupt meanwhile stops it. `sweep[{"3.seed": 2}]` is a
-    value, `sweep.cell({...})` all of a cell; `sweep.values` holds the values in nested lists by axis, None where there
-    is none. `cancel()` ends it; what was computed stays.
+    `await sweep` waits for its end and returns it; an interrupt meanwhile stops it. `sweep[{"3.seed": 2}]` is a value,
+    `sweep.cell({...})` a cell with its state and error; `sweep.values` holds the values in nested lists by axis, None
+    where there is none. `cancel()` stops it; what was computed stays.
     """
 
-    def __init__(self, source: Any, axes: Mapping[Any, Any], output: Any, limit: int | None) -> None:
+    def __init__(
+        self,
+        source: Graph | Handle,
+        axes: Axes,
+        output: str | int | Node | Handle | None,
+        limit: int | None,
+        draw: Callable[[Sweep], Picture],
+    ) -> None:
         self._loop = _running_loop()
         self._source = source
-        self.graph, self.target = copy_and_target(source, output)
-        self.plan = make_grid(self.graph, self.target.node_id, axes, limit)
-        ordered = enumerate(self.plan.places())
-        self.cells = {place: Cell(index, place, self.plan.parameters(place)) for index, place in ordered}
+        self._draw = draw
+        self.graph, self.output = copy_with_output(source, output)
+        self.plan = make_grid(self.graph, self.output.node_id, axes, limit)
+        ordered = enumerate(self.plan.in_run_order())
+        self.cells = {place: Cell(index, place, self.plan.values_at(place)) for index, place in ordered}
         self.on_change: list[Callable[[Cell | None], None]] = []
         self.state = "running"
         self.seconds = 0.0
         self._started_at = time.perf_counter()
         self._is_stopping = False
-        self._jobs: set[Any] = set()
-        self._task = self._loop.create_task(self._go())
+        self._jobs: set[Job] = set()
+        self._task = self._loop.create_task(self._run_all())
 
-    async def _go(self) -> None:
+    async def _run_all(self) -> None:
         waiting = iter(list(self.cells.values()))
-        await asyncio.gather(*(self._work(waiting) for _ in range(min(AT_ONCE, len(self.cells)))))
+        await asyncio.gather(*(self._work_through(waiting) for _ in range(min(AT_ONCE, len(self.cells)))))
         self.seconds = time.perf_counter() - self._started_at
         for cell in waiting:
             cell.state = "stopped"
         self.state = "stopped" if self._is_stopping else "done"
-        self._tell(None)
+        self._notify(None)
 
-    async def _work(self, waiting: Iterator[Cell]) -> None:
+    async def _work_through(self, waiting: Iterator[Cell]) -> None:
         graph = self.graph.copy()
         while not self._is_stopping and (cell := next(waiting, None)) is not None:
             cell.state = "running"
-            self._tell(cell)
+            self._notify(cell)
             await self._fill(cell, graph)
-            self._tell(cell)
+            self._notify(cell)
 
     async def _fill(self, cell: Cell, graph: Graph) -> None:
         try:
-            for setting, value in self.plan.edits(cell.place):
-                graph[setting.node_id].inputs[setting.name] = value
-            job = graph.start([self.target.node_id], quiet=True)
+            self.plan.apply(cell.place, graph)
+            job: Job = graph.start([self.output.node_id], quiet=True)
             self._jobs.add(job)
             try:
-                run = await job
+                run: Run = await job
             finally:
                 self._jobs.discard(job)
             cell.seconds = run.seconds
-            cell.note = _note(run.counts)
+            cell.note = _describe_counts(run.counts)
             if run.state == "done":
-                cell.value = run.value(self.target.node_id, self.target.slot)
-                cell.picture = value_thumbnail(cell.value, self.target.kind, PICTURE_PX)
+                cell.value = run.value(self.output.node_id, self.output.slot)
                 cell.state = "done"
             else:
                 cell.state = "stopped"
                 self.cancel()
-        except Exception as error:  # whatever goes wrong in one cell is what this cell has to show
+        except Exception as error:  # whatever goes wrong in one cell is shown in that cell
             cell.state, cell.error = "failed", error
 
-    def _tell(self, cell: Cell | None) -> None:
+    def _notify(self, cell: Cell | None) -> None:
         for listener in list(self.on_change):
             try:
                 listener(cell)
-            except Exception as error:  # a listener's fault may not hurt the sweep
+            except Exception as error:  # a listener's fault must not hurt the sweep
                 warn_of_fault("A listener of the sweep failed", error)
 
     def cancel(self) -> None:
-        """Stop all its runs and begin no more; from any thread."""
+        """Stop all its runs and start no more; may be called from any thread."""
         self._is_stopping = True
         for job in list(self._jobs):
             job.cancel()
@@ -147,7 +147,7 @@ class Sweep:
                 await asyncio.shield(self._task)
         return self
 
-    # What came of it -------------------------------------------------------------------------------------------------
+    # Results ---------------------------------------------------------------------------------------------------------
 
     def cell(self, parameters: Mapping[str, Any] | int) -> Cell:
         """Return a cell by its parameters, or by its number; raises KeyError, UnknownName."""
@@ -174,28 +174,27 @@ class Sweep:
         """The values in nested lists, by the axes in the order they were given; None where there is none."""
         return self._nested(())
 
-    def _nested(self, place: Place) -> Any:
+    def _nested(self, place: Coordinates) -> Any:
         if len(place) == len(self.plan.axes):
             return self.cells[place].value
         return [self._nested((*place, point)) for point in range(len(self.plan.axes[len(place)].points))]
 
     def best(self, key: Callable[[Any], Any]) -> Cell:
-        """Return the cell whose value has the largest `key(value)`; raises NotKept where no cell has a value."""
+        """Return the cell whose value has the largest `key(value)`; raises NotKept if no cell has a value."""
         done = [cell for cell in self if cell.state == "done"]
         if not done:
             raise NotKept("No cell of the sweep has a value.")
         return max(done, key=lambda cell: key(cell.value))
 
     def take(self, parameters: Mapping[str, Any] | int | Cell) -> Graph:
-        """Set a cell's parameters in the graph that was swept (of a handle: `handle.graph`), and return that graph."""
+        """Set a cell's parameters in the graph that was swept (for a handle: `handle.graph`), and return that graph."""
         cell = parameters if isinstance(parameters, Cell) else self.cell(parameters)
-        graph: Graph = self._source if isinstance(self._source, Graph) else self._source.graph
-        for setting, value in self.plan.edits(cell.place):
-            graph[setting.node_id].inputs[setting.name] = value
+        graph = self._source if isinstance(self._source, Graph) else self._source.graph
+        self.plan.apply(cell.place, graph)
         return graph
 
-    def dataframe(self) -> Any:
-        """Return a pandas table, a row for each cell; raises ComfyNBError where pandas is not installed."""
+    def dataframe(self) -> DataFrame:
+        """Return a pandas table with a row for each cell; raises ComfyNBError if pandas is not installed."""
         try:
             import pandas
         except ImportError:
@@ -206,12 +205,10 @@ class Sweep:
     @property
     def grid(self) -> Picture:
         """All cells as one labelled PIL picture."""
-        from comfy_nb.ui.sweep.image import draw_grid
-
-        return draw_grid(self)
+        return self._draw(self)
 
     def headline(self) -> str:
-        """Say how far it is, in one line."""
+        """Return its progress in one line."""
         states = [cell.state for cell in self]
         over = sum(state in ("done", "failed") for state in states)
         seconds = self.seconds if self.done() or self.state != "running" else time.perf_counter() - self._started_at
@@ -220,28 +217,18 @@ class Sweep:
 
     def __repr__(self) -> str:
         return (
-            f"<Sweep of {self.target.title} over {' × '.join(axis.name for axis in self.plan.axes)}: {self.headline()}>"
+            f"<Sweep of {self.output.title} over {' × '.join(axis.name for axis in self.plan.axes)}: {self.headline()}>"
         )
 
 
-def begin(source: Any, axes: Mapping[Any, Any], output: Any, limit: int | None) -> Sweep:
-    """Start a sweep, and in a notebook show its grid below the running cell."""
-    made = Sweep(source, axes, output, limit)
-    if shell() is not None:
-        from comfy_nb.ui.sweep.live import SweepView
-
-        SweepView(made).open()
-    return made
-
-
-def _note(counts: Mapping[str, int]) -> str:
+def _describe_counts(counts: Mapping[str, int]) -> str:
     cached = counts["memory"] + counts["disk"]
     named = ((counts["ran"], "ran"), (cached, "cached"), (counts["shared"], "shared"))
-    return ", ".join(f"{count} {what}" for count, what in named if count) or "cached"
+    return ", ".join(f"{number} {how}" for number, how in named if number) or "cached"
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
-        raise GraphError("A sweep needs a running event loop, as a notebook has one.") from None
+        raise GraphError("A sweep needs a running event loop, as notebooks have.") from None

@@ -11,7 +11,7 @@ from comfy_nb.ui.show_run import show_pause, show_refusal, show_run
 
 if TYPE_CHECKING:
     from comfy_nb.engine.session import Session
-    from comfy_nb.ui.inspect.view import Look
+    from comfy_nb.ui.inspect.view import ValueView
 
 _enabled: WeakSet[Session] = WeakSet()
 
@@ -34,7 +34,7 @@ def enable(session: Session) -> bool:
     return True
 
 
-def _show_value(value: Any, kind: str | None) -> Look:
-    from comfy_nb.ui.inspect.view import look
+def _show_value(value: Any, kind: str | None) -> ValueView:
+    from comfy_nb.ui.inspect.view import view_of
 
-    return look(value, kind=kind)
+    return view_of(value, kind=kind)

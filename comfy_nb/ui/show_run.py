@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from comfy_nb.engine.execution.breakpoints import Pause
     from comfy_nb.engine.run import Run
     from comfy_nb.engine.session import Session
-    from comfy_nb.ui.graph.live import Stage
+    from comfy_nb.ui.graph.live import LiveGraph
 
 SHOW_AFTER_S = 0.15
 
@@ -39,10 +39,10 @@ def _panel(press_stop: Callable[[], None], newest_run: Callable[[], Run]) -> Scr
     return Panel(press_stop, newest_run, _graph_view)
 
 
-def _graph_view(run: Run) -> Stage:
-    from comfy_nb.ui.graph.live import Stage
+def _graph_view(run: Run) -> LiveGraph:
+    from comfy_nb.ui.graph.live import LiveGraph
 
-    return Stage(run.graph, cast("Session", run.session))
+    return LiveGraph(run.graph, cast("Session", run.session))
 
 
 SCREENS: dict[str, MakeScreen] = {"panel": _panel, "bars": _bars}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from comfy_nb.engine.run import Run
     from comfy_nb.graph.model import Graph
     from comfy_nb.ui.graph.view import GraphView
-    from comfy_nb.ui.inspect.view import Look
+    from comfy_nb.ui.inspect.view import ValueView
 
 
 class RunPanel:
@@ -50,13 +50,13 @@ def timeline(run: Run) -> Timeline:
     return Timeline(run)
 
 
-def inspect(run: Run, node_id: str, slot: int) -> Look:
+def inspect(run: Run, node_id: str, slot: int) -> ValueView:
     """Return a view of the value on an output of a node."""
-    from comfy_nb.ui.inspect.view import Look
+    from comfy_nb.ui.inspect.view import ValueView
 
     value = run.value(node_id, slot)
     provenance = run.provenance(node_id, slot)
-    return Look(value, kind=provenance.socket, who=provenance.describe())
+    return ValueView(value, kind=provenance.socket, origin=provenance.describe())
 
 
 def graph(graph: Graph) -> GraphView:

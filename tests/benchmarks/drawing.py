@@ -14,9 +14,9 @@ from comfy_nb.spec.function import spec_from_function
 from comfy_nb.spec.registry import Registry
 from comfy_nb.ui.graph.from_graph import scene_of
 from comfy_nb.ui.graph.layout import lay_out
+from comfy_nb.ui.graph.live import GraphWidget
 from comfy_nb.ui.graph.messages import scene_message
 from comfy_nb.ui.graph.scene import Scene
-from comfy_nb.ui.jupyter.widget import script
 from tests.benchmarks.case import Case, Seconds, Timed
 from tests.browser.chromium import find_chromium
 
@@ -39,7 +39,7 @@ MEASURE = """async ([source, scene]) => {
     const took = [];
     for (let step = 0; step < 60; step++) {
         view.view.x += 1;
-        view.ask();
+        view.requestDraw();
         await frame();
         took.push(view.root.lastDraw.ms);
     }
@@ -90,7 +90,7 @@ def _draw(n: int) -> dict[str, float]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
         page = browser.new_page()
-        measured: dict[str, float] = page.evaluate(MEASURE, [script(GRAPH_SCRIPTS), message])
+        measured: dict[str, float] = page.evaluate(MEASURE, [GraphWidget._esm, message])
         browser.close()
     assert measured["nodes"] == n
     return measured

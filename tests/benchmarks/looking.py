@@ -1,4 +1,4 @@
-"""What it costs to open a value to look at, and to draw what is seen of it."""
+"""What it costs to open a view of a value, and to draw the visible part."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import partial
 
 import torch
 
-from comfy_nb.ui.inspect.inspector import Subject
+from comfy_nb.ui.inspect.inspector import Inspector
 from tests.benchmarks.case import Case, Timed
 
 GIGABYTES = 4
@@ -26,13 +26,13 @@ def batch(pictures: int) -> Timed:
 
 
 def _open(x: torch.Tensor) -> None:
-    Subject(x).described(0)
+    Inspector(x).described(0)
 
 
 def _sheet(x: torch.Tensor) -> None:
-    subject = Subject(x, kind="IMAGE")
-    subject.described(0)
-    subject.answer({"ask": "grid", "page": 0, "size": [800, 500]})
+    inspector = Inspector(x, kind="IMAGE")
+    inspector.described(0)
+    inspector.answer({"ask": "sheet", "page": 0, "size": [800, 500]})
 
 
 CASES = [

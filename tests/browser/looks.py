@@ -15,7 +15,7 @@ INK = """(canvas, [x, y]) => [...canvas.getContext('2d')
 
 def stage(notebook: NotebookPage, cell: int) -> Locator:
     """The canvas of the picture below a cell."""
-    return notebook.output(cell).locator("canvas.cnb-look-stage")
+    return notebook.output(cell).locator("canvas.cnb-inspect-stage")
 
 
 def shown(notebook: NotebookPage, cell: int) -> list[float]:
@@ -42,4 +42,4 @@ def press(notebook: NotebookPage, cell: int, name: str) -> None:
 
 def readout(notebook: NotebookPage, cell: int) -> Locator:
     """The line below the picture of a cell."""
-    return notebook.output(cell).locator(".cnb-look-readout")
+    return notebook.output(cell).locator(".cnb-inspect-readout")

@@ -39,7 +39,7 @@ def pause_of(notebook, cell):
 
 def test_the_value_is_there_to_look_at_and_another_goes_on_by_the_return_key(notebook):
     pause = pause_of(notebook, 1)
-    notebook.output(1).locator(".cnb-look canvas").first.wait_for(timeout=PATIENCE_MS)
+    notebook.output(1).locator(".cnb-inspect canvas").first.wait_for(timeout=PATIENCE_MS)
     assert "EmptyImage (node 1), output 0" in pause.inner_text()
     field = pause.locator(".cnb-pause-field")
     field.fill("x * nothing")

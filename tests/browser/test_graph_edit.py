@@ -61,7 +61,7 @@ def has_focus(canvas) -> bool:
 
 def test_the_tip_tells_what_is_false_too(notebook):
     canvas_of(notebook, PLAIN_GRAPH).hover(position=spot_in_node(notebook, PLAIN_GRAPH, 0, 30 + 20 + 12))
-    notebook.output(PLAIN_GRAPH).locator(".cnb-graph-tip").get_by_text("on = false").wait_for()
+    notebook.output(PLAIN_GRAPH).locator(".cnb-graph-tooltip").get_by_text("on = false").wait_for()
     notebook.page.mouse.move(2, 2)
 
 
@@ -162,7 +162,7 @@ def test_a_value_that_is_refused_is_said_and_the_old_one_comes_back(notebook):
     field = shown.get_by_label("share of mixed")
     field.fill("half")
     field.press("Enter")
-    said = shown.get_by_role("alert").get_by_text("takes a number, not 'half'")
+    said = shown.get_by_role("alert").get_by_text("expected a number (FLOAT), got 'half'")
     said.wait_for()
     shown.locator(".cnb-graph").evaluate("root => root.graphView.load()")
     assert said.is_visible(), "a new scene does not wipe what is said"

@@ -138,7 +138,7 @@ def test_a_click_on_a_node_shows_its_output_below(notebook):
 
 def test_the_pointer_on_a_node_or_a_link_tells_what_is_there(notebook):
     shown, canvas = notebook.output(1), canvas_of(notebook, 1)
-    tip = shown.locator(".cnb-graph-tip")
+    tip = shown.locator(".cnb-graph-tooltip")
     canvas.hover(position=spot_in_node(notebook, 1, 1, 12))
     tip.get_by_text("INT: 12").wait_for()
     assert "add (#2) add\ndone" in tip.inner_text()
@@ -301,7 +301,7 @@ def test_a_file_that_only_the_editor_can_read_is_drawn_and_what_is_missing_is_na
     assert [group["title"] for group in scene["groups"]] == ["All"]
     assert scene["nodes"][2]["title"] == "Refine" and scene["nodes"][2]["box"][:2] == [500, 0]
     canvas_of(notebook, EDITOR_FILE).click(position=spot_in_node(notebook, EDITOR_FILE, 0, 12))
-    note.get_by_text("This is only drawn").wait_for()
+    note.get_by_text("This workflow is only drawn").wait_for()
     assert "Stranger (#5)" in note.inner_text()
 
 

@@ -103,7 +103,7 @@ def test_a_click_on_a_cell_shows_it_and_takes_its_parameters(notebook):
     output = notebook.output(2)
     output.get_by_role("button", name="red = 0.1, size = 96").click()
     output.get_by_text("[1, 96, 96, 3] float32").wait_for()
-    output.locator(".cnb-look-stage").wait_for()
+    output.locator(".cnb-inspect-stage").wait_for()
     output.get_by_role("button", name="Take these parameters").click()
     output.get_by_role("button", name="taken into the graph").wait_for()
 

@@ -41,7 +41,7 @@ def notebook(lab):
 def test_every_view_is_alive_and_hides_what_is_kept_for_later(notebook):
     notebook.check()
     for cell in range(1, len(CELLS) + 1):
-        assert notebook.output(cell).locator(".cnb-look").count() == 1
+        assert notebook.output(cell).locator(".cnb-inspect").count() == 1
         assert not notebook.output(cell).locator(".comfy-nb-value").is_visible()
 
 
@@ -91,7 +91,7 @@ def test_a_drag_moves_an_enlarged_picture(notebook):
 
 
 def test_a_planted_nan_is_called_out_and_gone_to(notebook):
-    alarm = notebook.output(2).locator(".cnb-look-alarm")
+    alarm = notebook.output(2).locator(".cnb-inspect-alarm")
     assert "1 of 18,432 values is NaN; the first is at [0, 40, 70, 1]" in alarm.inner_text()
     press(notebook, 2, "Show the first value that is not finite")
     until(notebook, 2, "Number(canvas.dataset.shown.split(' ')[0]) > 50")
@@ -120,7 +120,7 @@ def test_two_are_compared_by_a_divider_and_by_their_difference(notebook):
 
 def test_a_batch_is_leafed_through_and_opened(notebook):
     assert "1 to 24 of 60" in readout(notebook, 4).inner_text()
-    press(notebook, 4, "The next one (Page Down)")
+    press(notebook, 4, "Next (Page Down)")
     readout(notebook, 4).get_by_text("25 to 48 of 60").wait_for(timeout=PATIENCE_MS)
     stage(notebook, 4).click(position={"x": 8, "y": 8})
     until(notebook, 4, "canvas.dataset.shown === '0 0 16 16'")
@@ -140,7 +140,7 @@ def test_axes_of_a_tensor_are_chosen(notebook):
 
 
 def test_numbers_are_a_curve_to_point_at(notebook):
-    canvas = notebook.output(6).locator("canvas.cnb-look-plot")
+    canvas = notebook.output(6).locator("canvas.cnb-inspect-plot")
     canvas.focus()
     canvas.press("ArrowRight")
     canvas.press("ArrowRight")
@@ -148,7 +148,7 @@ def test_numbers_are_a_curve_to_point_at(notebook):
 
 
 def test_a_sound_is_loaded_to_be_played(notebook):
-    press(notebook, 7, "Load the sound and play it")
+    press(notebook, 7, "Load the audio and play it")
     sound = notebook.output(7).locator("audio")
     sound.wait_for(timeout=PATIENCE_MS)
     notebook.page.wait_for_function("sound => sound.duration === 0.1", arg=sound.element_handle(), timeout=PATIENCE_MS)

@@ -59,7 +59,7 @@ def notebook(lab):
 
 def test_what_is_large_is_sampled_at_once_and_then_looked_at_in_full(notebook):
     output = notebook.output(AT["large"])
-    alarm = output.locator(".cnb-look-alarm")
+    alarm = output.locator(".cnb-inspect-alarm")
     alarm.get_by_text("1 of 12,000,000 values is NaN; the first is at [0, 1234, 777, 1]").wait_for(timeout=PATIENCE_MS)
     kept = notebook.page.evaluate(
         "cell => window.notebookPanel().content.widgets[cell].model.outputs.toJSON()[0].data['text/plain']", AT["large"]
@@ -82,7 +82,7 @@ def test_a_latent_is_seen_in_colours_by_channel_and_side_by_side(notebook):
     cell = AT["latent"]
     output = notebook.output(cell)
     assert output.get_by_role("button", name="Show samples", exact=True).get_attribute("aria-pressed") == "true"
-    assert "[1, 4, 16, 16] float32" in output.locator(".cnb-look-facts").inner_text()
+    assert "[1, 4, 16, 16] float32" in output.locator(".cnb-inspect-statistics").inner_text()
     assert (
         output.get_by_role("button", name="The three main components as colours").get_attribute("aria-pressed")
         == "true"
@@ -117,7 +117,7 @@ def test_conditioning_is_tokens_by_dimensions_and_what_is_pooled(notebook):
     assert shown(notebook, cell) == [0, 0, 64, 77]
     press(notebook, cell, "Show [0][1].pooled_output")
     until(notebook, cell, "canvas.dataset.shown === '0 0 8 1'")
-    assert "[1, 8] float32" in notebook.output(cell).locator(".cnb-look-facts").inner_text()
+    assert "[1, 8] float32" in notebook.output(cell).locator(".cnb-inspect-statistics").inner_text()
 
 
 def test_a_dict_is_a_tree_of_its_parts(notebook):
@@ -134,7 +134,7 @@ def test_a_dict_is_a_tree_of_its_parts(notebook):
     press(notebook, cell, "Show prompts[1]")
     notebook.output(cell).get_by_label("Text").get_by_text("a dog").wait_for()
     press(notebook, cell, "Show more.sigmas")
-    curve = notebook.output(cell).locator("canvas.cnb-look-plot[data-shown]")
+    curve = notebook.output(cell).locator("canvas.cnb-inspect-plot[data-shown]")
     curve.wait_for(timeout=PATIENCE_MS)
     curve.press("End")
     readout(notebook, cell).get_by_text("3: 0").wait_for()

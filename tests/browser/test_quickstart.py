@@ -46,7 +46,7 @@ def test_every_value_that_is_shown_is_a_picture_below_its_cell(quickstart):
     shown = QUICKSTART.cells_with(".show()")
     assert len(shown) == 6
     for cell in shown:
-        pictures = notebook.output(cell).locator(".cnb-look canvas")
+        pictures = notebook.output(cell).locator(".cnb-inspect canvas")
         pictures.first.wait_for()
         assert "320" in notebook.output(cell).inner_text()
 

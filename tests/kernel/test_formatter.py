@@ -63,7 +63,8 @@ def test_a_run_tells_what_is_on_a_link(kernel):
 def test_a_value_with_a_display_of_its_own_keeps_it_beside_others(kernel, value, shown):
     kernel.run("import matplotlib.pyplot, pandas, ipywidgets\nimport comfy_nb as nb")
     kernel.run(f"value = {value}\nmatplotlib.pyplot.close('all')")
-    kernel.run("from comfy_nb.ui.inspect.view import look, put_in\nbox = ipywidgets.VBox()\nput_in(box, look(value))")
+    kernel.run("from comfy_nb.ui.inspect.view import show_in, view_of")
+    kernel.run("box = ipywidgets.VBox()\nshow_in(box, view_of(value))")
     reply = kernel.run("box.children[0].value")
     assert reply.error is None, reply.error
     assert shown in reply.results[0]

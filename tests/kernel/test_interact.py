@@ -94,8 +94,8 @@ def test_a_sweep_leaves_its_grid_as_html_and_a_click_looks_into_a_cell(lesson: K
     lesson.send_to_widget(grid, {"cell": 2})
     looked = lesson.run(UNTIL_SHOWN.format("1.radius = 4"))
     assert looked.error is None, looked
-    seen = "from comfy_nb.ui.inspect.view import Viewer\n"
-    seen += "[each.message['parts'][0]['shape'] for each in _instances.values() if isinstance(each, Viewer)]"
+    seen = "from comfy_nb.ui.inspect.view import InspectorWidget\n"
+    seen += "[each.message['parts'][0]['shape'] for each in _instances.values() if isinstance(each, InspectorWidget)]"
     assert lesson.run(seen).results == ["[[1, 8, 12, 3]]"]
 
 

@@ -124,7 +124,7 @@ def test_an_error_inside_a_node_names_its_line_of_the_cell(notebook):
         ("%comfy run", "%comfy run: Missing argument 'GRAPH'. See %comfy help."),
         ("%comfy run nope.json", "nope.json"),
         ("%comfy run 'flow.json", "cannot be split"),
-        ("%comfy run flow.json --set 1.width", "is no edit"),
+        ("%comfy run flow.json --set 1.width", "cannot be read as NODE.INPUT=VALUE"),
         ("%comfy run flow.json --set 1.widht=3", "Did you mean 'width'?"),
         ("%comfy run flow.json --outputs 9", "There is no node '9'"),
         ("%comfy run notes.txt", "notes.txt"),

@@ -10,7 +10,7 @@ import torch
 import comfy_nb as nb
 from comfy_nb.errors import GraphError, UnknownName
 from comfy_nb.parameters.grid import CELLS_MAX, Grid, make_grid
-from comfy_nb.parameters.parameter import copy_and_target
+from comfy_nb.parameters.shown_output import copy_with_output
 
 
 def blurred(**inputs):
@@ -18,14 +18,14 @@ def blurred(**inputs):
 
 
 def grid(axes, limit=None) -> Grid:
-    graph, target = copy_and_target(blurred())
-    return make_grid(graph, target.node_id, axes, limit)
+    graph, output = copy_with_output(blurred())
+    return make_grid(graph, output.node_id, axes, limit)
 
 
 def test_the_axis_of_the_deepest_node_varies_fastest_whatever_its_place():
     for axes in ({"sigma": [0.5, 1, 2], "width": [16, 32]}, {"width": [16, 32], "sigma": [0.5, 1, 2]}):
         planned = grid(axes)
-        widths = [planned.parameters(place)["1.width"] for place in planned.places()]
+        widths = [planned.values_at(place)["1.width"] for place in planned.in_run_order()]
         assert widths == [16, 16, 16, 32, 32, 32]
 
 
@@ -41,7 +41,7 @@ def test_the_third_axis_turns_the_pages():
 
 def test_a_tuple_of_names_is_one_axis_whose_values_change_together():
     zipped = grid({("sigma", "blur_radius"): [(1, 2), (3, 4)]})
-    assert [zipped.parameters(place) for place in zipped.places()] == [
+    assert [zipped.values_at(place) for place in zipped.in_run_order()] == [
         {"2.sigma": 1.0, "2.blur_radius": 2},
         {"2.sigma": 3.0, "2.blur_radius": 4},
     ]
@@ -65,8 +65,8 @@ def test_values_that_neither_hash_nor_compare_are_found_as_themselves():
         return float(values.sum())
 
     tensors = [torch.ones(3), torch.zeros(3)]
-    graph, target = copy_and_target(total(torch.ones(2)))
-    planned = make_grid(graph, target.node_id, {"values": tensors})
+    graph, output = copy_with_output(total(torch.ones(2)))
+    planned = make_grid(graph, output.node_id, {"values": tensors})
     assert planned.find({"values": tensors[1]}) == (1,)
 
 
@@ -75,27 +75,27 @@ def test_values_that_neither_hash_nor_compare_are_found_as_themselves():
     [
         ({}, "1 to 3 axes"),
         ([1], "1 to 3 axes"),
-        ({name: [1] for name in ("sigma", "width", "height", "color")}, "not 4"),
+        ({name: [1] for name in ("sigma", "width", "height", "color")}, "got 4"),
         ({"sigma": []}, "the axis is empty"),
-        ({"sigma": "12"}, "a list of values is expected"),
-        ({"sigma": 3}, "a list of values is expected"),
-        ({"sigma": [1, 999]}, "999.0 is out of its range"),
-        ({"blur_radius": [1.5]}, "whole number is expected"),
+        ({"sigma": "12"}, "expected a list of values"),
+        ({"sigma": 3}, "expected a list of values"),
+        ({"sigma": [1, 999]}, "999.0 is out of range"),
+        ({"blur_radius": [1.5]}, "expected a whole number"),
         ({"image": [1]}, "linked to node 1"),
-        ({"sigma": [["1", 0]]}, "not the link"),
+        ({"sigma": [["1", 0]]}, "got the link"),
         ({"sigmo": [1]}, "'sigma'"),
         ({"9.sigma": [1]}, "no node '9'"),
         ({"sigma": [1], "2.sigma": [2]}, "twice"),
-        ({("sigma", "width"): [(1,)]}, "2 values are expected"),
-        ({3: [1]}, "named by text"),
+        ({("sigma", "width"): [(1,)]}, "expected 2 values"),
+        ({3: [1]}, "by a string"),
     ],
 )
-def test_what_cannot_be_swept_is_said_before_anything_runs(axes, words):
+def test_what_cannot_be_swept_is_refused_before_anything_runs(axes, words):
     with pytest.raises(GraphError, match=words):
         grid(axes)
 
 
-def test_ten_thousand_cells_are_asked_about():
+def test_ten_thousand_cells_need_a_limit():
     axes = {"width": range(16, 116), "height": range(16, 116)}
     with pytest.raises(GraphError, match=r"10,000 cells \(100 × 100\), more than 256. Pass limit=10000"):
         grid(axes)

@@ -9,13 +9,11 @@ from collections import Counter
 
 import pytest
 import torch
-from PIL import Image
 
 import comfy_nb as nb
 from comfy_nb.errors import ComfyNBError, GraphError, NodeError, NotKept
 from comfy_nb.parameters import sweep as sweeping
 from comfy_nb.parameters.sweep import AT_ONCE
-from comfy_nb.ui.sweep.html import to_html
 
 
 class World:
@@ -91,18 +89,16 @@ async def test_async_nodes_of_several_cells_overlap_up_to_the_bound(world):
     assert sweep.values == list(range(10))
 
 
-async def test_an_error_in_one_cell_is_shown_there_and_the_others_go_on(world):
+async def test_an_error_in_one_cell_stays_there_and_the_others_go_on(world):
     sweep = await nb.sweep(world.double(world.load(8)), {"times": [1, 13, 2]})
     assert [cell.state for cell in sweep] == ["done", "failed", "done"]
-    assert "thirteen is bad luck" in sweep.cell(1).words
-    assert "thirteen is bad luck" in to_html(sweep)
     assert "1 failed" in repr(sweep)
     with pytest.raises(NodeError, match="thirteen"):
         sweep[{"times": 13}]
     assert sweep.values == [96.0, None, 192.0]
 
 
-async def test_cancelling_stops_all_its_runs_and_begins_no_more(world):
+async def test_cancelling_stops_all_its_runs_and_starts_no_more(world):
     sweep = nb.sweep(world.waits(0), {"number": range(20)})
     await world.until_waiting(AT_ONCE)
     sweep.cancel()
@@ -183,7 +179,7 @@ async def test_a_sweep_saves_no_files(session, tmp_path):
     assert not list(tmp_path.rglob("*.png"))
 
 
-async def test_cells_say_what_ran_and_what_came_from_the_cache(world):
+async def test_cells_note_what_ran_and_what_was_cached(world):
     handle = world.double(world.load(8))
     await handle
     sweep = await nb.sweep(handle, {"times": [1, 2]})
@@ -198,7 +194,7 @@ async def test_a_table_has_a_row_for_each_cell(world):
     assert table["value"][0] == 96.0 and math.isnan(table["value"][1])
 
 
-async def test_without_pandas_the_table_says_what_to_install(world, monkeypatch):
+async def test_without_pandas_the_error_names_what_to_install(world, monkeypatch):
     sweep = await nb.sweep(world.double(world.load(8)), {"times": [1]})
     real = builtins.__import__
 
@@ -212,47 +208,12 @@ async def test_without_pandas_the_table_says_what_to_install(world, monkeypatch)
         sweep.dataframe()
 
 
-async def test_the_grid_is_one_picture_of_all_cells(session):
-    picture = nb.nodes.EmptyImage(width=32, height=16)
-    sweep = await nb.sweep(picture, {"color": [0xFF0000, 0x00FF00], "height": [16, 32]})
-    sheet = sweep.grid
-    assert isinstance(sheet, Image.Image)
-    colours = {colour for _, colour in sheet.getcolors(100_000)}
-    assert any(red > 240 and green < 20 for red, green, _ in colours)
-    assert any(red < 20 and green > 240 for red, green, _ in colours)
-
-
-@pytest.mark.parametrize("cells", [4, 250])
-async def test_a_page_of_noise_stays_under_its_size(session, cells):
-    @nb.node
-    def noise(seed: int) -> nb.Image:
-        return torch.rand(1, 256, 256, 3, generator=torch.Generator().manual_seed(seed))
-
-    sweep = await nb.sweep(noise(0), {"seed": range(cells)})
-    page = to_html(sweep)
-    assert len(page.encode()) < 300_000
-    assert "seed = 3" in page
-    if cells == 4:
-        assert page.count("<img") == 4
-    else:
-        assert "50 more cells are not shown" in page
-
-
-async def test_words_of_people_are_no_html(session):
-    @nb.node
-    def echo(words: str) -> str:
-        return words
-
-    page = to_html(await nb.sweep(echo(""), {"words": ["<script>alert(1)</script>"]}))
-    assert "<script>" not in page and "&lt;script&gt;" in page
-
-
-def test_outside_a_loop_it_says_what_it_needs(world):
+def test_outside_a_loop_the_error_names_what_is_missing(world):
     with pytest.raises(GraphError, match="running event loop"):
         nb.sweep(world.double(world.load(8)), {"times": [1]})
 
 
-async def test_progress_is_told_in_the_headline(world):
+async def test_progress_is_in_the_headline(world):
     sweep = nb.sweep(world.waits(0), {"number": range(3)})
     assert sweep.headline().startswith("running: 0 of 3 cells")
     world.gate.set()

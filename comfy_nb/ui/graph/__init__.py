@@ -1,1 +1,1 @@
-"""A graph as a picture that lives: its nodes and links, their states, and values to change in place."""
+"""Views of a graph: laid out, drawn live or as a still picture, edited in place, and followed while it runs."""

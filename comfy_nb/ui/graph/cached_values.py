@@ -1,4 +1,4 @@
-"""What the cache holds of a graph's nodes, at a glance: nothing is computed, read from disk or counted as used."""
+"""A graph's values in the memory cache: nothing is computed, read from disk or counted as used."""
 
 from __future__ import annotations
 
@@ -14,18 +14,16 @@ from comfy_nb.engine.session import Session
 from comfy_nb.errors import ComfyNBError, NotKept
 from comfy_nb.graph.model import Graph
 from comfy_nb.spec.node_spec import NodeSpec
-from comfy_nb.ui.inspect.arrays import head, is_array
+from comfy_nb.ui.inspect.arrays import describe_array, is_array
 from comfy_nb.ui.render.thumbnails import Thumbnail, value_thumbnail
 from comfy_nb.wording import encodable, short
 
 PICTURES_MAX = 60
 PICTURE_PX = 192
 
-Glance = Mapping[str, Thumbnail | None]
 
-
-def glance(graph: Graph, session: Session) -> Glance:
-    """Return the nodes whose values are in memory, by id, each with a small picture if it gave one."""
+def cached_nodes(graph: Graph, session: Session) -> Mapping[str, Thumbnail | None]:
+    """Return the nodes whose values are in memory, by id, each with a small picture if it has one."""
     try:
         steps = plan_of(graph).steps
     except ComfyNBError:  # a graph that cannot run has nothing to show
@@ -41,7 +39,7 @@ def glance(graph: Graph, session: Session) -> Glance:
 
 
 def cached_value(graph: Graph, session: Session, node_id: str, slot: int) -> Any:
-    """Return what is on an output of a node, as the cache has it; raises NotKept where it has nothing."""
+    """Return the cached value of a node's output; raises NotKept if there is none."""
     step = plan_of(graph).steps.get(node_id)
     entry = _in_memory(session, step)
     if entry is None or slot >= len(entry.outputs):
@@ -50,8 +48,8 @@ def cached_value(graph: Graph, session: Session, node_id: str, slot: int) -> Any
     return items[0] if len(items) == 1 else items
 
 
-def values_in_words(graph: Graph, session: Session, run: Run | None, node_id: str) -> list[str]:
-    """Return a line on each output of a node, as the run or else the cache has it in memory."""
+def describe_values(graph: Graph, session: Session, run: Run | None, node_id: str) -> list[str]:
+    """Return a line on each output of a node, from the run if it holds them, or else from the cache in memory."""
     node_run = run.node_run(node_id) if run is not None else None
     if node_run is not None and node_run.outputs is not None:
         return _lines(node_run.step.spec, node_run.outputs)
@@ -68,13 +66,13 @@ def _in_memory(session: Session, keyed: Step | NodeRun | None) -> Entry | None:
 
 
 def _lines(spec: NodeSpec, outputs: Outputs) -> list[str]:
-    return [f"{spec.output_name(slot)}: {_words(items)}" for slot, items in enumerate(outputs)]
+    return [f"{spec.output_name(slot)}: {_describe(items)}" for slot, items in enumerate(outputs)]
 
 
-def _words(items: Sequence[Any]) -> str:
+def _describe(items: Sequence[Any]) -> str:
     if not items:
         return "nothing"
-    first = encodable(head(items[0]) if is_array(items[0]) else short(items[0], 80))
+    first = encodable(describe_array(items[0]) if is_array(items[0]) else short(items[0], 80))
     return first if len(items) == 1 else f"{len(items)} values, the first {first}"
 
 

@@ -1,10 +1,10 @@
-"""One colour for each socket type: the usual ones chosen, any other made from its name. Equal types, equal colours."""
+"""One colour per socket type: chosen for the usual ones, derived from the name for any other."""
 
 from __future__ import annotations
 
 import zlib
 
-CHOSEN = {
+SOCKET_COLOURS = {
     "MODEL": "#9a82d8",
     "CLIP": "#d9a514",
     "VAE": "#e0605c",
@@ -25,5 +25,5 @@ CHOSEN = {
 
 
 def colour_of(kind: str) -> str:
-    """Return the colour of a socket type, as CSS has it."""
-    return CHOSEN.get(kind) or f"hsl({zlib.crc32(kind.encode('utf-8', 'replace')) % 360} 48% 56%)"
+    """Return the CSS colour of a socket type."""
+    return SOCKET_COLOURS.get(kind) or f"hsl({zlib.crc32(kind.encode('utf-8', 'replace')) % 360} 48% 56%)"

@@ -1,4 +1,4 @@
-"""What a node's class declares, as it is drawn: slots, and the fields of values."""
+"""The declaration of a node's class as it is drawn: slots, and fields for values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from comfy_nb.ui.graph.scene import UNKNOWN, Field, Slot
 from comfy_nb.wording import short
 
 TEXT_MAX = 4_000
-LARGEST_INT = 1 << 1024  # beyond it no text is made of a number
+LARGEST_INT = 1 << 1024  # larger numbers are not turned into text
 CHOICES_MAX = 2_000
 FIELDS_MAX = 200
 WIDGETS = {"INT": "int", "FLOAT": "float", "STRING": "text", "BOOLEAN": "bool", "COMBO": "choice"}
@@ -21,13 +21,13 @@ FITTING: Mapping[str, tuple[type, ...]] = {"int": (int,), "float": (int, float),
 
 
 def declared_by(class_type: str, registry: Registry | None) -> tuple[NodeSpec | None, Interface | None, str]:
-    """Return the spec and the interface of a class, and in words why one of them is missing."""
+    """Return the spec and the interface of a class, and the reason if one of them is missing."""
     spec = registry.find(class_type) if registry is not None else None
     if spec is None:
         return None, None, UNKNOWN if registry is not None else ""
     try:
         return spec, spec.interface(), ""
-    except Exception as error:  # a pack's own code answers here
+    except Exception as error:  # a pack's own code runs here
         return spec, None, f"its inputs cannot be read: {type(error).__name__}: {error}"
 
 
@@ -40,24 +40,24 @@ def outputs_of(spec: NodeSpec | None) -> tuple[Slot, ...]:
 
 
 def sockets_of(interface: Interface | None) -> dict[str, str]:
-    """Return the types of the inputs that a class declares as slots, by name."""
+    """Return the socket types of the inputs that a class declares as slots, by name."""
     declared = interface.declared.values() if interface is not None else ()
     return {spec.name: spec.socket for spec in declared if not is_widget(spec)}
 
 
 def is_widget(spec: InputSpec) -> bool:
-    """Tell whether an input is a value on the node, and not a slot."""
+    """Whether an input is drawn as a value on the node, not as a slot."""
     return spec.socket in WIDGETS and not spec.options.get("forceInput")
 
 
 def type_of(interface: Interface | None, name: str) -> str:
-    """Return the type of a declared input, "*" for any other."""
+    """Return the socket type of a declared input, "*" for any other."""
     spec = interface.lookup(name) if interface is not None else None
     return spec.socket if spec is not None else "*"
 
 
 def fields_of(interface: Interface | None, values: Iterable[tuple[str, Any]]) -> tuple[Field, ...]:
-    """Return how named values are drawn on their node, as many as there can be room for."""
+    """Return the fields of named values, up to as many as a node can have room for."""
     return tuple(_field(interface, name, value) for name, value in islice(values, FIELDS_MAX))
 
 

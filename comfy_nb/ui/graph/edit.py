@@ -1,4 +1,4 @@
-"""Edits of a graph that a person makes in its view; no I/O."""
+"""Edits that a person makes in a graph view; no I/O."""
 
 from __future__ import annotations
 
@@ -6,40 +6,59 @@ from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any
 
-from comfy_nb.engine.planning.plan import plan_of
-from comfy_nb.errors import UnknownName
+from comfy_nb.errors import GraphError
 from comfy_nb.graph.model import Graph
+from comfy_nb.graph.node import random_seed
 from comfy_nb.graph.prompt import is_link
-
-READERS: Mapping[str, Callable[[str], Any]] = {"int": int, "float": float, "bool": lambda text: text == "true"}
-EXPECTED = {"int": "a whole number", "float": "a number"}
+from comfy_nb.parameters.parameter import Parameter, parameter_of
 
 
-def read(kind: str, text: str, where: str) -> Any:
-    """Return the value of a kind of field that was typed; raises ValueError where it is none."""
-    try:
-        return READERS.get(kind, str)(text)
-    except (ValueError, TypeError, OverflowError):
-        raise ValueError(f"{where} takes {EXPECTED[kind]}, not {text!r:.60}.") from None
+def set_from_text(graph: Graph, node_id: str, name: str, text: str) -> bool:
+    """Set an input to the text of its field, and return whether that changed it.
+
+    Raises GraphError, UnknownName for what cannot be set; the graph is unchanged then.
+    """
+    parameter = _constant(graph, node_id, name)
+    return _set(graph, parameter, parameter.checked(_read(text, parameter.entry.socket)))
 
 
-def edit(graph: Graph, node_id: str, name: str, value: Any) -> None:
-    """Give a node's input another value; one that its declaration refuses raises ValueError and changes nothing."""
+def reseed(graph: Graph, node_id: str, name: str) -> bool:
+    """Give an input another random seed, and return whether that changed it; raises as `set_from_text` does."""
+    parameter = _constant(graph, node_id, name)
+    return _set(graph, parameter, random_seed(*graph[node_id].bounds(name)))
+
+
+def _constant(graph: Graph, node_id: str, name: str) -> Parameter:
     node = graph[node_id]
-    if name not in node.inputs:
-        raise UnknownName.of("input", name, node.inputs, f"on {node!r}")
-    before = node.inputs[name]
-    if is_link(before):
-        raise ValueError(f"{name} of {node!r} is linked by now; show the graph again.")
-    if isinstance(value, float) and not isfinite(value):
-        raise ValueError(f"{name} of {node!r} takes a number, not {value}.")
-    node.inputs[name] = value
+    if is_link(node.inputs.get(name)):
+        raise GraphError(f"{name} of {node!r} has been linked meanwhile; show the graph again.")
+    return parameter_of(node, name)
+
+
+def _set(graph: Graph, parameter: Parameter, value: Any) -> bool:
+    if type(value) is type(parameter.value) and value == parameter.value:
+        return False
+    graph[parameter.node_id].inputs[parameter.name] = value
+    return True
+
+
+def _read(text: str, socket: str) -> Any:
+    """Return the value of a text, or the text itself if it is none of this type: the check then refuses it."""
     try:
-        problems = plan_of(graph).faulty.get(node_id)
-    except Exception:  # a pack's own code may be asked here
-        node.inputs[name] = before
-        raise
-    refused = [str(problem) for problem in problems or () if problem.extra.get("input_name") == name]
-    if refused:
-        node.inputs[name] = before
-        raise ValueError("\n".join(refused))
+        return READERS.get(socket, str)(text)
+    except (LookupError, ValueError):
+        return text
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(text)  # a field could not show it, so nobody could change it again
+    return number
+
+
+READERS: Mapping[str, Callable[[str], Any]] = {
+    "INT": int,
+    "FLOAT": _finite,
+    "BOOLEAN": {"true": True, "false": False}.__getitem__,
+}

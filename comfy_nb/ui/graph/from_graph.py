@@ -1,4 +1,4 @@
-"""A graph as a scene: typed slots and links, and places where the file that it came from has them."""
+"""A graph as a scene: typed slots and links, placed as in the workflow that came with it."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from comfy_nb.graph.model import Graph
 from comfy_nb.graph.prompt import is_link, is_workflow
 from comfy_nb.spec.registry import Registry
 from comfy_nb.ui.graph.declared import declared_by, fields_of, outputs_of, sockets_of, type_of
-from comfy_nb.ui.graph.from_workflow import box_of, groups_of, of_workflow, text_of
-from comfy_nb.ui.graph.scene import Scene, SceneNode, Slot, joined
+from comfy_nb.ui.graph.from_workflow import box_of, groups_of, scene_of_workflow, text_of
+from comfy_nb.ui.graph.scene import Scene, SceneNode, Slot, connect
 
 
 def scene_of(source: Graph | Mapping[str, Any], registry: Registry | None = None) -> Scene:
-    """Return what there is to draw of a graph, or of a workflow in the format of ComfyUI's editor.
+    """Return the scene of a graph, or of a workflow in the format of ComfyUI's editor.
 
-    `registry` knows the classes of a workflow; a graph has its own.
+    `registry` has the classes of a workflow; a graph has its own.
     """
-    return _of_graph(source) if isinstance(source, Graph) else of_workflow(source, registry)
+    return _scene_of_graph(source) if isinstance(source, Graph) else scene_of_workflow(source, registry)
 
 
-def _of_graph(graph: Graph) -> Scene:
-    nodes, wanted = {}, []
+def _scene_of_graph(graph: Graph) -> Scene:
+    nodes, links_wanted = {}, []
     for node in graph:
         spec, interface, fault = declared_by(node.class_type, graph.registry)
         links = {name: value for name, value in node.inputs.items() if is_link(value)}
@@ -34,12 +34,12 @@ def _of_graph(graph: Graph) -> Scene:
         nodes[node.id] = SceneNode(
             node.id, node.title, node.class_type, inputs, outputs_of(spec), fields, fault, node.mode
         )
-        wanted += [(str(value[0]), int(value[1]), node.id, places[name]) for name, value in links.items()]
-    return _placed(joined(nodes, wanted), graph.workflow)
+        links_wanted += [(str(value[0]), int(value[1]), node.id, places[name]) for name, value in links.items()]
+    return _placed(connect(nodes, links_wanted), graph.workflow)
 
 
 def _placed(scene: Scene, workflow: Mapping[str, Any] | None) -> Scene:
-    """Give the nodes the places that they have in the workflow, where it has one for each."""
+    """Place the nodes as the workflow does, if it has a place for each."""
     if not workflow or not is_workflow(workflow):
         return scene
     drawn = {text_of(raw.get("id")): raw for raw in workflow["nodes"] if isinstance(raw, Mapping)}

@@ -1,6 +1,6 @@
-"""A workflow in the format of ComfyUI's editor as a scene: drawn as it lies there, not converted.
+"""A workflow in the format of ComfyUI's editor as a scene: drawn as it is, not converted.
 
-The format: slots by position, values in the order of the widgets, `widgets_values_named` where newer editors wrote it.
+In this format slots are numbered and values listed in widget order; newer editors add `widgets_values_named`.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from typing import Any
 from comfy_nb.spec.node_spec import Interface
 from comfy_nb.spec.registry import Registry
 from comfy_nb.ui.graph.declared import TEXT_MAX, declared_by, fields_of, is_widget
-from comfy_nb.ui.graph.scene import HEAD, Field, Scene, SceneGroup, SceneNode, Slot, joined
+from comfy_nb.ui.graph.scene import HEAD, Field, Scene, SceneGroup, SceneNode, Slot, connect
 
-FAR = 1e9  # beyond it a position in a file is nonsense
+FAR = 1e9  # a position beyond it is nonsense
 LARGEST_ID = 1 << 64
 MODES = {2: "mute", 4: "bypass"}
 NOTES = ("Note", "MarkdownNote")
-UPLOADS = {"image_upload": 1, "animated_image_upload": 1, "video_upload": 1, "audio_upload": 2}  # what is saved besides
+# How many values a file saves for the upload button of such a widget.
+UPLOADS = {"image_upload": 1, "animated_image_upload": 1, "video_upload": 1, "audio_upload": 2}
 
 
-def of_workflow(workflow: Mapping[str, Any], registry: Registry | None) -> Scene:
-    """Return what there is to draw of a workflow; without a `registry` no class counts as unknown."""
+def scene_of_workflow(workflow: Mapping[str, Any], registry: Registry | None) -> Scene:
+    """Return the scene of a workflow; without a `registry` no class counts as unknown."""
     raw_nodes = _by_id(_dicts(workflow["nodes"]))
     held = workflow.get("definitions")
     subgraphs = _dicts(held.get("subgraphs")) if isinstance(held, Mapping) else []
@@ -34,12 +35,12 @@ def of_workflow(workflow: Mapping[str, Any], registry: Registry | None) -> Scene
         place = places.get(target, {}).get(number)
         if place is not None and slot >= 0:
             wanted.append((source, slot, target, place))
-    scene = joined(nodes, wanted)
+    scene = connect(nodes, wanted)
     return replace(scene, groups=groups_of(workflow) if scene.is_placed else ())
 
 
 def _by_id(listed: list[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """The nodes by their ids; one without an id, or with another's, gets one that no link can name."""
+    """Return the nodes by id; one without an id, or with the id of another, gets one that no link can name."""
     found: dict[str, Mapping[str, Any]] = {}
     for at, raw in enumerate(listed):
         node_id = text_of(raw.get("id")) or f"(none, node {at + 1})"
@@ -69,7 +70,7 @@ def _drawn(node_id: str, raw: Mapping[str, Any], registry: Registry | None, subg
 
 
 def _sockets(raw: Mapping[str, Any]) -> dict[int, Mapping[str, Any]]:
-    """The inputs that are slots, by their numbers in the file. Newer editors list each widget too, linked or not."""
+    """Return the inputs that are slots, by their numbers in the file; newer editors list unlinked widgets too."""
     listed = raw.get("inputs")
     return {
         number: each
@@ -93,7 +94,7 @@ def _dicts(value: Any) -> list[Mapping[str, Any]]:
 
 
 def _links(listed: Any) -> Iterator[tuple[str, int, str, int]]:
-    """The links as source, slot, target, place; what is no link is left out."""
+    """Return the links as source, slot, target, place; anything else in the list is left out."""
     for raw in listed if isinstance(listed, list) else ():
         if isinstance(raw, Mapping):
             ends = [raw.get(key) for key in ("origin_id", "origin_slot", "target_id", "target_slot")]
@@ -104,7 +105,7 @@ def _links(listed: Any) -> Iterator[tuple[str, int, str, int]]:
 
 
 def _values(raw: Mapping[str, Any], interface: Interface | None, linked: Collection[str]) -> Iterable[tuple[str, Any]]:
-    """The values of widgets by name; what a link gives instead is left out where the file says which that is."""
+    """Return the values of widgets by name, without those that a link replaces, as far as the file names these."""
     named, listed = raw.get("widgets_values_named"), raw.get("widgets_values")
     named = named if isinstance(named, Mapping) else listed if isinstance(listed, Mapping) else None
     if named is not None:
@@ -117,7 +118,7 @@ def _values(raw: Mapping[str, Any], interface: Interface | None, linked: Collect
 
 
 def _widget_names(interface: Interface) -> Iterator[str]:
-    """The names that the saved values stand for, in order; empty for those that only the editor knows."""
+    """Return the names of the saved values, in order; an empty name for a value that only the editor uses."""
     ordered = sorted(interface.declared.values(), key=lambda spec: not spec.required)
     for spec in ordered:
         if is_widget(spec):
@@ -129,13 +130,13 @@ def _widget_names(interface: Interface) -> Iterator[str]:
 
 
 def text_of(value: Any) -> str:
-    """Return as text what a file has as text or as a number; nothing for anything else."""
+    """Return a text or number of a file as text, and anything else as an empty text."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_ID
     return value if isinstance(value, str) else str(value) if is_number else ""
 
 
 def box_of(raw: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
-    """Where the editor has a node, its title included; None where it does not say."""
+    """Return the box of a node, its title included; None if the file does not have it."""
     pos, size = _pair(raw.get("pos")), _pair(raw.get("size"))
     if pos is None or size is None:
         return None
@@ -154,7 +155,7 @@ def _pair(value: Any) -> tuple[float, float] | None:
 
 
 def groups_of(workflow: Mapping[str, Any]) -> tuple[SceneGroup, ...]:
-    """Return the frames of a workflow."""
+    """Return the groups of a workflow, which are drawn as frames."""
     found = []
     for raw in _dicts(workflow.get("groups")):
         bounding = raw.get("bounding")

@@ -1,4 +1,4 @@
-"""A scene as a still picture and a list, without script: what a saved notebook keeps; no I/O."""
+"""A scene as a still picture and a list of its nodes: what a saved notebook keeps; no I/O."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Box = tuple[float, float, float, float]
 
 
 def to_html(scene: Scene, states: Mapping[str, str]) -> str:
-    """Return a laid-out scene as HTML under 300 kB: the picture, what is missing, and the nodes as a list."""
+    """Return a laid-out scene as HTML of less than 300 kB: the picture, what is missing, and the list of nodes."""
     html = _page(scene, states, TITLES_MAX, LISTED_MAX)
     if len(html.encode()) > BYTES_MAX:
         html = _page(scene, states, 0, 0)
     if len(html.encode()) > BYTES_MAX:
-        html = f'<div class="comfy-nb-graph">{headline(scene)}: too much for a still picture</div>'
+        html = f'<div class="comfy-nb-graph">{headline(scene)}: too large for a still picture</div>'
     return html
 
 
@@ -46,13 +46,13 @@ def _page(scene: Scene, states: Mapping[str, str], titles_max: int, listed_max: 
 
 
 def headline(scene: Scene) -> str:
-    """Return in a line what there is."""
+    """Return how many nodes and links there are, in a line."""
     nodes, links = len(scene.nodes), len(scene.links)
     return f"{count(nodes, 'node')}, {count(links, 'link')}"
 
 
 def as_lines(scene: Scene, states: Mapping[str, str], most: int = LISTED_MAX) -> list[str]:
-    """Return the first `most` nodes with their states and inputs, a line each."""
+    """Return the first `most` nodes with state and inputs, a line each."""
     feeds: dict[str, list[SceneLink]] = {}
     for link in scene.links:
         feeds.setdefault(link.target, []).append(link)
@@ -65,8 +65,8 @@ def as_lines(scene: Scene, states: Mapping[str, str], most: int = LISTED_MAX) ->
             value = " ".join(str(field.value)[:60].split())
             parts.append(f"{field.name} = {value}" if field.name else value)
         state = states.get(node.id, "idle")
-        said = f" ({state})" if state != "idle" else ""
-        lines.append(clip(f"#{node.id} {node.title}{said}" + (": " if parts else "") + ", ".join(parts), FAULT_MAX))
+        note = f" ({state})" if state != "idle" else ""
+        lines.append(clip(f"#{node.id} {node.title}{note}" + (": " if parts else "") + ", ".join(parts), FAULT_MAX))
     more = len(scene.nodes) - most
     return [*lines, f"… and {more:,} more"] if more > 0 else lines
 
@@ -82,7 +82,7 @@ def _svg(scene: Scene, states: Mapping[str, str], titles_max: int) -> str:
 
 
 def bounds(scene: Scene) -> Box:
-    """Return what holds all of a laid-out scene, with a margin."""
+    """Return the bounding box of a laid-out scene, with a margin."""
     boxes = [_box(node) for node in scene.nodes.values()] + [group.box for group in scene.groups]
     boxes += [(x, y, WIDTH, 0.0) for link in scene.links for x, y in link.via]
     left, top = (min(box[at] for box in boxes) - 20 for at in (0, 1))
@@ -124,7 +124,7 @@ def _links(scene: Scene) -> Iterator[str]:
 
 
 def _row(box: Box, place: int) -> float:
-    """Where a slot is, from top to bottom; a folded node has all of them in its head."""
+    """Return the y of a slot; a folded node has all of them in its head."""
     return box[1] + (HEAD + (place + 0.5) * ROW if box[3] > HEAD else HEAD / 2)
 
 
@@ -134,7 +134,7 @@ def _curve(x: float, y: float, to_x: float, to_y: float) -> str:
 
 
 def _nodes(scene: Scene, states: Mapping[str, str], titles_max: int) -> Iterator[str]:
-    """Each with its title; in a large graph only the boxes, by state."""
+    """Draw the nodes with their titles; in a large graph only the boxes, by state."""
     nodes = list(scene.nodes.values())[:NODES_MAX]
     if len(nodes) <= titles_max:
         yield from (_node(node, states.get(node.id, "idle")) for node in nodes)
@@ -161,5 +161,5 @@ def _node(node: SceneNode, state: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Text as HTML: clipped, half characters replaced."""
+    """Return text as HTML: clipped, with lone surrogates replaced."""
     return escape(encodable(clip(text, LINE_MAX)))

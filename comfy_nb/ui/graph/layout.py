@@ -1,4 +1,4 @@
-"""Where the nodes of a scene go: columns from left to right in the order of the links; no I/O.
+"""Places for the nodes of a scene: columns from left to right in the order of the links; no I/O.
 
 Links that pass columns have lanes between the nodes there, shared by all links of one output: Sugiyama's layered layout
 with dummy nodes (Sugiyama, Tagawa and Toda, 1981).
@@ -22,25 +22,25 @@ SWEEPS, SETTLING = 12, 4
 WIDE = 1.7
 
 
-class Lane(NamedTuple):
-    """Where the links of an output pass a column: the `nth` (0-based) after that of their node."""
+class LinkLane(NamedTuple):
+    """The room for the links of an output in a column that they pass: the `nth` (0-based) after that of their node."""
 
     source: str
     slot: int
     nth: int
 
 
-Key = str | Lane
-Pull = tuple[Key, float, Key, float]  # of neighbouring columns, each with where the link leaves or enters it
-Near = tuple[Key, float, float]  # a neighbour, and where the link meets it and oneself
+Key = str | LinkLane
+Pull = tuple[Key, float, Key, float]  # neighbours, each with the height at which the link leaves or enters it
+Near = tuple[Key, float, float]  # a neighbour, the height at which the link meets it, and that on the own side
 Places = dict[Key, tuple[float, float]]
 
 
 def lay_out(scene: Scene) -> Scene:
-    """Return the scene with a box for every node: its own places where it has them all, else layered ones.
+    """Return the scene with a box for every node: its own if all nodes have one, layered ones otherwise.
 
-    No two layered boxes overlap; links lead to the right, save for one in each ring, and past other nodes, save where
-    there are too many of them. Equal scenes give equal places.
+    Layered boxes do not overlap. Links lead to the right, except for one in each cycle, and pass between other nodes,
+    except where there are too many of them. Equal scenes get equal boxes.
     """
     if scene.is_placed:
         return scene
@@ -57,7 +57,7 @@ def lay_out(scene: Scene) -> Scene:
 
 
 def laid_out_as(scene: Scene, before: Scene) -> Scene:
-    """Lay out a scene; where it differs only in values from one that is laid out, as that one."""
+    """Lay out a scene, like `before` if it differs from that only in values."""
     if scene.is_placed or _shape(scene) != _shape(before):
         return lay_out(scene)
     nodes = {node_id: replace(node, box=before.nodes[node_id].box) for node_id, node in scene.nodes.items()}
@@ -73,14 +73,14 @@ def _via(link: SceneLink, places: Places) -> tuple[tuple[float, float], ...]:
     target = places[link.target][0]
     via = []
     at = 0
-    while (place := places.get(Lane(link.source, link.slot, at))) is not None and place[0] < target:
+    while (place := places.get(LinkLane(link.source, link.slot, at))) is not None and place[0] < target:
         via.append(place)
         at += 1
     return tuple(via)
 
 
 def _parts(ids: Sequence[str], links: Sequence[SceneLink]) -> list[tuple[list[str], list[SceneLink]]]:
-    """The nodes that hang together, with their links, in order of their first node."""
+    """Return the connected components, each with its nodes and links, in order of their first nodes."""
     root = {node_id: node_id for node_id in ids}
 
     def find(node_id: str) -> str:
@@ -99,7 +99,7 @@ def _parts(ids: Sequence[str], links: Sequence[SceneLink]) -> list[tuple[list[st
 
 
 def _part(ids: Sequence[str], links: Sequence[SceneLink], heights: Mapping[str, float]) -> Places:
-    forward = _without_rings(ids, links)
+    forward = _without_cycles(ids, links)
     column = _columns(ids, forward)
     lanes = _lanes(forward, column)
     columns: list[list[Key]] = [[] for _ in range(max(column.values()) + 1)]
@@ -111,8 +111,8 @@ def _part(ids: Sequence[str], links: Sequence[SceneLink], heights: Mapping[str, 
     return {key: (place * (WIDTH + GAP_X), tops[key] - lowest) for key, place in at.items()}
 
 
-def _without_rings(ids: Sequence[str], links: Sequence[SceneLink]) -> list[SceneLink]:
-    """Leave out the links that lead back to where a walk along them came from."""
+def _without_cycles(ids: Sequence[str], links: Sequence[SceneLink]) -> list[SceneLink]:
+    """Leave out one link of each cycle: the one that leads back."""
     after: dict[str, list[SceneLink]] = {node_id: [] for node_id in ids}
     for link in links:
         after[link.source].append(link)
@@ -141,7 +141,7 @@ def _without_rings(ids: Sequence[str], links: Sequence[SceneLink]) -> list[Scene
 
 
 def _columns(ids: Sequence[str], links: Sequence[SceneLink]) -> dict[str, int]:
-    """The longest way to each node from the left; what nothing feeds is then drawn right, to what it feeds."""
+    """Return the column of each node: its longest path from the left; a source then moves right, beside its targets."""
     after: dict[str, list[str]] = {node_id: [] for node_id in ids}
     waits = dict.fromkeys(ids, 0)
     for link in links:
@@ -150,7 +150,7 @@ def _columns(ids: Sequence[str], links: Sequence[SceneLink]) -> dict[str, int]:
     has_inputs = {node_id for node_id in ids if waits[node_id]}
     order = [node_id for node_id in ids if not waits[node_id]]
     column = dict.fromkeys(ids, 0)
-    for node_id in order:  # grows while it is walked
+    for node_id in order:  # it grows meanwhile
         for target in after[node_id]:
             column[target] = max(column[target], column[node_id] + 1)
             waits[target] -= 1
@@ -163,7 +163,7 @@ def _columns(ids: Sequence[str], links: Sequence[SceneLink]) -> dict[str, int]:
 
 
 def _lanes(links: Sequence[SceneLink], column: Mapping[str, int]) -> dict[Key, int]:
-    """The lanes of all outputs, by their column; none where there are too many to tell apart."""
+    """Return the lanes of all outputs with their columns; none if there are too many to tell apart."""
     last: dict[tuple[str, int], int] = {}
     for link in links:
         output = (link.source, link.slot)
@@ -171,26 +171,26 @@ def _lanes(links: Sequence[SceneLink], column: Mapping[str, int]) -> dict[Key, i
     if sum(end - column[source] - 1 for (source, _), end in last.items()) > LANES_MAX:
         return {}
     return {
-        Lane(source, slot, past): column[source] + 1 + past
+        LinkLane(source, slot, past): column[source] + 1 + past
         for (source, slot), end in last.items()
         for past in range(end - column[source] - 1)
     }
 
 
 def _pulls(links: Sequence[SceneLink], column: Mapping[str, int], lanes: Mapping[Key, int]) -> list[Pull]:
-    """What draws neighbours to the same height, along each link; once where links share lanes."""
+    """Return what pulls neighbours to the same height along each link; links that share a lane pull once."""
     pulls: dict[Pull, None] = {}
     for link in links:
         past = range(column[link.target] - column[link.source] - 1) if lanes else ()
         stops: list[tuple[Key, float]] = [(link.source, HEAD + (link.slot + 0.5) * ROW)]
-        stops += [(Lane(link.source, link.slot, at), 0.0) for at in past]
+        stops += [(LinkLane(link.source, link.slot, at), 0.0) for at in past]
         stops.append((link.target, HEAD + (link.place + 0.5) * ROW))
         pulls.update({(*one, *other): None for one, other in pairwise(stops)})
     return list(pulls)
 
 
 def _tops(columns: Sequence[list[Key]], pulls: Sequence[Pull], heights: Mapping[str, float]) -> dict[Key, float]:
-    """Order each column by where its links would have the nodes, sweeping to and fro, and place them so."""
+    """Return the top of each node and lane: sweep to and fro, ordering each column by the heights of its links."""
     before: dict[Key, list[Near]] = {key: [] for keys in columns for key in keys}
     after: dict[Key, list[Near]] = {key: [] for key in before}
     for one, leaves, other, enters in pulls:
@@ -212,11 +212,11 @@ def _tops(columns: Sequence[list[Key]], pulls: Sequence[Pull], heights: Mapping[
 
 
 def _height(key: Key, heights: Mapping[str, float]) -> float:
-    return 0.0 if isinstance(key, Lane) else heights[key]
+    return 0.0 if isinstance(key, LinkLane) else heights[key]
 
 
 def _wish(key: Key, sides: Iterable[Mapping[Key, Sequence[Near]]], tops: Mapping[Key, float]) -> tuple[float, float]:
-    """Where its links come from, which says the order, and the top that lets them go level; both in the mean."""
+    """Return the mean height of the links to it, which decides the order, and the top that would make them level."""
     near = [(tops[other] + there, here) for side in sides for other, there, here in side[key]]
     if not near:
         return tops[key], tops[key]
@@ -225,14 +225,14 @@ def _wish(key: Key, sides: Iterable[Mapping[Key, Sequence[Near]]], tops: Mapping
 
 
 def _spread(keys: Sequence[Key], wishes: Mapping[Key, float], tall: Mapping[Key, float]) -> dict[Key, float]:
-    """The tops nearest to the wishes (least squares) that keep the order and a gap between neighbours."""
+    """Return the tops nearest to the wishes (least squares) that keep the order and the gaps between neighbours."""
     starts = []
     at = 0.0
     for key in keys:
-        margin = LANE_MARGIN if isinstance(key, Lane) else NODE_MARGIN
+        margin = LANE_MARGIN if isinstance(key, LinkLane) else NODE_MARGIN
         starts.append(at + margin)
         at += tall[key] + 2 * margin
-    blocks: list[list[float]] = []  # sum of wishes, count
+    blocks: list[list[float]] = []  # of each: the sum of its wishes, and their number
     for key, start in zip(keys, starts, strict=True):
         blocks.append([wishes[key] - start, 1.0])
         while len(blocks) > 1 and blocks[-2][0] * blocks[-1][1] > blocks[-1][0] * blocks[-2][1]:
@@ -244,7 +244,7 @@ def _spread(keys: Sequence[Key], wishes: Mapping[Key, float], tall: Mapping[Key,
 
 
 def _packed(parts: Sequence[Places], heights: Mapping[str, float]) -> Places:
-    """Put the parts side by side in rows, about as wide as a screen is beside its height."""
+    """Place the components side by side in rows, about in the proportions of a screen."""
     sizes = []
     for part in parts:
         width = max(x for x, _ in part.values()) + WIDTH

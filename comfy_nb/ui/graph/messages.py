@@ -1,4 +1,4 @@
-"""What goes to the front end of a graph view: the scene as a trait, the states that change as messages; no I/O."""
+"""The messages to the front end of a graph view: the scene as a trait, then the states that change; no I/O."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from comfy_nb.ui.graph.colours import colour_of
 from comfy_nb.ui.graph.html import headline
-from comfy_nb.ui.graph.scene import Scene, SceneNode
+from comfy_nb.ui.graph.scene import FIELD, HEAD, PAD, PREVIEW, ROW, WIDTH, Scene, SceneNode
 from comfy_nb.ui.graph.states import States
 from comfy_nb.wording import clip, encodable
 
@@ -19,12 +19,13 @@ HEX = re.compile(r"#(?:[0-9a-fA-F]{3}){1,2}")
 
 
 def scene_message(scene: Scene, *, can_edit: bool) -> dict[str, Any]:
-    """Return a laid-out scene as JSON has it; links name their nodes by position."""
+    """Return a laid-out scene for JSON; links name their nodes by position. `sizes` are those of `scene.py`."""
     at = {node_id: place for place, node_id in enumerate(scene.nodes)}
     kinds = {slot.type for node in scene.nodes.values() for slot in (*node.inputs, *node.outputs)}
     kinds |= {link.type for link in scene.links}
     return {
         "head": headline(scene),
+        "sizes": {"head": HEAD, "row": ROW, "field": FIELD, "pad": PAD, "preview": PREVIEW, "width": WIDTH},
         "nodes": [_node(node) for node in scene.nodes.values()],
         "links": [
             [at[link.source], link.slot, at[link.target], link.place, encodable(link.type), link.via]
@@ -50,8 +51,8 @@ def _node(node: SceneNode) -> dict[str, Any]:
             {
                 "name": encodable(field.name),
                 "kind": field.kind,
-                "value": _sound(field.value),
-                "options": {name: _sound(value) for name, value in field.options.items()},
+                "value": _encodable(field.value),
+                "options": {name: _encodable(value) for name, value in field.options.items()},
             }
             for field in node.fields
         ],
@@ -68,12 +69,12 @@ def _name(text: str) -> str:
 
 
 def _hex(colour: str) -> str:
-    """Return a colour of a file if it is one: "#3f789e"; else nothing."""
+    """Return a colour that a file has as "#3f789e"; nothing for any other text."""
     return colour if HEX.fullmatch(colour) else ""
 
 
-def _sound(value: Any) -> Any:
-    """Return what can be sent of a field's value or its choices: choices with half characters cannot be chosen."""
+def _encodable(value: Any) -> Any:
+    """Return a field's value or choices as UTF-8 can encode them; choices that it cannot are left out."""
     if isinstance(value, list):
         return [each for each in value if not isinstance(each, str) or each == encodable(each)]
     return encodable(value) if isinstance(value, str) else value
@@ -81,12 +82,11 @@ def _sound(value: Any) -> Any:
 
 def states_message(states: States, ids: Iterable[str]) -> tuple[dict[str, Any], list[bytes]]:
     """Return the states of these nodes, and their pictures as buffers in the order of `pictures`."""
-    told, pictures = {}, []
-    buffers = []
+    changed, pictures, buffers = {}, [], []
     for node_id in ids:
         state = states.of(node_id)
-        told[encodable(node_id)] = [state.state, state.share, encodable(state.note[:400])]
+        changed[encodable(node_id)] = [state.state, state.share, encodable(state.note[:400])]
         if state.picture:
             pictures.append([encodable(node_id), state.picture_format])
             buffers.append(state.picture)
-    return {"type": "states", "states": told, "pictures": pictures}, buffers
+    return {"type": "states", "states": changed, "pictures": pictures}, buffers

@@ -1,4 +1,4 @@
-"""What there is to draw of a graph; no I/O."""
+"""The scene of a graph, which is all that is drawn of it; no I/O."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A value on a node. `kind` is "int", "float", "text", "choice", "bool", or one that is only shown.
+    """A value on a node. `kind` is "int", "float", "text", "choice", "bool", or a kind that cannot be edited.
 
-    Those are "note", a text that fills its node and has no name, and "other".
+    These are "note", a text that fills its node and has no name, and "other".
     """
 
     name: str
@@ -40,7 +40,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class SceneNode:
-    """A node to draw. `fault` says in words why its class says nothing; `box` is x, y, width, height, or None."""
+    """A node to draw. `fault` is the reason if its class is unknown; `box` is x, y, width, height, or None."""
 
     id: str
     title: str
@@ -55,12 +55,12 @@ class SceneNode:
 
     @property
     def has_picture(self) -> bool:
-        """Whether there is room kept for a picture."""
+        """Whether the node has room for a picture."""
         return any(slot.type in PICTURES for slot in (*self.outputs[:1], *(self.inputs if not self.outputs else ())))
 
     @property
     def height(self) -> float:
-        """What it takes to show all of the node, in pixels."""
+        """The height that shows all of the node, in pixels."""
         rows = max(len(self.inputs), len(self.outputs)) * ROW + len(self.fields) * FIELD
         return HEAD + rows + PAD + (PREVIEW if self.has_picture else 0)
 
@@ -69,7 +69,7 @@ class SceneNode:
 class SceneLink:
     """A link from output `slot` of `source` to input `place` of `target`, both by position.
 
-    It passes columns of nodes `via` points: there it goes level, as far as a node is wide.
+    It passes columns of nodes `via` points, from which it runs level for the width of a node.
     """
 
     source: str
@@ -91,7 +91,7 @@ class SceneGroup:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All there is to draw; every link has both its nodes. `faults` names what is missing, in words."""
+    """All that is drawn of a graph; both nodes of every link are there."""
 
     nodes: Mapping[str, SceneNode]
     links: tuple[SceneLink, ...]
@@ -99,7 +99,7 @@ class Scene:
 
     @property
     def faults(self) -> list[str]:
-        """What is missing: the classes that are not known in one line, any other fault in a line of its own."""
+        """The faults of the nodes: a line for all unknown classes, and one for each other fault."""
         unknown: dict[str, list[str]] = {}
         others: dict[str, list[str]] = {}
         for node in self.nodes.values():
@@ -124,8 +124,8 @@ def _listed(names: list[str], most: int = NAMES_MAX) -> str:
     return ", ".join(clip(name, 100) for name in names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def joined(nodes: dict[str, SceneNode], wanted: Sequence[tuple[str, int, str, int]]) -> Scene:
-    """Make the links, and what they need at their ends: nodes that are missing, outputs that nobody declared."""
+def connect(nodes: dict[str, SceneNode], wanted: Sequence[tuple[str, int, str, int]]) -> Scene:
+    """Make the links (source, slot, target, place), and the nodes and outputs that they need but nobody declared."""
     undeclared: dict[str, set[int]] = {}
     for source, slot, _, _ in wanted:
         node = nodes.get(source)

@@ -1,4 +1,4 @@
-"""A run's events folded into the state of each node of the graph; no I/O."""
+"""The state of each node of a graph, from the events of its runs; no I/O."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from comfy_nb.ui.run.model import finite
 from comfy_nb.wording import format_seconds
 
 CACHED = ("memory", "disk")
-CURRENT = ("done", "cached", "skipped")  # what a node is no more that was edited meanwhile
+CURRENT = ("done", "cached", "skipped")  # an edited node is none of these until it has run again
 
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """A node's `state`, the done `share` of its steps (0..1, or None), a `note` in words, and its last picture.
+    """A node's `state`, the `share` of its steps that is done (0..1, or None), a `note`, and its last picture.
 
     States are "idle", "stale", "waiting", "running", "done", "cached", "failed", "blocked", "skipped" and "stopped".
     """
@@ -41,58 +41,56 @@ class NodeState:
 
 
 class States:
-    """Takes the events of one run after another. `wanted` tells which nodes the run that begins may need."""
+    """The states of all nodes, over one run after another; `changed` gathers the ids of those that look different."""
 
     def __init__(self) -> None:
         self.nodes: dict[str, NodeState] = {}
         self.changed: set[str] = set()
-        self._under: dict[str, str] = {}
-        self._spoiled: dict[str, float] = {}
+        self._shown_under: dict[str, str] = {}
+        self._stale_since: dict[str, float] = {}
 
     def of(self, node_id: str) -> NodeState:
         """Return the state of a node."""
         return self.nodes.get(node_id, NodeState())
 
-    def spoil(self, ids: Iterable[str]) -> None:
-        """An edit made these nodes stale: what they show, or a run that goes on computes, is of other values."""
+    def mark_stale(self, ids: Iterable[str]) -> None:
+        """Note that an edit affects these nodes: what they show, or a run now computes, belongs to older values."""
         for node_id in ids:
-            self._spoiled[node_id] = time.perf_counter()
+            self._stale_since[node_id] = time.perf_counter()
             self._set(node_id, state="stale", share=None, note="")
 
-    def keep(self, ids: Collection[str]) -> None:
-        """Forget all other nodes: they are gone."""
+    def keep_only(self, ids: Collection[str]) -> None:
+        """Forget all other nodes, which are gone from the graph."""
         self.nodes = {node_id: state for node_id, state in self.nodes.items() if node_id in ids}
         self.changed &= set(ids)
 
-    def glance(self, found: Mapping[str, Thumbnail | None]) -> None:
-        """Take what the cache holds: pictures, and that a node of which nothing else is known is cached."""
+    def add_cached(self, found: Mapping[str, Thumbnail | None]) -> None:
+        """Take over what the cache holds: an idle node becomes cached, and a node with a current value its picture."""
         for node_id, picture in found.items():
             if self.of(node_id).state == "idle":
                 self._set(node_id, state="cached")
             if picture is not None and self.of(node_id).state in ("cached", "done", "skipped"):
                 self._set(node_id, picture=picture.data, picture_format=picture.format)
 
-    def take(self, events: Sequence[Event], wanted: Callable[[], Iterable[str]] = tuple) -> None:
-        """Fold a batch of events in; `changed` gathers the ids of the nodes that look different now."""
+    def take(self, events: Sequence[Event], needed: Callable[[], Iterable[str]] = tuple) -> None:
+        """Apply a batch of events; `needed` returns the nodes that a run which starts now may need."""
         for event in events:
             if isinstance(event, RunStarted):
-                self._under = {}
-                self._spoiled = {node_id: at for node_id, at in self._spoiled.items() if at > event.time}
-                for node_id in wanted():
+                self._shown_under = {}
+                self._stale_since = {node_id: at for node_id, at in self._stale_since.items() if at > event.time}
+                for node_id in needed():
                     self._set(node_id, state="waiting", share=None, note="")
             elif isinstance(event, NodeStarted):
-                self._under[event.node_id] = event.display_id
+                self._shown_under[event.node_id] = event.display_id
                 self._set(event.display_id, state="running", share=None, note="")
             elif isinstance(event, RunFinished):
                 self._end(event.state)
             else:
-                self._fold(event)
+                self._take_node_event(event)
 
-    def _fold(self, event: Event) -> None:
-        node_id = getattr(event, "node_id", None)
-        if node_id is None:
-            return
-        shown = getattr(event, "display_id", "") or self._under.get(node_id, node_id)
+    def _take_node_event(self, event: Event) -> None:
+        node_id: str = getattr(event, "node_id", "")
+        shown: str = getattr(event, "display_id", "") or self._shown_under.get(node_id, node_id)
         if isinstance(event, NodeProgress):
             value, total = finite(event.value), finite(event.total) or 0.0
             if value is not None:
@@ -104,9 +102,9 @@ class States:
             self._set(shown, state="failed", share=None, note=str(event.error))
         elif isinstance(event, NodeBlocked):
             self._set(shown, state="blocked", share=None, note=event.message)
-        elif isinstance(event, NodeWaiting) and shown == event.node_id:
+        elif isinstance(event, NodeWaiting) and shown == node_id:
             self._set(shown, state="waiting", note=event.reason)
-        elif isinstance(event, NodeFinished) and shown == event.node_id and self.of(shown).state != "blocked":
+        elif isinstance(event, NodeFinished) and shown == node_id and self.of(shown).state != "blocked":
             is_cached = event.source in CACHED
             took = "" if is_cached else format_seconds(event.seconds)
             self._set(shown, state="cached" if is_cached else "done", share=None, note=took)
@@ -119,7 +117,7 @@ class States:
                 self._set(node_id, state="skipped" if state == "done" else "stopped", share=None, note="")
 
     def _set(self, node_id: str, **values: object) -> None:
-        if node_id in self._spoiled and values.get("state") in CURRENT:
+        if node_id in self._stale_since and values.get("state") in CURRENT:
             values |= {"state": "stale", "note": ""}
         before = self.of(node_id)
         self.nodes[node_id] = after = replace(before, **values)  # type: ignore[arg-type]

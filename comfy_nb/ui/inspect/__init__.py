@@ -1,1 +1,1 @@
-"""The tensor view: what a value is, as pictures, plots, numbers and words."""
+"""Views of any value: its pictures, plots, numbers and text, read in bounded time."""

@@ -1,27 +1,29 @@
-"""Tensors and arrays of any make, as tensors whose numbers can be read a slice at a time."""
+"""Tensors and arrays of any kind, as tensors whose numbers can be read a slice at a time."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
 
 from comfy_nb.wording import format_size
 
+Array = torch.Tensor | np.ndarray[Any, Any]
+
 UNREADABLE = (RuntimeError, NotImplementedError, TypeError, ValueError)
 
 
-def is_array(value: Any) -> bool:
+def is_array(value: object) -> TypeGuard[Array]:
     """Whether a value is a tensor or a numpy array."""
     return isinstance(value, torch.Tensor | np.ndarray)
 
 
-def readable(value: Any) -> tuple[torch.Tensor | None, str]:
-    """Return a tensor that shares the memory of a tensor or array, and a note on what it stands for.
+def as_readable(value: Array) -> tuple[torch.Tensor | None, str]:
+    """Return a tensor that shares the memory of a tensor or array, and a note on what its values mean.
 
-    The tensor is None where there are no numbers; the note then says why. Nothing of the size of the value is copied,
-    but for arrays of a dtype, byte order or direction that torch does not have.
+    The tensor is None if there are no numbers; then the note says why. Only arrays with a dtype, byte order or
+    direction that torch does not have are copied.
     """
     if isinstance(value, np.ndarray):
         return _of_array(value)
@@ -35,11 +37,11 @@ def readable(value: Any) -> tuple[torch.Tensor | None, str]:
             return values, f"sparse: the statistics are of its {values.numel():,} stored values"
         if value.layout is not torch.strided:
             stored = value.detach().values()
-            return stored, f"{_word(value.layout)}: the statistics are of its {stored.numel():,} stored values"
+            return stored, f"{_short_name(value.layout)}: the statistics are of its {stored.numel():,} stored values"
         if value.is_complex():
             return value.detach(), "complex: magnitudes are shown"
         if value.is_quantized:
-            return value.detach(), "quantised: the values it stands for are shown"
+            return value.detach(), "quantised: the dequantised values are shown"
         return value.detach(), ""
     except UNREADABLE as error:
         return None, f"its values cannot be read: {_first_line(error)}"
@@ -60,7 +62,7 @@ def _of_array(array: np.ndarray[Any, Any]) -> tuple[torch.Tensor | None, str]:
 
 
 class _Memory:
-    """Lends the memory of a read-only array as if it could be written, since torch warns of any other; we only read."""
+    """Lends the memory of a read-only array as if it were writable: torch warns otherwise, and we only read."""
 
     def __init__(self, array: np.ndarray[Any, Any]) -> None:
         self._array = array
@@ -72,7 +74,7 @@ def _writable(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def floats(x: torch.Tensor) -> torch.Tensor:
-    """Return a small slice as float64 (float32 where the device has no more), magnitudes for complex values."""
+    """Return a small slice as float64 (float32 on a device without it), magnitudes for complex values."""
     if x.is_quantized:
         x = x.dequantize()
     if x.is_complex():
@@ -82,13 +84,13 @@ def floats(x: torch.Tensor) -> torch.Tensor:
     return x.resolve_neg().to(torch.float32 if x.device.type == "mps" else torch.float64)
 
 
-def head(value: Any) -> str:
-    """Say shape, dtype, device and bytes of a tensor or array."""
-    shape = list(value.shape) if not getattr(value, "is_nested", False) else f"nested of {value.size(0)}"
+def describe_array(value: Array) -> str:
+    """Return shape, dtype, device and bytes of a tensor or array in one line."""
     if isinstance(value, np.ndarray):
-        return f"array {shape} {value.dtype}, {format_size(value.nbytes)}"
-    parts = [f"{shape} {_word(value.dtype)}", f"on {value.device}"]
-    if value.layout is torch.strided and not getattr(value, "is_nested", False):
+        return f"array {list(value.shape)} {value.dtype}, {format_size(value.nbytes)}"
+    shape = f"nested of {value.size(0)}" if value.is_nested else list(value.shape)
+    parts = [f"{shape} {_short_name(value.dtype)}", f"on {value.device}"]
+    if value.layout is torch.strided and not value.is_nested:
         parts.append(format_size(value.numel() * value.element_size()))
     if value.requires_grad:
         parts.append("requires grad")
@@ -104,7 +106,7 @@ def _is_contiguous(value: torch.Tensor) -> bool:
         return True
 
 
-def _word(of_torch: Any) -> str:
+def _short_name(of_torch: object) -> str:
     return str(of_torch).removeprefix("torch.")
 
 

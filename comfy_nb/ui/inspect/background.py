@@ -1,4 +1,4 @@
-"""A thread that answers for one view, the newest question of each kind only, and goes on with a long task between."""
+"""A thread for a view: it runs the newest task of each kind, and continues a long one in between."""
 
 from __future__ import annotations
 
@@ -7,65 +7,65 @@ from collections.abc import Callable, Iterator
 
 from comfy_nb.errors import warn_of_fault
 
-Job = Callable[[], None]
+Task = Callable[[], None]
 
 
-class Worker:
-    """Runs jobs off the loop. Its thread is there only while there is something to do."""
+class BackgroundThread:
+    """Runs tasks off the event loop. The thread exists only while there is something to do."""
 
     def __init__(self) -> None:
-        self._jobs: dict[str, Job] = {}
-        self._long: Iterator[object] | None = None
+        self._tasks: dict[str, Task] = {}
+        self._long_task: Iterator[object] | None = None
         self._lock = threading.Lock()
         self._is_running = False
 
-    def ask(self, key: str, job: Job) -> None:
-        """Run a job soon, in place of one of the same key that has not begun; from any thread."""
+    def submit(self, key: str, task: Task) -> None:
+        """Run a task soon, in place of a waiting one with the same key; may be called from any thread."""
         with self._lock:
-            self._jobs[key] = job
+            self._tasks[key] = task
             self._start()
 
-    def go_on_with(self, task: Iterator[object]) -> None:
-        """Take up a long task, a step at a time whenever no job waits."""
+    def start_long_task(self, steps: Iterator[object]) -> None:
+        """Take up a long task, one step at a time, whenever no other waits."""
         with self._lock:
-            self._long = task
+            self._long_task = steps
             self._start()
 
-    def leave_task(self) -> None:
-        """Leave the long task."""
+    def drop_long_task(self) -> None:
+        """Leave the long task unfinished."""
         with self._lock:
-            self._long = None
+            self._long_task = None
 
-    def drop(self) -> None:
-        """Leave what has not begun, and the long task."""
+    def drop_all(self) -> None:
+        """Forget the tasks that wait, and the long one."""
         with self._lock:
-            self._jobs.clear()
-            self._long = None
+            self._tasks.clear()
+            self._long_task = None
 
     def _start(self) -> None:
         if not self._is_running:
             self._is_running = True
-            threading.Thread(target=self._work, name="comfy-nb-look", daemon=True).start()
+            threading.Thread(target=self._run, name="comfy-nb-inspect", daemon=True).start()
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         while True:
             with self._lock:
-                key = next(iter(self._jobs), None)
-                job = self._jobs.pop(key) if key is not None else None
-                task = self._long
-                if job is None and task is None:
+                key = next(iter(self._tasks), None)
+                task = self._tasks.pop(key) if key is not None else None
+                long_task = self._long_task
+                if task is None and long_task is None:
                     self._is_running = False
                     return
             is_over = False
             try:
-                if job is not None:
-                    job()
+                if task is not None:
+                    task()
                 else:
-                    is_over = task is not None and next(task, self) is self
-            except Exception as error:  # one question's fault may not silence the view
-                is_over = job is None
+                    is_over = long_task is not None and next(long_task, self) is self
+            except Exception as error:  # a fault in one task must not silence the view
+                is_over = task is None
                 warn_of_fault("A view failed to answer", error)
             if is_over:
                 with self._lock:
-                    if self._long is task:
-                        self._long = None
+                    if self._long_task is long_task:
+                        self._long_task = None

@@ -1,4 +1,4 @@
-"""What there is to say of a tensor: its head, its numbers, and what is alarming about them."""
+"""A tensor in words: its shape and type, its numbers, and what is alarming about them."""
 
 from __future__ import annotations
 
@@ -8,61 +8,62 @@ import torch
 
 from comfy_nb.errors import LayoutError
 from comfy_nb.spec.coerce import coerce
-from comfy_nb.ui.inspect.arrays import head
+from comfy_nb.ui.inspect.arrays import Array, describe_array
 from comfy_nb.ui.inspect.parts import Part
-from comfy_nb.ui.inspect.statistics import Facts
+from comfy_nb.ui.inspect.statistics import Statistics
 
 BYTES_ABOVE = 16.0
 
 
-def numbers(facts: Facts) -> str:
-    """Say range, mean and std in one line."""
-    if not facts.total:
+def describe_numbers(stats: Statistics) -> str:
+    """Return range, mean and standard deviation in one line."""
+    if not stats.total:
         return "empty"
-    if not facts.finite:
-        return "no finite value" + _scope(facts)
-    said = f"{facts.low:.4g} to {facts.high:.4g}, mean {facts.mean:.4g}, std {facts.std:.4g}"
-    return said + _scope(facts)
+    if not stats.finite:
+        return "no finite value" + _scope(stats)
+    return f"{stats.low:.4g} to {stats.high:.4g}, mean {stats.mean:.4g}, std {stats.std:.4g}" + _scope(stats)
 
 
-def _scope(facts: Facts) -> str:
-    return "" if facts.is_exact else f" (in a sample of {facts.seen:,} of {facts.total:,} values)"
+def _scope(stats: Statistics) -> str:
+    return "" if stats.is_exact else f" (in a sample of {stats.seen:,} of {stats.total:,} values)"
 
 
-def alarms(part: Part, facts: Facts) -> list[str]:
-    """Say what is wrong with a tensor for what it is taken for; nothing where all is well."""
+def alarms(part: Part, stats: Statistics) -> list[str]:
+    """Return what is wrong with a tensor of its kind, a line each; nothing if all is well."""
     found = []
-    of = f"of {facts.seen:,} values" + ("" if facts.is_exact else " in the sample")
-    for number, word in ((facts.nan, "NaN"), (facts.infinite, "infinite")):
+    of = f"of {stats.seen:,} values" + ("" if stats.is_exact else " in the sample")
+    for number, word in ((stats.nan, "NaN"), (stats.infinite, "infinite")):
         if number:
             found.append(f"{number:,} {of} {'is' if number == 1 else 'are'} {word}")
-    if found and facts.first_bad is not None:
-        found[-1] += f"; the first is at {list(facts.first_bad)}"
-    return [*found, *_range_alarm(part, facts), *_layout_alarm(part)]
+    if found and stats.first_bad is not None:
+        found[-1] += f"; the first is at {list(stats.first_bad)}"
+    return [*found, *_range_alarm(part, stats), *_layout_alarm(part)]
 
 
-def all_clear(facts: Facts) -> str:
-    """Say that all is finite, as far as it was looked at."""
-    if facts.nan or facts.infinite or not facts.total:
+def all_clear(stats: Statistics) -> str:
+    """Return that all values are finite, as far as they were read; nothing if one is not."""
+    if stats.nan or stats.infinite or not stats.total:
         return ""
-    return "no NaN, no infinity" if facts.is_exact else "no NaN, no infinity in the sample"
+    return "no NaN, no infinity" if stats.is_exact else "no NaN, no infinity in the sample"
 
 
-def _range_alarm(part: Part, facts: Facts) -> list[str]:
-    if part.kind not in ("IMAGE", "MASK") or not facts.finite or str(part.array.dtype).endswith(("uint8", "bool")):
+def _range_alarm(part: Part, stats: Statistics) -> list[str]:
+    if part.array is None or part.kind not in ("IMAGE", "MASK") or not stats.finite:
         return []
-    if facts.low >= 0 and facts.high <= 1:
+    if str(part.array.dtype).endswith(("uint8", "bool")):
         return []
-    said = f"values from {facts.low:.4g} to {facts.high:.4g}, not 0 to 1"
-    if BYTES_ABOVE < facts.high <= 256 and facts.low > -16:
-        return [f"{said}: looks like 0..255, divide by 255"]
-    if -1.5 <= facts.low < -0.5 and facts.high <= 1.5:
-        return [f"{said}: looks like -1..1, use (x + 1) / 2"]
-    return [f"{said}: what is outside is clipped in the picture"]
+    if stats.low >= 0 and stats.high <= 1:
+        return []
+    values = f"values from {stats.low:.4g} to {stats.high:.4g}, not 0 to 1"
+    if BYTES_ABOVE < stats.high <= 256 and stats.low > -16:
+        return [f"{values}: looks like 0..255, divide by 255"]
+    if -1.5 <= stats.low < -0.5 and stats.high <= 1.5:
+        return [f"{values}: looks like -1..1, use (x + 1) / 2"]
+    return [f"{values}: the picture clips what lies outside"]
 
 
 def _layout_alarm(part: Part) -> list[str]:
-    """Where a tensor is no IMAGE, though it may be meant as one: say how to make it one."""
+    """Return how to turn a tensor that may be meant as an IMAGE into one."""
     x = part.array
     if part.kind != "TENSOR" or not isinstance(x, torch.Tensor) or x.layout is not torch.strided or x.is_nested:
         return []
@@ -77,16 +78,17 @@ def _layout_alarm(part: Part) -> list[str]:
     return []
 
 
-def part_words(part: Part, facts: Facts | None, note: str) -> list[str]:
-    """Say all of a part that holds numbers, a line each; alarms begin with WARNING."""
-    lines = [f"{part.kind} {head(part.array)}" if part.kind not in ("TENSOR", "NUMBERS") else head(part.array)]
+def describe_part(part: Part, array: Array, stats: Statistics | None, note: str) -> list[str]:
+    """Return a part that holds an array in words, a line each; alarms begin with WARNING."""
+    shape = describe_array(array)
+    lines = [f"{part.kind} {shape}" if part.kind not in ("TENSOR", "NUMBERS") else shape]
     lines += [line for line in (part.text, note) if line]
-    if facts is not None:
-        lines += [numbers(facts), *(f"WARNING: {alarm}" for alarm in alarms(part, facts))]
-        lines += [line for line in (all_clear(facts),) if line]
+    if stats is not None:
+        lines += [describe_numbers(stats), *(f"WARNING: {alarm}" for alarm in alarms(part, stats))]
+        lines += [line for line in (all_clear(stats),) if line]
     return lines
 
 
-def bars(facts: Facts) -> dict[str, Any]:
-    """Return the histogram for drawing: its counts and the words at its ends."""
-    return {"counts": list(facts.counts), "low": f"{facts.low:.4g}", "high": f"{facts.high:.4g}"}
+def histogram_of(stats: Statistics) -> dict[str, Any]:
+    """Return the histogram for drawing: its counts, and the labels of its ends."""
+    return {"counts": list(stats.counts), "low": f"{stats.low:.4g}", "high": f"{stats.high:.4g}"}

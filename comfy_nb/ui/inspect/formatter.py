@@ -1,4 +1,4 @@
-"""What a cell shows whose last line is a tensor: the view for values that came from a run, torch's repr for others."""
+"""How a cell shows a tensor on its last line: values from a run with a view, others by torch's repr."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _shows_all = False
 
 
 def register() -> None:
-    """Let this notebook show values that came from a run; once is enough."""
+    """Show values from runs with a view in this notebook; one call is enough."""
     found = shell()
     if found is None or found in _registered:
         return
@@ -26,7 +26,7 @@ def register() -> None:
 
 
 def show_all_tensors(on: bool) -> None:
-    """Show every tensor that a cell ends with, not only those that came from a run."""
+    """Show every tensor that a cell ends with, not only those from runs."""
     global _shows_all
     _shows_all = on
     register()
@@ -35,7 +35,7 @@ def show_all_tensors(on: bool) -> None:
 def _display(value: Any) -> None:
     provenance = default_session().provenance.of(value)
     if provenance is None and not (_shows_all and isinstance(value, torch.Tensor)):
-        raise NotImplementedError  # by which IPython goes on to the next formatter
-    from comfy_nb.ui.inspect.view import look
+        raise NotImplementedError  # IPython then asks the next formatter
+    from comfy_nb.ui.inspect.view import view_of
 
-    look(value)._ipython_display_()
+    view_of(value)._ipython_display_()

@@ -1,4 +1,4 @@
-"""A value as HTML that needs neither kernel nor script: what a saved notebook keeps of a view."""
+"""A value as HTML that needs neither a kernel nor a script: what a saved notebook keeps of its view."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import io
 from collections.abc import Sequence
 from html import escape
 
-from comfy_nb.ui.inspect.inspector import Subject
-from comfy_nb.ui.inspect.pictures import Choice, crop, layout_of, plane_of
+from comfy_nb.ui.inspect.inspector import Inspector
+from comfy_nb.ui.inspect.pictures import Selection, crop, layout_of, plane_of
 from comfy_nb.ui.inspect.plots import envelope
-from comfy_nb.ui.inspect.statistics import Facts
+from comfy_nb.ui.inspect.statistics import Statistics
 from comfy_nb.ui.render.style import FAINT
 from comfy_nb.ui.render.thumbnails import Thumbnail, picture_thumbnail
 
@@ -23,66 +23,66 @@ PLOT = (480, 110)
 ALARM = "color:#c6222d;font-weight:600"
 
 
-def to_html(subject: Subject, who: str) -> str:
-    """Return a value as HTML under 300 kB: its first pictures, its numbers, and who made it."""
+def to_html(inspector: Inspector, origin: str) -> str:
+    """Return a value as HTML of less than 300 kB: its first pictures, its numbers, and what made it."""
     pieces: list[str] = []
     left = BYTES_MAX
-    for place in range(len(subject.parts)):
-        seen = _seen(subject, place, left)
-        left -= len(seen)
-        pieces.append(seen)
-    lines = subject.words()
-    texts = [part.text for part in subject.parts if part.kind == "TEXT" and not part.name]
-    told = "".join(f'<pre style="white-space:pre-wrap">{escape(text[:TEXT_MAX])}</pre>' for text in texts)
+    for place in range(len(inspector.parts)):
+        piece = _drawing(inspector, place, left)
+        left -= len(piece)
+        pieces.append(piece)
+    lines = inspector.lines()
+    texts = [part.text for part in inspector.parts if part.kind == "TEXT" and not part.name]
+    body = "".join(f'<pre style="white-space:pre-wrap">{escape(text[:TEXT_MAX])}</pre>' for text in texts)
     if not texts:
-        told = "".join(_line(line) for line in lines[:LINES_MAX])
+        body = "".join(_line(line) for line in lines[:LINES_MAX])
     rest = f"{len(lines) - LINES_MAX} more lines are not shown" if len(lines) > LINES_MAX and not texts else ""
-    tail = "".join(f'<div style="{FAINT}">{escape(line)}</div>' for line in (rest, who) if line)
-    return f'<div class="comfy-nb-value">{"".join(pieces)}{told}{tail}</div>'
+    tail = "".join(f'<div style="{FAINT}">{escape(line)}</div>' for line in (rest, origin) if line)
+    return f'<div class="comfy-nb-value">{"".join(pieces)}{body}{tail}</div>'
 
 
 def _line(line: str) -> str:
     return f'<div style="{ALARM if "WARNING: " in line else FAINT}">{escape(line[:1_000])}</div>'
 
 
-def _seen(subject: Subject, place: int, left: int) -> str:
-    view, facts = subject.view_of(place), subject.facts.get(place)
-    if facts is None or view == "words" or left < 1_000:
+def _drawing(inspector: Inspector, place: int, left: int) -> str:
+    view, stats = inspector.view_kind(place), inspector.statistics.get(place)
+    if stats is None or view == "words" or left < 1_000:
         return ""
-    part = subject.parts[place]
+    part = inspector.parts[place]
     if view == "plot":
-        x = subject.tensor(place)
+        x = inspector.tensor(place)
         return _plot(*envelope(x.reshape(-1) if x.ndim == 1 else x[(0,) * (x.ndim - 1)], PLOT[0])) if x.numel() else ""
     name = f'<div style="{FAINT}">{escape(part.name)}</div>' if part.name else ""
     images = ""
-    shape = subject.tensor(place).shape
-    layout = layout_of(subject.drawn_as(place), shape)
-    is_small = max(shape[layout["rows"]], shape[layout["columns"]]) < SMALL_PX
+    shape = inspector.tensor(place).shape
+    layout = layout_of(inspector.drawn_as(place), shape)
+    is_small = max(shape[layout.rows], shape[layout.columns]) < SMALL_PX
     style = "max-width:100%;margin:2px" + (f";width:{SMALL_PX}px;image-rendering:pixelated" if is_small else "")
-    for picture in _pictures(subject, place, facts):
+    for picture in _pictures(inspector, place, stats):
         if len(images) + len(picture.uri) < left:
             images += f'<img src="{picture.uri}" alt="{escape(part.kind)}" style="{style}">'
-    return f"{name}<div>{images}</div>" + (_histogram(facts) if facts.finite and not part.name else "")
+    return f"{name}<div>{images}</div>" + (_histogram(stats) if stats.finite and not part.name else "")
 
 
-def _pictures(subject: Subject, place: int, facts: Facts) -> list[Thumbnail]:
-    x, kind = subject.tensor(place), subject.drawn_as(place)
+def _pictures(inspector: Inspector, place: int, stats: Statistics) -> list[Thumbnail]:
+    x, kind = inspector.tensor(place), inspector.drawn_as(place)
     layout = layout_of(kind, x.shape)
-    batch = layout["batch"]
+    batch = layout.batch
     count = 1 if batch is None else min(PICTURES_MAX, x.shape[batch])
-    most = (ONE_PX, ONE_PX) if count == 1 else (MANY_PX, MANY_PX)
+    max_size = (ONE_PX, ONE_PX) if count == 1 else (MANY_PX, MANY_PX)
     found = []
     for at in range(count):
         index = [at if axis == batch else 0 for axis in range(x.ndim)]
-        plane = plane_of(x, kind, Choice(index, layout["rows"], layout["columns"]), facts)
+        plane = plane_of(x, kind, Selection(index, layout.rows, layout.columns), stats)
         height, width = plane.values.shape[:2]
-        seen = crop(plane, (0, 0, width, height), most)
-        found.append(_smaller(Thumbnail(seen.format, seen.data)))
+        exact = crop(plane, (0, 0, width, height), max_size)
+        found.append(_smaller(Thumbnail(exact.format, exact.data)))
     return found
 
 
 def _smaller(exact: Thumbnail) -> Thumbnail:
-    """Return a large PNG as what a saved notebook has room for; pixels to be counted are small."""
+    """Return a large PNG as a JPEG; a small one, whose pixels can be counted, stays exact."""
     if exact.format != "png" or len(exact.data) < EXACT_MAX_BYTES:
         return exact
     from PIL import Image
@@ -115,15 +115,15 @@ def _curve(low: Sequence[float], high: Sequence[float], bottom: float, top: floa
     return f'<svg role="img" aria-label="plot" {style}>{line.format(both)}</svg>'
 
 
-def _histogram(facts: Facts) -> str:
-    most, height = max(facts.counts), 40
-    talls = ((at, count * height / most) for at, count in enumerate(facts.counts) if count)
+def _histogram(stats: Statistics) -> str:
+    most, height = max(stats.counts), 40
+    talls = ((at, count * height / most) for at, count in enumerate(stats.counts) if count)
     bars = "".join(f'<rect x="{at * 4}" y="{height - h:.1f}" width="3.4" height="{h:.1f}"/>' for at, h in talls)
-    label = f"histogram from {facts.low:.4g} to {facts.high:.4g}"
-    size = f'width="{4 * len(facts.counts)}" height="{height}"'
+    label = f"histogram from {stats.low:.4g} to {stats.high:.4g}"
+    size = f'width="{4 * len(stats.counts)}" height="{height}"'
     return f'<svg role="img" aria-label="{label}" {size} fill="#7a8a99">{bars}</svg>'
 
 
-def as_text(subject: Subject, who: str) -> str:
+def as_text(inspector: Inspector, origin: str) -> str:
     """Return the same in words."""
-    return "\n".join([*subject.words()[:LINES_MAX], *([who] if who else [])])
+    return "\n".join([*inspector.lines()[:LINES_MAX], *([origin] if origin else [])])

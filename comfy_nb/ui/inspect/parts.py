@@ -1,4 +1,4 @@
-"""What a value consists of: the tensors in it and the words on the rest, as a tree of bounded size."""
+"""The parts of a value, at most a hundred: the tensors in it, and text for the rest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from comfy_nb.ui.inspect.arrays import is_array
+from comfy_nb.ui.inspect.arrays import Array, is_array
 from comfy_nb.wording import count, describe_error, encodable, format_size
 
 PARTS_MAX = 100
@@ -21,21 +21,21 @@ NUMBERS_MIN = 2
 
 @dataclass(frozen=True)
 class Part:
-    """One thing to look at. `kind` is IMAGE, MASK, LATENT, AUDIO, NUMBERS (1-d), TENSOR, TEXT or MODEL.
+    """One part of a value. `kind` is IMAGE, MASK, LATENT, AUDIO, NUMBERS (1-d), TENSOR, TEXT or MODEL.
 
-    `array` is the tensor or numpy array itself, and None for words; `rate` is an AUDIO's samples per second. What it
-    says can be sent and saved.
+    `array` is the tensor or numpy array itself, None for text; `rate` is an AUDIO's samples per second. Name and text
+    can be encoded as UTF-8.
     """
 
     name: str
     kind: str
-    array: Any = None
+    array: Array | None = None
     text: str = ""
     rate: int = 0
 
 
 def parts_of(value: Any, kind: str | None = None) -> list[Part]:
-    """Take a value apart. `kind` is its socket type; None, or one that it does not fit, means to judge by its look."""
+    """Take a value apart. `kind` is its socket type; if it is None or does not fit, the shape decides."""
     found: list[Part] = []
     for part in _walk(value, kind or "", "", 0):
         if len(found) == PARTS_MAX:
@@ -48,15 +48,15 @@ def parts_of(value: Any, kind: str | None = None) -> list[Part]:
 def _walk(value: Any, kind: str, name: str, depth: int) -> Iterator[Part]:
     try:
         yield from _parts(value, kind, name, depth)
-    except Exception as error:  # a value's own code may fail: what it is can be said all the same
-        yield Part(name, "TEXT", text=f"{type(value).__name__}: it cannot be looked into ({describe_error(error)})")
+    except Exception as error:  # a value's own code may raise anything; its type is known even then
+        yield Part(name, "TEXT", text=f"{type(value).__name__}: it cannot be inspected ({describe_error(error)})")
 
 
 def _parts(value: Any, kind: str, name: str, depth: int) -> Iterator[Part]:
     if is_array(value):
         yield Part(name, _array_kind(value, kind), value)
     elif isinstance(value, torch.nn.Module):
-        yield Part(name, "MODEL", text=model_words(value, value))
+        yield Part(name, "MODEL", text=describe_model(value, value))
     elif _is_picture(value):
         pixels = _pixels(value)
         kind = "IMAGE" if pixels.ndim == 4 else "TENSOR"
@@ -69,9 +69,9 @@ def _parts(value: Any, kind: str, name: str, depth: int) -> Iterator[Part]:
     elif depth < DEEPEST and isinstance(value, list | tuple) and value:
         yield from _items(value, kind, name, depth)
     elif isinstance(getattr(value, "model", None), torch.nn.Module):
-        yield Part(name, "MODEL", text=model_words(value, value.model))
+        yield Part(name, "MODEL", text=describe_model(value, value.model))
     else:
-        yield Part(name, "TEXT", text=clipped(value, TEXT_MAX if depth == 0 else LINE_MAX))
+        yield Part(name, "TEXT", text=clipped_repr(value, TEXT_MAX if depth == 0 else LINE_MAX))
 
 
 def _entries(value: Mapping[Any, Any], name: str, depth: int) -> Iterator[Part]:
@@ -100,7 +100,7 @@ def _numbers(value: list[Any] | tuple[Any, ...]) -> np.ndarray[Any, Any]:
         return np.array([str(item) for item in value], dtype=object)
 
 
-def _array_kind(value: Any, kind: str) -> str:
+def _array_kind(value: Array, kind: str) -> str:
     axes, shape = value.ndim, tuple(value.shape) if not getattr(value, "is_nested", False) else ()
     is_plain = getattr(value, "layout", torch.strided) is torch.strided and bool(shape)
     if not is_plain:
@@ -137,8 +137,8 @@ def _pixels(picture: Any) -> np.ndarray[Any, Any]:
     return pixels[None, ..., None] if pixels.ndim == 2 else pixels[None]
 
 
-def model_words(value: Any, module: torch.nn.Module) -> str:
-    """Say of a model its class, how many parameters it has, of which dtypes, on which devices, in how much memory."""
+def describe_model(value: Any, module: torch.nn.Module) -> str:
+    """Return a model's class, number of parameters, dtypes, devices and memory, a line each."""
     tensors = {id(each): each for each in (*module.parameters(), *module.buffers())}.values()
     numbers = sum(each.numel() for each in module.parameters())
     size = sum(each.numel() * each.element_size() for each in tensors)
@@ -155,8 +155,8 @@ def model_words(value: Any, module: torch.nn.Module) -> str:
     )
 
 
-def clipped(value: Any, most: int) -> str:
-    """Return a value's repr, its beginning where it is long."""
+def clipped_repr(value: Any, most: int) -> str:
+    """Return a value's repr, or the beginning of a long one with its length."""
     try:
         text = repr(value)
     except Exception as error:  # somebody else's class

@@ -1,4 +1,4 @@
-"""The seen part of a tensor as an encoded picture: only what is seen is read and copied to the host."""
+"""The visible part of a tensor as an encoded picture: only that part is read and copied to the host."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 
 from comfy_nb.ui.inspect.arrays import floats
-from comfy_nb.ui.inspect.statistics import Facts
+from comfy_nb.ui.inspect.statistics import Statistics
 
-GRID_CELLS = 24
-GRID_GAP_PX = 4
+SHEET_PICTURES = 24
+SHEET_GAP_PX = 4
 JPEG_QUALITY = 90
 DIFFERENCE_GAIN = 10
 BAD = (1.0, 0.0, 1.0)  # magenta: a value that is NaN or infinite
@@ -36,7 +36,10 @@ Pixels = np.ndarray[Any, Any]
 
 
 class Plane(NamedTuple):
-    """A view of what is seen: [H, W], or [H, W, C] with colours in 0..1. `colour` is rgb, grey, heat or latent."""
+    """A two-dimensional view of a tensor, [H, W] or [H, W, C]. `colour` is "rgb", "grey", "heat" or "latent".
+
+    `low` and `high` are the values drawn darkest and lightest.
+    """
 
     values: torch.Tensor
     colour: str
@@ -52,8 +55,17 @@ class Encoded(NamedTuple):
     rect: tuple[int, int, int, int]
 
 
-class Choice(NamedTuple):
-    """What is chosen of a tensor: where on each axis, which axes are rows and columns, and a channel or all."""
+class Layout(NamedTuple):
+    """Which axes of a tensor are rows, columns, channels and batch; None for no such axis."""
+
+    rows: int
+    columns: int
+    channels: int | None = None
+    batch: int | None = None
+
+
+class Selection(NamedTuple):
+    """A plane of a tensor: an index on each axis, which axes are rows and columns, and one channel or (None) all."""
 
     at: Sequence[int]
     rows: int
@@ -61,112 +73,112 @@ class Choice(NamedTuple):
     channel: int | None = None
 
 
-def layout_of(kind: str, shape: Sequence[int]) -> dict[str, Any]:
-    """Return which axes are rows, columns, channels and batch (None for no such axis) before anybody has chosen."""
+def layout_of(kind: str, shape: Sequence[int]) -> Layout:
+    """Return the layout of a tensor of this kind, before anybody has chosen other axes."""
     axes = len(shape)
     if kind == "IMAGE":
-        return {"rows": axes - 3, "columns": axes - 2, "channels": axes - 1, "batch": 0 if axes == 4 else None}
+        return Layout(axes - 3, axes - 2, channels=axes - 1, batch=0 if axes == 4 else None)
     if kind == "LATENT":
-        return {"rows": 2, "columns": 3, "channels": 1, "batch": 0}
+        return Layout(2, 3, channels=1, batch=0)
     if kind == "MASK":
-        return {"rows": axes - 2, "columns": axes - 1, "channels": None, "batch": 0 if axes == 3 else None}
-    return {"rows": axes - 2, "columns": axes - 1, "channels": None, "batch": None}
+        return Layout(axes - 2, axes - 1, batch=0 if axes == 3 else None)
+    return Layout(axes - 2, axes - 1)
 
 
-def plane_of(x: torch.Tensor, kind: str, choice: Choice, facts: Facts) -> Plane:
-    """Return the view that a choice stands for; raises IndexError for one that is not there."""
+def plane_of(x: torch.Tensor, kind: str, selection: Selection, stats: Statistics) -> Plane:
+    """Return the selected plane of a tensor; raises IndexError if the tensor has no such plane."""
     layout = layout_of(kind, x.shape)
-    colours = layout["channels"] if choice.channel is None else None
+    colours = layout.channels if selection.channel is None else None
     for axis in reversed(range(x.ndim)):
-        if axis not in (choice.rows, choice.columns, colours):
-            is_channel = axis == layout["channels"]
-            x = x.select(axis, choice.channel or 0 if is_channel else choice.at[axis])
-    kept = sorted(axis for axis in (choice.rows, choice.columns, colours) if axis is not None)
-    x = x.permute([kept.index(axis) for axis in (choice.rows, choice.columns, colours) if axis is not None])
+        if axis not in (selection.rows, selection.columns, colours):
+            is_channel = axis == layout.channels
+            x = x.select(axis, selection.channel or 0 if is_channel else selection.at[axis])
+    kept = sorted(axis for axis in (selection.rows, selection.columns, colours) if axis is not None)
+    x = x.permute([kept.index(axis) for axis in (selection.rows, selection.columns, colours) if axis is not None])
     if x.ndim == 3 and x.shape[-1] == 1:
         x = x[..., 0]
     if kind in ("IMAGE", "MASK"):
         top = 255.0 if x.dtype == torch.uint8 else 1.0
         return Plane(x, "rgb" if x.ndim == 3 else "grey", 0.0, top)
-    return Plane(x, "latent" if x.ndim == 3 else "heat", facts.low, facts.high)
+    return Plane(x, "latent" if x.ndim == 3 else "heat", stats.low, stats.high)
 
 
-def crop(plane: Plane, rect: Sequence[float], most: Sequence[int]) -> Encoded:
-    """Return a rectangle (x0, y0, x1, y1) of a plane in a picture of at most `most` (width, height) pixels."""
-    x0, y0, x1, y1 = _whole(rect, plane.values.shape)
-    pixels, is_whole = _seen(plane, (x0, y0, x1, y1), most)
-    return _encode(pixels, most, (x0, y0, x1, y1), is_exact=is_whole)
+def crop(plane: Plane, rect: Sequence[float], max_size: Sequence[int]) -> Encoded:
+    """Return a rectangle (x0, y0, x1, y1) of a plane as a picture of at most `max_size` (width, height) pixels."""
+    x0, y0, x1, y1 = _clamped(rect, plane.values.shape)
+    pixels, is_exact = _read(plane, (x0, y0, x1, y1), max_size)
+    return _encode(pixels, max_size, (x0, y0, x1, y1), is_exact=is_exact)
 
 
-def difference(one: Plane, other: Plane, rect: Sequence[float], most: Sequence[int]) -> Encoded:
-    """Return the rectangle of |one - other|, ten times brighter; raises ValueError where their sizes differ."""
-    _need_same(one, other)
-    box = _whole(rect, one.values.shape)
-    step = _step(box, most)
+def difference(one: Plane, other: Plane, rect: Sequence[float], max_size: Sequence[int]) -> Encoded:
+    """Return the rectangle of |one - other|, ten times brighter; raises ValueError if their sizes differ."""
+    _check_sizes(one, other)
+    box = _clamped(rect, one.values.shape)
+    step = _step(box, max_size)
     a, b = (_unit(floats(_cut(each.values, box, step)), each) for each in (one, other))
     gap = _coloured((a - b).abs() * DIFFERENCE_GAIN, "rgb" if a.ndim == 3 else "grey")
-    return _encode(gap[..., :3], most, box, is_exact=step == 1)
+    return _encode(gap[..., :3], max_size, box, is_exact=step == 1)
 
 
-def overlay(mask: Plane, image: Plane, rect: Sequence[float], most: Sequence[int]) -> Encoded:
-    """Return the rectangle of a picture with a mask over it in red; raises ValueError where their sizes differ."""
-    _need_same(mask, image)
-    box = _whole(rect, mask.values.shape)
-    step = _step(box, most)
+def overlay(mask: Plane, image: Plane, rect: Sequence[float], max_size: Sequence[int]) -> Encoded:
+    """Return the rectangle of an image with a mask over it in red; raises ValueError if their sizes differ."""
+    _check_sizes(mask, image)
+    box = _clamped(rect, mask.values.shape)
+    step = _step(box, max_size)
     under = _coloured(_unit(floats(_cut(image.values, box, step)), image), image.colour)[..., :3]
     over = _unit(floats(_cut(mask.values, box, step)), mask).nan_to_num(0.0).clamp(0, 1).cpu().numpy()[..., None]
-    return _encode(under * (1 - 0.65 * over) + np.array(MASK_RED) * 0.65 * over, most, box, is_exact=step == 1)
+    return _encode(under * (1 - 0.65 * over) + np.array(MASK_RED) * 0.65 * over, max_size, box, is_exact=step == 1)
 
 
-def _need_same(one: Plane, other: Plane) -> None:
+def _check_sizes(one: Plane, other: Plane) -> None:
     if one.values.shape[:2] != other.values.shape[:2] or (
         one.values.shape[2:] != other.values.shape[2:] and (one.colour == other.colour)
     ):
-        raise ValueError(f"the two differ in size: {list(one.values.shape)} and {list(other.values.shape)}")
+        raise ValueError(f"the two values differ in size: {list(one.values.shape)} and {list(other.values.shape)}")
 
 
-def grid(planes: Sequence[Plane], columns: int, most: Sequence[int]) -> Encoded:
-    """Return several planes of one size side by side, `columns` a row, with gaps of `GRID_GAP_PX`."""
+def draw_sheet(planes: Sequence[Plane], columns: int, max_size: Sequence[int]) -> Encoded:
+    """Return several planes of one size on a contact sheet, `columns` in a row, with gaps of `SHEET_GAP_PX`."""
     rows = math.ceil(len(planes) / columns)
-    cell = (most[0] // columns - GRID_GAP_PX, most[1] // rows - GRID_GAP_PX)
+    cell = (max_size[0] // columns - SHEET_GAP_PX, max_size[1] // rows - SHEET_GAP_PX)
     height, width = planes[0].values.shape[:2]
     scale = max(1e-6, min(cell[0] / max(1, width), cell[1] / max(1, height)))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    sheet = Image.new("RGBA", (columns * (size[0] + GRID_GAP_PX), rows * (size[1] + GRID_GAP_PX)))
+    sheet = Image.new("RGBA", (columns * (size[0] + SHEET_GAP_PX), rows * (size[1] + SHEET_GAP_PX)))
     for place, plane in enumerate(planes):
-        pixels, _ = _seen(plane, (0, 0, width, height), size)
+        pixels, _ = _read(plane, (0, 0, width, height), size)
         row, column = divmod(place, columns)
         small = _picture(pixels).resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.NEAREST)
-        sheet.paste(small, (column * (size[0] + GRID_GAP_PX), row * (size[1] + GRID_GAP_PX)))
+        sheet.paste(small, (column * (size[0] + SHEET_GAP_PX), row * (size[1] + SHEET_GAP_PX)))
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG", compress_level=1)
     return Encoded("png", buffer.getvalue(), (0, 0, *sheet.size))
 
 
 def texts(plane: Plane, rect: Sequence[float]) -> list[list[list[str]]]:
-    """Return the values of a rectangle as people write them: rows of pixels of channels."""
-    values = _cut(plane.values, _whole(rect, plane.values.shape), 1)
+    """Return the values of a rectangle as text: rows of pixels of channels."""
+    values = _cut(plane.values, _clamped(rect, plane.values.shape), 1)
     values = values.dequantize() if values.is_quantized else values.float() if values.element_size() == 1 else values
     rows = values.cpu().tolist()
     return [
-        [[_say(value) for value in (pixel if isinstance(pixel, list) else [pixel])] for pixel in row] for row in rows
+        [[_write(value) for value in (pixel if isinstance(pixel, list) else [pixel])] for pixel in row] for row in rows
     ]
 
 
-def _say(value: Any) -> str:
+def _write(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float | complex) else str(value)
 
 
-def _whole(rect: Sequence[float], shape: Sequence[int]) -> tuple[int, int, int, int]:
+def _clamped(rect: Sequence[float], shape: Sequence[int]) -> tuple[int, int, int, int]:
     height, width = shape[:2]
-    x0, y0 = (min(max(0, math.floor(at)), max(0, most - 1)) for at, most in zip(rect[:2], (width, height), strict=True))
-    x1, y1 = (min(max(0, math.ceil(at)), most) for at, most in zip(rect[2:], (width, height), strict=True))
+    x0, y0 = (min(max(0, math.floor(at)), max(0, end - 1)) for at, end in zip(rect[:2], (width, height), strict=True))
+    x1, y1 = (min(max(0, math.ceil(at)), end) for at, end in zip(rect[2:], (width, height), strict=True))
     return x0, y0, max(x1, min(x0 + 1, width)), max(y1, min(y0 + 1, height))
 
 
-def _step(rect: Sequence[int], most: Sequence[int]) -> int:
+def _step(rect: Sequence[int], max_size: Sequence[int]) -> int:
     x0, y0, x1, y1 = rect
-    return max(1, int(max((x1 - x0) / max(1, most[0]), (y1 - y0) / max(1, most[1])) / 2))
+    return max(1, int(max((x1 - x0) / max(1, max_size[0]), (y1 - y0) / max(1, max_size[1])) / 2))
 
 
 def _cut(values: torch.Tensor, rect: Sequence[int], step: int) -> torch.Tensor:
@@ -174,13 +186,13 @@ def _cut(values: torch.Tensor, rect: Sequence[int], step: int) -> torch.Tensor:
     return values[y0:y1:step, x0:x1:step]
 
 
-def _seen(plane: Plane, rect: Sequence[int], most: Sequence[int]) -> tuple[Pixels, bool]:
-    step = _step(rect, most)
+def _read(plane: Plane, rect: Sequence[int], max_size: Sequence[int]) -> tuple[Pixels, bool]:
+    step = _step(rect, max_size)
     return _coloured(_unit(floats(_cut(plane.values, rect, step)), plane), plane.colour), step == 1
 
 
 def _unit(values: torch.Tensor, plane: Plane) -> torch.Tensor:
-    """Bring the plane's range to 0..1."""
+    """Map the plane's range to 0..1."""
     if plane.colour == "latent" or not math.isfinite(plane.low):
         return values
     span = plane.high / 2 - plane.low / 2
@@ -188,7 +200,7 @@ def _unit(values: torch.Tensor, plane: Plane) -> torch.Tensor:
 
 
 def _coloured(values: torch.Tensor, colour: str) -> Pixels:
-    """Return [H, W, 3 or 4] in 0..1; what is not finite is magenta."""
+    """Return [H, W, 3 or 4] in 0..1; values that are not finite are magenta."""
     values = values.cpu().double()
     bad = ~torch.isfinite(values if values.ndim == 2 else values.sum(-1))
     if colour == "latent":
@@ -208,7 +220,7 @@ def _coloured(values: torch.Tensor, colour: str) -> Pixels:
 def main_components(values: torch.Tensor) -> torch.Tensor:
     """Return [H, W, C] as [H, W, 3] in 0..1: the three directions in which the channels differ most.
 
-    An approximation that needs no model: what is alike in the latent is alike in colour; the hues mean nothing.
+    An approximation that needs no model: similar latents get similar colours; the hues mean nothing.
     """
     flat = values.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).reshape(-1, values.shape[-1])
     flat = flat - flat.mean(0)
@@ -224,10 +236,10 @@ def _picture(pixels: Pixels) -> Image.Image:
     return Image.fromarray((pixels * 255).round().astype(np.uint8))
 
 
-def _encode(pixels: Pixels, most: Sequence[int], rect: tuple[int, int, int, int], *, is_exact: bool) -> Encoded:
+def _encode(pixels: Pixels, max_size: Sequence[int], rect: tuple[int, int, int, int], *, is_exact: bool) -> Encoded:
     picture = _picture(pixels)
-    if picture.width > most[0] or picture.height > most[1]:
-        picture.thumbnail((max(1, most[0]), max(1, most[1])), Image.Resampling.BOX)
+    if picture.width > max_size[0] or picture.height > max_size[1]:
+        picture.thumbnail((max(1, max_size[0]), max(1, max_size[1])), Image.Resampling.BOX)
         is_exact = False
     buffer = io.BytesIO()
     if is_exact or picture.mode == "RGBA":
@@ -237,24 +249,24 @@ def _encode(pixels: Pixels, most: Sequence[int], rect: tuple[int, int, int, int]
     return Encoded("jpeg", buffer.getvalue(), rect)
 
 
-def columns_for(count: int, width: int, height: int, most: Sequence[int]) -> int:
-    """Return how many columns show `count` pictures of a size largest in `most`."""
+def columns_for(count: int, width: int, height: int, max_size: Sequence[int]) -> int:
+    """Return how many columns show `count` pictures of one size as large as possible in `max_size`."""
 
     def scale(columns: int) -> float:
-        return min(most[0] / columns / max(1, width), most[1] / math.ceil(count / columns) / max(1, height))
+        return min(max_size[0] / columns / max(1, width), max_size[1] / math.ceil(count / columns) / max(1, height))
 
     return max(range(1, count + 1), key=scale)
 
 
-def as_choice(asked: Mapping[str, Any], shape: Sequence[int], layout: Mapping[str, Any]) -> Choice:
-    """Read a choice that a front end made; whatever it sends, the result is within the tensor."""
+def read_selection(request: Mapping[str, Any], shape: Sequence[int], layout: Layout) -> Selection:
+    """Read the selection in a front end's request; whatever it contains, the result lies within the tensor."""
     index = [0] * len(shape)
-    for axis, at in enumerate(list(asked.get("index") or ())[: len(shape)]):
+    for axis, at in enumerate(list(request.get("index") or ())[: len(shape)]):
         index[axis] = min(max(0, int(at)), max(0, shape[axis] - 1))
-    rows, columns = int(asked.get("rows", layout["rows"])), int(asked.get("columns", layout["columns"]))
+    rows, columns = int(request.get("rows", layout.rows)), int(request.get("columns", layout.columns))
     if not (0 <= rows < len(shape) and 0 <= columns < len(shape)) or rows == columns:
-        rows, columns = layout["rows"], layout["columns"]
-    channel, axis = asked.get("channel"), layout["channels"]
-    if channel is not None and axis is not None:
-        channel = min(max(0, int(channel)), shape[axis] - 1)
-    return Choice(index, rows, columns, channel)
+        rows, columns = layout.rows, layout.columns
+    channel = request.get("channel")
+    if channel is not None and layout.channels is not None:
+        channel = min(max(0, int(channel)), shape[layout.channels] - 1)
+    return Selection(index, rows, columns, channel)

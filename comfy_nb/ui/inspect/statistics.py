@@ -1,10 +1,10 @@
-"""What the numbers of a tensor are as a whole: range, mean, histogram, and which of them are not numbers."""
+"""Range, mean, histogram and the first NaN or infinity of a tensor, read in chunks or from a sample."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -13,15 +13,15 @@ from comfy_nb.ui.inspect.arrays import floats
 EXACT_MAX = 1 << 21
 SAMPLE_MAX = 1 << 15  # torch wakes no other threads for so few
 CHUNK = 1 << 20
-RUN = 4096  # neighbours that a sample takes together: memory comes in pages
+RUN = 4096  # neighbours are sampled together, because memory comes in pages
 BINS = 64
 
 Index = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Facts:
-    """`seen` of `total` values were looked at. Range, mean, std and `counts` are of the finite ones; NaN for none."""
+class Statistics:
+    """`seen` of `total` values were read. Range, mean, std and `counts` are of the finite ones; NaN without any."""
 
     total: int
     seen: int
@@ -36,41 +36,37 @@ class Facts:
 
     @property
     def is_exact(self) -> bool:
-        """Whether all values were looked at."""
+        """Whether all values were read."""
         return self.seen == self.total
 
     @property
     def finite(self) -> int:
-        """How many of the values looked at are finite."""
+        """How many of the values that were read are finite."""
         return self.seen - self.nan - self.infinite
 
 
-def facts_of(x: torch.Tensor) -> Facts:
-    """Return the facts of a tensor in bounded time: of all values up to `EXACT_MAX` of them, of a sample beyond."""
+def statistics_of(x: torch.Tensor) -> Statistics:
+    """Return the statistics of a tensor in bounded time: exact up to `EXACT_MAX` values, of a sample beyond."""
     if x.numel() <= EXACT_MAX:
         return finish(scan(x))
     sample = Sample(x)
     seen = finish(scan(sample.values))
     first = None if seen.first_bad is None else sample.place(seen.first_bad)
-    return Facts(x.numel(), seen.seen, seen.nan, seen.infinite, first, *_rest(seen))
+    return replace(seen, total=x.numel(), first_bad=first)
 
 
-def _rest(facts: Facts) -> tuple[float, float, float, float, tuple[int, ...]]:
-    return facts.low, facts.high, facts.mean, facts.std, facts.counts
-
-
-def finish(scanning: Generator[float, None, Facts]) -> Facts:
-    """Let a scan go to its end."""
+def finish(scanning: Generator[float, None, Statistics]) -> Statistics:
+    """Run a scan to its end."""
     while True:
         try:
             next(scanning)
         except StopIteration as done:
-            facts: Facts = done.value
-            return facts
+            stats: Statistics = done.value
+            return stats
 
 
-def scan(x: torch.Tensor) -> Generator[float, None, Facts]:
-    """Look at all values in chunks, twice; yield how far it is (0..1) after each and return the facts."""
+def scan(x: torch.Tensor) -> Generator[float, None, Statistics]:
+    """Read all values in chunks, twice; yield the progress (0..1) after each chunk and return the statistics."""
     total = max(1, 2 * x.numel())
     tally = _Tally()
     done = 0
@@ -84,11 +80,11 @@ def scan(x: torch.Tensor) -> Generator[float, None, Facts]:
             counts += _histogram(floats(part), tally.low, tally.high)
         done += part.numel()
         yield done / total
-    return tally.facts(x.numel(), counts)
+    return tally.statistics(x.numel(), counts)
 
 
 def chunks(x: torch.Tensor, start: Index = ()) -> Iterator[tuple[Index, torch.Tensor]]:
-    """Cut a tensor into views of at most `CHUNK` values, in reading order; each with the index of its first value."""
+    """Cut a tensor into views of at most `CHUNK` values, in reading order, each with the index of its first value."""
     start = start or (0,) * x.ndim
     if x.numel() <= CHUNK:
         yield start, x
@@ -101,7 +97,7 @@ def chunks(x: torch.Tensor, start: Index = ()) -> Iterator[tuple[Index, torch.Te
 
 
 class _Tally:
-    """Counts, range and moments of the chunks so far."""
+    """Counts, range and moments of the chunks so far (Chan's parallel variance)."""
 
     def __init__(self) -> None:
         self.count = self.nan = self.infinite = 0
@@ -131,13 +127,13 @@ class _Tally:
         self.mean += apart * count / both
         self.count = both
 
-    def facts(self, total: int, counts: torch.Tensor) -> Facts:
+    def statistics(self, total: int, counts: torch.Tensor) -> Statistics:
         found = (
             (self.low, self.high, self.mean, math.sqrt(self.squares / self.count)) if self.count else (math.nan,) * 4
         )
         low, high, mean, std = found
         every = tuple(counts.tolist())
-        return Facts(total, total, self.nan, self.infinite, self.first_bad, low, high, mean, std, every)
+        return Statistics(total, total, self.nan, self.infinite, self.first_bad, low, high, mean, std, every)
 
 
 def _unravel(place: int, shape: torch.Size) -> Index:
@@ -150,7 +146,7 @@ def _unravel(place: int, shape: torch.Size) -> Index:
 
 def _histogram(values: torch.Tensor, low: float, high: float) -> torch.Tensor:
     values = values[torch.isfinite(values)]
-    span = high / 2 - low / 2  # halves, for the span of the largest floats is none
+    span = high / 2 - low / 2  # halves, because the span of the largest floats overflows
     if not span:
         return torch.bincount(torch.zeros(values.numel(), dtype=torch.int64), minlength=BINS)
     places = ((values / 2 - low / 2) / span * BINS).long().clamp_(0, BINS - 1)
@@ -158,7 +154,7 @@ def _histogram(values: torch.Tensor, low: float, high: float) -> torch.Tensor:
 
 
 class Sample:
-    """At most about `SAMPLE_MAX` values spread over a tensor, without a copy: `values` is a view of it."""
+    """About `SAMPLE_MAX` values at most, spread over a tensor; `values` is a view of it, not a copy."""
 
     def __init__(self, x: torch.Tensor) -> None:
         self._run = RUN if x.shape[-1] > RUN else 0
@@ -167,7 +163,7 @@ class Sample:
             x = x.narrow(-1, 0, kept).unflatten(-1, (kept // RUN, RUN))
         self._steps = [1] * x.ndim
         outer = sorted(range(x.ndim - 1), key=lambda axis: x.shape[axis])
-        for done, axis in enumerate(outer):  # what a short axis cannot give up, the longer ones after it do
+        for done, axis in enumerate(outer):  # the longer axes make up for what a short one cannot give
             too_many = x.numel() / SAMPLE_MAX
             step = min(x.shape[axis], math.ceil(too_many ** (1 / (len(outer) - done))))
             self._steps[axis] = max(1, step)
@@ -175,7 +171,7 @@ class Sample:
         self.values = x
 
     def place(self, index: Index) -> Index:
-        """Return where in the tensor a value of the sample is."""
+        """Return the index in the tensor of a value of the sample."""
         place = [at * step for at, step in zip(index, self._steps, strict=True)]
         if self._run:
             *place, block, within = place

@@ -1,1 +1,1 @@
-"""FIXME comfy_nb/ui/interact."""
+"""`nb.interact`: controls for a graph's constants, and below them the value that follows."""

@@ -1,4 +1,4 @@
-"""Which control an input gets: by what a person asked for, else by how the input is declared."""
+"""Which control a constant gets: from what the person asked for, or else from how the input is declared."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from typing import Any, Literal
 
 from comfy_nb.errors import GraphError
 from comfy_nb.graph.model import Graph
-from comfy_nb.parameters.parameter import Setting, Target, find_setting, settings_of
+from comfy_nb.parameters.parameter import Parameter, find_parameter, parameters_of
+from comfy_nb.parameters.shown_output import ShownOutput
 
 Kind = Literal["slider", "number", "choice", "check", "text", "lines", "seed"]
 
 SLIDER_STEPS_MAX = 1000
+SCALAR_SOCKETS = ("INT", "FLOAT", "BOOLEAN", "STRING")
 
 
 @dataclass(frozen=True)
-class Control:
-    """A control of one setting: its kind, the value it starts with, and for numbers low, high and step."""
+class ControlSpec:
+    """The control of one parameter: its kind, the value it starts with, and for numbers low, high and step."""
 
-    setting: Setting
+    parameter: Parameter
     kind: Kind
     value: Any
     low: float | None = None
@@ -31,101 +33,100 @@ class Control:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it gives whole numbers."""
-        return self.setting.entry.socket == "INT" or isinstance(self.value, int)
+        """Whether its numbers are whole."""
+        return self.parameter.entry.socket == "INT" or isinstance(self.value, int)
 
 
-def controls_for(graph: Graph, target: Target, wishes: Mapping[str, Any]) -> list[Control]:
-    """Return a control for each wish by input name, or for all constants of the shown node where there are none.
+def controls_for(graph: Graph, output: ShownOutput, wishes: Mapping[str, Any]) -> list[ControlSpec]:
+    """Return a control for each wish, by input name; without wishes, for all constants of the shown node.
 
-    A wish is (low, high) or (low, high, step), a list of choices, a value to begin with, or True or `...` for what
-    the input declares. Raises UnknownName and GraphError.
+    A wish is (low, high) or (low, high, step), a list of choices, a value to start with, or True or `...` for what the
+    input declares. Raises UnknownName, GraphError.
     """
     if wishes:
-        found = [(find_setting(graph, key, target.node_id), wish) for key, wish in wishes.items()]
-        controls = [control_for(setting, wish) for setting, wish in found]
+        found = [(find_parameter(graph, key, output.node_id), wish) for key, wish in wishes.items()]
+        controls = [control_for(parameter, wish) for parameter, wish in found]
     else:
-        controls = [control_for(setting, ...) for setting in settings_of(graph[target.node_id]) if _is_easy(setting)]
+        controls = [control_for(each, ...) for each in parameters_of(graph[output.node_id]) if _is_scalar(each)]
     if not controls:
-        known = [setting.key for node in graph for setting in settings_of(node) if _is_easy(setting)]
-        raise GraphError(f"{target.title} has no constants to vary. Name some: {', '.join(known[:12]) or 'none'}.")
-    names = [control.setting.name for control in controls]
+        known = [each.key for node in graph for each in parameters_of(node) if _is_scalar(each)]
+        raise GraphError(f"{output.title} has no constants to vary. Name some: {', '.join(known[:12]) or 'none'}.")
+    names = [control.parameter.name for control in controls]
     return [_labelled(control, names) for control in controls]
 
 
-def _labelled(control: Control, names: Sequence[str]) -> Control:
-    setting = control.setting
-    label = setting.key if names.count(setting.name) > 1 else setting.name
+def _labelled(control: ControlSpec, names: Sequence[str]) -> ControlSpec:
+    parameter = control.parameter
+    label = parameter.key if names.count(parameter.name) > 1 else parameter.name
     return replace(control, label=label)
 
 
-def control_for(setting: Setting, wish: Any) -> Control:
+def control_for(parameter: Parameter, wish: Any) -> ControlSpec:
     """Return the control for one wish; raises GraphError for one that the input cannot have."""
     if isinstance(wish, tuple):
-        return _slider(setting, wish)
+        return _slider(parameter, wish)
     if isinstance(wish, list | range):
-        options = tuple(setting.checked(value) for value in wish)
+        options = tuple(parameter.checked(value) for value in wish)
         if not options:
-            raise GraphError(f"{setting.where}: the list of choices is empty.")
-        start = next((each for each in options if _same(each, setting.value)), options[0])
-        return Control(setting, "choice", start, options=options)
-    is_natural = wish is ... or (wish is True and setting.entry.socket != "BOOLEAN")
-    return _natural(setting, setting.value if is_natural else setting.checked(wish))
+            raise GraphError(f"{parameter.where}: the list of choices is empty.")
+        start = next((each for each in options if _same_type_and_value(each, parameter.value)), options[0])
+        return ControlSpec(parameter, "choice", start, options=options)
+    is_as_declared = wish is ... or (wish is True and parameter.entry.socket != "BOOLEAN")
+    return _as_declared(parameter, parameter.value if is_as_declared else parameter.checked(wish))
 
 
-def _slider(setting: Setting, wish: tuple[Any, ...]) -> Control:
+def _slider(parameter: Parameter, wish: tuple[Any, ...]) -> ControlSpec:
+    entry, where = parameter.entry, parameter.where
     is_range = len(wish) in (2, 3) and all(isinstance(each, int | float) for each in wish)
-    if setting.entry.socket not in ("INT", "FLOAT", "*") or not is_range:
-        raise GraphError(f"{setting.where}: {wish!r:.60} is no (low, high) or (low, high, step) of numbers for it.")
-    low, high = (setting.checked(each) for each in wish[:2])
+    if entry.socket not in ("INT", "FLOAT", "*") or not is_range:
+        raise GraphError(f"{where}: {wish!r:.60} is not a (low, high) or (low, high, step) of numbers for this input.")
+    low, high = (parameter.checked(each) for each in wish[:2])
     if not low < high:
-        raise GraphError(f"{setting.where}: the range {low} to {high} is empty; write (low, high).")
-    is_whole = setting.entry.socket == "INT" or (
-        setting.entry.socket == "*" and all(type(each) is int for each in wish)
-    )
-    step = wish[2] if len(wish) == 3 else setting.entry.options.get("step") or (1 if is_whole else (high - low) / 100)
+        raise GraphError(f"{where}: the range {low} to {high} is empty; write (low, high).")
+    is_whole = entry.socket == "INT" or (entry.socket == "*" and all(type(each) is int for each in wish))
+    step = wish[2] if len(wish) == 3 else entry.options.get("step") or (1 if is_whole else (high - low) / 100)
     if not 0 < step < math.inf or (is_whole and step != int(step)):
-        raise GraphError(f"{setting.where}: a step must be above 0{', and whole' if is_whole else ''}, not {step!r}.")
-    start = setting.value if isinstance(setting.value, int | float) else low
-    return Control(setting, "slider", min(max(start, low), high), low, high, step)
+        raise GraphError(f"{where}: the step must be above 0{' and whole' if is_whole else ''}, got {step!r}.")
+    start = parameter.value if isinstance(parameter.value, int | float) else low
+    return ControlSpec(parameter, "slider", min(max(start, low), high), low, high, step)
 
 
-def _natural(setting: Setting, value: Any) -> Control:
-    entry = setting.entry
+def _as_declared(parameter: Parameter, value: Any) -> ControlSpec:
+    entry = parameter.entry
     if entry.choices is not None:
         options = tuple(entry.choices)
-        if not any(_same(each, value) for each in options):  # a file that is gone, say
+        if not any(_same_type_and_value(each, value) for each in options):  # such as a file that is gone
             options = (value, *options)
-        return Control(setting, "choice", value, options=options)
+        return ControlSpec(parameter, "choice", value, options=options)
     if entry.socket == "BOOLEAN" or isinstance(value, bool):
-        return Control(setting, "check", bool(value))
+        return ControlSpec(parameter, "check", bool(value))
     if entry.socket == "STRING" or isinstance(value, str):
         text = "" if value is None else str(value)
-        return Control(setting, "lines" if entry.options.get("multiline") else "text", text)
+        return ControlSpec(parameter, "lines" if entry.options.get("multiline") else "text", text)
     if entry.socket in ("INT", "FLOAT") or isinstance(value, int | float):
-        return _number(setting, value)
-    raise GraphError(f"{setting.where}: there is no control for {entry.socket}; give a list of values to choose from.")
+        return _number(parameter, value)
+    raise GraphError(f"{parameter.where}: {entry.socket} has no control; give a list of values to choose from.")
 
 
-def _number(setting: Setting, value: Any) -> Control:
-    entry, is_whole = setting.entry, setting.entry.socket == "INT"
-    low: Any = entry.options.get("min")
-    high: Any = entry.options.get("max")
+def _number(parameter: Parameter, value: Any) -> ControlSpec:
+    entry, is_whole = parameter.entry, parameter.entry.socket == "INT"
+    low: float | None = entry.options.get("min")
+    high: float | None = entry.options.get("max")
     step = entry.options.get("step") or (1 if is_whole else 0.01)
     start = value if isinstance(value, int | float) else low or 0
     if is_whole and entry.is_controlled_after_generate:
-        return Control(setting, "seed", start, low, high, step)
-    is_bounded = low is not None and high is not None and low < high
-    is_short = is_bounded and (high - low) / step <= SLIDER_STEPS_MAX
-    return Control(setting, "slider" if is_short else "number", start, low, high, step)
+        return ControlSpec(parameter, "seed", start, low, high, step)
+    is_short = low is not None and high is not None and low < high and (high - low) / step <= SLIDER_STEPS_MAX
+    return ControlSpec(parameter, "slider" if is_short else "number", start, low, high, step)
 
 
-def _is_easy(setting: Setting) -> bool:
-    plain = setting.entry.socket in ("INT", "FLOAT", "BOOLEAN", "STRING") or setting.entry.choices is not None
-    return plain or isinstance(setting.value, bool | int | float | str)
+def _is_scalar(parameter: Parameter) -> bool:
+    is_declared = parameter.entry.socket in SCALAR_SOCKETS or parameter.entry.choices is not None
+    return is_declared or isinstance(parameter.value, bool | int | float | str)
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same_type_and_value(one: Any, other: Any) -> bool:
+    """Whether two constants are the same: 1, 1.0 and True are not."""
     return one is other or (isinstance(one, str | int | float) and type(one) is type(other) and one == other)
 
 

@@ -12,7 +12,7 @@ from ipywidgets import VBox
 from traitlets import Unicode
 
 from comfy_nb.engine.execution.breakpoints import SAME, Pause
-from comfy_nb.ui.inspect.view import Look, Viewer
+from comfy_nb.ui.inspect.view import InspectorWidget, ValueView
 from comfy_nb.ui.jupyter.cell_output import CellOutput, close_when_loaded, shell
 from comfy_nb.ui.jupyter.widget import THEME, FrontEnd, script, style
 from comfy_nb.ui.render.style import FAINT
@@ -95,8 +95,8 @@ class PauseView:
     def _end(self) -> None:
         lasted = format_seconds(time.monotonic() - self._since)
         self._output.show(self._static(f"paused for {lasted}, then {OUTCOMES[self._pause.state]}"))
-        if isinstance(self._value, Viewer):
-            self._value.let_go()
+        if isinstance(self._value, InspectorWidget):
+            self._value.release()
         close_when_loaded(self._frame, self._since)
 
     def _static(self, state: str) -> dict[str, str]:
@@ -108,5 +108,5 @@ class PauseView:
             "text/plain": "\n".join([heading, *(repr(look) for look in looks)]),
         }
 
-    def _inspected(self) -> Look:
-        return cast("Look", self._pause.run.inspect(self._pause.node_run.step.id, self._pause.point.slot))
+    def _inspected(self) -> ValueView:
+        return cast("ValueView", self._pause.run.inspect(self._pause.node_run.step.id, self._pause.point.slot))

@@ -1,1 +1,1 @@
-"""FIXME comfy_nb/ui/sweep."""
+"""A sweep as a grid: live in a notebook, as HTML in a saved one, and as one picture."""

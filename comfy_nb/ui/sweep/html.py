@@ -1,16 +1,15 @@
-"""A sweep as HTML that needs neither kernel nor script: what a saved notebook keeps."""
+"""A sweep as HTML that needs neither a kernel nor a script: what a saved notebook keeps."""
 
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
 
+from comfy_nb.parameters.grid import Coordinates
+from comfy_nb.parameters.sweep import Cell, Sweep
 from comfy_nb.ui.render.style import COLOURS, FAINT
 from comfy_nb.ui.render.thumbnails import shrink_to_fit
-from comfy_nb.wording import clip, format_seconds
-
-if TYPE_CHECKING:
-    from comfy_nb.parameters.sweep import Cell, Sweep
+from comfy_nb.ui.sweep.cell_contents import note_on, picture_in, words_in
+from comfy_nb.wording import clip
 
 PAGE_MAX_BYTES = 280_000
 CELLS_MAX = 200
@@ -23,17 +22,17 @@ IMAGE_TAG_BYTES = 140
 
 
 def to_html(sweep: Sweep) -> str:
-    """Return the grid as HTML under 300 kB; pictures are made smaller, and at last left out, to keep to that."""
+    """Return the grid as HTML of less than 300 kB; to keep to that, pictures are made smaller or left out."""
     shown = set(list(sweep.cells)[:CELLS_MAX])
-    bare = _page(sweep, shown, 0)
-    count = sum(sweep.cells[place].picture is not None for place in shown)
+    without_pictures = _page(sweep, shown, 0)
+    count = sum(picture_in(sweep.cells[place], sweep.output.kind) is not None for place in shown)
     if not count:
-        return bare
-    each = int((PAGE_MAX_BYTES - len(bare.encode())) / count / BASE64) - IMAGE_TAG_BYTES
+        return without_pictures
+    each = int((PAGE_MAX_BYTES - len(without_pictures.encode())) / count / BASE64) - IMAGE_TAG_BYTES
     return _page(sweep, shown, each)
 
 
-def _page(sweep: Sweep, shown: set[tuple[int, ...]], picture_bytes: int) -> str:
+def _page(sweep: Sweep, shown: set[Coordinates], picture_bytes: int) -> str:
     head = f"<div>{escape(sweep.headline())}</div>"
     parts = []
     for label, rows in sweep.plan.pages():
@@ -57,26 +56,25 @@ def _head(sweep: Sweep) -> str:
     return f"<tr>{corner}{cells}</tr>"
 
 
-def _row(sweep: Sweep, row: list[tuple[int, ...]], shown: set[tuple[int, ...]], picture_bytes: int) -> str:
+def _row(sweep: Sweep, row: list[Coordinates], shown: set[Coordinates], picture_bytes: int) -> str:
     label = ""
     if len(sweep.plan.axes) > 1:
         axis = sweep.plan.axes[1]
         named = f"{clip(axis.name, LABEL_MAX)} = {clip(axis.label(row[0][1]), LABEL_MAX)}"
         label = f'<th style="{CELL}">{escape(named)}</th>'
-    cells = [_cell(sweep.cells[place], picture_bytes) for place in row if place in shown]
+    cells = [_cell(sweep.cells[place], sweep.output.kind, picture_bytes) for place in row if place in shown]
     return f"<tr>{label}" + "".join(f'<td style="{CELL}">{cell}</td>' for cell in cells) + "</tr>"
 
 
-def _cell(cell: Cell, picture_bytes: int) -> str:
-    picture = cell.picture
+def _cell(cell: Cell, kind: str | None, picture_bytes: int) -> str:
+    picture = picture_in(cell, kind)
     small = (
         shrink_to_fit(picture.data, picture.format, picture_bytes)
         if picture is not None and picture_bytes > 0
         else None
     )
     image = f'<img src="{small.uri}" alt="result" style="{PICTURE}">' if small is not None else ""
-    words = escape(clip(cell.words, WORDS_MAX))
+    text = escape(clip(words_in(cell, kind), WORDS_MAX))
     colour = f' style="color:{COLOURS["failed"]}"' if cell.state == "failed" else ""
-    said = f"<div{colour}>{words}</div>" if words else ""
-    note = f"{format_seconds(cell.seconds)}, {cell.note}" if cell.state == "done" else cell.state
-    return f'{image}{said}<div style="{FAINT}">{escape(note)}</div>'
+    words = f"<div{colour}>{text}</div>" if text else ""
+    return f'{image}{words}<div style="{FAINT}">{escape(note_on(cell))}</div>'

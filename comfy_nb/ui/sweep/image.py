@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import io
 import textwrap
-from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from comfy_nb.parameters.sweep import Cell, Sweep
+from comfy_nb.ui.sweep.cell_contents import picture_in, words_in
 from comfy_nb.wording import clip
-
-if TYPE_CHECKING:
-    from comfy_nb.parameters.sweep import Cell, Sweep
 
 CELL_PX = 160
 GAP_PX = 6
@@ -24,11 +22,12 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def draw_grid(sweep: Sweep) -> Image.Image:
-    """Return an RGB picture of all cells, pages below each other."""
+    """Return an RGB picture of all cells, the pages one below the other."""
     axes, pages = sweep.plan.axes, list(sweep.plan.pages())
     side = SIDE_PX if len(axes) > 1 else 0
     top = LINE_PX * (2 if len(axes) > 2 else 1)
-    pictures = {cell.place: picture for cell in sweep if (picture := _picture(cell)) is not None}
+    kind = sweep.output.kind
+    pictures = {cell.place: picture for cell in sweep if (picture := _picture(cell, kind)) is not None}
     across = CELL_PX + GAP_PX
     down = GAP_PX + max((picture.height for picture in pictures.values()), default=CELL_PX // 2)
     page_height = top + down * len(pages[0][1])
@@ -50,17 +49,20 @@ def draw_grid(sweep: Sweep) -> Image.Image:
                 if place in pictures:
                     sheet.paste(pictures[place], at)
                 else:
-                    _write(draw, sweep.cells[place], at, down, font)
+                    _write(draw, sweep.cells[place], kind, at, down, font)
     return sheet
 
 
-def _picture(cell: Cell) -> Image.Image | None:
-    if cell.picture is None:
+def _picture(cell: Cell, kind: str | None) -> Image.Image | None:
+    thumbnail = picture_in(cell, kind)
+    if thumbnail is None:
         return None
-    with Image.open(io.BytesIO(cell.picture.data)) as picture:
+    with Image.open(io.BytesIO(thumbnail.data)) as picture:
         return ImageOps.contain(picture.convert("RGB"), (CELL_PX, CELL_PX))
 
 
-def _write(draw: ImageDraw.ImageDraw, cell: Cell, at: tuple[int, int], height: int, font: Font) -> None:
-    text = "\n".join(textwrap.wrap(cell.words or cell.state, WIDTH_CHARACTERS)[: height // LINE_PX])
-    draw.multiline_text((at[0] + 4, at[1] + 4), text, RED if cell.state == "failed" else INK, font)
+def _write(
+    draw: ImageDraw.ImageDraw, cell: Cell, kind: str | None, at: tuple[int, int], height: int, font: Font
+) -> None:
+    lines = textwrap.wrap(words_in(cell, kind) or cell.state, WIDTH_CHARACTERS)[: height // LINE_PX]
+    draw.multiline_text((at[0] + 4, at[1] + 4), "\n".join(lines), RED if cell.state == "failed" else INK, font)

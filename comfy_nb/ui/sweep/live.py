@@ -1,41 +1,55 @@
-"""The live grid of a sweep: it fills as results come, and a click on a cell looks inside or takes its parameters."""
+"""The live grid of a sweep: it fills as results come in, and a click on a cell opens it."""
 
 from __future__ import annotations
 
 import asyncio
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ipywidgets as widgets
 from traitlets import Dict
 
 from comfy_nb.engine.execution.loops import post
-from comfy_nb.ui.inspect.view import look, put_in
-from comfy_nb.ui.jupyter.cell_output import close_all
+from comfy_nb.graph.handle import Handle
+from comfy_nb.graph.model import Graph
+from comfy_nb.graph.node import Node
+from comfy_nb.parameters.grid import Axes
+from comfy_nb.parameters.sweep import Cell, Sweep
+from comfy_nb.ui.inspect.view import show_in, view_of
+from comfy_nb.ui.jupyter.cell_output import close_all, shell
 from comfy_nb.ui.jupyter.live_html import LiveHTML
 from comfy_nb.ui.jupyter.stop_button import StopButton
 from comfy_nb.ui.jupyter.widget import THEME, FrontEnd, script, style
 from comfy_nb.ui.render.style import COLOURS, FAINT
+from comfy_nb.ui.sweep.cell_contents import note_on, picture_in, words_in
 from comfy_nb.ui.sweep.html import to_html
-from comfy_nb.wording import format_seconds, short
-
-if TYPE_CHECKING:
-    from comfy_nb.parameters.sweep import Cell, Sweep
+from comfy_nb.ui.sweep.image import draw_grid
+from comfy_nb.wording import short
 
 DRAW_EVERY_S = 0.25
 
 
+def begin(
+    source: Graph | Handle, axes: Axes, output: str | int | Node | Handle | None = None, limit: int | None = None
+) -> Sweep:
+    """Start a sweep, and in a notebook show its grid below the running cell."""
+    sweep = Sweep(source, axes, output, limit, draw_grid)
+    if shell() is not None:
+        LiveGrid(sweep).open()
+    return sweep
+
+
 class GridWidget(FrontEnd):
-    """The front end of a grid: `table` is its frame, and what happens in the cells comes as messages."""
+    """The front end of a grid: `table` is its frame, and messages carry the contents of the cells."""
 
     _esm = script(Path(__file__).with_name("sweep.js"))
     _css = style(THEME, Path(__file__).with_name("sweep.css"))
     table = Dict().tag(sync=True)
 
 
-class SweepView:
-    """Follows a sweep on its loop; what changed is sent four times a second at most."""
+class LiveGrid:
+    """Follows a sweep on its loop; sends what has changed, at most four times a second."""
 
     def __init__(self, sweep: Sweep) -> None:
         self._sweep = sweep
@@ -43,7 +57,7 @@ class SweepView:
         self._changed: dict[int, Cell] = {}
         self._picked: Cell | None = None
         self._grid = GridWidget(table=_table(sweep))
-        self._grid.on_msg(self._hear)
+        self._grid.on_msg(self._on_message)
         self._stop = StopButton(sweep.cancel)
         self._words = widgets.HTML()
         self._detail = widgets.VBox()
@@ -52,7 +66,7 @@ class SweepView:
         self.widget = widgets.VBox([self._stop, self._grid, self._words, self._take, self._detail])
         self.widget.add_class("comfy-nb-frame")
         self._living: LiveHTML | None = None
-        sweep.on_change.append(self._note)
+        sweep.on_change.append(self._note_change)
         self._timer = self._loop.call_later(DRAW_EVERY_S, self._tick)
 
     def open(self) -> None:
@@ -61,17 +75,17 @@ class SweepView:
 
     def _close(self) -> None:
         self._timer.cancel()
-        if self._note in self._sweep.on_change:
-            self._sweep.on_change.remove(self._note)
-        put_in(self._detail)
+        if self._note_change in self._sweep.on_change:
+            self._sweep.on_change.remove(self._note_change)
+        show_in(self._detail)
         close_all(self.widget)
 
     def _static(self) -> dict[str, str]:
         return {"text/html": to_html(self._sweep), "text/plain": repr(self._sweep)}
 
-    # What happens in the sweep ---------------------------------------------------------------------------------------
+    # The sweep -------------------------------------------------------------------------------------------------------
 
-    def _note(self, cell: Cell | None) -> None:
+    def _note_change(self, cell: Cell | None) -> None:
         if cell is not None:
             self._changed[cell.index] = cell
         if self._sweep.state != "running":
@@ -80,7 +94,7 @@ class SweepView:
     def _end(self) -> None:
         self._timer.cancel()
         self._send_all()
-        # It is not closed: a front end that has just begun to load it would call that a failure.
+        # The button is not closed: a front end that has just begun to load it would report a failure.
         self.widget.children = tuple(child for child in self.widget.children if child is not self._stop)
         if self._living is not None:
             self._living.set_static(self._static())
@@ -95,14 +109,15 @@ class SweepView:
 
     def _send(self) -> None:
         changed, self._changed = list(self._changed.values()), {}
-        pictures = [cell.picture for cell in changed if cell.picture is not None]
-        content = {"head": self._sweep.headline(), "cells": [_as_message(cell) for cell in changed]}
-        self._grid.send(content, [picture.data for picture in pictures])
+        kind = self._sweep.output.kind
+        pictures = [picture.data for cell in changed if (picture := picture_in(cell, kind)) is not None]
+        content = {"head": self._sweep.headline(), "cells": [_as_message(cell, kind) for cell in changed]}
+        self._grid.send(content, pictures)
 
-    # What a person does ----------------------------------------------------------------------------------------------
+    # The person ------------------------------------------------------------------------------------------------------
 
-    def _hear(self, widget: Any, message: Any, buffers: Any) -> None:
-        """Comes on any thread and loop."""
+    def _on_message(self, widget: GridWidget, message: object, buffers: list[bytes]) -> None:
+        """May be called from any thread and any loop."""
         if message == "ready":
             post(self._loop, self._send_all)
         elif isinstance(message, dict) and isinstance(message.get("cell"), int):
@@ -110,12 +125,12 @@ class SweepView:
 
     def _pick(self, index: int) -> None:
         self._picked = cell = self._sweep.cell(index)
-        shown = ", ".join(f"{key} = {short(value)}" for key, value in cell.parameters.items())
-        what = cell.state if cell.state != "done" else ""
+        parameters = ", ".join(f"{key} = {short(value)}" for key, value in cell.parameters.items())
+        state = cell.state if cell.state != "done" else ""
         if cell.error is not None:
-            what = f'<div style="color:{COLOURS["failed"]};white-space:pre-wrap">{escape(str(cell.error))}</div>'
-        self._words.value = f"<div><b>{escape(shown)}</b></div>{what}"
-        put_in(self._detail, *([look(cell.value, kind=self._sweep.target.kind)] if cell.state == "done" else []))
+            state = f'<div style="color:{COLOURS["failed"]};white-space:pre-wrap">{escape(str(cell.error))}</div>'
+        self._words.value = f"<div><b>{escape(parameters)}</b></div>{state}"
+        show_in(self._detail, *([view_of(cell.value, kind=self._sweep.output.kind)] if cell.state == "done" else []))
         self._take.layout.display = "inline-block"
         self._take.description = "Take these parameters"
 
@@ -125,7 +140,7 @@ class SweepView:
         try:
             self._sweep.take(self._picked)
             self._take.description = "taken into the graph"
-        except Exception as error:  # a callback's exception appears nowhere else
+        except Exception as error:  # a callback's exception would be shown nowhere else
             self._words.value += f'<div style="{FAINT}">{escape(str(error))}</div>'
 
 
@@ -139,7 +154,12 @@ def _table(sweep: Sweep) -> dict[str, Any]:
     return {"columns": labels[0], "lines": labels[1] if len(axes) > 1 else [], "pages": pages, "head": sweep.headline()}
 
 
-def _as_message(cell: Cell) -> dict[str, Any]:
-    note = f"{format_seconds(cell.seconds)}, {cell.note}" if cell.state == "done" else cell.state
-    picture = cell.picture.format if cell.picture is not None else ""
-    return {"index": cell.index, "state": cell.state, "words": cell.words, "note": note, "picture": picture}
+def _as_message(cell: Cell, kind: str | None) -> dict[str, Any]:
+    picture = picture_in(cell, kind)
+    return {
+        "index": cell.index,
+        "state": cell.state,
+        "words": words_in(cell, kind),
+        "note": note_on(cell),
+        "picture": picture.format if picture is not None else "",
+    }

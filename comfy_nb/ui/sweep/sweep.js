@@ -1,4 +1,4 @@
-// The grid of a sweep: its frame comes as a trait, what happens in the cells as messages, and a click goes back.
+// The grid of a sweep: its frame arrives as a trait, the contents of its cells as messages; clicks are sent back.
 
 const heading = (scope, label) => element("th", "cnb-sweep-label", { scope }, label);
 

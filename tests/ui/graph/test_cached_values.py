@@ -1,4 +1,4 @@
-"""What a graph shows of its nodes before it runs: what the cache has of them."""
+"""Nodes whose values the cache holds: what a graph shows before it runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import comfy_nb as nb
-from comfy_nb.ui.graph.cached_values import cached_value, glance, values_in_words
+from comfy_nb.ui.graph.cached_values import cached_nodes, cached_value, describe_values
 from comfy_nb.ui.graph.states import NodeState, States
 from tests.engine.support import Pack, made
 
@@ -21,14 +21,14 @@ def session() -> Iterator[nb.Session]:
 async def test_only_what_is_in_memory_is_known_and_pictures_are_small(session):
     grey = nb.nodes.EmptyImage(width=800, height=400, color=0x808080)
     graph = nb.nodes.ImageInvert(grey).graph
-    assert glance(graph, session) == {}
+    assert cached_nodes(graph, session) == {}
     await grey
-    ((node_id, picture),) = glance(graph, session).items()
+    ((node_id, picture),) = cached_nodes(graph, session).items()
     assert node_id == graph.id_of(grey) and picture is not None and len(picture.data) < 5_000
     assert [entry.hits for entry in session.cache.entries()] == [0]
 
 
-async def test_a_value_is_looked_up_or_said_to_be_missing(session):
+async def test_a_value_is_looked_up_or_reported_missing(session):
     grey = nb.nodes.EmptyImage(width=8, height=4, color=0x808080)
     graph = nb.nodes.ImageInvert(grey).graph
     await grey
@@ -38,22 +38,22 @@ async def test_a_value_is_looked_up_or_said_to_be_missing(session):
 
 
 async def test_a_graph_of_unknown_classes_shows_nothing(session):
-    assert glance(nb.Graph.from_prompt({"1": {"class_type": "Nowhere", "inputs": {}}}), session) == {}
+    assert cached_nodes(nb.Graph.from_prompt({"1": {"class_type": "Nowhere", "inputs": {}}}), session) == {}
 
 
-async def test_a_glance_says_cached_of_what_is_idle_and_leaves_what_is_stale(session):
+async def test_an_idle_node_becomes_cached_and_a_stale_one_stays_stale(session):
     grey = nb.nodes.EmptyImage(width=8, height=4, color=0x808080)
     await grey
-    (picture,) = glance(grey.graph, session).values()
+    (picture,) = cached_nodes(grey.graph, session).values()
     assert picture is not None
     states = States()
-    states.spoil(["2"])
-    states.glance({"1": picture, "2": picture, "3": None})
+    states.mark_stale(["2"])
+    states.add_cached({"1": picture, "2": picture, "3": None})
     assert states.of("1") == NodeState("cached", picture=picture.data, picture_format=picture.format)
     assert (states.of("2").state, states.of("2").picture, states.of("3").state) == ("stale", b"", "cached")
 
 
-async def test_values_are_told_in_words_by_the_cache_or_by_the_run_that_holds_them(session):
+async def test_values_are_described_from_the_cache_or_the_run_that_holds_them(session):
     @nb.node
     def both(x: int) -> tuple[int, str]:
         return x, "a" * 200
@@ -61,23 +61,23 @@ async def test_values_are_told_in_words_by_the_cache_or_by_the_run_that_holds_th
     grey = nb.nodes.EmptyImage(width=8, height=4, color=0x808080)
     graph = nb.Graph(grey, both(7))
     ids = [node.id for node in graph]
-    assert [values_in_words(graph, session, None, each) for each in ids] == [[], []]
+    assert [describe_values(graph, session, None, each) for each in ids] == [[], []]
     run = await graph.run()
     for held in (None, run):
-        (picture,), (number, text) = [values_in_words(graph, session, held, each) for each in ids]
+        (picture,), (number, text) = [describe_values(graph, session, held, each) for each in ids]
         assert picture == "IMAGE: [1, 4, 8, 3] float32, on cpu, 384 B"
         assert number.endswith(": 7") and len(text) < 100
-    assert values_in_words(graph, session, None, "no such node") == []
+    assert describe_values(graph, session, None, "no such node") == []
 
 
-async def test_of_several_values_the_number_and_the_first_are_told(session):
+async def test_of_several_values_the_number_and_the_first_are_shown(session):
     pack = Pack()
     pack.node("Three", lambda self: ([4, 5, 6],), {}, OUTPUT_IS_LIST=(True,))
     graph = pack.graph({"1": made("Three")})
     await graph.run(outputs=["1"])
-    assert values_in_words(graph, session, None, "1") == ["INT: 3 values, the first 4"]
+    assert describe_values(graph, session, None, "1") == ["INT: 3 values, the first 4"]
 
 
 def test_a_graph_that_cannot_run_has_no_values(session):
     graph = nb.Graph.from_prompt({"1": {"class_type": "Nowhere", "inputs": {}}})
-    assert values_in_words(graph, session, None, "1") == []
+    assert describe_values(graph, session, None, "1") == []

@@ -32,7 +32,7 @@ def test_a_large_graph_stays_small(count):
     assert len(to_html(lay_out(scene_of_prompt(prompt)), {}).encode()) < 300_000
 
 
-def test_the_list_says_what_feeds_what_and_how_it_went():
+def test_the_list_shows_links_and_states():
     prompt = {"1": {"class_type": "Make", "inputs": {"n": 3}}, "2": {"class_type": "Use", "inputs": {"x": ["1", 0]}}}
     assert as_lines(scene_of_prompt(prompt), {"1": "done"}) == ["#1 Make (done): n = 3", "#2 Use: x from Make"]
 
@@ -71,7 +71,7 @@ def test_titles_and_faults_of_many_bytes_stay_small_too():
     assert len(shown.encode()) < 300_000 and "400 nodes" in shown
 
 
-def test_what_is_too_much_for_a_picture_is_said_to_be():
+def test_a_scene_too_large_for_a_picture_is_reported_as_such():
     slots = tuple(Slot("x", f"T{each}" * 40) for each in range(1_500))
     node = SceneNode("1", "A", "A", slots, slots, box=(-9e8, -9e8, 9e8, 9e8))
     links = tuple(SceneLink("1", at, "1", at, slot.type) for at, slot in enumerate(slots))

@@ -1,4 +1,4 @@
-"""A scene as it goes to the front end."""
+"""A scene as it is sent to the front end."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_colours_of_a_workflow_are_sent_where_they_are_colours(colour, sent)
     json.dumps(message)
 
 
-def test_half_characters_reach_no_page():
+def test_half_characters_never_reach_a_page():
     half = "\udc80"
 
     half_class = node("Half", lambda self, pick: (pick,), {"pick": (["a", half], {})}, returns=(half,))
@@ -43,7 +43,7 @@ def test_half_characters_reach_no_page():
     message = scene_message(lay_out(scene_of_prompt(prompt, registry)), can_edit=True)
     json.dumps(message, ensure_ascii=False).encode()
     states = States()
-    states.spoil([half])
+    states.mark_stale([half])
     json.dumps(states_message(states, [half])[0], ensure_ascii=False).encode()
     assert message["nodes"][0]["fields"][0]["options"]["choices"] == ["a"]
 

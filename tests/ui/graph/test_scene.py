@@ -1,4 +1,4 @@
-"""What is drawn of a graph: from a prompt, from the editor's format, and from what is broken."""
+"""The scenes of prompts, of workflows in the editor's format, and of broken files."""
 
 from __future__ import annotations
 
@@ -67,14 +67,19 @@ def test_a_ring_and_a_link_to_itself_are_drawn():
 
 
 @pytest.mark.parametrize(
-    "garbage",
+    ("garbage", "titles"),
     [
-        {"nodes": [None, {"id": 1, "pos": "here", "inputs": [3]}], "links": [[1], None, [1, 1, 0, 1, 9, "X"]]},
-        {"nodes": [], "links": None, "groups": [{"bounding": [1]}]},
+        (
+            {"nodes": [None, {"id": 1, "pos": "here", "inputs": [3]}], "links": [[1], None, [1, 1, 0, 1, 9, "X"]]},
+            ["(no class)"],
+        ),
+        ({"nodes": [], "links": None, "groups": [{"bounding": [1]}]}, []),
     ],
 )
-def test_garbage_is_drawn_as_far_as_it_goes(garbage):
-    scene_of(garbage)
+def test_garbage_is_drawn_as_far_as_it_goes(garbage, titles):
+    scene = scene_of(garbage)
+    assert [node.title for node in scene.nodes.values()] == titles
+    assert (scene.links, scene.groups, scene.is_placed) == ((), (), not titles)
 
 
 def test_a_prompt_takes_the_places_of_the_workflow_that_came_with_it(registry):
@@ -133,7 +138,7 @@ def test_nodes_that_share_an_id_or_have_none_are_all_drawn():
     assert [node.title for node in scene.nodes.values()] == ["A", "B", "C", "D"]
 
 
-def test_what_is_neither_text_nor_number_is_no_text():
+def test_what_is_neither_text_nor_number_is_left_out():
     deep: list = []
     for _ in range(2_000):
         deep = [deep]
@@ -159,7 +164,7 @@ def test_no_more_values_are_drawn_than_there_can_be_room_for():
     assert len(node.fields) == 200
 
 
-def test_what_an_upload_button_saved_is_no_value():
+def test_what_an_upload_button_saved_is_not_a_value():
     workflow = {"nodes": [{"id": 1, "type": "LoadImage", "widgets_values": ["portrait.jpg", "image"]}]}
     (field,) = scene_of(workflow, default_registry()).nodes["1"].fields
     assert (field.name, field.value) == ("image", "portrait.jpg")

@@ -1,4 +1,4 @@
-"""The states of nodes, folded from what a run tells."""
+"""The states of nodes, from the events of runs."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def test_what_a_run_needs_waits_then_runs_then_is_done():
 
 
 @pytest.mark.parametrize("source, state", [("memory", "cached"), ("disk", "cached"), ("shared", "done")])
-def test_where_a_result_came_from_is_told(source, state):
+def test_the_state_shows_where_a_result_came_from(source, state):
     states = begun("1")
     states.take([NodeFinished("r", 0.0, "1", source, 0.0, None)])
     assert states.of("1").state == state
 
 
-def test_failed_and_blocked_say_why_and_stay_so():
+def test_failed_and_blocked_nodes_note_why_and_stay_so():
     states = begun("1", "2")
     states.take([NodeFailed("r", 0.0, "1", "1", ValueError("no"))])
     states.take([NodeBlocked("r", 0.0, "2", "2", "closed"), NodeFinished("r", 0.0, "2", "ran", 0.1, None)])
@@ -72,7 +72,7 @@ def test_the_nodes_of_an_expansion_show_on_the_node_that_made_them():
 
 def test_an_edit_makes_stale_until_a_run_that_was_begun_after_it():
     states = begun("1")
-    states.spoil(["1"])
+    states.mark_stale(["1"])
     assert states.of("1").state == "stale"
     finished = NodeFinished("r", 0.0, "1", "ran", 0.1, None)
     states.take([finished])

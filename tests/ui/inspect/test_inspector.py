@@ -1,4 +1,4 @@
-"""Values of every make, taken apart, described and drawn."""
+"""Values of every kind, taken apart, described and drawn."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from comfy_nb.ui.inspect.html import as_text, to_html
-from comfy_nb.ui.inspect.inspector import Subject
+from comfy_nb.ui.inspect.inspector import Inspector
 
 NAN = math.nan
 
 
-def picture(subject: Subject, **asked) -> Image.Image:
-    answer, pictures = subject.answer({"ask": "slice", "size": [64, 64], "rect": [0, 0, 64, 64], **asked})
+def picture(inspector: Inspector, **asked) -> Image.Image:
+    answer, pictures = inspector.answer({"ask": "slice", "size": [64, 64], "rect": [0, 0, 64, 64], **asked})
     assert "error" not in answer, answer
     return Image.open(io.BytesIO(pictures[0])).convert("RGB")
 
 
 def alarms(value, kind=None) -> str:
-    return " ".join(Subject(value, kind=kind).described(0)["alarms"])
+    return " ".join(Inspector(value, kind=kind).described(0)["alarms"])
 
 
 STRANGE = {
@@ -65,27 +65,27 @@ STRANGE = {
 
 @pytest.mark.parametrize("name", STRANGE)
 @pytest.mark.filterwarnings("ignore")
-def test_whatever_it_is_something_is_said_and_drawn(name):
+def test_any_value_is_described_and_drawn(name):
     value = STRANGE[name]()
     for kind in (None, "IMAGE", "MASK", "LATENT", "CONDITIONING"):
-        subject = Subject(value, kind=kind)
-        assert as_text(subject, "") and len(to_html(subject, "")) < 300_000
-        for place in range(len(subject.parts)):
-            known = subject.described(place)
+        inspector = Inspector(value, kind=kind)
+        assert as_text(inspector, "") and len(to_html(inspector, "")) < 300_000
+        for place in range(len(inspector.parts)):
+            known = inspector.described(place)
             if known["view"] == "pixels":
-                picture(subject, part=place)
+                picture(inspector, part=place)
             if known["view"] == "plot":
-                answer, curves = subject.answer({"ask": "plot", "part": place, "index": []})
+                answer, curves = inspector.answer({"ask": "plot", "part": place, "index": []})
                 assert "error" not in answer and len(curves) == 2
 
 
 @given(st.lists(st.integers(0, 6), max_size=5), st.sampled_from([None, "IMAGE", "MASK", "LATENT"]), st.data())
 @settings(deadline=None, max_examples=60)
-def test_no_question_of_a_front_end_raises(shape, kind, data):
-    subject = Subject(torch.zeros(shape), torch.zeros(shape), kind)
+def test_no_request_of_a_front_end_raises(shape, kind, data):
+    inspector = Inspector(torch.zeros(shape), torch.zeros(shape), kind)
     number = st.one_of(st.integers(-9, 99), st.none(), st.floats())
     asked = {
-        "ask": data.draw(st.sampled_from(["slice", "grid", "texts", "plot", "sound", "nonsense"])),
+        "ask": data.draw(st.sampled_from(["slice", "sheet", "texts", "plot", "audio", "nonsense"])),
         "part": data.draw(st.integers(-3, 3)),
         "rect": data.draw(st.lists(number, min_size=4, max_size=4)),
         "size": data.draw(st.lists(st.integers(-5, 300), min_size=2, max_size=2)),
@@ -93,42 +93,42 @@ def test_no_question_of_a_front_end_raises(shape, kind, data):
         "channel": data.draw(number),
         "which": data.draw(st.sampled_from(["one", "other", "difference", "overlay"])),
     }
-    answer, _ = subject.answer(asked)
+    answer, _ = inspector.answer(asked)
     assert isinstance(answer, dict)
 
 
 def test_an_image_is_drawn_in_its_own_colours():
     image = torch.zeros(1, 8, 8, 3)
     image[0, 2, 5] = torch.tensor([1.0, 0.5, 0.0])
-    seen = picture(Subject(image), rect=[0, 0, 8, 8])
+    seen = picture(Inspector(image), rect=[0, 0, 8, 8])
     assert seen.size == (8, 8) and seen.getpixel((5, 2)) == (255, 128, 0) and seen.getpixel((2, 5)) == (0, 0, 0)
-    green = picture(Subject(image), rect=[0, 0, 8, 8], channel=1)
+    green = picture(Inspector(image), rect=[0, 0, 8, 8], channel=1)
     assert green.getpixel((5, 2)) == (128, 128, 128)
 
 
 def test_only_the_rectangle_that_is_seen_is_drawn_and_written():
     image = torch.rand(1, 50, 60, 3)
-    subject = Subject(image)
-    assert picture(subject, rect=[10, 20, 14, 23]).size == (4, 3)
-    answer, _ = subject.answer({"ask": "texts", "rect": [10, 20, 11, 21]})
+    inspector = Inspector(image)
+    assert picture(inspector, rect=[10, 20, 14, 23]).size == (4, 3)
+    answer, _ = inspector.answer({"ask": "texts", "rect": [10, 20, 11, 21]})
     assert answer["texts"] == [[[f"{value:.4g}" for value in image[0, 20, 10].tolist()]]]
 
 
 def test_what_is_not_a_number_is_magenta():
     x = torch.zeros(1, 8, 8, 3)
     x[0, 1, 3, 2] = NAN
-    assert picture(Subject(x), rect=[0, 0, 8, 8]).getpixel((3, 1)) == (255, 0, 255)
-    assert picture(Subject(x[0, ..., 2]), rect=[0, 0, 8, 8]).getpixel((3, 1)) == (255, 0, 255)
+    assert picture(Inspector(x), rect=[0, 0, 8, 8]).getpixel((3, 1)) == (255, 0, 255)
+    assert picture(Inspector(x[0, ..., 2]), rect=[0, 0, 8, 8]).getpixel((3, 1)) == (255, 0, 255)
 
 
 def test_a_difference_is_ten_times_brighter():
     one, other = torch.full((1, 8, 8, 3), 0.50), torch.full((1, 8, 8, 3), 0.53)
-    seen = picture(Subject(one, other), rect=[0, 0, 8, 8], which="difference")
+    seen = picture(Inspector(one, other), rect=[0, 0, 8, 8], which="difference")
     assert seen.getpixel((4, 4))[0] == pytest.approx(0.3 * 255, abs=1)
 
 
-def test_pictures_of_two_sizes_have_no_difference_and_it_is_said():
-    answer, _ = Subject(torch.zeros(1, 8, 8, 3), torch.zeros(1, 8, 9, 3)).answer(
+def test_pictures_of_two_sizes_have_no_difference():
+    answer, _ = Inspector(torch.zeros(1, 8, 8, 3), torch.zeros(1, 8, 9, 3)).answer(
         {"ask": "slice", "which": "difference", "rect": [0, 0, 8, 8], "size": [8, 8]}
     )
     assert "differ in size" in answer["error"]
@@ -137,31 +137,31 @@ def test_pictures_of_two_sizes_have_no_difference_and_it_is_said():
 def test_a_mask_is_red_over_its_image():
     mask = torch.zeros(1, 8, 8)
     mask[0, :, :4] = 1.0
-    subject = Subject(mask, torch.full((1, 8, 8, 3), 0.5), "MASK")
-    assert subject.described(0)["compare"] == "overlay"
-    seen = picture(subject, rect=[0, 0, 8, 8], which="overlay")
+    inspector = Inspector(mask, torch.full((1, 8, 8, 3), 0.5), "MASK")
+    assert inspector.described(0)["compare"] == "overlay"
+    seen = picture(inspector, rect=[0, 0, 8, 8], which="overlay")
     red, _, blue = seen.getpixel((1, 1))
     assert red > 150 and blue < 110 and seen.getpixel((6, 1)) == (128, 128, 128)
 
 
 def test_a_latent_has_colours_and_channels():
-    subject = Subject({"samples": torch.randn(2, 4, 8, 8), "noise_mask": torch.zeros(2, 8, 8)})
-    assert [part.kind for part in subject.parts] == ["LATENT", "MASK"]
-    assert len(picture(subject, rect=[0, 0, 8, 8]).getcolors()) > 20
-    answer, _ = subject.answer({"ask": "grid", "over": "channels", "size": [200, 200]})
+    inspector = Inspector({"samples": torch.randn(2, 4, 8, 8), "noise_mask": torch.zeros(2, 8, 8)})
+    assert [part.kind for part in inspector.parts] == ["LATENT", "MASK"]
+    assert len(picture(inspector, rect=[0, 0, 8, 8]).getcolors()) > 20
+    answer, _ = inspector.answer({"ask": "sheet", "over": "channels", "size": [200, 200]})
     assert (answer["count"], answer["total"]) == (4, 4)
 
 
 def test_a_batch_comes_in_pages():
-    subject = Subject(torch.rand(60, 4, 6, 3), kind="IMAGE")
-    answer, pictures = subject.answer({"ask": "grid", "page": 2, "size": [300, 300]})
+    inspector = Inspector(torch.rand(60, 4, 6, 3), kind="IMAGE")
+    answer, pictures = inspector.answer({"ask": "sheet", "page": 2, "size": [300, 300]})
     assert (answer["first"], answer["count"], answer["total"]) == (48, 12, 60)
     assert Image.open(io.BytesIO(pictures[0])).width <= 300
 
 
 def test_any_two_axes_are_rows_and_columns():
     x = torch.arange(2 * 3 * 4).reshape(2, 3, 4).double()
-    answer, _ = Subject(x).answer({"ask": "texts", "rect": [0, 0, 2, 4], "rows": 2, "columns": 0, "index": [0, 1, 0]})
+    answer, _ = Inspector(x).answer({"ask": "texts", "rect": [0, 0, 2, 4], "rows": 2, "columns": 0, "index": [0, 1, 0]})
     assert [[float(value[0]) for value in row] for row in answer["texts"]] == x[:, 1, :].T.tolist()
 
 
@@ -176,26 +176,26 @@ def test_alarms_say_what_is_wrong_and_what_to_do():
 
 
 def test_the_look_of_other_values():
-    assert [part.kind for part in Subject([1, 2.5, 3]).parts] == ["NUMBERS"]
-    assert [part.kind for part in Subject({"waveform": torch.zeros(1, 1, 9), "sample_rate": 9}).parts] == [
+    assert [part.kind for part in Inspector([1, 2.5, 3]).parts] == ["NUMBERS"]
+    assert [part.kind for part in Inspector({"waveform": torch.zeros(1, 1, 9), "sample_rate": 9}).parts] == [
         "AUDIO",
         "TEXT",
     ]
-    names = [part.name for part in Subject([[torch.zeros(1, 7, 8), {"pooled_output": torch.zeros(1, 8)}]]).parts]
+    names = [part.name for part in Inspector([[torch.zeros(1, 7, 8), {"pooled_output": torch.zeros(1, 8)}]]).parts]
     assert names == ["[0][0]", "[0][1].pooled_output"]
-    assert "16 parameters" in Subject(torch.nn.Linear(3, 4)).parts[0].text
-    assert Subject(Image.new("RGBA", (4, 5))).described(0)["shape"] == [1, 5, 4, 4]
+    assert "16 parameters" in Inspector(torch.nn.Linear(3, 4)).parts[0].text
+    assert Inspector(Image.new("RGBA", (4, 5))).described(0)["shape"] == [1, 5, 4, 4]
 
 
 def test_a_sound_is_a_wav_file():
-    answer, (data,) = Subject({"waveform": torch.zeros(1, 2, 100), "sample_rate": 50}).answer({"ask": "sound"})
+    answer, (data,) = Inspector({"waveform": torch.zeros(1, 2, 100), "sample_rate": 50}).answer({"ask": "audio"})
     assert answer == {"format": "wav"} and data[:4] == b"RIFF" and len(data) == 44 + 400
 
 
 def test_a_curve_holds_every_peak_and_every_fault():
     x = torch.zeros(5_432)
     x[5_431], x[77] = 9.0, NAN
-    _, (low, high) = Subject(x).answer({"ask": "plot", "index": []})
+    _, (low, high) = Inspector(x).answer({"ask": "plot", "index": []})
     highest = np.frombuffer(high, np.float32)
     assert len(low) == len(high) and np.nanmax(highest) == 9.0 and np.isnan(highest).sum() == 1
 
@@ -203,36 +203,36 @@ def test_a_curve_holds_every_peak_and_every_fault():
 def test_the_value_is_not_changed():
     x = torch.rand(1, 9, 9, 3)
     before, version = x.clone(), x._version
-    subject = Subject(x, x)
-    to_html(subject, "")
-    picture(subject, which="difference")
+    inspector = Inspector(x, x)
+    to_html(inspector, "")
+    picture(inspector, which="difference")
     assert torch.equal(x, before) and x._version == version
 
 
-def test_nobody_is_kept_alive_once_nobody_looks():
+def test_a_released_value_is_not_kept_alive():
     x = torch.rand(1, 9, 9, 3)
-    subject, ref = Subject(x), weakref.ref(x)
-    subject.release()
-    subject.hold()
-    assert picture(subject, rect=[0, 0, 9, 9])
-    subject.release()
+    inspector, ref = Inspector(x), weakref.ref(x)
+    inspector.release()
+    inspector.hold()
+    assert picture(inspector, rect=[0, 0, 9, 9])
+    inspector.release()
     del x
     gc.collect()
     assert ref() is None
-    subject.hold()
-    assert "not held any more" in subject.answer({"ask": "slice", "rect": [0, 0, 1, 1], "size": [1, 1]})[0]["error"]
+    inspector.hold()
+    assert "no longer held" in inspector.answer({"ask": "slice", "rect": [0, 0, 1, 1], "size": [1, 1]})[0]["error"]
 
 
 @pytest.mark.parametrize("mode", ["I", "F", "I;16"])
 def test_a_picture_of_one_deep_channel_is_drawn(mode):
-    subject = Subject(Image.new(mode, (6, 4), 3))
-    assert subject.parts[0].kind == "TENSOR"
-    assert picture(subject).size[0] > 0
+    inspector = Inspector(Image.new(mode, (6, 4), 3))
+    assert inspector.parts[0].kind == "TENSOR"
+    assert picture(inspector).size[0] > 0
 
 
 def test_a_hundred_parts_are_all_shown():
-    assert len(Subject([str(each) for each in range(100)]).parts) == 100
-    assert len(Subject([str(each) for each in range(101)]).parts) == 101
+    assert len(Inspector([str(each) for each in range(100)]).parts) == 100
+    assert len(Inspector([str(each) for each in range(101)]).parts) == 101
 
 
 class Unloaded:
@@ -242,10 +242,10 @@ class Unloaded:
 
 
 @pytest.mark.parametrize("value", [Unloaded(), torch.nn.LazyLinear(3)])
-def test_a_value_whose_own_code_fails_is_told_as_what_it_is(value):
-    (part,) = Subject(value).parts
-    assert part.text.startswith(f"{type(value).__name__}: it cannot be looked into (")
+def test_a_value_whose_own_code_fails_is_named_by_its_type(value):
+    (part,) = Inspector(value).parts
+    assert part.text.startswith(f"{type(value).__name__}: it cannot be inspected (")
 
 
-def test_a_class_is_no_picture():
-    assert Subject(Image.Image).parts[0].kind == "TEXT"
+def test_a_class_is_not_a_picture():
+    assert Inspector(Image.Image).parts[0].kind == "TEXT"

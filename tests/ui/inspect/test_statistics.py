@@ -1,4 +1,4 @@
-"""What is said of a tensor's numbers."""
+"""The statistics of tensors, exact and sampled."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comfy_nb.ui.inspect import statistics as facts_module
-from comfy_nb.ui.inspect.statistics import Sample, chunks, facts_of, finish, scan
+from comfy_nb.ui.inspect import statistics as statistics_module
+from comfy_nb.ui.inspect.statistics import Sample, chunks, finish, scan, statistics_of
 
 DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.uint8, torch.bool)
 
@@ -31,10 +31,10 @@ def tensors(draw: st.DrawFn) -> torch.Tensor:
 
 @given(tensors(), st.integers(1, 40))
 @settings(max_examples=80, deadline=None)
-def test_the_facts_are_those_of_a_plain_computation(x, chunk):
+def test_the_statistics_are_those_of_a_plain_computation(x, chunk):
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(facts_module, "CHUNK", chunk)
-        found = facts_of(x)
+        patched.setattr(statistics_module, "CHUNK", chunk)
+        found = statistics_of(x)
     values = x.double()
     finite = values[torch.isfinite(values)]
     assert found.is_exact and found.total == x.numel()
@@ -53,7 +53,7 @@ def test_the_facts_are_those_of_a_plain_computation(x, chunk):
 def test_chunks_are_views_that_cover_everything_in_reading_order(shape, chunk):
     x = torch.arange(math.prod(shape)).reshape(shape)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(facts_module, "CHUNK", chunk)
+        patched.setattr(statistics_module, "CHUNK", chunk)
         found = list(chunks(x))
     assert torch.equal(torch.cat([part.reshape(-1) for _, part in found]), x.reshape(-1))
     assert all((part.numel() <= chunk and part._base is not None) or part is x for _, part in found)
@@ -65,15 +65,15 @@ def test_chunks_are_views_that_cover_everything_in_reading_order(shape, chunk):
 def test_a_sample_is_a_bounded_view_that_knows_its_places(shape):
     x = torch.zeros(1).expand(shape)
     sample = Sample(x)
-    assert sample.values.numel() <= 2 * max(facts_module.SAMPLE_MAX, len(shape) * facts_module.RUN)
+    assert sample.values.numel() <= 2 * max(statistics_module.SAMPLE_MAX, len(shape) * statistics_module.RUN)
     assert sample.values.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
     last = tuple(size - 1 for size in sample.values.shape)
     assert all(at < size for at, size in zip(sample.place(last), shape, strict=True))
 
 
 def test_the_places_of_a_sample_hold_its_values(monkeypatch):
-    monkeypatch.setattr(facts_module, "SAMPLE_MAX", 500)
-    monkeypatch.setattr(facts_module, "RUN", 16)
+    monkeypatch.setattr(statistics_module, "SAMPLE_MAX", 500)
+    monkeypatch.setattr(statistics_module, "RUN", 16)
     x = torch.arange(7 * 11 * 50).reshape(7, 11, 50)
     sample = Sample(x)
     assert 100 < sample.values.numel() < x.numel()
@@ -81,23 +81,23 @@ def test_the_places_of_a_sample_hold_its_values(monkeypatch):
         assert x[sample.place(index)] == sample.values[index]
 
 
-def test_what_is_large_is_sampled_and_then_looked_at_in_full(monkeypatch):
-    monkeypatch.setattr(facts_module, "EXACT_MAX", 1_000)
-    monkeypatch.setattr(facts_module, "SAMPLE_MAX", 100)
+def test_a_large_tensor_is_sampled_and_then_read_in_full(monkeypatch):
+    monkeypatch.setattr(statistics_module, "EXACT_MAX", 1_000)
+    monkeypatch.setattr(statistics_module, "SAMPLE_MAX", 100)
     x = torch.zeros(100, 100)
     x[57, 31] = math.nan
-    sampled = facts_of(x)
+    sampled = statistics_of(x)
     assert not sampled.is_exact and sampled.total == 10_000 and sampled.seen < 1_000
     full = finish(scan(x))
     assert full.is_exact and full.nan == 1 and full.first_bad == (57, 31)
 
 
-def test_a_scan_tells_how_far_it_is(monkeypatch):
-    monkeypatch.setattr(facts_module, "CHUNK", 10)
-    told = list(scan(torch.arange(40)))
-    assert told == sorted(told) and told[-1] == 1.0 and len(told) == 8
+def test_a_scan_reports_its_progress(monkeypatch):
+    monkeypatch.setattr(statistics_module, "CHUNK", 10)
+    progress = list(scan(torch.arange(40)))
+    assert progress == sorted(progress) and progress[-1] == 1.0 and len(progress) == 8
 
 
 def test_the_largest_floats_do_not_overflow_the_histogram():
-    found = facts_of(torch.tensor([-1.7e308, 0.0, 1.7e308], dtype=torch.float64))
+    found = statistics_of(torch.tensor([-1.7e308, 0.0, 1.7e308], dtype=torch.float64))
     assert (found.counts[0], found.counts[32], found.counts[63]) == (1, 1, 1)

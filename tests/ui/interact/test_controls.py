@@ -8,9 +8,10 @@ import pytest
 
 import comfy_nb as nb
 from comfy_nb.errors import GraphError, UnknownName
-from comfy_nb.parameters.parameter import copy_and_target, find_setting
+from comfy_nb.parameters.parameter import find_parameter
+from comfy_nb.parameters.shown_output import copy_with_output
 from comfy_nb.spec.registry import Registry
-from comfy_nb.ui.interact.controls import Control, control_for, controls_for, decimals
+from comfy_nb.ui.interact.controls import ControlSpec, control_for, controls_for, decimals
 
 
 @pytest.fixture(autouse=True)
@@ -37,8 +38,8 @@ def make():
     return paint()
 
 
-def control(name: str, wish=...) -> Control:
-    return control_for(find_setting(make().graph, name), wish)
+def control(name: str, wish=...) -> ControlSpec:
+    return control_for(find_parameter(make().graph, name), wish)
 
 
 @pytest.mark.parametrize(
@@ -91,27 +92,27 @@ def test_a_single_value_begins_the_natural_control():
         ("radius", (0, 99), "between 0 and 31"),
         ("radius", (0, 9, 0), "step must be above 0"),
         ("radius", (0, 9, 0.5), "and whole"),
-        ("radius", (0, 1, 2, 3), "is no \\(low, high\\)"),
-        ("style", (0, 1), "is no \\(low, high\\)"),
+        ("radius", (0, 1, 2, 3), "is not a \\(low, high\\)"),
+        ("style", (0, 1), "is not a \\(low, high\\)"),
         ("radius", [], "is empty"),
-        ("radius", [1, 99], "out of its range"),
-        ("radius", "wide", "whole number is expected"),
-        ("radius", 2.5, "whole number is expected"),
-        ("strength", float("nan"), "out of its range"),
+        ("radius", [1, 99], "out of range"),
+        ("radius", "wide", "expected a whole number"),
+        ("radius", 2.5, "expected a whole number"),
+        ("strength", float("nan"), "expected a number"),
         ("style", "hiku", "'haiku'"),
         ("smooth", 3, "true or false"),
-        ("title", 3, "a text is expected"),
+        ("title", 3, "expected text"),
     ],
 )
-def test_what_an_input_cannot_have_is_said_with_its_name(name, wish, words):
+def test_what_an_input_cannot_have_is_refused_with_its_name(name, wish, words):
     with pytest.raises(GraphError, match=words) as caught:
         control(name, wish)
     assert f"input '{name}'" in str(caught.value)
 
 
 def test_nothing_named_means_all_constants_of_the_node_shown():
-    graph, target = copy_and_target(make())
-    assert [each.label for each in controls_for(graph, target, {})][:3] == ["radius", "strength", "size"]
+    graph, output = copy_with_output(make())
+    assert [each.label for each in controls_for(graph, output, {})][:3] == ["radius", "strength", "size"]
 
 
 def two_blurs():
@@ -120,54 +121,54 @@ def two_blurs():
 
 
 def test_a_bare_name_means_the_handles_own_node_first():
-    graph, target = copy_and_target(two_blurs())
-    (found,) = controls_for(graph, target, {"blur_radius": True})
-    assert (found.setting.key, found.value) == ("3.blur_radius", 4)
+    graph, output = copy_with_output(two_blurs())
+    (found,) = controls_for(graph, output, {"blur_radius": True})
+    assert (found.parameter.key, found.value) == ("3.blur_radius", 4)
 
 
 def test_controls_of_one_name_are_labelled_by_their_nodes():
-    graph, target = copy_and_target(two_blurs())
+    graph, output = copy_with_output(two_blurs())
     wishes = {"2.blur_radius": True, "3.blur_radius": True, "width": True}
-    assert [each.label for each in controls_for(graph, target, wishes)] == ["2.blur_radius", "3.blur_radius", "width"]
+    assert [each.label for each in controls_for(graph, output, wishes)] == ["2.blur_radius", "3.blur_radius", "width"]
 
 
-def test_a_name_that_several_nodes_have_is_asked_back_with_their_ids():
+def test_a_name_that_several_nodes_have_is_refused_with_their_ids():
     with pytest.raises(GraphError, match=r'"2\.blur_radius" of ImageBlur, "3\.blur_radius"'):
-        find_setting(two_blurs().graph, "blur_radius")
+        find_parameter(two_blurs().graph, "blur_radius")
 
 
 @pytest.mark.parametrize("name", ["blur_radios", "2.blur_radios"])
 def test_a_misspelt_name_raises_with_the_nearest(name):
     with pytest.raises(UnknownName, match="Did you mean 'blur_radius'"):
-        find_setting(two_blurs().graph, name)
+        find_parameter(two_blurs().graph, name)
 
 
-def test_a_link_is_no_constant_and_an_unknown_node_is_named():
+def test_a_link_is_not_a_constant_and_an_unknown_node_is_named():
     with pytest.raises(GraphError, match="input 'image' is linked to node 1"):
-        find_setting(two_blurs().graph, "2.image")
+        find_parameter(two_blurs().graph, "2.image")
     with pytest.raises(UnknownName, match="no node '9'"):
-        find_setting(two_blurs().graph, "9.image")
+        find_parameter(two_blurs().graph, "9.image")
 
 
-def test_a_graph_of_several_outputs_asks_which_and_of_one_shows_it():
+def test_of_several_outputs_one_has_to_be_named():
     first, second = nb.nodes.EmptyImage(width=16, height=16), nb.nodes.EmptyImage(width=32, height=16)
     with pytest.raises(GraphError, match=r'2 outputs; choose one: output="1"'):
-        copy_and_target(nb.Graph(first, second))
-    assert copy_and_target(nb.Graph(first, second), "2")[1].node_id == "2"
+        copy_with_output(nb.Graph(first, second))
+    assert copy_with_output(nb.Graph(first, second), "2")[1].node_id == "2"
     with pytest.raises(GraphError, match="empty"):
-        copy_and_target(nb.Graph())
+        copy_with_output(nb.Graph())
 
 
-def test_a_muted_output_is_none_of_the_outputs():
+def test_a_muted_output_does_not_count():
     graph = nb.Graph(nb.nodes.EmptyImage(width=16, height=16), nb.nodes.EmptyImage(width=32, height=16))
     graph["1"].mute()
-    assert copy_and_target(graph)[1].node_id == "2"
+    assert copy_with_output(graph)[1].node_id == "2"
 
 
 def test_of_a_node_that_saves_what_it_takes_is_shown():
     picture = nb.nodes.EmptyImage(width=16, height=16)
-    target = copy_and_target(nb.Graph(nb.nodes.SaveImage(picture)))[1]
-    assert (target.node_id, target.kind) == ("1", "IMAGE")
+    output = copy_with_output(nb.Graph(nb.nodes.SaveImage(picture)))[1]
+    assert (output.node_id, output.kind) == ("1", "IMAGE")
 
 
 def test_numbers_are_shown_as_finely_as_they_move():
@@ -176,12 +177,12 @@ def test_numbers_are_shown_as_finely_as_they_move():
 
 def test_a_choice_that_is_gone_can_be_changed_to_one_that_is_there():
     graph = nb.Graph.from_prompt({"1": {"class_type": "LoadImage", "inputs": {"image": "gone.png"}}})
-    control = control_for(find_setting(graph, "1.image"), ...)
+    control = control_for(find_parameter(graph, "1.image"), ...)
     assert control.value == "gone.png" == control.options[0]
 
 
 @pytest.mark.parametrize("step", [float("nan"), float("inf")])
 def test_a_step_is_a_number_to_move_by(step):
-    graph, _ = copy_and_target(nb.nodes.ImageBlur(nb.nodes.EmptyImage(width=8, height=8)))
-    with pytest.raises(GraphError, match="a step must be above 0"):
-        control_for(find_setting(graph, "2.blur_radius"), (1, 5, step))
+    graph, _ = copy_with_output(nb.nodes.ImageBlur(nb.nodes.EmptyImage(width=8, height=8)))
+    with pytest.raises(GraphError, match="the step must be above 0"):
+        control_for(find_parameter(graph, "2.blur_radius"), (1, 5, step))

@@ -13,8 +13,9 @@ from ipywidgets.widgets.widget import _instances
 
 import comfy_nb as nb
 from comfy_nb.errors import GraphError, NodeError, UnknownName
-from comfy_nb.parameters.live_value import Rerun
-from comfy_nb.parameters.parameter import copy_and_target, find_setting
+from comfy_nb.parameters.live_value import LiveValue
+from comfy_nb.parameters.parameter import find_parameter
+from comfy_nb.parameters.shown_output import copy_with_output
 
 
 class World:
@@ -151,7 +152,7 @@ async def test_a_seed_has_a_button_for_another(world):
     assert await controls == controls["seed"].value != 5
 
 
-async def test_every_kind_of_control_gives_what_the_node_takes(world):
+async def test_every_kind_of_control_sets_what_the_node_takes(world):
     @nb.node
     def all_of(
         whole: Annotated[int, nb.Range(0, 9)] = 1, real: float = 0.5, on: bool = True, text: str = "", many: str = "x"
@@ -165,7 +166,7 @@ async def test_every_kind_of_control_gives_what_the_node_takes(world):
     assert await controls == "(2, 0.25, False, 'hi', 'y')"
 
 
-async def test_closing_stops_what_runs_and_gives_every_widget_back(world):
+async def test_closing_stops_the_run_and_closes_every_widget(world):
     before = set(_instances)
     controls = nb.interact(world.slow())
     await world.until_called(0)
@@ -175,9 +176,9 @@ async def test_closing_stops_what_runs_and_gives_every_widget_back(world):
     assert set(_instances) == before
 
 
-async def test_who_awaits_controls_that_are_closed_is_told(world):
+async def test_awaiting_closed_controls_raises_stopped(world):
     controls = nb.interact(world.slow())
-    waiting = asyncio.ensure_future(controls._rerun._settled())
+    waiting = asyncio.ensure_future(controls._live_value._settled())
     await world.until_called(0)
     controls.close()
     for awaited in (waiting, controls):
@@ -186,12 +187,12 @@ async def test_who_awaits_controls_that_are_closed_is_told(world):
     assert controls.state == "stopped" and repr(controls).endswith(": stopped>")
 
 
-async def test_a_misspelt_name_and_no_loop_are_said_at_once(world):
+async def test_a_misspelt_name_and_a_missing_loop_are_reported_at_once(world):
     with pytest.raises(UnknownName, match="Did you mean 'gain'"):
         nb.interact(world.bright(world.source()), gian=True)
     with pytest.raises(GraphError, match="running event loop"):
         await asyncio.to_thread(nb.interact, world.source())
-    with pytest.raises(GraphError, match="A handle or a graph is expected"):
+    with pytest.raises(GraphError, match="Expected a handle or a graph"):
         nb.interact(3)
 
 
@@ -204,14 +205,14 @@ async def test_its_runs_are_marked_so_that_no_panel_shows_them(world):
     assert [run.is_quiet for run in shown] == [True, False]
 
 
-async def test_a_rerun_waits_until_the_edits_have_rested(world):
-    graph, target = copy_and_target(world.source())
-    said = []
-    rerun = Rerun(graph, target, lambda: said.append(rerun.state), rest_s=0.05)
-    setting = find_setting(graph, "size")
+async def test_a_live_value_waits_until_the_edits_have_rested(world):
+    graph, output = copy_with_output(world.source())
+    states = []
+    live = LiveValue(graph, output, lambda: states.append(live.state), rest_s=0.05)
+    parameter = find_parameter(graph, "size")
     for size in (2, 3, 4):
-        rerun.edit(setting, size)
-    assert said == []
-    assert (await rerun).shape[1] == 4
+        live.edit(parameter, size)
+    assert states == []
+    assert (await live).shape[1] == 4
     assert world.calls["source"] == 1
-    assert said.count("running…") == 1 and len(said) == 2
+    assert states.count("running…") == 1 and len(states) == 2

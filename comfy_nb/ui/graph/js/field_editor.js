@@ -1,18 +1,18 @@
-/** The field in which a person changes a value of a node, on top of the canvas. */
-class Editor {
+/** The field on top of the canvas in which a value of a node is edited. */
+class FieldEditor {
   constructor(stage) {
     this.stage = stage;
   }
 
   /**
-   * Opens at [left, top, width] of the stage. `give` is called with the text once, where it was changed, and `reseed`
-   * where another seed is asked for; `leave` with 0 when the keyboard ends it, with 1 or -1 when Tab does.
+   * Opens at [left, top, width] of the stage. Calls `submit` with the text, once, if it was changed; `reseed` if another
+   * seed is requested; `leave` with 0 when the keyboard ends the edit, with 1 or -1 when Tab does.
    */
-  open(node, field, [left, top, width], { give, reseed, leave }) {
+  open(node, field, [left, top, width], { submit, reseed, leave }) {
     this.close();
     const box = element("div", "cnb-graph-edit");
     const input = this.input(field);
-    const shown = input.value; // what the page makes of a value may differ from it
+    const shown = input.value; // the page may write a value differently
     input.setAttribute("aria-label", `${field.name} of ${node.title}`);
     box.append(input);
     if (field.options.seed) box.append(button("⚄", "another seed", () => {
@@ -22,16 +22,16 @@ class Editor {
     }));
     this.at = { id: node.id, name: field.name };
     this.leave = leave;
-    this.end = (isGiven) => {
-      this.end = null; // to remove a field takes its focus, which ends it too
+    this.end = (isSubmitted) => {
+      this.end = null; // removing a field takes its focus, which would end it again
       box.remove();
-      if (isGiven && input.value !== shown) give(input.value);
+      if (isSubmitted && input.value !== shown) submit(input.value);
     };
     box.addEventListener("focusout", (event) => {
       if (!box.contains(event.relatedTarget)) this.close();
     });
     box.addEventListener("keydown", (event) => this.key(event, box));
-    if (input.tagName === "SELECT") this.takeByPointer(input, leave);
+    if (input.tagName === "SELECT") this.closeOnPointerChoice(input, leave);
     this.stage.append(box);
     box.style.width = `${Math.max(width, 140)}px`;
     box.style.left = `${Math.max(0, Math.min(left, this.stage.clientWidth - box.offsetWidth))}px`;
@@ -43,14 +43,14 @@ class Editor {
     const isLong = kind === "text" && (options.multiline || String(value).includes("\n"));
     const choices = { bool: ["true", "false"], choice: options.choices }[kind];
     const input = element(choices ? "select" : isLong ? "textarea" : "input", "");
-    const isGone = choices && !choices.includes(String(value)); // a file, say
+    const isGone = choices && !choices.includes(String(value)); // such as a file
     if (choices) input.append(...[...(isGone ? [value] : []), ...choices].map((choice) => new Option(choice, choice)));
     input.value = String(value);
     return input;
   }
 
-  /** The arrow keys go through all choices, the pointer takes one. */
-  takeByPointer(input, leave) {
+  /** A choice made with the pointer ends the edit; the arrow keys may go on through the choices. */
+  closeOnPointerChoice(input, leave) {
     let isByKey = false;
     input.addEventListener("pointerdown", () => (isByKey = false));
     input.addEventListener("keydown", () => (isByKey = true));
@@ -75,17 +75,17 @@ class Editor {
     if (!this.end) this.leave(event.key !== "Tab" ? 0 : event.shiftKey ? -1 : 1);
   }
 
-  /** Ends an edit that is under way; what was typed counts. */
+  /** Ends the edit and submits what was typed. */
   close() {
     this.end?.(true);
   }
 
-  /** Ends an edit that is under way; what was typed does not count. */
+  /** Ends the edit and drops what was typed. */
   drop() {
     this.end?.(false);
   }
 
-  /** Ends an edit of what is no more. */
+  /** Ends the edit of a field that no longer exists. */
   keepTo({ nodes }) {
     const isThere = ({ id, fields }) => id === this.at.id && fields.some(({ name }) => name === this.at.name);
     if (!this.end || nodes.some(isThere)) return;

@@ -1,4 +1,4 @@
-// What is at a point of the scene.
+// What lies at a point of the scene.
 
 function nodeAt(scene, x, y) {
   return scene.nodes.findLastIndex(({ box }) =>
@@ -6,13 +6,13 @@ function nodeAt(scene, x, y) {
 }
 
 function linkAt(scene, x, y, near) {
-  const passes = ([left, top]) => x >= left && x <= left + WIDTH && Math.abs(y - top) < near;
+  const passes = ([left, top]) => x >= left && x <= left + scene.sizes.width && Math.abs(y - top) < near;
   const hits = (curve) => isOnCurve(curve, x, y, near);
-  return scene.links.find((link, at) => link[5].some(passes) || scene.routes[at].legs.some(hits));
+  return scene.links.find((link, at) => link[5].some(passes) || scene.routes[at].curves.some(hits));
 }
 
 function isOnCurve([x0, y0, x1, y1], x, y, near) {
-  const [left, top, wide, high] = around([[x0, y0, x1, y1]]);
+  const [left, top, wide, high] = boxAround([[x0, y0, x1, y1]]);
   const bend = bendOf(x0, x1);
   const out = x1 < x0 ? bend : 0; // a curve that leads back swings out on both sides
   if (x < left - out - near || x > left + wide + out + near || y < top - near || y > top + high + near) return false;

@@ -1,13 +1,13 @@
-/** What a person does on a graph view, with the pointer and with the keyboard. */
-class Hands {
+/** The pointer and the keyboard on a graph: moving around, inspecting, and opening fields. */
+class GraphInput {
   constructor(view) {
     this.view = view;
-    const { canvas, root, map, search, tip } = view;
+    const { canvas, root, map, search, tooltip } = view;
     canvas.addEventListener("pointerdown", (event) => this.press(event));
     canvas.addEventListener("pointermove", (event) => this.move(event));
     canvas.addEventListener("pointerup", (event) => this.release(event));
     canvas.addEventListener("pointercancel", () => { this.drag = null; });
-    canvas.addEventListener("pointerleave", () => tip.hide());
+    canvas.addEventListener("pointerleave", () => tooltip.hide());
     canvas.addEventListener("dblclick", (event) => {
       const at = nodeAt(view.scene, ...this.point(event));
       if (at >= 0) view.centre(at);
@@ -22,8 +22,8 @@ class Hands {
     search.addEventListener("input", () => {
       view.find();
       this.lastFound = -1;
-      this.nextFound();
-      view.ask();
+      this.pickNextFound();
+      view.requestDraw();
     });
   }
 
@@ -33,8 +33,15 @@ class Hands {
   }
 
   fieldAt(node, y) {
-    const place = Math.floor((y - fieldTop(node, 0)) / FIELD);
+    const { sizes } = this.view.scene;
+    const place = Math.floor((y - fieldTop(sizes, node, 0)) / sizes.field);
     return this.view.view.zoom >= NEAR ? node.fields[place] : undefined;
+  }
+
+  /** The number of the row of slots at a height, from 0. */
+  rowAt(node, y) {
+    const { head, row } = this.view.scene.sizes;
+    return Math.floor((y - node.box[1] - head) / row);
   }
 
   // The pointer
@@ -54,8 +61,8 @@ class Hands {
     if (!drag.isFar) return;
     view.view.x = drag.view.x - dx / view.view.zoom;
     view.view.y = drag.view.y - dy / view.view.zoom;
-    view.tip.hide();
-    view.ask();
+    view.tooltip.hide();
+    view.requestDraw();
   }
 
   release(event) {
@@ -73,29 +80,29 @@ class Hands {
     view.pick(at);
     const field = this.fieldAt(node, y);
     if (field && this.canEdit(node, field)) this.editFrom(at, node.fields.indexOf(field), 1);
-    else view.inspect(at, Math.max(0, Math.min(Math.floor((y - node.box[1] - HEAD) / ROW), node.outputs.length - 1)));
+    else view.inspect(at, Math.max(0, Math.min(this.rowAt(node, y), node.outputs.length - 1)));
   }
 
   hover(event) {
-    const { scene, tip, view } = this.view;
+    const { scene, tooltip, view } = this.view;
     const [x, y] = this.point(event);
     const at = nodeAt(scene, x, y);
     const link = at < 0 ? linkAt(scene, x, y, 6 / view.zoom) : undefined;
-    if (at >= 0) tip.show(event, this.about(scene.nodes[at], y), scene.nodes[at]);
-    else if (link) tip.show(event, this.aboutLink(link), scene.nodes[link[0]], link[1]);
-    else tip.hide();
+    if (at >= 0) tooltip.show(event, this.describe(scene.nodes[at], y), scene.nodes[at]);
+    else if (link) tooltip.show(event, this.describeLink(link), scene.nodes[link[0]], link[1]);
+    else tooltip.hide();
   }
 
-  about(node, y) {
+  describe(node, y) {
     const field = this.fieldAt(node, y);
-    const row = Math.floor((y - node.box[1] - HEAD) / ROW);
+    const row = this.rowAt(node, y);
     const slots = [node.inputs[row], node.outputs[row]].filter(Boolean).map(([name, kind]) => `${name}: ${kind}`);
     const state = this.view.state(node).filter((each) => each !== null).join(" ");
     const value = field && (field.name ? `${field.name} = ${field.value}` : field.value);
     return [`${node.title} (#${node.id}) ${node.class}`, state, node.fault, ...(field ? [value] : slots)];
   }
 
-  aboutLink([source, slot, target, place, kind]) {
+  describeLink([source, slot, target, place, kind]) {
     const [from, to] = [this.view.scene.nodes[source], this.view.scene.nodes[target]];
     return [`${kind} from ${from.title} (${from.outputs[slot]?.[0] ?? slot}) to ${to.title} (${to.inputs[place][0]})`];
   }
@@ -103,26 +110,27 @@ class Hands {
   // Edits
 
   canEdit(node, field) {
-    return this.view.scene.canEdit && node.box[3] > HEAD && !["other", "note"].includes(field.kind);
+    return this.view.scene.canEdit && node.box[3] > this.view.scene.sizes.head && !["other", "note"].includes(field.kind);
   }
 
-  /** Opens the field at `place` of a node, or the next one (`by` 1) or the one before (-1) that can be edited. */
+  /** Opens the field at `place` of a node or, if it cannot be edited, the next one (`by` 1) or previous one (-1). */
   editFrom(at, place, by) {
     const { view } = this;
     const node = view.scene.nodes[at];
     while (node.fields[place] && !this.canEdit(node, node.fields[place])) place += by;
     const field = node.fields[place];
     if (!field) return view.canvas.focus();
-    const box = [node.box[0] + 8, fieldTop(node, place), node.box[2] - 16, FIELD];
-    if (!view.seesAll(box)) view.centreOn(box);
+    const { sizes } = view.scene;
+    const box = [node.box[0] + 8, fieldTop(sizes, node, place), node.box[2] - 16, sizes.field];
+    if (!view.showsAll(box)) view.centreOn(box);
     const { x, y, zoom } = view.view;
-    const about = { id: node.id, name: field.name };
+    const input = { id: node.id, name: field.name };
     view.editor.open(node, field, [(box[0] - x) * zoom, (box[1] - y) * zoom, box[2] * zoom], {
-      give: (value) => {
-        view.model.send({ type: "edit", ...about, kind: field.kind, value });
-        view.put(node.id, field.name, value);
+      submit: (value) => {
+        view.model.send({ type: "edit", ...input, value });
+        view.setValue(node.id, field.name, value);
       },
-      reseed: () => view.model.send({ type: "reseed", ...about }),
+      reseed: () => view.model.send({ type: "reseed", ...input }),
       leave: (step) => {
         const now = view.at.get(node.id);
         const there = view.scene.nodes[now]?.fields.findIndex(({ name }) => name === field.name) ?? -1;
@@ -142,14 +150,14 @@ class Hands {
       event.preventDefault();
       search.focus();
     } else if (isTyping) {
-      if (event.key === "Enter") this.nextFound();
-    } else if (event.target === canvas && !isHeld && !event.altKey && this.obey(event.key)) event.preventDefault();
+      if (event.key === "Enter") this.pickNextFound();
+    } else if (event.target === canvas && !isHeld && !event.altKey && this.handle(event.key)) event.preventDefault();
   }
 
-  /** Does what a key asks for on the canvas, and tells whether it asks for anything. */
-  obey(key) {
+  /** Handles a key on the canvas, and returns whether it has a meaning there. */
+  handle(key) {
     const { view } = this;
-    if (key.startsWith("Arrow")) return this.walk(key), true;
+    if (key.startsWith("Arrow")) return this.pickNeighbour(key), true;
     if (key === "+" || key === "-") return view.zoomBy(key === "+" ? 1.3 : 1 / 1.3), true;
     if (view.picked < 0) return false;
     if (key === "Enter") return view.inspect(view.picked, 0), true;
@@ -157,16 +165,16 @@ class Hands {
     return false;
   }
 
-  walk(key) {
+  pickNeighbour(key) {
     const { view } = this;
     const next = neighbour(view.scene, view.picked, key);
     if (next < 0) return;
     view.pick(next);
     view.centre(next);
-    view.spoken.textContent = view.told(next);
+    view.spoken.textContent = view.describe(next);
   }
 
-  nextFound() {
+  pickNextFound() {
     const found = [...this.view.found];
     if (!found.length) return;
     this.lastFound = (this.lastFound + 1) % found.length;

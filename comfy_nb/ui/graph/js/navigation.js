@@ -1,6 +1,6 @@
 // Where the arrow keys lead.
 
-/** The node to go to from another: left and right along links, up and down to the nearest; -1 for none. */
+/** The node to go to: left and right along links, up and down to the nearest; -1 for none. */
 function neighbour({ nodes, links }, from, key) {
   if (from < 0) return nodes.length ? 0 : -1;
   if (key === "ArrowLeft") return links.find((link) => link[2] === from)?.[0] ?? -1;

@@ -1,7 +1,8 @@
-// Where the things of a scene are: boxes of nodes as the kernel laid them out, slots, fields and links.
+// Where the parts of a scene are: nodes as the kernel laid them out, slots, fields and links.
+// `scene.sizes` are the kernel's too: the heights of a node's head, rows, fields, padding and preview, and its width.
 
-const HEAD = 30, ROW = 20, FIELD = 24, PAD = 8, PREVIEW = 104, WIDTH = 230, MAP_FROM = 60, LEAST_HEIGHT = 220;
-const NEAR = 0.35; // the zoom from which there are values to see
+const MAP_FROM = 60, LEAST_HEIGHT = 220;
+const NEAR = 0.35; // the zoom from which values are drawn
 const INKS = {
   running: "--cnb-blue", done: "--cnb-green", failed: "--cnb-red", blocked: "--cnb-amber", stopped: "--cnb-amber",
 };
@@ -13,7 +14,7 @@ const short = (value, most) => {
   return text.length > most ? `${text.slice(0, most - 1)}…` : text;
 };
 
-/** A text in lines that are no wider than there is room; a word that is too long is broken. */
+/** Breaks a text into lines that fit into `room`, and a word that is too long for a line. */
 function wrapped(pen, text, room) {
   const lines = [];
   for (const line of text.split("\n")) {
@@ -38,9 +39,10 @@ function wrapped(pen, text, room) {
   return lines;
 }
 
-function hull(scene) {
+/** The box that holds the whole scene, with a margin. */
+function boundsOf(scene) {
   const boxes = [...scene.nodes, ...scene.groups].map(({ box }) => box);
-  for (const link of scene.links) boxes.push(...link[5].map(([x, y]) => [x, y, WIDTH, 0]));
+  for (const link of scene.links) boxes.push(...link[5].map(([x, y]) => [x, y, scene.sizes.width, 0]));
   if (!boxes.length) return [0, 0, 100, 100];
   let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
   for (const [x, y, w, h] of boxes) {
@@ -50,31 +52,31 @@ function hull(scene) {
   return [left - 24, top - 24, right - left + 48, bottom - top + 48];
 }
 
-/** Where a slot is; a folded node has all of them in its head. */
-const slotAt = ([x, y, w, h], place, isOut) => [x + (isOut ? w : 0), y + (h > HEAD ? HEAD + (place + 0.5) * ROW : HEAD / 2)];
+/** The point of a slot; a folded node has all of them in its head. */
+const slotAt = ({ head, row }, [x, y, w, h], place, isOut) =>
+  [x + (isOut ? w : 0), y + (h > head ? head + (place + 0.5) * row : head / 2)];
 
-/** The curves of a link, each from a point to a point; between them it goes level past a column of nodes. */
-function curves(scene, [source, slot, target, place, , via]) {
+/** The curves of a link, each from a point to a point; between them it runs level past a column of nodes. */
+function curvesOf({ nodes, sizes }, [source, slot, target, place, , via]) {
   const found = [];
-  let [x, y] = slotAt(scene.nodes[source].box, slot, true);
+  let [x, y] = slotAt(sizes, nodes[source].box, slot, true);
   for (const [toX, toY] of via) {
     found.push([x, y, toX, toY]);
-    [x, y] = [toX + WIDTH, toY];
+    [x, y] = [toX + sizes.width, toY];
   }
-  found.push([x, y, ...slotAt(scene.nodes[target].box, place, false)]);
+  found.push([x, y, ...slotAt(sizes, nodes[target].box, place, false)]);
   return found;
 }
 
-/** The way of every link: its curves, and the box that holds them. */
-const routed = (scene) => scene.links.map((link) => {
-  const legs = curves(scene, link);
-  return { legs, box: around(legs) };
+/** The route of every link: its curves, and the box that holds them. */
+const routesOf = (scene) => scene.links.map((link) => {
+  const curves = curvesOf(scene, link);
+  return { curves, box: boxAround(curves) };
 });
 
-/** The box that holds some curves. */
-function around(legs) {
+function boxAround(curves) {
   let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
-  for (const [x, y, toX, toY] of legs) {
+  for (const [x, y, toX, toY] of curves) {
     left = Math.min(left, x, toX), right = Math.max(right, x, toX);
     top = Math.min(top, y, toY), bottom = Math.max(bottom, y, toY);
   }
@@ -83,5 +85,5 @@ function around(legs) {
 
 const bendOf = (x, toX) => Math.max(Math.abs(toX - x) / 2, 30);
 
-const fieldTop = (node, at) =>
-  node.box[1] + HEAD + Math.max(node.inputs.length, node.outputs.length) * ROW + at * FIELD;
+const fieldTop = ({ head, row, field }, node, place) =>
+  node.box[1] + head + Math.max(node.inputs.length, node.outputs.length) * row + place * field;

@@ -1,12 +1,12 @@
 const REST_MS = 120;
 
-/** What is under the pointer, in words; what values are there is asked for where the pointer rests. */
-class Tip {
-  constructor(stage, ask) {
+/** Describes what is under the pointer; the values of a node are requested once the pointer rests. */
+class Tooltip {
+  constructor(stage, requestValues) {
     this.stage = stage;
-    this.ask = ask;
-    this.words = new Map(); // by node, a line for each of its outputs
-    this.root = element("div", "cnb-graph-tip");
+    this.requestValues = requestValues;
+    this.values = new Map(); // by node, a line for each of its outputs
+    this.root = element("div", "cnb-graph-tooltip");
     this.root.hidden = true;
     stage.append(this.root);
   }
@@ -17,36 +17,36 @@ class Tip {
     this.root.style.left = `${Math.max(0, Math.min(event.offsetX + 14, this.stage.clientWidth - 330))}px`;
     this.root.style.top = `${Math.min(event.offsetY + 14, this.stage.clientHeight - 90)}px`;
     this.write();
-    this.rest();
+    this.requestLater();
   }
 
-  rest() {
-    clearTimeout(this.resting);
+  requestLater() {
+    clearTimeout(this.timer);
     const { id } = this;
-    if (!this.words.has(id)) this.resting = setTimeout(() => this.ask(id), REST_MS);
+    if (!this.values.has(id)) this.timer = setTimeout(() => this.requestValues(id), REST_MS);
   }
 
   write() {
-    const words = this.words.get(this.id) ?? [];
-    const seen = this.slot === undefined ? words : words.slice(this.slot, this.slot + 1);
-    this.root.textContent = [...this.lines, ...seen].filter(Boolean).join("\n");
+    const values = this.values.get(this.id) ?? [];
+    const shown = this.slot === undefined ? values : values.slice(this.slot, this.slot + 1);
+    this.root.textContent = [...this.lines, ...shown].filter(Boolean).join("\n");
   }
 
-  take(id, words) {
-    this.words.set(id, words);
+  setValues(id, lines) {
+    this.values.set(id, lines);
     if (!this.root.hidden && this.id === id) this.write();
   }
 
-  /** The node has come to another state. */
+  /** The state of the node has changed. */
   forget(id) {
-    this.words.delete(id);
+    this.values.delete(id);
     if (this.root.hidden || this.id !== id) return;
     this.write();
-    this.rest();
+    this.requestLater();
   }
 
   hide() {
-    clearTimeout(this.resting);
+    clearTimeout(this.timer);
     this.root.hidden = true;
   }
 }

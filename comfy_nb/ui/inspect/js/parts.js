@@ -1,13 +1,13 @@
-// What the views of a value are made of: elements, a canvas, and the line to the kernel.
+// The parts that all views of a value share: elements, a canvas, and requests to the kernel.
 
 const WAITING_AFTER_MS = 1500;
 
-const make = (tag, name, ...rest) => element(tag, name ? `cnb-look-${name}` : "cnb-look", ...rest);
-const button = (label, title, press) => pushButton("cnb-look-button", label, title, press);
+const make = (tag, name, ...rest) => element(tag, name ? `cnb-inspect-${name}` : "cnb-inspect", ...rest);
+const button = (label, title, press) => pushButton("cnb-inspect-button", label, title, press);
 
 const between = (low, value, high) => Math.min(Math.max(low, value), high);
 
-/** A canvas as sharp as the screen, as wide as its box; `fitted` is called where that has changed. */
+/** A canvas as sharp as the screen and as wide as its box; `fitted` is called when its size has changed. */
 class Canvas {
   constructor(name, label, height, draw, fitted = () => {}) {
     this.root = make("canvas", name, { role: "img", "aria-label": label });
@@ -57,38 +57,38 @@ class Canvas {
   }
 }
 
-/** The line to the kernel: `ask` replaces an earlier question of the same key and calls back with its answer. */
-class Line {
-  constructor(model, say) {
+/** Requests to the kernel: `ask` replaces an earlier request of the same key, and calls `then` with the answer. */
+class Requests {
+  constructor(model, report) {
     this.model = model;
-    this.say = say;
+    this.report = report;
     this.count = 0;
-    this.open = new Map();
+    this.waiting = new Map();
     this.take = this.take.bind(this);
     model.on("msg:custom", this.take);
   }
 
-  ask(key, question, then) {
+  ask(key, request, then) {
     const id = ++this.count;
-    this.open.set(key, { id, then });
-    this.model.send({ ...question, key, id });
-    this.timer ??= setTimeout(() => this.say("waiting for the kernel"), WAITING_AFTER_MS);
+    this.waiting.set(key, { id, then });
+    this.model.send({ ...request, key, id });
+    this.timer ??= setTimeout(() => this.report("waiting for the kernel"), WAITING_AFTER_MS);
   }
 
   take(answer, buffers) {
-    const waiting = this.open.get(answer.key);
-    if (!waiting || waiting.id !== answer.id) return;
-    this.open.delete(answer.key);
-    if (this.open.size === 0) {
+    const asked = this.waiting.get(answer.key);
+    if (!asked || asked.id !== answer.id) return;
+    this.waiting.delete(answer.key);
+    if (this.waiting.size === 0) {
       clearTimeout(this.timer);
       this.timer = undefined;
     }
-    this.say(answer.error ?? "");
-    if (!answer.error) waiting.then(answer, buffers);
+    this.report(answer.error ?? "");
+    if (!answer.error) asked.then(answer, buffers);
   }
 
   drop() {
-    this.open.clear();
+    this.waiting.clear();
     clearTimeout(this.timer);
     this.timer = undefined;
   }

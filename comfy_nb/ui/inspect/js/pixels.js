@@ -1,37 +1,36 @@
-// A picture on its stage: which part of which values is seen, the questions for it, the drawing, and the hands on it.
+// A picture on its stage: which part of it is visible, the requests for that part, drawing, pointer and keyboard.
 
 const ASK_AFTER_MS = 40;
 const TEXT_FROM_PX = 34;
-const TEXTS_MAX = 4000;
 const ZOOM_STEP = 1.5;
 const MOST_ZOOM = 96;
 const CHANNELS = ["R", "G", "B", "A"];
 const CHECK_PX = 8;
-const PAGE = 24; // pictures of a sheet, as the kernel makes it
 
-/** A picture to zoom and pan, or a sheet of many. */
-class Pixels {
-  constructor(line, place, part) {
-    this.line = line;
+/** A picture to zoom and pan, or a contact sheet of many. `limits` are those of one answer of the kernel. */
+class PixelView {
+  constructor(requests, place, part, limits) {
+    this.requests = requests;
     this.place = place;
     this.part = part;
+    this.limits = limits;
     this.index = part.shape.map(() => 0);
     this.axes = { rows: part.rows, columns: part.columns };
     this.channel = null;
     this.mode = part.compare === "overlay" ? "overlay" : "one";
     this.split = 0.5;
     this.page = 0;
-    this.seen = {};
+    this.shown = {};
     this.pointers = new Map();
     this.over = this.axisSize("batch") > 1 ? "batch" : null;
     this.canvas = new Canvas("stage", "", (width) => this.heightFor(width), () => this.draw(), () => this.fitted());
     this.canvas.root.tabIndex = 0;
     this.canvas.root.setAttribute("role", "application");
     this.readout = make("div", "readout", { "aria-live": "polite" });
-    this.choices = new Choices(this);
-    this.root = make("div", "pixels", {}, this.choices.bar, this.canvas.root, this.readout);
+    this.toolbar = new Toolbar(this);
+    this.root = make("div", "pixels", {}, this.toolbar.bar, this.canvas.root, this.readout);
     this.listen();
-    this.choices.build();
+    this.toolbar.build();
   }
 
   axisSize(name) {
@@ -44,7 +43,7 @@ class Pixels {
   }
 
   pages(name) {
-    return Math.ceil(this.axisSize(name) / PAGE);
+    return Math.ceil(this.axisSize(name) / this.limits.sheetPictures);
   }
 
   heightFor(width) {
@@ -65,11 +64,11 @@ class Pixels {
     if (this.part.batch === null || !(to === to)) return;
     if (this.over === "batch") this.page = between(0, to, this.pages("batch") - 1);
     else this.index[this.part.batch] = between(0, to, this.axisSize("batch") - 1);
-    this.choices.press();
+    this.toolbar.refresh();
     this.changed();
   }
 
-  /** Shows the pixel of an index of the tensor, enlarged. */
+  /** Shows the pixel at an index of the tensor, enlarged. */
   goTo(index) {
     index.forEach((at, axis) => {
       if (axis !== this.axes.rows && axis !== this.axes.columns && axis !== this.part.channels) this.index[axis] = at;
@@ -78,26 +77,26 @@ class Pixels {
     this.scale = 48;
     this.x = index[this.axes.columns] + 0.5 - this.canvas.width / 2 / this.scale;
     this.y = index[this.axes.rows] + 0.5 - this.canvas.tall / 2 / this.scale;
-    this.choices.build();
+    this.toolbar.build();
     this.changed();
   }
 
-  /** Another selection: what is drawn is of the one before until the answer comes. */
+  /** The selection has changed; until the answer arrives, the picture of the one before stays. */
   changed() {
     this.forget();
     this.texts = undefined;
     this.at = undefined;
-    this.line.drop();
+    this.requests.drop();
     this.need();
   }
 
   forget() {
-    const before = Object.values(this.seen);
-    this.seen = {};
+    const before = Object.values(this.shown);
+    this.shown = {};
     this.free(before);
   }
 
-  // Where it is looked at -----------------------------------------------------------------------------------------------
+  // The visible part ----------------------------------------------------------------------------------------------------
 
   fit() {
     const [w, h] = this.size;
@@ -144,7 +143,7 @@ class Pixels {
       Math.min(w, Math.ceil(x + canvas.width / scale)), Math.min(h, Math.ceil(y + canvas.tall / scale))];
   }
 
-  question() {
+  selection() {
     return { part: this.place, index: this.index, ...this.axes, channel: this.channel };
   }
 
@@ -153,20 +152,20 @@ class Pixels {
     const { width, tall, ratio } = this.canvas;
     const size = [Math.round(width * ratio), Math.round(tall * ratio)];
     if (this.over) {
-      const asked = { ask: "grid", over: this.over, page: this.page, size, ...this.question() };
-      this.line.ask("slice one", asked, (answer, buffers) => this.take("sheet", answer, buffers));
+      const asked = { ask: "sheet", over: this.over, page: this.page, size, ...this.selection() };
+      this.requests.ask("slice one", asked, (answer, buffers) => this.take("sheet", answer, buffers));
       return;
     }
     const rect = this.visible();
     const [w, h] = [rect[2] - rect[0], rect[3] - rect[1]];
     if (w < 1 || h < 1) return;
-    const shown = [Math.round(w * this.scale * ratio), Math.round(h * this.scale * ratio)].map((each) => between(1, each, 2000));
+    const wanted = [w, h].map((each) => between(1, Math.round(each * this.scale * ratio), this.limits.pixels));
     for (const which of this.mode === "slider" ? ["one", "other"] : [this.mode]) {
-      const asked = { ask: "slice", which, rect, size: shown, ...this.question() };
-      this.line.ask(`slice ${which}`, asked, (answer, buffers) => this.take(which, answer, buffers));
+      const asked = { ask: "slice", which, rect, size: wanted, ...this.selection() };
+      this.requests.ask(`slice ${which}`, asked, (answer, buffers) => this.take(which, answer, buffers));
     }
-    if (this.scale >= TEXT_FROM_PX && w * h <= TEXTS_MAX && this.mode === "one") {
-      this.line.ask("texts", { ask: "texts", rect, ...this.question() }, (answer) => {
+    if (this.scale >= TEXT_FROM_PX && w * h <= this.limits.texts && this.mode === "one") {
+      this.requests.ask("texts", { ask: "texts", rect, ...this.selection() }, (answer) => {
         this.texts = answer;
         this.canvas.later();
       });
@@ -174,25 +173,25 @@ class Pixels {
   }
 
   async take(which, answer, buffers) {
-    const { seen } = this;
+    const { shown } = this;
     const bitmap = await createImageBitmap(new Blob([buffers[0]], { type: `image/${answer.format}` }));
-    if (seen !== this.seen || (seen[which]?.id ?? 0) > answer.id) {
-      bitmap.close(); // of another selection, or overtaken by a newer one
+    if (shown !== this.shown || (shown[which]?.id ?? 0) > answer.id) {
+      bitmap.close(); // it is of another selection, or a newer one has arrived
       return;
     }
-    const before = Object.values(this.seen);
-    this.seen[which] = { ...answer, bitmap };
+    const before = Object.values(this.shown);
+    this.shown[which] = { ...answer, bitmap };
     const [w, h] = this.size;
     const [x0, y0, x1, y1] = answer.rect;
-    if (which !== "sheet" && x0 === 0 && y0 === 0 && x1 === w && y1 === h) this.seen[`all ${which}`] = this.seen[which];
+    if (which !== "sheet" && x0 === 0 && y0 === 0 && x1 === w && y1 === h) this.shown[`all ${which}`] = this.shown[which];
     this.free(before);
     this.canvas.root.dataset.shown = which === "sheet" ? "sheet" : answer.rect.join(" ");
     this.canvas.later();
   }
 
-  /** Closes the pictures of `before` that are seen no more. */
+  /** Closes the pictures of `before` that are no longer shown. */
   free(before) {
-    const kept = Object.values(this.seen);
+    const kept = Object.values(this.shown);
     for (const each of before) if (!kept.includes(each)) each.bitmap.close();
   }
 
@@ -213,7 +212,7 @@ class Pixels {
       pen.fillStyle = this.canvas.colour("--cnb-blue");
       pen.fillRect(at - 1, 0, 2, this.canvas.tall);
     } else {
-      this.drawSeen(pen, this.mode);
+      this.drawLayers(pen, this.mode);
     }
     if (this.scale >= TEXT_FROM_PX) this.drawTexts(pen);
   }
@@ -240,17 +239,17 @@ class Pixels {
     pen.beginPath();
     pen.rect(from, 0, to - from, this.canvas.tall);
     pen.clip();
-    this.drawSeen(pen, which);
+    this.drawLayers(pen, which);
     pen.restore();
   }
 
-  drawSeen(pen, which) {
-    const layers = [this.seen[`all ${which}`], this.seen[which]];
-    layers.forEach((seen, at) => {
-      if (!seen || (at && seen === layers[0])) return;
-      const [x0, y0, x1, y1] = seen.rect;
+  drawLayers(pen, which) {
+    const layers = [this.shown[`all ${which}`], this.shown[which]];
+    layers.forEach((layer, at) => {
+      if (!layer || (at && layer === layers[0])) return;
+      const [x0, y0, x1, y1] = layer.rect;
       const { x, y, scale } = this;
-      pen.drawImage(seen.bitmap, (x0 - x) * scale, (y0 - y) * scale, (x1 - x0) * scale, (y1 - y0) * scale);
+      pen.drawImage(layer.bitmap, (x0 - x) * scale, (y0 - y) * scale, (x1 - x0) * scale, (y1 - y0) * scale);
     });
   }
 
@@ -275,16 +274,16 @@ class Pixels {
   }
 
   drawSheet(pen) {
-    const seen = this.seen.sheet;
-    if (!seen) return;
-    const scale = Math.min(this.canvas.width / seen.bitmap.width, this.canvas.tall / seen.bitmap.height);
+    const sheet = this.shown.sheet;
+    if (!sheet) return;
+    const scale = Math.min(this.canvas.width / sheet.bitmap.width, this.canvas.tall / sheet.bitmap.height);
     pen.imageSmoothingEnabled = scale < 1;
-    pen.drawImage(seen.bitmap, 0, 0, seen.bitmap.width * scale, seen.bitmap.height * scale);
-    this.cell = [(seen.bitmap.width * scale) / seen.columns, (seen.bitmap.height * scale) / seen.rows];
-    this.readout.textContent = `${seen.first + 1} to ${seen.first + seen.count} of ${seen.total}; click one to open it`;
+    pen.drawImage(sheet.bitmap, 0, 0, sheet.bitmap.width * scale, sheet.bitmap.height * scale);
+    this.cell = [(sheet.bitmap.width * scale) / sheet.columns, (sheet.bitmap.height * scale) / sheet.rows];
+    this.readout.textContent = `${sheet.first + 1} to ${sheet.first + sheet.count} of ${sheet.total}; click one to open it`;
   }
 
-  // Hands -----------------------------------------------------------------------------------------------------------
+  // Pointer and keyboard --------------------------------------------------------------------------------------------
 
   listen() {
     const stage = this.canvas.root;
@@ -299,7 +298,7 @@ class Pixels {
     stage.addEventListener("keydown", (event) => this.key(event));
   }
 
-  /** A wheel scrolls the page, unless the picture was clicked before or the fingers pinch. */
+  /** The wheel scrolls the page unless the picture has the focus; a pinch always zooms. */
   wheel(event) {
     if (this.over || (document.activeElement !== this.canvas.root && !event.ctrlKey && !event.metaKey)) return;
     event.preventDefault();
@@ -331,10 +330,10 @@ class Pixels {
   }
 
   click(event) {
-    if (!this.over || !this.cell || !this.seen.sheet) return;
+    if (!this.over || !this.cell || !this.shown.sheet) return;
     const [column, row] = [Math.floor(event.offsetX / this.cell[0]), Math.floor(event.offsetY / this.cell[1])];
-    const at = row * this.seen.sheet.columns + column;
-    if (column < this.seen.sheet.columns && at < this.seen.sheet.count) this.openOne(this.seen.sheet.first + at);
+    const at = row * this.shown.sheet.columns + column;
+    if (column < this.shown.sheet.columns && at < this.shown.sheet.count) this.openOne(this.shown.sheet.first + at);
   }
 
   openOne(at) {
@@ -343,7 +342,7 @@ class Pixels {
     this.over = null;
     this.readout.textContent = "";
     this.fit();
-    this.choices.press();
+    this.toolbar.refresh();
     this.changed();
   }
 
@@ -356,7 +355,7 @@ class Pixels {
     else if (event.key === "-") this.zoom(1 / ZOOM_STEP);
     else if (event.key === "0" || event.key === "Home") this.refit();
     else if (event.key === "PageUp" || event.key === "PageDown") this.turn(event.key === "PageUp" ? -1 : 1);
-    else if (event.key === "Enter" && this.over && this.seen.sheet) this.openOne(this.seen.sheet.first);
+    else if (event.key === "Enter" && this.over && this.shown.sheet) this.openOne(this.shown.sheet.first);
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -370,11 +369,11 @@ class Pixels {
     const which = isOther ? "other" : "one";
     if (x < 0 || y < 0 || x >= w || y >= h || this.at === `${x} ${y} ${which}`) return;
     this.at = `${x} ${y} ${which}`;
-    this.line.ask("read", { ask: "texts", which, rect: [x, y, x + 1, y + 1], ...this.question() }, (answer) => {
+    this.requests.ask("read", { ask: "texts", which, rect: [x, y, x + 1, y + 1], ...this.selection() }, (answer) => {
       const values = answer.texts[0][0];
       const names = this.part.kind === "IMAGE" && values.length > 2 ? CHANNELS : [];
-      const told = values.map((value, at) => (names[at] ? `${names[at]} ${value}` : value)).join("  ");
-      this.readout.textContent = `row ${answer.rect[1]}, column ${answer.rect[0]}: ${told}`;
+      const named = values.map((value, at) => (names[at] ? `${names[at]} ${value}` : value)).join("  ");
+      this.readout.textContent = `row ${answer.rect[1]}, column ${answer.rect[0]}: ${named}`;
     });
   }
 

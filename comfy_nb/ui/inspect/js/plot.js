@@ -1,9 +1,9 @@
 const PLOT_HEIGHT = 160;
 
-/** A row of numbers as a curve, or a sound to play. */
-class Plot {
-  constructor(line, place, part) {
-    this.line = line;
+/** A row of numbers as a curve, or audio to play. */
+class PlotView {
+  constructor(requests, place, part) {
+    this.requests = requests;
     this.place = place;
     this.part = part;
     this.index = part.shape.slice(0, -1).map(() => 0);
@@ -16,7 +16,7 @@ class Plot {
     this.canvas.root.addEventListener("pointermove", (event) => this.point(event.offsetX / this.canvas.width));
     this.canvas.root.addEventListener("keydown", (event) => this.key(event));
     this.axes();
-    if (part.kind === "AUDIO") this.bar.append(button("▶ Play", "Load the sound and play it", () => this.play()));
+    if (part.kind === "AUDIO") this.bar.append(button("▶ Play", "Load the audio and play it", () => this.play()));
     this.need();
   }
 
@@ -34,7 +34,7 @@ class Plot {
   }
 
   need() {
-    this.line.ask("plot", { ask: "plot", part: this.place, index: this.index }, (answer, buffers) => {
+    this.requests.ask("plot", { ask: "plot", part: this.place, index: this.index }, (answer, buffers) => {
       const numbers = (view) => new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
       [this.low, this.high] = buffers.map(numbers);
       this.length = answer.length;
@@ -97,12 +97,12 @@ class Plot {
   }
 
   play() {
-    this.line.ask("sound", { ask: "sound", part: this.place, index: this.index }, (answer, buffers) => {
+    this.requests.ask("audio", { ask: "audio", part: this.place, index: this.index }, (answer, buffers) => {
       if (this.url) URL.revokeObjectURL(this.url);
       this.url = URL.createObjectURL(new Blob([buffers[0]], { type: "audio/wav" }));
-      this.sound ??= this.bar.appendChild(make("audio", "sound", { controls: "" }));
-      this.sound.src = this.url;
-      this.sound.play().catch(() => (this.readout.textContent = "press play to hear it"));
+      this.audio ??= this.bar.appendChild(make("audio", "player", { controls: "" }));
+      this.audio.src = this.url;
+      this.audio.play().catch(() => (this.readout.textContent = "press play to hear it"));
     });
   }
 

@@ -1,5 +1,5 @@
-/** The numbers of a part: words, alarms, histogram. */
-class Facts {
+/** The statistics of a part: text, alarms and a histogram. */
+class StatisticsPanel {
   constructor(goTo) {
     this.goTo = goTo;
     this.words = make("div", "words");
@@ -11,13 +11,13 @@ class Facts {
     this.log = button("log", "Logarithmic heights", () => this.press());
     this.log.setAttribute("aria-pressed", false);
     this.histogram = make("div", "histogram", {}, this.canvas.root, make("div", "ends", {}, this.low, this.log, this.high));
-    this.root = make("div", "numbers", {}, this.alarms, make("div", "facts", {}, this.words, this.histogram));
+    this.root = make("div", "numbers", {}, this.alarms, make("div", "statistics", {}, this.words, this.histogram));
   }
 
   show(part, progress) {
     this.part = part;
     const lines = [["head", part.head], ["note", part.note], ["stats", part.numbers], ["note", part.clear]];
-    if (progress < 1 && part.isExact === false) lines.push(["note", `looking at all values: ${Math.round(progress * 100)} %`]);
+    if (progress < 1 && part.isExact === false) lines.push(["note", `reading all values: ${Math.round(progress * 100)} %`]);
     this.words.replaceChildren(...lines.filter(([, text]) => text).map(([name, text]) => make("div", name, {}, text)));
     this.alarms.replaceChildren(...(part.alarms ?? []).map((text) => this.alarm(text)));
     this.histogram.hidden = !part.histogram;

@@ -1,5 +1,5 @@
-/** The buttons and sliders that choose what of a picture is shown, and how. */
-class Choices {
+/** The buttons and sliders that choose which part of a value is shown, and how. */
+class Toolbar {
   constructor(pixels) {
     this.pixels = pixels;
     this.bar = make("div", "bar", { role: "toolbar", "aria-label": "How it is shown" });
@@ -10,22 +10,22 @@ class Choices {
     this.zoomGroup = make("span", "group", {}, button("−", "Zoom out (-)", () => pixels.zoom(1 / ZOOM_STEP)),
       button("+", "Zoom in (+)", () => pixels.zoom(ZOOM_STEP)), button("Fit", "Show all of it (0)", () => pixels.refit()));
     this.bar.replaceChildren(this.zoomGroup, this.channelGroup(), ...this.batchGroup(), this.compareGroup(), ...this.axisGroup());
-    this.press();
+    this.refresh();
   }
 
   toggle(label, title, isOn, press) {
     const { pixels } = this;
     const made = button(label, title, () => {
       press();
-      this.press();
+      this.refresh();
       pixels.changed();
     });
     made.isOn = isOn;
     return made;
   }
 
-  /** Says of every button whether it is on, and which picture or page is shown. */
-  press() {
+  /** Shows which buttons are on, and which picture or page is shown. */
+  refresh() {
     const { pixels } = this;
     for (const each of this.bar.querySelectorAll("button")) {
       if (each.isOn) each.setAttribute("aria-pressed", each.isOn());
@@ -41,7 +41,7 @@ class Choices {
     const [w, h] = pixels.size;
     const what = pixels.over ? "a sheet of pictures; press Enter to open the first" : `${w} by ${h} values`;
     pixels.canvas.root.setAttribute("aria-label", `${pixels.part.kind}: ${what}; + and - zoom, arrows move, 0 shows all`);
-    pixels.canvas.root.classList.toggle("cnb-look-sheet", pixels.over !== null);
+    pixels.canvas.root.classList.toggle("cnb-inspect-sheet", pixels.over !== null);
   }
 
   channelGroup() {
@@ -55,7 +55,7 @@ class Choices {
     };
     const isImage = pixels.part.kind === "IMAGE";
     const all = isImage ? "All" : "Colours";
-    const title = isImage ? "All channels" : "The three main components as colours: alike is alike, the hues mean nothing";
+    const title = isImage ? "All channels" : "The three main components as colours: similar values get similar colours, the hues mean nothing";
     group.append(this.toggle(all, title, () => pixels.channel === null && pixels.over !== "channels", choose(null)));
     for (let at = 0; at < Math.min(count, isImage ? 4 : 16); at++) {
       const label = isImage ? CHANNELS[at] : String(at);
@@ -74,14 +74,14 @@ class Choices {
     if (pixels.axisSize("batch") < 2) return [];
     const sheet = this.toggle("▦ Sheet", "Many pictures on one sheet", () => pixels.over === "batch", () => {
       pixels.over = pixels.over === "batch" ? null : "batch";
-      pixels.page = Math.floor(pixels.index[pixels.part.batch] / PAGE);
+      pixels.page = Math.floor(pixels.index[pixels.part.batch] / pixels.limits.sheetPictures);
     });
     this.number = make("input", "number", { type: "number", min: 1, "aria-label": "Number of the picture or page" });
     this.number.addEventListener("change", () => pixels.turnTo(Number(this.number.value) - 1));
     this.total = make("span", "total");
     return [make("span", "group", { role: "group", "aria-label": "Batch" }, sheet,
-      button("◀", "The one before (Page Up)", () => pixels.turn(-1)), this.number, this.total,
-      button("▶", "The next one (Page Down)", () => pixels.turn(1)))];
+      button("◀", "Previous (Page Up)", () => pixels.turn(-1)), this.number, this.total,
+      button("▶", "Next (Page Down)", () => pixels.turn(1)))];
   }
 
   compareGroup() {
@@ -135,13 +135,13 @@ class Choices {
     const sliders = shape.flatMap((size, axis) => {
       if (axis === pixels.axes.rows || axis === pixels.axes.columns || size < 2) return [];
       const slider = make("input", "slide", { type: "range", min: 0, max: size - 1, value: pixels.index[axis], "aria-label": `axis ${axis}` });
-      const told = make("span", "at", {}, String(pixels.index[axis]));
+      const label = make("span", "at", {}, String(pixels.index[axis]));
       slider.addEventListener("input", () => {
         pixels.index[axis] = Number(slider.value);
-        told.textContent = slider.value;
+        label.textContent = slider.value;
         pixels.changed();
       });
-      return [make("label", "choice", {}, `axis ${axis}`, slider, told)];
+      return [make("label", "choice", {}, `axis ${axis}`, slider, label)];
     });
     return [make("span", "group", {}, choose("rows", "columns", "rows"), choose("columns", "rows", "columns")), make("span", "group", {}, ...sliders)];
   }

@@ -1,19 +1,19 @@
-// A value to look at. The kernel sends what there is to say in `message`, and pictures, values and curves on demand:
-// each question has a key, and only the newest question of a key is answered.
+// The view of a value. The kernel describes it in `message`, and sends pictures, values and curves on request: each
+// request has a key, and only the newest request of a key is answered.
 
-class View {
+class InspectorView {
   constructor(model, el) {
     this.model = model;
     this.page = crypto.randomUUID?.() ?? String(Math.random());
-    this.said = make("div", "said cnb-look-note", { role: "status" });
-    this.line = new Line(model, (text) => (this.said.textContent = text));
+    this.status = make("div", "status cnb-inspect-note", { role: "status" });
+    this.requests = new Requests(model, (text) => (this.status.textContent = text));
     this.parts = make("div", "bar", { role: "group", "aria-label": "Parts" });
     this.stage = make("div", "held");
     this.text = make("pre", "text", { tabindex: 0, "aria-label": "Text" });
-    this.facts = new Facts((index) => this.shown?.goTo(index));
-    this.who = make("div", "who");
+    this.statistics = new StatisticsPanel((index) => this.shown?.goTo(index));
+    this.origin = make("div", "origin");
     this.root = make("div", "", { "data-lm-suppress-shortcuts": "true", role: "group", "aria-label": "Tensor view" },
-      this.parts, this.said, this.stage, this.text, this.facts.root, this.who);
+      this.parts, this.status, this.stage, this.text, this.statistics.root, this.origin);
     el.append(this.root);
     this.update = this.update.bind(this);
     model.on("change:message change:progress", this.update);
@@ -27,11 +27,11 @@ class View {
 
   open(place) {
     this.place = place;
-    this.line.drop();
+    this.requests.drop();
     this.shown?.close();
     const part = this.message.parts[place];
-    const Kind = { pixels: Pixels, plot: Plot }[part.view];
-    this.shown = Kind ? new Kind(this.line, place, part) : undefined;
+    const Kind = { pixels: PixelView, plot: PlotView }[part.view];
+    this.shown = Kind ? new Kind(this.requests, place, part, this.message.limits) : undefined;
     this.stage.replaceChildren(...(this.shown ? [this.shown.root] : []));
     this.text.textContent = part.text;
     this.text.hidden = !part.text;
@@ -50,21 +50,21 @@ class View {
   }
 
   update() {
-    this.facts.show(this.message.parts[this.place], this.model.get("progress"));
-    this.who.textContent = this.message.who;
+    this.statistics.show(this.message.parts[this.place], this.model.get("progress"));
+    this.origin.textContent = this.message.origin;
   }
 
   close() {
     this.model.off("change:message change:progress", this.update);
     this.model.send({ ask: "close", page: this.page });
-    this.line.close();
+    this.requests.close();
     this.shown?.close();
-    this.facts.close();
+    this.statistics.close();
   }
 }
 
 function render({ model, el }) {
-  const view = new View(model, el);
+  const view = new InspectorView(model, el);
   return () => view.close();
 }
 

@@ -1,0 +1,192 @@
+"""Whether a constant fits its input: of the declared type, within the bounds, one of the choices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+from comfy_nb.errors import LayoutError
+from comfy_nb.spec.coerce import LAYOUTS, coerce
+from comfy_nb.spec.node_spec import InputSpec
+from comfy_nb.wording import short, suggest
+
+CONVERTERS: Mapping[str, Callable[[Any], Any]] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
+EXPECTED = {"INT": "a whole number", "FLOAT": "a number", "STRING": "text", "BOOLEAN": "true or false"}
+SCALARS = (int, float, str, type(None))
+LONGEST_COMBO = 20
+
+
+class Misfit(ValueError):
+    """A constant that does not fit its input.
+
+    Its text is for people; `type`, `message`, `details` and `extra` are what ComfyUI reports, and `advice` says what
+    to do. `value` is what is left of the constant. One that `is_tolerated` runs all the same.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        type: str,
+        message: str,
+        details: str,
+        advice: str,
+        extra: Mapping[str, Any],
+        value: Any = None,
+        is_tolerated: bool = False,
+    ) -> None:
+        super().__init__(text)
+        self.type = type
+        self.message = message
+        self.details = details
+        self.advice = advice
+        self.extra = extra
+        self.value = value
+        self.is_tolerated = is_tolerated
+
+
+def check_constant(entry: InputSpec, value: Any, has_limits: bool = True) -> Any:
+    """Return a constant as its node gets it: converted as ComfyUI does, "7" to 7 for an INT. Raises Misfit.
+
+    Without `has_limits` bounds and choices are not checked.
+    """
+    if type(value) is dict and "__value__" in value:
+        value = value["__value__"]
+    if entry.is_list and isinstance(value, (list, tuple)):
+        return [check_constant(entry, item, has_limits) for item in value]
+    value = entry.name_of(value)
+    kind = entry.type
+    if type(kind) is str:
+        convert = CONVERTERS.get(kind)
+        if convert is not None:
+            if type(value) is not convert:
+                value = _convert(entry, value, convert)
+        elif kind in LAYOUTS and not isinstance(value, SCALARS):
+            return _lay_out(entry, value)
+    if has_limits and (entry.options or type(kind) is not str):
+        _check_limits(entry, value)
+    return value
+
+
+def check_exactly(entry: InputSpec, value: Any, has_limits: bool = True) -> Any:
+    """Return a constant as a person may set it: a number, text or truth value has to be one. Raises Misfit.
+
+    Whole numbers may be written as floats and the other way round; no layout is checked.
+    """
+    if entry.is_list and isinstance(value, (list, tuple)):
+        return [check_exactly(entry, item, has_limits) for item in value]
+    value = entry.name_of(value)
+    kind = entry.socket
+    if kind in EXPECTED:
+        if not _is_exactly(value, kind):
+            raise _wrong_type(entry, value, "")
+        value = _convert(entry, value, CONVERTERS[kind])
+    if has_limits:
+        _check_limits(entry, value)
+    return value
+
+
+def _is_exactly(value: Any, kind: str) -> bool:
+    if kind in ("BOOLEAN", "STRING"):
+        return isinstance(value, CONVERTERS[kind])  # type: ignore[arg-type]
+    if isinstance(value, bool) or not isinstance(value, Real) or value != value:
+        return False
+    return kind == "FLOAT" or isinstance(value, Integral) or float(value).is_integer()
+
+
+def _convert(entry: InputSpec, value: Any, convert: Callable[[Any], Any]) -> Any:
+    try:
+        return convert(value)
+    except Exception as error:  # whatever a live object's conversion raises is the caller's wrong type
+        raise _wrong_type(entry, value, str(error)) from error
+
+
+def _wrong_type(entry: InputSpec, value: Any, reason: str) -> Misfit:
+    return Misfit(
+        f"expected {EXPECTED[entry.socket]} ({entry.socket}), got {short(value)}.",
+        "invalid_input_type",
+        f"Failed to convert an input value to a {entry.type} value",
+        f"{entry.name}, {value!r:.80}, {reason}",
+        f"Expected {entry.type}, got {type(value).__name__}.",
+        {"input_config": config_of(entry), "received_value": value, "exception_message": reason},
+    )
+
+
+def _lay_out(entry: InputSpec, value: Any) -> Any:
+    try:
+        return coerce(value, entry.socket)
+    except LayoutError as error:
+        raise Misfit(
+            str(error),
+            "invalid_layout",
+            f"The value does not have the layout of {entry.socket}",
+            entry.name,
+            str(error),
+            {"input_config": config_of(entry), "exception_message": str(error)},
+            value,
+        ) from error
+
+
+def _check_limits(entry: InputSpec, value: Any) -> None:
+    options = entry.options
+    for bound, is_wrong, type_, words in _BOUNDS:
+        limit = options.get(bound)
+        if limit is not None and _compare(is_wrong, value, limit):
+            between = f"between {options.get('min', 'any number')} and {options.get('max', 'any number')}."
+            raise Misfit(
+                f"{value!r:.60} is out of range; it must lie {between}",
+                type_,
+                f"Value {value!r:.60} {words} {limit}",
+                entry.name,
+                f"It must lie {between}",
+                {"input_config": config_of(entry), "received_value": value},
+                value,
+            )
+    choices = entry.choices
+    if choices is None or _among(value, choices):
+        return
+    is_newer_form = type(entry.type) is str
+    if not (is_newer_form and options.get("multiselect")):
+        raise _not_a_choice(entry, value, choices, is_tolerated=is_newer_form)  # ComfyUI checks only the older form
+
+
+def _not_a_choice(entry: InputSpec, value: Any, choices: Sequence[Any], *, is_tolerated: bool) -> Misfit:
+    listed = str(choices) if len(choices) <= LONGEST_COMBO else f"(list of length {len(choices)})"
+    advice = suggest(str(value), map(str, choices))
+    return Misfit(
+        f"{short(value)} is not one of the choices. {advice}",
+        "value_not_in_list",
+        "Value not in list",
+        f"{entry.name}: {value!r:.80} not in {listed}",
+        advice,
+        {"input_config": config_of(entry), "received_value": value},
+        value,
+        is_tolerated,
+    )
+
+
+_BOUNDS: Sequence[tuple[str, Callable[[Any, Any], bool], str, str]] = (
+    ("min", lambda value, limit: bool(value < limit), "value_smaller_than_min", "smaller than min of"),
+    ("max", lambda value, limit: bool(value > limit), "value_bigger_than_max", "bigger than max of"),
+)
+
+
+def _compare(is_wrong: Callable[[Any, Any], bool], value: Any, limit: Any) -> bool:
+    try:
+        return is_wrong(value, limit)
+    except Exception:  # a live object may refuse comparison in any way; then it has no bounds to keep
+        return False
+
+
+def _among(value: Any, choices: Sequence[Any]) -> bool:
+    try:
+        return value in choices
+    except Exception:  # tensors and arrays refuse `==` as a truth value in several ways
+        return False
+
+
+def config_of(entry: InputSpec) -> list[Any] | None:
+    """Return `[type, options]` as ComfyUI reports it; None for a combo of more than 20 choices."""
+    if not isinstance(entry.type, str) and len(entry.type) > LONGEST_COMBO:
+        return None
+    return [entry.type, dict(entry.options)]

@@ -1,0 +1,86 @@
+"""The output of a graph that is computed and shown while its constants are varied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from comfy_nb.errors import GraphError, UnknownName
+from comfy_nb.graph.model import Graph
+from comfy_nb.graph.node import Node, is_handle
+from comfy_nb.graph.prompt import is_link
+from comfy_nb.graph.topology import default_outputs
+from comfy_nb.spec.node_spec import NodeSpec
+from comfy_nb.wording import name_node
+
+if TYPE_CHECKING:
+    from comfy_nb.graph.handle import Handle
+
+
+@dataclass(frozen=True)
+class ShownOutput:
+    """An output slot of a node; `kind` is its socket type, None where that is a list of choices."""
+
+    node_id: str
+    slot: int
+    kind: str | None
+    title: str
+
+
+def copy_with_output(
+    source: Graph | Handle, output: str | int | Node | Handle | None = None
+) -> tuple[Graph, ShownOutput]:
+    """Return a copy of a graph, or of a handle's graph, with fixed seeds, and the output of it to show.
+
+    For a node without outputs (SaveImage) that is what it takes in; nothing is saved. Of several outputs it is the
+    first. Raises GraphError if it is not clear what to show.
+    """
+    if is_handle(source):
+        graph = source.call.unedited.copy()
+        shown = shown_output(graph, source if output is None else output)
+    elif isinstance(source, Graph):
+        graph = source.copy()
+        shown = _only_output(graph) if output is None else shown_output(graph, output)
+    else:
+        raise GraphError(f"Expected a handle or a graph, got {source!r:.80}.")
+    graph.controlled.clear()
+    return graph, shown
+
+
+def shown_output(graph: Graph, output: str | int | Node | Handle) -> ShownOutput:
+    """Return what to show of a node, given as a handle, a node or its id; raises GraphError if there is nothing."""
+    node = _node_by_id(graph, output.id) if isinstance(output, Node) else graph[output]
+    slot = (output.slot if is_handle(output) else None) or 0
+    spec = _spec_of(node)
+    if not spec.output_names:
+        link = next((value for value in node.inputs.values() if is_link(value)), None)
+        if link is None:
+            raise GraphError(f"{name_node(node.id, node.class_type, node.title)} has no output that can be shown.")
+        node, slot = graph[link[0]], int(link[1])
+        spec = _spec_of(node)
+    kind = spec.output_type(slot)
+    return ShownOutput(node.id, slot, kind if isinstance(kind, str) else None, node.title)
+
+
+def _node_by_id(graph: Graph, node_id: str) -> Node:
+    """Return the node of a copied graph that has the id of one of the original."""
+    node = graph.nodes.get(node_id)
+    if node is None:
+        raise UnknownName.of("node", node_id, graph.nodes, "in the graph")
+    return node
+
+
+def _spec_of(node: Node) -> NodeSpec:
+    spec = node.graph.registry.find(node.class_type)
+    return spec if spec is not None else node.graph.registry[node.class_type]
+
+
+def _only_output(graph: Graph) -> ShownOutput:
+    ends = default_outputs(graph)
+    if not ends:
+        raise GraphError("The graph is empty, so there is nothing to show.")
+    outputs = {shown_output(graph, node_id): node_id for node_id in ends}
+    if len(outputs) > 1:
+        which = ", ".join(f'output="{node_id}" ({shown.title})' for shown, node_id in outputs.items())
+        raise GraphError(f"The graph has {len(outputs)} outputs; choose one: {which}.")
+    return next(iter(outputs))
