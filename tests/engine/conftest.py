@@ -10,6 +10,7 @@ import pytest
 import comfy_nb as nb
 from comfy_nb.engine.execution.breakpoints import Pause
 from tests.engine.support import Pack
+from tests.reference.classes import make_classes
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +24,12 @@ def session() -> Iterator[nb.Session]:
 def pack() -> Pack:
     """Node classes of the test's own."""
     return Pack()
+
+
+@pytest.fixture
+def zoo(pack: Pack) -> None:
+    """Add the classes of the reference's zoo to the test's own."""
+    pack.add(*make_classes().values())
 
 
 @pytest.fixture

@@ -14,7 +14,20 @@ from comfy_nb.graph.model import Graph
 from comfy_nb.spec.registry import Registry
 from tests.reference.classes import INT, LAZY_INT, count_calls, made, node
 
-__all__ = ["PATIENCE_S", "Calls", "Outside", "Pack", "following", "made", "names_of", "node", "ran", "reported"]
+__all__ = [
+    "PATIENCE_S",
+    "Calls",
+    "Outside",
+    "Pack",
+    "following",
+    "listed",
+    "made",
+    "names_of",
+    "node",
+    "number",
+    "ran",
+    "reported",
+]
 
 
 class Calls(Counter[str]):
@@ -72,6 +85,16 @@ class Pack:
     def graph(self, prompt: dict[str, Any]) -> Graph:
         """Make a graph of this pack's classes from a prompt."""
         return Graph.from_prompt(prompt, self.registry)
+
+
+def number(value: int) -> dict[str, Any]:
+    """A node of the zoo that gives a number, as a prompt has it."""
+    return made("Number", value=value)
+
+
+def listed(*values: Any) -> dict[str, Any]:
+    """A node of the zoo that gives each of these values, one after the other, as a prompt has it."""
+    return made("Listed", values={"__value__": list(values)})
 
 
 def ran(run: nb.Run) -> list[str]:

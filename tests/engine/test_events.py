@@ -15,14 +15,10 @@ from comfy_nb.engine import events
 from comfy_nb.engine.events import Event
 from comfy_nb.engine.node_api.context import GraphBuilder, Progress, ProgressBar, current_call
 from comfy_nb.errors import ComfyNBWarning, NodeError
-from tests.engine.support import Pack, made
-from tests.reference.classes import INT, make_classes
+from tests.engine.support import Pack, listed, made
+from tests.reference.classes import INT
 
-
-@pytest.fixture(autouse=True)
-def zoo(pack: Pack) -> None:
-    """The classes of the reference's zoo."""
-    pack.add(*make_classes().values())
+pytestmark = pytest.mark.usefixtures("zoo")
 
 
 def kinds(told: Sequence[Event]) -> list[tuple[str, str | None]]:
@@ -36,10 +32,6 @@ async def all_of(graph: nb.Graph, outputs: list[str] | None = None) -> tuple[nb.
     job = graph.start(outputs)
     job.run.subscribe(told.extend)
     return await job, told
-
-
-def listed(*values: int) -> dict[str, Any]:
-    return made("Listed", values={"__value__": list(values)})
 
 
 # Order

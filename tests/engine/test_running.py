@@ -12,22 +12,10 @@ import comfy_nb as nb
 from comfy_nb.engine import events
 from comfy_nb.engine.node_api.context import ExecutionBlocker
 from comfy_nb.errors import NodeError
-from tests.engine.support import Pack, made, ran, reported
-from tests.reference.classes import INT, LAZY_INT, RAW_INT, STRING, make_classes
+from tests.engine.support import Pack, listed, made, number, ran, reported
+from tests.reference.classes import INT, LAZY_INT, RAW_INT, STRING
 
-
-@pytest.fixture(autouse=True)
-def zoo(pack: Pack) -> None:
-    """The classes of the reference's zoo."""
-    pack.add(*make_classes().values())
-
-
-def listed(*values: Any) -> dict[str, Any]:
-    return made("Listed", values={"__value__": list(values)})
-
-
-def number(value: int) -> dict[str, Any]:
-    return made("Number", value=value)
+pytestmark = pytest.mark.usefixtures("zoo")
 
 
 async def run_of(pack: Pack, prompt: dict[str, Any], *outputs: str) -> nb.Run:

@@ -14,14 +14,10 @@ from comfy_nb.engine import events
 from comfy_nb.engine.execution.scheduler import State
 from comfy_nb.engine.node_api.context import GraphBuilder, ProgressBar, get_executing_context
 from comfy_nb.spec.function import spec_from_function
-from tests.engine.support import Pack, made, ran, reported
-from tests.reference.classes import INT, make_classes
+from tests.engine.support import Pack, listed, made, ran, reported
+from tests.reference.classes import INT
 
-
-@pytest.fixture(autouse=True)
-def zoo(pack: Pack) -> None:
-    """The classes of the reference's zoo."""
-    pack.add(*make_classes().values())
+pytestmark = pytest.mark.usefixtures("zoo")
 
 
 class Meeting:
@@ -56,10 +52,6 @@ def meeting_class(pack: Pack, meeting: Meeting, seen: list[Any]) -> None:
         return (n,)
 
     pack.node("Meet", meet, {"n": INT}, hidden={"me": "UNIQUE_ID"})
-
-
-def listed(*values: int) -> dict[str, Any]:
-    return made("Listed", values={"__value__": list(values)})
 
 
 # Async nodes

@@ -11,22 +11,10 @@ import comfy_nb as nb
 from comfy_nb.engine import events
 from comfy_nb.engine.node_api.context import GraphBuilder, get_executing_context
 from comfy_nb.errors import DependencyCycleError, DuplicateNodeError, GraphError, NodeError, UnknownName
-from tests.engine.support import Pack, made, ran, reported
-from tests.reference.classes import INT, RAW_INT, make_classes
+from tests.engine.support import Pack, listed, made, number, ran, reported
+from tests.reference.classes import INT, RAW_INT
 
-
-@pytest.fixture(autouse=True)
-def zoo(pack: Pack) -> None:
-    """The classes of the reference's zoo."""
-    pack.add(*make_classes().values())
-
-
-def number(value: int) -> dict[str, Any]:
-    return made("Number", value=value)
-
-
-def listed(*values: Any) -> dict[str, Any]:
-    return made("Listed", values={"__value__": list(values)})
+pytestmark = pytest.mark.usefixtures("zoo")
 
 
 def expanding(pack: Pack, result: Any, graph: dict[str, Any], returns: tuple[str, ...] = ("INT",)) -> None:
