@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import pytest
+
 import comfy_nb as nb
 from comfy_nb.engine import events
 from comfy_nb.engine.execution.breakpoints import Pause
@@ -19,14 +21,17 @@ __all__ = [
     "Calls",
     "Outside",
     "Pack",
+    "failure_of",
     "following",
     "listed",
     "made",
+    "messages",
     "names_of",
     "node",
     "number",
     "ran",
     "reported",
+    "run_of",
 ]
 
 
@@ -97,9 +102,26 @@ def listed(*values: Any) -> dict[str, Any]:
     return made("Listed", values={"__value__": list(values)})
 
 
+async def run_of(pack: Pack, prompt: dict[str, Any], *outputs: str) -> nb.Run:
+    """Run a prompt of a pack's classes."""
+    return await pack.graph(prompt).run(list(outputs) or None)
+
+
+async def failure_of(pack: Pack, prompt: dict[str, Any]) -> nb.NodeError:
+    """Run a prompt that must fail, and return its error."""
+    with pytest.raises(nb.NodeError) as caught:
+        await pack.graph(prompt).run()
+    return caught.value
+
+
 def ran(run: nb.Run) -> list[str]:
     """The ids of the nodes that a run computed itself, in the order in which they ended."""
     return [event.node_id for event in reported(run, events.NodeFinished) if event.source == "ran"]
+
+
+def messages(items: list[Any]) -> list[Any]:
+    """The items, a blocker as `("blocked", message)`."""
+    return [("blocked", item.message) if isinstance(item, nb.ExecutionBlocker) else item for item in items]
 
 
 def names_of(run: nb.Run, ids: Sequence[str]) -> list[str]:

@@ -10,8 +10,8 @@ import pytest
 import comfy_nb as nb
 from comfy_nb.engine import events
 from comfy_nb.engine.node_api.context import GraphBuilder, get_executing_context
-from comfy_nb.errors import DependencyCycleError, DuplicateNodeError, GraphError, NodeError, UnknownName
-from tests.engine.support import Pack, listed, made, number, ran, reported
+from comfy_nb.errors import DependencyCycleError, DuplicateNodeError, GraphError, UnknownName
+from tests.engine.support import Pack, failure_of, listed, made, number, ran, reported
 from tests.reference.classes import INT, RAW_INT
 
 pytestmark = pytest.mark.usefixtures("zoo")
@@ -26,12 +26,6 @@ def expanding(pack: Pack, result: Any, graph: dict[str, Any], returns: tuple[str
         returns,
         optional={"a": INT, "link": RAW_INT},
     )
-
-
-async def failure_of(pack: Pack, prompt: dict[str, Any]) -> NodeError:
-    with pytest.raises(NodeError) as caught:
-        await pack.graph(prompt).run()
-    return caught.value
 
 
 async def test_the_items_of_a_linked_node_stand_in_the_place_of_the_link_and_others_are_used_as_they_are(
