@@ -1,0 +1,16 @@
+"""Classes whose nodes are cached, and a disk tier."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.engine.cache.classes import INT
+from tests.engine.support import Pack
+
+
+@pytest.fixture
+def arithmetic(pack: Pack) -> None:
+    """Number(n), Add(a, b) and Show(n), an output node that reports what it shows."""
+    pack.node("Number", lambda self, n: (n,), {"n": INT})
+    pack.node("Add", lambda self, a, b: (a + b,), {"a": INT, "b": INT})
+    pack.node("Show", lambda self, n: {"ui": {"shown": [n]}, "result": (n,)}, {"n": INT}, OUTPUT_NODE=True)
