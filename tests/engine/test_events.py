@@ -1,4 +1,4 @@
-"""What a run tells: which events, in which order, to whom, and what a faulty listener does not break."""
+"""Which events a run reports, in which order, and to whom (docs/semantics.md, "Events")."""
 
 from __future__ import annotations
 

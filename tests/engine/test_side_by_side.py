@@ -1,4 +1,4 @@
-"""What goes on at the same time: async nodes, runs that share a lane or nodes, and runs inside nodes."""
+"""What goes on at the same time, in a run and in several (docs/semantics.md, "Side by side")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Stopping a run: who may, what ends at once, what stays, and what no run may leave behind."""
+"""Stopping a run: who may, what ends at once, what stays, and what no run may leave behind.
+
+The rules are in docs/semantics.md, "Stopping".
+"""
 
 from __future__ import annotations
 

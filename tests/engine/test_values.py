@@ -1,4 +1,4 @@
-"""Values as they go through a graph, and the core nodes that read and write files, as a run uses them."""
+"""Values as they go through a graph, and the nodes that read and write files (docs/semantics.md, "Values")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nodes that stand for a graph: its ids, what of it runs, how it is shown, and what can be wrong with it."""
+"""Nodes that stand for a graph (docs/semantics.md, "Expansions")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nodes run without gradients unless they ask for them, and leave the mode of others alone."""
+"""Nodes run without gradients unless they ask for them (docs/semantics.md, "Gradients")."""
 
 from __future__ import annotations
 

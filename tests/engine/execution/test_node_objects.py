@@ -1,4 +1,4 @@
-"""The objects that nodes of classes are called on: one per node of a graph, for as long as the graph has it."""
+"""One object per node of a graph, for as long as the graph has it (docs/semantics.md, "Node objects")."""
 
 from __future__ import annotations
 

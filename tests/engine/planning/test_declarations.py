@@ -1,4 +1,4 @@
-"""What a V1 class may declare, as far as it changes how the class runs: inputs, hidden inputs and outputs."""
+"""What a V1 class may declare, as far as it changes how nodes run (docs/semantics.md, "Declarations")."""
 
 from __future__ import annotations
 
