@@ -28,7 +28,7 @@ async def run_of(session: Session, function):
     return await session.run(Graph.from_prompt({"7": {"class_type": function.__name__, "inputs": {}}}, registry), ["7"])
 
 
-async def test_a_value_is_known_again_with_who_made_it():
+async def test_a_value_is_recognised_with_the_node_that_made_it():
     session = Session()
     value = (await run_of(session, paper))["7"]
     maker = session.handed.maker_of(value)
@@ -44,7 +44,7 @@ async def test_a_dict_is_known_by_its_tensor():
     assert session.handed.maker_of({"samples": torch.zeros(1)}) is None
 
 
-async def test_a_second_run_tells_of_the_cache():
+async def test_a_second_run_names_the_cache():
     session = Session()
     first = (await run_of(session, paper))["7"]
     assert (await run_of(session, paper))["7"] is first

@@ -153,14 +153,14 @@ async def test_what_a_node_returns_is_taken_for_what_was_meant(
     assert (await run_of(pack, {"1": made(class_type, n=3)})).outputs("1") == outputs
 
 
-async def test_a_bare_none_is_no_value_of_a_node_without_outputs_and_none_of_one_with_one(pack: Pack) -> None:
+async def test_a_bare_none_is_nothing_from_a_node_without_outputs_and_none_from_one_with_one(pack: Pack) -> None:
     pack.node("Nothing", lambda self: None)
     run = await run_of(pack, {"1": made("Sink", text="a"), "2": made("Nothing")}, "1", "2")
     assert run.outputs("1") == ()
     assert run.outputs("2") == ([None],)
 
 
-async def test_a_single_value_from_a_node_with_two_outputs_is_an_error_that_says_what_is_due(pack: Pack) -> None:
+async def test_a_single_value_from_a_node_with_two_outputs_is_an_error_that_says_what_is_expected(pack: Pack) -> None:
     pack.node("OneOfTwo", lambda self: 1, None, ("INT", "INT"))
     error = await failure_of(pack, {"1": made("OneOfTwo")})
     assert "must return 2 values" in str(error)
@@ -178,7 +178,7 @@ async def test_ui_values_are_merged_over_the_calls_by_all_keys(pack: Pack) -> No
     assert run.ui == {"2": {"shown": [2, 3, 4], "even": [2, 4], "odd": [3]}}
 
 
-async def test_text_is_no_list_of_characters(pack: Pack) -> None:
+async def test_text_is_not_taken_for_a_list_of_characters(pack: Pack) -> None:
     pack.node("Word", lambda self, text: (text,), {"text": STRING}, ("STRING",))
     assert (await run_of(pack, {"1": made("Word", text="abc")})).outputs("1") == (["abc"],)
 

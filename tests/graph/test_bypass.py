@@ -74,7 +74,7 @@ def test_bypassed_nodes_in_a_row_are_all_passed(registry):
     assert graph.to_prompt()["4"]["inputs"] == {"image": ["2", 0], "mask": ["2", 1]}
 
 
-def test_bypassed_nodes_in_a_ring_pass_on_nothing(registry):
+def test_bypassed_nodes_in_a_cycle_pass_on_nothing(registry):
     ring = {"class_type": "Two", "inputs": {"image": ["2", 0], "mask": ["2", 1]}}
     graph = nb.load(
         {

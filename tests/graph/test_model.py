@@ -52,7 +52,7 @@ def test_an_unknown_class_is_answered_with_the_nearest(graph):
         graph.node("Sorce")
 
 
-def test_list_constants_are_wrapped_so_that_they_are_no_links(graph):
+def test_list_constants_are_wrapped_so_that_they_are_not_links(graph):
     sink = graph.node("Sink", any=[1, 2, 3])
     assert sink.inputs["any"] == {"__value__": [1, 2, 3]}
 
@@ -83,7 +83,7 @@ def test_a_graph_is_made_of_handles_only(thing):
         nb.Graph(thing)
 
 
-def test_a_node_of_another_graph_is_no_input(graph, registry):
+def test_a_node_of_another_graph_is_refused_as_an_input(graph, registry):
     other = nb.Graph(registry=registry).node("Source", seed=1)
     with pytest.raises(nb.GraphError, match="<Source #1> belongs to another graph"):
         graph.node("Sink", image=other)
@@ -115,7 +115,7 @@ def test_a_prompt_is_loaded_from_each_form(form, tmp_path, registry):
     assert [node.title for node in graph] == ["Begin", "Sink"]
 
 
-def test_what_is_no_source_of_a_graph_is_refused():
+def test_what_is_not_a_source_of_a_graph_is_refused():
     with pytest.raises(nb.PromptError, match="loaded from a path, JSON text or a dict, not from int"):
         nb.load(3)
 
@@ -300,7 +300,7 @@ async def test_outputs_are_wanted_by_id_node_or_handle(graph, nodes):
         graph.run_sync("7")
 
 
-def test_validate_tells_all_that_is_wrong(graph):
+def test_validate_reports_all_that_is_wrong(graph):
     graph.node("Source", seed=11)
     graph.node("Sink", image=["1", 1])
     problems = graph.validate()

@@ -101,7 +101,7 @@ def test_a_damaged_workflow_is_left_out_with_a_warning() -> None:
 
 
 @pytest.mark.parametrize("extra", [None, 3, {"extra_pnginfo": None}, {"extra_pnginfo": {"workflow": 3}}])
-def test_odd_extra_data_is_no_obstacle(extra: object) -> None:
+def test_odd_extra_data_is_passed_over(extra: object) -> None:
     assert parse_prompt({"prompt": BLUR, "extra_data": extra}) == (BLUR, None, "the dict")
 
 
@@ -169,7 +169,7 @@ def test_a_node_without_inputs_gets_none_and_the_callers_stays_as_it_was() -> No
         (b"GIF89a\xff\xfe", "neither text in UTF-8"),
     ],
 )
-def test_what_is_no_prompt_is_refused_with_what_it_is(source: object, said: str) -> None:
+def test_what_is_not_a_prompt_is_refused_with_what_it_is(source: object, said: str) -> None:
     assert said in refusal(source)
 
 
@@ -207,7 +207,7 @@ def test_a_text_that_can_be_no_path_is_not_repeated(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", " \n"])
-def test_an_empty_text_is_no_folder(text: str) -> None:
+def test_an_empty_text_is_not_a_folder(text: str) -> None:
     with pytest.raises(PromptError, match="The text is empty"):
         load(text)
 
@@ -318,7 +318,7 @@ def test_text_given_for_a_path_points_to_parse_prompt() -> None:
     assert "is neither JSON nor the path of a file" in unreadable("a\0b")
 
 
-def test_a_workflow_is_told_from_a_prompt() -> None:
+def test_a_workflow_is_distinguished_from_a_prompt() -> None:
     assert is_workflow(WORKFLOW)
     assert not is_workflow(BLUR)
     assert not is_workflow({"nodes": BLUR["1"], "links": BLUR["2"]})

@@ -71,7 +71,7 @@ def test_a_constant_that_holds_itself_is_refused(tmp_path: Path) -> None:
         write_prompt({"1": {"class_type": "A", "inputs": {"x": loop}}}, tmp_path / "a.json")
 
 
-def test_what_is_no_json_outside_the_inputs_is_refused_too(tmp_path: Path) -> None:
+def test_what_is_not_json_outside_the_inputs_is_refused_too(tmp_path: Path) -> None:
     with pytest.raises(PromptError, match="cannot be written as JSON"):
         write_prompt({"1": {"class_type": "A", "inputs": {}, "_meta": {1, 2}}}, tmp_path / "a.json")
 

@@ -129,7 +129,7 @@ def test_a_hint_that_is_a_class_is_refused_by_name():
         spec_from_function(f)
 
 
-def test_a_hint_that_is_none_is_refused_by_name():
+def test_what_is_not_a_hint_is_refused_by_name():
     def f(a: Annotated[int, "big"]):
         return a
 

@@ -120,7 +120,7 @@ def test_a_mutable_default_is_a_value_like_any_other():
         assert total([5, 6, 7]).run_sync() == 18
 
 
-def test_progress_is_given_and_is_no_input():
+def test_progress_is_passed_and_is_not_an_input():
     with nb.use_session(nb.Session()):
 
         @nb.node
@@ -170,7 +170,7 @@ def test_arrays_and_pictures_returned_for_images_and_masks_get_their_layout():
         (int, (n for n in ()), "it returned a generator, not a value; collect or await it before returning"),
     ],
 )
-def test_a_wrong_return_is_said_with_what_was_declared(annotation, value, words):
+def test_a_wrong_return_is_reported_with_what_was_declared(annotation, value, words):
     def f():
         return value
 

@@ -209,7 +209,7 @@ def test_an_entry_larger_than_the_folder_may_be_is_not_written(tmp_path):
     assert cache.why_missing(large) == "larger than the folder's 1.0 MB"
 
 
-def test_files_that_vanish_are_no_trouble(disk):
+def test_files_that_vanish_do_no_harm(disk):
     for name in "abc":
         stored(disk, name, torch.zeros(1000))
     for path in disk.folder.glob("*/*"):

@@ -80,7 +80,7 @@ async def test_is_changed_may_be_async(pack: Pack) -> None:
     assert ran(await graph.run()) == []
 
 
-async def test_is_changed_that_is_no_classmethod_is_called_on_the_class(pack: Pack) -> None:
+async def test_an_is_changed_that_is_not_a_classmethod_is_called_on_the_class(pack: Pack) -> None:
     pack.node("Plain", lambda self, n: (n,), {"n": INT}, IS_CHANGED=lambda n: n)
     graph = pack.graph(one("Plain"))
     await graph.run()

@@ -70,7 +70,7 @@ async def test_expansions_nest_and_recurse(pack: Pack) -> None:
     assert run.outputs("2") == ([16, 11],)
 
 
-async def test_a_loop_of_a_thousand_turns_is_no_matter_of_recursion(pack: Pack) -> None:
+async def test_a_loop_of_a_thousand_turns_does_not_recurse(pack: Pack) -> None:
     def again(self: Any, left: int, so_far: int) -> Any:
         if left == 0:
             return (so_far,)
@@ -272,7 +272,7 @@ async def test_a_node_may_pass_on_a_node_of_the_graph_that_others_use_too(pack: 
     assert (run["1"], run["3"]) == (5, 10)
 
 
-async def test_a_node_whose_outputs_were_let_go_expands_again_where_they_are_wished_for_late(
+async def test_a_node_whose_outputs_were_released_expands_again_when_they_are_asked_for_late(
     pack: Pack, session: nb.Session
 ) -> None:
     session.store.set_policy("none")

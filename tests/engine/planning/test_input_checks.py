@@ -34,7 +34,7 @@ async def test_an_optional_input_that_is_missing_is_not_passed_even_with_a_defau
 
 
 @pytest.mark.parametrize("value", [[], ["1"], ["1", 0, 0], ["1", "0"], [1, 0], ["1", 0.5], ["1", True]])
-async def test_a_list_that_is_no_link_is_bad_linked_input(pack: Pack, value: list[Any]) -> None:
+async def test_a_list_that_is_not_a_link_is_bad_linked_input(pack: Pack, value: list[Any]) -> None:
     taking(pack, "INT", {"min": 0})
     found = await problem(pack, value=value)
     assert found.type == "bad_linked_input"
@@ -187,7 +187,7 @@ async def test_a_value_outside_a_combo_of_the_newer_form_is_a_warning(pack: Pack
         assert await received(pack, value="bilinaer") == {"value": "bilinaer"}
 
 
-async def test_several_choices_of_a_combo_of_the_newer_form_are_no_warning(pack: Pack) -> None:
+async def test_several_choices_of_a_combo_of_the_newer_form_give_no_warning(pack: Pack) -> None:
     taking(pack, "COMBO", {"options": ["a", "b"], "multiselect": True})
     assert await received(pack, value={"__value__": ["a", "b"]}) == {"value": ["a", "b"]}
 
@@ -247,7 +247,7 @@ async def test_a_class_that_declares_every_optional_name_gets_them_all(pack: Pac
 # Messages
 
 
-async def test_a_message_names_title_id_class_input_what_came_what_is_due_and_the_nearest_name(pack: Pack) -> None:
+async def test_a_message_names_title_id_class_input_value_choices_and_the_nearest_name(pack: Pack) -> None:
     taking(pack, ["nearest", "bilinear"])
     prompt = {"3": {**made("Take", value="bilinar"), "_meta": {"title": "Scale it"}}}
     text = str(await refused(pack.graph(prompt)))

@@ -159,7 +159,7 @@ async def test_validate_inputs_may_be_async(pack: Pack) -> None:
     assert [each.details for each in error.problems] == ["a - refused"]
 
 
-async def test_graph_validate_tells_the_same_without_running(pack: Pack) -> None:
+async def test_graph_validate_reports_the_same_without_running(pack: Pack) -> None:
     checking(pack, classmethod(lambda cls, a: "refused"))
     graph = pack.graph({"1": made("Checked", a=1)})
     assert [each.type for each in graph.validate()] == ["required_input_missing", "custom_validation_failed"]

@@ -22,13 +22,13 @@ async def test_every_class_must_be_known_even_of_a_node_that_is_not_needed(pack:
     assert pack.calls.total() == 0
 
 
-async def test_an_unknown_class_is_told_with_everything_else_that_is_wrong(pack: Pack) -> None:
+async def test_an_unknown_class_is_reported_with_everything_else_that_is_wrong(pack: Pack) -> None:
     taking(pack, "INT")
     error = await refused(pack.graph({"1": made("Take", value="x"), "7": made("Nope")}))
     assert [each.type for each in error.problems] == ["invalid_prompt", "invalid_input_type"]
 
 
-async def test_an_input_types_that_raises_is_told_of_its_class(pack: Pack) -> None:
+async def test_an_input_types_that_raises_is_reported_with_its_class(pack: Pack) -> None:
     def broken(cls: Any) -> dict[str, Any]:
         raise OSError("no folder")
 
@@ -135,13 +135,13 @@ async def test_node_errors_have_only_nodes_with_errors_of_their_own(pack: Pack) 
     assert set(entry["errors"][0]) == {"type", "message", "details", "extra_info"}
 
 
-async def test_what_is_wrong_beside_the_wanted_outputs_is_not_told(pack: Pack) -> None:
+async def test_what_is_wrong_beside_the_wanted_outputs_is_not_reported(pack: Pack) -> None:
     taking(pack, "INT")
     graph = pack.graph({"1": made("Take", value=1), "2": made("Take")})
     assert (await graph.run(outputs=["1"]))["1"] == {"value": 1}
 
 
-async def test_everything_that_is_wrong_is_told_at_once(pack: Pack) -> None:
+async def test_everything_that_is_wrong_is_reported_at_once(pack: Pack) -> None:
     required = {"a": INT, "b": ("INT", {"max": 3}), "c": (["x"],), "d": ("IMAGE",)}
     pack.node("Many", echo, required, ("*",), OUTPUT_NODE=True)
     pack.node("Number", lambda self: (5,))
@@ -160,7 +160,7 @@ async def test_a_node_that_needs_itself_is_an_error(pack: Pack) -> None:
     assert found.details == "1 -> 1"
 
 
-async def test_a_ring_is_an_error_that_names_its_nodes(pack: Pack) -> None:
+async def test_a_cycle_is_an_error_that_names_its_nodes(pack: Pack) -> None:
     taking(pack, "*")
     pack.node("Pass", lambda self, v: (v,), {"v": ("*",)}, ("*",))
     prompt = {
@@ -187,7 +187,7 @@ async def test_a_chain_of_a_hundred_thousand_nodes_is_validated_and_planned_with
     assert (found.type, found.node_id) == ("invalid_input_type", str(count))
 
 
-async def test_a_ring_of_a_hundred_thousand_nodes_is_told_in_a_line(pack: Pack) -> None:
+async def test_a_cycle_of_a_hundred_thousand_nodes_is_reported_in_a_line(pack: Pack) -> None:
     pack.node("Pass", lambda self, v: (v,), {"v": ("*",)}, ("*",))
     count = 100_000
     prompt = {str(n): made("Pass", v=[str((n + 1) % count), 0]) for n in range(count)}
