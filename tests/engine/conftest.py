@@ -34,13 +34,13 @@ def zoo(pack: Pack) -> None:
 
 @pytest.fixture
 def all_worth_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the disk tier keep also what is computed faster than it is read."""
+    """Let the disk tier keep even what is computed faster than it is read."""
     monkeypatch.setattr("comfy_nb.engine.cache.store.WORTH_DISK_S", 0.0)
 
 
 @pytest.fixture
 def pauses(session: nb.Session) -> asyncio.Queue[Pause]:
-    """The pauses of the session's runs, as they come."""
+    """The pauses of the session's runs, in order."""
     found: asyncio.Queue[Pause] = asyncio.Queue()
     session.breakpoints.on_pause = found.put_nowait
     return found

@@ -36,14 +36,14 @@ __all__ = [
 
 
 class Calls(Counter[str]):
-    """How often each class was called. To the code of a node that counts in it, it is always the same."""
+    """How often each class was called. A node whose code uses it does not count as changed when it does."""
 
     def __comfy_nb_code__(self) -> bytes:
         return b"calls"
 
 
 class Outside:
-    """Something of the world outside that a node reads. To the code of the node it is always the same."""
+    """State outside the graph that a node reads. A node whose code uses it does not count as changed when it does."""
 
     def __init__(self, **state: Any) -> None:
         self.__dict__.update(state)
@@ -76,7 +76,7 @@ class Pack:
         return cls
 
     def add_late_wish(self) -> None:
-        """Minus; Expand, which becomes a Minus; and Pick, which wishes for `n` when `w` is there, and gives it."""
+        """Add Minus; Expand, which becomes a Minus; and Pick, which asks for `n` once `w` is there, and returns it."""
 
         def expands(self: Any, n: int) -> dict[str, Any]:
             graph = nb.GraphBuilder()
@@ -93,12 +93,12 @@ class Pack:
 
 
 def number(value: int) -> dict[str, Any]:
-    """A node of the zoo that gives a number, as a prompt has it."""
+    """A prompt's entry for a node of the zoo that returns a number."""
     return made("Number", value=value)
 
 
 def listed(*values: Any) -> dict[str, Any]:
-    """A node of the zoo that gives each of these values, one after the other, as a prompt has it."""
+    """A prompt's entry for a node of the zoo that returns a list of these values."""
     return made("Listed", values={"__value__": list(values)})
 
 
@@ -120,7 +120,7 @@ def ran(run: nb.Run) -> list[str]:
 
 
 def messages(items: list[Any]) -> list[Any]:
-    """The items, a blocker as `("blocked", message)`."""
+    """The items, with each blocker as `("blocked", message)`."""
     return [("blocked", item.message) if isinstance(item, nb.ExecutionBlocker) else item for item in items]
 
 

@@ -27,7 +27,7 @@ def kinds(told: Sequence[Event]) -> list[tuple[str, str | None]]:
 
 
 async def all_of(graph: nb.Graph, outputs: list[str] | None = None) -> tuple[nb.Run, list[Event]]:
-    """Run a graph, and return its run and all it told to one who listened from the start."""
+    """Run a graph, and return its run and all events, as a subscriber from the start gets them."""
     told: list[Event] = []
     job = graph.start(outputs)
     job.run.subscribe(told.extend)

@@ -1,4 +1,4 @@
-"""Nodes that return, raise or start what they should not: a person reads what was wrong, and the next run works."""
+"""Nodes that return, raise or start what they should not: the error says what was wrong, and the next run works."""
 
 from __future__ import annotations
 

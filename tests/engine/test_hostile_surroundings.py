@@ -1,4 +1,4 @@
-"""Time-outs and retries, strange constants, subscribers that misbehave, and what packs keep between calls."""
+"""Timeouts and retries, strange constants, subscribers that misbehave, and what packs keep between calls."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.engine.failing import Unspeakable, failure
 from tests.engine.signs import PATIENCE_S, Sign, others
 from tests.engine.support import Calls, reported
 
-# Time-outs and retries ---------------------------------------------------------------------------------------------
+# Timeouts and retries ----------------------------------------------------------------------------------------------
 
 
 async def test_a_node_that_takes_too_long_is_timed_out_and_cleaned_up():

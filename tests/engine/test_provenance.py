@@ -1,4 +1,4 @@
-"""What a session remembers of the values that its runs handed out."""
+"""A session remembers where the values that its runs returned came from."""
 
 from __future__ import annotations
 

@@ -251,7 +251,7 @@ async def test_the_next_run_after_a_failed_one_works(pack: Pack) -> None:
 
 
 async def test_no_node_is_called_after_one_has_failed(pack: Pack, session: nb.Session) -> None:
-    """Also not while the loop is too busy to end the run: here it stands still until the lane has done all it will."""
+    """Not even while the loop is too busy to end the run: here it stands still until the lane is idle."""
     begun, go, idle = threading.Event(), threading.Event(), threading.Event()
 
     def refuse(self: Any) -> tuple[int]:

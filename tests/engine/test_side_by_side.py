@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("zoo")
 
 
 class Meeting:
-    """Opens when `count` calls have come; who comes alone waits for ever, which the test's time limit ends."""
+    """Opens when `count` calls have arrived; a call that stays alone times out."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -40,7 +40,7 @@ class Meeting:
 
 
 def meeting_class(pack: Pack, meeting: Meeting, seen: list[Any]) -> None:
-    """Add a class `Meet` whose calls wait for each other and then note who they are."""
+    """Add a class `Meet` whose calls wait for each other and then note their context."""
 
     async def meet(self: Any, n: int, me: str) -> tuple[int]:
         before = get_executing_context()

@@ -1,4 +1,4 @@
-"""What `run` and `start` take, and what of a graph a run goes by."""
+"""How runs are started, with which options, and that a run uses the graph as it was then."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.reference.classes import INT
 
 @pytest.fixture
 def graph(pack: Pack) -> nb.Graph:
-    """One node that gives its number."""
+    """A graph of one node, which returns its number."""
     pack.node("Number", lambda self, n: (n,), {"n": INT})
     return pack.graph({"1": made("Number", n=1)})
 

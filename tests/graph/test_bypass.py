@@ -8,7 +8,7 @@ import comfy_nb as nb
 
 
 def passed_on(registry, middle, inputs, receiver, slot):
-    """What arrives at one input of the last node when the middle one is bypassed."""
+    """Return what arrives at an input of the last node when the middle one is bypassed."""
     prompt = {
         "1": {"class_type": "Source", "inputs": {"seed": 1}},
         "2": {"class_type": middle, "inputs": inputs},

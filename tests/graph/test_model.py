@@ -140,7 +140,7 @@ def test_a_graph_with_a_tensor_in_it_cannot_be_saved(graph, tmp_path):
 
 
 def edits(graph):
-    """What a plan looks at: the structure's number and the nodes with other constants."""
+    """Return what tells a plan of edits: the number of the structure, and the nodes with edited constants."""
     return graph.structure, set(graph.edited)
 
 

@@ -1,4 +1,4 @@
-"""Prompts are read from what people have, and refused with words that help."""
+"""Prompts are read from files, text and dicts, or refused with a message that helps."""
 
 from __future__ import annotations
 

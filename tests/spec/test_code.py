@@ -1,5 +1,5 @@
 # ruff: noqa: E501
-"""Digests of code: what an edit of the notebook must change, and what it must not."""
+"""Digests of code: which edits of a notebook must change them, and which must not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`@nb.node` makes a node of a typed function, with options, and refuses what cannot be one."""
+"""`@nb.node` turns a typed function into a node, with options, and refuses what cannot be one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from comfy_nb.spec.function import spec_from_function
 
 
 class Model:
-    """A class of somebody else's, known to graphs by its name."""
+    """A foreign class, which graphs know by its name."""
 
 
 # Options

@@ -25,7 +25,7 @@ class Tone(enum.StrEnum):
 
 
 class Model:
-    """A class of somebody else's, known to graphs by its name."""
+    """A foreign class, which graphs know by its name."""
 
 
 class Pair(NamedTuple):

@@ -1,4 +1,4 @@
-"""What the function of a node gets and may return."""
+"""The function of a node: what it gets, and what it may return."""
 
 from __future__ import annotations
 

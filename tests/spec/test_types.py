@@ -13,7 +13,7 @@ from comfy_nb.spec.types import matches, parse_annotation, socket_name, to_pictu
 
 
 class AnyType(str):
-    """The wildcard of packs: a str that says it differs from nothing."""
+    """The wildcard of packs: a str that is never unequal to anything."""
 
     __slots__ = ()
 

@@ -23,7 +23,7 @@ async def test_two_equal_sync_nodes_run_once_and_both_report(pack: Pack) -> None
 
 
 def waiting(pack: Pack) -> tuple[asyncio.Event, asyncio.Event]:
-    """Register Wait(n), an async node that says that it has begun and waits for a sign."""
+    """Register Wait(n), an async node that reports when it begins and then waits for a sign."""
     begun, sign = asyncio.Event(), asyncio.Event()
     outside = Outside(begun=begun, sign=sign)
 
@@ -37,7 +37,7 @@ def waiting(pack: Pack) -> tuple[asyncio.Event, asyncio.Event]:
 
 
 async def someone_waits(session: nb.Session) -> None:
-    """Until a node waits for an equal one that is in flight."""
+    """Return when a node waits for an equal one that is in flight."""
     while not any(session.store.claims._waiters.values()):
         await asyncio.sleep(0)
 

@@ -1,4 +1,4 @@
-"""Nodes that say themselves whether something changed (docs/semantics.md, "Fingerprints")."""
+"""Nodes that report themselves whether something changed (docs/semantics.md, "Fingerprints")."""
 
 from __future__ import annotations
 

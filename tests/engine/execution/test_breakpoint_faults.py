@@ -1,4 +1,4 @@
-"""What a replaced value may not do, and what else may go wrong at a breakpoint."""
+"""Replaced values never reach the cache, and what else may go wrong at a breakpoint."""
 
 from __future__ import annotations
 

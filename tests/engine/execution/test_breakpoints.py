@@ -1,4 +1,4 @@
-"""Breakpoints: a run pauses where a value is there, and goes on with it or with another one."""
+"""Breakpoints: a run pauses when a value is computed, and goes on with it or with another one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a node may know and do while it runs."""
+"""The context of a call: what a node may know and do while it runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from comfy_nb.engine.node_api.context import (
 
 
 class Listener:
-    """The side of a run that a call sees."""
+    """A run as its calls see it."""
 
     def __init__(self, stopping=False):
         self.id, self.stopping, self.events = "run", stopping, []
@@ -108,7 +108,7 @@ async def test_prefixes_are_right_after_an_await_and_in_concurrent_runs():
     assert seen == {each: (f"{each}.0.0.", f"{each}.0.1.", each) for each in ("a", "b", "c")}
 
 
-# who is running
+# the executing context
 
 
 def test_there_is_no_executing_context_outside_of_a_node():

@@ -1,4 +1,4 @@
-"""What tests of validation share: classes with inputs to check, and the errors of graphs that are refused."""
+"""Shared by the tests of validation: classes with inputs to check, and the errors of graphs that are refused."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ async def refused(graph: nb.Graph, **options: Any) -> nb.ValidationError:
 
 
 async def received(pack: Pack, **inputs: Any) -> Any:
-    """What `Take` receives for these inputs."""
+    """Return what `Take` receives for these inputs."""
     run = await pack.graph({"1": made("Take", **inputs)}).run()
     return run["1"]
 
 
 async def problem(pack: Pack, **inputs: Any) -> Problem:
-    """The only thing that is wrong with `Take` for these inputs."""
+    """Return the only problem of `Take` with these inputs."""
     (found,) = (await refused(pack.graph({"1": made("Take", **inputs)}))).problems
     return found
 

@@ -192,7 +192,7 @@ async def test_several_choices_of_a_combo_of_the_newer_form_give_no_warning(pack
     assert await received(pack, value={"__value__": ["a", "b"]}) == {"value": ["a", "b"]}
 
 
-# Links to nothing
+# Links that lead nowhere
 
 
 async def test_a_link_to_a_node_that_does_not_exist_is_its_own_error(pack: Pack) -> None:
