@@ -1,4 +1,4 @@
-"""Validation of single nodes: every input against its declaration (comfy-semantics: what happens before anything runs).
+"""Validation of single nodes: every input against its declaration (docs/semantics.md, "Checks of inputs").
 
 A checked node holds what will run: converted constants in the order of the prompt, and its links.
 """

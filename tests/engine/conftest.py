@@ -10,6 +10,7 @@ import pytest
 import comfy_nb as nb
 from comfy_nb.engine.execution.breakpoints import Pause
 from tests.engine.support import Pack
+from tests.reference.classes import make_classes
 
 
 @pytest.fixture(autouse=True)
@@ -26,14 +27,20 @@ def pack() -> Pack:
 
 
 @pytest.fixture
+def zoo(pack: Pack) -> None:
+    """Add the classes of the reference's zoo to the test's own."""
+    pack.add(*make_classes().values())
+
+
+@pytest.fixture
 def all_worth_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the disk tier keep also what is computed faster than it is read."""
+    """Let the disk tier keep even what is computed faster than it is read."""
     monkeypatch.setattr("comfy_nb.engine.cache.store.WORTH_DISK_S", 0.0)
 
 
 @pytest.fixture
 def pauses(session: nb.Session) -> asyncio.Queue[Pause]:
-    """The pauses of the session's runs, as they come."""
+    """The pauses of the session's runs, in order."""
     found: asyncio.Queue[Pause] = asyncio.Queue()
     session.breakpoints.on_pause = found.put_nowait
     return found

@@ -1,4 +1,4 @@
-"""What tests of misbehaving nodes share."""
+"""Shared by the tests of misbehaving nodes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.engine.signs import others
 
 
 class Unspeakable(Exception):
-    """An exception that cannot be told."""
+    """An exception whose `str` and `repr` raise."""
 
     def __str__(self) -> str:
         raise ValueError("no words")
@@ -21,7 +21,7 @@ class Unspeakable(Exception):
 
 
 async def failure(work: Awaitable[Any]) -> nb.NodeError:
-    """The error of a run; the session, its lane and its loop must work after it."""
+    """Return the error of a run, after which the session, its lane and its loop must still work."""
 
     @nb.node(cache="off")
     def works() -> int:
@@ -40,7 +40,7 @@ async def failure(work: Awaitable[Any]) -> nb.NodeError:
 
 
 def returns(value: Callable[[], Any], kind: Any, is_async: bool) -> nb.Handle:
-    """A node declared to return `kind` that returns something."""
+    """A node that is declared to return `kind`, and returns `value()`."""
     if is_async:
 
         async def odd() -> Any:

@@ -1,4 +1,4 @@
-"""What tests of running and stopping share: signs between a node and its test, and nodes that wait for them."""
+"""Shared by the tests of running and stopping: signs between a node and its test, and nodes that wait for them."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import threading
 import comfy_nb as nb
 
 PATIENCE_S = 20.0
-"""What a test waits at most for something that comes at once when all is well."""
+"""How long a test waits at most for something that happens at once when all is well."""
 
 
 class Sign(threading.Event):
-    """What a node and its test tell each other by. To the code of a node it is always the same."""
+    """A signal between a node and its test. A node whose code uses it does not count as changed when it is set."""
 
     def __comfy_nb_code__(self) -> bytes:
         return b"sign"
 
     async def seen(self) -> None:
-        """Until it is set, without keeping the loop."""
+        """Wait until it is set, without blocking the loop."""
         assert await asyncio.to_thread(self.wait, PATIENCE_S), "the sign was not given"
 
 
 def others() -> set[asyncio.Task[object]]:
-    """The tasks of the loop beside this one."""
+    """The other tasks of the loop."""
     return asyncio.all_tasks() - {asyncio.current_task()}
 
 
 def sleeper(begun: Sign, ended: Sign) -> nb.Handle:
-    """A node that sleeps long, and says when it begins and ends."""
+    """A node that sleeps long, and signals when it begins and ends."""
 
     @nb.node
     async def sleeper() -> int:
@@ -44,7 +44,7 @@ def sleeper(begun: Sign, ended: Sign) -> nb.Handle:
 
 
 def blocker(begun: Sign, release: Sign, value: int = 1) -> nb.Handle:
-    """A sync node that hears nothing until it is released; `begun` is set for as long as it blocks."""
+    """A sync node that notices nothing until it is released; `begun` is set for as long as it blocks."""
 
     @nb.node
     def blocker(value: int) -> int:

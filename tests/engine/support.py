@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import pytest
+
 import comfy_nb as nb
 from comfy_nb.engine import events
 from comfy_nb.engine.execution.breakpoints import Pause
@@ -14,18 +16,34 @@ from comfy_nb.graph.model import Graph
 from comfy_nb.spec.registry import Registry
 from tests.reference.classes import INT, LAZY_INT, count_calls, made, node
 
-__all__ = ["PATIENCE_S", "Calls", "Outside", "Pack", "following", "made", "names_of", "node", "ran", "reported"]
+__all__ = [
+    "PATIENCE_S",
+    "Calls",
+    "Outside",
+    "Pack",
+    "failure_of",
+    "following",
+    "listed",
+    "made",
+    "messages",
+    "names_of",
+    "node",
+    "number",
+    "ran",
+    "reported",
+    "run_of",
+]
 
 
 class Calls(Counter[str]):
-    """How often each class was called. To the code of a node that counts in it, it is always the same."""
+    """How often each class was called. A node whose code uses it does not count as changed when it does."""
 
     def __comfy_nb_code__(self) -> bytes:
         return b"calls"
 
 
 class Outside:
-    """Something of the world outside that a node reads. To the code of the node it is always the same."""
+    """State outside the graph that a node reads. A node whose code uses it does not count as changed when it does."""
 
     def __init__(self, **state: Any) -> None:
         self.__dict__.update(state)
@@ -58,7 +76,7 @@ class Pack:
         return cls
 
     def add_late_wish(self) -> None:
-        """Minus; Expand, which becomes a Minus; and Pick, which wishes for `n` when `w` is there, and gives it."""
+        """Add Minus; Expand, which becomes a Minus; and Pick, which asks for `n` once `w` is there, and returns it."""
 
         def expands(self: Any, n: int) -> dict[str, Any]:
             graph = nb.GraphBuilder()
@@ -74,9 +92,36 @@ class Pack:
         return Graph.from_prompt(prompt, self.registry)
 
 
+def number(value: int) -> dict[str, Any]:
+    """A prompt's entry for a node of the zoo that returns a number."""
+    return made("Number", value=value)
+
+
+def listed(*values: Any) -> dict[str, Any]:
+    """A prompt's entry for a node of the zoo that returns a list of these values."""
+    return made("Listed", values={"__value__": list(values)})
+
+
+async def run_of(pack: Pack, prompt: dict[str, Any], *outputs: str) -> nb.Run:
+    """Run a prompt of a pack's classes."""
+    return await pack.graph(prompt).run(list(outputs) or None)
+
+
+async def failure_of(pack: Pack, prompt: dict[str, Any]) -> nb.NodeError:
+    """Run a prompt that must fail, and return its error."""
+    with pytest.raises(nb.NodeError) as caught:
+        await pack.graph(prompt).run()
+    return caught.value
+
+
 def ran(run: nb.Run) -> list[str]:
     """The ids of the nodes that a run computed itself, in the order in which they ended."""
     return [event.node_id for event in reported(run, events.NodeFinished) if event.source == "ran"]
+
+
+def messages(items: list[Any]) -> list[Any]:
+    """The items, with each blocker as `("blocked", message)`."""
+    return [("blocked", item.message) if isinstance(item, nb.ExecutionBlocker) else item for item in items]
 
 
 def names_of(run: nb.Run, ids: Sequence[str]) -> list[str]:

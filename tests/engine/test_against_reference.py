@@ -1,4 +1,4 @@
-"""Random graphs give on the engine what the slow reference evaluator gives: at once, after edits, and side by side.
+"""Random graphs give the same on the engine as in the slow reference evaluator: at once, after edits, side by side.
 
 In a failed run the engine may have got less far than the reference, but never to another value.
 """
@@ -36,7 +36,7 @@ Wanted = list[str] | None
 
 
 def together(main: Coroutine[Any, Any, None]) -> None:
-    """Run on a loop of its own; what never ends is an error."""
+    """Run on a loop of its own; a run that never ends is an error."""
 
     async def limited() -> None:
         async with asyncio.timeout(LIMIT_S):
@@ -70,7 +70,7 @@ def computed(run: nb.Run) -> set[str]:
 
 
 def check_values(run: nb.Run, failure: tuple[str, str] | None, prompt: Prompt, wanted: Wanted, due: Outcome) -> None:
-    """Nothing that a run holds differs from what is due, and unless it failed all that was wanted is there."""
+    """No value that a run holds differs from the reference, and unless it failed all wanted values are there."""
     values = values_of(run, prompt)
     held = [node_id for node_id in values if node_id in due.values]
     assert {name: comparable(values[name]) for name in held} == {name: comparable(due.values[name]) for name in held}
@@ -86,7 +86,7 @@ def check_values(run: nb.Run, failure: tuple[str, str] | None, prompt: Prompt, w
 
 
 def check_reports(run: nb.Run, failure: tuple[str, str] | None, due: Outcome) -> None:
-    """What a node that ran had to say was said, once; an equal node that shared its result says nothing again."""
+    """Each message of a node that ran was reported once; an equal node that shared its result reports nothing again."""
     ran = computed(run)
     said = Counter(run.blocked)
     expected = Counter(due.blocked)
@@ -97,7 +97,7 @@ def check_reports(run: nb.Run, failure: tuple[str, str] | None, due: Outcome) ->
 
 
 def check_nothing_left(graph: Graph, *runs: nb.Run) -> None:
-    """No task goes on and no run uses the plan."""
+    """No task is left and no run uses the plan."""
     assert asyncio.all_tasks() == {asyncio.current_task()}
     assert plan_of(graph).users == 0
     for run in runs:
@@ -108,7 +108,7 @@ def check_nothing_left(graph: Graph, *runs: nb.Run) -> None:
 
 
 def close(session: nb.Session) -> None:
-    """Let the session's threads end, also what a failed run left behind on them; then no key is claimed any more."""
+    """Let the session's threads end, with what a failed run left behind on them; then no key is still claimed."""
     for lane in (session.lane, session.pool):
         threads = [worker.thread for worker in lane.workers]
         lane.close()

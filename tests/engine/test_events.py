@@ -1,4 +1,4 @@
-"""What a run tells: which events, in which order, to whom, and what a faulty listener does not break."""
+"""Which events a run reports, in which order, and to whom (docs/semantics.md, "Events")."""
 
 from __future__ import annotations
 
@@ -17,14 +17,10 @@ from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.engine.node_api.graph_builder import GraphBuilder
 from comfy_nb.engine.node_api.progress import Progress, ProgressBar
 from comfy_nb.errors import ComfyNBWarning, NodeError
-from tests.engine.support import Pack, made
-from tests.reference.classes import INT, make_classes
+from tests.engine.support import Pack, listed, made
+from tests.reference.classes import INT
 
-
-@pytest.fixture(autouse=True)
-def zoo(pack: Pack) -> None:
-    """The classes of the reference's zoo."""
-    pack.add(*make_classes().values())
+pytestmark = pytest.mark.usefixtures("zoo")
 
 
 def kinds(told: Sequence[Event]) -> list[tuple[str, str | None]]:
@@ -33,21 +29,17 @@ def kinds(told: Sequence[Event]) -> list[tuple[str, str | None]]:
 
 
 async def all_of(graph: nb.Graph, outputs: list[str] | None = None) -> tuple[nb.Run, list[Event]]:
-    """Run a graph, and return its run and all it told to one who listened from the start."""
+    """Run a graph, and return its run and all events, as a subscriber from the start gets them."""
     told: list[Event] = []
     job = graph.start(outputs)
     job.run.subscribe(told.extend)
     return await job, told
 
 
-def listed(*values: int) -> dict[str, Any]:
-    return made("Listed", values={"__value__": list(values)})
-
-
 # Order
 
 
-async def test_a_run_tells_its_start_each_node_and_its_end_in_order(pack: Pack) -> None:
+async def test_a_run_reports_its_start_each_node_and_its_end_in_order(pack: Pack) -> None:
     run, told = await all_of(pack.graph({"1": made("Number", value=1), "2": made("Show", n=["1", 0])}))
     assert kinds(told) == [
         ("RunQueued", None),
@@ -86,7 +78,7 @@ async def test_a_node_says_where_its_result_came_from_and_what_it_shows(pack: Pa
     assert not any(isinstance(event, events.NodeStarted) for event in again)
 
 
-async def test_a_failed_run_tells_the_failed_node_and_ends_as_failed(pack: Pack) -> None:
+async def test_a_failed_run_reports_the_failed_node_and_ends_as_failed(pack: Pack) -> None:
     graph = pack.graph({"1": made("ExpandWithOutput", n=4)})
     told: list[Event] = []
     job = graph.start()
@@ -100,7 +92,7 @@ async def test_a_failed_run_tells_the_failed_node_and_ends_as_failed(pack: Pack)
     assert told[-1].state == "failed"
 
 
-async def test_a_stopped_run_ends_as_stopped_and_tells_that_last(pack: Pack) -> None:
+async def test_a_stopped_run_ends_as_stopped_and_reports_that_last(pack: Pack) -> None:
     begun = asyncio.Event()
 
     async def hang(self: Any) -> tuple[int]:
@@ -123,7 +115,7 @@ async def test_a_stopped_run_ends_as_stopped_and_tells_that_last(pack: Pack) -> 
 # Waiting and growing
 
 
-async def test_a_node_that_asks_waits_and_the_nodes_that_this_adds_are_told(pack: Pack) -> None:
+async def test_a_node_that_asks_waits_and_the_nodes_that_this_adds_are_reported(pack: Pack) -> None:
     prompt = {
         "1": made("Number", value=1),
         "2": made("Number", value=2),
@@ -160,14 +152,14 @@ async def test_a_child_may_be_shown_under_another_node(pack: Pack) -> None:
     assert shown["2.0.0.inner"] == shown["2.0.0.inner.0.pair"] == "1"
 
 
-async def test_a_skipped_call_is_told_with_its_message(pack: Pack) -> None:
+async def test_a_skipped_call_is_reported_with_its_message(pack: Pack) -> None:
     prompt = {"1": made("BlockOdd", n=1, message="stop"), "2": made("Expand", n=1, link=["1", 0])}
     _, told = await all_of(pack.graph(prompt))
     blocked = [event for event in told if isinstance(event, events.NodeBlocked)]
     assert [(event.node_id, event.display_id, event.message) for event in blocked] == [("2.0.0.sum", "2", "stop")]
 
 
-async def test_a_retry_is_told_with_its_reason(pack: Pack) -> None:
+async def test_a_retry_is_reported_with_its_reason(pack: Pack) -> None:
     tries: list[int] = []
 
     @nb.node(retries=1, backoff=0.0, cache="off")
@@ -187,7 +179,7 @@ async def test_a_retry_is_told_with_its_reason(pack: Pack) -> None:
 # What nodes report
 
 
-async def test_progress_previews_and_text_are_told_with_their_node_and_call(pack: Pack) -> None:
+async def test_progress_previews_and_text_are_reported_with_their_node_and_call(pack: Pack) -> None:
     def work(self: Any, n: int) -> tuple[int]:
         bar = ProgressBar(4)
         bar.update(1)
@@ -215,7 +207,7 @@ async def test_progress_previews_and_text_are_told_with_their_node_and_call(pack
     assert [(event.text, event.append) for event in texts[:2]] == [("hello", False), (" more", True)]
 
 
-async def test_an_async_node_that_keeps_the_loop_is_told_and_warned_about() -> None:
+async def test_an_async_node_that_keeps_the_loop_is_reported_and_warned_about() -> None:
     @nb.node
     async def greedy() -> int:
         time.sleep(1.2)
@@ -228,7 +220,7 @@ async def test_an_async_node_that_keeps_the_loop_is_told_and_warned_about() -> N
     assert stalls[0].seconds >= 1.2
 
 
-async def test_each_step_of_an_async_node_of_two_milliseconds_or_more_is_told_without_a_warning() -> None:
+async def test_each_step_of_an_async_node_of_two_milliseconds_or_more_is_reported_without_a_warning() -> None:
     @nb.node
     async def reads() -> int:
         time.sleep(0.02)
@@ -276,7 +268,7 @@ async def test_a_node_says_where_it_runs() -> None:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-async def test_each_call_over_a_list_is_told_with_its_time(pack: Pack, is_async: bool) -> None:
+async def test_each_call_over_a_list_is_reported_with_its_time(pack: Pack, is_async: bool) -> None:
     def halve(self: Any, value: int) -> tuple[int]:
         time.sleep(0.001)
         return (value // 2,)
@@ -358,7 +350,7 @@ async def test_a_subscriber_after_the_end_gets_all_of_it(pack: Pack) -> None:
     ]
 
 
-async def test_who_has_ended_a_subscription_is_told_no_more(pack: Pack) -> None:
+async def test_a_subscription_that_has_ended_gets_no_more_events(pack: Pack) -> None:
     told: list[Event] = []
     job = pack.graph({"1": made("Number", value=1)}).start()
     end = job.run.subscribe(told.extend)
@@ -386,13 +378,13 @@ async def test_a_failing_subscriber_is_removed_with_a_warning_and_the_run_and_ot
     assert isinstance(told[-1], events.RunFinished)
 
 
-async def test_the_end_is_told_before_the_awaiting_cell_goes_on(pack: Pack) -> None:
+async def test_the_end_is_reported_before_the_awaiting_cell_goes_on(pack: Pack) -> None:
     run, told = await all_of(pack.graph({"1": made("AsyncNumber", value=1)}))
     assert run.state == "done"
     assert isinstance(told[-1], events.RunFinished)
 
 
-async def test_a_session_tells_its_listeners_of_each_run_as_it_starts(pack: Pack, session: nb.Session) -> None:
+async def test_a_session_calls_its_listeners_for_each_run_as_it_starts(pack: Pack, session: nb.Session) -> None:
     seen: list[tuple[nb.Run, str]] = []
     end = session.on_run(lambda run: seen.append((run, run.state)))
     run = await pack.graph({"1": made("Number", value=1)}).run()
@@ -401,7 +393,7 @@ async def test_a_session_tells_its_listeners_of_each_run_as_it_starts(pack: Pack
     assert seen == [(run, "running")]
 
 
-async def test_a_run_of_an_invalid_graph_tells_its_end_too(pack: Pack) -> None:
+async def test_a_run_of_an_invalid_graph_reports_its_end_too(pack: Pack) -> None:
     graph = pack.graph({"1": made("Add")})
     told: list[Event] = []
     job = graph.start()

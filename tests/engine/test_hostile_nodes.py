@@ -1,4 +1,4 @@
-"""Nodes that return, raise or start what they should not: a person reads what was wrong, and the next run works."""
+"""Nodes that return, raise or start what they should not: the error says what was wrong, and the next run works."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ async def number() -> int:
         (numbers, int, "it returned a generator, not a value; collect or await it before returning."),
     ],
 )
-async def test_what_a_node_returns_wrongly_is_said(value: Callable[[], Any], kind: Any, message: str, is_async: bool):
+async def test_a_wrong_return_value_is_reported(value: Callable[[], Any], kind: Any, message: str, is_async: bool):
     error = await failure(returns(value, kind, is_async))
     assert str(error) == f"odd (node 1): TypeError: {message}"
 
 
-async def test_a_coroutine_returned_by_mistake_is_said(recwarn: pytest.WarningsRecorder):
+async def test_a_coroutine_returned_by_mistake_is_reported(recwarn: pytest.WarningsRecorder):
     made: list[Any] = []
 
     def forgotten() -> Any:
@@ -243,7 +243,7 @@ async def test_a_sync_node_may_have_an_event_loop_of_its_own():
     assert await own_loop() == 7
 
 
-async def test_an_async_node_that_starts_a_loop_is_told_to_await():
+async def test_an_async_node_that_starts_a_loop_is_advised_to_await():
     @nb.node
     async def nests() -> int:
         coroutine = number()

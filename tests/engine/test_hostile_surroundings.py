@@ -1,4 +1,4 @@
-"""Time-outs and retries, strange constants, subscribers that misbehave, and what packs keep between calls."""
+"""Timeouts and retries, strange constants, subscribers that misbehave, and what packs keep between calls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.engine.failing import Unspeakable, failure
 from tests.engine.signs import PATIENCE_S, Sign, others
 from tests.engine.support import Calls, reported
 
-# Time-outs and retries ---------------------------------------------------------------------------------------------
+# Timeouts and retries ----------------------------------------------------------------------------------------------
 
 
 async def test_a_node_that_takes_too_long_is_timed_out_and_cleaned_up():
@@ -55,7 +55,7 @@ async def test_each_try_has_the_whole_timeout():
     assert str(await failure(never())) == "never (node 1): it took longer than its timeout of 0.02 s 2 times."
 
 
-async def test_a_timeout_of_the_nodes_own_is_no_timeout_of_ours():
+async def test_a_timeout_error_that_a_node_raises_itself_is_an_ordinary_failure():
     @nb.node(timeout=60)
     async def asks() -> int:
         raise TimeoutError("the server is slow")
@@ -167,7 +167,7 @@ async def test_an_object_that_cannot_be_shown_does_not_hide_the_error():
     assert error.inputs["value"] == "<Hostile whose repr raised RuntimeError>"
 
 
-async def test_deeply_nested_constants_are_no_trouble():
+async def test_deeply_nested_constants_pass_through():
     @nb.node
     def depth(value: Any) -> int:
         count = 0
@@ -204,7 +204,7 @@ def one() -> nb.Handle:
 
 
 @pytest.mark.parametrize("error", [ValueError, asyncio.CancelledError, Unspeakable])
-async def test_a_subscriber_that_raises_is_told_of_and_left_out(error: type[BaseException]):
+async def test_a_subscriber_that_raises_is_reported_and_removed(error: type[BaseException]):
     calls, told = Calls(), Sign()
 
     @nb.node
@@ -230,7 +230,7 @@ async def test_a_subscriber_that_raises_is_told_of_and_left_out(error: type[Base
     assert isinstance(seen[-1], events.RunFinished)
 
 
-async def test_a_listener_that_raises_is_told_of(one: nb.Handle):
+async def test_a_listener_that_raises_is_reported(one: nb.Handle):
     def breaks(run: nb.Run) -> None:
         raise ValueError("no")
 

@@ -1,4 +1,4 @@
-"""What a session remembers of the values that its runs handed out."""
+"""A session remembers where the values that its runs returned came from."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def run_of(session: Session, function):
     return await session.run(Graph.from_prompt({"7": {"class_type": function.__name__, "inputs": {}}}, registry), ["7"])
 
 
-async def test_a_value_is_known_again_with_who_made_it():
+async def test_a_value_is_recognised_with_the_node_that_made_it():
     session = Session()
     value = (await run_of(session, paper))["7"]
     provenance = session.provenance.of(value)
@@ -45,7 +45,7 @@ async def test_a_dict_is_known_by_its_tensor():
     assert session.provenance.of({"samples": torch.zeros(1)}) is None
 
 
-async def test_a_second_run_tells_of_the_cache():
+async def test_a_second_run_names_the_cache():
     session = Session()
     first = (await run_of(session, paper))["7"]
     assert (await run_of(session, paper))["7"] is first

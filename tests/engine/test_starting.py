@@ -1,4 +1,4 @@
-"""What `run` and `start` take, and what of a graph a run goes by."""
+"""How runs are started, with which options, and that a run uses the graph as it was then."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.reference.classes import INT
 
 @pytest.fixture
 def graph(pack: Pack) -> nb.Graph:
-    """One node that gives its number."""
+    """A graph of one node, which returns its number."""
     pack.node("Number", lambda self, n: (n,), {"n": INT})
     return pack.graph({"1": made("Number", n=1)})
 
@@ -49,7 +49,7 @@ async def test_a_new_title_alone_computes_nothing_again(graph: nb.Graph) -> None
     assert (await graph.run()).counts == {"memory": 1}
 
 
-async def test_an_interrupt_that_came_before_a_run_is_not_taken_for_one_of_it(graph: nb.Graph) -> None:
+async def test_an_interrupt_from_before_a_run_is_not_taken_for_one_during_it(graph: nb.Graph) -> None:
     interrupt_watch.seen = True
     with interrupt_watch:
         assert not interrupt_watch.seen
@@ -68,7 +68,7 @@ def test_a_disk_budget_may_be_changed_later_and_changes_nothing_where_it_cannot_
     assert session.disk.budget == 2 * 10**9
 
 
-async def test_a_job_that_cannot_run_is_told_unless_somebody_awaits_it(pack: Pack, session: nb.Session) -> None:
+async def test_a_job_that_cannot_run_is_reported_unless_somebody_awaits_it(pack: Pack, session: nb.Session) -> None:
     told: list[tuple[nb.Run, BaseException]] = []
     session.show_refusal = lambda run, error: told.append((run, error))
     graph = pack.graph({"1": made("Nowhere")})
@@ -85,7 +85,7 @@ async def test_a_job_that_cannot_run_is_told_unless_somebody_awaits_it(pack: Pac
         await job
 
 
-async def test_without_a_display_a_warning_tells_it(pack: Pack) -> None:
+async def test_without_a_display_a_warning_reports_it(pack: Pack) -> None:
     job = pack.graph({"1": made("Nowhere")}).start()
     told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     job._task.add_done_callback(lambda task: told.set_result(None))  # called after the job's own
@@ -93,7 +93,7 @@ async def test_without_a_display_a_warning_tells_it(pack: Pack) -> None:
         await asyncio.wait_for(told, PATIENCE_S)
 
 
-async def test_a_job_that_is_cancelled_at_once_is_no_fault_to_tell(graph: nb.Graph, session: nb.Session) -> None:
+async def test_a_job_that_is_cancelled_at_once_is_not_reported(graph: nb.Graph, session: nb.Session) -> None:
     told: list[nb.Run] = []
     session.show_refusal = lambda run, error: told.append(run)
     job = nb.nodes.EmptyImage(width=8, height=8).start()

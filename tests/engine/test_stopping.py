@@ -1,4 +1,7 @@
-"""Stopping a run: who may, what ends at once, what stays, and what no run may leave behind."""
+"""Stopping a run: who may, what ends at once, what stays, and what no run may leave behind.
+
+The rules are in docs/semantics.md, "Stopping".
+"""
 
 from __future__ import annotations
 
@@ -313,7 +316,7 @@ async def test_what_had_finished_stays_cached(how: str):
 
 @pytest.fixture
 def usual_interval() -> Iterator[float]:
-    """The switch interval is what no run would leave behind."""
+    """Start from a switch interval that no run sets."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(0.004)
     yield sys.getswitchinterval()

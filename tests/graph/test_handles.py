@@ -208,7 +208,7 @@ def test_new_code_makes_other_calls(add_one):
     assert changed(1) != old
 
 
-def test_a_fresh_handle_is_the_same_node_computed_anew():
+def test_a_fresh_handle_is_the_same_node_computed_again():
     @nb.node
     def sample(x: int) -> str:
         return uuid.uuid4().hex

@@ -213,7 +213,7 @@ def test_a_comment_of_an_mp4_may_hold_both_entries(as_text: bool) -> None:
 
 
 @pytest.mark.parametrize("comment", ["a holiday", "[1]", "[" * 100_000])
-def test_a_comment_of_a_person_is_no_graph(comment: str) -> None:
+def test_a_comment_of_a_person_is_not_a_graph(comment: str) -> None:
     assert read_metadata(mp4({b"\xa9cmt": comment})) == {}
 
 
@@ -238,7 +238,7 @@ def test_formats_are_named_by_their_first_bytes(data: bytes, form: str) -> None:
 
 
 @pytest.mark.parametrize(("data", "said"), [(b"{}", "JSON text"), (b"GIF89a", "not known")])
-def test_what_is_no_media_is_refused(data: bytes, said: str) -> None:
+def test_what_is_not_media_is_refused(data: bytes, said: str) -> None:
     with pytest.raises(PromptError, match=said):
         read_metadata(data)
 

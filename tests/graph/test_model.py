@@ -1,4 +1,4 @@
-"""A graph is built, edited, saved and looked at."""
+"""A graph is built, loaded, edited, saved and run."""
 
 from __future__ import annotations
 
@@ -8,87 +8,8 @@ import pytest
 import torch
 
 import comfy_nb as nb
-from comfy_nb.spec.registry import Registry
 
-
-class Source:
-    RETURN_TYPES = ("IMAGE", "MASK")
-    FUNCTION = "run"
-
-    @classmethod
-    def INPUT_TYPES(cls):
-        return {"required": {"seed": ("INT", {"default": 0, "min": 0, "max": 10})}, "hidden": {"id": "UNIQUE_ID"}}
-
-    def run(self, seed, id=None):
-        return (seed, seed + 100)
-
-
-class Two:
-    """Two outputs of the types of its inputs."""
-
-    RETURN_TYPES = ("IMAGE", "MASK")
-    FUNCTION = "run"
-
-    @classmethod
-    def INPUT_TYPES(cls):
-        return {"required": {"image": ("IMAGE",), "mask": ("MASK",)}, "optional": {"more": ("IMAGE",)}}
-
-    def run(self, image, mask, more=None):
-        return (image, mask)
-
-
-class Turned(Two):
-    """Outputs in another order than the inputs."""
-
-    RETURN_TYPES = ("MASK", "IMAGE", "LATENT")
-
-
-class Three(Two):
-    RETURN_TYPES = ("IMAGE", "MASK", "IMAGE")
-
-
-class Union(Two):
-    RETURN_TYPES = ("IMAGE,MASK",)
-
-    @classmethod
-    def INPUT_TYPES(cls):
-        return {"required": {"n": ("INT",), "any": ("IMAGE,MASK",), "mask": ("MASK",)}}
-
-
-class Sink:
-    RETURN_TYPES = ()
-    FUNCTION = "run"
-    OUTPUT_NODE = True
-
-    @classmethod
-    def INPUT_TYPES(cls):
-        return {"optional": {"image": ("IMAGE",), "mask": ("MASK",), "any": ("*",), "latent": ("LATENT",)}}
-
-    def run(self, **values):
-        return {"ui": {"got": [sorted(values.items())]}}
-
-
-CLASSES = {"Source": Source, "Two": Two, "Three": Three, "Turned": Turned, "Union": Union, "Sink": Sink}
-
-
-@pytest.fixture
-def registry():
-    registry = Registry()
-    nb.register(CLASSES, registry=registry)
-    return registry
-
-
-@pytest.fixture
-def nodes(registry):
-    return type(nb.nodes)(lambda: registry)
-
-
-@pytest.fixture
-def graph(registry):
-    return nb.Graph(registry=registry)
-
-
-# building
+# Building
 
 
 def test_nodes_get_ids_in_order_and_keep_given_ones(graph):
@@ -131,7 +52,7 @@ def test_an_unknown_class_is_answered_with_the_nearest(graph):
         graph.node("Sorce")
 
 
-def test_list_constants_are_wrapped_so_that_they_are_no_links(graph):
+def test_list_constants_are_wrapped_so_that_they_are_not_links(graph):
     sink = graph.node("Sink", any=[1, 2, 3])
     assert sink.inputs["any"] == {"__value__": [1, 2, 3]}
 
@@ -162,13 +83,13 @@ def test_a_graph_is_made_of_handles_only(thing):
         nb.Graph(thing)
 
 
-def test_a_node_of_another_graph_is_no_input(graph, registry):
+def test_a_node_of_another_graph_is_refused_as_an_input(graph, registry):
     other = nb.Graph(registry=registry).node("Source", seed=1)
     with pytest.raises(nb.GraphError, match="<Source #1> belongs to another graph"):
         graph.node("Sink", image=other)
 
 
-# loading and saving
+# Loading and saving
 
 
 PROMPT = {
@@ -194,7 +115,7 @@ def test_a_prompt_is_loaded_from_each_form(form, tmp_path, registry):
     assert [node.title for node in graph] == ["Begin", "Sink"]
 
 
-def test_what_is_no_source_of_a_graph_is_refused():
+def test_what_is_not_a_source_of_a_graph_is_refused():
     with pytest.raises(nb.PromptError, match="loaded from a path, JSON text or a dict, not from int"):
         nb.load(3)
 
@@ -215,11 +136,11 @@ def test_a_graph_with_a_tensor_in_it_cannot_be_saved(graph, tmp_path):
     assert not (tmp_path / "out.json").exists()
 
 
-# editing
+# Editing
 
 
 def edits(graph):
-    """What a plan looks at: the structure's number and the nodes with other constants."""
+    """Return what tells a plan of edits: the number of the structure, and the nodes with edited constants."""
     return graph.structure, set(graph.edited)
 
 
@@ -361,178 +282,7 @@ def test_a_value_whose_repr_fails_is_shown_by_its_class(graph):
     assert repr(nb.Graph()) == "<Graph of 0 nodes>"
 
 
-# bypass and mute: the input whose link takes the place of an output
-
-
-def passed_on(registry, middle, inputs, receiver, slot):
-    """What arrives at one input of the last node when the middle one is bypassed."""
-    prompt = {
-        "1": {"class_type": "Source", "inputs": {"seed": 1}},
-        "2": {"class_type": middle, "inputs": inputs},
-        "3": {"class_type": "Sink", "inputs": {receiver: ["2", slot]}},
-    }
-    graph = nb.load(prompt, registry)
-    graph["2"].bypass()
-    result = graph.to_prompt()
-    assert "2" not in result
-    return result["3"]["inputs"].get(receiver)
-
-
-IMAGE, MASK = ["1", 0], ["1", 1]
-
-
-@pytest.mark.parametrize(
-    ("middle", "inputs", "receiver", "slot", "arrives"),
-    [
-        ("Two", {"image": IMAGE, "mask": MASK}, "image", 0, IMAGE),  # the input in the output's place
-        ("Two", {"image": IMAGE, "mask": MASK}, "mask", 1, MASK),
-        ("Three", {"image": MASK, "mask": MASK, "more": IMAGE}, "image", 2, IMAGE),  # before the first of its type
-        ("Turned", {"image": IMAGE, "mask": MASK}, "mask", 0, MASK),  # another place, the same type
-        ("Turned", {"image": IMAGE, "mask": MASK}, "image", 1, IMAGE),
-        ("Two", {"mask": MASK, "more": IMAGE}, "image", 0, None),  # the one in its place, though it has no link
-        ("Turned", {"mask": MASK, "more": IMAGE}, "image", 1, None),  # the first of its type, though it has no link
-        (
-            "Turned",
-            {"image": IMAGE, "mask": MASK},
-            "any",
-            0,
-            IMAGE,
-        ),  # a receiver of anything: the same place, whatever its type
-        ("Turned", {"image": IMAGE, "mask": MASK}, "any", 2, None),
-        ("Union", {"any": IMAGE, "mask": MASK, "n": 3}, "mask", 0, MASK),  # the exact type goes before one that fits
-        ("Union", {"any": IMAGE, "mask": MASK, "n": 3}, "image", 0, IMAGE),  # one that fits, where none is exact
-        ("Union", {"any": IMAGE, "mask": MASK, "n": 3}, "any", 0, None),  # in its place stands a number
-        ("Turned", {"image": IMAGE, "mask": MASK}, "latent", 2, None),  # nothing fits
-        ("Turned", {"image": IMAGE, "mask": MASK}, "image", 7, None),  # no such output
-        ("Source", {"seed": 1}, "image", 0, None),  # no link to pass on
-        ("Foreign", {"a": 1, "b": MASK}, "mask", 0, MASK),  # a class that is not installed
-    ],
-)
-def test_a_bypassed_node_passes_on_what_the_editor_would(registry, middle, inputs, receiver, slot, arrives):
-    assert passed_on(registry, middle, inputs, receiver, slot) == arrives
-
-
-def test_bypassed_nodes_in_a_row_are_all_passed(registry):
-    graph = nb.load(
-        {
-            "1": {"class_type": "Source", "inputs": {"seed": 1}},
-            "2": {"class_type": "Two", "inputs": {"image": ["1", 0], "mask": ["1", 1]}},
-            "3": {"class_type": "Two", "inputs": {"image": ["2", 0], "mask": ["2", 1]}},
-            "4": {"class_type": "Sink", "inputs": {"image": ["3", 0], "mask": ["3", 1]}},
-        },
-        registry,
-    )
-    graph["2"].bypass()
-    graph["3"].bypass()
-    assert graph.to_prompt()["4"]["inputs"] == {"image": ["1", 0], "mask": ["1", 1]}
-    graph["2"].mute()
-    assert graph.to_prompt()["4"]["inputs"] == {}
-    graph["2"].activate()
-    assert graph.to_prompt()["4"]["inputs"] == {"image": ["2", 0], "mask": ["2", 1]}
-
-
-def test_bypassed_nodes_in_a_ring_pass_on_nothing(registry):
-    ring = {"class_type": "Two", "inputs": {"image": ["2", 0], "mask": ["2", 1]}}
-    graph = nb.load(
-        {
-            "1": ring,
-            "2": {"class_type": "Two", "inputs": {"image": ["1", 0], "mask": ["1", 1]}},
-            "3": {"class_type": "Sink", "inputs": {"image": ["2", 0]}},
-        },
-        registry,
-    )
-    graph["1"].bypass()
-    graph["2"].bypass()
-    assert graph.to_prompt()["3"]["inputs"] == {}
-
-
-def test_constants_and_nones_stay_where_nodes_are_left_out(registry):
-    graph = nb.load(
-        {
-            "1": {"class_type": "Source", "inputs": {}},
-            "2": {"class_type": "Sink", "inputs": {"any": None, "image": ["1", 0]}},
-        },
-        registry,
-    )
-    graph["1"].mute()
-    assert graph.to_prompt()["2"]["inputs"] == {"any": None}
-
-
-def test_a_bypassed_node_does_not_run(registry):
-    graph = nb.load(
-        {
-            "1": {"class_type": "Source", "inputs": {"seed": 5}},
-            "2": {"class_type": "Two", "inputs": {"image": ["1", 0], "mask": ["1", 1]}},
-            "3": {"class_type": "Sink", "inputs": {"mask": ["2", 1]}},
-        },
-        registry,
-    )
-    graph["2"].bypass()
-    with nb.use_session(nb.Session()):
-        run = graph.run_sync()
-    assert "2" not in run.summary() or "Two" not in run.summary()
-
-
-def test_an_unknown_mode_is_refused(graph):
-    with pytest.raises(nb.UnknownName, match="no mode 'bypas'. Did you mean 'bypass'?"):
-        graph.node("Source").mode = "bypas"
-
-
-# seeds
-
-
-@pytest.mark.parametrize(
-    ("control", "value", "after"),
-    [("fixed", 5, 5), ("increment", 5, 6), ("decrement", 5, 4), ("increment", 10, 10), ("decrement", 0, 0)],
-)
-def test_a_seed_changes_as_its_control_says_and_keeps_its_bounds(graph, control, value, after):
-    node = graph.node("Source", seed=value).seed(control)
-    graph.advance_seeds()
-    assert node.inputs["seed"] == after
-
-
-def test_a_random_seed_lies_in_its_bounds_and_varies(graph):
-    node = graph.node("Source", seed=5).seed("randomize")
-    seen = set()
-    for _ in range(200):
-        graph.advance_seeds()
-        seen.add(node.inputs["seed"])
-    assert seen == set(range(11))
-
-
-def test_a_seed_of_an_unknown_class_has_the_widest_bounds(registry):
-    graph = nb.load({"1": {"class_type": "Foreign", "inputs": {"noise_seed": 2**64 - 1}}}, registry)
-    graph["1"].seed("increment", "noise_seed")
-    graph.advance_seeds()
-    assert graph["1"].inputs["noise_seed"] == 2**64 - 1
-    graph["1"].seed("randomize", "noise_seed")
-    graph.advance_seeds()
-    assert 0 <= graph["1"].inputs["noise_seed"] < 2**53
-
-
-def test_seeds_advance_after_each_run(graph):
-    node = graph.node("Source", seed=1).seed("increment")
-    with nb.use_session(nb.Session()):
-        assert [graph.run_sync()["1"][0], graph.run_sync()["1"][0]] == [1, 2]
-    assert node.inputs["seed"] == 3
-
-
-def test_a_seed_that_is_linked_or_gone_is_left_alone(graph):
-    node = graph.node("Source", seed=1).seed("increment")
-    del node.inputs["seed"]
-    graph.advance_seeds()
-    assert "seed" not in node.inputs
-
-
-def test_only_whole_numbers_and_known_controls_can_be_seeds(graph):
-    node = graph.node("Source", seed=1)
-    with pytest.raises(nb.UnknownName, match="no seed control 'random'. Did you mean 'randomize'?"):
-        node.seed("random")
-    with pytest.raises(nb.UnknownName, match="no whole-number input 'sead' on <Source #1>. Did you mean 'seed'?"):
-        node.seed("fixed", "sead")
-
-
-# running
+# Running
 
 
 async def test_outputs_are_wanted_by_id_node_or_handle(graph, nodes):
@@ -550,7 +300,7 @@ async def test_outputs_are_wanted_by_id_node_or_handle(graph, nodes):
         graph.run_sync("7")
 
 
-def test_validate_tells_all_that_is_wrong(graph):
+def test_validate_reports_all_that_is_wrong(graph):
     graph.node("Source", seed=11)
     graph.node("Sink", image=["1", 1])
     problems = graph.validate()

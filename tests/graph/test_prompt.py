@@ -1,4 +1,4 @@
-"""Prompts are read from what people have, refused with words that help, and written back whole."""
+"""Prompts are read from files, text and dicts, or refused with a message that helps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import codecs
 import io
 import json
 import math
-import os
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,12 +18,14 @@ from PIL import Image, PngImagePlugin
 
 from comfy_nb.errors import ComfyNBWarning, PromptError
 from comfy_nb.graph.model import load
-from comfy_nb.graph.prompt import is_link, is_workflow, parse_prompt, read_prompt, write_prompt
+from comfy_nb.graph.prompt import is_link, is_workflow, parse_prompt, read_prompt
 
 BLUR = {
     "1": {"class_type": "LoadImage", "inputs": {"image": "a.png"}, "_meta": {"title": "Photo"}},
     "2": {"class_type": "ImageBlur", "inputs": {"image": ["1", 0], "radius": 4}},
 }
+
+
 WORKFLOW = {"nodes": [{"id": 1, "type": "LoadImage"}], "links": [], "version": 0.4}
 
 
@@ -100,7 +101,7 @@ def test_a_damaged_workflow_is_left_out_with_a_warning() -> None:
 
 
 @pytest.mark.parametrize("extra", [None, 3, {"extra_pnginfo": None}, {"extra_pnginfo": {"workflow": 3}}])
-def test_odd_extra_data_is_no_obstacle(extra: object) -> None:
+def test_odd_extra_data_is_passed_over(extra: object) -> None:
     assert parse_prompt({"prompt": BLUR, "extra_data": extra}) == (BLUR, None, "the dict")
 
 
@@ -168,7 +169,7 @@ def test_a_node_without_inputs_gets_none_and_the_callers_stays_as_it_was() -> No
         (b"GIF89a\xff\xfe", "neither text in UTF-8"),
     ],
 )
-def test_what_is_no_prompt_is_refused_with_what_it_is(source: object, said: str) -> None:
+def test_what_is_not_a_prompt_is_refused_with_what_it_is(source: object, said: str) -> None:
     assert said in refusal(source)
 
 
@@ -206,7 +207,7 @@ def test_a_text_that_can_be_no_path_is_not_repeated(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", " \n"])
-def test_an_empty_text_is_no_folder(text: str) -> None:
+def test_an_empty_text_is_not_a_folder(text: str) -> None:
     with pytest.raises(PromptError, match="The text is empty"):
         load(text)
 
@@ -317,74 +318,7 @@ def test_text_given_for_a_path_points_to_parse_prompt() -> None:
     assert "is neither JSON nor the path of a file" in unreadable("a\0b")
 
 
-def test_a_written_prompt_reads_back_equal(tmp_path: Path) -> None:
-    nodes = {"1": {"class_type": "Text", "inputs": {"text": "日本 \ud800", "n": 2**64 - 1, "x": math.inf}}}
-    file = write_prompt(nodes, tmp_path / "a.json")
-    assert read_prompt(file).nodes == nodes
-    text = file.read_text("utf-8")
-    assert "日本" in text
-    assert text.count("\n") > 5
-    assert "Infinity" in text
-
-
-def test_writing_replaces_the_file_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
-    file = tmp_path / "a.json"
-    file.write_text("old")
-    link = tmp_path / "link.json"
-    link.symlink_to(file)
-    assert write_prompt(BLUR, link) == file
-    assert link.is_symlink()
-    assert json.loads(file.read_text()) == BLUR
-    assert sorted(os.listdir(tmp_path)) == ["a.json", "link.json"]
-
-
-def test_a_failed_write_leaves_the_old_file_and_no_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "a.json"
-    file.write_text("old")
-
-    def refuse(self: Path, target: Path) -> Path:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(Path, "replace", refuse)
-    with pytest.raises(PromptError, match="cannot be written: Permission denied"):
-        write_prompt(BLUR, file)
-    assert file.read_text() == "old"
-    assert os.listdir(tmp_path) == ["a.json"]
-
-
-def test_a_tensor_constant_names_its_node_and_input(tmp_path: Path) -> None:
-    nodes = {**BLUR, "9": {"class_type": "Blend", "inputs": {"mask": torch.zeros(1, 8, 8)}}}
-    with pytest.raises(PromptError) as caught:
-        write_prompt(nodes, tmp_path / "a.json")
-    message = str(caught.value)
-    assert "Input 'mask' of node '9' (Blend) holds Tensor[1, 8, 8]" in message
-    assert "Save it to a file" in message
-    assert os.listdir(tmp_path) == []
-
-
-def test_a_constant_that_holds_itself_is_refused(tmp_path: Path) -> None:
-    loop: list[object] = []
-    loop.append(loop)
-    with pytest.raises(PromptError, match="Input 'x' of node '1'"):
-        write_prompt({"1": {"class_type": "A", "inputs": {"x": loop}}}, tmp_path / "a.json")
-
-
-def test_what_is_no_json_outside_the_inputs_is_refused_too(tmp_path: Path) -> None:
-    with pytest.raises(PromptError, match="cannot be written as JSON"):
-        write_prompt({"1": {"class_type": "A", "inputs": {}, "_meta": {1, 2}}}, tmp_path / "a.json")
-
-
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PromptError, match="make the folder"):
-        write_prompt(BLUR, tmp_path / "nowhere" / "a.json")
-
-
-def test_only_prompts_are_written(tmp_path: Path) -> None:
-    with pytest.raises(PromptError, match="no class_type"):
-        write_prompt({"1": {}}, tmp_path / "a.json")
-
-
-def test_a_workflow_is_told_from_a_prompt() -> None:
+def test_a_workflow_is_distinguished_from_a_prompt() -> None:
     assert is_workflow(WORKFLOW)
     assert not is_workflow(BLUR)
     assert not is_workflow({"nodes": BLUR["1"], "links": BLUR["2"]})
@@ -392,6 +326,8 @@ def test_a_workflow_is_told_from_a_prompt() -> None:
 
 
 KEYS = st.sampled_from(["class_type", "inputs", "prompt", "workflow", "nodes", "links", "1", ""])
+
+
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),

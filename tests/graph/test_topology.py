@@ -1,4 +1,4 @@
-"""Walks over graphs: above, below, in order, and which nodes a run wants by itself."""
+"""Walks over graphs: above, below, in order, and which nodes a run wants by default."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # ruff: noqa: E501
-"""Digests of code: what an edit of the notebook must change, and what it must not."""
+"""Digests of code: which edits of a notebook must change them, and which must not."""
 
 from __future__ import annotations
 
@@ -295,7 +295,7 @@ def test_the_digest_is_the_same_in_another_process():
     assert found == {Notebook(EVERYTHING).digest().hex() + "\n"}
 
 
-def test_installed_and_own_code_are_told_apart():
+def test_installed_and_own_code_are_distinguished():
     assert is_local("__main__") and is_local(None) and is_local("no.such.module") and is_local(__name__)
     assert not any(is_local(name) for name in ("os", "sys", "torch", "numpy", "comfy_nb.spec.code"))
 

@@ -25,7 +25,7 @@ def refusal(value: object, socket: str) -> str:
 
 @pytest.mark.parametrize("value", [None, "a.png", 3, 0.5, True, b"x", ["4", 0], [], {"a": 1}, object()])
 @pytest.mark.parametrize("socket", ["IMAGE", "MASK"])
-def test_what_is_no_picture_passes_unchanged(value: object, socket: str) -> None:
+def test_what_is_not_a_picture_passes_unchanged(value: object, socket: str) -> None:
     assert coerce(value, socket) is value
 
 
@@ -40,7 +40,7 @@ def test_an_array_on_a_socket_without_a_layout_passes_unchanged() -> None:
     assert coerce(array, "MODEL") is array
 
 
-def test_a_wildcard_socket_that_equals_everything_is_no_image() -> None:
+def test_a_wildcard_socket_that_equals_everything_is_not_an_image() -> None:
     class Anything(str):
         __hash__ = None  # type: ignore[assignment]
 
@@ -267,7 +267,7 @@ def test_arrays_of_other_integers_are_refused_with_a_way_out() -> None:
     assert "x.astype(np.uint8)" in message
 
 
-def test_bright_highlights_are_no_bytes() -> None:
+def test_bright_highlights_are_not_taken_for_bytes() -> None:
     image = torch.full((1, 8, 8, 3), 4.0)
     assert coerce(image, "IMAGE") is image
 
@@ -302,12 +302,12 @@ def test_a_mask_is_the_grey_or_the_inverted_alpha_of_a_picture(source: Image.Ima
     assert torch.allclose(mask, torch.tensor(expected))
 
 
-def test_a_colour_picture_is_no_mask() -> None:
+def test_a_colour_picture_is_not_a_mask() -> None:
     assert 'picture.convert("L")' in refusal(picture("RGB"), "MASK")
 
 
 @pytest.mark.parametrize("socket", ["IMAGE", "MASK"])
-def test_a_latent_is_no_image(socket: str) -> None:
+def test_a_latent_is_not_an_image(socket: str) -> None:
     assert "VAEDecode" in refusal({"samples": torch.rand(1, 4, 8, 8)}, socket)
 
 

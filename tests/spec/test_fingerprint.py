@@ -1,4 +1,4 @@
-"""Digests of values: equal where two values mean the same to a node, other ones where they do not."""
+"""Digests of values: equal if two values mean the same to a node, different if they do not."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class FlexibleOptionalInputType(dict):
 
 
 class ByPassTypeTuple(tuple):
-    """Every slot beyond the first is what the first is."""
+    """Every further slot is like the first."""
 
     __slots__ = ()
 

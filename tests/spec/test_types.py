@@ -13,7 +13,7 @@ from comfy_nb.spec.types import matches, parse_annotation, socket_name, to_pictu
 
 
 class AnyType(str):
-    """The wildcard of packs: a str that says it differs from nothing."""
+    """The wildcard of packs: a str that is never unequal to anything."""
 
     __slots__ = ()
 
@@ -66,7 +66,7 @@ def test_a_list_of_choices_is_called_combo():
     assert socket_name("IMAGE") == "IMAGE"
 
 
-def test_an_annotation_that_is_no_type_is_refused():
+def test_an_annotation_that_is_not_a_type_is_refused():
     with pytest.raises(
         nb.SpecError, match=r"here: 3 cannot be read as a socket type. Use a class, Literal, Enum or Any"
     ):
@@ -93,6 +93,6 @@ def test_a_tensor_of_one_picture_becomes_a_pil_image():
     assert to_picture(torch.zeros(2, 3, 4), "f(x)").mode == "RGBA"
 
 
-def test_what_is_no_tensor_passes_on_to_the_function():
+def test_what_is_not_a_tensor_passes_on_to_the_function():
     picture = Pictures.new("RGB", (1, 1))
     assert to_picture(picture, "f(x)") is picture

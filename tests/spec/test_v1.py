@@ -111,7 +111,7 @@ def test_hidden_inputs_are_read_in_each_form(hidden, read):
     assert spec_from_v1(Hidden).interface().hidden == read
 
 
-def test_the_inputs_are_read_anew_each_time():
+def test_the_inputs_are_read_each_time():
     files = ["a.png"]
 
     class Files(Plain):
@@ -174,7 +174,7 @@ def test_register_takes_a_class_a_mapping_or_specs_and_gives_it_back():
     assert registry["Other"].display_name == "The other"
 
 
-def test_register_refuses_what_is_no_node_class():
+def test_register_refuses_what_is_not_a_node_class():
     with pytest.raises(nb.SpecError, match="'X' is 3, which is no ComfyUI node class"):
         nb.register({"X": 3}, registry=Registry())
     assert not is_v1(Plain()) and not is_v1(int) and is_v1(Plain)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from comfy_nb.engine.cache.disk import DiskCache
 from comfy_nb.engine.cache.entry import Entry
 
 MB = 10**6
@@ -25,3 +26,16 @@ def entry(name: str, *values: Any, seconds: float = 1.0, **options: Any) -> Entr
         durable=options.pop("durable", True),
         **options,
     )
+
+
+def stored(cache: DiskCache, name: str, *values: Any, **options: Any) -> Entry | None:
+    """Put an entry, wait until it is written, and read it back."""
+    assert cache.put(entry(name, *values, **options))
+    cache.flush()
+    return cache.get(key_of(name))
+
+
+def only_value(found: Entry) -> Any:
+    """The value of an entry with one output of one item."""
+    ((value,),) = found.outputs
+    return value

@@ -49,7 +49,7 @@ def test_a_full_disk_gives_one_warning_that_says_what_to_do(tiny_disk):
     assert cache.get(key_of("small")).outputs == ([1],)
 
 
-def test_a_limit_on_file_sizes_is_told_like_a_full_disk(tmp_path):
+def test_a_limit_on_file_sizes_is_reported_like_a_full_disk(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     cache = DiskCache(tmp_path, rest_seconds=0)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))

@@ -1,4 +1,4 @@
-"""The memory tier holds what is dear to compute again, within its budget."""
+"""The memory tier holds what is expensive to compute again, within its budget."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def test_sizes_are_read_as_people_write_them(text, size):
 
 
 @pytest.mark.parametrize("text", ["", "much", "2 GBB", "-1 GB", -1, float("nan"), float("inf"), True])
-def test_what_is_no_size_is_answered_with_how_to_write_one(text):
+def test_a_text_that_is_not_a_size_is_answered_with_how_to_write_one(text):
     with pytest.raises(ValueError, match="2 GB"):
         parse_size(text)
 

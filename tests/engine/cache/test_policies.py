@@ -1,4 +1,4 @@
-"""The policies that ComfyUI knows, and the one of our own."""
+"""ComfyUI's cache policies, and our own."""
 
 from __future__ import annotations
 

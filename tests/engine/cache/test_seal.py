@@ -117,7 +117,7 @@ def test_one_of_several_values_in_a_slot_is_named_by_its_number():
     assert sealed.broken() == "the tensor in output 0, value 1 was written to"
 
 
-def test_an_equal_plain_value_in_the_place_of_another_is_no_change():
+def test_an_equal_plain_value_in_the_place_of_another_is_not_a_change():
     value = {"name": "".join(["a", "b"]), "sizes": [1000001, 2.5]}
     sealed = seal(([value],))
     value["name"] = "".join(["a", "b"])

@@ -1,4 +1,4 @@
-"""The background writer never leaves anybody waiting."""
+"""The background writer never keeps anyone waiting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scheduler by itself: which node comes next, what a node may wait for, and what is let go. No threads, no loop."""
+"""The scheduler by itself: which node comes next, what waits, and what is released. No threads, no loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a node may know and do while it runs."""
+"""The context of a call: what a node may know and do while it runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from comfy_nb.engine.node_api.progress import make_preview
 
 
 class Listener:
-    """The side of a run that a call sees."""
+    """A run as its calls see it."""
 
     def __init__(self, stopping=False):
         self.id, self.stopping, self.events = "run", stopping, []
@@ -108,10 +108,10 @@ async def test_prefixes_are_right_after_an_await_and_in_concurrent_runs():
     assert seen == {each: (f"{each}.0.0.", f"{each}.0.1.", each) for each in ("a", "b", "c")}
 
 
-# who is running
+# the executing context
 
 
-def test_nobody_is_running_outside_of_a_node():
+def test_there_is_no_executing_context_outside_of_a_node():
     assert get_executing_context() is None
     check_interrupt()
 
@@ -224,7 +224,7 @@ def test_a_preview_is_a_small_jpeg(listener, picture, size):
 
 
 @pytest.mark.parametrize("picture", [torch.zeros(4, 4, 2), torch.zeros(0, 4, 3), torch.zeros(3), "text"])
-def test_what_is_no_picture_has_no_preview(listener, picture):
+def test_what_is_not_a_picture_has_no_preview(listener, picture):
     nb.Progress(current_call.get()).preview(picture)
     assert listener.events == []
 
@@ -249,6 +249,6 @@ def test_a_link_is_a_list_of_an_id_and_a_slot(value, is_one):
     assert nb.is_link(value) is is_one
 
 
-def test_a_blocker_says_its_message():
+def test_the_repr_of_a_blocker_has_its_message():
     assert nb.ExecutionBlocker("no").message == "no" and nb.ExecutionBlocker().message is None
     assert repr(nb.ExecutionBlocker("no")) == "ExecutionBlocker('no')"

@@ -1,4 +1,4 @@
-"""What a V1 class may declare, as far as it changes how the class runs: inputs, hidden inputs and outputs."""
+"""What a V1 class may declare, as far as it changes how nodes run (docs/semantics.md, "Declarations")."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ async def test_hidden_inputs_come_by_their_declared_values(pack: Pack) -> None:
     }
 
 
-async def test_hidden_inputs_that_the_run_has_not_are_none(pack: Pack) -> None:
+async def test_hidden_inputs_that_the_run_does_not_have_are_none(pack: Pack) -> None:
     seen_by(pack, hidden={name: kind for name, kind in HIDDEN.items() if name not in ("prompt", "me")})
     assert (await pack.graph({"7": made("See")}).run())["7"] == {"info": None, "token": None, "api": None}
 
@@ -212,7 +212,7 @@ async def test_hidden_entry_of_another_kind_is_passed_only_when_the_prompt_has_i
     assert run["2"] == {"n": 2, "note": {"any": "thing"}}
 
 
-async def test_what_the_prompt_says_for_a_known_hidden_input_does_not_count(pack: Pack) -> None:
+async def test_what_the_prompt_holds_for_a_known_hidden_input_does_not_count(pack: Pack) -> None:
     seen_by(pack, hidden={"me": "UNIQUE_ID", "token": "AUTH_TOKEN_COMFY_ORG"})
     run = await pack.graph({"1": made("See", me="forged", token="forged")}).run()
     assert run["1"] == {"me": "1", "token": None}

@@ -1,4 +1,4 @@
-"""Values as they go through a graph, and the core nodes that read and write files, as a run uses them."""
+"""Values as they go through a graph, and the nodes that read and write files (docs/semantics.md, "Values")."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ async def test_saves_at_the_same_time_lose_nothing(folders: Folders) -> None:
     assert len(list(folders.output.glob("p_*.png"))) == 5
 
 
-async def test_an_unchanged_save_reports_its_file_again_and_saves_anew_when_that_is_gone(folders: Folders) -> None:
+async def test_an_unchanged_save_reports_its_file_again_and_saves_again_when_that_is_gone(folders: Folders) -> None:
     graph = graph_of(saving())
     first = await graph.run()
     again = await graph.run()
@@ -182,7 +182,7 @@ async def test_a_picture_may_be_named_with_its_folder(folders: Folders) -> None:
     assert loaded["1"][0][0, 0, 0].tolist() == [0.0, 1.0, 0.0]
 
 
-async def test_a_missing_picture_is_told_before_anything_runs() -> None:
+async def test_a_missing_picture_is_reported_before_anything_runs() -> None:
     with pytest.raises(ValidationError) as caught:
         await graph_of({"1": made("LoadImage", image="none.png"), "2": made("PreviewImage", images=["1", 0])}).run()
     assert [problem.type for problem in caught.value.problems] == ["custom_validation_failed"]

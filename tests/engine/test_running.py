@@ -1,4 +1,4 @@
-"""What is called, with what, and what becomes of what it returns: lists, links, lazy inputs, returns and blockers."""
+"""What is called, with what, and what becomes of what it returns (docs/semantics.md, "Running")."""
 
 from __future__ import annotations
 
@@ -10,39 +10,11 @@ import pytest
 
 import comfy_nb as nb
 from comfy_nb.engine import events
-from comfy_nb.engine.node_api.context import ExecutionBlocker
 from comfy_nb.errors import NodeError
-from tests.engine.support import Pack, made, ran, reported
-from tests.reference.classes import INT, LAZY_INT, RAW_INT, STRING, make_classes
+from tests.engine.support import Pack, failure_of, listed, made, messages, number, ran, reported, run_of
+from tests.reference.classes import INT, RAW_INT, STRING
 
-
-@pytest.fixture(autouse=True)
-def zoo(pack: Pack) -> None:
-    """The classes of the reference's zoo."""
-    pack.add(*make_classes().values())
-
-
-def listed(*values: Any) -> dict[str, Any]:
-    return made("Listed", values={"__value__": list(values)})
-
-
-def number(value: int) -> dict[str, Any]:
-    return made("Number", value=value)
-
-
-async def run_of(pack: Pack, prompt: dict[str, Any], *outputs: str) -> nb.Run:
-    return await pack.graph(prompt).run(list(outputs) or None)
-
-
-async def failure_of(pack: Pack, prompt: dict[str, Any]) -> NodeError:
-    with pytest.raises(NodeError) as caught:
-        await pack.graph(prompt).run()
-    return caught.value
-
-
-def messages(items: list[Any]) -> list[Any]:
-    """The items, a blocker as `("blocked", message)`."""
-    return [("blocked", item.message) if isinstance(item, ExecutionBlocker) else item for item in items]
+pytestmark = pytest.mark.usefixtures("zoo")
 
 
 # What runs, and in what order
@@ -131,6 +103,9 @@ async def test_the_number_of_slots_is_cut_to_output_is_list(pack: Pack) -> None:
     assert (await run_of(pack, {"1": made("Many")})).outputs("1") == ([1], [2, 3])
 
 
+# Links
+
+
 async def test_a_link_to_a_slot_that_is_not_there_at_run_time_arrives_as_none(pack: Pack) -> None:
     pack.node("See", lambda self, n: ((n,),), {"n": INT})
     run = await run_of(pack, {"1": made("Fewer", n=1), "2": made("See", n=["1", 2]), "3": made("See", n=["1", -1])})
@@ -157,143 +132,7 @@ async def test_the_source_of_a_raw_link_that_is_lazy_too_does_not_run(pack: Pack
     assert ran(run) == ["2"]
 
 
-# Lazy inputs
-
-
-@pytest.mark.parametrize("switch", ["Switch", "AsyncSwitch"])
-async def test_a_lazy_input_is_computed_only_when_the_check_names_it(pack: Pack, switch: str) -> None:
-    prompt = {"1": number(10), "2": number(20), "3": made(switch, which=1, even=["1", 0], odd=["2", 0])}
-    run = await run_of(pack, prompt)
-    assert run["3"] == 20
-    assert ran(run) == ["2", "3"]
-
-
-@pytest.mark.parametrize("is_async", [False, True])
-@pytest.mark.parametrize("asks_async", [False, True])
-async def test_a_sync_or_async_node_may_have_a_sync_or_async_check(
-    pack: Pack, is_async: bool, asks_async: bool
-) -> None:
-    check = _ask_async if asks_async else _ask
-    pack.node("Lazy", _double_async if is_async else _double, {"n": LAZY_INT}, check_lazy_status=check)
-    assert (await run_of(pack, {"1": number(4), "2": made("Lazy", n=["1", 0])}))["2"] == 8
-
-
-def _double(self: Any, n: int) -> tuple[int]:
-    return (n * 2,)
-
-
-async def _double_async(self: Any, n: int) -> tuple[int]:
-    await asyncio.sleep(0)
-    return (n * 2,)
-
-
-def _ask(self: Any, n: int | None) -> list[str]:
-    return ["n"]
-
-
-async def _ask_async(self: Any, n: int | None) -> list[str]:
-    await asyncio.sleep(0)
-    return ["n"]
-
-
-async def test_the_check_is_asked_per_list_index_and_answers_are_united(pack: Pack) -> None:
-    prompt = {
-        "1": listed(0, 1),
-        "2": number(20),
-        "3": number(30),
-        "4": made("Switch", which=["1", 0], even=["2", 0], odd=["3", 0]),
-    }
-    assert (await run_of(pack, prompt)).outputs("4") == ([20, 30],)
-
-
-async def test_the_check_sees_what_is_there_and_none_for_the_rest_and_is_asked_again(pack: Pack) -> None:
-    seen: list[Any] = []
-
-    def check(self: Any, a: Any, b: Any, c: Any, me: Any) -> list[str]:
-        seen.append((a, b, c, me))
-        return ["a", "c", "me"]
-
-    pack.node(
-        "Lazy",
-        lambda self, a, b, c, me: ((a, b, c),),
-        {"a": LAZY_INT, "b": LAZY_INT, "c": INT},
-        check_lazy_status=check,
-        hidden={"me": "UNIQUE_ID"},
-    )
-    run = await run_of(pack, {"1": number(1), "2": number(2), "3": made("Lazy", a=["1", 0], b=["2", 0], c=3)})
-    assert run["3"] == (1, None, 3)
-    assert seen == [(None, None, 3, "3"), (1, None, 3, "3")]
-    assert [event.node_id for event in reported(run, events.NodeStarted)] == ["3", "1", "3"]
-    assert [event.node_id for event in reported(run, events.NodeWaiting)] == ["3"]
-
-
-async def test_a_check_with_input_is_list_is_asked_once_with_lists(pack: Pack) -> None:
-    seen: list[Any] = []
-
-    def check(self: Any, which: Any, n: Any, me: Any) -> list[str]:
-        seen.append((which, n, me))
-        return ["n"]
-
-    pack.node(
-        "Lazy",
-        lambda self, which, n, me: (n,),
-        {"which": INT, "n": LAZY_INT},
-        check_lazy_status=check,
-        hidden={"me": "UNIQUE_ID"},
-        INPUT_IS_LIST=True,
-    )
-    await run_of(pack, {"1": listed(1, 2), "2": listed(7, 8), "3": made("Lazy", which=["1", 0], n=["2", 0])})
-    assert seen == [([1, 2], [None], ["3"]), ([1, 2], [7, 8], ["3"])]
-
-
-@pytest.mark.parametrize("answer", [("n",), {"n"}, "n", None, 5, [None, 3]])
-async def test_only_a_list_of_names_is_an_answer(pack: Pack, answer: Any) -> None:
-    pack.node("Lazy", lambda self, n: ((n,),), {"n": LAZY_INT}, check_lazy_status=lambda self, n: answer)
-    assert (await run_of(pack, {"1": number(1), "2": made("Lazy", n=["1", 0])}, "2"))["2"] == (None,)
-
-
-async def test_asking_for_a_name_that_the_inputs_lack_fails_the_run(pack: Pack) -> None:
-    pack.node("Lazy", lambda self, n: (n,), {"n": LAZY_INT}, check_lazy_status=lambda self, n: ["m"])
-    error = await failure_of(pack, {"1": number(1), "2": made("Lazy", n=["1", 0])})
-    assert error.node_id == "2"
-    assert "'m'" in str(error)
-
-
-async def test_without_a_check_a_lazy_input_is_none_unless_it_is_cached_already(pack: Pack) -> None:
-    pack.node("Lazy", lambda self, n, tag: ((n,),), {"n": LAZY_INT, "tag": INT})
-    graph = pack.graph({"1": number(1), "2": made("Lazy", n=["1", 0], tag=1), "3": made("Lazy", n=["1", 0], tag=2)})
-    assert (await graph.run(["2"]))["2"] == (None,)
-    await graph.run(["1"])
-    assert (await graph.run(["3"]))["3"] == (1,)
-
-
-async def test_a_cached_lazy_source_is_passed_unasked(pack: Pack) -> None:
-    seen: list[Any] = []
-
-    def check(self: Any, n: Any) -> list[str]:
-        seen.append(n)
-        return []
-
-    pack.node("Lazy", lambda self, n: (n,), {"n": LAZY_INT}, check_lazy_status=check)
-    graph = pack.graph({"1": number(7), "2": made("Lazy", n=["1", 0])})
-    await graph.run(["1"])
-    assert (await graph.run(["2"]))["2"] == 7
-    assert seen == [7]
-
-
-async def test_an_index_that_a_blocker_reaches_is_not_asked(pack: Pack) -> None:
-    prompt = {
-        "1": made("BlockOdd", n=1, message="stop"),
-        "2": number(2),
-        "3": made("Switch", which=["1", 0], even=["2", 0], odd=["2", 0]),
-    }
-    run = await run_of(pack, prompt)
-    assert messages(run.outputs("3")[0]) == [("blocked", None)]
-    assert run.blocked == [("3", "stop")]
-    assert "2" not in ran(run)
-
-
-# Returns
+# Return values
 
 
 @pytest.mark.parametrize(
@@ -314,14 +153,14 @@ async def test_what_a_node_returns_is_taken_for_what_was_meant(
     assert (await run_of(pack, {"1": made(class_type, n=3)})).outputs("1") == outputs
 
 
-async def test_a_bare_none_is_no_value_of_a_node_without_outputs_and_none_of_one_with_one(pack: Pack) -> None:
+async def test_a_bare_none_is_nothing_from_a_node_without_outputs_and_none_from_one_with_one(pack: Pack) -> None:
     pack.node("Nothing", lambda self: None)
     run = await run_of(pack, {"1": made("Sink", text="a"), "2": made("Nothing")}, "1", "2")
     assert run.outputs("1") == ()
     assert run.outputs("2") == ([None],)
 
 
-async def test_a_single_value_from_a_node_with_two_outputs_is_an_error_that_says_what_is_due(pack: Pack) -> None:
+async def test_a_single_value_from_a_node_with_two_outputs_is_an_error_that_says_what_is_expected(pack: Pack) -> None:
     pack.node("OneOfTwo", lambda self: 1, None, ("INT", "INT"))
     error = await failure_of(pack, {"1": made("OneOfTwo")})
     assert "must return 2 values" in str(error)
@@ -337,6 +176,11 @@ async def test_an_odd_return_fails_the_node_and_not_the_engine(pack: Pack, fault
 async def test_ui_values_are_merged_over_the_calls_by_all_keys(pack: Pack) -> None:
     run = await run_of(pack, {"1": listed(2, 3, 4), "2": made("Show", n=["1", 0])})
     assert run.ui == {"2": {"shown": [2, 3, 4], "even": [2, 4], "odd": [3]}}
+
+
+async def test_text_is_not_taken_for_a_list_of_characters(pack: Pack) -> None:
+    pack.node("Word", lambda self, text: (text,), {"text": STRING}, ("STRING",))
+    assert (await run_of(pack, {"1": made("Word", text="abc")})).outputs("1") == (["abc"],)
 
 
 # Blockers
@@ -407,7 +251,7 @@ async def test_the_next_run_after_a_failed_one_works(pack: Pack) -> None:
 
 
 async def test_no_node_is_called_after_one_has_failed(pack: Pack, session: nb.Session) -> None:
-    """Also not while the loop is too busy to end the run: here it stands still until the lane has done all it will."""
+    """Not even while the loop is too busy to end the run: here it stands still until the lane is idle."""
     begun, go, idle = threading.Event(), threading.Event(), threading.Event()
 
     def refuse(self: Any) -> tuple[int]:
@@ -424,8 +268,3 @@ async def test_no_node_is_called_after_one_has_failed(pack: Pack, session: nb.Se
     with pytest.raises(NodeError):
         await job
     assert pack.calls == {"Wait": 1}
-
-
-async def test_text_is_no_list_of_characters(pack: Pack) -> None:
-    pack.node("Word", lambda self, text: (text,), {"text": STRING}, ("STRING",))
-    assert (await run_of(pack, {"1": made("Word", text="abc")})).outputs("1") == (["abc"],)

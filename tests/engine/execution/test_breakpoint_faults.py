@@ -1,4 +1,4 @@
-"""What a replaced value may not do, and what else may go wrong at a breakpoint."""
+"""Replaced values never reach the cache, and what else may go wrong at a breakpoint."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def test_a_replaced_value_is_not_kept_by_an_expansion_that_links_to_its_no
     assert (await graph.run(outputs=["4", "2"])).value("4") == 1
 
 
-async def test_nodes_that_take_a_replaced_value_by_need_and_by_wish_take_the_same(pack: Pack, pauses):
+async def test_nodes_that_take_a_replaced_value_at_once_and_lazily_take_the_same(pack: Pack, pauses):
     pack.node("Number", lambda self, n: (n,), {"n": INT})
     pack.node("Double", lambda self, n: (2 * n,), {"n": INT})
     pack.node("Wish", lambda self, n=None: (n,), {"n": LAZY_INT}, check_lazy_status=lambda self, n=None: ["n"])
@@ -71,7 +71,7 @@ async def test_a_value_that_was_written_to_at_its_breakpoint_is_not_kept(pauses)
     assert 0.4 < (await white).mean() < 0.6
 
 
-async def test_what_is_below_a_replaced_value_is_called_once_though_it_is_wished_for_late(pack: Pack, pauses):
+async def test_what_is_below_a_replaced_value_is_called_once_though_it_is_asked_for_late(pack: Pack, pauses):
     pack.add_late_wish()
     pack.node("Number", lambda self, n: (n,), {"n": INT})
     prompt = {"1": made("Number", n=1), "2": made("Expand", n=["1", 0]), "3": made("Minus", n=["2", 0])}
@@ -202,7 +202,7 @@ async def test_of_several_values_each_may_be_what_one_of_them_was(pack: Pack, pa
     assert [each if each is None else each.shape for each in (await job)["1"]] == [(1, 4, 4, 3), None]
 
 
-async def test_who_waits_no_longer_is_forgotten(chain):
+async def test_a_waiter_that_gave_up_is_forgotten(chain):
     point = nb.breakpoint(chain[0])
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(point.reached(), 0.01)

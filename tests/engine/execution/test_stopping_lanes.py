@@ -1,4 +1,4 @@
-"""Stopping sync nodes: those that listen, those that must be interrupted, and those that are left behind."""
+"""Stopping sync nodes: those that notice, those that must be interrupted, and those that are left behind."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.engine.support import Calls, reported
 
 @pytest.fixture
 def release() -> Iterator[Sign]:
-    """Nodes that wait for it go on when the test has ended at the latest."""
+    """A sign that is set at the latest when the test has ended, so that nodes that wait for it go on."""
     sign = Sign()
     yield sign
     sign.set()

@@ -1,4 +1,4 @@
-"""Breakpoints: a run pauses where a value is there, and goes on with it or with another one."""
+"""Breakpoints: a run pauses when a value is computed, and goes on with it or with another one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.engine.support import PATIENCE_S, Pack, following, made, ran, reporte
 from tests.reference.classes import INT, LAZY_INT
 
 
-async def test_a_run_pauses_where_the_value_is_and_goes_on_when_it_is_told_to(chain, pauses):
+async def test_a_run_pauses_at_the_value_and_goes_on_when_it_is_resumed(chain, pauses):
     first, _, last = chain
     point = nb.breakpoint(first)
     job = last.start()
@@ -204,7 +204,7 @@ async def test_a_value_that_does_not_fit_is_refused_and_the_run_stays_paused(pau
     assert (await job).shape == (1, 4, 4, 3)
 
 
-async def test_a_number_is_no_text(chain, pauses):
+async def test_a_number_does_not_take_the_place_of_text(chain, pauses):
     first, _, last = chain
     nb.breakpoint(first)
     job = last.start()

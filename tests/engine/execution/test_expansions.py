@@ -1,4 +1,4 @@
-"""Nodes that stand for a graph: its ids, what of it runs, how it is shown, and what can be wrong with it."""
+"""Nodes that stand for a graph (docs/semantics.md, "Expansions")."""
 
 from __future__ import annotations
 
@@ -11,23 +11,11 @@ import comfy_nb as nb
 from comfy_nb.engine import events
 from comfy_nb.engine.node_api.context import get_executing_context
 from comfy_nb.engine.node_api.graph_builder import GraphBuilder
-from comfy_nb.errors import DependencyCycleError, DuplicateNodeError, GraphError, NodeError, UnknownName
-from tests.engine.support import Pack, made, ran, reported
-from tests.reference.classes import INT, RAW_INT, make_classes
+from comfy_nb.errors import DependencyCycleError, DuplicateNodeError, GraphError, UnknownName
+from tests.engine.support import Pack, failure_of, listed, made, number, ran, reported
+from tests.reference.classes import INT, RAW_INT
 
-
-@pytest.fixture(autouse=True)
-def zoo(pack: Pack) -> None:
-    """The classes of the reference's zoo."""
-    pack.add(*make_classes().values())
-
-
-def number(value: int) -> dict[str, Any]:
-    return made("Number", value=value)
-
-
-def listed(*values: Any) -> dict[str, Any]:
-    return made("Listed", values={"__value__": list(values)})
+pytestmark = pytest.mark.usefixtures("zoo")
 
 
 def expanding(pack: Pack, result: Any, graph: dict[str, Any], returns: tuple[str, ...] = ("INT",)) -> None:
@@ -39,12 +27,6 @@ def expanding(pack: Pack, result: Any, graph: dict[str, Any], returns: tuple[str
         returns,
         optional={"a": INT, "link": RAW_INT},
     )
-
-
-async def failure_of(pack: Pack, prompt: dict[str, Any]) -> NodeError:
-    with pytest.raises(NodeError) as caught:
-        await pack.graph(prompt).run()
-    return caught.value
 
 
 async def test_the_items_of_a_linked_node_stand_in_the_place_of_the_link_and_others_are_used_as_they_are(
@@ -89,7 +71,7 @@ async def test_expansions_nest_and_recurse(pack: Pack) -> None:
     assert run.outputs("2") == ([16, 11],)
 
 
-async def test_a_loop_of_a_thousand_turns_is_no_matter_of_recursion(pack: Pack) -> None:
+async def test_a_loop_of_a_thousand_turns_does_not_recurse(pack: Pack) -> None:
     def again(self: Any, left: int, so_far: int) -> Any:
         if left == 0:
             return (so_far,)
@@ -291,7 +273,7 @@ async def test_a_node_may_pass_on_a_node_of_the_graph_that_others_use_too(pack: 
     assert (run["1"], run["3"]) == (5, 10)
 
 
-async def test_a_node_whose_outputs_were_let_go_expands_again_where_they_are_wished_for_late(
+async def test_a_node_whose_outputs_were_released_expands_again_when_they_are_asked_for_late(
     pack: Pack, session: nb.Session
 ) -> None:
     session.store.set_policy("none")

@@ -1,0 +1,157 @@
+"""The disk tier gives back exactly what was stored, and refuses what it could not give back."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from comfy_nb.engine.cache.tree import DEEPEST
+from tests.engine.cache.making import entry, key_of, only_value, stored
+
+DTYPES = [
+    *(torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2),
+    *(
+        torch.int64,
+        torch.int32,
+        torch.int16,
+        torch.int8,
+        torch.uint64,
+        torch.uint32,
+        torch.uint16,
+        torch.uint8,
+    ),
+    *(torch.bool, torch.complex128, torch.complex64, torch.complex32),
+]
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("shape", [(2, 3), (), (0, 4), (1,)], ids=str)
+@pytest.mark.filterwarnings("ignore:ComplexHalf support is experimental")
+def test_a_tensor_comes_back_with_its_exact_dtype_shape_and_bits(disk, dtype, shape):
+    generator = torch.Generator().manual_seed(3)
+    size = math.prod(shape) * dtype.itemsize
+    raw = torch.randint(0, 2 if dtype is torch.bool else 256, (size,), dtype=torch.uint8, generator=generator)
+    tensor = raw.view(dtype).reshape(shape)
+    back = only_value(stored(disk, "a", tensor))
+    assert back.dtype is dtype and back.shape == tensor.shape
+    assert back.reshape(-1).view(torch.uint8).tolist() == raw.tolist()
+
+
+def test_tensors_of_mixed_widths_views_and_strides_come_back(disk):
+    base = torch.arange(24.0).reshape(4, 6)
+    complicated = torch.tensor([1 + 2j, 3 - 4j])
+    values = [
+        torch.tensor([True, False, True]),
+        base,
+        base[1:, ::2],
+        base.t(),
+        base[0, 0].expand(3, 2),
+        torch.arange(3, dtype=torch.int16),
+        complicated.conj(),
+        complicated.conj().imag,
+    ]
+    back = [slot[0] for slot in stored(disk, "a", *values).outputs]
+    for before, after in zip(values, back, strict=True):
+        assert after.dtype is before.dtype
+        assert torch.equal(after, before)
+
+
+def test_the_same_tensor_in_two_places_is_one_tensor_again(disk):
+    tensor = torch.ones(5)
+    back = only_value(stored(disk, "a", {"x": tensor, "y": [tensor]}))
+    assert back["x"] is back["y"][0]
+
+
+def test_trees_of_plain_values_come_back_equal_in_value_and_class(disk):
+    tree = {
+        "none": None,
+        "flags": (True, False, 1, 0, 1.0),
+        "big": [2**53, -(2**53) - 1, 2**64, -(10**5000)],
+        "floats": [0.1, -0.0, math.inf, -math.inf, 1e-320],
+        "text": "é\u2028\x00 \ud800 \U0001f600",
+        "nested": [[[]], (), {}, ((1,),)],
+        5: "number key",
+        (1, "a"): "tuple key",
+        None: "no key",
+    }
+    back = only_value(stored(disk, "a", tree))
+    assert back == tree
+    assert repr(back["flags"]) == repr(tree["flags"]) and repr(back["floats"]) == repr(tree["floats"])
+    assert list(back) == list(tree)
+
+
+def test_nan_comes_back_as_nan(disk):
+    assert math.isnan(only_value(stored(disk, "a", float("nan"))))
+
+
+def test_slots_with_several_values_or_none_come_back(disk):
+    made = entry("a")
+    made.outputs = ([1, 2], [], ["x"])
+    disk.put(made)
+    disk.flush()
+    assert disk.get(key_of("a")).outputs == ([1, 2], [], ["x"])
+
+
+def test_the_label_and_the_ui_come_back(disk):
+    back = stored(disk, "a", 1, seconds=2.5, title="Soften", ui={"images": [{"filename": "a.png"}]})
+    assert (back.class_type, back.node_id, back.title, back.seconds) == ("Blur", "3", "Soften", 2.5)
+    assert back.ui == {"images": [{"filename": "a.png"}]}
+    assert back.source == "disk" and back.durable and back.reusable
+
+
+def test_what_comes_back_is_sealed_and_writing_to_it_spoils_no_file(disk):
+    back = stored(disk, "a", torch.zeros(3))
+    back.outputs[0][0].add_(1)
+    assert back.seal.broken() == "the tensor in output 0 was written to"
+    assert disk.get(key_of("a")).outputs[0][0].tolist() == [0, 0, 0]
+
+
+class Text(str):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (object(), "it holds a value of class object"),
+        (np.zeros(3), "it holds a value of class numpy.ndarray"),
+        (b"x", "it holds a value of class bytes"),
+        ({1}, "it holds a value of class set"),
+        (Text("a"), "test_disk_values.Text"),
+        ({"a": [object()]}, "it holds a value of class object"),
+        (torch.nn.Parameter(torch.zeros(1)), "it holds a Parameter, a tensor class of its own"),
+        (torch.zeros(1, requires_grad=True), "it holds a tensor that carries gradients"),
+        (torch.eye(2).to_sparse(), "it holds a sparse or quantised tensor"),
+        (torch.zeros(1, device="meta"), "it holds a tensor on meta"),
+    ],
+)
+def test_other_values_are_refused_with_the_reason(disk, value, reason):
+    made = entry("a", value)
+    assert not disk.put(made)
+    assert reason in disk.why_not(made.outputs)
+    assert disk.why_missing(made) == disk.why_not(made.outputs)
+    assert key_of("a") not in disk
+
+
+def test_a_tree_that_is_too_deep_or_holds_itself_is_refused(disk):
+    ring: list[object] = []
+    ring.append(ring)
+    assert str(DEEPEST) in disk.why_not(([ring],))
+
+
+def test_entries_that_mean_nothing_later_are_refused(disk):
+    assert not disk.put(entry("a", 1, durable=False))
+    assert not disk.put(entry("a", 1, reusable=False))
+    assert not disk.put(entry("a", 1, ui={"x": object()}))
+    assert disk.why_missing(entry("a", 1, durable=False)) == "its key means nothing to another kernel"
+
+
+def test_a_tensor_of_a_dtype_without_a_name_in_the_format_is_left_out(disk):
+    made = entry("a", torch.zeros(2, dtype=torch.uint8).view(torch.float4_e2m1fn_x2))
+    disk.put(made)
+    disk.flush()
+    assert disk.get(key_of("a")) is None
+    assert disk.why_missing(made) == "it holds a tensor of torch.float4_e2m1fn_x2"

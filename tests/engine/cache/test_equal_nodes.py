@@ -1,0 +1,93 @@
+"""Equal nodes are computed once, also while one of them is running (docs/semantics.md, "Equal nodes")."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+import comfy_nb as nb
+from tests.engine.cache.classes import INT
+from tests.engine.support import Outside, Pack, made, ran
+
+pytestmark = pytest.mark.usefixtures("arithmetic")
+
+
+async def test_two_equal_sync_nodes_run_once_and_both_report(pack: Pack) -> None:
+    run = await pack.graph({"1": made("Number", n=1), "2": made("Number", n=1)}).run()
+    assert pack.calls["Number"] == 1
+    assert (run["1"], run["2"]) == (1, 1)
+    assert sorted(run.why(each) for each in ("1", "2"))[1] == "first run"
+    assert (run.counts["ran"], run.counts["shared"]) == (1, 1)
+
+
+def waiting(pack: Pack) -> tuple[asyncio.Event, asyncio.Event]:
+    """Register Wait(n), an async node that reports when it begins and then waits for a sign."""
+    begun, sign = asyncio.Event(), asyncio.Event()
+    outside = Outside(begun=begun, sign=sign)
+
+    async def wait(self: Any, n: int) -> tuple[int]:
+        outside.begun.set()
+        await outside.sign.wait()
+        return (n,)
+
+    pack.node("Wait", wait, {"n": INT})
+    return begun, sign
+
+
+async def someone_waits(session: nb.Session) -> None:
+    """Return when a node waits for an equal one that is in flight."""
+    while not any(session.store.in_flight._waiters.values()):
+        await asyncio.sleep(0)
+
+
+async def test_two_equal_async_nodes_in_flight_run_once(pack: Pack) -> None:
+    begun, sign = waiting(pack)
+    job = pack.graph({"1": made("Wait", n=1), "2": made("Wait", n=1)}).start()
+    await begun.wait()
+    sign.set()
+    run = await job
+    assert pack.calls["Wait"] == 1
+    assert (run["1"], run["2"]) == (1, 1)
+    assert run.counts["shared"] == 1
+    (shared,) = [each for each in ("1", "2") if each not in ran(run)]
+    assert run.why(shared) == "an equal node was running already; its result is shared"
+
+
+async def test_two_concurrent_runs_compute_an_equal_node_once(pack: Pack, session: nb.Session) -> None:
+    begun, sign = waiting(pack)
+    first = pack.graph({"1": made("Wait", n=1)}).start()
+    await begun.wait()
+    second = pack.graph({"x": made("Wait", n=1), "y": made("Add", a=["x", 0], b=1)}).start()
+    await someone_waits(session)
+    sign.set()
+    assert (await first)["1"] == 1
+    assert (await second)["y"] == 2
+    assert pack.calls["Wait"] == 1
+
+
+async def test_a_waiter_computes_if_the_computing_run_is_cancelled(pack: Pack, session: nb.Session) -> None:
+    begun, sign = waiting(pack)
+    first = pack.graph({"1": made("Wait", n=1)}).start()
+    await begun.wait()
+    second = pack.graph({"x": made("Wait", n=1)}).start()
+    await someone_waits(session)
+    begun.clear()
+    first.cancel()
+    assert (await first).state == "cancelled"
+    await begun.wait()
+    sign.set()
+    assert (await second)["x"] == 1
+    assert pack.calls["Wait"] == 2
+
+
+@pytest.mark.parametrize("traits", [{"OUTPUT_NODE": True}, {"NOT_IDEMPOTENT": True}], ids=["output", "not idempotent"])
+async def test_some_nodes_are_never_shared_in_flight(pack: Pack, traits: dict[str, Any]) -> None:
+    async def own(self: Any, n: int) -> tuple[int]:
+        await asyncio.sleep(0)
+        return (n,)
+
+    pack.node("Own", own, {"n": INT}, **traits)
+    await pack.graph({"1": made("Own", n=1), "2": made("Own", n=1)}).run()
+    assert pack.calls["Own"] == 2

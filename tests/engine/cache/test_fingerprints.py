@@ -1,0 +1,113 @@
+"""Nodes that report themselves whether something changed (docs/semantics.md, "Fingerprints")."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+import comfy_nb as nb
+from tests.engine.cache.classes import INT, NAN, marked, one
+from tests.engine.support import Outside, Pack, made, ran
+
+pytestmark = pytest.mark.usefixtures("arithmetic")
+
+
+async def test_is_changed_is_taken_once_for_each_needed_node_with_constants_only(pack: Pack) -> None:
+    seen: list[Any] = []
+
+    def fingerprint(cls: Any, n: Any) -> int:
+        seen.append(n)
+        return 0
+
+    marked(pack, fingerprint)
+    graph = pack.graph(
+        {
+            "1": made("Number", n=1),
+            "2": made("Marked", n=["1", 0]),
+            "3": made("Show", n=["2", 0]),
+            "4": made("Show", n=["2", 0]),
+            "5": made("Marked", n=5),
+        }
+    )
+    await graph.run()
+    assert seen == [None]
+
+
+async def test_the_same_fingerprint_is_used_again_and_another_one_runs(pack: Pack) -> None:
+    file = Outside(digest="a")
+    marked(pack, lambda cls, n: file.digest)
+    graph = pack.graph(one("Marked"))
+    await graph.run()
+    assert ran(await graph.run()) == []
+    file.digest = "b"
+    run = await graph.run()
+    assert ran(run) == ["1"]
+    assert run.why("1") == "its fingerprint changed"
+    assert ran(await pack.graph(one("Marked")).run()) == []
+
+
+@pytest.mark.parametrize("mark", [NAN, [NAN], (1, NAN)])
+async def test_a_fingerprint_not_equal_to_itself_means_always(pack: Pack, mark: Any) -> None:
+    marked(pack, lambda cls, n: mark)
+    graph = pack.graph({**one("Marked"), "2": made("Show", n=["1", 0])})
+    for _ in range(3):
+        run = await graph.run()
+        assert ran(run) == ["1", "2"]
+        assert run.why("1") == "fingerprint said always"
+
+
+async def test_an_exception_in_is_changed_means_always_and_a_warning(pack: Pack) -> None:
+    def fingerprint(cls: Any, n: Any) -> int:
+        raise OSError("no such file")
+
+    marked(pack, fingerprint)
+    graph = pack.graph(one("Marked"))
+    for _ in range(2):
+        with pytest.warns(nb.ComfyNBWarning, match=r"Marked \(node 1\).*OSError: no such file.*every time"):
+            assert ran(await graph.run()) == ["1"]
+
+
+async def test_is_changed_may_be_async(pack: Pack) -> None:
+    async def fingerprint(cls: Any, n: Any) -> int:
+        await asyncio.sleep(0)
+        return n
+
+    marked(pack, fingerprint)
+    graph = pack.graph(one("Marked"))
+    await graph.run()
+    assert ran(await graph.run()) == []
+
+
+async def test_an_is_changed_that_is_not_a_classmethod_is_called_on_the_class(pack: Pack) -> None:
+    pack.node("Plain", lambda self, n: (n,), {"n": INT}, IS_CHANGED=lambda n: n)
+    graph = pack.graph(one("Plain"))
+    await graph.run()
+    assert ran(await graph.run()) == []
+
+
+async def test_the_fingerprint_is_written_into_the_runs_prompt(pack: Pack) -> None:
+    marked(pack, lambda cls, n: "sha")
+    run = await pack.graph(one("Marked")).run()
+    assert run.prompt["1"]["is_changed"] == ["sha"]
+
+
+async def test_a_submitted_is_changed_is_believed(pack: Pack) -> None:
+    def fingerprint(cls: Any, n: Any) -> int:
+        raise AssertionError("it was asked all the same")
+
+    marked(pack, fingerprint)
+    prompt = {"1": {**made("Marked", n=1), "is_changed": ["sha"]}}
+    await pack.graph(prompt).run()
+    run = await pack.graph(prompt).run()
+    assert ran(run) == []
+    assert run.prompt["1"]["is_changed"] == ["sha"]
+    other = {"1": {**made("Marked", n=1), "is_changed": ["another"]}}
+    assert ran(await pack.graph(other).run()) == ["1"]
+
+
+async def test_a_submitted_is_changed_that_is_nan_means_always(pack: Pack) -> None:
+    graph = pack.graph({"1": {**made("Number", n=1), "is_changed": NAN}})
+    await graph.run()
+    assert ran(await graph.run()) == ["1"]

@@ -1,0 +1,86 @@
+"""Prompts are written whole or not at all, and only what JSON can hold."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from comfy_nb.errors import PromptError
+from comfy_nb.graph.prompt import read_prompt, write_prompt
+
+BLUR = {
+    "1": {"class_type": "LoadImage", "inputs": {"image": "a.png"}, "_meta": {"title": "Photo"}},
+    "2": {"class_type": "ImageBlur", "inputs": {"image": ["1", 0], "radius": 4}},
+}
+
+
+def test_a_written_prompt_reads_back_equal(tmp_path: Path) -> None:
+    nodes = {"1": {"class_type": "Text", "inputs": {"text": "日本 \ud800", "n": 2**64 - 1, "x": math.inf}}}
+    file = write_prompt(nodes, tmp_path / "a.json")
+    assert read_prompt(file).nodes == nodes
+    text = file.read_text("utf-8")
+    assert "日本" in text
+    assert text.count("\n") > 5
+    assert "Infinity" in text
+
+
+def test_writing_replaces_the_file_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    file.write_text("old")
+    link = tmp_path / "link.json"
+    link.symlink_to(file)
+    assert write_prompt(BLUR, link) == file
+    assert link.is_symlink()
+    assert json.loads(file.read_text()) == BLUR
+    assert sorted(os.listdir(tmp_path)) == ["a.json", "link.json"]
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.json"
+    file.write_text("old")
+
+    def refuse(self: Path, target: Path) -> Path:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(PromptError, match="cannot be written: Permission denied"):
+        write_prompt(BLUR, file)
+    assert file.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
+def test_a_tensor_constant_names_its_node_and_input(tmp_path: Path) -> None:
+    nodes = {**BLUR, "9": {"class_type": "Blend", "inputs": {"mask": torch.zeros(1, 8, 8)}}}
+    with pytest.raises(PromptError) as caught:
+        write_prompt(nodes, tmp_path / "a.json")
+    message = str(caught.value)
+    assert "Input 'mask' of node '9' (Blend) holds Tensor[1, 8, 8]" in message
+    assert "Save it to a file" in message
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_constant_that_holds_itself_is_refused(tmp_path: Path) -> None:
+    loop: list[object] = []
+    loop.append(loop)
+    with pytest.raises(PromptError, match="Input 'x' of node '1'"):
+        write_prompt({"1": {"class_type": "A", "inputs": {"x": loop}}}, tmp_path / "a.json")
+
+
+def test_what_is_not_json_outside_the_inputs_is_refused_too(tmp_path: Path) -> None:
+    with pytest.raises(PromptError, match="cannot be written as JSON"):
+        write_prompt({"1": {"class_type": "A", "inputs": {}, "_meta": {1, 2}}}, tmp_path / "a.json")
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PromptError, match="make the folder"):
+        write_prompt(BLUR, tmp_path / "nowhere" / "a.json")
+
+
+def test_only_prompts_are_written(tmp_path: Path) -> None:
+    with pytest.raises(PromptError, match="no class_type"):
+        write_prompt({"1": {}}, tmp_path / "a.json")
