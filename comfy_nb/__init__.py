@@ -34,10 +34,10 @@ from comfy_nb.errors import (
     ValidationError,
 )
 from comfy_nb.graph.handle import Handle
+from comfy_nb.graph.link import is_link
 from comfy_nb.graph.model import Graph, load
 from comfy_nb.graph.namespace import node, register
 from comfy_nb.graph.node import Node
-from comfy_nb.graph.prompt import is_link
 from comfy_nb.spec.types import Audio, Conditioning, Image, Latent, Mask, Multiline, Range, Tooltip
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from comfy_nb.engine import presenter as views
+from comfy_nb.engine import presenter
 from comfy_nb.engine.cache.cache_view import CacheView
 from comfy_nb.engine.cache.disk import DiskCache
 from comfy_nb.engine.execution.breakpoints import Breakpoint, slot_of
-from comfy_nb.engine.presenter import Views
-from comfy_nb.engine.session import Session, default_session
+from comfy_nb.engine.presenter import Presenter
+from comfy_nb.engine.session import default_session
 from comfy_nb.errors import ComfyNBError
 from comfy_nb.graph import runner
 from comfy_nb.graph.default_registry import fill_default_registry
@@ -41,25 +41,22 @@ def _fill(registry: Registry) -> None:
 fill_default_registry(_fill)
 
 
-def _runner() -> Session:
-    """Return the session that runs graphs; in a notebook, make it show its runs."""
-    session = default_session()
-    if not session.is_shown and "IPython" in sys.modules:
-        session.is_shown = True
-        from comfy_nb.ui.notebook import enable
+def _presenter() -> Presenter:
+    """Return what shows the runs of a new session: in a notebook they show themselves."""
+    if "IPython" in sys.modules:
+        from comfy_nb.ui.jupyter.cell_output import shell
 
-        enable(session)
-    return session
+        if shell() is not None:
+            from comfy_nb.ui.notebook import NotebookPresenter
 
+            return NotebookPresenter()
+    from comfy_nb.ui.presenter import StaticPresenter
 
-def _views() -> Views:
-    from comfy_nb.ui import views as run_views
-
-    return run_views
+    return StaticPresenter()
 
 
-runner.install(_runner)
-views.install(_views)
+runner.install(default_session)
+presenter.install(_presenter)
 
 cache = CacheView(lambda: (default_session().cache, default_session().disk))
 
@@ -134,7 +131,7 @@ def breakpoint(
     pause: `when=lambda image: image.isnan().any()`. Use it in a `with` block, or `remove()` it. Raises GraphError
     where there is no such output, and for a `when` that is not a plain function.
     """
-    return _runner().breakpoints.add(where, slot_of(where, slot), when)
+    return default_session().breakpoints.add(where, slot_of(where, slot), when)
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

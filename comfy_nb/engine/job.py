@@ -9,7 +9,6 @@ from typing import Any
 from comfy_nb.engine.execution.interrupt import interrupt_watch
 from comfy_nb.engine.execution.state import Status
 from comfy_nb.engine.run import Run
-from comfy_nb.errors import Stopped
 
 
 class Job:
@@ -78,16 +77,6 @@ class Job:
 
     def __repr__(self) -> str:
         return f"<Job {self.run!r}>"
-
-
-def value_of(run: Run, node_id: str, slot: int | None) -> Any:
-    """Return a node's value from a run that has ended; raises Stopped if it was stopped before."""
-    if run.state is not Status.DONE:
-        raise Stopped(
-            f"The run {run.state.in_words} before node {node_id} finished; what had finished stays cached.",
-            run=run,
-        )
-    return run.value(node_id, slot)
 
 
 def result_of(run: Run) -> Run:

@@ -1,45 +1,108 @@
-"""Where a run finds what shows it: the room that draws comes after this one, and installs itself."""
+"""What shows runs, graphs and values: one seam between the engine and every display."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from comfy_nb.engine.run import Run
-    from comfy_nb.graph.model import Graph
+from comfy_nb.engine.execution.breakpoints import Pause, warn_paused
+from comfy_nb.errors import GraphError, warn_of_fault
+from comfy_nb.graph import runner
+from comfy_nb.graph.model import Graph
+from comfy_nb.spec.node_spec import NodeSpec
 
 
-class Views(Protocol):
-    """What can be made of a run for a person to look at."""
+class Presenter(runner.Presenter[Graph], Protocol):
+    """Shows runs too. A `run` is a `comfy_nb.engine.run.Run`, which knows its presenter and so comes after this."""
 
-    def panel(self, run: Run) -> Any:
-        """Return a view of its rows, live while it goes on."""
+    def place(self) -> Any:
+        """Return a token for the place where a run begins now: in a notebook the cell."""
         ...
 
-    def timeline(self, run: Run) -> Any:
-        """Return a view of who did what when."""
+    def show_run(self, run: Any) -> None:
+        """Show a run that is about to be executed, from here to its end."""
         ...
 
-    def inspect(self, run: Run, node_id: str, slot: int) -> Any:
-        """Return a view of what is on an output of a node."""
+    def show_refusal(self, run: Any, error: BaseException) -> None:
+        """Show why a run in the background, which nobody awaits, cannot start."""
         ...
 
-    def graph(self, graph: Graph) -> Any:
-        """Return a view of a graph, live while it runs."""
+    def show_pause(self, pause: Pause) -> None:
+        """Show a run that is paused at a breakpoint."""
+        ...
+
+    def panel(self, run: Any) -> Any:
+        """Return a view of a run's rows, live while it goes on."""
+        ...
+
+    def timeline(self, run: Any) -> Any:
+        """Return a view of a run over time."""
+        ...
+
+    def inspect(self, run: Any, node_id: str, slot: int) -> Any:
+        """Return a view of the value on an output of a node."""
         ...
 
 
-_find: Callable[[], Views] | None = None
+class NoPresenter:
+    """Shows nothing: warnings take the place of displays, and views cannot be had."""
+
+    def place(self) -> Any:
+        """Return None: no place is known."""
+
+    def show_run(self, run: Any) -> None:
+        """Show nothing."""
+
+    def show_refusal(self, run: Any, error: BaseException) -> None:
+        """Warn that the run cannot start."""
+        warn_of_fault("A graph that was started in the background cannot run", error)
+
+    def show_pause(self, pause: Pause) -> None:
+        """Warn that the run is paused."""
+        warn_paused(pause)
+
+    def show_value(self, value: Any, kind: str | None) -> Any:
+        """Return the value itself."""
+        return value
+
+    def class_text(self, spec: NodeSpec) -> str:
+        """Raise GraphError."""
+        raise _no_views()
+
+    def class_html(self, spec: NodeSpec) -> str:
+        """Raise GraphError."""
+        raise _no_views()
+
+    def show_graph(self, graph: Graph) -> Any:
+        """Raise GraphError."""
+        raise _no_views()
+
+    def panel(self, run: Any) -> Any:
+        """Raise GraphError."""
+        raise _no_views()
+
+    def timeline(self, run: Any) -> Any:
+        """Raise GraphError."""
+        raise _no_views()
+
+    def inspect(self, run: Any, node_id: str, slot: int) -> Any:
+        """Raise GraphError."""
+        raise _no_views()
 
 
-def install(find: Callable[[], Views]) -> None:
-    """Say who makes the views of runs; `find` is called when one is asked for."""
-    global _find
-    _find = find
+def _no_views() -> GraphError:
+    return GraphError("No display is installed: import comfy_nb, not only comfy_nb.engine.")
 
 
-def views() -> Views:
-    """Return what makes the views of runs."""
-    assert _find is not None, "comfy_nb installs it when it is imported"
-    return _find()
+_make: Callable[[], Presenter] = NoPresenter
+
+
+def install(make: Callable[[], Presenter]) -> None:
+    """Say what makes the presenter of a session that is given none."""
+    global _make
+    _make = make
+
+
+def make_presenter() -> Presenter:
+    """Return a presenter for a new session."""
+    return _make()

@@ -20,11 +20,11 @@ from comfy_nb.engine.history import History
 from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.engine.planning.step import Step
-from comfy_nb.engine.presenter import views
+from comfy_nb.engine.presenter import Presenter
 from comfy_nb.engine.provenance import Provenance, ProvenanceIndex
 from comfy_nb.engine.run_task import RunTask
 from comfy_nb.engine.why import reason
-from comfy_nb.errors import NodeError, NotKept, UnknownName
+from comfy_nb.errors import NodeError, NotKept, Stopped, UnknownName, warn_of_fault
 from comfy_nb.graph.model import Graph
 from comfy_nb.wording import format_seconds, name_node
 
@@ -42,12 +42,9 @@ class Host(Services, Protocol):
         """Where values came from."""
         ...
 
-    def find_place(self) -> Any:
-        """Return the place where a run begins now."""
-        ...
-
-    def show_run(self, run: Any) -> None:
-        """Show a run that is about to be executed."""
+    @property
+    def presenter(self) -> Presenter:
+        """What shows the run."""
         ...
 
     def live_runs(self) -> Sequence[Run]:
@@ -70,7 +67,7 @@ class Run:
     def __init__(self, session: Host, graph: Graph, plan: Plan, options: Mapping[str, Any]) -> None:
         around = current_call.get()
         self.session = session
-        self.place = session.find_place()
+        self.place = session.presenter.place()
         self.is_quiet = bool(options.get("quiet"))
         self.in_background = False
         self._history = session.history.of(graph)
@@ -86,7 +83,7 @@ class Run:
             note_slow=session.note_slow,
         )
         self._state.event_log.run_queued(self._state.started_at)
-        self.task = RunTask(self._state, session, partial(Pause, self), partial(session.show_run, self), self._keep)
+        self.task = RunTask(self._state, session, partial(Pause, self), self._show, self._keep)
 
     # How it stands ---------------------------------------------------------------------------------------------------
 
@@ -190,6 +187,13 @@ class Run:
         """Have events delivered in batches on the run's loop, past ones first; call the result to end it."""
         return self._state.event_log.subscribe(subscriber)
 
+    def _show(self) -> None:
+        """Show the run, which is about to be executed."""
+        try:
+            self.session.presenter.show_run(self)
+        except Exception as error:  # a display's fault must not hurt the run
+            warn_of_fault("The display of a run failed", error)
+
     def _keep(self) -> None:
         """The run has been executed: keep its values and what its keys were made of, and let the rest go."""
         if isinstance(self.error, NodeError):
@@ -212,9 +216,9 @@ class Run:
         self.session.history.record(self.number, scheduler.node_runs)
         planned = (step.key.full for step in self.plan.order)
         self.session.store.run_ended({*planned, *(each.key.full for each in scheduler.node_runs.values())})
-        for node_id, class_type in list(graph.objects):
+        for node_id, class_type in list(graph.scope.objects):
             if scheduler.step(node_id) is None:
-                del graph.objects[node_id, class_type]
+                del graph.scope.objects[node_id, class_type]
 
     # What came of it -------------------------------------------------------------------------------------------------
 
@@ -246,6 +250,15 @@ class Run:
         if node_run is not None and node_run.state is not State.DONE:
             raise NotKept(f"{named} did not finish: the run {self.state.in_words}.") from self.error
         raise NotKept(f"The result of {named} is not held any more. Run again with outputs=[{node_id!r}] to have it.")
+
+    def result(self, node_id: str, slot: int | None = None) -> Any:
+        """Return a node's value as `value` does; raises Stopped where the run was stopped before it finished."""
+        if self.state is not Status.DONE:
+            raise Stopped(
+                f"The run {self.state.in_words} before node {node_id} finished; what had finished stays cached.",
+                run=self,
+            )
+        return self.value(node_id, slot)
 
     def value(self, node_id: str, slot: int | None = None) -> Any:
         """Return a node's value: of one slot, of its only output, or a tuple of all outputs.
@@ -336,15 +349,15 @@ class Run:
     @property
     def panel(self) -> Any:
         """The run's rows as they are shown while it goes on: live where it still does."""
-        return views().panel(self)
+        return self.session.presenter.panel(self)
 
     def inspect(self, node_id: str | int, slot: int = 0) -> Any:
         """Return a view of what is on an output of a node; raises NotKept, UnknownName."""
-        return views().inspect(self, str(node_id), slot)
+        return self.session.presenter.inspect(self, str(node_id), slot)
 
     def timeline(self) -> Any:
         """Return who did what when, as a picture; live while the run goes on."""
-        return views().timeline(self)
+        return self.session.presenter.timeline(self)
 
     def cache_keys(self) -> list[bytes]:
         """The keys of the nodes this run looked at, for `nb.cache`."""

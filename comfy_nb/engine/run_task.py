@@ -70,7 +70,7 @@ class RunTask:
         """Validate, take fingerprints, and return the wanted nodes that can run."""
         plan, hidden = self.state.plan, self.state.hidden
         wanted = plan.default_outputs() if outputs is None else list(outputs)
-        self.validity = assess(plan, wanted, await self._call_validators(wanted))
+        self.validity = assess(self.state.graph, plan, wanted, await self._call_validators(wanted))
         if not self.validity.runnable_outputs:
             raise self.validity.error()
         if plan.fingerprinting:

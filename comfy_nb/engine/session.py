@@ -1,4 +1,4 @@
-"""A session: what runs share (cache, lanes, claims), and the doors by which graphs are run."""
+"""A session: what runs share (cache, lanes, breakpoints, history), and the ways to run a graph."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from comfy_nb.engine import blocking as bridge
+from comfy_nb.engine import blocking
 from comfy_nb.engine.cache.memory import MemoryCache
 from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution.breakpoints import Breakpoints
@@ -22,19 +22,18 @@ from comfy_nb.engine.execution.interrupt import interrupt_watch
 from comfy_nb.engine.execution.lanes import Lane, on_lane
 from comfy_nb.engine.execution.state import RunState, Status
 from comfy_nb.engine.history import History
-from comfy_nb.engine.job import Job, result_of, value_of
+from comfy_nb.engine.job import Job, result_of
 from comfy_nb.engine.planning.class_hooks import call_validators
-from comfy_nb.engine.planning.plan import plan_of
+from comfy_nb.engine.planning.plan import last_plan, plan_of
 from comfy_nb.engine.planning.validity import assess
-from comfy_nb.engine.presenter import views
+from comfy_nb.engine.presenter import Presenter, make_presenter
 from comfy_nb.engine.provenance import ProvenanceIndex
 from comfy_nb.engine.run import Run
 from comfy_nb.errors import ComfyNBWarning, GraphError, Problem, UnknownName, warn_of_fault
+from comfy_nb.graph.model import Graph
 
 if TYPE_CHECKING:
     from comfy_nb.engine.cache.disk import DiskCache
-    from comfy_nb.graph.handle import Handle
-    from comfy_nb.graph.model import Graph
 
 RUN_OPTIONS = ("run_id", "extra_data", "quiet")
 
@@ -42,7 +41,10 @@ RUN_OPTIONS = ("run_id", "extra_data", "quiet")
 class Session:
     """Runs graphs, and holds what they share. There is a default one; make others for tests or separate budgets."""
 
-    def __init__(self, *, budget: int | None = None, disk: DiskCache | None = None) -> None:
+    def __init__(
+        self, *, budget: int | None = None, disk: DiskCache | None = None, presenter: Presenter | None = None
+    ) -> None:
+        self.presenter = presenter if presenter is not None else make_presenter()
         self.store = Store(budget, disk)
         self.call_hook = HookCaller()
         self.lane = Lane("comfy-nb-lane")
@@ -51,13 +53,8 @@ class Session:
         self.history = History()
         self.provenance = ProvenanceIndex()
         self.callers: Mapping[str, MakeCaller] = {}
-        self.breakpoints = Breakpoints()
-        self.show_value: Callable[[Any, str | None], Any] = lambda value, kind: value
-        self.is_shown = False
+        self.breakpoints = Breakpoints(self.presenter.show_pause)
         self._listeners: list[Callable[[Run], None]] = []
-        self._displays: list[Callable[[Run], None]] = []
-        self.find_place: Callable[[], Any] = lambda: None
-        self.show_refusal: Callable[[Run, BaseException], None] = _warn_refusal
         self._slow: set[int] = set()
         self._lock = threading.Lock()
         for lane in (self.lane, self.pool, self.call_hook.lane):
@@ -77,82 +74,58 @@ class Session:
     def disk(self, disk: DiskCache | None) -> None:
         self.store.disk = disk
 
-    # Doors -----------------------------------------------------------------------------------------------------------
+    # Running ---------------------------------------------------------------------------------------------------------
 
     async def run(self, graph: Graph, outputs: Sequence[str] | None = None, **options: Any) -> Run:
         """Run a graph and return its run. Raises ValidationError, NodeError; an interrupt leaves it "stopped"."""
         return await self._await(self._begin(graph, options), outputs)
 
-    def start(self, graph: Graph, outputs: Sequence[str] | None = None, **options: Any) -> Job:
-        """Start a graph in the background of the running loop; raises GraphError where none runs."""
+    def start(
+        self,
+        graph: Graph,
+        outputs: Sequence[str] | None = None,
+        *,
+        take: Callable[[Run], Any] | None = None,
+        **options: Any,
+    ) -> Job:
+        """Start a graph in the background of the running loop; `take(run)` makes the job's result, else it is the run.
+
+        Raises GraphError where no loop runs.
+        """
         _need_loop()
         run = self._begin(graph, options)
         run.in_background = True
-        return Job(run, self._execute(run, outputs), lambda run: run, self.show_refusal)
+        return Job(run, self._execute(run, outputs), take or (lambda run: run), self.presenter.show_refusal)
 
     def run_sync(self, graph: Graph, outputs: Sequence[str] | None = None, **options: Any) -> Run:
         """Run a graph from code that cannot await. Raises Stopped when a person interrupts it."""
         run = self._begin(graph, options)
         run.task.state.has_own_lane = on_lane()
-        return bridge.wait_for(lambda: self._await(run, outputs), run.stop)
+        return blocking.wait_for(lambda: self._await(run, outputs), run.stop)
 
-    async def value(self, handle: Handle) -> Any:
-        """Compute a handle's value; raises Stopped when a person stops it."""
-        graph = handle.call.unedited
-        node_id = graph.id_of(handle)
-        return value_of(await self.run(graph, [node_id]), node_id, handle.slot)
-
-    def start_value(self, handle: Handle) -> Job:
-        """Start computing a handle's value in the background of the running loop; raises GraphError without one."""
-        _need_loop()
-        graph = handle.call.unedited
-        node_id = graph.id_of(handle)
-        run = self._begin(graph, {})
-        run.in_background = True
-        work = self._execute(run, [node_id])
-        return Job(run, work, lambda run: value_of(run, node_id, handle.slot), self.show_refusal)
-
-    def value_sync(self, handle: Handle) -> Any:
-        """Compute a handle's value from code that cannot await."""
-        graph = handle.call.unedited
-        node_id = graph.id_of(handle)
-        return value_of(self.run_sync(graph, [node_id]), node_id, handle.slot)
-
-    async def show(self, handle: Handle) -> Any:
-        """Compute a handle's value and return it as something that a notebook shows well."""
-        types = handle.call.spec.return_types
-        index = handle.slot or 0
-        kind = types[index] if index < len(types) and isinstance(types[index], str) else None
-        return self.show_value(await self.value(handle), kind)
-
-    def show_graph(self, graph: Graph) -> Any:
-        """Return a view of a graph."""
-        return views().graph(graph)
-
-    def state(self, handle: Handle) -> str:
-        """Say whether a handle's value is there: "cached", "not run", or "has problems"."""
-        try:
-            plan = plan_of(handle.call.unedited)
-        except Exception as error:  # a repr must not fail because a class cannot be read
-            return f"cannot be planned: {type(error).__name__}"
-        step = plan.steps.get(handle.call.unedited.id_of(handle))
+    def state_of(self, graph: Graph, node_id: str) -> str:
+        """Return "cached", "not run" or "has problems", or nothing where the graph has no plan yet; plans nothing."""
+        plan = last_plan(graph)
+        if plan is None:
+            return ""
+        step = plan.steps.get(node_id)
         if step is None or plan.faulty:
             return "has problems"
         key = step.key.full
         return "cached" if key is not None and self.cache.peek(key) is not None else "not run"
 
-    def keys(self, handle: Handle) -> list[bytes]:
-        """Return the cache keys of a handle's node; none where its key is not known before it runs."""
-        step = plan_of(handle.call.unedited).steps.get(handle.call.unedited.id_of(handle))
+    def keys_of(self, graph: Graph, node_id: str) -> list[bytes]:
+        """Return the cache keys of a node; none where its key is not known before it runs."""
+        step = plan_of(graph).steps.get(node_id)
         return [step.key.full] if step is not None and step.key.full is not None else []
 
     def validate(self, graph: Graph, outputs: Sequence[str] | None) -> list[Problem]:
-        """Find all that is wrong with a graph, asking the nodes' own validation too."""
+        """Find all that is wrong with a graph, calling the nodes' own validation too."""
         plan = plan_of(graph)
         wanted = plan.default_outputs() if outputs is None else outputs
         hidden = RunState(graph, plan).hidden
-        found = bridge.finish(call_validators(plan, plan.above(wanted), call_now, hidden))
-        return assess(plan, wanted, found).problems
+        found = blocking.finish(call_validators(plan, plan.above(wanted), call_now, hidden))
+        return assess(graph, plan, wanted, found).problems
 
     def stop_all(self) -> int:
         """Stop every run of this session; return how many there were."""
@@ -199,15 +172,6 @@ class Session:
             _tell(listener, run)
         await run.task.execute(outputs)
 
-    def on_show(self, show: Callable[[Run], None]) -> None:
-        """Call `show(run)` for each run that is about to be executed."""
-        self._displays.append(show)
-
-    def show_run(self, run: Run) -> None:
-        """Show a run that is about to be executed."""
-        for show in list(self._displays):
-            _tell(show, run)
-
     def on_run(self, listener: Callable[[Run], None]) -> Callable[[], None]:
         """Call `listener(run)` for each run, on its loop, before it is validated; call the result to end that."""
         self._listeners.append(listener)
@@ -239,10 +203,6 @@ def _need_loop() -> None:
             "Nothing can run in the background here: no event loop is running, as one is in a notebook. "
             "Use run_sync(), or call start() in an async function."
         ) from None
-
-
-def _warn_refusal(run: Run, error: BaseException) -> None:
-    warn_of_fault("A graph that was started in the background cannot run", error)
 
 
 def _tell(listener: Callable[[Run], None], run: Run) -> None:

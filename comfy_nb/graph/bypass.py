@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
+from comfy_nb.graph.link import Link
 from comfy_nb.graph.node import Node
-from comfy_nb.graph.prompt import is_link
 from comfy_nb.spec.types import matches
 
-if TYPE_CHECKING:
-    from comfy_nb.graph.model import Graph
 
-
-def resolve(graph: Graph, link: Sequence[Any], wanted: Any = "*") -> list[Any] | None:
+def resolve(nodes: Mapping[str, Node], link: Link, wanted: Any = "*") -> Link | None:
     """Follow a link to the output it ends at, for a receiver of type `wanted`; None where it ends at a muted node."""
-    origin, slot = str(link[0]), link[1]
-    for _ in range(len(graph.nodes) + 1):
-        node = graph.nodes.get(origin)
+    for _ in range(len(nodes) + 1):
+        node = nodes.get(link.origin)
         if node is None or node.mode == "active":
-            return [origin, slot]
-        passed = None if node.mode == "mute" else _through(node, slot, wanted)
+            return link
+        passed = None if node.mode == "mute" else _through(node, link.slot, wanted)
         if passed is None:
             return None
-        origin, slot = str(passed[0]), passed[1]
+        link = passed
     return None
 
 
-def _through(node: Node, slot: int, wanted: Any) -> Sequence[Any] | None:
-    """The link that a bypassed node passes on to an output, as the editor chooses it; None where there is none."""
-    links: dict[str, Sequence[Any]] = {name: value for name, value in node.inputs.items() if is_link(value)}
+def _through(node: Node, slot: int, wanted: Any) -> Link | None:
+    """Return the link that a bypassed node passes on to an output, as the editor chooses it; None if there is none."""
+    links = node.links()
     spec = node.graph.registry.find(node.class_type)
     declared = spec.interface().declared if spec is not None else {}
     kinds = {name: declared[name].type if name in declared else "*" for name in (*declared, *links)}

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from comfy_nb.errors import ComfyNBWarning, Problem
 from comfy_nb.graph.constant_check import Misfit, check_constant, config_of
-from comfy_nb.graph.prompt import is_link
+from comfy_nb.graph.link import Link, is_link, link_of
 from comfy_nb.spec.node_spec import NO_OPTIONS, InputSpec, Interface, NodeSpec
 from comfy_nb.spec.types import ANY, matches, socket_name
 from comfy_nb.wording import name_node, suggest
@@ -32,10 +32,10 @@ class InLink(NamedTuple):
 NONE: Sequence[Problem] = ()
 
 
-def in_link(name: str, origin: str, slot: int, entry: InputSpec | None) -> InLink:
+def in_link(name: str, link: Link, entry: InputSpec | None) -> InLink:
     """Make the link into an input that is declared as `entry` says, or not declared."""
     options = entry.options if entry is not None else NO_OPTIONS
-    return InLink(name, origin, slot, bool(options.get("lazy")), bool(options.get("rawLink")))
+    return InLink(name, link.origin, link.slot, bool(options.get("lazy")), bool(options.get("rawLink")))
 
 
 class CheckedNode:
@@ -101,7 +101,7 @@ class Origins(NamedTuple):
     """What a link may end at: the spec of each node, and how a link is followed through bypassed nodes (or None)."""
 
     spec_of: Callable[[str], NodeSpec | None]
-    resolve: Callable[[Sequence[Any], Any], list[Any] | None] | None
+    resolve: Callable[[Link, Any], Link | None] | None
     ids: Callable[[], Sequence[str]]
 
 
@@ -118,8 +118,9 @@ def check_node(node: CheckedNode, inputs: Mapping[str, Any], origins: Origins) -
         if entry is None and interface.is_open:
             entry = interface.lookup(name)
         if type(value) is list:
-            if is_link(value):
-                _take_link(node, name, value, entry, origins, traits)
+            link = link_of(value)
+            if link is not None:
+                _take_link(node, name, link, entry, origins, traits)
             elif entry is not None:
                 _report_list(node, entry, value)
         elif entry is not None:
@@ -164,16 +165,16 @@ def _report_missing(node: CheckedNode, entry: InputSpec, inputs: Mapping[str, An
 def _take_link(
     node: CheckedNode,
     name: str,
-    value: Sequence[Any],
+    link: Link,
     entry: InputSpec | None,
     origins: Origins,
     traits: ValidateTraits,
 ) -> None:
     declared = entry.type if entry is not None else ANY
-    target = value if origins.resolve is None else origins.resolve(value, declared)
+    target = link if origins.resolve is None else origins.resolve(link, declared)
     if target is None:
         return
-    origin, slot = str(target[0]), int(target[1])
+    origin, slot = target
     spec = origins.spec_of(origin)
     if spec is None:
         node.problem(
@@ -182,7 +183,7 @@ def _take_link(
             f"{name}, node {origin!r}",
             name,
             suggest(origin, origins.ids()),
-            linked_node=list(value),
+            linked_node=link.as_list(),
         )
         return
     try:
@@ -195,11 +196,11 @@ def _take_link(
             f"{name}, output {slot} of {spec.class_type} (node {origin})",
             name,
             f"Its outputs are: {outputs}.",
-            linked_node=list(value),
+            linked_node=link.as_list(),
         )
         return
     node.template[name] = None
-    node.links.append(in_link(name, origin, slot, entry))
+    node.links.append(in_link(name, target, entry))
     if node.spec.validate is not None:
         node.received = node.received or {}
         node.received[name] = received
@@ -213,7 +214,7 @@ def _take_link(
             f"but {socket_name(declared)} is expected.",
             input_config=config_of(entry),
             received_type=socket_name(received),
-            linked_node=list(value),
+            linked_node=link.as_list(),
         )
 
 

@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from comfy_nb.errors import LayoutError
+from comfy_nb.graph.link import unwrap_constant
 from comfy_nb.spec.coerce import LAYOUTS, coerce
 from comfy_nb.spec.node_spec import InputSpec
 from comfy_nb.wording import short, suggest
@@ -50,8 +51,7 @@ def check_constant(entry: InputSpec, value: Any, has_limits: bool = True) -> Any
 
     Without `has_limits` bounds and choices are not checked.
     """
-    if type(value) is dict and "__value__" in value:
-        value = value["__value__"]
+    value = unwrap_constant(value)
     if entry.is_list and isinstance(value, (list, tuple)):
         return [check_constant(entry, item, has_limits) for item in value]
     value = entry.name_of(value)

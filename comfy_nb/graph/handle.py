@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from comfy_nb.errors import GraphError, LayoutError, UnknownName
 from comfy_nb.graph import runner
 from comfy_nb.graph.model import Graph
-from comfy_nb.graph.slot_picture import slot_html, slot_picture
 from comfy_nb.spec.coerce import coerce
 from comfy_nb.spec.fingerprint import Digest, combine, digest_of
 from comfy_nb.spec.node_spec import InputSpec, Interface, NodeSpec
@@ -94,6 +93,11 @@ class Call:
             self._unedited.is_edited = False
         return self._unedited
 
+    @property
+    def made_graph(self) -> Graph | None:
+        """What this call is computed by, where it was made already: a repr must not make it."""
+        return self._unedited if self._unedited is not None and not self._unedited.is_edited else None
+
     def extras(self) -> dict[str, Any] | None:
         """What the call's node carries beside its inputs."""
         return {"fresh": self.fresh} if self.fresh else None
@@ -144,15 +148,24 @@ class Handle:
 
     async def run(self) -> Any:
         """Compute the value. A coroutine, for `create_task`, `gather` and `TaskGroup`."""
-        return await runner.current().value(self)
+        graph, node_id = self._target()
+        run = await runner.current().run(graph, [node_id])
+        return run.result(node_id, self.slot)
 
     def start(self) -> Any:
         """Start computing the value in the background of the running loop and return the job."""
-        return runner.current().start_value(self)
+        graph, node_id = self._target()
+        return runner.current().start(graph, [node_id], take=lambda run: run.result(node_id, self.slot))
 
     def run_sync(self) -> Any:
         """Compute the value from code that cannot await."""
-        return runner.current().value_sync(self)
+        graph, node_id = self._target()
+        return runner.current().run_sync(graph, [node_id]).result(node_id, self.slot)
+
+    def _target(self) -> tuple[Graph, str]:
+        """Return the graph that this is computed by, and the id of its node there."""
+        graph = self.call.unedited
+        return graph, graph.id_of(self)
 
     def fresh(self) -> Handle:
         """Return the same node to be computed anew: a new sample of a random node, a new answer of a remote one."""
@@ -161,11 +174,14 @@ class Handle:
 
     def cache_keys(self) -> list[bytes]:
         """The keys that `nb.cache` knows this node by, for `nb.cache.drop(handle)` and `pin(handle)`."""
-        return runner.current().keys(self)
+        return runner.current().keys_of(*self._target())
 
-    def show(self) -> Any:
+    async def show(self) -> Any:
         """Compute the value and show it as a picture, table or text below the cell: `await handle.show()`."""
-        return runner.current().show(self)
+        types = self.call.spec.return_types
+        index = self.slot or 0
+        kind = types[index] if index < len(types) and isinstance(types[index], str) else None
+        return runner.current().presenter.show_value(await self.run(), kind)
 
     def __getitem__(self, slot: int | str) -> Handle:
         index = self.call.spec.slot(slot)
@@ -216,7 +232,9 @@ class Handle:
         spec = self.call.spec
         slot = "" if self.slot is None else f".{spec.output_name(self.slot)}"
         shown = ", ".join(f"{name}={_short(value)}" for name, value in self.call.inputs.items())
-        return f"<{spec.class_type}({shown}){slot}: {runner.current().state(self)}>"
+        graph = self.call.made_graph
+        state = runner.current().state_of(graph, graph.id_of(self)) if graph is not None else ""
+        return f"<{spec.class_type}({shown}){slot}{': ' if state else ''}{state}>"
 
 
 def _short(value: Any) -> str:
@@ -319,10 +337,10 @@ class NodeFactory:
 
     def getdoc(self) -> str:
         """Return the documentation with a picture of the slots, which IPython shows for `nb.nodes.X?`."""
-        return f"{slot_picture(self.spec)}\n\n{describe(self.spec)}"
+        return f"{runner.current().presenter.class_text(self.spec)}\n\n{describe(self.spec)}"
 
     def _repr_html_(self) -> str:
-        return slot_html(self.spec)
+        return runner.current().presenter.class_html(self.spec)
 
     def __repr__(self) -> str:
         return f"<node {self.spec.class_type}{self.__signature__}>"

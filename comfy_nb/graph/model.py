@@ -5,22 +5,32 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from comfy_nb.errors import GraphError, PromptError, UnknownName
+from comfy_nb.errors import GraphError, Problem, PromptError, UnknownName
 from comfy_nb.graph import runner
 from comfy_nb.graph.bypass import resolve
+from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.gc_freeze import gc_frozen
-from comfy_nb.graph.node import Node, constant, is_handle
-from comfy_nb.graph.prompt import ParsedPrompt, is_link, parse_prompt, read_prompt, short_input, write_prompt
+from comfy_nb.graph.link import is_link, link_of, short_input, wrap_constant
+from comfy_nb.graph.node import HandleLike, Node, is_handle
+from comfy_nb.graph.prompt import ParsedPrompt, parse_prompt, read_prompt, write_prompt
 from comfy_nb.spec.registry import Registry
 from comfy_nb.wording import count
 
-if TYPE_CHECKING:
-    from comfy_nb.errors import Problem
-    from comfy_nb.graph.handle import Handle
+_scopes = itertools.count(1)
 
-_uids = itertools.count(1)
+
+class Scope:
+    """What the nodes of a graph keep between runs: their objects, by (id, class).
+
+    `uid` is part of the keys of results that belong to one node. Graphs that are loaded from one prompt may share a
+    scope: `nb.load(prompt, scope=graph.scope)`; then they count as one graph.
+    """
+
+    def __init__(self) -> None:
+        self.uid = next(_scopes)
+        self.objects: dict[tuple[str, str], Any] = {}
 
 
 class Graph:
@@ -29,8 +39,8 @@ class Graph:
     Editing a graph between runs re-runs what depends on the edit; a run uses the graph as it was when it started.
     """
 
-    def __init__(self, *handles: Handle, registry: Registry | None = None) -> None:
-        self.uid = next(_uids)
+    def __init__(self, *handles: HandleLike, registry: Registry | None = None, scope: Scope | None = None) -> None:
+        self.scope = scope if scope is not None else Scope()
         self.nodes: dict[str, Node] = {}
         self.workflow: dict[str, Any] | None = None
         self.origin = ""
@@ -39,8 +49,6 @@ class Graph:
         self.edited: set[str] = set()
         self.controlled: set[str] = set()
         self.inactive: set[str] = set()
-        self.objects: dict[tuple[str, str], Any] = {}
-        self.memo: dict[str, Any] = {}
         self._ids_of_calls: dict[int, tuple[Any, str]] = {}
         self._next_id = 1
         self.registry = registry if registry is not None else _default_registry(handles)
@@ -48,10 +56,10 @@ class Graph:
             self.add(handle)
 
     @classmethod
-    def from_prompt(cls, source: Any, registry: Registry | None = None) -> Graph:
+    def from_prompt(cls, source: Any, registry: Registry | None = None, scope: Scope | None = None) -> Graph:
         """Make a graph from a prompt: a dict, JSON text, or a parsed prompt. Raises PromptError."""
         parsed = source if isinstance(source, ParsedPrompt) else parse_prompt(source)
-        graph = cls(registry=registry)
+        graph = cls(registry=registry, scope=scope)
         nodes = graph.nodes
         with gc_frozen(len(parsed.nodes)):
             for node_id, entry in parsed.nodes.items():
@@ -81,7 +89,7 @@ class Graph:
         self.nodes[node_id] = self.nodes.pop(node_id)
         if title:
             node.title = title
-        self._changed()
+        self.note_edit()
         return node
 
     def _drop_since(self, node_id: str) -> None:
@@ -93,7 +101,7 @@ class Graph:
     def _forget_calls(self) -> None:
         self._ids_of_calls = {key: entry for key, entry in self._ids_of_calls.items() if entry[1] in self.nodes}
 
-    def add(self, handle: Handle) -> Node:
+    def add(self, handle: HandleLike) -> Node:
         """Add the node of a handle with all that it needs, and return it; adding it again adds nothing."""
         if not is_handle(handle):
             raise GraphError(
@@ -104,41 +112,43 @@ class Graph:
             if id(call) not in self._ids_of_calls:
                 node_id = self._new_id(None)
                 inputs = {
-                    name: [self._ids_of_calls[id(value.call)][1], value.index] if is_handle(value) else constant(value)
+                    name: [self._ids_of_calls[id(value.call)][1], value.index]
+                    if is_handle(value)
+                    else wrap_constant(value)
                     for name, value in call.inputs.items()
                 }
                 self.nodes[node_id] = Node(self, node_id, call.spec.class_type, inputs, call.extras())
                 self._ids_of_calls[id(call)] = (call, node_id)
         if len(self.nodes) > before:
-            self._changed()
+            self.note_edit()
         return self.nodes[self.id_of(handle)]
 
-    def id_of(self, handle: Handle) -> str:
+    def id_of(self, handle: HandleLike) -> str:
         """Return the id that a handle's node has in this graph; raises UnknownName where it has none."""
         found = self.find(handle)
         if found is None:
             raise UnknownName.of("node for the handle", handle, [repr(node) for node in self.nodes.values()])
         return found
 
-    def find(self, handle: Handle) -> str | None:
+    def find(self, handle: HandleLike) -> str | None:
         """Return the id that a handle's node has in this graph, or None."""
         found = self._ids_of_calls.get(id(handle.call))
         if found is not None:
             return found[1]
         return next((node_id for call, node_id in self._ids_of_calls.values() if call == handle.call), None)
 
-    def remove(self, node: str | int | Node | Handle) -> None:
+    def remove(self, node: str | int | Node | HandleLike) -> None:
         """Remove a node and the links from it."""
         gone = self[node]
         del self.nodes[gone.id]
         self.inactive.discard(gone.id)
         for other in self.nodes.values():
-            for name in [name for name, value in other.inputs.items() if is_link(value) and str(value[0]) == gone.id]:
+            for name in [name for name, link in other.links().items() if link.origin == gone.id]:
                 dict.__delitem__(other.inputs, name)
         self._forget_calls()
-        self._changed()
+        self.note_edit()
 
-    def replace(self, node: str | int | Node | Handle, class_type: str, **inputs: Any) -> Node:
+    def replace(self, node: str | int | Node | HandleLike, class_type: str, **inputs: Any) -> Node:
         """Put a node of another class in a node's place; inputs of the same name and links from it stay."""
         old = self[node]
         interface = self.registry[class_type].interface()
@@ -147,7 +157,7 @@ class Graph:
         new.inputs.update(inputs)
         self.nodes[old.id] = new
         self.inactive.discard(old.id)
-        self._changed()
+        self.note_edit()
         return new
 
     def copy(self) -> Graph:
@@ -182,21 +192,23 @@ class Graph:
         return prompt
 
     def _resolved(self, node_id: str, name: str, value: Any) -> Any:
-        if not is_link(value):
+        link = link_of(value)
+        if link is None:
             return value
         spec = self.registry.find(self.nodes[node_id].class_type)
         entry = spec.interface().lookup(name) if spec is not None else None
-        return resolve(self, value, entry.type if entry is not None else "*")
+        end = resolve(self.nodes, link, entry.type if entry is not None else "*")
+        return end.as_list() if end is not None else None
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the prompt as JSON; raises PromptError for a constant that JSON cannot hold."""
         write_prompt(self.to_prompt(), path)
 
-    def validate(self, outputs: Sequence[str | Node | Handle] | None = None) -> list[Problem]:
+    def validate(self, outputs: Sequence[str | Node | HandleLike] | None = None) -> list[Problem]:
         """Return all that is wrong with the graph; an empty list means that it can run."""
         return runner.current().validate(self, self._targets(outputs))
 
-    async def run(self, outputs: Sequence[str | Node | Handle] | None = None, **options: Any) -> Any:
+    async def run(self, outputs: Sequence[str | Node | HandleLike] | None = None, **options: Any) -> Any:
         """Run the graph and return its run. `outputs` are the wanted nodes; None: the output nodes, else the leaves.
 
         The options, here and in `start` and `run_sync`, are `run_id` (a str), `extra_data` (a dict, as a client posts
@@ -205,17 +217,17 @@ class Graph:
         """
         return await runner.current().run(self, self._targets(outputs), **options)
 
-    def start(self, outputs: Sequence[str | Node | Handle] | None = None, **options: Any) -> Any:
+    def start(self, outputs: Sequence[str | Node | HandleLike] | None = None, **options: Any) -> Any:
         """Start the graph in the background of the running loop and return its job."""
         return runner.current().start(self, self._targets(outputs), **options)
 
-    def run_sync(self, outputs: Sequence[str | Node | Handle] | None = None, **options: Any) -> Any:
+    def run_sync(self, outputs: Sequence[str | Node | HandleLike] | None = None, **options: Any) -> Any:
         """Run the graph and wait for it, from a script or from inside a cell that does not await."""
         return runner.current().run_sync(self, self._targets(outputs), **options)
 
     def show(self) -> Any:
         """Return the graph as a picture that follows its runs and takes edits; the last line of a cell shows it."""
-        return runner.current().show_graph(self)
+        return runner.current().presenter.show_graph(self)
 
     def advance_seeds(self) -> None:
         """Change the inputs that are under seed control, as ComfyUI does after a prompt was queued."""
@@ -223,13 +235,13 @@ class Graph:
             if node_id in self.nodes:
                 self.nodes[node_id].advance_seeds()
 
-    def _targets(self, outputs: Sequence[str | Node | Handle] | None) -> list[str] | None:
+    def _targets(self, outputs: Sequence[str | Node | HandleLike] | None) -> list[str] | None:
         if outputs is None:
             return None
         listed: Sequence[Any] = [outputs] if isinstance(outputs, (str, int, Node)) or is_handle(outputs) else outputs
         return [self.add(each).id if is_handle(each) else self[each].id for each in listed]
 
-    def _as_input(self, value: Any) -> Any:
+    def as_input(self, value: Any) -> Any:
         if is_handle(value):
             slot = value.index
             return [self.add(value).id, slot]
@@ -237,7 +249,7 @@ class Graph:
             if value.graph is not self:
                 raise GraphError(f"{value!r} belongs to another graph. Add it here first.")
             return value.out(0)
-        return value if is_link(value) else constant(value)
+        return value if is_link(value) else wrap_constant(value)
 
     def _new_id(self, wanted: str | int | None) -> str:
         if wanted is not None:
@@ -251,7 +263,7 @@ class Graph:
             self._next_id += 1
         return str(self._next_id)
 
-    def _changed(self, node_id: str | None = None) -> None:
+    def note_edit(self, node_id: str | None = None) -> None:
         """Note an edit: of one node's constants, or (None) of the structure."""
         self.is_edited = True
         if node_id is None:
@@ -259,7 +271,7 @@ class Graph:
         else:
             self.edited.add(node_id)
 
-    def __getitem__(self, node: str | int | Node | Handle) -> Node:
+    def __getitem__(self, node: str | int | Node | HandleLike) -> Node:
         if isinstance(node, Node) and node not in self:
             raise GraphError(f"{node!r} is not in this graph; it belongs to another one, or was removed.")
         if is_handle(node):
@@ -270,7 +282,7 @@ class Graph:
             raise UnknownName.of("node", str(node), known, "in the graph")
         return found
 
-    def __delitem__(self, node: str | int | Node | Handle) -> None:
+    def __delitem__(self, node: str | int | Node | HandleLike) -> None:
         self.remove(node)
 
     def __contains__(self, node: object) -> bool:
@@ -295,18 +307,19 @@ class Graph:
         return "\n".join(lines)
 
 
-def load(source: Any, registry: Registry | None = None) -> Graph:
-    """Load a graph: a path of a JSON file or picture, JSON text, a dict, or bytes. Raises PromptError."""
+def load(source: Any, registry: Registry | None = None, scope: Scope | None = None) -> Graph:
+    """Load a graph: a path of a JSON file or picture, JSON text, a dict, or bytes. Raises PromptError.
+
+    With the `scope` of another graph it counts as that graph: nodes keep their objects and what is bound to their ids.
+    """
     if isinstance(source, (Mapping, bytes, bytearray)) or (
         isinstance(source, str) and source.lstrip("\ufeff \t\r\n")[:1] in ("{", "[", "")
     ):
-        return Graph.from_prompt(source, registry)
+        return Graph.from_prompt(source, registry, scope)
     if not isinstance(source, (str, os.PathLike)):
         raise PromptError(f"A graph is loaded from a path, JSON text or a dict, not from {type(source).__name__}.")
-    return Graph.from_prompt(read_prompt(source), registry)
+    return Graph.from_prompt(read_prompt(source), registry, scope)
 
 
-def _default_registry(handles: Sequence[Handle]) -> Registry:
-    from comfy_nb.graph.default_registry import default_registry
-
+def _default_registry(handles: Sequence[HandleLike]) -> Registry:
     return handles[0].call.registry if handles and is_handle(handles[0]) else default_registry()

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeGuard
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeGuard
 
 from comfy_nb.errors import UnknownName
-from comfy_nb.graph.prompt import is_link
-
-if TYPE_CHECKING:
-    from comfy_nb.graph.handle import Handle
-    from comfy_nb.graph.model import Graph
+from comfy_nb.graph.link import Link, is_link, links_in
+from comfy_nb.spec.node_spec import NodeSpec
+from comfy_nb.spec.registry import Registry
 
 Mode = Literal["active", "bypass", "mute"]
 Control = Literal["fixed", "increment", "decrement", "randomize"]
@@ -19,6 +17,68 @@ MODES = ("active", "bypass", "mute")
 CONTROLS = ("fixed", "increment", "decrement", "randomize")
 LARGEST_SEED = 2**64 - 1
 LARGEST_RANDOM_SEED = 2**53 - 1
+
+
+class CallLike(Protocol):
+    """The call that a handle stands for, as a graph takes it in."""
+
+    @property
+    def spec(self) -> NodeSpec:
+        """Its node class."""
+        ...
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """Constants, and handles to other nodes' outputs."""
+        ...
+
+    @property
+    def registry(self) -> Registry:
+        """The registry that its class comes from."""
+        ...
+
+    def closure(self) -> Sequence[CallLike]:
+        """Return this call and all it needs, what is needed first."""
+        ...
+
+    def extras(self) -> dict[str, Any] | None:
+        """Return what its node carries beside the inputs."""
+        ...
+
+
+class HandleLike(Protocol):
+    """A handle, as a graph takes it in."""
+
+    @property
+    def call(self) -> CallLike:
+        """The node that was called."""
+        ...
+
+    @property
+    def slot(self) -> int | None:
+        """The output that was chosen, or None."""
+        ...
+
+    @property
+    def index(self) -> int:
+        """The output slot that it stands for."""
+        ...
+
+
+class Owner(Protocol):
+    """The graph of a node, as the node sees it."""
+
+    registry: Registry
+    inactive: set[str]
+    controlled: set[str]
+
+    def as_input(self, value: Any) -> Any:
+        """Return a value as an input of a prompt."""
+        ...
+
+    def note_edit(self, node_id: str | None = None) -> None:
+        """Note an edit: of one node's constants, or (None) of the structure."""
+        ...
 
 
 class Inputs(dict[str, Any]):
@@ -35,27 +95,27 @@ class Inputs(dict[str, Any]):
 
     def __setitem__(self, name: str, value: Any) -> None:
         node = self._node
-        value = node.graph._as_input(value)
+        value = node.graph.as_input(value)
         was_link, is_now_link = is_link(self.get(name)), is_link(value)
         if name not in self and not is_now_link:
             node._check_declared(name)
         super().__setitem__(name, value)
-        node.graph._changed(None if was_link or is_now_link else node.id)
+        node.graph.note_edit(None if was_link or is_now_link else node.id)
 
     def __delitem__(self, name: str) -> None:
         super().__delitem__(name)
-        self._node.graph._changed()
+        self._node.graph.note_edit()
 
     def update(self, *others: Any, **values: Any) -> None:
         for name, value in dict(*others, **values).items():
             self[name] = value
 
     def pop(self, name: str, *default: Any) -> Any:
-        self._node.graph._changed()
+        self._node.graph.note_edit()
         return super().pop(name, *default)
 
     def popitem(self) -> tuple[str, Any]:
-        self._node.graph._changed()
+        self._node.graph.note_edit()
         return super().popitem()
 
     def __ior__(self, others: Any) -> Inputs:  # type: ignore[misc,override]
@@ -64,7 +124,7 @@ class Inputs(dict[str, Any]):
 
     def clear(self) -> None:
         super().clear()
-        self._node.graph._changed()
+        self._node.graph.note_edit()
 
     def setdefault(self, name: str, default: Any = None) -> Any:
         if name not in self:
@@ -79,7 +139,7 @@ class Node:
 
     def __init__(
         self,
-        graph: Graph,
+        graph: Owner,
         node_id: str,
         class_type: str,
         inputs: Mapping[str, Any],
@@ -114,7 +174,7 @@ class Node:
     def title(self, title: str) -> None:
         extras = self.extras or {}
         self.extras = {**extras, "_meta": {**(extras.get("_meta") or {}), "title": title}}
-        self.graph._changed(self.id)
+        self.graph.note_edit(self.id)
 
     @property
     def mode(self) -> Mode:
@@ -130,7 +190,7 @@ class Node:
             self.graph.inactive.discard(self.id)
         else:
             self.graph.inactive.add(self.id)
-        self.graph._changed()
+        self.graph.note_edit()
 
     def bypass(self) -> Node:
         """Let each output pass on the input that fits it, as the editor's Bypass does."""
@@ -181,6 +241,10 @@ class Node:
             raise UnknownName.of("output", slot, names, f"on {self!r}")
         return [self.id, index]
 
+    def links(self) -> dict[str, Link]:
+        """Return the links among the inputs, by name."""
+        return links_in(self._inputs)
+
     def as_prompt(self) -> dict[str, Any]:
         """Return the node as a prompt has it."""
         return {**(self.extras or {}), "class_type": self.class_type, "inputs": dict(self.inputs)}
@@ -212,11 +276,6 @@ def random_seed(low: int = 0, high: int = LARGEST_SEED) -> int:
     return random.randint(low, min(high, LARGEST_RANDOM_SEED) if low <= LARGEST_RANDOM_SEED else high)
 
 
-def is_handle(value: object) -> TypeGuard[Handle]:
+def is_handle(value: object) -> TypeGuard[HandleLike]:
     """Tell whether a value is a Handle (without importing it here)."""
     return hasattr(type(value), "is_comfy_nb_handle")
-
-
-def constant(value: Any) -> Any:
-    """Return a constant as prompts have it: a list is wrapped, so that it is not taken for a link."""
-    return {"__value__": value} if isinstance(value, list) else value

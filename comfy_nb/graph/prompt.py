@@ -45,19 +45,6 @@ class ParsedPrompt(NamedTuple):
     origin: str
 
 
-def is_link(value: object) -> TypeGuard[list[Any]]:
-    """Whether a value is a link: a list of a node id (str) and a slot (int or whole float, no bool)."""
-    if not isinstance(value, list) or len(value) != 2 or not isinstance(value[0], str):
-        return False
-    slot = value[1]
-    return (isinstance(slot, int) and not isinstance(slot, bool)) or (isinstance(slot, float) and slot.is_integer())
-
-
-def short_input(value: Any) -> str:
-    """Return an input in a few characters: a link as `#3[0]`, a constant by its repr or shape."""
-    return f"#{value[0]}[{value[1]}]" if is_link(value) else short(value)
-
-
 def is_workflow(value: object) -> TypeGuard[Mapping[str, Any]]:
     """Whether a value is a workflow in the editor's own format, which is not a prompt."""
     return isinstance(value, Mapping) and isinstance(value.get("nodes"), list)

@@ -1,75 +1,82 @@
-"""What a graph needs of whatever runs it; the engine installs itself here."""
+"""What handles and graphs need of whatever runs and shows them; the engine installs itself here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-if TYPE_CHECKING:
-    from comfy_nb.errors import Problem
-    from comfy_nb.graph.handle import Handle
-    from comfy_nb.graph.model import Graph
+from comfy_nb.errors import Problem
+from comfy_nb.spec.node_spec import NodeSpec
+
+G = TypeVar("G", contravariant=True)
 
 
-class Runner(Protocol):
-    """Runs graphs. `outputs` names the wanted nodes by id; None means the output nodes, else the leaves."""
+class Presenter(Protocol[G]):
+    """Shows classes, graphs and values."""
 
-    async def run(self, graph: Graph, outputs: Sequence[str] | None, **options: Any) -> Any:
-        """Run a graph and return its run."""
+    def class_text(self, spec: NodeSpec) -> str:
+        """Return the slots of a node class in a box of text."""
         ...
 
-    def start(self, graph: Graph, outputs: Sequence[str] | None, **options: Any) -> Any:
-        """Start a graph in the background of the running loop and return its job."""
+    def class_html(self, spec: NodeSpec) -> str:
+        """Return the slots of a node class as HTML."""
         ...
 
-    def run_sync(self, graph: Graph, outputs: Sequence[str] | None, **options: Any) -> Any:
-        """Run a graph and wait, from code that cannot await."""
-        ...
-
-    async def value(self, handle: Handle) -> Any:
-        """Compute what a handle stands for."""
-        ...
-
-    def start_value(self, handle: Handle) -> Any:
-        """Start computing what a handle stands for and return the job."""
-        ...
-
-    def value_sync(self, handle: Handle) -> Any:
-        """Compute what a handle stands for, from code that cannot await."""
-        ...
-
-    def state(self, handle: Handle) -> str:
-        """Say in a word whether a handle's value is there: "cached" or "not run"."""
-        ...
-
-    def keys(self, handle: Handle) -> list[bytes]:
-        """Return the cache keys of a handle's node; none where its key is not known before it runs."""
-        ...
-
-    def show(self, handle: Handle) -> Any:
-        """Compute what a handle stands for and show it."""
-        ...
-
-    def show_graph(self, graph: Graph) -> Any:
+    def show_graph(self, graph: G) -> Any:
         """Return a view of a graph."""
         ...
 
-    def validate(self, graph: Graph, outputs: Sequence[str] | None) -> list[Problem]:
-        """Find all that is wrong with a graph, asking the nodes' own validation too."""
+    def show_value(self, value: Any, kind: str | None) -> Any:
+        """Return a view of a value of a socket type."""
         ...
 
 
-_make: Callable[[], Runner] | None = None
+class Runner(Protocol[G]):
+    """Runs graphs. `outputs` names the wanted nodes by id; None means the output nodes, else the leaves."""
+
+    @property
+    def presenter(self) -> Presenter[G]:
+        """What shows the graphs and their values."""
+        ...
+
+    async def run(self, graph: G, outputs: Sequence[str] | None, **options: Any) -> Any:
+        """Run a graph and return its run."""
+        ...
+
+    def start(
+        self, graph: G, outputs: Sequence[str] | None, *, take: Callable[[Any], Any] | None = None, **options: Any
+    ) -> Any:
+        """Start a graph in the background of the running loop and return its job; `take(run)` makes its result."""
+        ...
+
+    def run_sync(self, graph: G, outputs: Sequence[str] | None, **options: Any) -> Any:
+        """Run a graph and wait, from code that cannot await."""
+        ...
+
+    def validate(self, graph: G, outputs: Sequence[str] | None) -> list[Problem]:
+        """Find all that is wrong with a graph, calling the nodes' own validation too."""
+        ...
+
+    def state_of(self, graph: G, node_id: str) -> str:
+        """Return "cached", "not run" or "has problems", or nothing where the graph has no plan yet; plans nothing."""
+        ...
+
+    def keys_of(self, graph: G, node_id: str) -> list[bytes]:
+        """Return the cache keys of a node; none where its key is not known before it runs."""
+        ...
 
 
-def install(make: Callable[[], Runner]) -> None:
+_make: Callable[[], Runner[Any]] | None = None
+
+
+def install(make: Callable[[], Runner[Any]]) -> None:
     """Say how to get the current runner."""
     global _make
     _make = make
 
 
-def current() -> Runner:
+def current() -> Runner[Any]:
     """Return the current runner."""
     if _make is None:
-        raise RuntimeError("Nothing runs graphs here: import comfy_nb, not only comfy_nb.graph.")
+        raise RuntimeError("No runner is installed: import comfy_nb, not only comfy_nb.graph.")
     return _make()

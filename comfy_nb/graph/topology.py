@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from comfy_nb.graph.prompt import is_link
+from comfy_nb.graph.link import links_in
 
 if TYPE_CHECKING:
     from comfy_nb.graph.model import Graph
@@ -83,9 +83,7 @@ def _depth_first(ids: Sequence[str], parents: Parents, on_cycle: Callable[[list[
 
 def parents_in(graph: Graph) -> dict[str, list[str]]:
     """Return the nodes that each node of a graph takes from, by its links as they are written."""
-    return {
-        node.id: [str(value[0]) for value in node.inputs.values() if is_link(value)] for node in graph.nodes.values()
-    }
+    return {node.id: [link.origin for link in node.links().values()] for node in graph.nodes.values()}
 
 
 def ancestors(graph: Graph, node_id: str) -> set[str]:
@@ -103,10 +101,10 @@ def descendants(graph: Graph, node_id: str) -> set[str]:
 def default_outputs(graph: Graph) -> list[str]:
     """Return the nodes that a run wants where none are named: see `wanted_by_default`."""
     specs = {node_id: graph.registry.find(node.class_type) for node_id, node in graph.active().items()}
-    values = [value for node in graph.to_prompt().values() for value in node["inputs"].values()]
+    links = [link for entry in graph.to_prompt().values() for link in links_in(entry["inputs"]).values()]
     return wanted_by_default(
         {node_id: spec is not None and spec.is_output for node_id, spec in specs.items()},
-        {str(value[0]) for value in values if is_link(value)},
+        {link.origin for link in links},
     )
 
 

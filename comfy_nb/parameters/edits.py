@@ -7,8 +7,8 @@ from typing import Any
 
 from comfy_nb.errors import GraphError
 from comfy_nb.graph.constant_check import EXPECTED
+from comfy_nb.graph.link import Link, is_link, link_of
 from comfy_nb.graph.model import Graph
-from comfy_nb.graph.prompt import is_link
 from comfy_nb.parameters.parameter import Parameter, any_input_of, split_key
 from comfy_nb.spec.node_spec import InputSpec
 from comfy_nb.wording import suggest
@@ -32,8 +32,9 @@ def parse_value(text: str, parameter: Parameter, graph: Graph) -> Any:
     """Return the constant or link that `text` stands for on an input; raises GraphError if it does not fit."""
     entry = parameter.entry
     value = _with_quotes(_json_or_text(text), entry, graph)
-    if is_link(value):
-        _check_link(value, parameter.where, graph)
+    link = link_of(value)
+    if link is not None:
+        _check_link(link, parameter.where, graph)
         return value
     if entry.socket == "STRING" or (entry.choices is not None and text in entry.choices):
         value = value if isinstance(value, str) else text
@@ -57,7 +58,7 @@ def _json_or_text(text: str) -> Any:
         return text
 
 
-def _check_link(link: list[Any], where: str, graph: Graph) -> None:
-    origin = str(link[0])
+def _check_link(link: Link, where: str, graph: Graph) -> None:
+    origin = link.origin
     if origin not in graph.nodes:
         raise GraphError(f"{where}: there is no node {origin!r} to link to. {suggest(origin, graph.nodes)}")

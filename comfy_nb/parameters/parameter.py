@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from comfy_nb.errors import GraphError, UnknownName
 from comfy_nb.graph.check import validate_traits
 from comfy_nb.graph.constant_check import Misfit, check_exactly
+from comfy_nb.graph.link import is_link, link_of, short_input, unwrap_constant
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import Node, is_handle
-from comfy_nb.graph.prompt import is_link, short_input
 from comfy_nb.spec.node_spec import InputSpec, read_input
 from comfy_nb.wording import name_node
 
@@ -63,7 +63,7 @@ def find_parameter(graph: Graph, key: str, near: str | None = None) -> Parameter
     if near is not None and _has_input(graph[near], key):
         return parameter_of(graph[near], key)
     holders = [node for node in graph if _has_input(node, key)]
-    free = [node for node in holders if not is_link(node.inputs.get(key))] or holders
+    free = [node for node in holders if key not in node.links()] or holders
     if not free:
         known = {name: None for node in graph for name in input_names(node)}
         raise UnknownName.of("input", key, known, "in the graph")
@@ -87,14 +87,15 @@ def parameter_of(node: Node, name: str) -> Parameter:
         named = name_node(node.id, node.class_type, node.title)
         raise UnknownName.of("input", name, input_names(node), f"on {named}")
     found = any_input_of(node, name)
-    if is_link(found.value):
-        raise GraphError(f"{found.where} is linked to node {found.value[0]}; only a constant can be varied.")
+    link = link_of(found.value)
+    if link is not None:
+        raise GraphError(f"{found.where} is linked to node {link.origin}; only a constant can be varied.")
     return found
 
 
 def parameters_of(node: Node) -> Iterator[Parameter]:
     """Return all constants of a node, in the order they are declared."""
-    return (any_input_of(node, name) for name in input_names(node) if not is_link(node.inputs.get(name)))
+    return (any_input_of(node, name) for name in input_names(node) if name not in node.links())
 
 
 def any_input_of(node: Node, name: str) -> Parameter:
@@ -102,8 +103,7 @@ def any_input_of(node: Node, name: str) -> Parameter:
     spec = node.graph.registry.find(node.class_type)
     entry = (spec.interface().lookup(name) if spec is not None else None) or read_input(name, "*", required=False)
     value = node.inputs.get(name, entry.default)
-    if isinstance(value, Mapping) and "__value__" in value:
-        value = value["__value__"]
+    value = unwrap_constant(value)
     has_limits = spec is None or not validate_traits(spec.validate).covers(name)
     return Parameter(node.id, name, entry, value, name_node(node.id, node.class_type, node.title), has_limits)
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from comfy_nb.errors import GraphError, UnknownName
+from comfy_nb.graph.handle import Handle
 from comfy_nb.graph.model import Graph
-from comfy_nb.graph.node import Node, is_handle
-from comfy_nb.graph.prompt import is_link
+from comfy_nb.graph.node import Node
 from comfy_nb.graph.topology import default_outputs
 from comfy_nb.spec.node_spec import NodeSpec
 from comfy_nb.wording import name_node
-
-if TYPE_CHECKING:
-    from comfy_nb.graph.handle import Handle
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,7 @@ def copy_with_output(
     For a node without outputs (SaveImage) that is what it takes in; nothing is saved. Of several outputs it is the
     first. Raises GraphError if it is not clear what to show.
     """
-    if is_handle(source):
+    if isinstance(source, Handle):
         graph = source.call.unedited.copy()
         shown = shown_output(graph, source if output is None else output)
     elif isinstance(source, Graph):
@@ -50,13 +46,13 @@ def copy_with_output(
 def shown_output(graph: Graph, output: str | int | Node | Handle) -> ShownOutput:
     """Return what to show of a node, given as a handle, a node or its id; raises GraphError if there is nothing."""
     node = _node_by_id(graph, output.id) if isinstance(output, Node) else graph[output]
-    slot = (output.slot if is_handle(output) else None) or 0
+    slot = (output.slot if isinstance(output, Handle) else None) or 0
     spec = _spec_of(node)
     if not spec.output_names:
-        link = next((value for value in node.inputs.values() if is_link(value)), None)
+        link = next(iter(node.links().values()), None)
         if link is None:
             raise GraphError(f"{name_node(node.id, node.class_type, node.title)} has no output that can be shown.")
-        node, slot = graph[link[0]], int(link[1])
+        node, slot = graph[link.origin], link.slot
         spec = _spec_of(node)
     kind = spec.output_type(slot)
     return ShownOutput(node.id, slot, kind if isinstance(kind, str) else None, node.title)

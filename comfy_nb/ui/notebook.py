@@ -1,40 +1,42 @@
-"""Make runs and values show themselves in a notebook."""
+"""What shows runs, pauses and values in a notebook."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
 
 from comfy_nb.ui.inspect import formatter
-from comfy_nb.ui.jupyter.cell_output import running_cell, shell
+from comfy_nb.ui.jupyter.cell_output import running_cell
+from comfy_nb.ui.presenter import StaticPresenter
 from comfy_nb.ui.show_run import show_pause, show_refusal, show_run
 
 if TYPE_CHECKING:
-    from comfy_nb.engine.session import Session
+    from comfy_nb.engine.execution.breakpoints import Pause
+    from comfy_nb.engine.run import Run
     from comfy_nb.ui.inspect.view import ValueView
 
-_enabled: WeakSet[Session] = WeakSet()
 
+class NotebookPresenter(StaticPresenter):
+    """Shows each run below the cell that began it, and values as views."""
 
-def enable(session: Session) -> bool:
-    """Show a session's runs, pauses and values in this notebook; calling it again changes nothing.
+    def place(self) -> Any:
+        """Return the cell that is running."""
+        return running_cell()
 
-    Returns False outside a notebook.
-    """
-    if shell() is None:
-        return False
-    if session not in _enabled:
-        _enabled.add(session)
-        session.on_show(show_run)
-        session.show_value = _show_value
-        session.find_place = running_cell
-        session.breakpoints.on_pause = show_pause
-        session.show_refusal = show_refusal
+    def show_run(self, run: Run) -> None:
+        """Show a run below its cell; from the first one on, the tensors that runs return are shown as pictures."""
         formatter.register()
-    return True
+        show_run(run)
 
+    def show_refusal(self, run: Run, error: BaseException) -> None:
+        """Show below its cell why a background run cannot start."""
+        show_refusal(run, error)
 
-def _show_value(value: Any, kind: str | None) -> ValueView:
-    from comfy_nb.ui.inspect.view import view_of
+    def show_pause(self, pause: Pause) -> None:
+        """Show a pause below the cell of its run."""
+        show_pause(pause)
 
-    return view_of(value, kind=kind)
+    def show_value(self, value: Any, kind: str | None) -> ValueView:
+        """Return a view of a value."""
+        from comfy_nb.ui.inspect.view import view_of
+
+        return view_of(value, kind=kind)

@@ -70,7 +70,7 @@ def test_a_disk_budget_may_be_changed_later_and_changes_nothing_where_it_cannot_
 
 async def test_a_job_that_cannot_run_is_reported_unless_somebody_awaits_it(pack: Pack, session: nb.Session) -> None:
     told: list[tuple[nb.Run, BaseException]] = []
-    session.show_refusal = lambda run, error: told.append((run, error))
+    session.presenter.show_refusal = lambda run, error: told.append((run, error))
     graph = pack.graph({"1": made("Nowhere")})
     with pytest.raises(nb.ValidationError):
         await graph.start()
@@ -95,7 +95,7 @@ async def test_without_a_display_a_warning_reports_it(pack: Pack) -> None:
 
 async def test_a_job_that_is_cancelled_at_once_is_not_reported(graph: nb.Graph, session: nb.Session) -> None:
     told: list[nb.Run] = []
-    session.show_refusal = lambda run, error: told.append(run)
+    session.presenter.show_refusal = lambda run, error: told.append(run)
     job = nb.nodes.EmptyImage(width=8, height=8).start()
     job.cancel()
     with pytest.raises(nb.Stopped):

@@ -224,13 +224,14 @@ def test_a_fresh_handle_is_the_same_node_computed_again():
 # being looked at
 
 
-def test_the_repr_says_class_inputs_and_state(nodes, add_one):
+def test_the_repr_says_class_and_inputs_and_the_state_once_it_is_planned(nodes, add_one):
     handle = add_one(add_one(1, step=2))
-    assert repr(handle) == "<add_one(x=add_one(…).INT, step=1): not run>"
+    assert repr(handle) == "<add_one(x=add_one(…).INT, step=1)>"
+    assert handle.cache_keys() and repr(handle) == "<add_one(x=add_one(…).INT, step=1): not run>"
     handle.run_sync()
     assert repr(handle) == "<add_one(x=add_one(…).INT, step=1): cached>"
     assert repr(nodes.Split(PICTURE).Area).startswith("<Split(image=Tensor[1, 2, 2, 3], mode='soft', amount=0.5")
-    assert ").Area: " in repr(nodes.Split(PICTURE).Area)
+    assert ").Area>" in repr(nodes.Split(PICTURE).Area)
 
 
 def test_completion_offers_outputs_and_methods(nodes):
@@ -333,7 +334,7 @@ def test_run_sync_computes_outside_of_a_loop(add_one):
 
 def test_show_computes_and_shows(session, add_one):
     shown = []
-    session.show_value = lambda value, kind: shown.append((value, kind))
+    session.presenter.show_value = lambda value, kind: shown.append((value, kind))
     asyncio.run(_show(add_one(1)))
     assert shown == [(2, "INT")]
 

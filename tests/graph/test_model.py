@@ -234,7 +234,7 @@ def test_a_copy_is_edited_apart(registry, nodes):
     twin["4"].activate().inputs["seed"] = 9
     twin["4"].control["seed"] = "fixed"
     assert (graph["4"].inputs["seed"], graph["4"].mode, graph["4"].control) == (3, "bypass", {"seed": "increment"})
-    assert "mask" not in graph["9"].inputs and twin.uid != graph.uid
+    assert "mask" not in graph["9"].inputs and twin.scope is not graph.scope
 
 
 def test_membership_is_by_id_node_and_handle(registry, nodes):

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from comfy_nb.errors import ComfyNBWarning, PromptError
+from comfy_nb.graph.link import is_link
 from comfy_nb.graph.model import load
-from comfy_nb.graph.prompt import is_link, is_workflow, parse_prompt, read_prompt
+from comfy_nb.graph.prompt import is_workflow, parse_prompt, read_prompt
 
 BLUR = {
     "1": {"class_type": "LoadImage", "inputs": {"image": "a.png"}, "_meta": {"title": "Photo"}},

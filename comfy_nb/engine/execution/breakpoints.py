@@ -121,8 +121,8 @@ class Breakpoint:
 class Breakpoints:
     """The breakpoints of a session, and who is told of a pause."""
 
-    def __init__(self) -> None:
-        self.on_pause: Callable[[Pause], None] = _warn_paused
+    def __init__(self, on_pause: Callable[[Pause], None]) -> None:
+        self.on_pause = on_pause
         self._all: list[Breakpoint] = []
 
     def __len__(self) -> int:
@@ -134,7 +134,7 @@ class Breakpoints:
             self.on_pause(pause)
         except Exception as error:  # a display's fault may not hurt the run
             warn_of_fault(FAULT, error)
-            _warn_paused(pause)
+            warn_paused(pause)
 
     def add(self, where: Handle | Node, slot: int, when: Callable[[Any], Any] | None) -> Breakpoint:
         """Pause at an output from now on; runs that have begun do not know it. Raises GraphError for a wrong `when`."""
@@ -318,7 +318,8 @@ def _misfit(value: Any, socket: Any) -> LayoutError:
     return LayoutError(f"expected {socket}, got {type(value).__name__}: {short(value)}.")
 
 
-def _warn_paused(pause: Pause) -> None:
+def warn_paused(pause: Pause) -> None:
+    """Warn that a run is paused, where nothing shows it."""
     said = f"The run is paused at {pause.named}: the breakpoint's resume(), resume(value) or stop() lets it go on."
     with suppress(ComfyNBWarning):  # where warnings are errors
         warnings.warn(said, ComfyNBWarning, stacklevel=2)

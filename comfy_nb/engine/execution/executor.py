@@ -276,7 +276,7 @@ class Executor:
         self.wake()
 
     def _expand(self, node_run: NodeRun, steps: dict[str, Step], expanded: Expanded, outcome: Expand) -> None:
-        set_keys(steps, self.scheduler, self.state.graph.uid)
+        set_keys(steps, self.scheduler, self.state.graph.scope.uid)
         node_run.ui = outcome.ui
         with self.lock:
             if self.ending is not None:

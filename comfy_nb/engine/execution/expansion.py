@@ -14,7 +14,7 @@ from comfy_nb.engine.planning.plan import child_step
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.errors import DependencyCycleError, DuplicateNodeError, GraphError, UnknownName
 from comfy_nb.graph import topology
-from comfy_nb.graph.prompt import is_link
+from comfy_nb.graph.link import link_of
 from comfy_nb.spec.registry import Registry
 
 
@@ -36,12 +36,13 @@ class Expanded:
             return values
         resolved: list[Any] = []
         for value in values:
-            if not is_link(value):
+            link = link_of(value)
+            if link is None:
                 resolved.append(value)
                 continue
-            outputs = schedule.node_runs[str(value[0])].outputs or ()
+            outputs = schedule.node_runs[link.origin].outputs or ()
             try:
-                resolved.extend(outputs[int(value[1])])
+                resolved.extend(outputs[link.slot])
             except IndexError:
                 resolved.append(None)
         return resolved
@@ -69,7 +70,7 @@ def read_expansion(
             if node_id in steps or (schedule.step(node_id) is not None and not is_again):
                 raise DuplicateNodeError(f"the id {node_id!r} exists already; make ids by GraphBuilder().")
             steps[node_id] = _step(node_id, entry, registry)
-        wanted += [str(value[0]) for value in values if is_link(value)]
+        wanted += [link.origin for value in values if (link := link_of(value)) is not None]
         wanted += [node_id for node_id in graph if steps[node_id].spec.is_output]
     for step in steps.values():
         _check_links(step, steps, schedule)

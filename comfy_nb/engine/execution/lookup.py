@@ -227,7 +227,7 @@ class Lookup:
         make = step.spec.make_object
         if make is None:
             return None
-        objects = self.state.graph.objects
+        objects = self.state.graph.scope.objects
         name = (step.id, step.class_type)
         found = objects.get(name)
         if type(found) is not make:

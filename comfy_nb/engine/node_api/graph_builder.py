@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from comfy_nb.engine.node_api.context import current_call
-from comfy_nb.graph.prompt import is_link
+from comfy_nb.graph.link import is_link
 
 
 class _BuilderNode:

@@ -1,4 +1,4 @@
-"""The plan of a graph: checked nodes in order, with their keys. Kept on the graph, and brought up to date after edits.
+"""The plan of a graph: checked nodes in order, with their keys. It lives as long as the graph, and follows its edits.
 
 An unchanged graph costs nothing; a changed constant costs the nodes below it; another structure makes a new plan.
 """
@@ -6,9 +6,10 @@ An unchanged graph costs nothing; a changed constant costs the nodes below it; a
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from comfy_nb.engine.planning.keys import head_of, is_always, set_key
 from comfy_nb.engine.planning.step import Step
@@ -17,10 +18,11 @@ from comfy_nb.graph import topology
 from comfy_nb.graph.bypass import resolve
 from comfy_nb.graph.check import Origins, check_node, in_link
 from comfy_nb.graph.gc_freeze import gc_frozen
+from comfy_nb.graph.link import link_of
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import Node
-from comfy_nb.graph.prompt import is_link
 from comfy_nb.spec.node_spec import Interface, NodeSpec
+from comfy_nb.spec.registry import Registry
 from comfy_nb.wording import suggest
 
 
@@ -31,8 +33,7 @@ class Plan:
     """
 
     def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.uid = graph.uid
+        self.uid = graph.scope.uid
         self.structure = graph.structure
         self.steps: dict[str, Step] = {}
         self.order: list[Step] = []
@@ -45,16 +46,15 @@ class Plan:
         self.fingerprinting: list[Step] = []
         self.validating: list[Step] = []
         self.always: list[Step] = []
-        self._build()
+        self._build(graph)
 
-    def _build(self) -> None:
-        graph = self.graph
+    def _build(self, graph: Graph) -> None:
         active = graph.active()
         for node_id, node in active.items():
-            step = self._new_step(node_id, node)
+            step = self._new_step(node_id, node, graph.registry)
             if step is not None:
                 self.steps[node_id] = step
-        origins = self._origins()
+        origins = self._origins(graph)
         for step in self.steps.values():
             self._check(step, active[step.id], origins)
         self._sort()
@@ -63,27 +63,26 @@ class Plan:
             set_key(step, self.steps)
         graph.edited.clear()
 
-    def _origins(self) -> Origins:
-        graph = self.graph
+    def _origins(self, graph: Graph) -> Origins:
         plain = graph.active() is graph.nodes
-        return Origins(self._spec_of, None if plain else partial(resolve, graph), lambda: list(self.steps))
+        return Origins(self._spec_of, None if plain else partial(resolve, graph.nodes), lambda: list(self.steps))
 
     def _spec_of(self, node_id: str) -> NodeSpec | None:
         step = self.steps.get(node_id)
         return None if step is None else step.spec
 
-    def _new_step(self, node_id: str, node: Node) -> Step | None:
+    def _new_step(self, node_id: str, node: Node, registry: Registry) -> Step | None:
         known = self.classes.get(node.class_type)
         if known is None:
-            spec = self.graph.registry.find(node.class_type)
+            spec = registry.find(node.class_type)
             if spec is None:
-                self.unknown.append(self._unknown(node))
+                self.unknown.append(_unknown(node, registry))
                 return None
             try:
                 interface = spec.interface()
                 known = (spec, interface, spec.code(), is_simple(spec, interface))
             except Exception as error:  # a pack's INPUT_TYPES may raise anything
-                self.unknown.append(self._unreadable(node, error))
+                self.unknown.append(_unreadable(node, error))
                 return None
             self.classes[node.class_type] = known
         step = Step()
@@ -101,30 +100,6 @@ class Plan:
         if step.spec.validate is not None:
             self.validating.append(step)
         return step
-
-    def _unknown(self, node: Node) -> Problem:
-        return Problem(
-            "invalid_prompt",
-            "Cannot execute because a node class is not known",
-            f"Node ID '#{node.id}'",
-            node.id,
-            node.class_type,
-            node.title,
-            {"class_type": node.class_type},
-            f"{node.class_type!r} is not registered. {suggest(node.class_type, self.graph.registry)}",
-        )
-
-    def _unreadable(self, node: Node, error: Exception) -> Problem:
-        return Problem(
-            "invalid_prompt",
-            "Cannot execute because a node class cannot be read",
-            f"{type(error).__name__}: {error}",
-            node.id,
-            node.class_type,
-            node.title,
-            {"class_type": node.class_type, "exception_message": str(error)},
-            "Reading its INPUT_TYPES(), or the code that it uses, raised this.",
-        )
 
     def _check(self, step: Step, node: Node, origins: Origins) -> None:
         check_node(step, node.inputs, origins)
@@ -161,25 +136,24 @@ class Plan:
         )
         self.faulty[step.id] = step.problems
 
-    def refresh(self) -> Plan:
+    def refresh(self, graph: Graph) -> Plan:
         """Return a plan of the graph as it is now: this one where it can be brought up to date, else a new one."""
-        graph = self.graph
-        if graph.structure != self.structure or self._classes_changed():
+        if graph.structure != self.structure or self._classes_changed(graph.registry):
             return Plan(graph)
         dirty = self._changed_code()
         if (dirty or graph.edited) and self.users:
             return Plan(graph)
         if graph.edited:
-            dirty += self._recheck(graph.edited)
+            dirty += self._recheck(graph)
             graph.edited.clear()
         if dirty:
             self.rekey(dirty)
         return self
 
-    def _classes_changed(self) -> bool:
+    def _classes_changed(self, registry: Registry) -> bool:
         if self.unknown:
             return True
-        find = self.graph.registry.find
+        find = registry.find
         for class_type, (spec, interface, _, _) in self.classes.items():
             if find(class_type) is not spec:
                 return True
@@ -205,13 +179,13 @@ class Plan:
         step.head = head_of(step, self.uid)
         return step
 
-    def _recheck(self, edited: Iterable[str]) -> list[Step]:
-        origins = self._origins()
+    def _recheck(self, graph: Graph) -> list[Step]:
+        origins = self._origins(graph)
         dirty = []
-        for node_id in edited:
+        for node_id in graph.edited:
             old = self.steps.get(node_id)
             if old is not None:
-                step, node = self._renew(old), self.graph.nodes[node_id]
+                step, node = self._renew(old), graph.nodes[node_id]
                 step.extras, step.title = node.extras, node.title
                 self._check(step, node, origins)
                 step.head = head_of(step, self.uid)
@@ -261,19 +235,27 @@ def is_simple(spec: NodeSpec, interface: Interface) -> bool:
     return not (special or spec.input_is_list or spec.output_is_list or spec.retries or spec.grad or spec.timeout)
 
 
+_plans: MutableMapping[Graph, Plan] = WeakKeyDictionary()
+
+
 def plan_of(graph: Graph) -> Plan:
     """Return the up-to-date plan of a graph."""
-    plan: Plan | None = graph.memo.get("plan")
+    plan = _plans.get(graph)
     if plan is not None:
-        plan = plan.refresh()
+        plan = plan.refresh(graph)
     else:
         with gc_frozen(len(graph.nodes)):
             plan = Plan(graph)
     if plan.users and (plan.fingerprinting or plan.always):
         # The run that uses it has keys of its own for these nodes.
         plan = Plan(graph)
-    graph.memo["plan"] = plan
+    _plans[graph] = plan
     return plan
+
+
+def last_plan(graph: Graph) -> Plan | None:
+    """Return the plan that was made of a graph last, which an edit may have outdated; None where there is none."""
+    return _plans.get(graph)
 
 
 def child_step(node_id: str, entry: Mapping[str, Any], spec: NodeSpec, interface: Interface, code: bytes) -> Step:
@@ -287,9 +269,10 @@ def child_step(node_id: str, entry: Mapping[str, Any], spec: NodeSpec, interface
     step.title = str(meta.get("title")) if isinstance(meta, Mapping) and meta.get("title") else spec.class_type
     step.template, step.links, step.problems, step.received = {}, [], (), None
     for name, value in (entry.get("inputs") or {}).items():
-        if is_link(value):
+        link = link_of(value)
+        if link is not None:
             step.template[name] = None
-            step.links.append(in_link(name, str(value[0]), int(value[1]), interface.lookup(name)))
+            step.links.append(in_link(name, link, interface.lookup(name)))
         elif interface.lookup(name) is not None or name in interface.hidden:
             step.template[name] = value
     return step
@@ -307,3 +290,29 @@ def _same(old: Any, new: Any) -> bool:
         return bool(old == new)
     except Exception:  # packs' dict subclasses and live defaults may refuse comparison; then it counts as changed
         return False
+
+
+def _unknown(node: Node, registry: Registry) -> Problem:
+    return Problem(
+        "invalid_prompt",
+        "Cannot execute because a node class is not known",
+        f"Node ID '#{node.id}'",
+        node.id,
+        node.class_type,
+        node.title,
+        {"class_type": node.class_type},
+        f"{node.class_type!r} is not registered. {suggest(node.class_type, registry)}",
+    )
+
+
+def _unreadable(node: Node, error: Exception) -> Problem:
+    return Problem(
+        "invalid_prompt",
+        "Cannot execute because a node class cannot be read",
+        f"{type(error).__name__}: {error}",
+        node.id,
+        node.class_type,
+        node.title,
+        {"class_type": node.class_type, "exception_message": str(error)},
+        "Reading its INPUT_TYPES(), or the code that it uses, raised this.",
+    )

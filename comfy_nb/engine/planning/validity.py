@@ -7,6 +7,7 @@ from typing import Any
 
 from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.errors import GraphError, Problem, ValidationError
+from comfy_nb.graph.model import Graph
 
 
 class Validity:
@@ -24,7 +25,9 @@ class Validity:
         return ValidationError(self.problems, node_errors=self.node_errors, run=run)
 
 
-def assess(plan: Plan, wanted: Sequence[str], found: Mapping[str, Sequence[Problem]] | None = None) -> Validity:
+def assess(
+    graph: Graph, plan: Plan, wanted: Sequence[str], found: Mapping[str, Sequence[Problem]] | None = None
+) -> Validity:
     """Sort the wanted outputs into those that can run and those that cannot; `found` adds what classes report.
 
     Raises ValidationError where a class is not known or nothing is wanted, GraphError for a muted or bypassed node.
@@ -47,7 +50,7 @@ def assess(plan: Plan, wanted: Sequence[str], found: Mapping[str, Sequence[Probl
         )
     for node_id in wanted:
         if node_id not in plan.steps:
-            node = plan.graph[node_id]
+            node = graph[node_id]
             raise GraphError(f"{node!r} was requested but is muted or bypassed; call .activate() first.")
     faults: dict[str, list[Problem]] = {node_id: list(each) for node_id, each in plan.faulty.items()}
     for node_id, more in (found or {}).items():

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
+from comfy_nb.graph.link import unwrap_constant
 from comfy_nb.spec.node_spec import InputSpec, Interface, NodeSpec
 from comfy_nb.spec.registry import Registry
 from comfy_nb.ui.graph.scene import UNKNOWN, Field, Slot
@@ -63,8 +64,7 @@ def fields_of(interface: Interface | None, values: Iterable[tuple[str, Any]]) ->
 
 def _field(interface: Interface | None, name: str, value: Any) -> Field:
     spec = interface.lookup(name) if interface is not None else None
-    if isinstance(value, Mapping) and set(value) == {"__value__"}:
-        value = value["__value__"]
+    value = unwrap_constant(value)
     kind = WIDGETS.get(spec.socket, "other") if spec is not None else "other"
     if kind == "choice":
         choices = list((spec.choices if spec is not None else None) or ())[:CHOICES_MAX]

@@ -9,7 +9,6 @@ from typing import Any
 from comfy_nb.errors import GraphError
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import random_seed
-from comfy_nb.graph.prompt import is_link
 from comfy_nb.parameters.parameter import Parameter, parameter_of
 
 
@@ -30,7 +29,7 @@ def reseed(graph: Graph, node_id: str, name: str) -> bool:
 
 def _constant(graph: Graph, node_id: str, name: str) -> Parameter:
     node = graph[node_id]
-    if is_link(node.inputs.get(name)):
+    if name in node.links():
         raise GraphError(f"{name} of {node!r} has been linked meanwhile; show the graph again.")
     return parameter_of(node, name)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from comfy_nb.graph.model import Graph
-from comfy_nb.graph.prompt import is_link, is_workflow
+from comfy_nb.graph.prompt import is_workflow
 from comfy_nb.spec.registry import Registry
 from comfy_nb.ui.graph.declared import declared_by, fields_of, outputs_of, sockets_of, type_of
 from comfy_nb.ui.graph.from_workflow import box_of, groups_of, scene_of_workflow, text_of
@@ -26,7 +26,7 @@ def _scene_of_graph(graph: Graph) -> Scene:
     nodes, links_wanted = {}, []
     for node in graph:
         spec, interface, fault = declared_by(node.class_type, graph.registry)
-        links = {name: value for name, value in node.inputs.items() if is_link(value)}
+        links = node.links()
         sockets = sockets_of(interface)
         inputs = tuple(Slot(name, sockets.get(name) or type_of(interface, name)) for name in {**sockets, **links})
         fields = fields_of(interface, ((name, value) for name, value in node.inputs.items() if name not in links))
@@ -34,7 +34,7 @@ def _scene_of_graph(graph: Graph) -> Scene:
         nodes[node.id] = SceneNode(
             node.id, node.title, node.class_type, inputs, outputs_of(spec), fields, fault, node.mode
         )
-        links_wanted += [(str(value[0]), int(value[1]), node.id, places[name]) for name, value in links.items()]
+        links_wanted += [(link.origin, link.slot, node.id, places[name]) for name, link in links.items()]
     return _placed(connect(nodes, links_wanted), graph.workflow)
 
 

@@ -15,7 +15,7 @@ CHOICES_SHOWN = 3
 GAP = "   "
 
 
-def slot_picture(spec: NodeSpec) -> str:
+def class_text(spec: NodeSpec) -> str:
     """Return the slots in a box of text; ● is an input that must be given, ○ one that has a default."""
     inputs = [(_mark(entry), entry.name, _about(entry)) for entry in spec.interface().declared.values()]
     names = max((len(name) for _, name, _ in inputs), default=0)
@@ -29,7 +29,7 @@ def slot_picture(spec: NodeSpec) -> str:
     return "\n".join([head, *(f"│ {row} │" for row in rows), "└" + "─" * (wide + 2) + "┘"])
 
 
-def slot_html(spec: NodeSpec) -> str:
+def class_html(spec: NodeSpec) -> str:
     """Return the slots as HTML for a notebook, in its own colours, with the tooltips of the inputs."""
     inputs = [
         f"<td {_CELL} title='{escape(str(entry.options.get('tooltip') or ''), quote=True)}'>{_mark(entry)} "
