@@ -1,1 +1,33 @@
-"""How a graph runs: plan, keys, cache, scheduler, lanes, calls and events."""
+"""How a graph runs. The life of a run, in the order in which the files come into it:
+
+    session.py                  `Session.run(graph)`: takes the graph's plan and makes a run
+    planning/plan.py              checked steps in topological order, kept up to date after edits
+    planning/step.py, keys.py     a step, its `NodeKey`, and how that is made of what is above it
+    run.py                      `Run`: what the person holds (values, why, summary); also background: job.py
+    run_task.py                 `RunTask`: prepares, executes, ends; may be stopped at any moment
+    planning/class_hooks.py       calls VALIDATE_INPUTS and fingerprints
+    planning/validity.py          which outputs can run
+    presenter.py                  what shows the run (ui/ installs itself here)
+    execution/state.py            `RunState`: what the parts below share of one run
+    execution/executor.py         moves it: lock, lanes, tasks, the end
+    execution/scheduler.py        a pure state machine: which nodes wait, are ready, run, are done
+    execution/lookup.py           cached results, keys that become known late, equal nodes in flight
+    execution/callers.py          call a node on a lane or on the loop; retry.py: once more?
+    execution/turn.py             one node's turn: inputs, list calls, outputs
+    execution/expansion.py        nodes that a node expanded into
+    execution/breakpoints.py      pauses at a value; failure.py: the error a person reads
+    node_api/                   what a running node may call: progress, blockers, graph builders
+    cache/store.py              keeps what came of it: memory.py, disk.py, seal.py (written to?)
+    events.py                   what the run tells; execution/event_log.py makes and delivers it
+    history.py, why.py          why a node ran: what is different from the last time
+    provenance.py               where a value that was handed out came from
+
+The engine imports no notebook, widget or HTTP library. See ARCHITECTURE.md for threads and rules.
+"""
+
+from comfy_nb.engine.events import Event, Subscriber
+from comfy_nb.engine.job import Job
+from comfy_nb.engine.run import Run
+from comfy_nb.engine.session import Session
+
+__all__ = ["Event", "Job", "Run", "Session", "Subscriber"]

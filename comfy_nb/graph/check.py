@@ -35,7 +35,7 @@ NONE: Sequence[Problem] = ()
 def in_link(name: str, link: Link, entry: InputSpec | None) -> InLink:
     """Make the link into an input that is declared as `entry` says, or not declared."""
     options = entry.options if entry is not None else NO_OPTIONS
-    return InLink(name, link.origin, link.slot, bool(options.get("lazy")), bool(options.get("rawLink")))
+    return tuple.__new__(InLink, (name, *link, bool(options.get("lazy")), bool(options.get("rawLink"))))
 
 
 class CheckedNode:
@@ -112,7 +112,7 @@ def check_node(node: CheckedNode, inputs: Mapping[str, Any], origins: Origins) -
     interface, validate = node.interface, node.spec.validate
     declared = interface.declared
     traits = NO_VALIDATION if validate is None else validate_traits(validate)
-    unlimited = traits.names
+    unlimited, is_limited = traits.names, validate is None
     for name, value in inputs.items():
         entry = declared.get(name)
         if entry is None and interface.is_open:
@@ -124,7 +124,7 @@ def check_node(node: CheckedNode, inputs: Mapping[str, Any], origins: Origins) -
             elif entry is not None:
                 _report_list(node, entry, value)
         elif entry is not None:
-            has_limits = unlimited is not None and name not in unlimited
+            has_limits = is_limited or (unlimited is not None and name not in unlimited)
             try:
                 template[name] = check_constant(entry, value, has_limits)
             except Misfit:

@@ -51,7 +51,8 @@ def check_constant(entry: InputSpec, value: Any, has_limits: bool = True) -> Any
 
     Without `has_limits` bounds and choices are not checked.
     """
-    value = unwrap_constant(value)
+    if type(value) is dict:
+        value = unwrap_constant(value)
     if entry.is_list and isinstance(value, (list, tuple)):
         return [check_constant(entry, item, has_limits) for item in value]
     value = entry.name_of(value)

@@ -9,7 +9,7 @@ from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.turn import Expand, merge
-from comfy_nb.engine.planning.keys import head_of, set_key
+from comfy_nb.engine.planning.keys import head_of, key_of
 from comfy_nb.engine.planning.plan import child_step
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.errors import DependencyCycleError, DuplicateNodeError, GraphError, UnknownName
@@ -115,7 +115,7 @@ def set_keys(steps: Mapping[str, Step], schedule: Scheduler, scope: int) -> None
     for node_id in topology.sort(steps, parents, _refuse_cycle):
         step = steps[node_id]
         step.head = head_of(step, scope)
-        set_key(step, known)
+        step.key = key_of(step.head, step.fingerprint, step.links, known)
 
 
 def _refuse_cycle(ids: Sequence[str]) -> NoReturn:

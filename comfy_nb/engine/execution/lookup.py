@@ -103,7 +103,6 @@ class Lookup:
             if source is None or source.key.full is None:
                 return False
             above[link.origin] = source
-        assert step.head is not None
         node_run.key = key_of(step.head, step.fingerprint, step.links, above)
         return True
 

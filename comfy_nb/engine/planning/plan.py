@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from comfy_nb.engine.planning.keys import head_of, is_always, set_key
+from comfy_nb.engine.planning.keys import head_of, is_always, key_of
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.errors import Problem
 from comfy_nb.graph import topology
@@ -59,8 +59,8 @@ class Plan:
             self._check(step, active[step.id], origins)
         self._sort()
         for step in self.order:
-            step.head = head_of(step, self.uid)
-            set_key(step, self.steps)
+            step.head = head = head_of(step, self.uid)
+            step.key = key_of(head, step.fingerprint, step.links, self.steps)
         graph.edited.clear()
 
     def _origins(self, graph: Graph) -> Origins:
@@ -207,7 +207,8 @@ class Plan:
         order = self.order
         stale = topology.reach([step.index for step in dirty], lambda index: order[index].consumers)
         for index in sorted(stale):
-            set_key(order[index], self.steps)
+            step = order[index]
+            step.key = key_of(step.head, step.fingerprint, step.links, self.steps)
 
     def default_outputs(self) -> list[str]:
         """The ids of the output nodes, or of the leaves where there are none."""

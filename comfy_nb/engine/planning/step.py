@@ -61,10 +61,11 @@ class Step(CheckedNode):
         "where",
     )
 
+    head: Digest
+
     def __init__(self) -> None:
         self.index = 0
         self.code = b""
-        self.head: Digest | None = None
         self.fingerprint: Any = None
         self.key = UNKNOWN
         self.consumers: list[int] = []
