@@ -16,11 +16,11 @@ from comfy_nb.errors import SpecError
 from comfy_nb.spec.code import code_digest
 from comfy_nb.spec.coerce import coerce
 from comfy_nb.spec.node_spec import CacheMode, InputSpec, Interface, NodeSpec
+from comfy_nb.spec.sockets import SOCKETS
 from comfy_nb.spec.types import Parsed, parse_annotation, to_picture
 from comfy_nb.wording import suggest
 
 INJECTED: dict[str, str] = {"Progress": "PROGRESS"}
-PICTURES = frozenset({"IMAGE", "MASK"})
 
 
 def spec_from_function(
@@ -360,4 +360,6 @@ def _given(outputs: _Outputs, index: int, value: Any) -> Any:
             )
         return list(value)
     kind = outputs.types[index]
-    return coerce(value, kind) if kind in PICTURES and not isinstance(value, (torch.Tensor, dict)) else value
+    if isinstance(value, (torch.Tensor, dict)) or not isinstance(kind, str):
+        return value
+    return coerce(value, kind) if kind in SOCKETS and SOCKETS[kind].is_picture else value
