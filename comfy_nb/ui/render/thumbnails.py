@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from comfy_nb.library.folders import reported_file
+from comfy_nb.spec.sockets import ANY, SOCKETS
+from comfy_nb.ui.render.drawings import drawing_of
 from comfy_nb.wording import short
 
 if TYPE_CHECKING:
@@ -33,12 +35,15 @@ class Thumbnail(NamedTuple):
 
 
 def value_thumbnail(value: Any, kind: str | None, max_px: int) -> Thumbnail | None:
-    """Return the first picture of an IMAGE [B, H, W, C], MASK [B, H, W] or PIL value; None if it has none."""
+    """Return the first picture of a PIL value, or of a tensor whose socket type `kind` is a picture; None if none.
+
+    Without a type, or of any type ("*"), a tensor [B, H, W, C] is taken for an IMAGE.
+    """
     if isinstance(value, torch.Tensor) and value.numel() and not value.is_complex():
-        if value.ndim == 4 and value.shape[-1] in (1, 3, 4) and kind in ("IMAGE", "*", None):
-            return tensor_thumbnail(value[0], max_px)
-        if value.ndim in (2, 3) and kind == "MASK":
-            return tensor_thumbnail(value[0] if value.ndim == 3 else value, max_px)
+        socket = SOCKETS.get("IMAGE" if kind in (ANY, None) else kind)
+        first = drawing_of(socket.name).thumbnail(value) if socket is not None and socket.is_picture else None
+        if first is not None:
+            return tensor_thumbnail(first, max_px)
     if hasattr(value, "thumbnail") and hasattr(value, "getpixel"):
         return picture_thumbnail(value, max_px)
     return None
