@@ -33,8 +33,8 @@ PARTS: list[View] = [own_parts, *BUILT_IN]
 def register_view(view: View) -> View:
     """Ask a function before all other views, and return it; also a decorator.
 
-    `view(value, kind)` gets the value and its socket type ("" if unknown), and returns what to show, or None for a
-    value that it leaves to the others. If it raises, the others are asked, and its error is shown too.
+    `view(value, kind)` gets the value and its socket type ("" if unknown). It returns what to show, or None for a value
+    that it leaves to the others; a generator yields nothing. If it raises, its error is shown and the others are asked.
     """
     PARTS.insert(0, view)
     return view
@@ -54,10 +54,13 @@ def parts_of(value: Any, kind: str | None = None) -> list[Part]:
 def _walk(value: Any, kind: str, name: str, depth: int) -> Iterator[Part]:
     has_fault = False
     for view in list(PARTS):
+        is_shown = False
         try:
             shown = view(value, kind)
-            if shown is not None:
-                yield from _show(shown, value, name, depth)
+            for part in _show(shown, value, name, depth) if shown is not None else ():
+                is_shown = True
+                yield part
+            if is_shown:
                 return
         except Exception as error:  # a value's own code may raise anything; its type is known even then
             has_fault = True
