@@ -1,4 +1,4 @@
-"""What a node's function is annotated with: classes that name socket types, and hints for the widgets of inputs."""
+"""Annotations for node functions: classes that name socket types, and hints for the widgets of inputs."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Multiline:
 
 @dataclass(frozen=True, slots=True)
 class Tooltip:
-    """A line of help shown beside an input."""
+    """A line of help shown next to an input."""
 
     text: str
 

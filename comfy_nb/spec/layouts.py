@@ -5,9 +5,9 @@
     LATENT  {"samples": [B,C,H,W], ...}
     AUDIO   {"waveform": [B,C,T], "sample_rate": int, ...}
 
-What can be meant in one way only is converted; what looks like another layout raises `LayoutError` with the
-expression that converts it. The values of numpy arrays are copied, never shared: an edit of an array in place
-could not be noticed later, whereas a tensor counts its edits.
+Values with only one possible meaning are converted; one that looks like another layout raises `LayoutError` with the
+expression that converts it. The values of numpy arrays are copied, never shared: an in-place edit of an array would go
+unnoticed, whereas a tensor counts its edits.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MOST_AUDIO_CHANNELS = 8
 
 
 class Fault(NamedTuple):
-    """What a value looks like instead, and the expression on `{}` that puts it right, if there is one."""
+    """Why a value does not fit: what it looks like, and an expression on `{}` that fixes it, if there is one."""
 
     looks: str
     fix: str = ""
@@ -84,7 +84,7 @@ def to_latent(value: Any) -> Any:
     if not isinstance(samples, Tensor | np.ndarray):
         return value
     if samples.ndim < 4 and not (samples.ndim == 3 and "type" in value):
-        # a latent of sound or of a mesh has three axes, and says so by its "type"
+        # a latent of sound or of a mesh has three axes, and is marked by its "type"
         fix = ", as if [C,H,W]. Use samples[None]" if samples.ndim == 3 else ""
         raise LayoutError(f"The samples of a LATENT are [B,C,H,W]; these are {_name(samples)}{fix}.")
     if not _is_float(samples):
@@ -192,7 +192,7 @@ def _value_fault(x: Tensor) -> Fault | None:
 
 
 def _largest_sampled(x: Tensor) -> float:
-    """The largest finite value on a coarse grid: the cost is bounded however large the tensor is."""
+    """Return the largest finite value on a coarse grid, at a bounded cost."""
     if x.layout != torch.strided or x.device.type == "meta" or x.numel() == 0:
         return 0.0
     grid = tuple(slice(None, None, -(-size // SAMPLES_PER_AXIS)) for size in x.shape)
@@ -221,7 +221,7 @@ def _is_picture(value: Any) -> TypeGuard[Picture]:
 
 
 def _is_batch(value: Any) -> bool:
-    """Whether the value is a list of pictures, arrays or tensors, and not a link or some other list."""
+    """Return whether the value is a list of pictures, arrays or tensors, not a link or some other list."""
     if not isinstance(value, list | tuple) or not value:
         return False
     return all(isinstance(item, Tensor | np.ndarray) or _is_picture(item) for item in value)
@@ -248,7 +248,7 @@ def _upright(picture: Picture) -> Picture:
 
 
 def _deep_grey(picture: Picture) -> Array | None:
-    """The values [H,W] of a picture with more than 8 bits per pixel, which PIL would clip."""
+    """Return the values [H,W] of a picture with more than 8 bits per pixel, which PIL would clip; None for others."""
     if picture.mode == "F" or picture.mode.startswith("I;16"):
         return np.asarray(picture)
     if picture.mode != "I":

@@ -28,8 +28,8 @@ READERS: list[Reader] = [read_spec, read_v1]
 def spec_of(cls: Any, class_type: str, display_name: str = "") -> NodeSpec:
     """Make the spec of a node class by the first of `READERS` that can read it.
 
-    A reader is called with the class, its class type and its display name ("" for none), and returns None for what is
-    not for it to read. Raises SpecError if none can read the class.
+    A reader is called with the class, its class type and its display name ("" for none), and returns None for a class
+    that it does not read. Raises SpecError if none can read the class.
     """
     for reader in READERS:
         spec = reader(cls, class_type, display_name)

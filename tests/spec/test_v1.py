@@ -136,7 +136,7 @@ def test_outputs_are_found_by_number_name_and_case():
     [
         (
             {"INPUT_TYPES": None},
-            r"Broken is no ComfyUI node class: it has no INPUT_TYPES\(\). For a function use @nb.node",
+            r"Broken is not a ComfyUI node class: it has no INPUT_TYPES\(\). For a function, use @nb.node",
         ),
         ({"FUNCTION": None}, "Broken.FUNCTION must name the method that does the work, not None"),
         ({"FUNCTION": "go"}, "Broken.FUNCTION is 'go', but the class has no such method"),
