@@ -1,4 +1,4 @@
-"""Socket types: one record for each, in the table from which every part of the package reads them.
+"""Socket types: one record for each, in the table that every part of the package reads.
 
 >>> register_socket(SocketType("HEIGHTMAP", (Heightmap,), layout=to_heightmap, drawn_as="plane", is_picture=True))
 """
@@ -20,15 +20,19 @@ ANY = "*"
 
 @dataclass(frozen=True, slots=True)
 class SocketType:
-    """A type of inputs and outputs. All but the name may be left out.
+    """A type of inputs and outputs; everything but its name is optional.
 
-    `annotations` are what stands for it in a function's signature; a class of the same name does so anyway.
-    `layout(value)` brings a constant to what nodes expect, or raises LayoutError; it returns as the same object what is
-    right already. `colour` is a CSS colour. `drawn_as` names a drawing of the views, such as "image" or "plane".
-    With `is_picture`, values are small pictures on graph nodes, and what a function returns is brought to the layout,
-    unless it is a tensor or dict. `tensors` are, for a dict, the keys of its tensors with their socket types; the dict
-    is recognised by the first. `rate_key` is the key of its samples per second. `is_list` is true of a type whose
-    values are lists of something else.
+    annotations  the annotations that stand for it in a function's signature; a class named like it does so anyway
+    layout       brings a constant to what nodes expect and returns one that fits as the same object, or raises
+                 LayoutError
+    colour       a CSS colour for its links and slots; without one, it is derived from the name
+    drawn_as     the name of a drawing of tensors, such as "image", "mask" or "plane"; see `ui.render.drawings`
+    is_picture   its values are shown on graph nodes, and a function may return a picture, array or list, which `layout`
+                 converts
+    tensors      for a dict: the keys of its tensors, each with the socket type of the tensor; the first one identifies
+                 the dict
+    rate_key     for a dict with sound: the key of the samples per second
+    is_list      its values are lists, whose items have other types
     """
 
     name: str

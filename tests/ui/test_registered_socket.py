@@ -20,6 +20,7 @@ from comfy_nb.ui.graph.cached_values import cached_nodes
 from comfy_nb.ui.graph.from_graph import scene_of
 from comfy_nb.ui.graph.messages import scene_message
 from comfy_nb.ui.inspect.view import view_of
+from comfy_nb.ui.render.thumbnails import value_thumbnail
 
 
 class Heightmap(torch.Tensor):
@@ -83,6 +84,20 @@ def test_it_has_its_colour_and_room_for_a_picture_in_the_view_of_a_graph(graph):
     scene = scene_of(graph)
     assert scene.nodes["1"].has_picture
     assert scene_message(scene, can_edit=False)["colours"]["HEIGHTMAP"] == "#123456"
+
+
+@pytest.mark.parametrize("value", [torch.eye(4).to_sparse(), torch.empty(4, 4, device="meta"), torch.zeros(0, 3)])
+def test_values_that_cannot_be_read_have_no_picture(value):
+    assert value_thumbnail(value, "HEIGHTMAP", 64) is None
+
+
+def test_what_is_not_finite_does_not_stretch_the_range_of_a_plane():
+    picture = value_thumbnail(
+        torch.tensor([[0.0, 4.0], [torch.inf, torch.nan]]).repeat_interleave(8, 0), "HEIGHTMAP", 64
+    )
+    small = Image.open(io.BytesIO(picture.data))
+    assert small.getpixel((0, 0)) < 64 and small.getpixel((1, 0)) > 191
+    assert value_thumbnail(torch.full((4, 4), torch.nan), "HEIGHTMAP", 64) is not None
 
 
 async def test_it_is_drawn_when_inspected_and_on_its_node(graph, session):

@@ -35,18 +35,25 @@ class Thumbnail(NamedTuple):
 
 
 def value_thumbnail(value: Any, kind: str | None, max_px: int) -> Thumbnail | None:
-    """Return the first picture of a PIL value, or of a tensor whose socket type `kind` is a picture; None if none.
+    """Return the first picture of a PIL value, or of a tensor of a socket type of pictures; None if it has none.
 
     Without a type, or of any type ("*"), a tensor [B, H, W, C] is taken for an IMAGE.
     """
-    if isinstance(value, torch.Tensor) and value.numel() and not value.is_complex():
-        socket = SOCKETS.get("IMAGE" if kind in (ANY, None) else kind)
-        first = drawing_of(socket.name).thumbnail(value) if socket is not None and socket.is_picture else None
-        if first is not None:
-            return tensor_thumbnail(first, max_px)
+    if isinstance(value, torch.Tensor):
+        return _first_picture(value, "IMAGE" if kind in (ANY, None) else kind, max_px)
     if hasattr(value, "thumbnail") and hasattr(value, "getpixel"):
         return picture_thumbnail(value, max_px)
     return None
+
+
+def _first_picture(value: torch.Tensor, kind: str, max_px: int) -> Thumbnail | None:
+    if kind not in SOCKETS or not SOCKETS[kind].is_picture or not value.numel() or value.is_complex():
+        return None
+    try:
+        first = drawing_of(kind).thumbnail(value)
+        return tensor_thumbnail(first, max_px) if first is not None else None
+    except Exception:  # a tensor without readable values, or a drawing of somebody else's that fails on it
+        return None
 
 
 def describe_value(value: Any) -> str:
