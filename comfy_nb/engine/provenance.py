@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from comfy_nb.spec.sockets import tensor_of_dict
 from comfy_nb.wording import format_seconds
 
 FROM = {
@@ -19,7 +20,6 @@ FROM = {
     "shared": "shared",
     "replaced": "put in its place at a breakpoint",
 }
-_TENSORS_OF_DICTS = ("samples", "waveform")
 
 
 @dataclass(frozen=True)
@@ -79,5 +79,5 @@ class ProvenanceIndex:
 def _tensor_of(value: Any) -> torch.Tensor | None:
     """Return the tensor by which a value is known again: a dict cannot be held weakly, what it holds can."""
     if isinstance(value, Mapping):
-        value = next((value[name] for name in _TENSORS_OF_DICTS if name in value), None)
+        value = tensor_of_dict(value)
     return value if isinstance(value, torch.Tensor) else None

@@ -8,7 +8,7 @@ from typing import Any
 
 from comfy_nb.errors import LayoutError
 from comfy_nb.graph.link import unwrap_constant
-from comfy_nb.spec.coerce import LAYOUTS, coerce
+from comfy_nb.spec.coerce import coerce, has_layout
 from comfy_nb.spec.node_spec import InputSpec
 from comfy_nb.wording import short, suggest
 
@@ -62,7 +62,7 @@ def check_constant(entry: InputSpec, value: Any, has_limits: bool = True) -> Any
         if convert is not None:
             if type(value) is not convert:
                 value = _convert(entry, value, convert)
-        elif kind in LAYOUTS and not isinstance(value, SCALARS):
+        elif not isinstance(value, SCALARS) and has_layout(kind):
             return _lay_out(entry, value)
     if has_limits and (entry.options or type(kind) is not str):
         _check_limits(entry, value)

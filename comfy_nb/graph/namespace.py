@@ -9,9 +9,9 @@ from comfy_nb.errors import SpecError, UnknownName
 from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.handle import NodeFactory
 from comfy_nb.spec.function import spec_from_function
-from comfy_nb.spec.node_spec import CacheMode, NodeSpec
+from comfy_nb.spec.node_spec import CacheMode
+from comfy_nb.spec.reading import spec_of
 from comfy_nb.spec.registry import Registry
-from comfy_nb.spec.v1 import is_v1, spec_from_v1
 
 
 class Nodes:
@@ -110,13 +110,5 @@ def register(classes: Any, display_names: Mapping[str, str] | None = None, regis
     target = registry if registry is not None else default_registry()
     mapping = classes if isinstance(classes, Mapping) else {getattr(classes, "__name__", str(classes)): classes}
     for class_type, cls in mapping.items():
-        target.register(_spec_of(cls, class_type, (display_names or {}).get(class_type, "")))
+        target.register(spec_of(cls, class_type, (display_names or {}).get(class_type, "")))
     return classes
-
-
-def _spec_of(cls: Any, class_type: str, display_name: str) -> NodeSpec:
-    if isinstance(cls, NodeSpec):
-        return cls
-    if is_v1(cls):
-        return spec_from_v1(cls, class_type, display_name)
-    raise SpecError(f"{class_type!r} is {cls!r}, which is no ComfyUI node class (it needs INPUT_TYPES and FUNCTION).")

@@ -1,1 +1,1 @@
-"""What a node is: specs, socket types, and the ways to make a spec."""
+"""Node specs, socket types, and the ways to make a spec."""

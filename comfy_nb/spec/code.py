@@ -1,7 +1,7 @@
-"""Digests of code: what a function's result depends on beyond its arguments.
+"""Digests of code: everything that a function's result depends on beyond its arguments.
 
-The function's bytecode, defaults and closure, and, through everything it names, the helpers, classes and constants
-of the notebook and of the project's own modules. Code from installed packages stands for itself by name.
+That is the function's bytecode, defaults and closure, and, through everything it names, the helpers, classes and
+constants of the notebook and of the project's own modules. Code from installed packages is identified by its name.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _OWN_PACKAGE = str(Path(__file__).resolve().parents[1])
 
 
 def code_digest(thing: Callable[..., Any] | type, *also: Any) -> bytes:
-    """Digest a function or class with all that it reads: 16 bytes, other ones after any edit that can matter.
+    """Digest a function or class with everything it reads, as 16 bytes that differ after any edit that can matter.
 
-    A name that does not exist yet counts as missing, so that defining it later changes the digest. `also` holds what
-    else the result depends on: how the function's signature is read.
+    A name that does not exist yet counts as missing, so defining it later changes the digest. `also` is whatever else
+    the result depends on, such as how the function's signature is read.
     """
     walk = _Walk()
     walk.visit(thing)
@@ -59,17 +59,17 @@ OWN_CODE: Mark = ("code", "")
 
 
 def code_changes(old: bytes, new: bytes) -> list[str]:
-    """Say in words what differs between the code behind two digests; "code changed" where that is not known."""
+    """Describe how the code behind two digests differs; just "code changed" if that is not known."""
     before, now = _ledgers.get(old), _ledgers.get(new)
     if before is None or now is None:
         return ["code changed"]
     changed = [mark for mark in now if mark in before and before[mark][0] != now[mark][0]]
     if not changed:
         changed = [mark for mark in now if mark not in before] + [mark for mark in before if mark not in now]
-    return [_say_change(mark, before, now) for mark in changed] or ["code changed"]
+    return [_describe_change(mark, before, now) for mark in changed] or ["code changed"]
 
 
-def _say_change(mark: Mark, before: Ledger, now: Ledger) -> str:
+def _describe_change(mark: Mark, before: Ledger, now: Ledger) -> str:
     kind, name = mark
     named = f"{kind} `{name}`" if name else kind
     if mark not in before or mark not in now:
@@ -80,7 +80,7 @@ def _say_change(mark: Mark, before: Ledger, now: Ledger) -> str:
 
 @functools.cache
 def source_digest(cls: type) -> bytes:
-    """Digest the file that a class was read from; its code alone where there is no file."""
+    """Digest the file that a class was read from; its code alone if there is no file."""
     try:
         source = Path(inspect.getfile(cls)).read_bytes()
     except (OSError, TypeError):
@@ -89,7 +89,7 @@ def source_digest(cls: type) -> bytes:
 
 
 def is_local(module_name: str | None) -> bool:
-    """Tell whether a module is the notebook, or a file of the project's own rather than an installed package."""
+    """Return whether a module is the notebook or one of the project's own files, not an installed package."""
     if module_name is None or module_name == "__main__":
         return True
     module = sys.modules.get(module_name)
@@ -113,7 +113,7 @@ SEEN = b"again"
 
 
 class _Walk:
-    """One pass over functions and classes and all that they name; each is read once."""
+    """One pass over functions, classes and everything they name; each is read once."""
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
@@ -122,14 +122,14 @@ class _Walk:
         self._spans: list[tuple[int, int, str, str, Any]] = []
 
     def visit_named(self, kind: str, name: str, value: Any) -> None:
-        """Add a value, with the name by which its change can be told."""
+        """Add a value under the name by which a change of it is reported."""
         start = len(self.parts)
         self._name(kind, name)
         self.visit(value)
         self._spans.append((start, len(self.parts), kind, name, value))
 
     def ledger(self) -> Ledger:
-        """Return the digest of what each name added itself, with the value in a few characters where it is plain."""
+        """Return the digest of what each name itself added, and a short form of the value if it is plain."""
         owner = [-1] * len(self.parts)
         for index in reversed(range(len(self._spans))):
             start, end, *_ = self._spans[index]
@@ -145,7 +145,7 @@ class _Walk:
         return ledger
 
     def visit(self, thing: Any) -> None:
-        """Add a value to the digest, going into code of the notebook's or the project's own."""
+        """Add a value to the digest, following code that belongs to the notebook or the project."""
         if type(thing) in PLAIN:
             self.parts.append(encode_plain(thing))
             return
@@ -156,7 +156,7 @@ class _Walk:
         self.seen[key] = next(self.order)
         self._read(thing)
         if not isinstance(thing, (types.FunctionType, type)):
-            # Equal constants may be one object or two; only what could not end otherwise is remembered for good.
+            # Equal constants may be one object or two, so only what could recurse forever is remembered for good.
             del self.seen[key]
 
     def _read(self, thing: Any) -> None:
@@ -189,7 +189,7 @@ class _Walk:
         if code is not None:
             self.parts.append(code(value))
         elif type(value).__module__ == "dataclasses":
-            # Its records and sentinels say nothing that the methods it makes do not say.
+            # Its records and sentinels add nothing to the methods that it makes.
             self._name("dataclasses", type(value).__name__)
         elif (name := _installed_name(value)) is not None:
             self._name("installed", name)
@@ -251,7 +251,7 @@ class _Walk:
 
 @functools.lru_cache(maxsize=4096)
 def _names_read(code: types.CodeType) -> tuple[str, ...]:
-    """The globals and modules that a piece of code asks for, without the attributes that it takes of them."""
+    """Return the globals and modules that a piece of code reads, without the attributes that it reads from them."""
     asked = (step.argval for step in dis.get_instructions(code) if step.opname in _READS)
     return tuple(dict.fromkeys(asked))
 
@@ -260,7 +260,7 @@ _READS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "IMPORT_NAME"
 
 
 def _parts_of(thing: Any) -> Sequence[Any] | None:
-    """What a method, property, partial or wrapper is made of; None for any other object."""
+    """Return the parts of a method, property, partial or wrapper; None for any other object."""
     if isinstance(thing, types.MethodType):
         return (thing.__func__, thing.__self__)
     if isinstance(thing, types.BuiltinFunctionType):
@@ -278,11 +278,11 @@ def _parts_of(thing: Any) -> Sequence[Any] | None:
 
 
 def _installed_name(value: Any) -> str | None:
-    """The name under which an installed module holds this very object, if it says one."""
+    """Return the name under which an installed module holds this very object, if it has one."""
     try:
         module = getattr(value, "__module__", None)
         name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
-    except Exception:  # an object of somebody else's class may refuse to be asked; then it has no such name
+    except Exception:  # a foreign object may fail on any attribute; then it has no such name
         return None
     if not isinstance(module, str) or not isinstance(name, str) or is_local(module):
         return None

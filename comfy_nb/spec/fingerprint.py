@@ -1,7 +1,7 @@
-"""Digests of values by content: 16 bytes that are equal when two values mean the same to a node.
+"""Digests of values by content: 16 bytes that are equal if two values mean the same to a node.
 
-Tensors, arrays, pictures and dataframes are read in full (xxh3_128, about memory bandwidth) and remembered while they
-live unchanged. An object of another class stands for itself: equal only to itself, and only in this process.
+Tensors, arrays, pictures and dataframes are read in full (xxh3_128, about memory bandwidth) and remembered as long
+as they live unchanged. Any other object is equal only to itself, and only in this process.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ import numpy as np
 import torch
 from xxhash import xxh3_128_digest
 
-# Version 2 of the format knows no back-references, so equal values always give equal bytes.
+# Version 2 of the format has no back-references, so equal values always give equal bytes.
 _MARSHAL_VERSION = 2
 PLAIN: frozenset[type] = frozenset({int, float, str, bool, type(None), bytes, complex, type(...)})
 DEEPEST = 200
 
 
 class Digest(NamedTuple):
-    """A digest; `durable` tells whether it means the same in another process."""
+    """A digest; if it is `durable`, it means the same in another process."""
 
     value: bytes
     durable: bool
@@ -51,9 +51,9 @@ _reading = _Reading()
 
 
 def digest_of(value: Any) -> Digest:
-    """Digest any value, by content where that is possible.
+    """Digest any value, by content if possible.
 
-    Never raises for a strange object: what cannot be read, or holds itself, is told apart by identity and is not
+    Never raises for a strange object: one that cannot be read, or contains itself, is identified by `id` and is not
     durable.
     """
     if type(value) in PLAIN:
@@ -64,7 +64,7 @@ def digest_of(value: Any) -> Digest:
     inside.add(id(value))
     try:
         return content_digest(value)
-    except Exception:  # a closed picture, a half-made dataclass: foreign objects may refuse to be read in any way
+    except Exception:  # a closed picture, a half-made dataclass: foreign objects may fail to be read in any way
         return by_identity(value)
     finally:
         inside.discard(id(value))
@@ -82,7 +82,7 @@ def combine(tag: bytes, parts: Sequence[Digest]) -> Digest:
 
 @singledispatch
 def content_digest(value: Any) -> Digest:
-    """Digest a value that is not plain. Register a function here to have instances of a class known by content."""
+    """Digest a value that is not plain. Register a function here to digest instances of a class by content."""
     kind = type(value)
     module = kind.__module__.partition(".")[0]
     reader = BY_MODULE.get((module, kind.__name__))
@@ -116,7 +116,7 @@ def _(value: Any) -> Digest:
 
 
 def _attributes(value: Any) -> list[Digest]:
-    """What an instance of a subclass holds beside the value of its base class."""
+    """Digest what an instance of a subclass holds besides the value of its base class."""
     own = getattr(value, "__dict__", None)
     return [digest_of(own)] if own else []
 
@@ -172,7 +172,7 @@ def _(value: Sequence[Any]) -> Digest:
 
 @content_digest.register(dict)
 def _(value: Mapping[Any, Any]) -> Digest:
-    # Equal dicts are equal whatever the order in which they were filled.
+    # Dicts are equal regardless of the order in which they were filled.
     pairs = sorted(combine(b"pair", [digest_of(key), digest_of(item)]) for key, item in value.items())
     return combine(_class_tag(type(value)) + b"%d" % len(pairs), pairs + _attributes(value))
 
@@ -204,7 +204,7 @@ def _(value: torch.Tensor) -> Digest:
 
 
 def tensor_state(value: torch.Tensor) -> tuple[Any, ...]:
-    """What changes when torch writes a tensor: where it lies, how it is read, and its version (-1 if it has none)."""
+    """Return what changes when torch writes to a tensor: its address, layout and version (-1 if it has none)."""
     version = -1 if value.is_inference() else value._version
     try:
         place = value.data_ptr()
@@ -227,7 +227,7 @@ def _read_tensor(value: torch.Tensor) -> Digest:
 
 
 def tensor_bytes(value: torch.Tensor) -> Any:
-    """Return a tensor's elements as a buffer of bytes, in order, whatever its dtype, layout or device."""
+    """Return a tensor's elements in order as a buffer of bytes, for any dtype, layout and device."""
     plain = value.detach()
     if plain.layout is not torch.strided:
         plain = plain.to_dense()
@@ -236,13 +236,13 @@ def tensor_bytes(value: torch.Tensor) -> Any:
     if plain.is_quantized:
         plain = plain.int_repr()
     whole = plain.contiguous().cpu()
-    # A single element may have any stride and still count as contiguous, but cannot be read as bytes so.
+    # A single element counts as contiguous with any stride, but cannot be viewed as bytes like that.
     flat = whole.as_strided((whole.numel(),), (1,))
     return flat.view(torch.uint8).numpy().data if flat.numel() else b""
 
 
 _memo: dict[int, tuple[weakref.ref[Any], tuple[Any, ...], Digest]] = {}
-# Writes through `.numpy()` do not move a tensor's version, so small tensors are read again each time.
+# Writes through `.numpy()` do not change a tensor's version, so small tensors are read again each time.
 REMEMBER_FROM_BYTES = 1 << 20
 
 
@@ -275,7 +275,7 @@ def _read_picture(value: Any) -> Digest:
 
 
 def _read_frame(value: Any) -> Digest:
-    """A DataFrame or Series: names, dtypes, index and columns; mixed columns go by the content of each cell."""
+    """Digest a DataFrame or Series: names, dtypes, index and columns, mixed columns by the content of each cell."""
     table = value if hasattr(value, "columns") else value.to_frame()
     columns = [table.iloc[:, place] for place in range(table.shape[1])]
     head = (type(value).__name__, list(table.columns), [str(each.dtype) for each in columns], list(table.index.names))
@@ -296,14 +296,14 @@ BY_MODULE: dict[tuple[str, str], Callable[[Any], Digest]] = {
 
 
 _serials = itertools.count(1)
-# Another process counts its own objects from 1 too, and must not take its for ours.
+# Another process counts its own objects from 1 too; its digests must differ from ours.
 _process = os.urandom(16)
 _known_objects: dict[int, tuple[Any, int]] = {}
 _identity_lock = threading.Lock()
 
 
 def by_identity(value: Any) -> Digest:
-    """Digest an object that stands for itself; it keeps the digest for as long as it lives."""
+    """Digest an object by its identity; it keeps the digest as long as it lives."""
     with _identity_lock:
         known = _known_objects.get(id(value))
         if known is None or _target(known[0]) is not value:

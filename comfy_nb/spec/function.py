@@ -1,4 +1,4 @@
-"""Specs from plain typed functions."""
+"""Node specs from plain typed functions."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from comfy_nb.errors import SpecError
 from comfy_nb.spec.code import code_digest
 from comfy_nb.spec.coerce import coerce
 from comfy_nb.spec.node_spec import CacheMode, InputSpec, Interface, NodeSpec
+from comfy_nb.spec.sockets import SOCKETS
 from comfy_nb.spec.types import Parsed, parse_annotation, to_picture
 from comfy_nb.wording import suggest
 
 INJECTED: dict[str, str] = {"Progress": "PROGRESS"}
-PICTURES = frozenset({"IMAGE", "MASK"})
 
 
 def spec_from_function(
@@ -43,18 +43,17 @@ def spec_from_function(
 ) -> NodeSpec:
     """Make the spec of a function from its signature.
 
-    Annotations give socket types (see `types.parse_annotation`), defaults make inputs optional, a parameter annotated
-    `list[T]` takes whole lists, one annotated `nb.Progress` gets the progress of its call. A return annotation of
-    `tuple[...]` or a NamedTuple names several outputs; without one, a single output of any type.
+    Annotations set socket types (see `types.parse_annotation`), and defaults make inputs optional. A parameter of type
+    `list[T]` takes whole lists; one of type `nb.Progress` gets the progress of its call. A return annotation of
+    `tuple[...]` or a NamedTuple names several outputs; without one, there is a single output of any type.
 
-    `lazy` names inputs that are computed only when asked for: a collection (the function gets None where nothing
-    asked), or a mapping of each name to a predicate over the other inputs. `timeout` is in seconds and for async
-    functions; `retries` more calls follow an exception, the first after `backoff` seconds, each later one after twice
-    as long.
-    Raises SpecError for what cannot be a node.
+    `lazy` names inputs that are computed only if needed: a collection (the function gets None for those that are not),
+    or a mapping from each name to a predicate over the other inputs. `timeout` is in seconds, for async functions only.
+    After an exception the function is called up to `retries` more times, first after `backoff` seconds, then each time
+    after twice as long. Raises SpecError for a function that cannot be a node.
     """
     if not inspect.isfunction(function) and not inspect.ismethod(function):
-        raise SpecError(f"A node is made of a function (def or async def), not of {function!r}.")
+        raise SpecError(f"A node is made from a function (def or async def), not from {function!r}.")
     lazy = (lazy,) if isinstance(lazy, str) else lazy
     list_output = (list_output,) if isinstance(list_output, str) else list_output
     name = class_type or function.__name__
@@ -110,7 +109,7 @@ def _reading(
     lazy: Collection[str] | Mapping[str, Callable[..., bool]],
     grad: bool,
 ) -> list[Any]:
-    """What the results depend on beside the function: how its signature is read, and what asks for lazy inputs."""
+    """Return what the results depend on besides the function: how its signature is read, and the lazy predicates."""
     adapted = [(name, parsed.is_list, parsed.is_picture) for name, parsed in inputs.items()]
     enums = [parsed.enum for parsed in inputs.values() if parsed.enum is not None]
     predicates = list(lazy.values()) if isinstance(lazy, Mapping) else []
@@ -127,7 +126,7 @@ def _hints_of(thing: Any, name: str, names_around: dict[str, Any]) -> dict[str, 
 
 
 def _names_around(function: Callable[..., Any]) -> dict[str, Any]:
-    """The local names of the function that defines this one, if it is running; annotations may use them."""
+    """Return the local names of the function that defines this one, if it is running: annotations may use them."""
     code = inspect.unwrap(function).__code__
     frame = sys._getframe()
     while frame.f_back is not None:
@@ -146,7 +145,7 @@ def _read_parameters(
         where = f"{name}({parameter.name})"
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             raise SpecError(
-                f"{where}: a node's inputs have names; *args, **kwargs and positional-only are not possible."
+                f"{where}: a node's inputs are named: *args, **kwargs and positional-only parameters are not possible."
             )
         hint = hints.get(parameter.name, Any)
         injected = INJECTED.get(getattr(hint, "__name__", ""))
@@ -232,7 +231,7 @@ def _check_options(
             f"{name} is a generator function. A node returns its result; report partial work by nb.Progress."
         )
     if timeout is not None and not is_async:
-        raise SpecError(f"{name}: a timeout needs an async function, since a running sync one cannot be ended in time.")
+        raise SpecError(f"{name}: a timeout needs an async function, because a sync function cannot be interrupted.")
     if timeout is not None and not timeout > 0:
         raise SpecError(f"{name}: timeout must be seconds above 0, not {timeout!r}.")
     if retries < 0:
@@ -252,7 +251,7 @@ def _check_names(name: str, option: str, given: Collection[str], known: Collecti
 def _adapt(
     function: Callable[..., Any], name: str, inputs: Mapping[str, Parsed], takes_lists: bool
 ) -> Callable[..., Any]:
-    """Put between engine and function what the annotations promise: enum members, pictures, single beside lists."""
+    """Convert a call's inputs to what the annotations promise: enum members, PIL pictures, one value of a list."""
     convert: dict[str, Callable[[Any], Any]] = {}
     for parameter, parsed in inputs.items():
         if parsed.enum is not None:
@@ -282,13 +281,13 @@ def _member(kind: type[enum.Enum], value: Any) -> Any:
 def _only(items: list[Any], where: str) -> Any:
     if len(items) != 1:
         raise ValueError(
-            f"{where} takes one value, but a list of {len(items)} came. Annotate it list[...] to take them."
+            f"{where} takes one value, got a list of {len(items)}. Annotate it list[...] to take them all."
         )
     return items[0]
 
 
 def _by_name(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a fingerprint name only those inputs that it needs."""
+    """Call a fingerprint function with only the inputs that it names."""
     parameters = inspect.signature(function).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return function
@@ -318,7 +317,7 @@ SPECIAL_KEYS = {"ui", "result", "expand"}
 
 
 def _pack(outputs: _Outputs, result: Any) -> Any:
-    """Turn what a function returned into V1's tuple; a dict with `ui` or `expand` already is what V1 returns."""
+    """Turn a function's result into V1's tuple; a dict with `ui` or `expand` is what V1 returns already."""
     if type(result) is dict and result and SPECIAL_KEYS.issuperset(result) and ("ui" in result or "expand" in result):
         return result
     if inspect.isgenerator(result) or inspect.isasyncgen(result) or inspect.iscoroutine(result):
@@ -326,17 +325,18 @@ def _pack(outputs: _Outputs, result: Any) -> Any:
     count = len(outputs.types)
     if not outputs.several:
         if count == 0 and result is not None:
-            raise TypeError(f"it is declared to return nothing, but a {type(result).__name__} came.")
+            raise TypeError(f"it is declared to return nothing, but returned a value of type {type(result).__name__}.")
         if count == 1 and result is None and not outputs.may_be_none:
-            raise TypeError(f"it returned None where {outputs.types[0]!r} is declared. Is a `return` missing?")
-        return (_given(outputs, 0, result),) if count else ()
+            raise TypeError(f"it is declared to return {outputs.types[0]!r}, but returned None. Is a `return` missing?")
+        return (_as_output(outputs, 0, result),) if count else ()
     if not isinstance(result, (tuple, list)):
         raise TypeError(
-            f"it must return {count} values ({', '.join(outputs.names)}), but a {type(result).__name__} came."
+            f"it must return {count} values ({', '.join(outputs.names)}), "
+            f"but returned a value of type {type(result).__name__}."
         )
     if len(result) != count:
-        raise TypeError(f"it must return {count} values ({', '.join(outputs.names)}), but {len(result)} came.")
-    return tuple(_given(outputs, index, value) for index, value in enumerate(result))
+        raise TypeError(f"it must return {count} values ({', '.join(outputs.names)}), but returned {len(result)}.")
+    return tuple(_as_output(outputs, index, value) for index, value in enumerate(result))
 
 
 PASSED_ON = frozenset({int, float, str, bool, bytes, torch.Tensor})
@@ -352,12 +352,14 @@ def _packer(outputs: _Outputs) -> Callable[[Any], Any]:
     return pack
 
 
-def _given(outputs: _Outputs, index: int, value: Any) -> Any:
+def _as_output(outputs: _Outputs, index: int, value: Any) -> Any:
     if outputs.lists[index]:
         if not isinstance(value, (list, tuple)):
             raise TypeError(
-                f"output {outputs.names[index]!r} must be a list of values, but a {type(value).__name__} came."
+                f"output {outputs.names[index]!r} must be a list of values, got a value of type {type(value).__name__}."
             )
         return list(value)
     kind = outputs.types[index]
-    return coerce(value, kind) if kind in PICTURES and not isinstance(value, (torch.Tensor, dict)) else value
+    if isinstance(value, (torch.Tensor, dict)) or not isinstance(kind, str):
+        return value
+    return coerce(value, kind) if kind in SOCKETS and SOCKETS[kind].is_picture else value

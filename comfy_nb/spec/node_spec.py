@@ -1,4 +1,4 @@
-"""What a node is: its inputs, outputs, functions and traits, whichever way it was written."""
+"""Node specs: the inputs, outputs, functions and traits of a node class, however it was written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SEEDS = ("seed", "noise_seed")
 class InputSpec:
     """One declared input. `type` is a socket type or a list of choices; `options` are ComfyUI's.
 
-    With `is_list` a constant that is a list stands for all its items, each of that type.
+    With `is_list`, a constant that is a list holds items that each have that type.
     """
 
     name: str
@@ -36,21 +36,21 @@ class InputSpec:
 
     @property
     def choices(self) -> Sequence[Any] | None:
-        """What may be chosen, or None when this is no combo."""
+        """The values to choose from, or None if this is not a combo."""
         if not isinstance(self.type, str):
             return list(self.type)
         listed = self.options.get("options") if self.type == "COMBO" else None
         return list(listed) if listed is not None else None
 
     def name_of(self, value: Any) -> Any:
-        """Return the name of an enum's member where that is one of the choices; any other value as it is."""
+        """Return the name of an enum member if it is one of the choices; any other value as it is."""
         if isinstance(value, enum.Enum) and not isinstance(self.type, str) and value.name in self.type:
             return value.name
         return value
 
     @property
     def is_controlled_after_generate(self) -> bool:
-        """Whether an editor changes the value after each run where that is switched on, as it does with seeds."""
+        """Whether an editor can change the value after each run, as it does with seeds."""
         return bool(self.options.get("control_after_generate", self.socket == "INT" and self.name in SEEDS))
 
     @property
@@ -60,7 +60,7 @@ class InputSpec:
 
     @property
     def default(self) -> Any:
-        """What an editor would fill in: the declared default, or the first choice."""
+        """The value that an editor would fill in: the declared default, or the first choice."""
         if "default" in self.options:
             return self.options["default"]
         choices = self.choices
@@ -83,7 +83,7 @@ def _fits_json(value: Any) -> bool:
 class Interface:
     """The inputs of a node class as they are declared now.
 
-    A pack may answer every name in `optional` (a dict subclass); such a dict is asked by `in` and `[]`, never copied.
+    In a pack, `optional` may be a dict subclass that has every name; it is read by `in` and `[]`, never copied.
     """
 
     __slots__ = ("_open", "declared", "hidden", "lazy", "listed", "raw", "raw_links", "required", "takes_id")
@@ -103,7 +103,7 @@ class Interface:
         self._open = optional if optional is not None and type(optional) is not dict else None
 
     def lookup(self, name: str) -> InputSpec | None:
-        """Return how `name` is declared, or None."""
+        """Return the declaration of an input, or None."""
         found = self.declared.get(name)
         if found is None and self._open is not None and name in self._open:
             found = read_input(name, self._open[name], required=False)
@@ -111,7 +111,7 @@ class Interface:
 
     @property
     def is_open(self) -> bool:
-        """Whether optional inputs of any name are taken."""
+        """Whether optional inputs of any name are accepted."""
         return self._open is not None
 
 
@@ -127,10 +127,10 @@ def read_input(name: str, declared: Any, *, required: bool) -> InputSpec:
 class NodeSpec:
     """One node class, as the engine knows it.
 
-    `interface()` reads the inputs (a V1 class may declare others after a file appeared). `function(node object)` is
-    what is called; `make_object()` makes the object that packs keep state on. `return_types` may answer any index.
-    `code()` digests everything that the result depends on beyond the inputs.
-    `pack` turns what the function returned into what a V1 function would return.
+    `interface()` reads the inputs (a V1 class may declare others once a file has appeared). `function(node object)`
+    returns the function to call; `make_object()` makes the object on which packs keep state. `return_types` may accept
+    any index. `code()` digests everything that the result depends on beyond the inputs. `pack` turns the function's
+    result into what a V1 function would return.
     """
 
     class_type: str
@@ -165,7 +165,7 @@ class NodeSpec:
     origin: Any = field(default=None, repr=False)
 
     def output_type(self, slot: int) -> Any:
-        """Return the type of output `slot` (negative counts from the end); raises IndexError where there is none."""
+        """Return the type of output `slot` (negative counts from the end); raises IndexError if there is none."""
         return self.return_types[slot]
 
     @property
@@ -176,14 +176,14 @@ class NodeSpec:
         return tuple(names + [socket_name(kind) for kind in types[len(names) :]])
 
     def output_name(self, slot: int) -> str:
-        """Return the name of output `slot`; its number where a class with open-ended outputs has no name for it."""
+        """Return the name of output `slot`; its number if a class with open-ended outputs has no name for it."""
         names = self.output_names
         return names[slot] if slot < len(names) else str(slot)
 
     def slot(self, name: str | int) -> int | None:
-        """Return the index of an output by its name or number, or None where there is no such output.
+        """Return the index of an output by its name or number, or None if there is no such output.
 
-        Names are compared as written, then without regard to case.
+        Names are compared exactly first, then ignoring case.
         """
         if isinstance(name, int):
             index = name if name >= 0 else name + len(self.return_types)
@@ -199,7 +199,7 @@ class NodeSpec:
         return folded.index(name.casefold()) if name.casefold() in folded else None
 
     def to_object_info(self) -> dict[str, Any]:
-        """Return what ComfyUI's `GET /object_info` has under the name of this class, with the inputs declared now."""
+        """Return the entry for this class in ComfyUI's `GET /object_info`, with the inputs as declared now."""
         interface = self.interface()
         inputs: dict[str, dict[str, Any]] = {"required": {}, "optional": {}, "hidden": dict(interface.hidden)}
         for name, entry in interface.declared.items():

@@ -1,4 +1,4 @@
-"""The node classes that a graph may name."""
+"""The registry of the node classes that graphs can use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from comfy_nb.spec.node_spec import NodeSpec
 class Registry(Mapping[str, NodeSpec]):
     """Specs by class type. A later registration of a name replaces the earlier one.
 
-    `fill`, called before the first look, registers what comes with the package.
+    `fill` is called before the first use, and registers the nodes that come with the package.
     """
 
     def __init__(self, fill: Callable[[Registry], None] | None = None) -> None:
@@ -25,14 +25,14 @@ class Registry(Mapping[str, NodeSpec]):
     def register(self, spec: NodeSpec) -> NodeSpec:
         """Add or replace a spec under its class type and return it."""
         if not spec.class_type:
-            raise SpecError("A node needs a class type: a name that graphs can use for it.")
+            raise SpecError("A node needs a class type: the name by which graphs refer to it.")
         self._ensure_filled()
         with self._lock:
             self._specs[spec.class_type] = spec
         return spec
 
     def remove(self, class_type: str) -> None:
-        """Forget a class; raises UnknownName where there is none of that name."""
+        """Remove a class; raises UnknownName if there is none of that name."""
         self._ensure_filled()
         with self._lock:
             if self._specs.pop(class_type, None) is None:
@@ -67,7 +67,7 @@ class Registry(Mapping[str, NodeSpec]):
         if self._is_filled:
             return
         with self._lock:
-            # While it fills, `register` comes here again on this thread; other threads wait at the lock.
+            # While it fills, `register` gets here again on this thread; other threads wait for the lock.
             fill, self._fill = self._fill, None
             if fill is None:
                 return

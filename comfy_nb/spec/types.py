@@ -1,4 +1,4 @@
-"""Socket types: what may be linked to what, and the names that annotations stand for."""
+"""Which socket types may be linked, and the reading of annotations as socket types."""
 
 from __future__ import annotations
 
@@ -7,93 +7,21 @@ import enum
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import torch
 
 from comfy_nb.errors import SpecError
+from comfy_nb.spec.annotations import HINTS
+from comfy_nb.spec.sockets import ANY, socket_of_annotation
 
-ANY = "*"
 COMBO = "COMBO"
 
 
-class Image(torch.Tensor):
-    """Annotation for IMAGE: float32 [B, H, W, C] in 0..1, C 3 or 4."""
-
-
-class Mask(torch.Tensor):
-    """Annotation for MASK: float32 [B, H, W] in 0..1."""
-
-
-class Latent(dict[str, Any]):
-    """Annotation for LATENT: `{"samples": [B, C, H/8, W/8], "noise_mask"?, "batch_index"?}`."""
-
-
-class Audio(dict[str, Any]):
-    """Annotation for AUDIO: `{"waveform": [B, C, T], "sample_rate": int}`."""
-
-
-class Conditioning(list[Any]):
-    """Annotation for CONDITIONING: `[[tensor, {...}], ...]`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Bounds and step of a number's widget: `Annotated[float, Range(0, 1, step=0.01)]`."""
-
-    min: float | None = None
-    max: float | None = None
-    step: float | None = None
-
-    def options(self) -> dict[str, Any]:
-        """Return the bounds as ComfyUI's input options."""
-        named = {"min": self.min, "max": self.max, "step": self.step}
-        return {name: value for name, value in named.items() if value is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class Multiline:
-    """A text input shown as a box of several lines."""
-
-    def options(self) -> dict[str, Any]:
-        """Return the hint as ComfyUI's input options."""
-        return {"multiline": True}
-
-
-@dataclass(frozen=True, slots=True)
-class Tooltip:
-    """A line of help shown beside an input."""
-
-    text: str
-
-    def options(self) -> dict[str, Any]:
-        """Return the hint as ComfyUI's input options."""
-        return {"tooltip": self.text}
-
-
-HINTS = (Range, Multiline, Tooltip)
-BY_ANNOTATION: Mapping[Any, str] = {
-    int: "INT",
-    float: "FLOAT",
-    str: "STRING",
-    bool: "BOOLEAN",
-    torch.Tensor: ANY,
-    Image: "IMAGE",
-    Mask: "MASK",
-    Latent: "LATENT",
-    Audio: "AUDIO",
-    Conditioning: "CONDITIONING",
-    Any: ANY,
-    object: ANY,
-    type(None): ANY,
-}
-
-
 def matches(received: Any, declared: Any) -> bool:
-    """Tell whether an output of type `received` may feed an input of type `declared` (comfy-style strings or combos).
+    """Return whether an output of type `received` may feed an input of type `declared` (ComfyUI's strings or combos).
 
-    `received != declared` is asked in this order, since the wildcard of packs is a str whose `__ne__` is always False.
+    The order in `received != declared` matters: the wildcard of packs is a str whose `__ne__` is always False.
     """
     if not received != declared:  # noqa: SIM202
         return True
@@ -109,12 +37,12 @@ def matches(received: Any, declared: Any) -> bool:
 
 
 def socket_name(declared: Any) -> str:
-    """Return the type's name: a list of choices is `COMBO`."""
+    """Return the name of a type; that of a list of choices is `COMBO`."""
     return declared if isinstance(declared, str) else COMBO
 
 
 class Parsed(typing.NamedTuple):
-    """An annotation taken apart: its socket type (a str, or a list of choices), widget options, and what it is of."""
+    """An annotation taken apart: its socket type (a str, or a list of choices), widget options and traits."""
 
     type: str | list[Any]
     options: dict[str, Any]
@@ -127,8 +55,8 @@ class Parsed(typing.NamedTuple):
 def parse_annotation(annotation: Any, where: str) -> Parsed:
     """Turn an annotation into a socket type.
 
-    `list[T]` is T with `is_list`; `T | None` is T; `Literal` and `Enum` are choices; a class that is not known is a
-    socket type by its name. Raises SpecError, naming `where`, for what has no meaning as a socket.
+    `list[T]` is T with `is_list`; `T | None` is T; `Literal` and `Enum` are choices; an unknown class is a socket type
+    of its own name. Raises SpecError, naming `where`, for an annotation that has no meaning as a socket.
     """
     options: dict[str, Any] = {}
     if get_origin(annotation) is Annotated:
@@ -155,7 +83,9 @@ def _hint_options(hint: Any, where: str) -> Mapping[str, Any]:
         return hint
     make = getattr(hint, "options", None)
     if make is None or isinstance(hint, type):
-        raise SpecError(f"{where}: {hint!r} is no widget hint. Use nb.Range(), nb.Multiline(), nb.Tooltip() or a dict.")
+        raise SpecError(
+            f"{where}: {hint!r} is not a widget hint. Use nb.Range(), nb.Multiline(), nb.Tooltip() or a dict."
+        )
     return typing.cast("Mapping[str, Any]", make())
 
 
@@ -169,15 +99,14 @@ def _parse_union(members: list[Any], where: str) -> Parsed:
 def _socket_of(annotation: Any, where: str) -> str:
     if isinstance(annotation, str):
         return annotation
-    try:
-        known = BY_ANNOTATION.get(annotation)
-    except TypeError:
-        known = None
+    known = socket_of_annotation(annotation)
     if known is not None:
         return known
     origin = get_origin(annotation) or annotation
     if isinstance(annotation, HINTS) or any(annotation is hint for hint in HINTS):
-        raise SpecError(f"{where}: {annotation!r} stands beside a type: Annotated[str, nb.Multiline()].")
+        raise SpecError(
+            f"{where}: {annotation!r} is a hint, not a type. Write it after one: Annotated[str, nb.Multiline()]."
+        )
     if origin is dict or origin is Mapping or origin is list or origin is tuple:
         return ANY
     if isinstance(origin, type):
@@ -192,13 +121,13 @@ def _is_pil_image(annotation: Any) -> bool:
 
 
 def to_picture(value: Any, where: str) -> Any:
-    """Turn an IMAGE tensor of one picture, [1, H, W, C] or [H, W, C] in 0..1, into a PIL image; pass all else on."""
+    """Turn an IMAGE of one picture, [1, H, W, C] or [H, W, C] in 0..1, into a PIL image; others stay as they are."""
     if not isinstance(value, torch.Tensor):
         return value
     from PIL import Image as Pictures
 
     single = value[0] if value.ndim == 4 and value.shape[0] == 1 else value
     if single.ndim != 3:
-        raise ValueError(f"{where} takes one picture, but a batch of shape {tuple(value.shape)} came. Split it first.")
+        raise ValueError(f"{where} takes one picture, got a batch of shape {tuple(value.shape)}. Split it first.")
     pixels = (single.detach().float().cpu().clamp(0, 1) * 255).round().to(torch.uint8).numpy()
     return Pictures.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)

@@ -1,4 +1,4 @@
-"""Specs from ComfyUI's V1 classes: `INPUT_TYPES`, `RETURN_TYPES`, `FUNCTION` and their kin."""
+"""Specs from ComfyUI's V1 classes: `INPUT_TYPES`, `RETURN_TYPES`, `FUNCTION` and related attributes."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ SECTIONS = ("required", "optional")
 def spec_from_v1(cls: type, class_type: str | None = None, display_name: str = "") -> NodeSpec:
     """Make the spec of a V1 class.
 
-    The class is looked at again where ComfyUI does: `INPUT_TYPES` may answer something else after a file appeared.
-    Raises SpecError where `INPUT_TYPES`, `FUNCTION` or the method it names is missing.
+    The class is read again whenever ComfyUI does so: `INPUT_TYPES` may return something else once a file has appeared.
+    Raises SpecError if `INPUT_TYPES`, `FUNCTION` or the method that it names is missing.
     """
     name = class_type or cls.__name__
     function_name = _check(cls, name)
@@ -52,12 +52,12 @@ def spec_from_v1(cls: type, class_type: str | None = None, display_name: str = "
 
 
 def is_v1(cls: object) -> bool:
-    """Tell whether an object is a class written to ComfyUI's V1 contract."""
+    """Return whether an object is a class written to ComfyUI's V1 contract."""
     return isinstance(cls, type) and hasattr(cls, "INPUT_TYPES") and hasattr(cls, "FUNCTION")
 
 
 def read_interface(cls: Any, class_type: str) -> Interface:
-    """Read the inputs that a V1 class declares now; raises SpecError for what cannot be read."""
+    """Read the inputs that a V1 class declares now; raises SpecError if they cannot be read."""
     raw = cls.INPUT_TYPES()
     if not isinstance(raw, dict):
         raise SpecError(f"{class_type}.INPUT_TYPES() must return a dict, not {type(raw).__name__}.")
@@ -87,7 +87,7 @@ def _read_hidden(hidden: Any) -> Mapping[str, Any]:
 
 def _check(cls: type, name: str) -> str:
     if not callable(getattr(cls, "INPUT_TYPES", None)):
-        raise SpecError(f"{name} is no ComfyUI node class: it has no INPUT_TYPES(). For a function use @nb.node.")
+        raise SpecError(f"{name} is not a ComfyUI node class: it has no INPUT_TYPES(). For a function, use @nb.node.")
     function_name = getattr(cls, "FUNCTION", None)
     if not isinstance(function_name, str):
         raise SpecError(f"{name}.FUNCTION must name the method that does the work, not {function_name!r}.")
@@ -104,7 +104,7 @@ def _bound(name: str, node: Any) -> Callable[..., Any]:
 def _sequence(cls: type, attribute: str) -> Sequence[Any]:
     value = getattr(cls, attribute, None)
     if isinstance(value, tuple):
-        return value  # a tuple subclass that answers any index must stay what it is
+        return value  # a tuple subclass may accept any index, so it is not copied
     if isinstance(value, str):
         return (value,)
     try:

@@ -34,12 +34,16 @@ async def number() -> int:
 @pytest.mark.parametrize(
     ("value", "kind", "message"),
     [
-        (lambda: (1,), tuple[int, int], "it must return 2 values (INT_1, INT_2), but 1 came."),
-        (lambda: (1, 2, 3), tuple[int, int], "it must return 2 values (INT_1, INT_2), but 3 came."),
-        (lambda: 1, tuple[int, int], "it must return 2 values (INT_1, INT_2), but a int came."),
-        (lambda: None, tuple[int, int], "it must return 2 values (INT_1, INT_2), but a NoneType came."),
-        (lambda: None, int, "it returned None where 'INT' is declared. Is a `return` missing?"),
-        (lambda: 1, None, "it is declared to return nothing, but a int came."),
+        (lambda: (1,), tuple[int, int], "it must return 2 values (INT_1, INT_2), but returned 1."),
+        (lambda: (1, 2, 3), tuple[int, int], "it must return 2 values (INT_1, INT_2), but returned 3."),
+        (lambda: 1, tuple[int, int], "it must return 2 values (INT_1, INT_2), but returned a value of type int."),
+        (
+            lambda: None,
+            tuple[int, int],
+            "it must return 2 values (INT_1, INT_2), but returned a value of type NoneType.",
+        ),
+        (lambda: None, int, "it is declared to return 'INT', but returned None. Is a `return` missing?"),
+        (lambda: 1, None, "it is declared to return nothing, but returned a value of type int."),
         (numbers, int, "it returned a generator, not a value; collect or await it before returning."),
     ],
 )

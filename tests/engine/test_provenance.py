@@ -10,9 +10,9 @@ import torch
 from comfy_nb.engine.provenance import ProvenanceIndex
 from comfy_nb.engine.session import Session
 from comfy_nb.graph.model import Graph
+from comfy_nb.spec.annotations import Image, Latent
 from comfy_nb.spec.function import spec_from_function
 from comfy_nb.spec.registry import Registry
-from comfy_nb.spec.types import Image, Latent
 
 
 def paper() -> Image:

@@ -187,9 +187,9 @@ async def async_generator(x: int):
 @pytest.mark.parametrize(
     ("function", "options", "words"),
     [
-        (several, {}, r"several\(values\): a node's inputs have names; \*args, \*\*kwargs and positional-only"),
-        (named, {}, r"named\(values\): a node's inputs have names"),
-        (positional, {}, r"positional\(x\): a node's inputs have names"),
+        (several, {}, r"several\(values\): a node's inputs are named: \*args, \*\*kwargs and positional-only"),
+        (named, {}, r"named\(values\): a node's inputs are named"),
+        (positional, {}, r"positional\(x\): a node's inputs are named"),
         (generator, {}, "generator is a generator function. A node returns its result"),
         (async_generator, {}, "async_generator is a generator function"),
         (sync, {"timeout": 3}, "sync: a timeout needs an async function"),
@@ -210,8 +210,8 @@ def test_what_cannot_be_a_node_is_refused_with_the_reason(function, options, wor
     ("thing", "words"),
     [
         (Model, r"takes a function, not .*Model.*nb.register\(cls\)"),
-        (3, "A node is made of a function .* not of 3"),
-        (print, "A node is made of a function"),
+        (3, "A node is made from a function .* not from 3"),
+        (print, "A node is made from a function"),
     ],
 )
 def test_only_functions_can_be_declared_as_nodes(thing, words):

@@ -117,7 +117,9 @@ def test_a_hint_in_place_of_a_type_is_refused_and_shown_how_to_write(hint):
         return a
 
     f.__annotations__["a"] = hint
-    with pytest.raises(nb.SpecError, match=r"f\(a\): .*(Multiline|Range).* stands beside a type: Annotated\[str"):
+    with pytest.raises(
+        nb.SpecError, match=r"f\(a\): .*(Multiline|Range).* is a hint, not a type. Write it after one: Annotated\[str"
+    ):
         spec_from_function(f)
 
 
@@ -125,7 +127,7 @@ def test_a_hint_that_is_a_class_is_refused_by_name():
     def f(a: Annotated[str, nb.Multiline]):
         return a
 
-    with pytest.raises(nb.SpecError, match=r"Multiline'> is no widget hint. Use nb.Range\(\), nb.Multiline\(\)"):
+    with pytest.raises(nb.SpecError, match=r"Multiline'> is not a widget hint. Use nb.Range\(\), nb.Multiline\(\)"):
         spec_from_function(f)
 
 
@@ -133,7 +135,7 @@ def test_what_is_not_a_hint_is_refused_by_name():
     def f(a: Annotated[int, "big"]):
         return a
 
-    with pytest.raises(nb.SpecError, match=r"f\(a\): 'big' is no widget hint. Use nb.Range"):
+    with pytest.raises(nb.SpecError, match=r"f\(a\): 'big' is not a widget hint. Use nb.Range"):
         spec_from_function(f)
 
 

@@ -74,7 +74,7 @@ def test_a_pil_input_takes_one_grey_picture_but_no_batch():
             return f"{picture.size} {picture.mode}"
 
         assert size(torch.zeros(1, 2, 3, 1)).run_sync() in ("(3, 2) L", "(3, 2) RGB")
-        with pytest.raises(nb.NodeError, match=r"size\(picture\) takes one picture, but a batch of shape \(2, "):
+        with pytest.raises(nb.NodeError, match=r"size\(picture\) takes one picture, got a batch of shape \(2, "):
             size(torch.zeros(2, 2, 3, 3)).run_sync()
 
 
@@ -105,7 +105,7 @@ def test_a_list_input_gets_the_whole_list_and_single_inputs_beside_it_one_value(
 
         assert add_up(numbers(4)).run_sync() == 12
         assert add_up(numbers(4), numbers(1)).run_sync() == 0
-        with pytest.raises(nb.NodeError, match=r"add_up\(factor\) takes one value, but a list of 3 came"):
+        with pytest.raises(nb.NodeError, match=r"add_up\(factor\) takes one value, got a list of 3"):
             add_up(numbers(4), numbers(3)).run_sync()
 
 
@@ -162,11 +162,11 @@ def test_arrays_and_pictures_returned_for_images_and_masks_get_their_layout():
 @pytest.mark.parametrize(
     ("annotation", "value", "words"),
     [
-        (int, None, "it returned None where 'INT' is declared. Is a `return` missing?"),
-        (None, 3, "it is declared to return nothing, but a int came"),
-        (tuple[int, str], 3, r"it must return 2 values \(INT, STRING\), but a int came"),
-        (tuple[int, str], (1,), r"it must return 2 values \(INT, STRING\), but 1 came"),
-        (tuple[int, str], (1, "a", 2), r"it must return 2 values \(INT, STRING\), but 3 came"),
+        (int, None, "it is declared to return 'INT', but returned None. Is a `return` missing?"),
+        (None, 3, "it is declared to return nothing, but returned a value of type int"),
+        (tuple[int, str], 3, r"it must return 2 values \(INT, STRING\), but returned a value of type int"),
+        (tuple[int, str], (1,), r"it must return 2 values \(INT, STRING\), but returned 1"),
+        (tuple[int, str], (1, "a", 2), r"it must return 2 values \(INT, STRING\), but returned 3"),
         (int, (n for n in ()), "it returned a generator, not a value; collect or await it before returning"),
     ],
 )
@@ -242,5 +242,5 @@ def test_a_list_output_must_be_a_list():
         def make() -> int:
             return 3
 
-        with pytest.raises(nb.NodeError, match="output 'INT' must be a list of values, but a int came"):
+        with pytest.raises(nb.NodeError, match="output 'INT' must be a list of values, got a value of type int"):
             make().run_sync()

@@ -136,7 +136,7 @@ def test_outputs_are_found_by_number_name_and_case():
     [
         (
             {"INPUT_TYPES": None},
-            r"Broken is no ComfyUI node class: it has no INPUT_TYPES\(\). For a function use @nb.node",
+            r"Broken is not a ComfyUI node class: it has no INPUT_TYPES\(\). For a function, use @nb.node",
         ),
         ({"FUNCTION": None}, "Broken.FUNCTION must name the method that does the work, not None"),
         ({"FUNCTION": "go"}, "Broken.FUNCTION is 'go', but the class has no such method"),
@@ -175,7 +175,7 @@ def test_register_takes_a_class_a_mapping_or_specs_and_gives_it_back():
 
 
 def test_register_refuses_what_is_not_a_node_class():
-    with pytest.raises(nb.SpecError, match="'X' is 3, which is no ComfyUI node class"):
+    with pytest.raises(nb.SpecError, match="'X' is 3, which is not a ComfyUI node class"):
         nb.register({"X": 3}, registry=Registry())
     assert not is_v1(Plain()) and not is_v1(int) and is_v1(Plain)
 

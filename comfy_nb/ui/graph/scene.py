@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from comfy_nb.spec.sockets import SOCKETS
 from comfy_nb.wording import clip
 
 HEAD, ROW, FIELD, PAD, PREVIEW = 30, 20, 24, 8, 104
@@ -14,7 +15,6 @@ NAMES_MAX = 4
 CLASSES_MAX = 60
 SLOTS_MAX = 100
 UNKNOWN = "its class is not known here"
-PICTURES = ("IMAGE", "MASK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class SceneNode:
     @property
     def has_picture(self) -> bool:
         """Whether the node has room for a picture."""
-        return any(slot.type in PICTURES for slot in (*self.outputs[:1], *(self.inputs if not self.outputs else ())))
+        return any(_is_picture(slot.type) for slot in (*self.outputs[:1], *(self.inputs if not self.outputs else ())))
 
     @property
     def height(self) -> float:
@@ -117,6 +117,10 @@ class Scene:
     def is_placed(self) -> bool:
         """Whether every node has a place."""
         return all(node.box is not None for node in self.nodes.values())
+
+
+def _is_picture(kind: str) -> bool:
+    return kind in SOCKETS and SOCKETS[kind].is_picture
 
 
 def _listed(names: list[str], most: int = NAMES_MAX) -> str:

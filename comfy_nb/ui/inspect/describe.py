@@ -9,7 +9,7 @@ import torch
 from comfy_nb.errors import LayoutError
 from comfy_nb.spec.coerce import coerce
 from comfy_nb.ui.inspect.arrays import Array, describe_array
-from comfy_nb.ui.inspect.parts import Part
+from comfy_nb.ui.inspect.part import Part
 from comfy_nb.ui.inspect.statistics import Statistics
 
 BYTES_ABOVE = 16.0
@@ -48,7 +48,7 @@ def all_clear(stats: Statistics) -> str:
 
 
 def _range_alarm(part: Part, stats: Statistics) -> list[str]:
-    if part.array is None or part.kind not in ("IMAGE", "MASK") or not stats.finite:
+    if part.array is None or not part.drawing.is_unit or not stats.finite:
         return []
     if str(part.array.dtype).endswith(("uint8", "bool")):
         return []

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 
 from comfy_nb.ui.inspect.inspector import Inspector
-from comfy_nb.ui.inspect.pictures import Selection, crop, layout_of, plane_of
+from comfy_nb.ui.inspect.pictures import Selection, crop, plane_of
 from comfy_nb.ui.inspect.plots import envelope
 from comfy_nb.ui.inspect.statistics import Statistics
 from comfy_nb.ui.render.style import FAINT
@@ -56,7 +56,7 @@ def _drawing(inspector: Inspector, place: int, left: int) -> str:
     name = f'<div style="{FAINT}">{escape(part.name)}</div>' if part.name else ""
     images = ""
     shape = inspector.tensor(place).shape
-    layout = layout_of(inspector.drawn_as(place), shape)
+    layout = part.drawing.layout(len(shape))
     is_small = max(shape[layout.rows], shape[layout.columns]) < SMALL_PX
     style = "max-width:100%;margin:2px" + (f";width:{SMALL_PX}px;image-rendering:pixelated" if is_small else "")
     for picture in _pictures(inspector, place, stats):
@@ -66,15 +66,15 @@ def _drawing(inspector: Inspector, place: int, left: int) -> str:
 
 
 def _pictures(inspector: Inspector, place: int, stats: Statistics) -> list[Thumbnail]:
-    x, kind = inspector.tensor(place), inspector.drawn_as(place)
-    layout = layout_of(kind, x.shape)
+    x, drawing = inspector.tensor(place), inspector.parts[place].drawing
+    layout = drawing.layout(x.ndim)
     batch = layout.batch
     count = 1 if batch is None else min(PICTURES_MAX, x.shape[batch])
     max_size = (ONE_PX, ONE_PX) if count == 1 else (MANY_PX, MANY_PX)
     found = []
     for at in range(count):
         index = [at if axis == batch else 0 for axis in range(x.ndim)]
-        plane = plane_of(x, kind, Selection(index, layout.rows, layout.columns), stats)
+        plane = plane_of(x, drawing, Selection(index, layout.rows, layout.columns), stats)
         height, width = plane.values.shape[:2]
         exact = crop(plane, (0, 0, width, height), max_size)
         found.append(_smaller(Thumbnail(exact.format, exact.data)))

@@ -12,10 +12,11 @@ import torch
 from comfy_nb.ui.inspect import pictures, plots
 from comfy_nb.ui.inspect.arrays import as_readable, describe_array, is_array
 from comfy_nb.ui.inspect.describe import alarms, all_clear, describe_numbers, describe_part, histogram_of
-from comfy_nb.ui.inspect.parts import Part, parts_of
+from comfy_nb.ui.inspect.part import Part
+from comfy_nb.ui.inspect.parts import parts_of
 from comfy_nb.ui.inspect.statistics import Statistics, statistics_of
+from comfy_nb.ui.render.drawings import Drawing
 
-DRAWN = ("IMAGE", "MASK", "LATENT", "TENSOR")
 MAX_PX = 2_000
 TEXTS_MAX = 4_096
 LIMITS = {"pixels": MAX_PX, "texts": TEXTS_MAX, "sheetPictures": pictures.SHEET_PICTURES}  # of one answer
@@ -76,14 +77,9 @@ class Inspector:
         if stats is None or not stats.total or part.array is None:
             return "words"
         axes = self.tensor(place).ndim
-        if part.kind == "AUDIO" or axes == 1:
+        if part.drawing.view == "plot" or axes == 1:
             return "plot"
         return "pixels" if axes >= 2 else "words"
-
-    def drawn_as(self, place: int) -> str:
-        """Return the kind by which a part is drawn; of a sparse one only the stored values are."""
-        part = self.parts[place]
-        return part.kind if part.kind in DRAWN else "TENSOR"
 
     def described(self, place: int) -> dict[str, Any]:
         """Return all that a front end needs to know of a part before it asks for slices."""
@@ -100,9 +96,9 @@ class Inspector:
         if view != "words":
             x = self.tensor(place)
             known["shape"] = list(x.shape)
-            known |= pictures.layout_of(self.drawn_as(place), x.shape)._asdict() if view == "pixels" else {}
+            known |= part.drawing.layout(x.ndim)._asdict() if view == "pixels" else {}
             known["compare"] = self._comparison(place) if view == "pixels" else ""
-            known["rate"] = part.rate
+            known |= {"drawing": part.drawing.name, "rate": part.rate}
         return known
 
     def _comparison(self, place: int) -> str:
@@ -113,7 +109,7 @@ class Inspector:
         x, _ = as_readable(other.array)
         if x is None or x.ndim < 2:
             return ""
-        if self.parts[place].kind == "MASK" and other.kind == "IMAGE":
+        if _is_mask_over_image(self.parts[place], other):
             return "overlay"
         return "compare" if x.ndim == self.tensor(place).ndim else ""
 
@@ -138,14 +134,14 @@ class Inspector:
             return {"error": str(error).splitlines()[0][:300] if str(error) else type(error).__name__}, []
 
     def _plane(self, place: int, request: Request) -> pictures.Plane:
-        return _selected(self.tensor(place), self.drawn_as(place), request, self.statistics[place])
+        return _selected(self.tensor(place), self.parts[place].drawing, request, self.statistics[place])
 
     def _other_plane(self, place: int, request: Request) -> pictures.Plane:
         """Return the same selection of the other value; an image beside a mask keeps its own channels."""
-        other, kind = self.others[place], self.drawn_as(place)
-        if other.kind == "IMAGE" and kind == "MASK":
-            kind, request = "IMAGE", {**request, "channel": None}
-        return _selected(_tensor_in(other), kind, request, self.statistics[place])
+        other, drawing = self.others[place], self.parts[place].drawing
+        if _is_mask_over_image(self.parts[place], other):
+            drawing, request = other.drawing, {**request, "channel": None}
+        return _selected(_tensor_in(other), drawing, request, self.statistics[place])
 
     def _slice(self, place: int, request: Request) -> Answer:
         which, rect, size = str(request.get("which", "one")), list(request["rect"]), _size(request)
@@ -160,7 +156,7 @@ class Inspector:
 
     def _sheet(self, place: int, request: Request) -> Answer:
         x, size = self.tensor(place), _size(request)
-        layout = pictures.layout_of(self.drawn_as(place), x.shape)
+        layout = self.parts[place].drawing.layout(x.ndim)
         name, axis = ("channels", layout.channels) if request.get("over") == "channels" else ("batch", layout.batch)
         if axis is None:
             raise ValueError(f"this value has no {name}")
@@ -226,15 +222,19 @@ def _tensor_in(part: Part) -> torch.Tensor:
 def _kind_beside(value: Any, others: list[Part]) -> str | None:
     """Return MASK for a value that fits the image it is compared with: by its shape alone it could be anything."""
     image = others[0] if others else None
-    if not is_array(value) or image is None or image.kind != "IMAGE" or image.array is None:
+    if not is_array(value) or image is None or image.drawing.name != "image" or image.array is None:
         return None
     size = tuple(image.array.shape)[-3:-1]
     return "MASK" if value.ndim in (2, 3) and tuple(value.shape)[-2:] == size else None
 
 
-def _selected(x: torch.Tensor, kind: str, request: Request, stats: Statistics) -> pictures.Plane:
-    selection = pictures.read_selection(request, x.shape, pictures.layout_of(kind, x.shape))
-    return pictures.plane_of(x, kind, selection, stats)
+def _is_mask_over_image(part: Part, other: Part) -> bool:
+    return part.drawing.name == "mask" and other.drawing.name == "image"
+
+
+def _selected(x: torch.Tensor, drawing: Drawing, request: Request, stats: Statistics) -> pictures.Plane:
+    selection = pictures.read_selection(request, x.shape, drawing.layout(x.ndim))
+    return pictures.plane_of(x, drawing, selection, stats)
 
 
 def _with_index(request: Request, name: str, axis: int, at: int) -> Request:

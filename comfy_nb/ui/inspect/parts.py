@@ -1,37 +1,43 @@
-"""The parts of a value, at most a hundred: the tensors in it, and text for the rest."""
+"""The parts of a value, at most a hundred: the tensors in it, and text for the rest.
+
+`PARTS` are the views that are asked in order, and `register_view` adds one. An object of any class may instead have a
+method `__comfy_nb_parts__(self)`. Both return what to show: text, a tensor, a picture, a list of (name, value), or any
+value that another view takes apart.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import torch
-
-from comfy_nb.ui.inspect.arrays import Array, is_array
-from comfy_nb.wording import count, describe_error, encodable, format_size
+from comfy_nb.ui.inspect.builtin_views import BUILT_IN, TEXT_MAX
+from comfy_nb.ui.inspect.part import Entry, Part, View
+from comfy_nb.wording import describe_error, encodable
 
 PARTS_MAX = 100
 DEEPEST = 8
-TEXT_MAX = 20_000
 LINE_MAX = 200
-NUMBERS_MIN = 2
+OWN_PARTS = "__comfy_nb_parts__"
 
 
-@dataclass(frozen=True)
-class Part:
-    """One part of a value. `kind` is IMAGE, MASK, LATENT, AUDIO, NUMBERS (1-d), TENSOR, TEXT or MODEL.
+def own_parts(value: Any, kind: str) -> Any:
+    """Show what an object of a class with `__comfy_nb_parts__` wants to be shown as."""
+    method = getattr(type(value), OWN_PARTS, None)
+    return None if method is None or isinstance(value, type) else method(value)
 
-    `array` is the tensor or numpy array itself, None for text; `rate` is an AUDIO's samples per second. Name and text
-    can be encoded as UTF-8.
+
+PARTS: list[View] = [own_parts, *BUILT_IN]
+
+
+def register_view(view: View) -> View:
+    """Ask a function before all other views, and return it; also a decorator.
+
+    `view(value, kind)` gets the value and its socket type ("" if unknown). It returns what to show, or None for a value
+    that it leaves to the others; a generator yields nothing. If it raises, its error is shown and the others are asked.
     """
-
-    name: str
-    kind: str
-    array: Array | None = None
-    text: str = ""
-    rate: int = 0
+    PARTS.insert(0, view)
+    return view
 
 
 def parts_of(value: Any, kind: str | None = None) -> list[Part]:
@@ -46,113 +52,59 @@ def parts_of(value: Any, kind: str | None = None) -> list[Part]:
 
 
 def _walk(value: Any, kind: str, name: str, depth: int) -> Iterator[Part]:
-    try:
-        yield from _parts(value, kind, name, depth)
-    except Exception as error:  # a value's own code may raise anything; its type is known even then
-        yield Part(name, "TEXT", text=f"{type(value).__name__}: it cannot be inspected ({describe_error(error)})")
-
-
-def _parts(value: Any, kind: str, name: str, depth: int) -> Iterator[Part]:
-    if is_array(value):
-        yield Part(name, _array_kind(value, kind), value)
-    elif isinstance(value, torch.nn.Module):
-        yield Part(name, "MODEL", text=describe_model(value, value))
-    elif _is_picture(value):
-        pixels = _pixels(value)
-        kind = "IMAGE" if pixels.ndim == 4 else "TENSOR"
-        yield Part(name, kind, pixels, text=f"{type(value).__name__}, mode {value.mode}")
-    elif isinstance(value, str):
-        cut = f"\n… {len(value):,} characters" if len(value) > TEXT_MAX else ""
-        yield Part(name, "TEXT", text=value[:TEXT_MAX] + cut)
-    elif depth < DEEPEST and isinstance(value, Mapping) and value:
-        yield from _entries(value, name, depth)
-    elif depth < DEEPEST and isinstance(value, list | tuple) and value:
-        yield from _items(value, kind, name, depth)
-    elif isinstance(getattr(value, "model", None), torch.nn.Module):
-        yield Part(name, "MODEL", text=describe_model(value, value.model))
-    else:
+    has_fault = False
+    for view in list(PARTS):
+        is_shown = False
+        try:
+            shown = view(value, kind)
+            for part in _show(shown, value, name, depth) if shown is not None else ():
+                is_shown = True
+                yield part
+            if is_shown:
+                return
+        except Exception as error:  # a value's own code may raise anything; its type is known even then
+            has_fault = True
+            by = "" if view in BUILT_IN else f"by {_name_of(view)} "
+            yield Part(
+                name, "TEXT", text=f"{type(value).__name__}: it cannot be inspected {by}({describe_error(error)})"
+            )
+    if not has_fault:
         yield Part(name, "TEXT", text=clipped_repr(value, TEXT_MAX if depth == 0 else LINE_MAX))
 
 
-def _entries(value: Mapping[Any, Any], name: str, depth: int) -> Iterator[Part]:
-    for key, item in value.items():
-        inner = f"{name}.{key}" if name else str(key)
-        if key == "waveform" and is_array(item) and item.ndim in (1, 2, 3):
-            rate = value.get("sample_rate")
-            yield Part(inner, "AUDIO", item, rate=rate if isinstance(rate, int) else 0)
-            continue
-        yield from _walk(item, {"samples": "LATENT", "noise_mask": "MASK"}.get(str(key), ""), inner, depth + 1)
+def _name_of(view: View) -> str:
+    return OWN_PARTS if view is own_parts else str(getattr(view, "__name__", type(view).__name__))
 
 
-def _items(value: list[Any] | tuple[Any, ...], kind: str, name: str, depth: int) -> Iterator[Part]:
-    numbers = all(type(item) in (int, float) for item in value[:TEXT_MAX])
-    if numbers and len(value) >= NUMBERS_MIN:
-        yield Part(name, "NUMBERS", _numbers(value), text=f"{type(value).__name__} of {len(value):,} numbers")
+def _show(shown: Any, value: Any, name: str, depth: int) -> Iterator[Part]:
+    for piece in _pieces(shown):
+        if isinstance(piece, Part):
+            yield replace(piece, name=_joined(name, piece.name))
+        elif depth < DEEPEST:
+            yield from _walk(piece.value, piece.kind, _joined(name, piece.key), depth + 1)
+        else:
+            yield Part(name, "TEXT", text=clipped_repr(value, LINE_MAX))
+            return
+
+
+def _pieces(shown: Any) -> Iterator[Part | Entry]:
+    """Read what a view returned, one piece at a time: a value may have more of them than are ever shown."""
+    if isinstance(shown, Part | Entry) or not isinstance(shown, list | Iterator):
+        yield shown if isinstance(shown, Part | Entry) else Entry("", shown)
         return
-    for place, item in enumerate(value):
-        yield from _walk(item, "" if kind == "CONDITIONING" else kind, f"{name}[{place}]", depth + 1)
+    for place, piece in enumerate(shown):
+        if isinstance(piece, Part | Entry):
+            yield piece
+        elif isinstance(piece, tuple) and len(piece) == 2 and isinstance(piece[0], str):
+            yield Entry(*piece)
+        else:
+            yield Entry(place, piece)
 
 
-def _numbers(value: list[Any] | tuple[Any, ...]) -> np.ndarray[Any, Any]:
-    try:
-        return np.array(value, dtype=np.float64)
-    except (OverflowError, TypeError, ValueError):
-        return np.array([str(item) for item in value], dtype=object)
-
-
-def _array_kind(value: Array, kind: str) -> str:
-    axes, shape = value.ndim, tuple(value.shape) if not getattr(value, "is_nested", False) else ()
-    is_plain = getattr(value, "layout", torch.strided) is torch.strided and bool(shape)
-    if not is_plain:
-        return "TENSOR"
-    if kind == "IMAGE" and axes in (3, 4) and shape[-1] in (1, 3, 4):
-        return "IMAGE"
-    if kind == "MASK" and axes in (2, 3):
-        return "MASK"
-    if kind == "LATENT" and axes == 4:
-        return "LATENT"
-    if axes == 1:
-        return "NUMBERS"
-    is_float = value.dtype.is_floating_point if isinstance(value, torch.Tensor) else value.dtype.kind == "f"
-    looks_like_image = axes == 4 and shape[-1] in (1, 3, 4) and shape[1] > 4
-    return "IMAGE" if not kind and is_float and looks_like_image else "TENSOR"
-
-
-def _is_picture(value: Any) -> bool:
-    return (
-        not isinstance(value, type)
-        and hasattr(value, "thumbnail")
-        and hasattr(value, "mode")
-        and hasattr(value, "getpixel")
-    )
-
-
-def _pixels(picture: Any) -> np.ndarray[Any, Any]:
-    """Return a PIL picture as [1, H, W, C] of bytes, or [H, W] where its values are wider than bytes."""
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
-        return np.asarray(picture)
-    has_alpha = picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
-    mode = "RGBA" if has_alpha else "L" if picture.mode in ("1", "L") else "RGB"
-    pixels = np.asarray(picture.convert(mode))
-    return pixels[None, ..., None] if pixels.ndim == 2 else pixels[None]
-
-
-def describe_model(value: Any, module: torch.nn.Module) -> str:
-    """Return a model's class, number of parameters, dtypes, devices and memory, a line each."""
-    tensors = {id(each): each for each in (*module.parameters(), *module.buffers())}.values()
-    numbers = sum(each.numel() for each in module.parameters())
-    size = sum(each.numel() * each.element_size() for each in tensors)
-    dtypes = sorted({str(each.dtype).removeprefix("torch.") for each in tensors})
-    devices = sorted({str(each.device) for each in tensors})
-    inner = "" if value is module else f" around {type(module).__name__}"
-    return "\n".join(
-        [
-            f"{type(value).__name__}{inner}",
-            f"{count(numbers, 'parameter')}, {format_size(size)} with buffers",
-            f"dtype {', '.join(dtypes) or 'none'}, on {', '.join(devices) or 'no device'}",
-            f"{count(sum(1 for _ in module.modules()), 'module')}, {'training' if module.training else 'evaluating'}",
-        ]
-    )
+def _joined(name: str, key: str | int) -> str:
+    if isinstance(key, int):
+        return f"{name}[{key}]"
+    return f"{name}.{key}" if name and key else name or key
 
 
 def clipped_repr(value: Any, most: int) -> str:

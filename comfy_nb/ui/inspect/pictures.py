@@ -13,6 +13,7 @@ from PIL import Image
 
 from comfy_nb.ui.inspect.arrays import floats
 from comfy_nb.ui.inspect.statistics import Statistics
+from comfy_nb.ui.render.drawings import Drawing, Layout
 
 SHEET_PICTURES = 24
 SHEET_GAP_PX = 4
@@ -55,15 +56,6 @@ class Encoded(NamedTuple):
     rect: tuple[int, int, int, int]
 
 
-class Layout(NamedTuple):
-    """Which axes of a tensor are rows, columns, channels and batch; None for no such axis."""
-
-    rows: int
-    columns: int
-    channels: int | None = None
-    batch: int | None = None
-
-
 class Selection(NamedTuple):
     """A plane of a tensor: an index on each axis, which axes are rows and columns, and one channel or (None) all."""
 
@@ -73,21 +65,9 @@ class Selection(NamedTuple):
     channel: int | None = None
 
 
-def layout_of(kind: str, shape: Sequence[int]) -> Layout:
-    """Return the layout of a tensor of this kind, before anybody has chosen other axes."""
-    axes = len(shape)
-    if kind == "IMAGE":
-        return Layout(axes - 3, axes - 2, channels=axes - 1, batch=0 if axes == 4 else None)
-    if kind == "LATENT":
-        return Layout(2, 3, channels=1, batch=0)
-    if kind == "MASK":
-        return Layout(axes - 2, axes - 1, batch=0 if axes == 3 else None)
-    return Layout(axes - 2, axes - 1)
-
-
-def plane_of(x: torch.Tensor, kind: str, selection: Selection, stats: Statistics) -> Plane:
+def plane_of(x: torch.Tensor, drawing: Drawing, selection: Selection, stats: Statistics) -> Plane:
     """Return the selected plane of a tensor; raises IndexError if the tensor has no such plane."""
-    layout = layout_of(kind, x.shape)
+    layout = drawing.layout(x.ndim)
     colours = layout.channels if selection.channel is None else None
     for axis in reversed(range(x.ndim)):
         if axis not in (selection.rows, selection.columns, colours):
@@ -97,7 +77,7 @@ def plane_of(x: torch.Tensor, kind: str, selection: Selection, stats: Statistics
     x = x.permute([kept.index(axis) for axis in (selection.rows, selection.columns, colours) if axis is not None])
     if x.ndim == 3 and x.shape[-1] == 1:
         x = x[..., 0]
-    if kind in ("IMAGE", "MASK"):
+    if drawing.is_unit:
         top = 255.0 if x.dtype == torch.uint8 else 1.0
         return Plane(x, "rgb" if x.ndim == 3 else "grey", 0.0, top)
     return Plane(x, "latent" if x.ndim == 3 else "heat", stats.low, stats.high)

@@ -15,6 +15,7 @@ from comfy_nb.engine.session import default_session
 from comfy_nb.ui.inspect.background import BackgroundThread
 from comfy_nb.ui.inspect.html import as_text, to_html
 from comfy_nb.ui.inspect.inspector import LIMITS, Inspector, Request
+from comfy_nb.ui.inspect.parts import OWN_PARTS
 from comfy_nb.ui.inspect.statistics import scan
 from comfy_nb.ui.jupyter.cell_output import close_all, shell
 from comfy_nb.ui.jupyter.live_html import LiveHTML
@@ -180,5 +181,7 @@ def _own_html(value: Any) -> str:
 
 def _shows_itself(value: Any) -> bool:
     """Whether a value has a display of its own that is better than ours: figures, data frames, and the like."""
+    if hasattr(type(value), OWN_PARTS):
+        return False
     module = type(value).__module__.partition(".")[0]
     return module in SHOW_THEMSELVES or (hasattr(value, "_repr_html_") and not hasattr(value, "__array__"))

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from comfy_nb.library.folders import reported_file
+from comfy_nb.spec.sockets import ANY, SOCKETS
+from comfy_nb.ui.render.drawings import drawing_of
 from comfy_nb.wording import short
 
 if TYPE_CHECKING:
@@ -33,15 +35,25 @@ class Thumbnail(NamedTuple):
 
 
 def value_thumbnail(value: Any, kind: str | None, max_px: int) -> Thumbnail | None:
-    """Return the first picture of an IMAGE [B, H, W, C], MASK [B, H, W] or PIL value; None if it has none."""
-    if isinstance(value, torch.Tensor) and value.numel() and not value.is_complex():
-        if value.ndim == 4 and value.shape[-1] in (1, 3, 4) and kind in ("IMAGE", "*", None):
-            return tensor_thumbnail(value[0], max_px)
-        if value.ndim in (2, 3) and kind == "MASK":
-            return tensor_thumbnail(value[0] if value.ndim == 3 else value, max_px)
+    """Return the first picture of a PIL value, or of a tensor of a socket type of pictures; None if it has none.
+
+    Without a type, or of any type ("*"), a tensor [B, H, W, C] is taken for an IMAGE.
+    """
+    if isinstance(value, torch.Tensor):
+        return _first_picture(value, "IMAGE" if kind in (ANY, None) else kind, max_px)
     if hasattr(value, "thumbnail") and hasattr(value, "getpixel"):
         return picture_thumbnail(value, max_px)
     return None
+
+
+def _first_picture(value: torch.Tensor, kind: str, max_px: int) -> Thumbnail | None:
+    if kind not in SOCKETS or not SOCKETS[kind].is_picture or not value.numel() or value.is_complex():
+        return None
+    try:
+        first = drawing_of(kind).thumbnail(value)
+        return tensor_thumbnail(first, max_px) if first is not None else None
+    except Exception:  # a tensor without readable values, or a drawing of somebody else's that fails on it
+        return None
 
 
 def describe_value(value: Any) -> str:

@@ -12,9 +12,9 @@ import comfy_nb as nb
 from comfy_nb.engine.session import Session, use_session
 from comfy_nb.errors import GraphError, UnknownName
 from comfy_nb.graph.model import Graph
+from comfy_nb.spec.annotations import Range
 from comfy_nb.spec.function import spec_from_function
 from comfy_nb.spec.registry import Registry
-from comfy_nb.spec.types import Range
 from comfy_nb.ui.graph.edit import set_from_text
 from comfy_nb.ui.graph.live import LiveGraph
 from tests.reference.classes import node

@@ -218,7 +218,7 @@ class PixelView {
   }
 
   drawCheck(pen) {
-    if (this.axisSize("channels") !== 4 || this.channel !== null || this.part.kind !== "IMAGE") return;
+    if (this.axisSize("channels") !== 4 || this.channel !== null || this.part.drawing !== "image") return;
     const [w, h] = this.size;
     const [left, top] = [-this.x * this.scale, -this.y * this.scale];
     pen.save();
@@ -371,7 +371,7 @@ class PixelView {
     this.at = `${x} ${y} ${which}`;
     this.requests.ask("read", { ask: "texts", which, rect: [x, y, x + 1, y + 1], ...this.selection() }, (answer) => {
       const values = answer.texts[0][0];
-      const names = this.part.kind === "IMAGE" && values.length > 2 ? CHANNELS : [];
+      const names = this.part.drawing === "image" && values.length > 2 ? CHANNELS : [];
       const named = values.map((value, at) => (names[at] ? `${names[at]} ${value}` : value)).join("  ");
       this.readout.textContent = `row ${answer.rect[1]}, column ${answer.rect[0]}: ${named}`;
     });

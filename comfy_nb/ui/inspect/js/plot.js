@@ -16,7 +16,7 @@ class PlotView {
     this.canvas.root.addEventListener("pointermove", (event) => this.point(event.offsetX / this.canvas.width));
     this.canvas.root.addEventListener("keydown", (event) => this.key(event));
     this.axes();
-    if (part.kind === "AUDIO") this.bar.append(button("▶ Play", "Load the audio and play it", () => this.play()));
+    if (part.drawing === "wave") this.bar.append(button("▶ Play", "Load the audio and play it", () => this.play()));
     this.need();
   }
 

@@ -53,7 +53,7 @@ class Toolbar {
       pixels.channel = channel;
       if (pixels.over === "channels") pixels.over = null;
     };
-    const isImage = pixels.part.kind === "IMAGE";
+    const isImage = pixels.part.drawing === "image";
     const all = isImage ? "All" : "Colours";
     const title = isImage ? "All channels" : "The three main components as colours: similar values get similar colours, the hues mean nothing";
     group.append(this.toggle(all, title, () => pixels.channel === null && pixels.over !== "channels", choose(null)));
@@ -115,7 +115,7 @@ class Toolbar {
 
   axisGroup() {
     const { pixels } = this;
-    if (pixels.part.kind !== "TENSOR") return [];
+    if (!["tensor", "plane"].includes(pixels.part.drawing)) return [];
     const shape = pixels.part.shape;
     if (shape.length < 3) return [];
     const choose = (which, other, label) => {

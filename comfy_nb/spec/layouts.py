@@ -1,0 +1,340 @@
+"""The layouts of pictures, masks, latents and audio: what live objects are brought to.
+
+    IMAGE   torch.float32 [B,H,W,C] in 0..1, C 3 or 4
+    MASK    torch.float32 [B,H,W] in 0..1
+    LATENT  {"samples": [B,C,H,W], ...}
+    AUDIO   {"waveform": [B,C,T], "sample_rate": int, ...}
+
+Values with only one possible meaning are converted; one that looks like another layout raises `LayoutError` with the
+expression that converts it. The values of numpy arrays are copied, never shared: an in-place edit of an array would go
+unnoticed, whereas a tensor counts its edits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Real
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from comfy_nb.errors import LayoutError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+Array = npt.NDArray[Any]
+
+COLOUR_CHANNELS = (3, 4)
+PIXEL_CHANNELS = (1, 3, 4)
+BYTE_VALUES_ABOVE = 16.0  # a float picture with larger values counts 0..255; HDR highlights stay below
+SAMPLES_PER_AXIS = 16
+EXIF_ORIENTATION = 0x0112
+MOST_AUDIO_CHANNELS = 8
+
+
+class Fault(NamedTuple):
+    """Why a value does not fit: what it looks like, and an expression on `{}` that fixes it, if there is one."""
+
+    looks: str
+    fix: str = ""
+
+
+def to_image(value: Any) -> Any:
+    """Bring pictures, arrays and tensors to an IMAGE; other values pass unchanged."""
+    if isinstance(value, Tensor):
+        return _image_tensor(value)
+    if isinstance(value, np.ndarray):
+        pixels = value[..., None] if value.ndim == 2 else value
+        return _image_tensor(_unit_values(pixels, "IMAGE"), of_array=True)
+    if _is_picture(value):
+        return to_image(_colours(_upright(value)))
+    if _is_batch(value):
+        return _join([to_image(item) for item in value], "IMAGE")
+    _refuse_dict(value, "IMAGE")
+    return value
+
+
+def to_mask(value: Any) -> Any:
+    """Bring pictures, arrays and tensors to a MASK; other values pass unchanged."""
+    if isinstance(value, Tensor):
+        return _mask_tensor(value)
+    if isinstance(value, np.ndarray):
+        return _mask_tensor(_unit_values(value, "MASK"), of_array=True)
+    if _is_picture(value):
+        return _mask_picture(_upright(value))
+    if _is_batch(value):
+        return _join([to_mask(item) for item in value], "MASK")
+    _refuse_dict(value, "MASK")
+    return value
+
+
+def to_latent(value: Any) -> Any:
+    """Check the dict of a LATENT, and copy an array in it to a tensor; other values pass unchanged."""
+    if isinstance(value, Tensor | np.ndarray):
+        raise LayoutError(f'A LATENT is a dict; {_name(value)} is its samples alone. Use {{"samples": x}}.')
+    if not isinstance(value, Mapping):
+        return value
+    if "samples" not in value:
+        raise LayoutError(_missing(value, "LATENT", "samples"))
+    samples = value["samples"]
+    if not isinstance(samples, Tensor | np.ndarray):
+        return value
+    if samples.ndim < 4 and not (samples.ndim == 3 and "type" in value):
+        # a latent of sound or of a mesh has three axes, and is marked by its "type"
+        fix = ", as if [C,H,W]. Use samples[None]" if samples.ndim == 3 else ""
+        raise LayoutError(f"The samples of a LATENT are [B,C,H,W]; these are {_name(samples)}{fix}.")
+    if not _is_float(samples):
+        raise LayoutError(f"The samples of a LATENT are floats; these are {_name(samples)}.")
+    return value if isinstance(samples, Tensor) else {**value, "samples": _float_copy(samples)}
+
+
+def to_audio(value: Any) -> Any:
+    """Check the dict of an AUDIO, and bring its waveform to [B, C, T]; other values pass unchanged."""
+    if isinstance(value, Tensor | np.ndarray):
+        fix = '{"waveform": x, "sample_rate": 44100} with its own rate'
+        raise LayoutError(f"An AUDIO is a dict; {_name(value)} is its waveform alone. Use {fix}.")
+    if not isinstance(value, Mapping):
+        return value
+    for key in ("waveform", "sample_rate"):
+        if key not in value:
+            raise LayoutError(_missing(value, "AUDIO", key))
+    waveform, rate = _waveform(value["waveform"]), _sample_rate(value["sample_rate"])
+    if waveform is value["waveform"] and rate is value["sample_rate"]:
+        return value
+    return {**value, "waveform": waveform, "sample_rate": rate}
+
+
+def _image_tensor(x: Tensor, of_array: bool = False) -> Tensor:
+    _refuse(x, "An IMAGE is float [B,H,W,C] in 0..1, C 3 or 4", _image_fault(x.shape), of_array)
+    x = x.float()
+    if x.ndim == 3:
+        x = x.unsqueeze(0)
+    return x if x.shape[3] in COLOUR_CHANNELS else x.repeat(1, 1, 1, 3)
+
+
+def _mask_tensor(x: Tensor, of_array: bool = False) -> Tensor:
+    _refuse(x, "A MASK is float [B,H,W] in 0..1", _mask_fault(x.shape), of_array)
+    x = x.float()
+    return x.unsqueeze(0) if x.ndim == 2 else x
+
+
+def _image_fault(shape: Sequence[int]) -> Fault | None:
+    axes = len(shape)
+    if axes in (3, 4) and shape[-1] in PIXEL_CHANNELS:
+        return None
+    if axes == 4 and shape[1] in PIXEL_CHANNELS:
+        return Fault("looks like [B,C,H,W]", "{}.permute(0, 2, 3, 1)")
+    if axes == 3 and shape[0] in COLOUR_CHANNELS:
+        return Fault("looks like [C,H,W]", "{}.permute(1, 2, 0)")
+    if axes in (3, 4) and shape[-1] == 2:
+        return Fault("has 2 channels (grey and alpha?)", "{}[..., :1]")
+    if axes == 3:
+        return Fault("looks like a mask [B,H,W]", "{}[..., None]")
+    if axes == 2:
+        return Fault("looks like one mask [H,W]", "{}[..., None]")
+    if axes == 5:
+        return Fault("looks like video [B,F,H,W,C]", "{}.reshape(-1, *x.shape[2:])")
+    return Fault(f"has {axes} axes and {shape[-1] if axes else 0} channels")
+
+
+def _mask_fault(shape: Sequence[int]) -> Fault | None:
+    axes = len(shape)
+    if axes == 3 and shape[-1] in PIXEL_CHANNELS and min(shape[:2]) > shape[-1]:
+        return Fault("looks like an image [H,W,C]", _one_channel(shape[-1]))
+    if axes in (2, 3):
+        return None
+    if axes == 4 and shape[1] == 1:
+        return Fault("looks like [B,1,H,W]", "{}[:, 0]")
+    if axes == 4 and shape[-1] in PIXEL_CHANNELS:
+        return Fault("looks like an image [B,H,W,C]", _one_channel(shape[-1]))
+    if axes == 4 and shape[1] in COLOUR_CHANNELS:
+        return Fault("looks like [B,C,H,W]", "{}[:, 0]")
+    return Fault(f"has {axes} axes")
+
+
+def _one_channel(channels: int) -> str:
+    return "1 - {}[..., 3]" if channels == 4 else "{}[..., 0]"
+
+
+def _refuse(x: Tensor, promise: str, layout: Fault | None, of_array: bool) -> None:
+    beyond_repair = layout is not None and not layout.fix
+    faults = [fault for fault in (layout, None if beyond_repair else _value_fault(x)) if fault is not None]
+    if not faults:
+        return
+    looks = " and ".join(fault.looks for fault in faults)
+    kind = "array" if of_array else f"{_dtype(x)} tensor"
+    message = f"{promise}; this {kind} of shape {list(x.shape)} {looks}."
+    if beyond_repair:
+        raise LayoutError(message)
+    fix = "x"
+    for fault in faults:
+        fix = fault.fix.format(fix)
+    raise LayoutError(f"{message} Use {fix.replace('.permute(', '.transpose(') if of_array else fix}.")
+
+
+def _value_fault(x: Tensor) -> Fault | None:
+    if x.dtype == torch.bool:
+        return None
+    if x.dtype == torch.uint8:
+        return Fault("holds whole numbers 0..255", "{}.float() / 255")
+    if x.is_complex():
+        return Fault("holds complex numbers", "{}.abs()")
+    largest = _largest_sampled(x)
+    if not x.is_floating_point():
+        return Fault("holds whole numbers", "{}.float() / 255" if largest > 1 else "{}.float()")
+    if largest > BYTE_VALUES_ABOVE:
+        return Fault(f"has values up to about {largest:.4g}, as if 0..255", "{} / 255")
+    return None
+
+
+def _largest_sampled(x: Tensor) -> float:
+    """Return the largest finite value on a coarse grid, at a bounded cost."""
+    if x.layout != torch.strided or x.device.type == "meta" or x.numel() == 0:
+        return 0.0
+    grid = tuple(slice(None, None, -(-size // SAMPLES_PER_AXIS)) for size in x.shape)
+    sample = x.detach()[grid].float()
+    return float(sample.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).max())
+
+
+def _unit_values(array: Array, socket: str) -> Tensor:
+    """Copy an array as float32, unsigned 8 and 16 bit numbers scaled to 0..1."""
+    kind, size = array.dtype.kind, array.dtype.itemsize
+    if kind in "fb":
+        return _float_copy(array)
+    if kind == "u" and size <= 2:
+        largest = np.float32(255 if size == 1 else 65535)
+        return torch.from_numpy(np.divide(array, largest, dtype=np.float32, order="C"))
+    raise LayoutError(
+        f"The {socket} is {_name(array)}; arrays are float, bool, uint8 or uint16. "
+        "Use x.astype(np.uint8) when the values are 0..255."
+    )
+
+
+def _is_picture(value: Any) -> TypeGuard[Picture]:
+    from PIL import Image
+
+    return isinstance(value, Image.Image)
+
+
+def _is_batch(value: Any) -> bool:
+    """Return whether the value is a list of pictures, arrays or tensors, not a link or some other list."""
+    if not isinstance(value, list | tuple) or not value:
+        return False
+    return all(isinstance(item, Tensor | np.ndarray) or _is_picture(item) for item in value)
+
+
+def _join(batches: Sequence[Tensor], socket: str) -> Tensor:
+    sizes = {tuple(batch.shape[1:]) for batch in batches}
+    if len(sizes) > 1:
+        found = ", ".join(str(list(size)) for size in sorted(sizes))
+        raise LayoutError(
+            f"A list given as {socket} is one batch, so its items have one size and number of channels; "
+            f"these are {found}. Resize or convert them first."
+        )
+    return torch.cat(list(batches))
+
+
+def _upright(picture: Picture) -> Picture:
+    from PIL import ImageOps
+
+    picture.load()  # PNG may hold its EXIF after the pixels
+    if picture.getexif().get(EXIF_ORIENTATION, 1) == 1:
+        return picture
+    return ImageOps.exif_transpose(picture)
+
+
+def _deep_grey(picture: Picture) -> Array | None:
+    """Return the values [H,W] of a picture with more than 8 bits per pixel, which PIL would clip; None for others."""
+    if picture.mode == "F" or picture.mode.startswith("I;16"):
+        return np.asarray(picture)
+    if picture.mode != "I":
+        return None
+    values = np.asarray(picture)
+    if values.min(initial=0) < 0 or values.max(initial=0) > 65535:
+        raise LayoutError(
+            "A PIL picture of mode I is taken as 16 bit, and this one has values outside 0..65535. "
+            "Use np.asarray(picture) and scale it to 0..1."
+        )
+    return values.astype(np.uint16)
+
+
+def _colours(picture: Picture) -> Array:
+    deep = _deep_grey(picture)
+    if deep is not None:
+        return deep
+    return np.asarray(_converted(picture, "RGBA" if picture.has_transparency_data else "RGB"))
+
+
+def _mask_picture(picture: Picture) -> Tensor:
+    deep = _deep_grey(picture)
+    if deep is not None:
+        return _mask_tensor(_unit_values(deep, "MASK"), of_array=True)
+    if picture.has_transparency_data:
+        alpha = np.asarray(_converted(picture, "RGBA"))[..., 3]
+        return 1.0 - _mask_tensor(_unit_values(alpha, "MASK"))
+    if picture.mode not in ("1", "L"):
+        raise LayoutError(
+            f"A MASK is grey or the alpha of a picture; this PIL picture of mode {picture.mode} is neither. "
+            'Use picture.convert("L").'
+        )
+    return _mask_tensor(_unit_values(np.asarray(picture), "MASK"))
+
+
+def _converted(picture: Picture, mode: str) -> Picture:
+    if picture.mode == mode:
+        return picture
+    return (picture.convert("LA") if picture.mode == "La" else picture).convert(mode)
+
+
+def _waveform(waveform: Any) -> Any:
+    if not isinstance(waveform, Tensor | np.ndarray):
+        return waveform
+    promise = f"The waveform of an AUDIO is float [B,C,T] in -1..1; this is {_name(waveform)}"
+    if not 1 <= waveform.ndim <= 3:
+        raise LayoutError(f"{promise}.")
+    if not _is_float(waveform):
+        fix = "x.float()" if isinstance(waveform, Tensor) else "x.astype(np.float32)"
+        raise LayoutError(f"{promise}. Use {fix} / 32768 for 16 bit.")
+    if waveform.ndim > 1 and 0 < waveform.shape[-1] <= MOST_AUDIO_CHANNELS < waveform.shape[-2]:
+        raise LayoutError(f"{promise}, as if [T,C]. Use x.swapaxes(-1, -2).")
+    tensor = waveform if isinstance(waveform, Tensor) else _float_copy(waveform)
+    while tensor.ndim < 3:
+        tensor = tensor.unsqueeze(0)
+    return tensor
+
+
+def _sample_rate(rate: Any) -> int:
+    if isinstance(rate, bool) or not isinstance(rate, Real) or not float(rate).is_integer() or rate <= 0:
+        raise LayoutError(f"The sample_rate of an AUDIO is a whole number such as 44100, not {rate!r}.")
+    return rate if isinstance(rate, int) else int(float(rate))
+
+
+def _is_float(values: Tensor | Array) -> bool:
+    return values.is_floating_point() if isinstance(values, Tensor) else values.dtype.kind == "f"
+
+
+def _float_copy(array: Array) -> Tensor:
+    return torch.from_numpy(np.array(array, dtype=np.float32, order="C"))
+
+
+def _refuse_dict(value: Any, socket: str) -> None:
+    if isinstance(value, Mapping) and "samples" in value:
+        raise LayoutError(f"The {socket} is a LATENT (a dict with samples). Decode it with VAEDecode first.")
+
+
+def _missing(value: Mapping[Any, Any], socket: str, key: str) -> str:
+    keys = ", ".join(repr(name) for name in list(value)[:8]) or "no keys"
+    return f"{socket} is a dict with the key {key!r}; this one has {keys}."
+
+
+def _dtype(x: Tensor) -> str:
+    return str(x.dtype).removeprefix("torch.")
+
+
+def _name(value: Tensor | Array) -> str:
+    kind = "tensor" if isinstance(value, Tensor) else "array"
+    return f"a {str(value.dtype).removeprefix('torch.')} {kind} of shape {list(value.shape)}"

@@ -1,0 +1,141 @@
+"""The views of the values that every notebook has: tensors, models, pictures, text, mappings and lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from comfy_nb.spec.sockets import SOCKETS, socket_of_entry
+from comfy_nb.ui.inspect.arrays import Array, is_array
+from comfy_nb.ui.inspect.part import Entry, Part, View
+from comfy_nb.ui.render.drawings import drawing_of
+from comfy_nb.wording import count, format_size
+
+TEXT_MAX = 20_000
+NUMBERS_MIN = 2
+
+
+def array(value: Any, kind: str) -> Part | None:
+    """Show a tensor or array."""
+    return Part("", _array_kind(value, kind), value) if is_array(value) else None
+
+
+def model(value: Any, kind: str) -> Part | None:
+    """Show a torch module."""
+    return Part("", "MODEL", text=describe_model(value, value)) if isinstance(value, torch.nn.Module) else None
+
+
+def picture(value: Any, kind: str) -> Part | None:
+    """Show a PIL picture."""
+    if not _is_picture(value):
+        return None
+    pixels = _pixels(value)
+    return Part("", "IMAGE" if pixels.ndim == 4 else "TENSOR", pixels, f"{type(value).__name__}, mode {value.mode}")
+
+
+def text(value: Any, kind: str) -> Part | None:
+    """Show a string."""
+    if not isinstance(value, str):
+        return None
+    cut = f"\n… {len(value):,} characters" if len(value) > TEXT_MAX else ""
+    return Part("", "TEXT", text=value[:TEXT_MAX] + cut)
+
+
+def mapping(value: Any, kind: str) -> Iterator[Part | Entry] | None:
+    """Show the entries of a mapping."""
+    return _entries(value, kind) if isinstance(value, Mapping) and value else None
+
+
+def sequence(value: Any, kind: str) -> Part | Iterator[Entry] | None:
+    """Show the items of a list or tuple; one of numbers alone as a row."""
+    if not isinstance(value, list | tuple) or not value:
+        return None
+    if len(value) >= NUMBERS_MIN and all(type(item) in (int, float) for item in value[:TEXT_MAX]):
+        return Part("", "NUMBERS", _numbers(value), text=f"{type(value).__name__} of {len(value):,} numbers")
+    inner = "" if kind in SOCKETS and SOCKETS[kind].is_list else kind
+    return (Entry(place, item, inner) for place, item in enumerate(value))
+
+
+def model_holder(value: Any, kind: str) -> Part | None:
+    """Show an object around a torch module, such as ComfyUI's model patcher."""
+    module = getattr(value, "model", None)
+    return Part("", "MODEL", text=describe_model(value, module)) if isinstance(module, torch.nn.Module) else None
+
+
+BUILT_IN: tuple[View, ...] = (array, model, picture, text, mapping, sequence, model_holder)
+
+
+def _entries(value: Mapping[Any, Any], kind: str) -> Iterator[Part | Entry]:
+    for key, item in value.items():
+        inner = socket_of_entry(str(key), kind)
+        drawing = drawing_of(inner)
+        if drawing.view == "plot" and is_array(item) and drawing.fits(_shape(item)):
+            rate = value.get(SOCKETS[inner].rate_key)
+            yield Part(str(key), inner, item, rate=rate if isinstance(rate, int) else 0)
+        else:
+            yield Entry(str(key), item, inner)
+
+
+def _numbers(value: list[Any] | tuple[Any, ...]) -> np.ndarray[Any, Any]:
+    try:
+        return np.array(value, dtype=np.float64)
+    except (OverflowError, TypeError, ValueError):
+        return np.array([str(item) for item in value], dtype=object)
+
+
+def _shape(value: Array) -> tuple[int, ...]:
+    return () if getattr(value, "is_nested", False) else tuple(value.shape)
+
+
+def _array_kind(value: Array, kind: str) -> str:
+    shape = _shape(value)
+    if getattr(value, "layout", torch.strided) is not torch.strided or not shape:
+        return "TENSOR"
+    drawing = drawing_of(kind)
+    if drawing.view == "pixels" and drawing.fits(shape):
+        return kind
+    if len(shape) == 1:
+        return "NUMBERS"
+    is_float = value.dtype.is_floating_point if isinstance(value, torch.Tensor) else value.dtype.kind == "f"
+    looks_like_image = len(shape) == 4 and shape[-1] in (1, 3, 4) and shape[1] > 4
+    return "IMAGE" if not kind and is_float and looks_like_image else "TENSOR"
+
+
+def _is_picture(value: Any) -> bool:
+    return (
+        not isinstance(value, type)
+        and hasattr(value, "thumbnail")
+        and hasattr(value, "mode")
+        and hasattr(value, "getpixel")
+    )
+
+
+def _pixels(picture: Any) -> np.ndarray[Any, Any]:
+    """Return a PIL picture as [1, H, W, C] of bytes, or [H, W] where its values are wider than bytes."""
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
+        return np.asarray(picture)
+    has_alpha = picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
+    mode = "RGBA" if has_alpha else "L" if picture.mode in ("1", "L") else "RGB"
+    pixels = np.asarray(picture.convert(mode))
+    return pixels[None, ..., None] if pixels.ndim == 2 else pixels[None]
+
+
+def describe_model(value: Any, module: torch.nn.Module) -> str:
+    """Return a model's class, number of parameters, dtypes, devices and memory, a line each."""
+    tensors = {id(each): each for each in (*module.parameters(), *module.buffers())}.values()
+    numbers = sum(each.numel() for each in module.parameters())
+    size = sum(each.numel() * each.element_size() for each in tensors)
+    dtypes = sorted({str(each.dtype).removeprefix("torch.") for each in tensors})
+    devices = sorted({str(each.device) for each in tensors})
+    inner = "" if value is module else f" around {type(module).__name__}"
+    return "\n".join(
+        [
+            f"{type(value).__name__}{inner}",
+            f"{count(numbers, 'parameter')}, {format_size(size)} with buffers",
+            f"dtype {', '.join(dtypes) or 'none'}, on {', '.join(devices) or 'no device'}",
+            f"{count(sum(1 for _ in module.modules()), 'module')}, {'training' if module.training else 'evaluating'}",
+        ]
+    )
