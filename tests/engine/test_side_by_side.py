@@ -11,7 +11,7 @@ import pytest
 
 import comfy_nb as nb
 from comfy_nb.engine import events
-from comfy_nb.engine.execution import executor
+from comfy_nb.engine.execution import abandon
 from comfy_nb.engine.execution.node_run import State
 from comfy_nb.engine.node_api.context import get_executing_context
 from comfy_nb.engine.node_api.graph_builder import GraphBuilder
@@ -270,7 +270,7 @@ async def test_a_sync_node_may_run_graphs_itself(thread_safe: bool):
 
 
 async def test_stopping_a_run_stops_what_its_node_runs(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(executor, "GRACE_S", 10 * PATIENCE_S)
+    monkeypatch.setattr(abandon, "GRACE_S", 10 * PATIENCE_S)
     begun, ended, left = Sign(), Sign(), Sign()
     inner = sleeper(begun, ended)
 

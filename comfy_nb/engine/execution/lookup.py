@@ -141,7 +141,7 @@ class Lookup:
         node_run.entry = entry
         if key is not None and step.cacheable:
             self.store.remember(entry)
-        self.give_back(node_run, None if self.state.is_tainted else entry)
+        self.release_claim(node_run, None if self.state.is_tainted else entry)
 
     def _complete(self, node_run: NodeRun) -> None:
         """Set the key of a lazy node that has run: by the lazy inputs that were passed to it, as values or as links."""
@@ -168,12 +168,12 @@ class Lookup:
             return False
         self._held[node_run.sequence] = key
         if self._peek(key) is not None and (entry := self.store.recall(key, node_run.step)) is not None:
-            self.give_back(node_run, entry)
+            self.release_claim(node_run, entry)
             when_done(node_run, entry)
             return False
         return True
 
-    def give_back(self, node_run: NodeRun, entry: Entry | None) -> None:
+    def release_claim(self, node_run: NodeRun, entry: Entry | None) -> None:
         """Release a node's claim, if it still has one, with its entry; with None for others to compute it."""
         key = self._held.pop(node_run.sequence, None)
         if key is not None:
