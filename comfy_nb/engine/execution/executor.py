@@ -304,9 +304,7 @@ class Executor:
                     node_run.entry = entry
                     self._finished(node_run)
                     self.scheduler.finish(node_run, entry.outputs)
-        except (
-            Exception
-        ) as error:  # an expansion's outputs may not fit: not the other run's fault
+        except Exception as error:  # an expansion's outputs may not fit: not the other run's fault
             self.fail(node_run, error)
         self.wake()
 

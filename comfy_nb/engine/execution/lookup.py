@@ -88,7 +88,7 @@ class Lookup:
         for names in self.store.uses_of(base):
             used = [(link.name, self._key_of(link.origin).full) for link in step.lazy_links if link.name in names]
             key = lazy_key(base, used)
-            if key is not None and (self.store.cache.peek(key) is not None or self.store.is_on_disk(key, step)):
+            if key is not None and self.store.holds(key, step):
                 node_run.key = node_run.key._replace(full=key)
                 return
 

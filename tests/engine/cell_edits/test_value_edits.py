@@ -127,7 +127,7 @@ async def test_an_array_of_other_content_as_a_constant(notebook: Notebook) -> No
 async def test_changing_a_value_in_place_by_torch(studio: Notebook) -> None:
     value = (await studio.show("picture")).value
     value.mul_(100)
-    with pytest.warns(nb.ComfyNBWarning, match=r"photo \(node 1\) gave was changed in place"):
+    with pytest.warns(nb.ComfyNBWarning, match=r"photo \(node 1\) was changed in place"):
         shown = await studio.show("picture")
     assert shown.ran == ["photo"]
     assert shown.why("photo") == "changed in place"
@@ -137,7 +137,7 @@ async def test_changing_a_value_in_place_by_torch(studio: Notebook) -> None:
 async def test_changing_a_value_in_place_through_numpy(studio: Notebook) -> None:
     value = (await studio.show("picture")).value
     value.numpy()[0] = 100
-    with pytest.warns(nb.ComfyNBWarning, match=r"photo \(node 1\) gave was changed in place"):
+    with pytest.warns(nb.ComfyNBWarning, match=r"photo \(node 1\) was changed in place"):
         shown = await studio.show("picture")
     assert shown.ran == ["photo"]
     assert shown.value[0] == 1.0
