@@ -1,4 +1,4 @@
-"""Find out which outputs of a plan can run, and what is wrong with the others."""
+"""Which outputs of a plan can run, and the problems of the others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from comfy_nb.errors import GraphError, Problem, ValidationError
 
 
 class Validity:
-    """Which wanted outputs can run, and all problems of the others."""
+    """The wanted outputs that can run, and the problems of the others."""
 
     def __init__(
         self, runnable_outputs: Sequence[str], problems: Sequence[Problem], node_errors: Mapping[str, Any]
@@ -25,9 +25,9 @@ class Validity:
 
 
 def assess(plan: Plan, wanted: Sequence[str], found: Mapping[str, Sequence[Problem]] | None = None) -> Validity:
-    """Sort the wanted outputs into those that can run and those that cannot; `found` adds what classes report.
+    """Sort the wanted outputs into those that can run and those that cannot; `found` adds problems by node id.
 
-    Raises ValidationError where a class is not known or nothing is wanted, GraphError for a muted or bypassed node.
+    Raises ValidationError if a class is unknown or nothing is wanted, GraphError for a muted or bypassed node.
     """
     if plan.unknown:
         raise ValidationError([*plan.unknown, *_all(plan.faulty)], type="invalid_prompt")

@@ -122,7 +122,7 @@ class Text(str):
         ({1}, "it holds a value of class set"),
         (Text("a"), "test_disk_values.Text"),
         ({"a": [object()]}, "it holds a value of class object"),
-        (torch.nn.Parameter(torch.zeros(1)), "it holds a Parameter, a tensor class of its own"),
+        (torch.nn.Parameter(torch.zeros(1)), "it holds a Parameter, a subclass of Tensor"),
         (torch.zeros(1, requires_grad=True), "it holds a tensor that carries gradients"),
         (torch.eye(2).to_sparse(), "it holds a sparse or quantised tensor"),
         (torch.zeros(1, device="meta"), "it holds a tensor on meta"),

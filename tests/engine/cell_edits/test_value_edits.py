@@ -86,7 +86,7 @@ async def test_changing_a_constant_above_runs_all_below(studio: Notebook) -> Non
     shown = await studio.show("bright")
     assert shown.ran == ["photo", "brighten"]
     assert shown.why("photo") == "input `size` changed 4 -> 5"
-    assert shown.why("brighten") == "input `image` changed: node 1 above gives something else"
+    assert shown.why("brighten") == "input `image` changed: node 1 above has a different result"
 
 
 async def test_swapping_an_input(studio: Notebook) -> None:
@@ -101,7 +101,7 @@ async def test_swapping_an_input(studio: Notebook) -> None:
     shown = await studio.run("graph")
     assert shown.ran == ["painting", "brighten"]
     assert shown.why("painting") == "first run"
-    assert shown.why("brighten") == "input `image` changed: it comes from node 3[0] now"
+    assert shown.why("brighten") == "input `image` changed: it is linked to node 3[0] now"
 
 
 async def test_an_array_of_other_content_as_a_constant(notebook: Notebook) -> None:
