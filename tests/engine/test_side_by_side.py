@@ -28,12 +28,12 @@ class Meeting:
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self.came = 0
+        self.arrived = 0
         self.all_here = asyncio.Event()
 
     async def come(self) -> None:
-        self.came += 1
-        if self.came == self.count:
+        self.arrived += 1
+        if self.arrived == self.count:
             self.all_here.set()
         await asyncio.wait_for(self.all_here.wait(), 20)
 
@@ -99,8 +99,10 @@ async def test_progress_goes_to_the_node_and_the_call_that_reports_it(pack: Pack
     job = graph.start()
     job.run.subscribe(got.extend)
     await job
-    told = {(each.node_id, each.call, each.value, each.total) for each in got if isinstance(each, events.NodeProgress)}
-    assert told == {("2", 0, 4, 10), ("2", 1, 5, 10), ("3", 0, 6, 10)}
+    reported = {
+        (each.node_id, each.call, each.value, each.total) for each in got if isinstance(each, events.NodeProgress)
+    }
+    assert reported == {("2", 0, 4, 10), ("2", 1, 5, 10), ("3", 0, 6, 10)}
 
 
 async def test_runs_at_the_same_time_each_have_their_own_context(pack: Pack) -> None:

@@ -54,7 +54,7 @@ Noted = tuple[Callable[[str, float, ReportedNode, str], Event], float, ReportedN
 
 
 class Printed:
-    """What a node has printed to one stream since the last delivery: its end, and the number of lines."""
+    """The text that a node has printed to one stream since the last delivery: its end, and the number of lines."""
 
     __slots__ = ("lines", "pieces", "stream")
 

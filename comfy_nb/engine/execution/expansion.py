@@ -19,7 +19,7 @@ from comfy_nb.spec.registry import Registry
 
 
 class Expanded:
-    """What one node expanded into: the result of each call, with links to nodes of the expansion."""
+    """The expansion of one node: the result of each call, with links to nodes of the expansion."""
 
     __slots__ = ("parts", "wanted")
 

@@ -20,7 +20,7 @@ NEVER_RUNS = -1
 
 
 class Expansion(Protocol):
-    """What a node expanded into; `wanted` are the ids, each once, of the nodes that it waits for."""
+    """The expansion of a node; `wanted` are the ids, each once, of the nodes that it waits for."""
 
     wanted: Sequence[str]
 
