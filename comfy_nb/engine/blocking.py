@@ -1,7 +1,7 @@
-"""From code that cannot await to a loop: nested in a kernel's cell, from a node on a lane, or from a script.
+"""Waiting for a coroutine from code that cannot await: in a kernel's cell, in a node on a lane, or in a script.
 
-A script has one loop for all its calls, on a thread of its own, because packs keep semaphores and sessions that are
-bound to the loop of their first use.
+In a script all calls use one loop, on its own thread, because packs keep semaphores and sessions that are bound to the
+loop of their first use.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.errors import InterruptProcessingException, Stopped
 
 T = TypeVar("T")
-LOOK_AGAIN_S = 0.05
+CHECK_STOP_S = 0.05
 
 _loop: asyncio.AbstractEventLoop | None = None
 _lock = threading.Lock()
 
 
 def process_loop() -> asyncio.AbstractEventLoop:
-    """Return the process's own loop, running on a thread of its own; the first call starts it."""
+    """Return the process's own loop, which runs on its own thread; the first call starts it."""
     global _loop
     with _lock:
         if _loop is None or _loop.is_closed():
@@ -36,18 +36,18 @@ def process_loop() -> asyncio.AbstractEventLoop:
         return _loop
 
 
-def _start_anew() -> None:
-    """In a forked process: the thread of the loop is not there."""
+def _reset_after_fork() -> None:
+    """In a forked process: forget the loop, whose thread was not copied."""
     global _loop, _lock
     _loop, _lock = None, threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_anew)
+    os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 def wait_for(make: Callable[[], Coroutine[Any, Any, T]], stop: Callable[[], Any]) -> T:
-    """Run a coroutine to its end and return its result. `stop()` stops what it does, when a person interrupts."""
+    """Run a coroutine to its end and return its result; an interrupt calls `stop()`, which is to end it."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -63,7 +63,7 @@ def _wait_here(
     call = current_call.get()
     future = asyncio.run_coroutine_threadsafe(make(), loop)
     try:
-        while not concurrent.futures.wait([future], LOOK_AGAIN_S).done:
+        while not concurrent.futures.wait([future], CHECK_STOP_S).done:
             if call is not None and call.run.stopping:
                 raise InterruptProcessingException
         return future.result()
@@ -83,7 +83,7 @@ def _nest(loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any, Any
     interrupts = 0
 
     def interrupt(*_: Any) -> None:
-        # Raised here, KeyboardInterrupt would leave the run on the loop; the cell's own handler would wait for the run.
+        # KeyboardInterrupt raised here would leave the run on the loop; the cell's own handler would wait for the run.
         nonlocal interrupts
         interrupts += 1
         if interrupts > 1:
@@ -99,7 +99,7 @@ def _nest(loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any, Any
 
 @contextmanager
 def _sigint(handler: Callable[..., None]) -> Generator[None, None, None]:
-    """Handle SIGINT in a `with` block, on the main thread, where alone that is possible."""
+    """Handle SIGINT in a `with` block; does nothing on other threads than the main one, where that is impossible."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -111,11 +111,13 @@ def _sigint(handler: Callable[..., None]) -> Generator[None, None, None]:
 
 
 def finish(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that hardly ever waits, here and now; raises RuntimeError where it does wait."""
+    """Run a coroutine that normally never waits, without a loop; raises RuntimeError if it does wait."""
     try:
         coroutine.send(None)
     except StopIteration as stop:
         result: T = stop.value
         return result
     coroutine.close()
-    raise RuntimeError("An async VALIDATE_INPUTS waits: use `await graph.run()`, which asks it too.")
+    raise RuntimeError(
+        "An async VALIDATE_INPUTS had to wait, which is impossible here. Use `await graph.run()`, which calls it too."
+    )

@@ -1,4 +1,4 @@
-"""What a run tells the world: small records, delivered in batches on the run's loop.
+"""The events of a run: small records, delivered to subscribers in batches on the run's loop.
 
 Times are `time.perf_counter()` seconds. `node_id` is the node's id in the run (a child of an expansion has its own);
 `display_id` is the node of the submitted graph it is shown under.
@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from comfy_nb.engine.json_values import as_json
+
 
 class RunQueued(NamedTuple):
     """A run was asked for; it is validated next."""
@@ -18,7 +20,7 @@ class RunQueued(NamedTuple):
 
 
 class RunRefused(NamedTuple):
-    """A run cannot start: `error` says why (a `ValidationError`, or what else its preparation raised)."""
+    """A run cannot start: `error` is a `ValidationError`, or whatever else its preparation raised."""
 
     run_id: str
     time: float
@@ -26,7 +28,7 @@ class RunRefused(NamedTuple):
 
 
 class RunStarted(NamedTuple):
-    """A run began: `total` nodes have to be computed as far as is known; `cached` more came from the cache."""
+    """A run began: `total` nodes have to be computed, as far as is known; `cached` more came from the cache."""
 
     run_id: str
     time: float
@@ -43,7 +45,7 @@ class NodesAdded(NamedTuple):
 
 
 class NodeStarted(NamedTuple):
-    """A node is called for the first time in this run, or again after it waited for lazy inputs or for another try.
+    """A node is called: for the first time in this run, or again after it waited for lazy inputs or for a retry.
 
     `lane` is "loop" for an async node, and the name of the worker's thread for a sync one.
     """
@@ -58,7 +60,7 @@ class NodeStarted(NamedTuple):
 
 
 class NodeProgress(NamedTuple):
-    """A node has done `value` of `total` steps; `call` is the list call, of `calls`."""
+    """A node has done `value` of `total` steps of its call number `call` (from 0), of `calls` over a list."""
 
     run_id: str
     time: float
@@ -70,7 +72,7 @@ class NodeProgress(NamedTuple):
 
 
 class NodePreview(NamedTuple):
-    """A picture of a node's work so far: an encoded file in `data`, of type `format` ("jpeg" or "png")."""
+    """A picture of a node's work so far: `data` is an image file of type `format` ("jpeg" or "png")."""
 
     run_id: str
     time: float
@@ -82,7 +84,7 @@ class NodePreview(NamedTuple):
 
 
 class NodeText(NamedTuple):
-    """A line, or with `append` a piece, of text that a node shows while it works."""
+    """A line of text that a node shows while it works, or with `append` a further piece of it."""
 
     run_id: str
     time: float
@@ -92,7 +94,7 @@ class NodeText(NamedTuple):
 
 
 class NodeLog(NamedTuple):
-    """What a node printed or logged while it worked; `stream` is "stdout" or "stderr"."""
+    """Text that a node printed or logged while it worked; `stream` is "stdout" or "stderr"."""
 
     run_id: str
     time: float
@@ -102,7 +104,7 @@ class NodeLog(NamedTuple):
 
 
 class CallFinished(NamedTuple):
-    """Of a node that is called for each of `calls` list items, call number `call` (from 0) is done after `seconds`."""
+    """Call number `call` (from 0) of a node that is called for each of `calls` list items is done, after `seconds`."""
 
     run_id: str
     time: float
@@ -113,7 +115,7 @@ class CallFinished(NamedTuple):
 
 
 class NodeWaiting(NamedTuple):
-    """A node asked for lazy inputs, is about to be retried, or expanded, and waits; `reason` says which in words."""
+    """A node waits: for lazy inputs, a retry, its expansion or a breakpoint; `reason` says which in words."""
 
     run_id: str
     time: float
@@ -122,9 +124,9 @@ class NodeWaiting(NamedTuple):
 
 
 class NodeFinished(NamedTuple):
-    """A node is done. `seconds` is the time inside the node's own function; `ui` what it reported for display.
+    """A node is done. `seconds` is the time inside the node's own function, `ui` what it reported for display.
 
-    `source` is "ran", "shared" (an equal node of this or another run computed it), "memory"/"disk" (cached), or
+    `source` is "ran", "shared" (an equal node of this or another run computed it), "memory" or "disk" (cached), or
     "replaced" (by another value, at a breakpoint).
     """
 
@@ -157,7 +159,7 @@ class NodeFailed(NamedTuple):
 
 
 class LoopHeld(NamedTuple):
-    """An async node had the event loop for `seconds`, 2 ms or more, without an await: nothing else could move."""
+    """An async node kept the event loop busy for `seconds`, 2 ms or more, without an await: nothing else could run."""
 
     run_id: str
     time: float
@@ -194,3 +196,8 @@ Event = (
 )
 
 Subscriber = Callable[[Sequence[Event]], None]
+
+
+def as_record(event: Event) -> dict[str, Any]:
+    """Return an event as a dict that JSON can hold: its class under "type", then its fields (see `json_values`)."""
+    return {"type": type(event).__name__, **{name: as_json(value) for name, value in event._asdict().items()}}

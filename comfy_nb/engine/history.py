@@ -1,4 +1,4 @@
-"""What nodes were in earlier runs, for `why`: what is different now."""
+"""The nodes of earlier runs, which `why` compares with those of a run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class History:
         self._lock = threading.Lock()
 
     def of(self, graph: Graph) -> dict[str, NodeRun]:
-        """Return the last run of each node of a graph, by id; what is set there stays."""
+        """Return the last run of each node of a graph, by id; it may be changed in place."""
         return self._by_graph.setdefault(graph, {})
 
     def record(self, number: int, node_runs: Mapping[str, NodeRun]) -> None:
@@ -37,7 +37,7 @@ class History:
                 self._size -= len(self._recent.popleft()[1])
 
     def nearest(self, node_run: NodeRun, number: int) -> NodeRun | None:
-        """Return the node of a run before `number` that is most similar: the node before its cell was edited."""
+        """Return the most similar node of the runs before `number`: probably the node before its cell was edited."""
         with self._lock:
             recent = list(self._recent)
         earlier = [

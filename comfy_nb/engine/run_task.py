@@ -1,4 +1,4 @@
-"""The course of one run: prepared, executed, ended; and stopped at any moment of it."""
+"""The life of one run: prepared, executed, ended, and perhaps stopped at any moment."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from comfy_nb.errors import Problem
 class RunTask:
     """Takes a run from its plan to its end.
 
-    `on_ready()` is called when the run is about to be executed, `on_end()` when it has been, before that is reported.
-    `error` is what ended it, if anything did; `validity` says which outputs can run, once that is known.
+    `on_ready()` is called before the run is executed, `on_end()` after it, before the end is reported. `error` is what
+    ended it, if anything did; `validity` has the outputs that can run, once that is known.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class RunTask:
         self._finished: asyncio.Future[None] | None = None
 
     async def execute(self, outputs: Sequence[str] | None) -> None:
-        """Prepare the run and execute it; returns when it has ended. Raises what its preparation raises."""
+        """Prepare and execute the run; returns when it has ended. Raises what its preparation raises."""
         loop = asyncio.get_running_loop()
         state = self.state
         self._finished = loop.create_future()
@@ -99,7 +99,7 @@ class RunTask:
             self.executor.end(state.stop_as)
 
     def stop(self, status: Status) -> None:
-        """Stop the run, from any thread; async nodes end at their await, sync ones at their next progress report."""
+        """Stop the run, from any thread: async nodes end at their await, sync ones at their next progress report."""
         if not self.state.request_stop(status):
             return
         executor, preparing = self.executor, self._preparing
@@ -109,7 +109,7 @@ class RunTask:
             post(preparing.get_loop(), preparing.cancel)
 
     def abandon(self) -> None:
-        """End a run of which nothing was executed."""
+        """End a run that has not been executed."""
         if self.state.status is Status.RUNNING:
             self.state.end(self.state.stop_as or Status.FAILED)
             self._report_end()
@@ -128,7 +128,7 @@ class RunTask:
             self._finished.set_result(None)
 
     async def clean_up(self) -> None:
-        """Wait until nothing of a stopped run is left on the loop, however often the waiting itself is cancelled."""
+        """Wait until nothing of a stopped run is left on the loop, even if this wait is cancelled."""
         if self.executor is None:
             self.abandon()
         while self._finished is not None and self.executor is not None and not self._finished.done():

@@ -1,4 +1,4 @@
-"""Why a node ran or did not: what is different from the last time this node was looked at."""
+"""Why a node ran or did not: what has changed since the last run of this node."""
 
 from __future__ import annotations
 
@@ -16,34 +16,32 @@ FIRST = "first run"
 ALWAYS = "fingerprint said always"
 UNFINISHED = "it did not finish when it ran last"
 CACHED = "from an earlier run"
-
-
 KEY_BYTES = 16
 
 
 def differences(old: NodeRun, new: NodeRun) -> list[str]:
-    """Say in words what changed between two runs of a node."""
+    """Describe what changed between two runs of a node."""
     found = []
     before, now = old.step, new.step
     if before.class_type != now.class_type:
-        return [f"it is another class now: {before.class_type} -> {now.class_type}"]
+        return [f"its class changed: {before.class_type} -> {now.class_type}"]
     if before.code != now.code:
         found += code_changes(before.code, now.code)
     if fresh_of(new) and fresh_of(new) != fresh_of(old):
-        found.append("fresh() asked for it anew")
+        found.append("fresh() asked for a new result")
     if not _is_same(old.fingerprint, new.fingerprint):
         found.append("its fingerprint changed")
     return found + _input_differences(old, new)
 
 
 def fresh_of(node_run: NodeRun) -> int:
-    """The number that `fresh()` gave the node, or 0."""
+    """Return the number that `fresh()` gave the node, or 0."""
     extras = node_run.step.extras
     return extras.get("fresh", 0) if extras else 0
 
 
 def _links(node_run: NodeRun) -> dict[str, tuple[InLink, bytes]]:
-    """A node's links by name, each with the key of what was above it (empty for a lazy one)."""
+    """Return a node's links by name, each with the key of the node above (empty for a lazy link)."""
     parents = node_run.key.parents
     keys = (parents[start : start + KEY_BYTES] for start in range(0, len(parents), KEY_BYTES))
     return {link.name: (link, b"" if link.lazy else next(keys, b"")) for link in node_run.step.links}
@@ -61,9 +59,9 @@ def _input_differences(old: NodeRun, new: NodeRun) -> list[str]:
         elif name in old_links and name in new_links:
             (before, key_before), (now, key_now) = old_links[name], new_links[name]
             if key_before != key_now and before.origin == now.origin:
-                found.append(f"input `{name}` changed: node {now.origin} above gives something else")
+                found.append(f"input `{name}` changed: node {now.origin} above has a different result")
             elif key_before != key_now or before.slot != now.slot:
-                found.append(f"input `{name}` changed: it comes from node {now.origin}[{now.slot}] now")
+                found.append(f"input `{name}` changed: it is linked to node {now.origin}[{now.slot}] now")
         elif name in old_links or name in new_links:
             found.append(f"input `{name}` changed: {_shown(was, old_links, name)} -> {_shown(is_now, new_links, name)}")
         elif not _is_same(was[name], is_now[name]):
@@ -89,7 +87,7 @@ def _is_same(old: Any, new: Any) -> bool:
 
 
 def reason(node_run: NodeRun, old: NodeRun | None, lost: str | None) -> str:
-    """Say why a needed node ran, or why it did not have to."""
+    """Return why a needed node ran, or why it did not have to."""
     step = node_run.step
     if node_run.source == "replaced":
         return "its value was replaced at a breakpoint"
@@ -104,7 +102,7 @@ def reason(node_run: NodeRun, old: NodeRun | None, lost: str | None) -> str:
     if node_run.fingerprint is not None and is_always(node_run.fingerprint):
         return ALWAYS
     if old is None:
-        return "fresh() asked for it anew" if fresh_of(node_run) else FIRST
+        return "fresh() asked for a new result" if fresh_of(node_run) else FIRST
     changes = differences(old, node_run)
     if changes:
         return "; ".join(changes)

@@ -88,12 +88,12 @@ def check_values(run: nb.Run, failure: tuple[str, str] | None, prompt: Prompt, w
 def check_reports(run: nb.Run, failure: tuple[str, str] | None, due: Outcome) -> None:
     """Each message of a node that ran was reported once; an equal node that shared its result reports nothing again."""
     ran = computed(run)
-    said = Counter(run.blocked)
+    reported = Counter(run.blocked)
     expected = Counter(due.blocked)
-    assert not said - expected
+    assert not reported - expected
     if failure is None:
-        assert said == Counter({who: count for who, count in expected.items() if who[0] in ran})
-        assert {message for _, message in said} == {message for _, message in expected}
+        assert reported == Counter({who: count for who, count in expected.items() if who[0] in ran})
+        assert {message for _, message in reported} == {message for _, message in expected}
 
 
 def check_nothing_left(graph: Graph, *runs: nb.Run) -> None:

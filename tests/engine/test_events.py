@@ -23,25 +23,25 @@ from tests.reference.classes import INT
 pytestmark = pytest.mark.usefixtures("zoo")
 
 
-def kinds(told: Sequence[Event]) -> list[tuple[str, str | None]]:
+def kinds(reported: Sequence[Event]) -> list[tuple[str, str | None]]:
     """Each event's kind and node."""
-    return [(type(event).__name__, getattr(event, "node_id", None)) for event in told]
+    return [(type(event).__name__, getattr(event, "node_id", None)) for event in reported]
 
 
 async def all_of(graph: nb.Graph, outputs: list[str] | None = None) -> tuple[nb.Run, list[Event]]:
     """Run a graph, and return its run and all events, as a subscriber from the start gets them."""
-    told: list[Event] = []
+    reported: list[Event] = []
     job = graph.start(outputs)
-    job.run.subscribe(told.extend)
-    return await job, told
+    job.run.subscribe(reported.extend)
+    return await job, reported
 
 
 # Order
 
 
 async def test_a_run_reports_its_start_each_node_and_its_end_in_order(pack: Pack) -> None:
-    run, told = await all_of(pack.graph({"1": made("Number", value=1), "2": made("Show", n=["1", 0])}))
-    assert kinds(told) == [
+    run, reported = await all_of(pack.graph({"1": made("Number", value=1), "2": made("Show", n=["1", 0])}))
+    assert kinds(reported) == [
         ("RunQueued", None),
         ("RunStarted", None),
         ("NodeStarted", "1"),
@@ -50,16 +50,16 @@ async def test_a_run_reports_its_start_each_node_and_its_end_in_order(pack: Pack
         ("NodeFinished", "2"),
         ("RunFinished", None),
     ]
-    assert {event.run_id for event in told} == {run.id}
-    assert [event.time for event in told] == sorted(event.time for event in told)
+    assert {event.run_id for event in reported} == {run.id}
+    assert [event.time for event in reported] == sorted(event.time for event in reported)
 
 
 async def test_the_start_says_how_much_there_is_to_do_and_the_end_how_it_ended(pack: Pack) -> None:
     graph = pack.graph({"1": made("Number", value=1), "2": made("Add", a=["1", 0]), "3": made("Add", a=5)})
     await graph.run(["2"])
-    run, told = await all_of(graph)
-    start, end = told[1], told[-1]
-    assert isinstance(told[0], events.RunQueued)
+    run, reported = await all_of(graph)
+    start, end = reported[1], reported[-1]
+    assert isinstance(reported[0], events.RunQueued)
     assert isinstance(start, events.RunStarted)
     assert (start.total, start.cached) == (1, 1)
     assert isinstance(end, events.RunFinished)
@@ -80,16 +80,16 @@ async def test_a_node_says_where_its_result_came_from_and_what_it_shows(pack: Pa
 
 async def test_a_failed_run_reports_the_failed_node_and_ends_as_failed(pack: Pack) -> None:
     graph = pack.graph({"1": made("ExpandWithOutput", n=4)})
-    told: list[Event] = []
+    reported: list[Event] = []
     job = graph.start()
-    job.run.subscribe(told.extend)
+    job.run.subscribe(reported.extend)
     with pytest.raises(NodeError) as caught:
         await job
-    failed = [event for event in told if isinstance(event, events.NodeFailed)]
+    failed = [event for event in reported if isinstance(event, events.NodeFailed)]
     assert [(event.node_id, event.display_id) for event in failed] == [("1.0.number", "1")]
     assert failed[0].error is caught.value
-    assert isinstance(told[-1], events.RunFinished)
-    assert told[-1].state == "failed"
+    assert isinstance(reported[-1], events.RunFinished)
+    assert reported[-1].state == "failed"
 
 
 async def test_a_stopped_run_ends_as_stopped_and_reports_that_last(pack: Pack) -> None:
@@ -101,15 +101,15 @@ async def test_a_stopped_run_ends_as_stopped_and_reports_that_last(pack: Pack) -
         return (1,)
 
     pack.node("Hang", hang)
-    told: list[Event] = []
+    reported: list[Event] = []
     job = pack.graph({"1": made("Hang")}).start()
-    job.run.subscribe(told.extend)
+    job.run.subscribe(reported.extend)
     await begun.wait()
     job.run.stop()
     await job
-    assert kinds(told) == [("RunQueued", None), ("RunStarted", None), ("NodeStarted", "1"), ("RunFinished", None)]
-    assert isinstance(told[-1], events.RunFinished)
-    assert told[-1].state == "stopped"
+    assert kinds(reported) == [("RunQueued", None), ("RunStarted", None), ("NodeStarted", "1"), ("RunFinished", None)]
+    assert isinstance(reported[-1], events.RunFinished)
+    assert reported[-1].state == "stopped"
 
 
 # Waiting and growing
@@ -121,21 +121,26 @@ async def test_a_node_that_asks_waits_and_the_nodes_that_this_adds_are_reported(
         "2": made("Number", value=2),
         "3": made("Switch", which=1, even=["1", 0], odd=["2", 0]),
     }
-    _, told = await all_of(pack.graph(prompt))
-    assert kinds(told)[2:6] == [("NodeStarted", "3"), ("NodeWaiting", "3"), ("NodesAdded", None), ("NodeStarted", "2")]
-    waiting = [event for event in told if isinstance(event, events.NodeWaiting)]
+    _, reported = await all_of(pack.graph(prompt))
+    assert kinds(reported)[2:6] == [
+        ("NodeStarted", "3"),
+        ("NodeWaiting", "3"),
+        ("NodesAdded", None),
+        ("NodeStarted", "2"),
+    ]
+    waiting = [event for event in reported if isinstance(event, events.NodeWaiting)]
     assert "odd" in waiting[0].reason
-    assert [event.added for event in told if isinstance(event, events.NodesAdded)] == [1]
-    assert [name for kind, name in kinds(told) if kind == "NodeStarted"] == ["3", "2", "3"]
+    assert [event.added for event in reported if isinstance(event, events.NodesAdded)] == [1]
+    assert [name for kind, name in kinds(reported) if kind == "NodeStarted"] == ["3", "2", "3"]
 
 
 async def test_an_expanding_node_waits_and_its_children_are_shown_under_it(pack: Pack) -> None:
-    _, told = await all_of(pack.graph({"5": made("ExpandPair", n=1)}))
-    assert ("NodeWaiting", "5") in kinds(told)
-    assert sum(event.added for event in told if isinstance(event, events.NodesAdded)) == 2
-    shown = {event.node_id: event.display_id for event in told if isinstance(event, events.NodeStarted)}
+    _, reported = await all_of(pack.graph({"5": made("ExpandPair", n=1)}))
+    assert ("NodeWaiting", "5") in kinds(reported)
+    assert sum(event.added for event in reported if isinstance(event, events.NodesAdded)) == 2
+    shown = {event.node_id: event.display_id for event in reported if isinstance(event, events.NodeStarted)}
     assert shown == {"5": "5", "5.0.pair": "5", "5.0.where": "5"}
-    finished = [name for kind, name in kinds(told) if kind == "NodeFinished"]
+    finished = [name for kind, name in kinds(reported) if kind == "NodeFinished"]
     assert finished[-1] == "5"
 
 
@@ -147,15 +152,15 @@ async def test_a_child_may_be_shown_under_another_node(pack: Pack) -> None:
         return {"result": (inner.out(0),), "expand": graph.finalize()}
 
     pack.node("Make", make, {"n": INT})
-    _, told = await all_of(pack.graph({"1": made("Number", value=1), "2": made("Make", n=["1", 0])}))
-    shown = {event.node_id: event.display_id for event in told if isinstance(event, events.NodeStarted)}
+    _, reported = await all_of(pack.graph({"1": made("Number", value=1), "2": made("Make", n=["1", 0])}))
+    shown = {event.node_id: event.display_id for event in reported if isinstance(event, events.NodeStarted)}
     assert shown["2.0.0.inner"] == shown["2.0.0.inner.0.pair"] == "1"
 
 
 async def test_a_skipped_call_is_reported_with_its_message(pack: Pack) -> None:
     prompt = {"1": made("BlockOdd", n=1, message="stop"), "2": made("Expand", n=1, link=["1", 0])}
-    _, told = await all_of(pack.graph(prompt))
-    blocked = [event for event in told if isinstance(event, events.NodeBlocked)]
+    _, reported = await all_of(pack.graph(prompt))
+    blocked = [event for event in reported if isinstance(event, events.NodeBlocked)]
     assert [(event.node_id, event.display_id, event.message) for event in blocked] == [("2.0.0.sum", "2", "stop")]
 
 
@@ -169,8 +174,8 @@ async def test_a_retry_is_reported_with_its_reason(pack: Pack) -> None:
             raise OSError("the line is down")
         return len(tries)
 
-    run, told = await all_of(nb.Graph(shaky()))
-    waiting = [event for event in told if isinstance(event, events.NodeWaiting)]
+    run, reported = await all_of(nb.Graph(shaky()))
+    waiting = [event for event in reported if isinstance(event, events.NodeWaiting)]
     assert len(waiting) == 1
     assert "OSError: the line is down" in waiting[0].reason
     assert run.state == "done"
@@ -192,18 +197,18 @@ async def test_progress_previews_and_text_are_reported_with_their_node_and_call(
         return (n,)
 
     pack.node("Work", work, {"n": INT})
-    _, told = await all_of(pack.graph({"1": listed(5, 6), "2": made("Work", n=["1", 0])}))
-    progress = [event for event in told if isinstance(event, events.NodeProgress)]
+    _, reported = await all_of(pack.graph({"1": listed(5, 6), "2": made("Work", n=["1", 0])}))
+    progress = [event for event in reported if isinstance(event, events.NodeProgress)]
     assert [(event.value, event.total, event.call, event.calls) for event in progress] == [
         (1, 4, 0, 2),
         (3, 4, 0, 2),
         (1, 4, 1, 2),
         (3, 4, 1, 2),
     ]
-    previews = [event for event in told if isinstance(event, events.NodePreview)]
+    previews = [event for event in reported if isinstance(event, events.NodePreview)]
     assert [(event.node_id, event.format, event.width, event.height) for event in previews] == [("2", "jpeg", 6, 8)] * 2
     assert previews[0].data[:2] == b"\xff\xd8"
-    texts = [event for event in told if isinstance(event, events.NodeText)]
+    texts = [event for event in reported if isinstance(event, events.NodeText)]
     assert [(event.text, event.append) for event in texts[:2]] == [("hello", False), (" more", True)]
 
 
@@ -214,8 +219,8 @@ async def test_an_async_node_that_keeps_the_loop_is_reported_and_warned_about() 
         return 1
 
     with pytest.warns(ComfyNBWarning, match="kept the event loop busy"):
-        _, told = await all_of(nb.Graph(greedy()))
-    stalls = [event for event in told if isinstance(event, events.LoopHeld)]
+        _, reported = await all_of(nb.Graph(greedy()))
+    stalls = [event for event in reported if isinstance(event, events.LoopHeld)]
     assert [event.node_id for event in stalls] == ["1"]
     assert stalls[0].seconds >= 1.2
 
@@ -228,8 +233,8 @@ async def test_each_step_of_an_async_node_of_two_milliseconds_or_more_is_reporte
         time.sleep(0.01)
         return 1
 
-    _, told = await all_of(nb.Graph(reads()))
-    held = [event.seconds for event in told if isinstance(event, events.LoopHeld)]
+    _, reported = await all_of(nb.Graph(reads()))
+    held = [event.seconds for event in reported if isinstance(event, events.LoopHeld)]
     assert len(held) == 2 and held[0] >= 0.02 and held[1] >= 0.01
 
 
@@ -262,8 +267,8 @@ async def test_a_node_says_where_it_runs() -> None:
     async def waits(value: int) -> int:
         return value
 
-    _, told = await all_of(nb.Graph(waits(plain())))
-    lanes = [event.lane for event in told if isinstance(event, events.NodeStarted)]
+    _, reported = await all_of(nb.Graph(waits(plain())))
+    lanes = [event.lane for event in reported if isinstance(event, events.NodeStarted)]
     assert lanes[0].startswith("comfy-nb-lane") and lanes[1] == "loop"
 
 
@@ -278,8 +283,8 @@ async def test_each_call_over_a_list_is_reported_with_its_time(pack: Pack, is_as
         return (value // 2,)
 
     pack.node("Half", halve_async if is_async else halve, {"value": INT})
-    _, told = await all_of(pack.graph({"1": listed(2, 4, 6), "2": made("Half", value=["1", 0])}), ["2"])
-    calls = [event for event in told if isinstance(event, events.CallFinished)]
+    _, reported = await all_of(pack.graph({"1": listed(2, 4, 6), "2": made("Half", value=["1", 0])}), ["2"])
+    calls = [event for event in reported if isinstance(event, events.CallFinished)]
     assert sorted((event.node_id, event.call, event.calls) for event in calls) == [("2", each, 3) for each in range(3)]
     assert all(event.seconds >= 0.001 for event in calls)
 
@@ -351,18 +356,18 @@ async def test_a_subscriber_after_the_end_gets_all_of_it(pack: Pack) -> None:
 
 
 async def test_a_subscription_that_has_ended_gets_no_more_events(pack: Pack) -> None:
-    told: list[Event] = []
+    reported: list[Event] = []
     job = pack.graph({"1": made("Number", value=1)}).start()
-    end = job.run.subscribe(told.extend)
+    end = job.run.subscribe(reported.extend)
     end()
     end()
     await job
-    assert kinds(told) == [("RunQueued", None)]
+    assert kinds(reported) == [("RunQueued", None)]
 
 
 async def test_a_failing_subscriber_is_removed_with_a_warning_and_the_run_and_others_go_on(pack: Pack) -> None:
     calls: list[int] = []
-    told: list[Event] = []
+    reported: list[Event] = []
 
     def fail(batch: Sequence[Event]) -> None:
         calls.append(len(batch))
@@ -371,17 +376,17 @@ async def test_a_failing_subscriber_is_removed_with_a_warning_and_the_run_and_ot
     job = pack.graph({"1": made("Number", value=1), "2": made("AsyncAdd", a=["1", 0])}).start()
     with pytest.warns(ComfyNBWarning, match="no screen"):
         job.run.subscribe(fail)
-    job.run.subscribe(told.extend)
+    job.run.subscribe(reported.extend)
     run = await job
     assert run["2"] == 1
     assert len(calls) == 1
-    assert isinstance(told[-1], events.RunFinished)
+    assert isinstance(reported[-1], events.RunFinished)
 
 
 async def test_the_end_is_reported_before_the_awaiting_cell_goes_on(pack: Pack) -> None:
-    run, told = await all_of(pack.graph({"1": made("AsyncNumber", value=1)}))
+    run, reported = await all_of(pack.graph({"1": made("AsyncNumber", value=1)}))
     assert run.state == "done"
-    assert isinstance(told[-1], events.RunFinished)
+    assert isinstance(reported[-1], events.RunFinished)
 
 
 async def test_a_session_calls_its_listeners_for_each_run_as_it_starts(pack: Pack, session: nb.Session) -> None:
@@ -395,20 +400,20 @@ async def test_a_session_calls_its_listeners_for_each_run_as_it_starts(pack: Pac
 
 async def test_a_run_of_an_invalid_graph_reports_its_end_too(pack: Pack) -> None:
     graph = pack.graph({"1": made("Add")})
-    told: list[Event] = []
+    reported: list[Event] = []
     job = graph.start()
-    job.run.subscribe(told.extend)
+    job.run.subscribe(reported.extend)
     with pytest.raises(nb.ValidationError):
         await job
-    assert kinds(told) == [("RunQueued", None), ("RunRefused", None), ("RunFinished", None)]
-    refused, finished = told[1:]
+    assert kinds(reported) == [("RunQueued", None), ("RunRefused", None), ("RunFinished", None)]
+    refused, finished = reported[1:]
     assert isinstance(refused, events.RunRefused) and isinstance(refused.error, nb.ValidationError)
     assert isinstance(finished, events.RunFinished) and finished.state == "failed"
 
 
 async def test_a_listener_for_runs_hears_a_run_that_is_refused(pack: Pack, session: nb.Session) -> None:
-    told: list[Event] = []
-    session.on_run(lambda run: run.subscribe(told.extend) and None)
+    reported: list[Event] = []
+    session.on_run(lambda run: run.subscribe(reported.extend) and None)
     with pytest.raises(nb.ValidationError):
         await pack.graph({"1": made("Add")}).run()
-    assert kinds(told) == [("RunQueued", None), ("RunRefused", None), ("RunFinished", None)]
+    assert kinds(reported) == [("RunQueued", None), ("RunRefused", None), ("RunFinished", None)]

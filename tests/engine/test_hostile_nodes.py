@@ -215,7 +215,7 @@ async def test_the_rendered_traceback_holds_the_nodes_code_only(is_async: bool):
 
 
 async def test_a_thread_that_outlives_its_node_does_no_harm():
-    release, said = Sign(), Sign()
+    release, printed = Sign(), Sign()
     threads: list[threading.Thread] = []
 
     @nb.node(cache="off")
@@ -223,7 +223,7 @@ async def test_a_thread_that_outlives_its_node_does_no_harm():
         def late() -> None:
             release.wait(PATIENCE_S)
             progress(1, 2, text="late")
-            said.set()
+            printed.set()
 
         threads.append(threading.Thread(target=late))
         threads[-1].start()
@@ -231,7 +231,7 @@ async def test_a_thread_that_outlives_its_node_does_no_harm():
 
     assert await spawns() == 1
     release.set()
-    await said.seen()
+    await printed.seen()
     threads[0].join()
 
 

@@ -205,16 +205,16 @@ def one() -> nb.Handle:
 
 @pytest.mark.parametrize("error", [ValueError, asyncio.CancelledError, Unspeakable])
 async def test_a_subscriber_that_raises_is_reported_and_removed(error: type[BaseException]):
-    calls, told = Calls(), Sign()
+    calls, warned = Calls(), Sign()
 
     @nb.node
     async def waits() -> int:
-        await told.seen()
+        await warned.seen()
         return 1
 
     def breaks(batch: Any) -> None:
         calls["breaks"] += 1
-        told.set()
+        warned.set()
         raise error("no")
 
     seen: list[Any] = []

@@ -11,7 +11,7 @@ import pytest
 
 import comfy_nb as nb
 from comfy_nb.engine import events
-from comfy_nb.engine.execution import executor
+from comfy_nb.engine.execution import abandon
 from comfy_nb.engine.execution.node_run import State
 from comfy_nb.engine.node_api.context import get_executing_context
 from comfy_nb.engine.node_api.graph_builder import GraphBuilder
@@ -28,12 +28,12 @@ class Meeting:
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self.came = 0
+        self.arrived = 0
         self.all_here = asyncio.Event()
 
     async def come(self) -> None:
-        self.came += 1
-        if self.came == self.count:
+        self.arrived += 1
+        if self.arrived == self.count:
             self.all_here.set()
         await asyncio.wait_for(self.all_here.wait(), 20)
 
@@ -99,8 +99,10 @@ async def test_progress_goes_to_the_node_and_the_call_that_reports_it(pack: Pack
     job = graph.start()
     job.run.subscribe(got.extend)
     await job
-    told = {(each.node_id, each.call, each.value, each.total) for each in got if isinstance(each, events.NodeProgress)}
-    assert told == {("2", 0, 4, 10), ("2", 1, 5, 10), ("3", 0, 6, 10)}
+    reported = {
+        (each.node_id, each.call, each.value, each.total) for each in got if isinstance(each, events.NodeProgress)
+    }
+    assert reported == {("2", 0, 4, 10), ("2", 1, 5, 10), ("3", 0, 6, 10)}
 
 
 async def test_runs_at_the_same_time_each_have_their_own_context(pack: Pack) -> None:
@@ -270,7 +272,7 @@ async def test_a_sync_node_may_run_graphs_itself(thread_safe: bool):
 
 
 async def test_stopping_a_run_stops_what_its_node_runs(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(executor, "GRACE_S", 10 * PATIENCE_S)
+    monkeypatch.setattr(abandon, "GRACE_S", 10 * PATIENCE_S)
     begun, ended, left = Sign(), Sign(), Sign()
     inner = sleeper(begun, ended)
 

@@ -69,17 +69,17 @@ def test_a_disk_budget_may_be_changed_later_and_changes_nothing_where_it_cannot_
 
 
 async def test_a_job_that_cannot_run_is_reported_unless_somebody_awaits_it(pack: Pack, session: nb.Session) -> None:
-    told: list[tuple[nb.Run, BaseException]] = []
-    session.presenter.show_refusal = lambda run, error: told.append((run, error))
+    refused: list[tuple[nb.Run, BaseException]] = []
+    session.presenter.show_refusal = lambda run, error: refused.append((run, error))
     graph = pack.graph({"1": made("Nowhere")})
     with pytest.raises(nb.ValidationError):
         await graph.start()
-    assert told == []
+    assert refused == []
     job = graph.start()
     async with asyncio.timeout(PATIENCE_S):
-        while not told:
+        while not refused:
             await asyncio.sleep(0)
-    ((run, error),) = told
+    ((run, error),) = refused
     assert run is job.run and run.error is error and "failed" in repr(job)
     with pytest.raises(nb.ValidationError, match="'Nowhere' is not registered"):
         await job
@@ -87,20 +87,20 @@ async def test_a_job_that_cannot_run_is_reported_unless_somebody_awaits_it(pack:
 
 async def test_without_a_display_a_warning_reports_it(pack: Pack) -> None:
     job = pack.graph({"1": made("Nowhere")}).start()
-    told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    job._task.add_done_callback(lambda task: told.set_result(None))  # called after the job's own
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    job._task.add_done_callback(lambda task: ended.set_result(None))  # called after the job's own
     with pytest.warns(nb.ComfyNBWarning, match="cannot run: ValidationError: "):
-        await asyncio.wait_for(told, PATIENCE_S)
+        await asyncio.wait_for(ended, PATIENCE_S)
 
 
 async def test_a_job_that_is_cancelled_at_once_is_not_reported(graph: nb.Graph, session: nb.Session) -> None:
-    told: list[nb.Run] = []
-    session.presenter.show_refusal = lambda run, error: told.append(run)
+    refused: list[nb.Run] = []
+    session.presenter.show_refusal = lambda run, error: refused.append(run)
     job = nb.nodes.EmptyImage(width=8, height=8).start()
     job.cancel()
     with pytest.raises(nb.Stopped):
         await asyncio.shield(job._task)
-    assert told == []
+    assert refused == []
 
 
 async def test_a_listener_that_fails_hurts_no_run_even_where_warnings_are_errors(

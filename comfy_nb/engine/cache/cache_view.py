@@ -1,4 +1,4 @@
-"""What `nb.cache` is: the tiers of the cache as a person sees and handles them."""
+"""`nb.cache`: the tiers of the cache, to be looked at and changed by hand."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ What = Entry | bytes | str | HasKeys
 
 
 class CacheView:
-    """The values held for later: iterate over its entries, or leave it at the end of a cell to see them.
+    """The cached results: iterate over the entries, or leave it at the end of a cell to see them as a table.
 
     `drop`, `pin` and `unpin` take an entry, a key, the name of a node class, or anything with `cache_keys()`
-    (a handle), and return how many entries they met.
+    (a handle, node or run), and return how many entries that were.
     """
 
     def __init__(self, tiers: Callable[[], tuple[MemoryCache, DiskCache | None]]) -> None:
@@ -44,7 +44,7 @@ class CacheView:
 
     @property
     def budget(self) -> int:
-        """The bytes that may be held in memory; may be set as a number or a text such as "2 GB"."""
+        """The bytes that may be held in memory; set it to a number or a text such as "2 GB"."""
         return self._memory.budget
 
     @budget.setter
@@ -52,7 +52,7 @@ class CacheView:
         self._memory.budget = parse_size(budget)
 
     def drop(self, what: What) -> int:
-        """Let values go, from memory and from disk, so that they are computed anew when wanted."""
+        """Remove values from memory and from disk; they are computed again when needed."""
         memory, disk = self._tiers()
         keys = self._keys(what)
         dropped = {key for key in keys if memory.drop(key)}
@@ -63,15 +63,15 @@ class CacheView:
         return len(dropped)
 
     def pin(self, what: What) -> int:
-        """Keep values in memory whatever the budget."""
+        """Keep values in memory regardless of the budget."""
         return sum(self._memory.pin(key) for key in self._keys(what))
 
     def unpin(self, what: What) -> int:
-        """Take pins off again."""
+        """Let values be evicted again."""
         return sum(self._memory.pin(key, False) for key in self._keys(what))
 
     def clear(self, disk: bool = False) -> int:
-        """Let all values in memory go that are not pinned, and with `disk` all on disk too."""
+        """Remove all values from memory that are not pinned, and with `disk` all values on disk too."""
         memory, stored = self._tiers()
         gone = memory.clear()
         return gone + stored.clear() if disk and stored is not None else gone
@@ -126,8 +126,8 @@ class CacheView:
         if isinstance(what, HasKeys):
             return list(what.cache_keys())
         raise TypeError(
-            f"nb.cache cannot tell which values a {type(what).__name__} stands for. "
-            'Give an entry of nb.cache, a handle, or the name of a node class such as "ImageBlur".'
+            f"nb.cache does not know which values a {type(what).__name__} stands for. "
+            'Pass an entry of nb.cache, a handle, or the name of a node class such as "ImageBlur".'
         )
 
     def _summary(self) -> list[str]:

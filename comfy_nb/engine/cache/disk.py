@@ -1,7 +1,7 @@
 """The disk tier: entries as files in a folder that kernels share and that outlives them.
 
-A file is written under another name and put in its place whole, so a reader, another kernel or a crash never
-meets half of one; a file that is damaged all the same counts as a miss and is removed.
+A file is written under a temporary name and then renamed, so that no reader meets half of one, whatever crashes; a file
+that is damaged all the same counts as a miss and is removed.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ NOTES_KEPT = 4096
 
 
 class DiskCache:
-    """Entries in `folder`, at most `budget` bytes of them; those used longest ago go first.
+    """Entries in `folder`, at most `budget` bytes of them; the least recently used ones go first.
 
-    `put` hands an entry to a background thread; `flush` waits for it. After a failed write nothing is written
-    for `rest_seconds`, and one warning says what to do.
+    `put` hands an entry to a background thread; `flush` waits for it. After a failed write nothing is written for
+    `rest_seconds`, and one warning advises what to do.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class DiskCache:
 
     @property
     def budget(self) -> int:
-        """The bytes that may lie in the folder; takes effect with the next write."""
+        """The bytes that the folder may hold; a change takes effect with the next write."""
         return self._budget
 
     @budget.setter
@@ -71,12 +71,12 @@ class DiskCache:
 
     @property
     def total(self) -> int:
-        """The bytes that lie in the folder, as far as this process knows without looking anew."""
+        """The bytes in the folder; what other kernels have written lately may be missing."""
         with self._lock:
             return self._count()
 
     def get(self, key: bytes) -> Entry | None:
-        """Return the whole entry under `key`, sealed, or None."""
+        """Return the entry under `key`, checked and sealed, or None."""
         self.warn()
         path = self._path(key)
         try:
@@ -92,9 +92,9 @@ class DiskCache:
         return entry
 
     def put(self, entry: Entry) -> bool:
-        """Have an entry written soon; False where it cannot be stored: see `why_missing`.
+        """Have an entry written soon; False where it cannot be stored (see `why_missing`).
 
-        What is changed in place before it is written is not stored.
+        An entry that is changed in place before it is written is not stored.
         """
         self.warn()
         if self._closed or time.monotonic() < self._rests_until or self.refusal(entry) is not None:
@@ -115,19 +115,19 @@ class DiskCache:
         return False
 
     def why_not(self, outputs: Outputs) -> str | None:
-        """Say what keeps outputs from being stored ("it holds a value of class PIL.Image.Image"), or None."""
+        """Return what keeps outputs from being stored ("it holds a value of class PIL.Image.Image"), or None."""
         return why_no_tree(list(outputs))
 
     def refusal(self, entry: Entry) -> str | None:
-        """Say what keeps an entry from being stored, or None."""
+        """Return what keeps an entry from being stored, or None."""
         if not entry.reusable:
-            return "it is computed anew each time"
+            return "it is computed again each time"
         if not entry.durable:
             return "its key means nothing to another kernel"
         return self.why_not(entry.outputs) or why_no_tree(entry.ui if entry.ui is None else dict(entry.ui))
 
     def why_missing(self, entry: Entry) -> str | None:
-        """Say why an entry does not lie in the folder, or None where it does."""
+        """Return why an entry is not in the folder, or None where it is."""
         if self._path(entry.key).exists():
             return None
         if entry.key in self._writer:
@@ -141,29 +141,29 @@ class DiskCache:
         return self._remove(self._path(key)) or waiting
 
     def drop_class(self, class_type: str) -> int:
-        """Remove all entries of a node class; returns how many. Reads the head of every file."""
+        """Remove all entries of a node class and return how many; reads the header of every file."""
         self._writer.flush()
         return sum(self._remove(path) for path in list(self._files()) if read_class_type(path) == class_type)
 
     def clear(self) -> int:
-        """Remove all entries; returns how many."""
+        """Remove all entries; return how many."""
         self._writer.forget()
         return sum(self._remove(path) for path in list(self._files()))
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until all that was put is written; False where that took more than `timeout` seconds."""
+        """Wait until everything queued is written; False where that takes more than `timeout` seconds."""
         done = self._writer.flush(timeout)
         self.warn()
         return done
 
     def close(self, timeout: float | None = None) -> None:
-        """Write what waits and take no more entries; what is stored can still be read."""
+        """Write what is queued and take no more entries; those in the folder can still be read."""
         self._closed = True
         atexit.unregister(self.close)
         self.flush(timeout)
 
     def warn(self) -> None:
-        """Warn, once, of what went wrong in the background."""
+        """Warn, once, of a write that failed in the background."""
         if self._failure is not None and not self._warned:
             self._warned = True
             warnings.warn(self._failure, ComfyNBWarning, stacklevel=3)
@@ -201,7 +201,7 @@ class DiskCache:
         except OSError as error:
             self._fail(error)
         except (NotATree, Unstorable, RuntimeError) as error:
-            # RuntimeError: a dict or list that somebody changed while it was being read.
+            # RuntimeError: a dict or list was changed while it was being read.
             self._note(entry.key, str(error))
         finally:
             with suppress(OSError):
@@ -211,10 +211,10 @@ class DiskCache:
         self._rests_until = time.monotonic() + self._rest_seconds
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             trouble = "the disk is full, or a quota or limit on file sizes is reached"
-            advice = "Free some space, or give the cache less: nb.cache.clear(disk=True)"
+            advice = "Free some space, for example with nb.cache.clear(disk=True)"
         else:
             trouble = error.strerror or str(error)
-            advice = "See that the folder exists and may be written, or name another: nb.configure(cache_dir=...)"
+            advice = "Check that the folder exists and is writable, or choose another: nb.configure(cache_dir=...)"
         self._failure = (
             f"Results cannot be kept on disk in {self.folder}: {trouble}. "
             f"The run goes on and keeps them in memory. {advice}."
@@ -231,7 +231,7 @@ class DiskCache:
         return self._used
 
     def _listing(self) -> list[tuple[float, int, Path]]:
-        """Return (last use, bytes, path) of every file, those used longest ago first."""
+        """Return (last use, bytes, path) of every file, the least recently used first."""
         found: list[tuple[float, int, Path]] = []
         for path in self._files():
             with suppress(OSError):
@@ -240,7 +240,7 @@ class DiskCache:
         return sorted(found)
 
     def _make_room(self, added: int) -> None:
-        """Remove what was used longest ago when the folder holds too much."""
+        """Remove the least recently used files when the folder holds too much."""
         with self._lock:
             self._used = self._count() + added if self._used is not None else self._count()
             if self._used <= self._budget:

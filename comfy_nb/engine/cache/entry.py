@@ -1,4 +1,4 @@
-"""One remembered result of a node."""
+"""An entry of the cache: one result of a node."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Outputs = tuple[list[Any], ...]
 
 
 class Entry:
-    """What a node gave under a key: one list per output slot, and what is known about it.
+    """The outputs of a node under a key, one list per output slot, and how they were made.
 
-    `seconds` is what computing it cost. `reusable` is False where the key never comes again (an always-run
-    node): such an entry goes first when room is needed. `durable` tells that the key means the same in
-    another process. `source` is "memory" or "disk", `made_at` is `time.time()` seconds. `size` (bytes) and
-    `hits` are kept by the cache that holds it, which alone sets and reads `rank` and `blocks`.
+    `seconds` is how long they took to compute, `made_at` when that was (`time.time()`). `reusable` is False where the
+    key never occurs again (an always-run node): such an entry is evicted first. `durable`: the key means the same in
+    another process. `source` is "memory" or "disk". `size` (bytes) and `hits` are kept by the memory tier, which alone
+    sets and reads `rank` and `blocks`.
     """
 
     __slots__ = (
@@ -39,7 +39,7 @@ class Entry:
         "title",
         "ui",
     )
-    # Not set by the constructor, whose cost every node pays.
+    # Not set by the constructor, to keep it cheap: every node makes an entry.
     rank: float
     blocks: tuple[tuple[int, int], ...]
 

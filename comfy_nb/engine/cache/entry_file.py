@@ -1,7 +1,6 @@
 """An entry as one safetensors file: its tensors, and in the header its tree, its label and a checksum of all.
 
-Nothing in such a file can run code. Reading checks every byte, so a file that was cut short or altered is
-told from a whole one.
+Nothing in such a file can run code. Reading checks every byte, so a file that was cut short or altered is noticed.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from comfy_nb.engine.cache.tree import flatten, unflatten
 from comfy_nb.spec.fingerprint import tensor_bytes
 
 FORMAT = "comfy_nb 1"
-# The safetensors reader takes headers up to 100 MB; text that long belongs elsewhere.
+# The safetensors reader takes headers of up to 100 MB.
 HEADER_MAX_BYTES = 50_000_000
 _DTYPES = {
     torch.float64: "F64",
@@ -46,7 +45,7 @@ class Damaged(Exception):
 
 
 class Unstorable(ValueError):
-    """The entry has no place in such a file; the message says why."""
+    """The entry cannot be written to such a file; the message says why."""
 
 
 def pack(entry: Entry) -> tuple[bytes, list[torch.Tensor]]:
@@ -80,7 +79,7 @@ def pack(entry: Entry) -> tuple[bytes, list[torch.Tensor]]:
         }
     text = json.dumps(header, separators=(",", ":")).encode()
     if len(text) > HEADER_MAX_BYTES:
-        raise Unstorable("it holds more text or numbers than belongs in a file's header")
+        raise Unstorable("it holds more text or numbers than a file's header can take")
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text, [tensors[number] for number in order]
 
@@ -105,7 +104,7 @@ def read(path: Path, key: bytes) -> Entry:
                 raise Damaged("it has another format")
             tensors = [file.get_tensor(str(number)) for number in range(len(file.keys()))]
         if metadata["checksum"] != _checksum(key, metadata["label"], metadata["tree"], tensors):
-            raise Damaged("its checksum is another")
+            raise Damaged("its checksum does not match")
         slots, ui = unflatten(metadata["tree"], tensors)
         class_type, node_id, title, seconds, made_at = json.loads(metadata["label"])
     except (SafetensorError, ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
@@ -118,7 +117,7 @@ def read(path: Path, key: bytes) -> Entry:
 
 
 def read_class_type(path: Path) -> str | None:
-    """Return which class's entry a file holds, from its header alone; None where it cannot be told."""
+    """Return the node class of the entry in a file, from its header alone; None where it cannot be read."""
     try:
         with open(path, "rb") as file:
             length = int.from_bytes(file.read(8), "little")

@@ -10,18 +10,20 @@ Waiter = Callable[[Any], None]
 
 
 class InFlight:
-    """The keys that are being computed now, each with those who wait for it.
+    """The keys that are being computed now, each with the callbacks of those who wait for it.
 
-    Every step is one atomic operation on a dict or list, so no lock is held; a waiter that comes while its key is being
-    given back is served by whoever takes it off the list.
+    Every step is one atomic operation on a dict or list, so no lock is held; a waiter that arrives while its key is
+    being released is called by whoever takes it off the list.
     """
 
     def __init__(self) -> None:
         self._waiters: dict[bytes, list[Waiter]] = {}
 
     def claim(self, key: bytes, when_done: Callable[[Any, Any], None], node_run: Any) -> bool:
-        """Claim a key. False if it is claimed already: then `when_done(node_run, entry)` is called once, with None
-        for the entry if the computing run gave up."""
+        """Claim a key; False if it is claimed already.
+
+        Then `when_done(node_run, entry)` is called once, with None for the entry if its computation was given up.
+        """
         while True:
             own: list[Waiter] = []
             waiting = self._waiters.setdefault(key, own)
@@ -37,7 +39,7 @@ class InFlight:
                 return False
 
     def release(self, key: bytes, entry: Any) -> None:
-        """Give a key back, with what was computed or None."""
+        """Release a key, with the entry that was computed, or None."""
         waiting = self._waiters.pop(key, None)
         while waiting:
             try:

@@ -1,6 +1,6 @@
 """The memory tier: entries by key, within a budget of bytes.
 
-What is evicted first is up to the policy (see `policies`).
+Which entries are evicted first is up to the policy (see `policies`).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ REASONS_KEPT = 4096
 class MemoryCache:
     """Entries by key within `budget` bytes (None: a quarter of what this process may use).
 
-    A memory block that several entries refer to counts once; `entry.size` holds all bytes its entry refers
-    to. Safe to use from several threads.
+    A memory block that several entries refer to counts once; `entry.size` has all the bytes that its entry refers to.
+    Safe to use from several threads.
     """
 
     def __init__(self, budget: int | None = None, policy: Policy | None = None) -> None:
@@ -34,10 +34,10 @@ class MemoryCache:
         self._entries: dict[bytes, Entry] = {}
         self._blocks: dict[tuple[int, int], int] = {}
         self._total = 0
-        # Candidates by the rank they had once, None until room is first needed; see _next_candidate.
+        # Candidates by the rank they had when pushed; None until room is first needed. See _next_candidate.
         self._heap: list[tuple[float, bytes]] | None = None
         self._reasons: OrderedDict[bytes, str] = OrderedDict()
-        # Re-entrant: freeing a value may run code of its own that asks the cache.
+        # Re-entrant: freeing a value may run its own code, which may use the cache.
         self._lock = threading.RLock()
 
     @property
@@ -47,7 +47,7 @@ class MemoryCache:
 
     @property
     def budget(self) -> int:
-        """The bytes that may be held; set it lower and what is too much goes at once."""
+        """The bytes that may be held; when it is lowered, entries that exceed it are evicted at once."""
         return self._budget
 
     @budget.setter
@@ -58,7 +58,7 @@ class MemoryCache:
 
     @property
     def policy(self) -> Policy:
-        """What decides which entries go first; what it does not allow goes at once when it is set."""
+        """Decides which entries go first; those that a new policy does not allow are evicted at once."""
         return self._policy
 
     @policy.setter
@@ -71,7 +71,7 @@ class MemoryCache:
             self._make_room()
 
     def keep_only(self, keys: Set[bytes], reason: str) -> None:
-        """Let go of all entries but these and the pinned ones."""
+        """Drop all entries but these and the pinned ones."""
         with self._lock:
             for key in [key for key, entry in self._entries.items() if key not in keys and not entry.pinned]:
                 self.drop(key, reason)
@@ -85,11 +85,11 @@ class MemoryCache:
         return entry
 
     def peek(self, key: bytes) -> Entry | None:
-        """Return the entry under `key` and leave no trace."""
+        """Return the entry under `key` without counting it as a use."""
         return self._entries.get(key)
 
     def put(self, entry: Entry) -> bool:
-        """Hold an entry in place of what was under its key; False where it exceeds the whole budget."""
+        """Hold an entry, replacing what was under its key; False where it exceeds the whole budget."""
         key = entry.key
         own, entry.blocks = measure(entry.outputs, entry.ui)
         entry.size = own + sum([size for _, size in entry.blocks]) if entry.blocks else own
@@ -111,7 +111,7 @@ class MemoryCache:
         return True
 
     def drop(self, key: bytes, reason: str = DROPPED) -> bool:
-        """Let an entry go, pinned or not, and remember why; False where there was none."""
+        """Drop an entry, pinned or not, and remember why; False where there was none."""
         with self._lock:
             entry = self._remove(key)
             if entry is None:
@@ -120,7 +120,7 @@ class MemoryCache:
         return True
 
     def clear(self, pinned: bool = False) -> int:
-        """Let all entries go, pinned ones only when asked to; returns how many went."""
+        """Drop all entries, pinned ones only if `pinned`; return how many."""
         with self._lock:
             gone = [entry for entry in self._entries.values() if pinned or not entry.pinned]
             for entry in gone:
@@ -130,7 +130,7 @@ class MemoryCache:
         return len(gone)
 
     def pin(self, key: bytes, on: bool = True) -> bool:
-        """Keep an entry whatever the budget (or no longer); False where there is none."""
+        """Keep an entry regardless of the budget, or with `on=False` no longer; False where there is none."""
         with self._lock:
             entry = self._entries.get(key)
             if entry is None:
@@ -142,11 +142,11 @@ class MemoryCache:
         return True
 
     def entries(self) -> list[Entry]:
-        """Return what is held now, oldest first."""
+        """Return the entries held now, oldest first."""
         return list(self._entries.values())
 
     def evicted_reason(self, key: bytes) -> str | None:
-        """Say why a key that was held, or offered, is not held now, as far back as is remembered."""
+        """Return why a key that was put is not held now, as far back as is remembered, or None."""
         return None if key in self._entries else self._reasons.get(key)
 
     def __contains__(self, key: object) -> bool:
@@ -194,8 +194,8 @@ class MemoryCache:
     def _next_candidate(self) -> Entry | None:
         """Take the unpinned entry of lowest rank off the heap.
 
-        The heap is put right only here: an entry that was used since it was pushed is pushed again with
-        its new rank, one that is gone or pinned is skipped.
+        The heap is corrected only here: an entry that was used since it was pushed is pushed again with its new rank,
+        one that is gone or pinned is skipped.
         """
         if self._heap is None:
             self._heap = self._ranking()

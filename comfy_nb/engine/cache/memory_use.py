@@ -1,4 +1,4 @@
-"""How many bytes values take, how many this process may use, and sizes as people write them."""
+"""How many bytes values take, and how many this process may use."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _TEXT: frozenset[type] = frozenset({str, bytes})
 def measure(outputs: tuple[list[Any], ...], ui: Any = None) -> tuple[int, Blocks]:
     """Return the bytes that are an entry's own, and the (address, bytes) of each memory block it refers to.
 
-    A block (a torch storage, a numpy buffer) comes once however many views there are, and in full even for a
-    small view, which keeps it alive. What cannot be measured counts as `sys.getsizeof` says.
+    A block (a torch storage, a numpy buffer) is listed once however many views it has, and in full even for a small
+    view, which keeps it alive. All else counts as `sys.getsizeof` reports.
     """
     own = ENTRY_BYTES
     rest: list[Any] | None = None if ui is None else [ui]
@@ -50,7 +50,7 @@ def measure(outputs: tuple[list[Any], ...], ui: Any = None) -> tuple[int, Blocks
 
 
 def _walk(stack: list[Any], blocks: dict[int, int]) -> int:
-    """Add the memory blocks below the values on `stack` to `blocks` and return the bytes of all else."""
+    """Add the memory blocks of the values on `stack` to `blocks`, and return the bytes of all else."""
     own = 0
     seen: set[int] = set()
     while stack:
@@ -74,13 +74,13 @@ def _walk(stack: list[Any], blocks: dict[int, int]) -> int:
             stack += value
         elif _is_picture(value):
             own += value.width * value.height * len(value.getbands()) * (4 if value.mode in ("I", "F") else 1)
-        with suppress(Exception):  # a class of somebody else's may raise anything when asked for its size
+        with suppress(Exception):  # a class of somebody else's may raise anything here
             own += sys.getsizeof(value)
     return own
 
 
 def _blocks(value: torch.Tensor | np.ndarray[Any, Any]) -> Iterator[tuple[int, int]]:
-    """Yield the (address, bytes) of what a tensor or array keeps in memory."""
+    """Yield the (address, bytes) of the memory that a tensor or array keeps alive."""
     while isinstance(value, np.ndarray):
         base = value.base
         if not isinstance(base, (np.ndarray, torch.Tensor)):
@@ -112,11 +112,11 @@ def default_budget() -> int:
 
 
 def usable_memory(memberships: Path = Path("/proc/self/cgroup"), mount: Path = Path("/sys/fs/cgroup")) -> int:
-    """Return the bytes this process may use: the least of its container's, own and machine's limits."""
+    """Return the bytes this process may use: the lowest limit of the machine, the process and its container."""
     return min([_physical_memory(), *_process_limit(), *_container_limits(memberships, mount)])
 
 
-# Where the system does not tell (Windows), a machine of today has at least this much.
+# Where the system does not report it (Windows): today's machines have at least this much.
 _PRESUMED_MEMORY = 8 << 30
 
 

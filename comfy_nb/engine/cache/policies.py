@@ -1,7 +1,7 @@
-"""What the memory tier evicts first, by policy.
+"""Eviction policies of the memory tier.
 
-The default is GreedyDual: an entry ranks by the seconds it would take to compute it again per byte it takes, on top of
-the rank of what had last been evicted when it was used, so that what is not used grows old.
+The default is GreedyDual: an entry ranks by the seconds it took to compute, per byte, on top of the rank of the last
+eviction when it was used. So entries that are not used grow old.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ class Policy(Protocol):
     """How many entries may be held (`math.inf`: any number)."""
 
     def touch(self, entry: Entry) -> None:
-        """Set `entry.rank`; called when it is put and each time it is used."""
+        """Set `entry.rank`; called when the entry is put and each time it is used."""
 
     def gone(self, entry: Entry) -> None:
-        """Take notice that an entry was evicted."""
+        """Note that an entry was evicted."""
 
 
 class ByCost:
-    """GreedyDual: keeps what takes longest to compute again, per byte."""
+    """GreedyDual: keeps what took longest to compute, per byte."""
 
     most = math.inf
 
@@ -35,17 +35,17 @@ class ByCost:
         self.age = 0.0
 
     def touch(self, entry: Entry) -> None:
-        """Rank an entry by its seconds per byte, from the present age on."""
+        """Rank an entry by its seconds per byte, on top of the present age."""
         entry.rank = self.age + entry.seconds / entry.size if entry.reusable else -1.0
 
     def gone(self, entry: Entry) -> None:
-        """Let everything that is not used from now on be older by one eviction."""
+        """Raise the age, so that entries used later rank above this one."""
         if entry.rank > self.age:
             self.age = entry.rank
 
 
 class LRU:
-    """Keeps the `most` entries that were used last (0: none at all)."""
+    """Keeps the `most` entries that were used last (0: none)."""
 
     def __init__(self, most: int) -> None:
         self.most: float = most
@@ -56,4 +56,4 @@ class LRU:
         entry.rank = float(next(self._clock)) if entry.reusable else -1.0
 
     def gone(self, entry: Entry) -> None:
-        """Nothing depends on what went."""
+        """Do nothing: ranks do not depend on evictions."""

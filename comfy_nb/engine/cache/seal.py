@@ -1,7 +1,7 @@
-"""Noticing that a remembered value was changed in place.
+"""Seals notice that a cached value was changed in place.
 
-A tensor is known by its version counter, and a small one also by its content: a write through `.numpy()` or
-`.data` leaves the counter where it is. Containers are known by which objects they hold.
+A tensor is compared by its version counter, and a small one also by its content, since a write through `.numpy()` or
+`.data` leaves the counter as it is. Containers are compared by the objects they hold.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from xxhash import xxh3_128_digest
 
 from comfy_nb.spec.fingerprint import PLAIN, tensor_bytes, tensor_state
 
-# Paid when a value is remembered and each time it is handed out. Measured on one core of a busy 2-core
+# The cost, paid when a value is cached and each time it is used. Measured on one core of a busy 2-core
 # server, in ms of CPU: 0.02 for 1 kB, 0.05 for 1 MiB, 0.7 for a picture of 1024 x 1024 x 3 floats, 1.3 for
 # 16 MiB, 5 for 64 MiB; the version counter alone takes 0.005.
 CONTENT_CHECK_BYTES = 16 << 20
 
 _GONE = object()
 _Path = tuple[Any, Any]
-"""(None, (slot, index)), or (the path of the container, key): each adds one step, however deep it lies."""
+"""(None, (slot, index)), or (the path of the container, key): each level adds one pair."""
 
 
 class _Mark(Protocol):
@@ -31,7 +31,7 @@ class _Mark(Protocol):
 
 
 class Seal:
-    """What some outputs looked like; `broken()` tells whether they still do."""
+    """The state that some outputs were in; `broken()` says whether it has changed since."""
 
     __slots__ = ("_marks",)
 
@@ -39,7 +39,7 @@ class Seal:
         self._marks = marks
 
     def broken(self) -> str | None:
-        """Say in words what was changed since, or None: "the tensor in output 0 was written to"."""
+        """Return in words what has changed since ("the tensor in output 0 was written to"), or None."""
         for mark in self._marks:
             change = mark.broken()
             if change is not None:
@@ -50,7 +50,7 @@ class Seal:
 def seal(outputs: tuple[list[Any], ...]) -> Seal | None:
     """Seal a node's outputs (one list per slot); None where nothing in them can be changed in place.
 
-    Objects of classes not known here are not watched, nor are the slots' lists themselves.
+    Objects of other classes than those below are not watched, nor are the slots' lists themselves.
     """
     for slot in outputs:
         for value in slot:
@@ -188,7 +188,7 @@ def _state(value: Any) -> tuple[Any, ...]:
 
 
 def _tensor_content(value: torch.Tensor) -> bytes | None:
-    """Digest a tensor that lies in main memory and is small, or that has no version counter."""
+    """Digest a tensor in main memory that is small, or that has no version counter."""
     if value.layout is not torch.strided or value.device.type != "cpu":
         return None
     if value.nbytes > CONTENT_CHECK_BYTES and not value.is_inference():

@@ -1,4 +1,4 @@
-"""The store: the cache's tiers, the keys that are being computed, and the lazy inputs that nodes have used."""
+"""The store: the cache's tiers, the keys that are being computed, and which lazy inputs nodes have used."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from comfy_nb.engine.cache.entry import Entry
 from comfy_nb.engine.cache.in_flight import InFlight
 from comfy_nb.engine.cache.memory import MemoryCache
 from comfy_nb.engine.cache.policies import LRU, ByCost
+from comfy_nb.engine.cache.tier import Tier
 from comfy_nb.errors import ComfyNBWarning, UnknownName
 from comfy_nb.spec.node_spec import NodeSpec
 from comfy_nb.wording import name_node
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
 MOST_USES = 100_000
 USES_A_NODE = 8
 POLICIES = ("memory", "classic", "none")
-# Below this a result is computed again sooner than it is read.
+# Below this, computing a result again is faster than reading it.
 WORTH_DISK_S = 0.005
 
 
 class CachedNode(Protocol):
-    """The node whose result is looked up, as far as the cache has to know it."""
+    """The node whose result is looked up, as far as the cache needs to know it."""
 
     id: str
     title: str
@@ -35,34 +36,53 @@ class CachedNode(Protocol):
 
 
 class Store:
-    """The results that a session holds: in memory, and where a disk tier is set also there."""
+    """The results that a session holds: in memory (`cache`), and below it in the `lower` tiers, in this order.
+
+    Memory is not one of a list: it is asked first for every node, and it alone has a policy, pins and reasons. What a
+    lower tier has is put into memory when it is used.
+    """
 
     def __init__(self, budget: int | None = None, disk: DiskCache | None = None) -> None:
         self.cache = MemoryCache(budget)
+        self.lower: list[Tier] = []
+        self._disk: DiskCache | None = None
         self.disk = disk
         self.in_flight = InFlight()
         self._only_last_prompt = False
         self._uses: OrderedDict[bytes, list[tuple[str, ...]]] = OrderedDict()
         self._lock = threading.Lock()
 
+    @property
+    def disk(self) -> DiskCache | None:
+        """The disk tier, or None; where it is set, it is the first below memory."""
+        return self._disk
+
+    @disk.setter
+    def disk(self, disk: DiskCache | None) -> None:
+        others = [tier for tier in self.lower if tier is not self._disk]
+        self.lower = others if disk is None else [disk, *others]
+        self._disk = disk
+
     def recall(self, key: bytes, node: CachedNode) -> Entry | None:
-        """Return what is cached under a key, in memory or on disk."""
+        """Return what is cached under a key, in any tier."""
         return self.vet(self.cache.get(key), key, node)
 
     def vet(self, entry: Entry | None, key: bytes, node: CachedNode) -> Entry | None:
-        """Return what memory gave for a key, else what disk has; what was written to, or whose files are gone, is
-        dropped."""
+        """Return memory's entry for a key if it is still valid, else a lower tier's.
+
+        An entry that was changed in place, or whose files are gone, is dropped.
+        """
         if entry is None:
-            entry = self._from_disk(key, node)
+            entry = self._from_lower(key, node)
         elif entry.seal is not None and (what := entry.seal.broken()) is not None:
             self.forget(entry, "changed in place")
             warnings.warn(
-                f"What {name_node(entry.node_id, entry.class_type, entry.title)} gave was changed in place after it "
-                f"was computed: {what}. It is not used any more, but computed again. Work on a copy (x.clone()).",
+                f"The result of {name_node(entry.node_id, entry.class_type, entry.title)} was changed in place after "
+                f"it was computed: {what}. It is computed again. Work on a copy (x.clone()).",
                 ComfyNBWarning,
                 stacklevel=2,
             )
-            entry = self._from_disk(key, node)
+            entry = self._from_lower(key, node)
         if entry is None:
             return None
         still_there = node.spec.still_there
@@ -71,32 +91,41 @@ class Store:
             return None
         return entry
 
-    def _from_disk(self, key: bytes, node: CachedNode) -> Entry | None:
-        if self.disk is None or node.spec.is_output:
+    def _from_lower(self, key: bytes, node: CachedNode) -> Entry | None:
+        if node.spec.is_output:
             return None
-        entry = self.disk.get(key)
-        if entry is not None:
-            entry.node_id, entry.title = node.id, node.title
-            self.cache.put(entry)
-        return entry
+        for tier in self.lower:
+            entry = tier.get(key)
+            if entry is not None:
+                entry.node_id, entry.title = node.id, node.title
+                self.cache.put(entry)
+                return entry
+        return None
 
-    def is_on_disk(self, key: bytes, node: CachedNode) -> bool:
-        """Whether a key is in the disk tier."""
-        return self.disk is not None and not node.spec.is_output and key in self.disk
+    def holds(self, key: bytes, node: CachedNode) -> bool:
+        """Whether a key is in memory or in a lower tier; counts as no use of it."""
+        return key in self.cache or (not node.spec.is_output and any(key in tier for tier in self.lower))
 
     def remember(self, entry: Entry) -> None:
-        """Keep a result, in memory and where that is switched on and possible on disk."""
+        """Keep a result in memory, and in the lower tiers if it is durable and took long enough to compute."""
         self.cache.put(entry)
-        if self.disk is not None and entry.durable and entry.seconds >= WORTH_DISK_S:
-            self.disk.put(entry)
+        if self.lower and entry.durable and entry.seconds >= WORTH_DISK_S:
+            for tier in self.lower:
+                tier.put(entry)
 
-    def forget(self, entry: Entry, why: str) -> None:
-        """Drop a result."""
-        self.cache.drop(entry.key, why)
+    def forget(self, entry: Entry, reason: str) -> None:
+        """Drop a result from memory, with the reason that `why` reports.
+
+        Lower tiers keep it: they hold a copy of what was computed, which nothing can change in place.
+        """
+        self.cache.drop(entry.key, reason)
 
     def set_policy(self, policy: str | int) -> None:
-        """Say what is held: "memory" (what is dear to compute, within the budget), "classic" (what the last prompt
-        holds), "none", or a number: that many results, the last used ones. Raises UnknownName for another word."""
+        """Set which results are held; raises UnknownName for another word than these.
+
+        "memory": what takes longest to compute, within the budget. "classic": the nodes of the last prompt. "none":
+        nothing. A number: that many results, the most recently used ones.
+        """
         if isinstance(policy, str) and policy not in POLICIES:
             raise UnknownName.of("cache policy", policy, [*POLICIES, "a number"])
         self._only_last_prompt = policy == "classic"
@@ -104,7 +133,7 @@ class Store:
         self.cache.policy = LRU(most) if isinstance(most, int) else ByCost()
 
     def run_ended(self, keys: Iterable[bytes | None]) -> None:
-        """Drop what a run's prompt does not hold, where the policy says so; `keys` are those that it holds."""
+        """Drop all results but those of a run's prompt, given by their keys, if the policy is "classic"."""
         if self._only_last_prompt:
             self.cache.keep_only({key for key in keys if key is not None}, "the last prompt does not hold it")
 

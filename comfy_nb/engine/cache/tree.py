@@ -1,7 +1,7 @@
-"""Trees of tensors and JSON values as text beside a list of tensors, and back.
+"""Trees of tensors and JSON values, written as text beside a list of tensors, and read back.
 
-Leaves that JSON keeps exactly stand for themselves; all else is an object with one key that says what it is.
-Only the exact classes are taken, so that what comes back is what went in.
+Leaves that JSON keeps exactly stand for themselves; all else is an object with one key that names its kind. Only exact
+classes are accepted, so that a tree reads back as it was.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ def flatten(value: Any) -> tuple[str, list[torch.Tensor]]:
 
 
 def unflatten(text: str, tensors: list[torch.Tensor]) -> Any:
-    """Build the tree that `flatten` took apart."""
+    """Rebuild a tree from what `flatten` returned."""
     return _decode(json.loads(text), tensors)
 
 
 def why_no_tree(value: Any) -> str | None:
-    """Say what in a value keeps it from being flattened ("it holds a value of class PIL.Image.Image"), or None."""
+    """Return what keeps a value from being flattened ("it holds a value of class PIL.Image.Image"), or None."""
     try:
         _encode(value, [], {}, 0)
     except NotATree as error:
@@ -65,7 +65,7 @@ def _encode(value: Any, tensors: list[torch.Tensor], known: dict[int, int], dept
 
 def _encode_tensor(value: torch.Tensor, tensors: list[torch.Tensor], known: dict[int, int]) -> Any:
     if type(value) is not torch.Tensor:
-        raise NotATree(f"it holds a {type(value).__qualname__}, a tensor class of its own")
+        raise NotATree(f"it holds a {type(value).__qualname__}, a subclass of Tensor")
     if value.layout is not torch.strided or value.is_quantized:
         raise NotATree("it holds a sparse or quantised tensor")
     if value.device.type != "cpu":

@@ -1,4 +1,4 @@
-"""A background thread that takes entries one after another, and can be waited for."""
+"""A background thread that writes entries one after the other, and can be waited for."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ IDLE_SECONDS = 10.0
 
 
 class Writer:
-    """Hands entries to `write` on a daemon thread, which starts with the first one and ends when long idle.
+    """Passes entries to `write` on a daemon thread, which starts with the first one and ends when idle for long.
 
-    What waits is bounded in number and bytes, since a waiting entry keeps its values in memory.
+    The queue is bounded in number and bytes, since a waiting entry keeps its values in memory.
     """
 
     def __init__(self, write: Callable[[Entry], None]) -> None:
@@ -27,7 +27,7 @@ class Writer:
         self._change = threading.Condition()
 
     def put(self, entry: Entry) -> bool:
-        """Queue an entry; False where too much waits already."""
+        """Queue an entry; False where too much is queued already."""
         with self._change:
             if entry.key in self._waiting:
                 return True
@@ -43,14 +43,14 @@ class Writer:
         return True
 
     def forget(self, key: bytes | None = None) -> None:
-        """Take an entry (None: all of them) off the queue and wait until it is not being written either."""
+        """Take an entry (None: all of them) off the queue, and wait for the end of a write under way."""
         with self._change:
             for each in [key] if key is not None else list(self._waiting):
                 self._take(each)
             self._change.wait_for(lambda: self._current is None or key not in (None, self._current))
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until all that was queued is written; False where it was not, within `timeout` seconds."""
+        """Wait until everything queued is written; False where that takes more than `timeout` seconds."""
         with self._change:
             self._change.wait_for(lambda: not self._is_busy() or self._thread is None, timeout)
             return not self._is_busy()
@@ -82,7 +82,7 @@ class Writer:
             while (entry := self._next()) is not None:
                 self._write(entry)
         finally:
-            # Whoever waits must not wait for a thread that `write` made fail; the next entry starts another.
+            # If `write` failed, nobody may wait for this thread any more; the next entry starts another.
             with self._change:
                 if self._thread is threading.current_thread():
                     self._current = self._thread = None

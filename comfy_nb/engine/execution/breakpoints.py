@@ -1,4 +1,4 @@
-"""Breakpoints: a run pauses where a value is there, and goes on with it or with another one."""
+"""Breakpoints: a run pauses when a value is there, and goes on with that value or another one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from comfy_nb.engine.node_api.context import ExecutionBlocker
 from comfy_nb.errors import ComfyNBError, ComfyNBWarning, GraphError, LayoutError, warn_of_fault
 from comfy_nb.graph.node import Node
 from comfy_nb.spec.coerce import coerce
-from comfy_nb.wording import describe_error, name_node, short
+from comfy_nb.wording import describe_error, short
 
 if TYPE_CHECKING:
     from comfy_nb.engine.cache.entry import Outputs
@@ -40,7 +40,7 @@ PLAIN: Mapping[str, type | tuple[type, ...]] = {
 
 
 class Same(Enum):
-    """Stands for the value as it was."""
+    """Stands for the value as it is."""
 
     VALUE = "the value as it is"
 
@@ -49,10 +49,10 @@ SAME = Same.VALUE
 
 
 class Breakpoint:
-    """Pauses every run of its session that comes to a value, until somebody says `resume()` or `stop()`.
+    """Pauses every run of its session that reaches a value, until `resume()` or `stop()` is called.
 
-    `resume(value)` goes on with another value, which is never cached. With `when` only values that it is true of
-    pause. In a `with` block it is removed at the end, else by `remove()`; what is paused goes on then.
+    `resume(value)` goes on with another value, which is never cached. With `when`, only values for which it is true
+    pause. It is removed by `remove()`, or at the end of its `with` block; paused runs go on then.
     """
 
     def __init__(self, points: Breakpoints, where: Handle | Node, slot: int, when: Callable[[Any], Any] | None) -> None:
@@ -75,9 +75,9 @@ class Breakpoint:
         while not self.paused:
             coming = asyncio.get_running_loop().create_future()
             self._waiting.append(coming)
-            if not self.paused:  # a run on another thread's loop may just have come
+            if not self.paused:  # a run on another thread's loop may have paused meanwhile
                 try:
-                    with stopped_by_interrupt("Nobody waits for the breakpoint any more; runs still pause there."):
+                    with stopped_by_interrupt("Stopped waiting for the breakpoint; runs still pause there."):
                         await coming
                 finally:
                     if coming in self._waiting:
@@ -85,24 +85,24 @@ class Breakpoint:
         return self.paused[0]
 
     def hold(self, pause: Pause) -> None:
-        """A run is paused here."""
+        """Note that a run is paused here, and wake those who wait for it."""
         self.paused.append(pause)
         waiting, self._waiting = self._waiting, []
         for coming in waiting:
-            post(coming.get_loop(), _tell, coming)
+            post(coming.get_loop(), _set_done, coming)
 
     def resume(self, value: Any = SAME) -> None:
-        """Let all that is paused here go on, with another value if one is given; from any thread."""
+        """Let all runs that are paused here go on, with another value if given; may be called from any thread."""
         for pause in list(self.paused):
             pause.resume(value)
 
     def stop(self) -> None:
-        """Stop all runs that are paused here; what is computed stays cached."""
+        """Stop all runs that are paused here; what they computed stays cached."""
         for pause in list(self.paused):
             pause.stop()
 
     def remove(self) -> None:
-        """Pause no more, nor in runs that have begun."""
+        """Remove the breakpoint, also from runs that have begun."""
         self.is_removed = True
         self._points.remove(self)
         self.resume()
@@ -119,7 +119,7 @@ class Breakpoint:
 
 
 class Breakpoints:
-    """The breakpoints of a session, and who is told of a pause."""
+    """The breakpoints of a session; `on_pause` is called for each pause."""
 
     def __init__(self, on_pause: Callable[[Pause], None]) -> None:
         self.on_pause = on_pause
@@ -128,24 +128,26 @@ class Breakpoints:
     def __len__(self) -> int:
         return len(self._all)
 
-    def tell(self, pause: Pause) -> None:
-        """Say that a run has paused."""
+    def announce(self, pause: Pause) -> None:
+        """Announce that a run has paused."""
         try:
             self.on_pause(pause)
-        except Exception as error:  # a display's fault may not hurt the run
+        except Exception as error:  # a display's fault must not hurt the run
             warn_of_fault(FAULT, error)
             warn_paused(pause)
 
     def add(self, where: Handle | Node, slot: int, when: Callable[[Any], Any] | None) -> Breakpoint:
-        """Pause at an output from now on; runs that have begun do not know it. Raises GraphError for a wrong `when`."""
+        """Pause at an output in runs that begin after this; raises GraphError for a wrong `when`."""
         if when is not None and (not callable(when) or inspect.iscoroutinefunction(when)):
-            raise GraphError(f"`when` is a plain function of the value, such as `lambda x: x.max() > 1`, not {when!r}.")
+            raise GraphError(
+                f"`when` must be a plain function of the value, such as `lambda x: x.max() > 1`, not {when!r}."
+            )
         point = Breakpoint(self, where, slot, when)
         self._all.append(point)
         return point
 
     def remove(self, point: Breakpoint) -> None:
-        """Pause there no more."""
+        """Stop pausing at a breakpoint."""
         self._all = [each for each in self._all if each is not point]
 
     def of(self, graph: Graph) -> Mapping[str, list[Breakpoint]]:
@@ -159,7 +161,7 @@ class Breakpoints:
 
 
 class PausedRun(Protocol):
-    """The run that is paused, as its person holds it."""
+    """The paused run, as far as a pause needs it."""
 
     place: Any
     in_background: bool
@@ -178,12 +180,12 @@ class PausedRun(Protocol):
 
 
 class Holder(Protocol):
-    """What holds the node at its breakpoint, on the run's loop."""
+    """Holds nodes at their breakpoints, on the run's loop."""
 
     loop: asyncio.AbstractEventLoop
 
     def resume(self, pause: Pause, replaced: Outputs | None) -> None:
-        """Go on, with other outputs if some are given."""
+        """Let the run go on, with other outputs if given."""
         ...
 
     def fail(self, node_run: NodeRun, error: Exception) -> None:
@@ -192,7 +194,7 @@ class Holder(Protocol):
 
 
 class Pause:
-    """One run at one breakpoint. All but `value` is over once it has gone on; `on_end` is called on its loop then."""
+    """One run, paused at one breakpoint. When it goes on, `on_end` is called on its loop; only `value` works then."""
 
     def __init__(self, run: PausedRun, node_run: NodeRun, points: Sequence[Breakpoint], holder: Holder) -> None:
         self.run = run
@@ -206,16 +208,15 @@ class Pause:
     @property
     def named(self) -> str:
         """The node in words."""
-        step = self.node_run.step
-        return name_node(step.id, step.class_type, step.title)
+        return self.node_run.step.named
 
     @property
     def value(self) -> Any:
-        """The value that is there, as `await handle` gives it; raises NotKept when the run is over and let it go."""
+        """The value, as `await handle` returns it; raises NotKept when the run is over and no longer has it."""
         return self.run.value(self.node_run.step.id, self.point.slot)
 
     def resume(self, value: Any = SAME) -> None:
-        """Go on, with another value if one is given; from any thread. Raises LayoutError for one that does not fit."""
+        """Go on, with another value if given; may be called from any thread. Raises LayoutError if it does not fit."""
         if self.state != "paused":
             return
         outputs = None if value is SAME else self._with(value)
@@ -223,24 +224,24 @@ class Pause:
             post(self._holder.loop, self._holder.resume, self, outputs)
 
     def stop(self) -> None:
-        """Stop the run; from any thread."""
+        """Stop the run; may be called from any thread."""
         if self._is_first("stopped"):
             self.run.stop()
 
-    def give_up(self, why: str) -> None:
-        """Let the run fail here."""
+    def give_up(self, reason: str) -> None:
+        """Let the run fail at this node."""
         if self._is_first("failed"):
-            post(self._holder.loop, self._holder.fail, self.node_run, ComfyNBError(why))
+            post(self._holder.loop, self._holder.fail, self.node_run, ComfyNBError(reason))
 
     def close(self) -> None:
-        """On the loop: the run has gone on, or ended."""
+        """On the loop: end the pause, since the run has gone on or ended."""
         self._is_first("stopped")
         if self in self.point.paused:
             self.point.paused.remove(self)
             try:
                 if self.on_end is not None:
                     self.on_end()
-            except Exception as error:  # a display's fault may not hurt the run
+            except Exception as error:  # a display's fault must not hurt the run
                 warn_of_fault(FAULT, error)
 
     def _is_first(self, state: str) -> bool:
@@ -251,7 +252,7 @@ class Pause:
             return is_first
 
     def _with(self, value: Any) -> Outputs:
-        """The node's outputs with another value in the slot, which is a list of items as before."""
+        """Return the node's outputs with another value in the slot, as a list of items as before."""
         slot, spec = self.point.slot, self.node_run.step.spec
         outputs = list(self.node_run.outputs or ())
         is_list = slot < len(spec.output_is_list) and spec.output_is_list[slot]
@@ -266,13 +267,13 @@ class Pause:
         return f"<{self.state} at {self.named}>"
 
 
-def _tell(coming: asyncio.Future[None]) -> None:
+def _set_done(coming: asyncio.Future[None]) -> None:
     if not coming.done():
         coming.set_result(None)
 
 
 def slot_of(where: Any, slot: int | None) -> int:
-    """Return the output that a breakpoint is at; raises GraphError for what is no node's output."""
+    """Return the number of the output that a breakpoint is at; raises GraphError if there is no such output."""
     if isinstance(where, Node):
         spec = where.graph.registry[where.class_type]
     elif getattr(where, "is_comfy_nb_handle", False):
@@ -280,8 +281,8 @@ def slot_of(where: Any, slot: int | None) -> int:
         slot = where.index if slot is None else slot
     else:
         raise GraphError(
-            f"A breakpoint is at a handle (what a node's call gives) or at a node of a graph (graph['3']), "
-            f"not at {type(where).__name__}."
+            f"A breakpoint needs a handle (what calling a node returns) or a node of a graph (graph['3']), "
+            f"got {type(where).__name__}."
         )
     found = spec.slot(slot or 0) if isinstance(slot, int | str | None) else None
     if found is None:
@@ -291,7 +292,7 @@ def slot_of(where: Any, slot: int | None) -> int:
 
 
 def is_wanted(pause: Pause) -> bool:
-    """Whether the value that is there is to pause; raises ComfyNBError where the breakpoint's `when` fails."""
+    """Whether the run is to pause at this value; raises ComfyNBError if the breakpoint's `when` fails."""
     when = pause.point.when
     if pause.point.is_removed or isinstance(pause.value, ExecutionBlocker):
         return False
@@ -320,6 +321,6 @@ def _misfit(value: Any, socket: Any) -> LayoutError:
 
 def warn_paused(pause: Pause) -> None:
     """Warn that a run is paused, where nothing shows it."""
-    said = f"The run is paused at {pause.named}: the breakpoint's resume(), resume(value) or stop() lets it go on."
+    message = f"The run is paused at {pause.named}: call the breakpoint's resume(), resume(value) or stop()."
     with suppress(ComfyNBWarning):  # where warnings are errors
-        warnings.warn(said, ComfyNBWarning, stacklevel=2)
+        warnings.warn(message, ComfyNBWarning, stacklevel=2)

@@ -1,7 +1,7 @@
 """Callers give nodes their turns: on a lane for sync nodes, on the event loop for async ones.
 
-Both drive the same generator (see `turn`); a simple node, which most are, is called without it: that is faster, and all
-it leaves out is what a simple node does not have.
+Both drive the same generator (see `turn`). A simple node, as most are, is called without it, which is faster: it has
+none of what the generator is for.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from comfy_nb.errors import InterruptProcessingException
 
 
 class Caller(Protocol):
-    """Gives nodes their turns somewhere; it is awaited on the event loop. `step.where` names the caller of a node."""
+    """Gives nodes their turns; awaited on the event loop. `step.where` names the caller of a node."""
 
     async def call(self, node_run: NodeRun) -> Outcome:
         """Give a node its turn."""
@@ -68,7 +68,7 @@ class LaneCaller:
             results = [self._call(node_run, call, worker) for call in calls]
 
     def _call_simple(self, node_run: NodeRun, inputs: dict[str, Any], worker: Worker) -> Outcome:
-        """One call with single values: what most nodes are, without the steps that only others need."""
+        """Make the one call of a simple node."""
         state, spec = self.state, node_run.step.spec
         function = spec.function(None if spec.make_object is None else self.lookup.object_of(node_run))
         if state.stop_as is not None or worker.retired:
@@ -102,7 +102,7 @@ class LaneCaller:
                 return result
             except InterruptProcessingException:
                 raise
-            except Exception as error:  # whatever it was, the node asked for another try
+            except Exception as error:  # whatever it was, the node may have retries left
                 retry = retry_after(error, attempt, spec, call)
                 if retry is None:
                     raise
@@ -182,7 +182,7 @@ class LoopCaller:
                 return result
             except InterruptProcessingException:
                 raise
-            except Exception as error:  # whatever it was, the node asked for another try
+            except Exception as error:  # whatever it was, the node may have retries left
                 retry = retry_after(error, attempt, spec, call)
                 if retry is None:
                     raise
@@ -204,7 +204,7 @@ class LoopCaller:
 
 
 def _report_call(call: Invocation, state: RunState, seconds: float) -> None:
-    """Report that a call is done, where its node is called for each item of a list."""
+    """Report that a call is done, if its node is called for each item of a list."""
     context = call.context
     if context.calls > 1 and not call.is_check:
         state.event_log.call_finished(context.node_id, context.index, context.calls, seconds)
@@ -222,7 +222,7 @@ async def _in_time(stepped: WatchedCoroutine, timeout_s: float) -> Any:
 
 
 def _finish(coroutine: Any) -> Any:
-    """Run a coroutine that never really waits."""
+    """Run a coroutine that never waits."""
     try:
         coroutine.send(None)
     except StopIteration as stop:

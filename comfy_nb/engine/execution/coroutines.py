@@ -1,25 +1,28 @@
-"""Stepping a node's coroutine: without gradients, and with an eye on how long it keeps the loop.
+"""Driving a node's coroutine step by step: gradients off, and each step timed, since it keeps the loop busy.
 
-The gradient mode belongs to the thread, so it is entered and left around each step; left on across an await it would
-leak into whatever the loop runs next.
+The gradient mode belongs to the thread, so it is set and restored around each step; across an await it would leak into
+whatever the loop runs next.
 """
 
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Coroutine, Generator
 from typing import Any, Protocol
 
 import torch
 
 from comfy_nb.engine.execution.node_run import NodeRun
+from comfy_nb.engine.node_api.context import current_call
+from comfy_nb.errors import ComfyNBWarning
 
 HELD_S = 0.002
 STALL_S = 0.1
 
 
 class LoopWatch(Protocol):
-    """Is told which node holds the event loop, and for how long."""
+    """Sees which node holds the event loop, and for how long."""
 
     stepping: NodeRun | None
 
@@ -29,16 +32,16 @@ class LoopWatch(Protocol):
 
 
 class Unwatched:
-    """For hooks that are called before a run: nobody is told."""
+    """The watch of hooks that are called before a run: it reports nothing."""
 
     stepping: NodeRun | None = None
 
     def on_stall(self, node_run: NodeRun, seconds: float) -> None:
-        """Take no notice."""
+        """Ignore it."""
 
 
 class WatchedCoroutine:
-    """Awaitable that drives a node's coroutine, gradients off unless `grad`; `watch` sees each step of it."""
+    """An awaitable that drives a node's coroutine, with gradients off unless `grad`; `watch` sees each of its steps."""
 
     __slots__ = ("_coroutine", "_grad", "_node_run", "_watch")
 
@@ -57,7 +60,7 @@ class WatchedCoroutine:
         while True:
             before = torch.is_grad_enabled()
             torch._C._set_grad_enabled(grad)
-            around, watch.stepping = watch.stepping, node_run
+            outer, watch.stepping = watch.stepping, node_run
             started = time.perf_counter()
             try:
                 waited_for = coroutine.send(value) if error is None else coroutine.throw(error)
@@ -66,7 +69,7 @@ class WatchedCoroutine:
             finally:
                 error = None  # its traceback holds this frame, and so all that the node holds
                 seconds = time.perf_counter() - started
-                watch.stepping = around
+                watch.stepping = outer
                 torch._C._set_grad_enabled(before)
                 if seconds > HELD_S and node_run is not None:
                     watch.on_stall(node_run, seconds)
@@ -77,3 +80,16 @@ class WatchedCoroutine:
                 raise
             except BaseException as thrown:  # whatever is thrown in belongs to the coroutine
                 error = thrown
+
+
+def warn_stalled(node_run: NodeRun, seconds: float) -> None:
+    """Warn that an async node kept the event loop busy."""
+    message = (
+        f"{node_run.step.named} kept the event loop busy for {seconds:.1f} s without an await; nothing else could run "
+        "meanwhile. Make it a plain function, or await asyncio.to_thread(...)."
+    )
+    token = current_call.set(None)  # so that the warning does not count as printed by the node
+    try:
+        warnings.warn(message, ComfyNBWarning, stacklevel=2)
+    finally:
+        current_call.reset(token)

@@ -1,4 +1,4 @@
-"""The prompt of a run as nodes see it: as it was submitted, and with what expansions added to it."""
+"""The prompt of a run as nodes see it: as it was submitted, or with the nodes that expansions added."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from comfy_nb.engine.planning.step import Step
 
 
 def prompt_of(plan: Plan) -> dict[str, Any]:
-    """Return the prompt of a plan: converted values, links where they end."""
+    """Return the prompt of a plan: converted values, and links with muted and bypassed nodes resolved."""
     return {step.id: entry_of(step) for step in plan.steps.values()}
 
 
 def entry_of(step: Step) -> dict[str, Any]:
-    """Return one node as a prompt has it."""
+    """Return the entry of one node in a prompt."""
     inputs = dict(step.template)
     for link in step.links:
         inputs[link.name] = [link.origin, link.slot]
@@ -29,7 +29,7 @@ def entry_of(step: Step) -> dict[str, Any]:
 
 
 class DynamicPrompt:
-    """The live prompt (hidden input DYNPROMPT): nodes of the graph and of its expansions, by ComfyUI's method names."""
+    """The live prompt (hidden input DYNPROMPT): nodes of the graph and its expansions. Method names are ComfyUI's."""
 
     def __init__(self, plan: Plan, prompt: Mapping[str, Any], scheduler: Scheduler | None) -> None:
         self._plan = plan
@@ -57,7 +57,7 @@ class DynamicPrompt:
         return node_run.parent.step.id if node_run is not None and node_run.parent is not None else None
 
     def get_real_node_id(self, node_id: str) -> str:
-        """Return the node of the submitted prompt that this one comes from."""
+        """Return the node of the submitted prompt that this one was expanded from, or itself."""
         while (parent := self.get_parent_node_id(node_id)) is not None:
             node_id = parent
         return node_id

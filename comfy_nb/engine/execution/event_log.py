@@ -1,4 +1,4 @@
-"""The event log of a run: reports are collected on any thread, and delivered in batches on the run's loop."""
+"""The event log of a run: events are collected on any thread and delivered in batches on the run's loop."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PASSING = frozenset((events.NodeProgress, events.NodePreview, events.NodeText, e
 
 
 class ReportedStep(Protocol):
-    """What a report says of the node itself."""
+    """The node of a report."""
 
     id: str
     class_type: str
@@ -32,7 +32,7 @@ class ReportedStep(Protocol):
 
 
 class ReportedNode(Protocol):
-    """A node of a run, as far as it is reported."""
+    """A node of a run, as far as events report it."""
 
     source: str
     seconds: float
@@ -49,12 +49,12 @@ class ReportedNode(Protocol):
         ...
 
 
-# What happens to every node is noted as it is, and made an event when somebody wants to see it.
+# The start and end of every node are noted like this, and become events only when somebody subscribes: that is cheaper.
 Noted = tuple[Callable[[str, float, ReportedNode, str], Event], float, ReportedNode, str]
 
 
 class Printed:
-    """What a node has printed to one stream since the last delivery: the end of it, and how many lines it was."""
+    """The text that a node has printed to one stream since the last delivery: its end, and the number of lines."""
 
     __slots__ = ("lines", "pieces", "stream")
 
@@ -64,7 +64,7 @@ class Printed:
         self.pieces: deque[str] = deque(maxlen=PIECES_MAX)
 
     def text(self) -> str:
-        """Return the end of it, headed by how many lines are left out, if there are such."""
+        """Return its end, below the number of lines that are left out, if any."""
         text = "".join(self.pieces)[-PRINTED_MAX:]
         if self.lines == text.count("\n"):
             return text
@@ -77,8 +77,8 @@ class Printed:
 class EventLog:
     """Turns what happens in a run into events, keeps them, and delivers them to subscribers.
 
-    Late subscribers get all of them from the start, but for passing ones. `total`, `cached`, `ui` and `blocked` hold
-    what has been reported so far.
+    Late subscribers get all events from the start, except passing ones (progress, previews, texts, prints). `total`,
+    `cached`, `ui` and `blocked` sum up what has been reported so far.
     """
 
     def __init__(self, run_id: str, note_slow: Callable[[Subscriber], None]) -> None:
@@ -97,7 +97,7 @@ class EventLog:
         self._print_lock = threading.RLock()  # a garbage collection within it may print (`__del__`, asyncio)
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
-        """Deliver what has happened so far, then all that follows; call the result to end it."""
+        """Deliver past events, then all that follow; call the result to unsubscribe."""
         self.flush()
         self._subscribers.append(subscriber)
         if self._log:
@@ -110,7 +110,7 @@ class EventLog:
         return end
 
     def emit(self, event: Event) -> None:
-        """Tell the subscribers soon; from any thread."""
+        """Deliver an event soon; may be called from any thread."""
         self._waiting.append(event)
         if self._subscribers:
             self._flush_soon()
@@ -127,7 +127,7 @@ class EventLog:
         self.emit(events.RunRefused(self._run_id, time.perf_counter(), error))
 
     def run_started(self, when: float, total: int, cached: int) -> None:
-        """Report that `total` nodes have to be computed; the event goes before those that came while this was found."""
+        """Report that `total` nodes have to be computed; the event precedes those of cached nodes found meanwhile."""
         self.total, self.cached = total, cached
         self._waiting.appendleft(events.RunStarted(self._run_id, when, total, cached))
 
@@ -158,7 +158,7 @@ class EventLog:
         self.emit(events.CallFinished(self._run_id, time.perf_counter(), node_id, call, calls, seconds))
 
     def node_waits(self, node: ReportedNode, reason: str, added: int = 0) -> None:
-        """Report that a node waits, for `added` more nodes or for another reason."""
+        """Report that a node waits: for `added` more nodes, or for another reason."""
         now = time.perf_counter()
         if node.ui:
             self.ui[node.step.id] = node.ui
@@ -183,7 +183,7 @@ class EventLog:
         self.emit(events.LoopHeld(self._run_id, time.perf_counter(), node.step.id, seconds))
 
     def node_printed(self, node_id: str, stream: str, text: str) -> None:
-        """Report what a node printed; of what comes between two deliveries the end is kept, as one event."""
+        """Report what a node printed; prints between two deliveries become one event, which keeps their end."""
         with self._print_lock:
             printed = self._printed.get(node_id)
             if printed is not None and printed.stream != stream:
@@ -201,7 +201,7 @@ class EventLog:
         self._waiting.append(events.NodeLog(self._run_id, time.perf_counter(), node_id, printed.stream, printed.text()))
 
     def _end_prints(self, node_id: str) -> None:
-        """Put what a node printed before the report of its end."""
+        """Report what a node printed before its end is reported."""
         with self._print_lock:
             if node_id in self._printed:
                 self._report_printed(node_id)
@@ -209,7 +209,7 @@ class EventLog:
     # Delivery --------------------------------------------------------------------------------------------------------
 
     def flush(self) -> None:
-        """On the loop: deliver what has been collected."""
+        """On the loop: deliver the collected events."""
         self._flush_due = False
         if self._printed:
             with self._print_lock:
@@ -238,14 +238,14 @@ class EventLog:
 
     def _deliver(self, subscriber: Subscriber, batch: Sequence[Event]) -> None:
         started = time.perf_counter()
-        outside = current_call.set(None)  # a delivery may come in the context of a node, and is no part of it
+        token = current_call.set(None)  # a delivery may happen in the context of a node, but is not part of it
         try:
             subscriber(batch)
-        except (Exception, asyncio.CancelledError) as error:  # its fault may not hurt the run; it is not called again
+        except (Exception, asyncio.CancelledError) as error:  # a subscriber's fault must not hurt the run
             self._subscribers = [each for each in self._subscribers if each is not subscriber]
             warn_of_fault("A subscriber of the run failed and was removed", error)
         finally:
-            current_call.reset(outside)
+            current_call.reset(token)
         if time.perf_counter() - started > SLOW_SUBSCRIBER_S:
             self._note_slow(subscriber)
 

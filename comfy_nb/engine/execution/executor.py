@@ -1,24 +1,23 @@
-"""What moves a run: the scheduler under a lock, the lane that drains sync nodes, the tasks of async ones, and the end.
+"""The executor of a run: it moves nodes from the scheduler to their callers, takes what they return, and ends the run.
 
-Whoever holds the lock owns the scheduler for that moment. A lane drains a burst of ready nodes in one hop; async nodes
-that become ready meanwhile are posted to the loop at once. Everything is cleaned up on the loop.
+Whoever holds the lock owns the scheduler for that moment. A lane calls ready sync nodes one after the other in one hop;
+async nodes that become ready meanwhile are posted to the loop at once. Everything is cleaned up on the loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 
 from comfy_nb.engine.cache.entry import Entry, Outputs
+from comfy_nb.engine.execution.abandon import abandon, warn_abandoned
 from comfy_nb.engine.execution.callers import Caller, LaneCaller, LoopCaller
-from comfy_nb.engine.execution.coroutines import STALL_S
+from comfy_nb.engine.execution.coroutines import STALL_S, warn_stalled
 from comfy_nb.engine.execution.expansion import Expanded, read_expansion, set_keys
 from comfy_nb.engine.execution.failure import failure_of
 from comfy_nb.engine.execution.lanes import Lane, Worker, switch_interval
@@ -30,20 +29,17 @@ from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.services import Services
 from comfy_nb.engine.execution.state import RunState, Status
 from comfy_nb.engine.execution.turn import Ask, Done, Expand
-from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.engine.planning.step import LOOP, Step
-from comfy_nb.errors import ComfyNBWarning, InterruptProcessingException
+from comfy_nb.errors import InterruptProcessingException
 from comfy_nb.graph.gc_freeze import gc_frozen
-from comfy_nb.wording import name_node
 
 SLICE_S = 0.02
-GRACE_S = 2.0
 ASK_AGAIN_S = 0.5
 GIVE_UP_S = 5.0
 
 
 class Executor:
-    """The moving parts of one run, made and ended on the run's loop.
+    """Executes one run; made and ended on the run's loop.
 
     `on_end(status, error)` is called once, when nothing of the run is left on the loop.
     """
@@ -102,7 +98,7 @@ class Executor:
         self._tick()
 
     def wake(self) -> None:
-        """Have the loop look at the scheduler; from any thread, and at once on the loop's own."""
+        """Have the loop look at the scheduler: at once if called on the loop's thread, else soon."""
         if threading.get_ident() == self._thread:
             self._tick()
         elif not self._is_woken:
@@ -110,7 +106,7 @@ class Executor:
             post(self.loop, self._tick)
 
     def _tick(self) -> None:
-        """On the loop: look at the scheduler. A fault of the engine's own ends the run."""
+        """On the loop: look at the scheduler. A fault of the engine itself ends the run."""
         self._is_woken = False
         try:
             self._advance()
@@ -159,15 +155,17 @@ class Executor:
                 node_run = None if self.is_over or worker.retired else self.scheduler.take()
                 if node_run is None:
                     self._is_draining = False
-                    look = self.scheduler.pending == 0 or self.scheduler.is_deadlocked or self.scheduler.wants_loop
+                    needs_loop = (
+                        self.scheduler.pending == 0 or self.scheduler.is_deadlocked or self.scheduler.wants_loop
+                    )
                     break
             self._sync_turn(node_run, worker)
             if time.perf_counter() > until:
-                if self._lane.is_wanted and not self.is_over:  # what waits may be the end of the lane
+                if self._lane.is_wanted and not self.is_over:  # what is queued may be the lane's end
                     self._send(self._lane, self._drain)
                     return
                 until += SLICE_S
-        if look:
+        if needs_loop:
             self.wake()
 
     def _sync_turn(self, node_run: NodeRun, worker: Worker) -> None:
@@ -180,7 +178,7 @@ class Executor:
                 outcome = self.on_lane.call(node_run, worker)
             finally:
                 if self.calling.pop(worker, None) is None:
-                    worker.retired = True  # the run has ended and left this worker behind, before its next job
+                    worker.retired = True  # the run has ended and abandoned this worker
             if isinstance(outcome, Expand):
                 steps, expanded, marked = self._read(node_run, outcome)
                 if marked:
@@ -193,10 +191,10 @@ class Executor:
         except BaseException as error:  # a node may raise or return anything, and none of it may end the lane
             self.fail(node_run, error)
         finally:
-            self.lookup.give_back(node_run, None)
+            self.lookup.release_claim(node_run, None)
 
     def _read(self, node_run: NodeRun, outcome: Expand) -> tuple[dict[str, Step], Expanded, list[Step]]:
-        """Return the steps of an expansion, what it stands for, and the steps that have fingerprints."""
+        """Return the steps of an expansion, what it stands for, and those steps that have fingerprints."""
         registry = self.state.graph.registry
         steps, expanded = read_expansion(outcome, node_run.step.id, self.scheduler, registry)
         return steps, expanded, [step for step in steps.values() if step.spec.fingerprint is not None]
@@ -207,7 +205,7 @@ class Executor:
         """Report that a node held the loop for 2 ms or more."""
         self.state.event_log.loop_held(node_run, seconds)
         if seconds >= STALL_S:
-            _warn_stalled(node_run, seconds)
+            warn_stalled(node_run, seconds)
 
     def _start_task(self, node_run: NodeRun, caller: Caller) -> None:
         if not self.lookup.claim(node_run, self._shared):
@@ -243,28 +241,28 @@ class Executor:
         except BaseException as error:  # a node may raise or return anything, and none of it may end the loop
             self.fail(node_run, error)
         finally:
-            self.lookup.give_back(node_run, None)
+            self.lookup.release_claim(node_run, None)
 
-    # What came of a turn ---------------------------------------------------------------------------------------------
+    # The result of a turn ---------------------------------------------------------------------------------------------
 
     def _accept(self, node_run: NodeRun, outcome: Ask | Done) -> None:
         if self.state.stopping:
-            return  # a node that was told to stop may have returned half of its work
+            return  # a node that noticed the stop may have returned half of its work
         if isinstance(outcome, Ask):
             self._ask(node_run, outcome.names)
             return
         node_run.ui = outcome.ui
-        spoiled = self.lookup.check_inputs(node_run) if node_run.step.links else ()
+        invalidated = self.lookup.check_inputs(node_run) if node_run.step.links else ()
         self.lookup.keep(node_run, outcome.outputs)
         self._finished(node_run)
         with self.lock:
             if self.ending is not None:
                 return
-            for above in spoiled:
+            for above in invalidated:
                 self.scheduler.invalidate(above)
             self.scheduler.finish(node_run, outcome.outputs)
-            look = self.scheduler.wants_loop or not self._is_draining
-        if look:
+            needs_loop = self.scheduler.wants_loop or not self._is_draining
+        if needs_loop:
             self.wake()
 
     def _ask(self, node_run: NodeRun, names: Sequence[str]) -> None:
@@ -294,7 +292,7 @@ class Executor:
         return outputs
 
     def _shared(self, node_run: NodeRun, entry: Entry | None) -> None:
-        """An equal node that was in flight is done (or was given up: then this one is computed)."""
+        """Take the result of an equal node that was in flight; without an entry it gave up, so this one is computed."""
         try:
             with self.lock:
                 if self.ending is not None or self.error is not None:
@@ -306,18 +304,18 @@ class Executor:
                     node_run.entry = entry
                     self._finished(node_run)
                     self.scheduler.finish(node_run, entry.outputs)
-        except Exception as error:  # an expansion's outputs may not fit; the run that computed the node is not to blame
+        except Exception as error:  # an expansion's outputs may not fit: not the other run's fault
             self.fail(node_run, error)
         self.wake()
 
     def _finished(self, node_run: NodeRun) -> None:
-        if node_run.step.id not in self.pauses.at:  # else it is told of when it goes on
+        if node_run.step.id not in self.pauses.at:  # else it is reported when the breakpoint is resumed
             self.state.event_log.node_finished(node_run)
 
     # Ending ----------------------------------------------------------------------------------------------------------
 
     def fail(self, node_run: NodeRun, error: BaseException) -> None:
-        """Let the run fail at a node; from any thread."""
+        """Let the run fail at a node; may be called from any thread."""
         failure = failure_of(self.scheduler, node_run, error)
         with self.lock:
             if self.ending is not None or self.error is not None:
@@ -331,51 +329,36 @@ class Executor:
             post(self.loop, self.end, self.state.stop_as or Status.STOPPED)
 
     def end(self, status: Status) -> None:
-        """On the loop: end the run in a status. Its tasks are cancelled; a node on a lane is left behind."""
+        """On the loop: end the run in a status. Its tasks are cancelled; nodes on lanes are abandoned."""
         with self.lock:
             if self.ending is not None:
                 return
             self.ending = status
         if status is not Status.DONE:
             self.state.request_stop(status)
-        left = [(worker, node_run) for worker in list(self.calling) if (node_run := self.calling.pop(worker, None))]
-        for node_run in [*(node_run for _, node_run in left), *self.tasks.values()]:
-            self.lookup.give_back(node_run, None)
-        for worker, node_run in left:
-            worker.lane.retire(worker)
-            threading.Thread(
-                target=self._interrupt_after_grace, args=(worker, node_run), name="comfy-nb-stop", daemon=True
-            ).start()
+        calling = [(worker, node_run) for worker in list(self.calling) if (node_run := self.calling.pop(worker, None))]
+        for node_run in [*(node_run for _, node_run in calling), *self.tasks.values()]:
+            self.lookup.release_claim(node_run, None)
+        for worker, node_run in calling:
+            abandon(worker, node_run)
         if not self.tasks:
             self._close(status)
         elif status is not Status.DONE:
             self._cancel_tasks(time.perf_counter())
 
     def _cancel_tasks(self, since: float) -> None:
-        """Cancel what is left, and again if it was swallowed; after a while go on without it, and say so."""
+        """Cancel the tasks that are left, again while they swallow it, and after `GIVE_UP_S` go on without them."""
         if self._is_closed:
             return
         late = time.perf_counter() - since > GIVE_UP_S
         for task, node_run in list(self.tasks.items()):
             if late:
-                _warn_left(node_run, "it swallows its cancellation")
+                warn_abandoned(node_run, "it swallows its cancellation")
             task.cancel()
         if late:
             self._close(self.ending or Status.CANCELLED)
         else:
             self.loop.call_later(ASK_AGAIN_S, self._cancel_tasks, since)
-
-    def _interrupt_after_grace(self, worker: Worker, node_run: NodeRun) -> None:
-        """Give a sync node its grace, then interrupt it between bytecodes, then say that it goes on."""
-        # While an interrupt is pending, traced code loops in CPython 3.11 (see `lanes`); this thread has to end.
-        sys.settrace(None)
-        worker.thread.join(GRACE_S)
-        token = worker.token
-        if token is not None and worker.interrupt(token):
-            worker.thread.join(GRACE_S)
-            worker.withdraw(token)
-        if worker.token is not None:
-            _warn_left(node_run, "it is in C code")
 
     def _close(self, status: Status) -> None:
         if self._is_closed:
@@ -385,29 +368,3 @@ class Executor:
         self._switches.close()
         self._services.lane_done(self._lane)
         self._on_end(status, self.error)
-
-
-def _warn_left(node_run: NodeRun, why: str) -> None:
-    named = _name(node_run)
-    warnings.warn(
-        f"{named} did not stop ({why}); it was abandoned, and its result is discarded.",
-        ComfyNBWarning,
-        stacklevel=2,
-    )
-
-
-def _warn_stalled(node_run: NodeRun, seconds: float) -> None:
-    message = (
-        f"{_name(node_run)} kept the event loop busy for {seconds:.1f} s without an await; nothing else could run "
-        "meanwhile. Make it a plain function, or await asyncio.to_thread(...)."
-    )
-    outside = current_call.set(None)  # the warning is about the node, not printed by it
-    try:
-        warnings.warn(message, ComfyNBWarning, stacklevel=2)
-    finally:
-        current_call.reset(outside)
-
-
-def _name(node_run: NodeRun) -> str:
-    step = node_run.step
-    return name_node(step.id, step.class_type, step.title)

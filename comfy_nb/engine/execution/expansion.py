@@ -1,4 +1,4 @@
-"""Expansions: a node that returned a graph, the nodes of that graph, and the outputs they stand for."""
+"""Expansions: a node returned a graph; its nodes join the run, and their outputs become the node's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from comfy_nb.spec.registry import Registry
 
 
 class Expanded:
-    """What one node expanded into: the result of each call, in which links stand for nodes of the expansion."""
+    """The expansion of one node: the result of each call, with links to nodes of the expansion."""
 
     __slots__ = ("parts", "wanted")
 
@@ -27,11 +27,11 @@ class Expanded:
         self.parts = parts
         self.wanted = wanted
 
-    def outputs(self, node_run: NodeRun, schedule: Scheduler) -> Outputs:
-        """Put the items of the nodes in place of the links to them."""
-        return merge(node_run.step.spec, [self._resolve(schedule, *part) for part in self.parts])
+    def outputs(self, node_run: NodeRun, scheduler: Scheduler) -> Outputs:
+        """Return the node's outputs, with each link replaced by the items it leads to."""
+        return merge(node_run.step.spec, [self._resolve(scheduler, *part) for part in self.parts])
 
-    def _resolve(self, schedule: Scheduler, is_graph: bool, values: Sequence[Any]) -> Sequence[Any]:
+    def _resolve(self, scheduler: Scheduler, is_graph: bool, values: Sequence[Any]) -> Sequence[Any]:
         if not is_graph:
             return values
         resolved: list[Any] = []
@@ -40,7 +40,7 @@ class Expanded:
             if link is None:
                 resolved.append(value)
                 continue
-            outputs = schedule.node_runs[link.origin].outputs or ()
+            outputs = scheduler.node_runs[link.origin].outputs or ()
             try:
                 resolved.extend(outputs[link.slot])
             except IndexError:
@@ -49,12 +49,12 @@ class Expanded:
 
 
 def read_expansion(
-    expand: Expand, by: str, schedule: Scheduler, registry: Registry
+    expand: Expand, by: str, scheduler: Scheduler, registry: Registry
 ) -> tuple[dict[str, Step], Expanded]:
     """Make the steps of what node `by` expanded into; their keys come later, after their fingerprints.
 
-    A node whose outputs are held no more may expand again, into the same ids. Raises DuplicateNodeError for an id that
-    exists otherwise, UnknownName for a class that does not, GraphError for a link to nothing.
+    A node whose outputs are no longer held may expand again, into the same ids. Raises DuplicateNodeError for any other
+    id that exists already, UnknownName for an unknown class, GraphError for a link to nothing.
     """
     steps: dict[str, Step] = {}
     wanted: list[str] = []
@@ -66,27 +66,27 @@ def read_expansion(
         parts.append((True, values))
         _check_graph(graph)
         for node_id, entry in graph.items():
-            is_again = schedule.expanders.get(node_id) == by
-            if node_id in steps or (schedule.step(node_id) is not None and not is_again):
-                raise DuplicateNodeError(f"the id {node_id!r} exists already; make ids by GraphBuilder().")
+            is_again = scheduler.expanders.get(node_id) == by
+            if node_id in steps or (scheduler.step(node_id) is not None and not is_again):
+                raise DuplicateNodeError(f"the id {node_id!r} exists already; make ids with GraphBuilder().")
             steps[node_id] = _step(node_id, entry, registry)
         wanted += [link.origin for value in values if (link := link_of(value)) is not None]
         wanted += [node_id for node_id in graph if steps[node_id].spec.is_output]
     for step in steps.values():
-        _check_links(step, steps, schedule)
+        _check_links(step, steps, scheduler)
     for node_id in wanted:
-        if node_id not in steps and schedule.step(node_id) is None:
+        if node_id not in steps and scheduler.step(node_id) is None:
             raise GraphError(f"its result links to node {node_id!r}, which does not exist.")
     return steps, Expanded(parts, list(dict.fromkeys(wanted)))
 
 
 def _check_graph(graph: Any) -> None:
-    advice = "Make it by GraphBuilder().finalize()."
+    advice = "Make it with GraphBuilder().finalize()."
     if not isinstance(graph, Mapping):
         raise GraphError(f"what it expands into is a {type(graph).__name__}, not a dict of nodes by id. {advice}")
     for node_id, entry in graph.items():
         if not isinstance(entry, Mapping) or not isinstance(entry.get("inputs") or {}, Mapping):
-            raise GraphError(f"node {node_id!r} of its expansion is no dict of class_type and inputs. {advice}")
+            raise GraphError(f"node {node_id!r} of its expansion is not a dict with class_type and inputs. {advice}")
 
 
 def _step(node_id: str, entry: Mapping[str, Any], registry: Registry) -> Step:
@@ -97,17 +97,17 @@ def _step(node_id: str, entry: Mapping[str, Any], registry: Registry) -> Step:
     return child_step(node_id, entry, spec, spec.interface(), spec.code())
 
 
-def _check_links(step: Step, steps: Mapping[str, Step], schedule: Scheduler) -> None:
+def _check_links(step: Step, steps: Mapping[str, Step], scheduler: Scheduler) -> None:
     for link in step.links:
-        if link.origin not in steps and schedule.step(link.origin) is None:
+        if link.origin not in steps and scheduler.step(link.origin) is None:
             raise GraphError(
                 f"input {link.name!r} of node {step.id!r} links to node {link.origin!r}, which does not exist."
             )
 
 
-def set_keys(steps: Mapping[str, Step], schedule: Scheduler, scope: int) -> None:
+def set_keys(steps: Mapping[str, Step], scheduler: Scheduler, scope: int) -> None:
     """Set the keys of an expansion's steps; raises DependencyCycleError where they wait for each other."""
-    known = _Known(steps, schedule)
+    known = _Known(steps, scheduler)
 
     def parents(node_id: str) -> list[str]:
         return [link.origin for link in steps[node_id].links if link.origin in steps]
@@ -125,11 +125,11 @@ def _refuse_cycle(ids: Sequence[str]) -> NoReturn:
 class _Known(dict[str, Step]):
     """Steps by id: those of the expansion, then those of the run."""
 
-    def __init__(self, steps: Mapping[str, Step], schedule: Scheduler) -> None:
+    def __init__(self, steps: Mapping[str, Step], scheduler: Scheduler) -> None:
         super().__init__(steps)
-        self._schedule = schedule
+        self._scheduler = scheduler
 
     def __missing__(self, node_id: str) -> Step:
-        step = self._schedule.step(node_id)
+        step = self._scheduler.step(node_id)
         assert step is not None
         return step

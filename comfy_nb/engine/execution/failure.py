@@ -1,4 +1,4 @@
-"""From what a node raised to the error that a person reads."""
+"""From an exception that a node raised to the error that is reported."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.errors import NodeError, NodeTimeout
-from comfy_nb.wording import describe_error, name_node, printable
+from comfy_nb.wording import describe_error, printable
 
 LOOP_RUNS = ("from a running event loop", "event loop is already running", "another loop is running")
 
 
 class TookTooLong(TimeoutError):
-    """A call took longer than its node's `timeout`; not a timeout of the node's own making."""
+    """A call took longer than its node's `timeout`; a TimeoutError of the node's own is another matter."""
 
 
 def failure_of(scheduler: Scheduler, node_run: NodeRun, error: BaseException) -> NodeError:
-    """Make the error of a failed node, blamed on the node of the submitted graph, with the node's own as its cause."""
+    """Make the error of a failed node, with the node of the submitted graph and, as its cause, the node's own error."""
     submitted = node_run
     while submitted.parent is not None:
         submitted = submitted.parent
@@ -40,18 +40,18 @@ def _message(node_run: NodeRun, submitted: NodeRun, error: BaseException, timed_
     spec = node_run.step.spec
     inside = ""
     if node_run is not submitted:
-        inside = f"in its expansion, {name_node(node_run.step.id, node_run.step.class_type, node_run.step.title)}: "
+        inside = f"in its expansion, {node_run.step.named}: "
     if timed_out:
         tries = f" {spec.retries + 1} times" if spec.retries else ""
         return f"{inside}it took longer than its timeout of {spec.timeout:g} s{tries}."
-    said = describe_error(error)
-    if spec.is_async and any(sign in said for sign in LOOP_RUNS):
-        said += ". The node is async and runs on that loop: `await` the coroutine there."
-    return f"{inside}{said}"
+    text = describe_error(error)
+    if spec.is_async and any(sign in text for sign in LOOP_RUNS):
+        text += ". The node is async and runs on that loop: `await` the coroutine there."
+    return f"{inside}{text}"
 
 
 def inputs_of(node_run: NodeRun, scheduler: Scheduler) -> dict[str, Any]:
-    """Return a node's inputs as far as they are there."""
+    """Return a node's inputs, as far as they are known."""
     inputs = dict(node_run.step.template)
     for link in node_run.step.links:
         above = scheduler.node_runs.get(link.origin)

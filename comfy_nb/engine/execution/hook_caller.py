@@ -15,13 +15,13 @@ from comfy_nb.engine.execution.loops import post
 
 
 class HookCaller:
-    """Calls hooks: sync ones on a lane of their own, so that a busy node does not delay them."""
+    """Calls hooks: sync ones on their own lane, so that a busy node does not delay them."""
 
     def __init__(self) -> None:
         self.lane = Lane("comfy-nb-hooks")
 
     async def __call__(self, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
-        """Call a function of a node class beside the loop, or await it if it is async."""
+        """Call a function of a node class off the loop, or await it if it is async."""
         if inspect.iscoroutinefunction(function):
             return await WatchedCoroutine(function(**inputs), None, Unwatched(), grad=False)
         loop = asyncio.get_running_loop()
@@ -53,7 +53,7 @@ def _answer(
     answer, error = None, None
     try:
         answer = context.run(worker.call, inputs, function, inputs)
-    except BaseException as raised:  # a class's function may raise anything; the caller gets it
+    except BaseException as raised:  # a class's function may raise anything; it is passed to the caller
         error = _as_exception(raised)
     if not future.cancelled():
         post(loop, _set, future, answer, error)

@@ -1,9 +1,9 @@
-"""The kernel's interrupt, seen at once and told apart from every other cancellation.
+"""The kernel's interrupt, noticed at once and distinguished from every other cancellation.
 
-A kernel's handler cancels the cell by a call that does not wake an idle loop, and the cancellation that arrives looks
+A kernel's SIGINT handler cancels the cell's task by a call that does not wake an idle loop, and the cancellation looks
 like any other. So while a run is awaited the present handler is wrapped: it is called, the loop is woken, and a flag is
-up for the few turns of the loop in which the cancellation arrives. The switch is process-wide, so it is counted and
-put back.
+set for the few iterations of the loop in which the cancellation arrives. The handler is process-wide, so its users are
+counted, and the last one restores it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from typing import Any
 
 from comfy_nb.errors import Stopped
 
+# Iterations of the loop; the cancellation arrives within a few of them, more if awaits are nested.
 TURNS = 32
 
 
 class _Passing:
-    """The handler that was there before, and after it a wake-up; one that is left behind passes on what comes."""
+    """Calls the previous handler and then wakes the loop; one that is still installed later only passes signals on."""
 
     def __init__(self, watch: InterruptWatch, previous: Callable[[int, FrameType | None], Any]) -> None:
         self.watch = watch
@@ -37,7 +38,7 @@ class _Passing:
 
 
 class InterruptWatch:
-    """A context manager around awaiting a run; `seen` tells whether an interrupt is arriving just now."""
+    """A context manager around awaiting a run; `seen` is true while an interrupt is arriving."""
 
     def __init__(self) -> None:
         self.seen = False
@@ -47,7 +48,7 @@ class InterruptWatch:
     def __enter__(self) -> InterruptWatch:
         if threading.current_thread() is threading.main_thread():
             if self._users == 0:
-                self.seen = False  # an interrupt from before, on a loop that stopped, says nothing of this run
+                self.seen = False  # an earlier interrupt, on a loop that has stopped since, is not for this run
             self._users += 1
             self._loop = asyncio.get_running_loop()
             present = signal.getsignal(signal.SIGINT)
@@ -64,7 +65,7 @@ class InterruptWatch:
             signal.signal(signal.SIGINT, present.previous)
 
     def absorb_cancellation(self) -> bool:
-        """Return whether the cancellation just caught is an interrupt's; if it is, take it off the task."""
+        """Return whether the cancellation just caught came from an interrupt; if so, uncancel the task."""
         task = asyncio.current_task()
         if not self.seen or task is None:
             return False
@@ -72,14 +73,14 @@ class InterruptWatch:
         return True
 
     def wake(self) -> None:
-        """Wake the loop, and lower the flag when the cancellation has had its turns to arrive."""
+        """Wake the loop, and clear the flag once the cancellation has had time to arrive."""
         loop = self._loop
         if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._lower, TURNS)
+            loop.call_soon_threadsafe(self._clear, TURNS)
 
-    def _lower(self, turns: int) -> None:
+    def _clear(self, turns: int) -> None:
         if turns:
-            asyncio.get_running_loop().call_soon(self._lower, turns - 1)
+            asyncio.get_running_loop().call_soon(self._clear, turns - 1)
         else:
             self.seen = False
 
@@ -89,7 +90,7 @@ interrupt_watch = InterruptWatch()
 
 @contextmanager
 def stopped_by_interrupt(message: str) -> Iterator[None]:
-    """Around an await: a kernel's interrupt raises Stopped(message) there; other cancellations pass on."""
+    """Around an await: a kernel's interrupt raises Stopped(message) there; other cancellations propagate."""
     with interrupt_watch:
         try:
             yield

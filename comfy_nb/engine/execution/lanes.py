@@ -1,8 +1,7 @@
 """Lanes: the threads that sync node code runs on.
 
-A lane has one worker (or several, for nodes that are thread-safe) and a queue of jobs. A worker whose node will not
-stop is replaced at once and ends by itself when the node does; a node that asks for nothing is interrupted between
-bytecodes.
+A lane has a queue of jobs and one worker, or several for thread-safe nodes. A worker whose node does not stop is
+replaced at once and ends when the node does; a node that never checks for a stop is interrupted between bytecodes.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ Job = Callable[["Worker"], None]
 
 
 class Worker:
-    """One thread of a lane. `token` is what it is calling now; an interrupt can only hit the call it was meant for."""
+    """One thread of a lane. `token` stands for its present call; an interrupt can only hit the call it is meant for."""
 
     def __init__(self, lane: Lane, name: str) -> None:
         self.lane = lane
@@ -60,7 +59,7 @@ class Worker:
             return True
 
     def withdraw(self, token: object) -> None:
-        """Withdraw an interrupt that its call has not noticed, because it is in C code."""
+        """Withdraw an interrupt that its call has not noticed because it is in C code."""
         with self._lock:
             if self.token is not token:
                 return
@@ -69,7 +68,7 @@ class Worker:
         _clear_pending()
 
     def _absorb_late(self) -> None:
-        """Receive here, where it does no harm, an interrupt that was too late to end its call."""
+        """Receive an interrupt that was too late to end its call here, where it does no harm."""
         try:
             with self._lock:
                 self._interrupted = False
@@ -108,18 +107,18 @@ class Lane:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether other jobs wait for this lane."""
+        """Whether jobs are queued."""
         return not self.jobs.empty()
 
     def retire(self, worker: Worker) -> None:
-        """Put a new worker in the place of one whose node goes on; the old thread ends when its node does."""
+        """Replace a worker whose node goes on; the old thread ends when its node does."""
         with self._lock:
             if worker in self.workers:
                 worker.retired = True
                 self.workers[self.workers.index(worker)] = Worker(self, worker.thread.name)
 
     def close(self) -> None:
-        """Let the workers end after the jobs that are queued."""
+        """Let the workers end after the queued jobs."""
         with self._lock:
             for _ in self.workers:
                 self.jobs.put(None)
@@ -134,7 +133,7 @@ _thread = _Thread()
 
 
 def on_lane() -> bool:
-    """Whether this thread is a lane's."""
+    """Whether this thread belongs to a lane."""
     return _thread.is_lane
 
 
@@ -145,9 +144,9 @@ def _set_async_exception(thread: threading.Thread, kind: type[BaseException] | N
 
 
 def _clear_pending() -> None:
-    """Clear CPython's process-wide flag for pending exceptions, which only an exception that arrives does.
+    """Clear CPython's process-wide flag for pending exceptions, which only the arrival of one does.
 
-    Left set, it slows all code down, and in 3.11 makes traced code (a debugger, coverage) loop for ever.
+    If it stays set it slows down all code, and in 3.11 makes traced code (a debugger, coverage) loop for ever.
     """
     try:
         _set_async_exception(threading.current_thread(), InterruptProcessingException)
@@ -158,9 +157,9 @@ def _clear_pending() -> None:
 
 
 class SwitchInterval:
-    """A shorter thread switch interval while any run uses lanes, so that a pure-Python node leaves the loop responsive.
+    """A shorter thread switch interval while any run goes on, so that a pure-Python node leaves the loop responsive.
 
-    Process-wide, so it is counted, and put back when the last run ends.
+    It is process-wide, so its users are counted, and the last one restores it.
     """
 
     SECONDS = 0.0005
@@ -182,7 +181,7 @@ class SwitchInterval:
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._users -= 1
-            # Whoever set another one meanwhile meant it to stay.
+            # If somebody set another one meanwhile, it is left alone.
             if self._users == 0 and sys.getswitchinterval() == self._ours:
                 sys.setswitchinterval(self._before)
 

@@ -1,4 +1,4 @@
-"""What a run finds and keeps: cached results, claims on keys, inputs that were written to, and what calls ask for."""
+"""A run's view of the cache: finding and keeping results, claims on keys, and inputs that were changed in place."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.node_api.context import CallContext
 from comfy_nb.engine.planning.keys import key_of, lazy_key
-from comfy_nb.engine.planning.step import UNKNOWN, NodeKey, Step
+from comfy_nb.engine.planning.step import UNKNOWN, NodeKey
 from comfy_nb.errors import ComfyNBWarning, DependencyCycleError
-from comfy_nb.wording import name_node
 
 
 class Lookup:
-    """One run's view of the store, and the services of its calls."""
+    """One run's view of the store; also what its nodes' turns need of the run (`turn.CallServices`)."""
 
     scheduler: Scheduler
 
@@ -36,9 +35,9 @@ class Lookup:
     # The cache -------------------------------------------------------------------------------------------------------
 
     def find(self, node_run: NodeRun) -> bool:
-        """Fill a node run from the cache, setting its key where that is not known; False where it must be computed."""
+        """Fill a node run from the cache, first setting its key if need be; False where it must be computed."""
         if node_run.step.id in self.below:
-            node_run.key = node_run.key.forgotten()  # made again of what is above
+            node_run.key = node_run.key.forgotten()  # it depends on what is above, which may be replaced
             if not self._is_settled_above(node_run):
                 return False
         if node_run.key.full is None:
@@ -63,20 +62,20 @@ class Lookup:
         return True
 
     def _is_settled_above(self, node_run: NodeRun) -> bool:
-        """Whether all that a node below a breakpoint takes is as it will be."""
+        """Whether all inputs of a node below a breakpoint are final."""
         node_runs = self.scheduler.node_runs
         above = [node_runs.get(link.origin) for link in node_run.step.links if not link.lazy]
         return all(each is not None and each.state is State.DONE for each in above)
 
     def _note_loss(self, node_run: NodeRun) -> None:
-        """Remember for `why` how a result went that was there at the last run."""
+        """Note for `why` how a result was lost that was there in the last run."""
         old = self.state.previous.get(node_run.step.id)
         key = node_run.key.full
         if old is not None and old.state is State.DONE and old.key.full == key and key is not None:
             self.state.lost[node_run.step.id] = self.store.cache.evicted_reason(key) or "it was not kept"
 
     def _late_key(self, node_run: NodeRun) -> None:
-        """Set a key that only parents that have run make known; a lazy node's by the inputs it used before."""
+        """Set a key that depends on parents that have run, or for a lazy node on the inputs it used before."""
         step = node_run.step
         if node_run.key.base is None and not self._rekey(node_run):
             return
@@ -88,12 +87,12 @@ class Lookup:
         for names in self.store.uses_of(base):
             used = [(link.name, self._key_of(link.origin).full) for link in step.lazy_links if link.name in names]
             key = lazy_key(base, used)
-            if key is not None and (self.store.cache.peek(key) is not None or self.store.is_on_disk(key, step)):
+            if key is not None and self.store.holds(key, step):
                 node_run.key = node_run.key._replace(full=key)
                 return
 
     def _rekey(self, node_run: NodeRun) -> bool:
-        """Make a key of the nodes above, as they are in this run; False where one of them is not known yet."""
+        """Make the key from those of the nodes above in this run; False where one of them is not known yet."""
         step = node_run.step
         above: dict[str, NodeRun] = {}
         for link in step.links:
@@ -115,9 +114,9 @@ class Lookup:
         return step.key if step is not None else UNKNOWN
 
     def keep(self, node_run: NodeRun, outputs: Outputs) -> None:
-        """Keep what a node gave, and hand it to those who wait for an equal node.
+        """Cache what a node returned, and pass it to those who wait for an equal node.
 
-        Nothing is kept once a value was replaced: there are ways by which it reaches nodes that no key tells of.
+        Nothing is cached once a value was replaced: it may reach nodes in ways that no key covers.
         """
         step = node_run.step
         if self.state.is_tainted:
@@ -140,10 +139,10 @@ class Lookup:
         node_run.entry = entry
         if key is not None and step.cacheable:
             self.store.remember(entry)
-        self.give_back(node_run, None if self.state.is_tainted else entry)
+        self.release_claim(node_run, None if self.state.is_tainted else entry)
 
     def _complete(self, node_run: NodeRun) -> None:
-        """Set the key of a lazy node that has run: by the lazy inputs that were passed to it, as values or as links."""
+        """Set the key of a lazy node that has run, by the lazy inputs that were passed to it, as values or as links."""
         passed = [*node_run.passed, *(link for link in node_run.step.lazy_links if link.raw)]
         above = [self._key_of(link.origin) for link in passed]
         key = node_run.key
@@ -158,8 +157,10 @@ class Lookup:
     # Equal nodes in flight -------------------------------------------------------------------------------------------
 
     def claim(self, node_run: NodeRun, when_done: Callable[[NodeRun, Any], None]) -> bool:
-        """Claim a node's key before computing it; False where that is not needed, since an equal node is in flight or
-        has just been computed: then `when_done` is called with its entry."""
+        """Claim a node's key before computing it; False where an equal node is in flight or has just been computed.
+
+        Then `when_done` is called with that node's entry.
+        """
         key = node_run.key.full
         if key is None or not (node_run.step.deduplicated and node_run.key.reusable) or self.state.is_tainted:
             return True
@@ -167,53 +168,52 @@ class Lookup:
             return False
         self._held[node_run.sequence] = key
         if self._peek(key) is not None and (entry := self.store.recall(key, node_run.step)) is not None:
-            self.give_back(node_run, entry)
+            self.release_claim(node_run, entry)
             when_done(node_run, entry)
             return False
         return True
 
-    def give_back(self, node_run: NodeRun, entry: Entry | None) -> None:
-        """Release a node's claim, if it still has one, with its entry; with None for others to compute it."""
+    def release_claim(self, node_run: NodeRun, entry: Entry | None) -> None:
+        """Release a node's claim if it has one: with its entry, or with None so that an equal node computes it."""
         key = self._held.pop(node_run.sequence, None)
         if key is not None:
             self._in_flight.release(key, entry)
 
-    # Inputs that were written to -------------------------------------------------------------------------------------
+    # Inputs that were changed in place -------------------------------------------------------------------------------
 
     def check_inputs(self, node_run: NodeRun) -> Sequence[NodeRun]:
-        """Return the nodes whose cached outputs this node has just changed in place; they are named and dropped."""
-        spoiled = []
+        """Return the nodes whose outputs this node has just changed in place, after a warning; the cache drops them."""
+        changed = []
         for link in node_run.step.links:
             above = self.scheduler.node_runs.get(link.origin)
             entry = above.entry if above is not None else None
             if above is None or entry is None or entry.seal is None or link.raw:
                 continue
             what = entry.seal.broken()
-            if what is not None and above not in spoiled:
-                spoiled.append(above)
-                self.store.forget(entry, f"changed in place by {_name(node_run.step)}")
+            if what is not None and above not in changed:
+                changed.append(above)
+                self.store.forget(entry, f"changed in place by {node_run.step.named}")
                 warnings.warn(
-                    f"{_name(node_run.step)} changed its input {link.name!r} in place: {what}. The result of "
-                    f"{_name(above.step)} is spoiled; it will be computed again where needed. "
-                    "Work on a copy (x.clone()).",
+                    f"{node_run.step.named} changed its input {link.name!r} in place: {what}. The result of "
+                    f"{above.step.named} will be computed again where it is needed. Work on a copy (x.clone()).",
                     ComfyNBWarning,
                     stacklevel=2,
                 )
                 above.entry = None
-        return spoiled
+        return changed
 
-    def was_written_to(self, node_run: NodeRun) -> bool:
-        """Whether somebody wrote to a node's outputs at its breakpoint; then they are dropped from the cache."""
+    def drop_if_changed(self, node_run: NodeRun) -> bool:
+        """Drop a node's result from the cache if it was changed in place at a breakpoint; False where it was not."""
         entry = node_run.entry
         if entry is None or entry.seal is None or entry.seal.broken() is None:
             return False
         self.store.forget(entry, "changed in place at a breakpoint")
         return True
 
-    # The surroundings of a call --------------------------------------------------------------------------------------
+    # What a node's turn needs ----------------------------------------------------------------------------------------
 
     def available(self, node_id: str) -> NodeRun | None:
-        """Return the record of a node whose outputs are there."""
+        """Return the run of another node if its outputs are there."""
         return self.scheduler.available(node_id)
 
     def hidden(self, node_run: NodeRun, kind: Any) -> Any:
@@ -221,7 +221,7 @@ class Lookup:
         return self.state.hidden(node_run.step, kind)
 
     def object_of(self, node_run: NodeRun) -> Any:
-        """Return the object that a node's methods are called on: one per node id and class, while the graph has it."""
+        """Return the object that a node's methods are called on: one per node id and class of the graph."""
         step = node_run.step
         make = step.spec.make_object
         if make is None:
@@ -242,11 +242,7 @@ class Lookup:
         self.state.event_log.node_blocked(node_run, message)
 
     def blame_cycle(self, cycle: Sequence[NodeRun]) -> tuple[NodeRun, DependencyCycleError]:
-        """Return the node that expanded into a cycle, and the error."""
+        """Return the node that expanded into a cycle, and the error to report."""
         names = " -> ".join(node_run.step.id for node_run in [*cycle, cycle[0]])
         blamed = next((node_run.parent for node_run in cycle if node_run.parent is not None), cycle[0])
         return blamed, DependencyCycleError(f"its expansion made nodes wait for each other: {names}")
-
-
-def _name(step: Step) -> str:
-    return name_node(step.id, step.class_type, step.title)

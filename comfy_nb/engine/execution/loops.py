@@ -8,7 +8,7 @@ from typing import Any
 
 
 def post(loop: asyncio.AbstractEventLoop, callback: Callable[..., Any], *args: Any) -> None:
-    """Have a loop call something soon; a loop that was closed has ended its runs and needs nothing more."""
+    """Have a loop call something soon; a closed loop is left alone, since its runs have ended."""
     try:
         loop.call_soon_threadsafe(callback, *args)
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""One needed node of one run: where it is on its way, its key, and what came of it."""
+"""A needed node of one run: its state, its key and its outputs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from comfy_nb.graph.check import InLink
 
 
 class State(IntEnum):
-    """Where a node run is on its way: WAITING, READY, RUNNING, DONE.
+    """The state of a node run: WAITING, READY, RUNNING, DONE.
 
-    From RUNNING it goes back to WAITING where it asks for lazy inputs, expands or is requeued, and from DONE to RUNNING
-    where a cached value is held at a breakpoint.
+    RUNNING goes back to WAITING if the node asks for lazy inputs, expands or is requeued, and DONE to RUNNING if a
+    cached value is held at a breakpoint.
     """
 
     WAITING = 0
@@ -25,7 +25,10 @@ class State(IntEnum):
 
 
 class NodeRun:
-    """A needed node of one run."""
+    """A needed node of one run.
+
+    `unmet` counts the inputs it waits for, `refs` the nodes that wait for it; `asked` and `passed` are its lazy inputs.
+    """
 
     __slots__ = (
         "asked",
@@ -70,7 +73,7 @@ class NodeRun:
 
     @property
     def display_id(self) -> str:
-        """The id of the node that this one is shown under: itself, or what it was expanded from."""
+        """The id of the node that this one is shown under: itself, or the node it was expanded from."""
         node_run = self
         while node_run.parent is not None:
             override = node_run.step.extras.get("override_display_id") if node_run.step.extras else None

@@ -1,4 +1,4 @@
-"""The pauses of one run: nodes that are held at their breakpoints, until each is let go on."""
+"""The pauses of one run: nodes that are held at their breakpoints until they are resumed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MakePause = Callable[[NodeRun, Sequence[Breakpoint], Holder], Pause]
 
 
 class Pausable(Protocol):
-    """What pauses need of the executor."""
+    """The executor, as far as pauses need it."""
 
     state: RunState
     loop: asyncio.AbstractEventLoop
@@ -41,7 +41,7 @@ class Pausable(Protocol):
 
 
 class Pauses:
-    """Begins and ends the pauses of a run, on its loop. `at` are its breakpoints by the ids of their nodes."""
+    """Begins and ends the pauses of a run, on its loop. `at` holds its breakpoints by node id."""
 
     def __init__(self, executor: Pausable, breakpoints: Breakpoints, make_pause: MakePause) -> None:
         self.loop = executor.loop
@@ -56,7 +56,7 @@ class Pauses:
             executor.lookup.below = executor.state.plan.below(self.at)
 
     def begin(self, node_run: NodeRun) -> None:
-        """A value is there that has breakpoints."""
+        """Pause at the breakpoints of a node whose value is there."""
         if self._executor.is_over:
             return
         if node_run.source != "ran":
@@ -64,12 +64,12 @@ class Pauses:
         self._hold(node_run, self.at[node_run.step.id])
 
     def resume(self, pause: Pause, replaced: Outputs | None) -> None:
-        """Go on, with other outputs than those that were computed if some are given."""
+        """Let the run go on, with other outputs in place of the computed ones if given."""
         executor, node_run = self._executor, pause.node_run
         if executor.is_over:
             pause.state = "stopped"
             return
-        if replaced is None and executor.lookup.was_written_to(node_run):
+        if replaced is None and executor.lookup.drop_if_changed(node_run):
             replaced = node_run.outputs
         if replaced is not None:
             self._replace(node_run, replaced)
@@ -87,16 +87,16 @@ class Pauses:
         executor.wake()
 
     def fail(self, node_run: NodeRun, error: Exception) -> None:
-        """Let the run fail at a node that waits."""
+        """Let the run fail at a paused node."""
         self._executor.fail(node_run, error)
 
     def close(self) -> None:
-        """The run has ended."""
+        """End all pauses, since the run has ended."""
         for pause in self._now:
             pause.close()
 
     def _hold(self, node_run: NodeRun, points: Sequence[Breakpoint]) -> None:
-        """Pause at the first of these; the others come when it goes on."""
+        """Pause at the first of these breakpoints; the others follow when it is resumed."""
         pause = self._make_pause(node_run, points, self)
         self._now.append(pause)
         try:
@@ -107,11 +107,11 @@ class Pauses:
             self._executor.fail(node_run, error)
             return
         pause.point.hold(pause)
-        if pause.point.is_removed:  # by another thread, since it was asked for
+        if pause.point.is_removed:  # by another thread meanwhile
             pause.resume()
             return
         self._event_log.node_waits(node_run, "paused at a breakpoint")
-        self._breakpoints.tell(pause)
+        self._breakpoints.announce(pause)
 
     def _replace(self, node_run: NodeRun, outputs: Outputs) -> None:
         self._executor.state.taint()
@@ -119,4 +119,4 @@ class Pauses:
         node_run.entry = None
         node_run.source = "replaced"
         node_run.outputs = outputs
-        self._executor.scheduler.kept.add(node_run.step.id)  # it is nowhere else
+        self._executor.scheduler.kept.add(node_run.step.id)  # it exists nowhere else

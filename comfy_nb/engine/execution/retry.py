@@ -1,4 +1,4 @@
-"""Whether a call that failed is made again, and when: one policy for every caller."""
+"""Whether and when a failed call is made again: one policy for every caller."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from comfy_nb.wording import describe_error
 
 
 class Retry(NamedTuple):
-    """A call is made again after `wait_s` seconds; `reason` says so in words."""
+    """A call is made again after `wait_s` seconds; `reason` is what is reported meanwhile."""
 
     wait_s: float
     reason: str
 
 
 def retry_after(error: Exception, attempt: int, spec: NodeSpec, call: Invocation) -> Retry | None:
-    """Return how a call is made again whose attempt number `attempt` (from 0) failed; None where it is not."""
+    """Return how a call is retried whose attempt number `attempt` (from 0) failed, or None where it is not."""
     if attempt == spec.retries or call.is_check:
         return None
     wait_s = spec.backoff * 2.0**attempt

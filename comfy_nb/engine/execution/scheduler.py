@@ -1,4 +1,4 @@
-"""The scheduler: a state machine of which nodes wait, are ready, run or are done. It knows no threads.
+"""The scheduler: a state machine of the nodes that wait, are ready, run or are done. It knows nothing of threads.
 
 The order among ready nodes is ComfyUI's: output and async nodes first, then what feeds an output, then two steps before
 one, else the order in which they became needed.
@@ -20,7 +20,7 @@ NEVER_RUNS = -1
 
 
 class Expansion(Protocol):
-    """What a node expanded into: `wanted` are the distinct ids of the nodes that it waits for."""
+    """The expansion of a node; `wanted` are the ids, each once, of the nodes that it waits for."""
 
     wanted: Sequence[str]
 
@@ -31,10 +31,10 @@ Found = Callable[[NodeRun], bool]
 class Scheduler:
     """Which nodes of a run are needed, and which of these can be called now.
 
-    `added` are the steps of expansions, and `expanders` the ids of the nodes that they come from by their own.
-    `find(node_run)` looks a node up in the cache: it fills the node_run's outputs and returns True, or returns False.
-    `breakpoints` are the ids of nodes that are held when they are done, until `release`. `kept` are the ids whose
-    outputs stay until the end; others are let go when nothing waits for them.
+    `find(node_run)` looks a node up in the cache: it fills in the outputs and returns True, or returns False.
+    `resolve(node_run)` returns the outputs of a node whose expansion is done. `added` are the steps of expansions, and
+    `expanders` maps their ids to the nodes that expanded into them. Nodes in `breakpoints` are held when they are done,
+    until `release`. The outputs of nodes in `kept` stay until the end, all others until nothing waits for them.
     """
 
     def __init__(self, steps: Mapping[str, Step], find: Found, resolve: Callable[[NodeRun], Outputs]) -> None:
@@ -60,7 +60,7 @@ class Scheduler:
         return self.added.get(node_id) or self.steps.get(node_id)
 
     def need(self, wanted: Iterable[str], parent: NodeRun | None = None) -> int:
-        """Schedule nodes and all that they need and is not cached; return how many that is."""
+        """Schedule nodes, and all that they need and that is not cached; return how many that is."""
         created: list[NodeRun] = []
         stack = list(wanted)[::-1]
         node_runs = self.node_runs
@@ -118,7 +118,7 @@ class Scheduler:
             outputs = feeders
 
     def _make_ready(self, node_run: NodeRun) -> None:
-        """Let a node run be called, or, where it needs no call any more, finish it and what that makes ready."""
+        """Queue a node to be called; one that needs no call any more is completed, with all that this makes ready."""
         if node_run.key.full is not None and node_run.expansion is None:
             self._queue(node_run)
             return
@@ -155,7 +155,7 @@ class Scheduler:
 
     @property
     def wants_loop(self) -> bool:
-        """Whether the loop has something to take: nodes that need no lane, or that are at their breakpoints."""
+        """Whether the loop has something to do: nodes that need no lane, or that are at their breakpoints."""
         return bool(self.ready_off_lane or self._held)
 
     def take_off_lane(self) -> list[NodeRun]:
@@ -171,7 +171,7 @@ class Scheduler:
         return taken
 
     def _has_inputs(self, node_run: NodeRun) -> bool:
-        """Whether a ready node's inputs are still there; else it waits for them to be computed again."""
+        """Whether a ready node's inputs are still there; if not, it waits for them to be computed again."""
         gone = [
             link.origin for link in node_run.step.links if not link.lazy and self.node_runs[link.origin].outputs is None
         ]
@@ -186,7 +186,7 @@ class Scheduler:
         return False
 
     def invalidate(self, node_run: NodeRun) -> None:
-        """Forget the outputs of a done node, which were written to; where still needed, they are computed again."""
+        """Drop the outputs of a done node, which were changed in place; if still needed, they are computed again."""
         if node_run.state is State.DONE:
             node_run.outputs = None
             self._invalidated = True
@@ -200,7 +200,7 @@ class Scheduler:
             self._make_ready(ready)
 
     def _complete_or_hold(self, node_run: NodeRun, outputs: Outputs) -> Sequence[NodeRun]:
-        """Complete a node, or hold it where it has a breakpoint."""
+        """Complete a node, or hold it if it has a breakpoint."""
         if node_run.step.id not in self.breakpoints:
             return self._complete(node_run, outputs)
         node_run.outputs = outputs
@@ -213,7 +213,7 @@ class Scheduler:
         self._held.append(node_run)
 
     def take_held(self) -> list[NodeRun]:
-        """Take the nodes that have come to their breakpoints; each waits for `release`."""
+        """Take the nodes that have reached their breakpoints; each waits for `release`."""
         held, self._held = self._held, []
         return held
 
@@ -224,7 +224,7 @@ class Scheduler:
             self._make_ready(ready)
 
     def _complete(self, node_run: NodeRun, outputs: Outputs) -> Sequence[NodeRun]:
-        """Mark a node done; return those that waited for nothing else."""
+        """Mark a node as done; return those that waited for nothing else."""
         node_run.state = State.DONE
         node_run.outputs = outputs
         self.pending -= 1
@@ -244,7 +244,7 @@ class Scheduler:
     def _release_inputs(self, node_run: NodeRun) -> None:
         """Release the inputs of a finished node that nothing else waits for, to leave them to the cache's budget.
 
-        Not where there are breakpoints: what comes of a replaced value is not in the cache, to be had again.
+        With breakpoints they stay: what is computed from a replaced value is not in the cache.
         """
         node_runs, kept = self.node_runs, self.kept
         for link in node_run.step.links:
@@ -263,7 +263,7 @@ class Scheduler:
             node_run.expansion = None
 
     def requeue(self, node_run: NodeRun) -> None:
-        """Put a running node back among the ready ones: the equal node it waited for was cancelled."""
+        """Make a running node ready again: the equal node that it waited for gave up."""
         self.running -= 1
         node_run.state = State.WAITING
         self._make_ready(node_run)
@@ -283,7 +283,7 @@ class Scheduler:
         return added
 
     def expand(self, node_run: NodeRun, steps: Sequence[Step], expansion: Expansion) -> int:
-        """Let a running node wait for nodes it expanded into; `resolve` gives its outputs when they are done."""
+        """Let a running node wait for the nodes it expanded into; `resolve` returns its outputs when they are done."""
         wanted = expansion.wanted
         for step in steps:
             self.added[step.id] = step
@@ -299,14 +299,14 @@ class Scheduler:
         return added
 
     def available(self, node_id: str) -> NodeRun | None:
-        """Return the record of a node whose outputs are there, or in the cache; None for another."""
+        """Return the run of a node whose outputs are there, or in the cache; None if they are not."""
         node_run = self.node_runs.get(node_id)
         if node_run is not None:
             return node_run if node_run.state is State.DONE and node_run.outputs is not None else None
         step = self.step(node_id) if node_id not in self.breakpoints else None
         if step is None:
             return None
-        # It never runs, so it needs no place in the sequence; calls ask here while others schedule.
+        # It never runs, so it needs no place in the sequence; lanes call this while others schedule.
         found = NodeRun(step, NEVER_RUNS)
         if not self.find(found):
             return None
@@ -316,11 +316,11 @@ class Scheduler:
 
     @property
     def is_deadlocked(self) -> bool:
-        """Whether nodes are left but none runs or can run: they wait for each other."""
+        """Whether nodes are left but none is running or ready: they wait for each other."""
         return self.pending > 0 and self.running == 0 and not self._heap and not self.ready_off_lane
 
     def find_cycle(self) -> list[NodeRun]:
-        """Return nodes that wait for each other."""
+        """Return a cycle of nodes that wait for each other."""
         waits_for: dict[int, NodeRun] = {}
         waiting = [node_run for node_run in self.node_runs.values() if node_run.state is State.WAITING]
         for node_run in waiting:

@@ -1,4 +1,4 @@
-"""What the execution of a run takes from its session."""
+"""The services of a session that the execution of a run uses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from comfy_nb.engine.planning.class_hooks import HookCall
 
 
 class Services(Protocol):
-    """The shared parts of a session."""
+    """The parts of a session that its runs share."""
 
     @property
     def store(self) -> Store:
@@ -38,7 +38,7 @@ class Services(Protocol):
 
     @property
     def callers(self) -> Mapping[str, MakeCaller]:
-        """Makers of further callers, by the `where` of the steps that they call."""
+        """Functions that make further callers, by the `where` of the steps that they call."""
         ...
 
     def lane_for(self, state: RunState) -> Lane:
@@ -46,5 +46,5 @@ class Services(Protocol):
         ...
 
     def lane_done(self, lane: Lane) -> None:
-        """Take a lane back."""
+        """Take back a lane that a run no longer needs."""
         ...

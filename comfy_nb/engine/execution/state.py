@@ -1,4 +1,4 @@
-"""The state of one run: what it was asked to do, how far it has come, and whether it is to stop."""
+"""The state of one run: what it is to compute, how far it is, and whether it is to stop."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _numbers = itertools.count(1)
 
 
 class Status(StrEnum):
-    """How a run stands. It equals its name in lower case: `run.state == "done"`."""
+    """The status of a run; equal to its name in lower case: `run.state == "done"`."""
 
     RUNNING = "running"
     DONE = "done"
@@ -55,10 +55,11 @@ LEGAL_MOVES: Mapping[Status, frozenset[Status]] = {
 
 
 class RunState:
-    """The state of one run, which the parts that execute it share.
+    """The state of one run, shared by the parts that execute it.
 
-    `stop_as` is set once the run is to stop, to the status in which it then ends. `outer` is the run of the node that
-    began this one, if a node did. `revision` is that of the plan's keys when the run was prepared.
+    `stop_as` is set once the run is to stop, to the status in which it then ends. `outer` is the run around this one,
+    if a node started it. `revision` is that of the plan's keys when the run was prepared. `is_tainted`: a value was
+    replaced at a breakpoint, so nothing more is cached. `lost` notes, for `why`, how the last run's results were lost.
     """
 
     __slots__ = (
@@ -127,11 +128,11 @@ class RunState:
 
     @property
     def loop(self) -> AbstractEventLoop | None:
-        """The event loop that the run is executed on, None before."""
+        """The event loop that the run is executed on; None before that."""
         return self.event_log.loop
 
     def request_stop(self, status: Status) -> bool:
-        """Have the run stop, from any thread; False where it has ended or is stopping already."""
+        """Ask the run to stop; may be called from any thread. False where it has ended or is stopping already."""
         if self.status is not Status.RUNNING or self.stopping:
             return False
         self.stop_as = status
@@ -139,20 +140,20 @@ class RunState:
         return True
 
     def end(self, status: Status) -> None:
-        """Note that the run has ended, and in which status."""
+        """Set the status in which the run has ended."""
         assert status in LEGAL_MOVES[self.status], f"{self.status} -> {status}"
         self.status = status
         self.seconds = time.perf_counter() - self.started_at
 
     def taint(self) -> None:
-        """Note that a value was replaced: nothing that follows, here or in the run of the node around it, is kept."""
+        """Note that a value was replaced: nothing more is cached, neither in this run nor in those around it."""
         state: RunState | None = self
         while state is not None:
             state.is_tainted = True
             state = state.outer
 
     def node_run(self, node_id: str) -> NodeRun | None:
-        """Return the record of a node that this run looked at."""
+        """Return the run of a node, if this run needed it."""
         return self.scheduler.node_runs.get(node_id) if self.scheduler is not None else None
 
     def step(self, node_id: str) -> Step | None:

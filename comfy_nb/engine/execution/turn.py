@@ -1,7 +1,11 @@
-"""One node's turn: its inputs from the links, the calls over its lists, and what came back.
+"""One node's turn: its inputs are gathered, its function is called over lists of them, the results become outputs.
 
-Written as generators that yield what has to be called and are sent the results, so that lanes and the event loop drive
-the same code.
+It is written as a generator, so that lanes and the event loop can drive the same code (see `callers`): it yields lists
+of invocations, is sent their results, and returns an outcome.
+
+    turn = node_turn(node_run, services)
+    invocations = next(turn)             # perhaps check_lazy_status first, then the node's function
+    invocations = turn.send(results)     # ... until StopIteration carries the Outcome: Ask, Expand or Done
 """
 
 from __future__ import annotations
@@ -32,13 +36,13 @@ class Invocation(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """The node wants lazy inputs first."""
+    """The node needs these lazy inputs first."""
 
     names: Sequence[str]
 
 
 class Expand(NamedTuple):
-    """The node's calls gave values and, some of them, graphs: `parts` has for each call (graph or None, result)."""
+    """The node's calls returned values, and some of them graphs: `parts` has (graph or None, values) for each call."""
 
     parts: Sequence[tuple[Mapping[str, Any] | None, Any]]
     ui: Mapping[str, Any] | None
@@ -56,10 +60,10 @@ Turn = Generator[list[Invocation], list[Any], Outcome]
 
 
 class CallServices(Protocol):
-    """What a turn needs of its run."""
+    """The run, as far as a turn needs it."""
 
     def available(self, node_id: str) -> NodeRun | None:
-        """Return the record of a node whose outputs are there."""
+        """Return the run of another node if its outputs are there."""
         ...
 
     def hidden(self, node_run: NodeRun, kind: Any) -> Any:
@@ -79,32 +83,32 @@ class CallServices(Protocol):
         ...
 
 
-def node_turn(node_run: NodeRun, around: CallServices) -> Turn:
-    """Give a node its turn; yields lists of calls that may go on at the same time."""
+def node_turn(node_run: NodeRun, services: CallServices) -> Turn:
+    """Give a node its turn; yields lists of invocations that may be made at the same time."""
     step = node_run.step
     spec = step.spec
-    node = around.object_of(node_run)
+    node = services.object_of(node_run)
     if spec.check_lazy is None and not step.lazy_links and not spec.input_is_list:
-        inputs, single = gather(node_run, around)
+        inputs, single = gather(node_run, services)
     else:
-        # What the check saw is what the node gets: a lazy input that is there by chance may be let go meanwhile.
-        inputs, single = _gather_lists(node_run, around), False
+        # The node gets what its check saw: a lazy input that happens to be there may be released meanwhile.
+        inputs, single = _gather_lists(node_run, services), False
         if spec.check_lazy is not None:
-            names = yield from _ask(node_run, around, spec.check_lazy(node), inputs)
+            names = yield from _ask(node_run, services, spec.check_lazy(node), inputs)
             if names:
                 return Ask(names)
         node_run.passed = [link for link in step.lazy_links if not link.raw and inputs[link.name] is not NOT_THERE]
     function = spec.function(node)
     if single:
-        _fill_hidden(node_run, around, inputs, 0, 1)
-        results: Sequence[Any] = yield [Invocation(function, inputs, around.context(node_run, 0, 1))]
+        _fill_hidden(node_run, services, inputs, 0, 1)
+        results: Sequence[Any] = yield [Invocation(function, inputs, services.context(node_run, 0, 1))]
     else:
-        results = yield from _map(node_run, around, function, inputs)
+        results = yield from _map(node_run, services, function, inputs)
     return collect(spec, results)
 
 
 def simple_inputs(step: Step, node_runs: Mapping[str, NodeRun]) -> dict[str, Any] | None:
-    """Return the inputs of a plain node; None where a list or a blocker came, which takes a whole turn."""
+    """Return the inputs of a simple node; None if one is a list or a blocker, which needs a whole turn."""
     inputs = step.template.copy()
     for name, origin, slot, _, _ in step.links:
         outputs = node_runs[origin].outputs
@@ -121,7 +125,7 @@ def simple_inputs(step: Step, node_runs: Mapping[str, NodeRun]) -> dict[str, Any
 
 
 def simple_outputs(spec: NodeSpec, result: Any) -> Outcome:
-    """Put what the one call of a plain node returned into output slots."""
+    """Put what the one call of a simple node returned into output slots."""
     if spec.pack is not None and type(result) is not ExecutionBlocker:
         result = spec.pack(result)
     if type(result) is tuple:
@@ -129,13 +133,13 @@ def simple_outputs(spec: NodeSpec, result: Any) -> Outcome:
     return collect(spec, [result])
 
 
-def gather(node_run: NodeRun, around: CallServices) -> tuple[dict[str, Any], bool]:
+def gather(node_run: NodeRun, services: CallServices) -> tuple[dict[str, Any], bool]:
     """Return a node's inputs by name, and whether they are single values (else each is a list)."""
     inputs = node_run.step.template.copy()
     for link in node_run.step.links:
-        items = _items(link, around)
+        items = _items(link, services)
         if len(items) != 1 or type(items[0]) is ExecutionBlocker:
-            return _gather_lists(node_run, around), False
+            return _gather_lists(node_run, services), False
         inputs[link.name] = items[0]
     return inputs, True
 
@@ -143,10 +147,10 @@ def gather(node_run: NodeRun, around: CallServices) -> tuple[dict[str, Any], boo
 NOT_THERE: list[Any] = [None]
 
 
-def _items(link: InLink, around: CallServices) -> list[Any]:
+def _items(link: InLink, services: CallServices) -> list[Any]:
     if link.raw:
         return [[link.origin, link.slot]]
-    source = around.available(link.origin)
+    source = services.available(link.origin)
     outputs = source.outputs if source is not None else None
     if outputs is None:
         return NOT_THERE
@@ -156,43 +160,43 @@ def _items(link: InLink, around: CallServices) -> list[Any]:
         return [None]
 
 
-def _gather_lists(node_run: NodeRun, around: CallServices) -> dict[str, Any]:
+def _gather_lists(node_run: NodeRun, services: CallServices) -> dict[str, Any]:
     lists = as_lists(node_run.step, node_run.step.template)
     for link in node_run.step.links:
-        lists[link.name] = _items(link, around)
+        lists[link.name] = _items(link, services)
     return lists
 
 
-def _fill_hidden(node_run: NodeRun, around: CallServices, inputs: dict[str, Any], index: int, calls: int) -> None:
+def _fill_hidden(node_run: NodeRun, services: CallServices, inputs: dict[str, Any], index: int, calls: int) -> None:
     step = node_run.step
     for name, kind in step.interface.hidden.items():
         if kind == "PROGRESS":
-            value: Any = Progress(around.context(node_run, index, calls))
+            value: Any = Progress(services.context(node_run, index, calls))
         elif kind in KNOWN_HIDDEN:
-            value = around.hidden(node_run, kind)
+            value = services.hidden(node_run, kind)
         else:
             continue
         inputs[name] = [value] if step.spec.input_is_list else value
 
 
 def _map(
-    node_run: NodeRun, around: CallServices, function: Callable[..., Any], lists: Mapping[str, list[Any]]
+    node_run: NodeRun, services: CallServices, function: Callable[..., Any], lists: Mapping[str, list[Any]]
 ) -> Generator[Any, Any, Sequence[Any]]:
     """Call once per list index, or once with whole lists; calls that a blocker reaches are skipped."""
-    calls = _calls(node_run, around, function, lists)
+    calls = _calls(node_run, services, function, lists)
     made = [call for call in calls if type(call) is Invocation]
-    came = iter((yield made) if made else ())
-    return [next(came) if type(call) is Invocation else _pass_on(node_run, around, call) for call in calls]
+    results = iter((yield made) if made else ())
+    return [next(results) if type(call) is Invocation else _pass_on(node_run, services, call) for call in calls]
 
 
 def _calls(
     node_run: NodeRun,
-    around: CallServices,
+    services: CallServices,
     function: Callable[..., Any],
     lists: Mapping[str, list[Any]],
     is_check: bool = False,
 ) -> list[Any]:
-    """Make the calls over a node's lists; where a blocker would reach a call, the blocker stands in its place."""
+    """Return the invocations over a node's lists; one that a blocker would reach is replaced by the blocker."""
     whole = node_run.step.spec.input_is_list
     rows = [dict(lists)] if whole else _rows(node_run, lists)
     calls: list[Any] = []
@@ -202,8 +206,8 @@ def _calls(
         if blocker is not None:
             calls.append(blocker)
             continue
-        _fill_hidden(node_run, around, row, index, len(rows))
-        calls.append(Invocation(function, row, around.context(node_run, index, len(rows)), is_check))
+        _fill_hidden(node_run, services, row, index, len(rows))
+        calls.append(Invocation(function, row, services.context(node_run, index, len(rows)), is_check))
     return calls
 
 
@@ -212,25 +216,25 @@ def _rows(node_run: NodeRun, lists: Mapping[str, list[Any]]) -> list[dict[str, A
     if empty:
         raise ValueError(
             f"the input {empty[0]!r} is an empty list, so there is nothing to call the node with. "
-            "Give it at least one item, or do not link it."
+            "Give it at least one item, or remove the link."
         )
     count = max((len(items) for items in lists.values()), default=1)
     return [{name: items[min(index, len(items) - 1)] for name, items in lists.items()} for index in range(count)]
 
 
-def _pass_on(node_run: NodeRun, around: CallServices, blocker: ExecutionBlocker) -> ExecutionBlocker:
+def _pass_on(node_run: NodeRun, services: CallServices, blocker: ExecutionBlocker) -> ExecutionBlocker:
     if blocker.message is None:
         return blocker
-    around.blocked(node_run, blocker.message)
+    services.blocked(node_run, blocker.message)
     return ExecutionBlocker(None)
 
 
 def _ask(
-    node_run: NodeRun, around: CallServices, check: Callable[..., Any], lists: Mapping[str, list[Any]]
+    node_run: NodeRun, services: CallServices, check: Callable[..., Any], lists: Mapping[str, list[Any]]
 ) -> Generator[Any, Any, list[str]]:
     """Ask `check_lazy_status` which lazy inputs it wants; return those that are not there yet."""
     step = node_run.step
-    calls = _calls(node_run, around, check, lists, is_check=True)
+    calls = _calls(node_run, services, check, lists, is_check=True)
     made = [call for call in calls if type(call) is Invocation]
     answers = (yield made) if made else ()
     named = (name for answer in answers if isinstance(answer, list) for name in answer if isinstance(name, str))
@@ -297,7 +301,7 @@ def _as_values(spec: NodeSpec, values: Any, bare: bool = False) -> Any:
     count = len(spec.return_types)
     if count > 1:
         raise TypeError(
-            f"it must return {count} values ({', '.join(spec.output_names)}), but a {type(values).__name__} came."
+            f"it must return {count} values ({', '.join(spec.output_names)}), got a {type(values).__name__}."
         )
     return (values,) if count else ()
 
@@ -319,7 +323,9 @@ def merge(spec: NodeSpec, results: Sequence[Sequence[Any]]) -> Outputs:
         items: list[Any] = []
         for values in results:
             if index >= len(values):
-                raise TypeError(f"one of its calls returned {len(values)} values, the first one {len(results[0])}.")
+                raise TypeError(
+                    f"one of its calls returned {len(values)} values, but the first one returned {len(results[0])}."
+                )
             value = values[index]
             if whole and whole[index] and type(value) is not ExecutionBlocker:
                 items.extend(_listed(spec, index, value))
@@ -334,7 +340,7 @@ def _listed(spec: NodeSpec, index: int, value: Any) -> Any:
         iter(value)
     except TypeError:
         name = spec.output_names[index] if index < len(spec.output_names) else str(index)
-        raise TypeError(f"output {name!r} is a list of values, but a {type(value).__name__} came.") from None
+        raise TypeError(f"output {name!r} must be a list of values, got a {type(value).__name__}.") from None
     return value
 
 

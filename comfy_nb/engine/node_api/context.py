@@ -1,7 +1,7 @@
-"""The context of the running call: who is running, whether it should stop, and the blocker that skips others.
+"""The context of a node's call: its run and node, whether it should stop, and the blocker that skips other nodes.
 
-It answers from the context of the running call, which travels with it to its lane or task, so several runs
-may be under way at once. Names and behaviour are ComfyUI's.
+It is a context variable, which travels with the call to its lane or task, so that several runs may go on at once. Names
+and behaviour are ComfyUI's.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from comfy_nb.errors import InterruptProcessingException
 
 
 class ExecutionBlocker:
-    """Returned in place of a value: what would receive it is skipped, with an error report if it has a message."""
+    """Returned in place of a value: nodes that would receive it are skipped, and its message, if any, is reported."""
 
     __slots__ = ("message",)
 
@@ -28,7 +28,7 @@ class ExecutionBlocker:
 
 
 class RunSide(Protocol):
-    """What a call needs of its run."""
+    """The run of a call, as far as the call needs it."""
 
     id: str
 
@@ -38,11 +38,11 @@ class RunSide(Protocol):
         ...
 
     def emit(self, event: Event) -> None:
-        """Tell the subscribers."""
+        """Deliver an event to the subscribers."""
         ...
 
     def log(self, node_id: str, stream: str, text: str) -> None:
-        """Tell them what a node printed."""
+        """Report text that a node printed."""
         ...
 
 
@@ -63,7 +63,7 @@ current_call: ContextVar[CallContext | None] = ContextVar("comfy_nb_call", defau
 
 
 class ExecutionContext(NamedTuple):
-    """Who is running: the run's prompt id, the node's id, and the index of the list call."""
+    """The run (its prompt id), node and list index that are being executed."""
 
     prompt_id: str
     node_id: str
@@ -71,13 +71,13 @@ class ExecutionContext(NamedTuple):
 
 
 def get_executing_context() -> ExecutionContext | None:
-    """Return who is running in this context, or None outside a node."""
+    """Return what is being executed in this context, or None outside a node."""
     call = current_call.get()
     return None if call is None else ExecutionContext(call.run.id, call.node_id, call.index)
 
 
-class _Apart:
-    """The run of a context that was set by hand: nobody listens to it and nobody stops it."""
+class _NoRun:
+    """The run of a context that was set by hand: it has no subscribers, and nobody stops it."""
 
     stopping = False
 
@@ -93,9 +93,9 @@ class _Apart:
 
 @contextmanager
 def CurrentNodeContext(prompt_id: str, node_id: str, list_index: int | None = None) -> Iterator[None]:
-    """Set who is running, for a `with` block; within a run the block still reports to that run."""
+    """Set what is being executed, for a `with` block; inside a run the block still reports to that run."""
     outer = current_call.get()
-    run: RunSide = outer.run if outer is not None and outer.run.id == prompt_id else _Apart(prompt_id)
+    run: RunSide = outer.run if outer is not None and outer.run.id == prompt_id else _NoRun(prompt_id)
     token = current_call.set(CallContext(run, node_id, list_index or 0))
     try:
         yield

@@ -1,4 +1,4 @@
-"""Builds the graph that a node expands into, by ComfyUI's method names."""
+"""Builds the graph that a node expands into; method names are ComfyUI's."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _BuilderNode:
         return [self.id, index]
 
     def set_input(self, key: str, value: Any) -> None:
-        """Set an input, or with None take it away."""
+        """Set an input; None removes it."""
         if value is None:
             self.inputs.pop(key, None)
         else:
@@ -33,11 +33,11 @@ class _BuilderNode:
         return self.inputs.get(key)
 
     def set_override_display_id(self, override_display_id: str) -> None:
-        """Show the node under another one than its parent."""
+        """Show the node under another node than its parent."""
         self.override_display_id = override_display_id
 
     def serialize(self) -> dict[str, Any]:
-        """Return the node as a prompt has it."""
+        """Return the node's entry in a prompt."""
         entry: dict[str, Any] = {"class_type": self.class_type, "inputs": dict(self.inputs)}
         if self.override_display_id is not None:
             entry["override_display_id"] = self.override_display_id
@@ -69,7 +69,7 @@ class GraphBuilder:
         return f"{root}.{call_index}.{graph_index}."
 
     def node(self, class_type: str, id: str | None = None, **inputs: Any) -> _BuilderNode:
-        """Add a node, or return the one that has this id already."""
+        """Add a node, or return the one that already has this id."""
         if id is None:
             id = str(self.id_gen)
             self.id_gen += 1
@@ -87,7 +87,7 @@ class GraphBuilder:
         return {node_id: node.serialize() for node_id, node in self.nodes.items()}
 
     def replace_node_output(self, node_id: str, index: int, new_value: Any) -> None:
-        """Put a value in place of every link to an output; None takes the inputs away."""
+        """Replace every link to an output by a value; None removes the linked inputs."""
         target = self.prefix + node_id
         for node in self.nodes.values():
             for name, value in list(node.inputs.items()):
@@ -95,5 +95,5 @@ class GraphBuilder:
                     node.set_input(name, new_value)
 
     def remove_node(self, id: str) -> None:
-        """Take a node away."""
+        """Remove a node."""
         self.nodes.pop(self.prefix + id, None)

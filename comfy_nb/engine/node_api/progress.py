@@ -14,16 +14,14 @@ from comfy_nb.engine.node_api.context import CallContext, current_call
 from comfy_nb.errors import InterruptProcessingException
 
 PREVIEW_MAX_PX = 256
-
-
 JPEG_QUALITY = 75
 
 
 class Progress:
     """The progress of one call; a function node gets it by a parameter annotated `nb.Progress`.
 
-    `progress(3, 10)` says that 3 of 10 steps are done, with `preview=` shows a picture and with `text=` a line of text.
-    Each report raises InterruptProcessingException if the run is to stop.
+    `progress(3, 10)` reports that 3 of 10 steps are done; `preview=` adds a picture, `text=` a line of text. It raises
+    InterruptProcessingException if the run is to stop.
     """
 
     __slots__ = ("_call", "_total", "_value")
@@ -65,7 +63,7 @@ class Progress:
             self.text(text)
 
     def update(self, steps: float = 1) -> None:
-        """Say that `steps` more are done."""
+        """Report that `steps` more are done."""
         self(self._value + steps)
 
     def preview(self, picture: Any) -> None:
@@ -80,10 +78,10 @@ class Progress:
         call.run.emit(NodeText(call.run.id, time.perf_counter(), call.node_id, str(text), append))
 
     def __iter__(self) -> Iterator[Any]:
-        raise TypeError("Say what to go over: for step in progress.over(range(20)).")
+        raise TypeError("Progress is not iterable. Pass what to iterate over: for step in progress.over(range(20)).")
 
     def over(self, items: Any) -> Iterator[Any]:
-        """Go over `items` (with a length), reporting each as a step."""
+        """Iterate over `items` (which have a length), reporting each as a step."""
         total = len(items)
         for done, item in enumerate(items):
             self(done, total)
@@ -104,7 +102,7 @@ class ProgressBar:
         self._progress = None if call is None else Progress(call)
 
     def update_absolute(self, value: float, total: float | None = None, preview: Any = None) -> None:
-        """Say how far it is; `preview` is ComfyUI's `(format, picture, max size)`."""
+        """Report that `value` steps are done; `preview` is ComfyUI's `(format, picture, max size)`."""
         if total is not None:
             self.total = total
         self.current = min(value, self.total)
@@ -113,7 +111,7 @@ class ProgressBar:
             self._progress(self.current, self.total, preview=picture)
 
     def update(self, value: float) -> None:
-        """Say that `value` more steps are done."""
+        """Report that `value` more steps are done."""
         self.update_absolute(self.current + value)
 
 

@@ -1,4 +1,4 @@
-"""Hooks of node classes that are called before a run: VALIDATE_INPUTS and fingerprints (IS_CHANGED)."""
+"""The hooks of node classes that are called before a run: VALIDATE_INPUTS and fingerprints (IS_CHANGED)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Hidden = Callable[[Step, Any], Any]
 async def call_validators(
     plan: Plan, ids: Iterable[str], call_hook: HookCall, hidden: Hidden
 ) -> dict[str, list[Problem]]:
-    """Call VALIDATE_INPUTS of the nodes among `ids` that have one; return what they find wrong, by node id."""
+    """Call VALIDATE_INPUTS of the nodes among `ids` that have one; return the problems found, by node id."""
     wanted = set(ids)
     found: dict[str, list[Problem]] = {}
     for step in plan.validating:
@@ -91,7 +91,7 @@ def _validation_failed(step: Step, error: Exception) -> Problem:
 
 
 async def call_fingerprints(steps: Sequence[Step], call_hook: HookCall, hidden: Hidden) -> list[Step]:
-    """Take the fingerprints of these nodes, from their constants alone (links as None); return those that changed."""
+    """Take the fingerprints of these nodes from their constants (links as None); return those that changed."""
     changed = []
     for step in steps:
         value = await _fingerprint(step, call_hook, hidden)
@@ -108,7 +108,7 @@ async def _fingerprint(step: Step, call_hook: HookCall, hidden: Hidden) -> Any:
     inputs |= {name: hidden(step, kind) for name, kind in step.interface.hidden.items() if kind in KNOWN_HIDDEN}
     try:
         answer = await call_hook(function, _as_called(step, inputs))
-    except Exception as error:  # a fingerprint that fails means that the node runs, whatever it raised
+    except Exception as error:  # whatever it raised, a node without a fingerprint runs
         warnings.warn(
             f"{name_node(step.id, step.class_type, step.title)}: taking its fingerprint failed "
             f"({type(error).__name__}: {error}), so it runs every time.",
@@ -122,7 +122,7 @@ async def _fingerprint(step: Step, call_hook: HookCall, hidden: Hidden) -> Any:
 def _is_same(old: Any, new: Any) -> bool:
     try:
         return bool(old == new) and old is not None and not is_always(new)
-    except Exception:  # a strange object's comparison may raise anything; then it counts as changed
+    except Exception:  # a pack's object may raise anything when compared; then it counts as changed
         return False
 
 

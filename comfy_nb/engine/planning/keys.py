@@ -1,7 +1,7 @@
 """Cache keys: Merkle digests over class, code, constants, fingerprint and the keys above.
 
-A node with lazy links has its key in two levels: the base covers all but the lazy links; which of these are used
-follows from the base, and their keys complete it.
+The key of a node with lazy links has two levels: its base covers all but the lazy links. Which of these the node uses
+depends on the base alone, and their keys complete it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _once = itertools.count(1)
 
 
 def head_of(step: Step, scope: int) -> Digest:
-    """Digest a node without what is above it. `scope` is the graph's number, for entries that belong to one node.
+    """Digest a node without what is above it. `scope` is the graph's number, for results that belong to one node.
 
-    Inputs count by name, whatever their order.
+    The order of inputs does not matter.
     """
     spec, extras, template = step.spec, step.extras, step.template
     fresh = extras.get("fresh", 0) if extras else 0
@@ -44,14 +44,14 @@ def head_of(step: Step, scope: int) -> Digest:
 
 
 def _link_parts(link: InLink, scope: int) -> tuple[Any, ...]:
-    # A raw link hands the id itself to the node, so the id is part of what the node computes with.
+    # A raw link passes the id itself to the node, so the id is one of its values.
     return (link.name, link.slot, link.lazy, (scope, link.origin) if link.raw else None)
 
 
 def key_of(head: Digest, fingerprint: Any, links: Sequence[InLink], above: Mapping[str, Keyed]) -> NodeKey:
     """Return a node's key from its head, its fingerprint and the keys of the nodes above it, by id.
 
-    Where one of those is not known yet, neither is this one. `full` waits for the lazy links (see `lazy_key`).
+    If one of those is not known yet, neither is this one. `full` waits for the lazy links (see `lazy_key`).
     """
     durable, reusable, has_lazy = head.durable, True, False
     found: list[bytes] = []
@@ -86,10 +86,10 @@ def lazy_key(base: bytes, used: Sequence[tuple[str, bytes | None]]) -> bytes | N
 
 
 def is_always(fingerprint: Any) -> bool:
-    """Tell whether a fingerprint is not equal to itself, as NaN is: then the node runs every time."""
+    """Whether a fingerprint is not equal to itself, as NaN is not: then the node runs every time."""
     if isinstance(fingerprint, (list, tuple)):
         return any(is_always(item) for item in fingerprint)
     try:
         return bool(fingerprint != fingerprint)
-    except Exception:  # a strange object's comparison may raise anything; then it says nothing about itself
+    except Exception:  # a pack's object may raise anything when compared; then it does not ask for this
         return False

@@ -1,6 +1,6 @@
-"""The plan of a graph: checked nodes in order, with their keys. It lives as long as the graph, and follows its edits.
+"""The plan of a graph: its checked nodes in topological order, with their keys; brought up to date after edits.
 
-An unchanged graph costs nothing; a changed constant costs the nodes below it; another structure makes a new plan.
+An unchanged graph costs nothing, a changed constant costs the nodes below it, a changed structure costs a new plan.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from comfy_nb.wording import suggest
 
 
 class Plan:
-    """The steps of a graph by id, in topological order, with what is wrong with them.
+    """The steps of a graph by id (`steps`) and in topological order (`order`), and their problems (`faulty`).
 
-    `users` counts the runs that are using it: then it is not changed, but replaced.
+    `users` counts the runs that use the plan: while there are any, an edit makes a new one.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -64,8 +64,8 @@ class Plan:
         graph.edited.clear()
 
     def _origins(self, graph: Graph) -> Origins:
-        plain = graph.active() is graph.nodes
-        return Origins(self._spec_of, None if plain else partial(resolve, graph.nodes), lambda: list(self.steps))
+        all_active = graph.active() is graph.nodes
+        return Origins(self._spec_of, None if all_active else partial(resolve, graph.nodes), lambda: list(self.steps))
 
     def _spec_of(self, node_id: str) -> NodeSpec | None:
         step = self.steps.get(node_id)
@@ -87,9 +87,9 @@ class Plan:
             self.classes[node.class_type] = known
         step = Step()
         step.id, step.class_type = node_id, node.class_type
-        step.spec, step.interface, step.code, plain = known
+        step.spec, step.interface, step.code, simple = known
         step.extras = node.extras
-        step.set_traits(plain)
+        step.set_traits(simple)
         step.title = node.title if node.extras else node.class_type
         submitted = node.extras.get("is_changed") if node.extras else None
         step.fingerprint = submitted
@@ -163,11 +163,11 @@ class Plan:
 
     def _changed_code(self) -> list[Step]:
         changed: set[str] = set()
-        for class_type, (spec, interface, code, plain) in self.classes.items():
+        for class_type, (spec, interface, code, simple) in self.classes.items():
             now = spec.code()
             if now != code:
                 changed.add(class_type)
-                self.classes[class_type] = (spec, interface, now, plain)
+                self.classes[class_type] = (spec, interface, now, simple)
         if not changed:
             return []
         stale = [step for step in self.order if step.class_type in changed]
@@ -193,7 +193,7 @@ class Plan:
         return dirty
 
     def _renew(self, old: Step) -> Step:
-        """Put a copy in a step's place, so that earlier runs can still say what the step was."""
+        """Replace a step by a copy, so that earlier runs still have the step as it was."""
         step = copy.copy(old)
         self.steps[step.id] = self.order[step.index] = step
         for some in (self.fingerprinting, self.validating, self.always):
@@ -202,7 +202,7 @@ class Plan:
         return step
 
     def rekey(self, dirty: Iterable[Step]) -> None:
-        """Compute the keys of these steps and of all below them anew."""
+        """Recompute the keys of these steps and of all steps below them."""
         self.revision += 1
         order = self.order
         stale = topology.reach([step.index for step in dirty], lambda index: order[index].consumers)
@@ -211,7 +211,7 @@ class Plan:
             step.key = key_of(step.head, step.fingerprint, step.links, self.steps)
 
     def default_outputs(self) -> list[str]:
-        """The ids of the output nodes, or of the leaves where there are none."""
+        """Return the ids of the output nodes, or where there are none, of the leaves."""
         if self._outputs is None:
             is_output = {node_id: step.spec.is_output for node_id, step in self.steps.items()}
             self._outputs = topology.wanted_by_default(
@@ -220,18 +220,18 @@ class Plan:
         return self._outputs
 
     def above(self, wanted: Iterable[str]) -> set[str]:
-        """The ids of these nodes and of all that they could need."""
+        """Return the ids of these nodes and of all that they could need."""
         return topology.reach([node_id for node_id in wanted if node_id in self.steps], self._parents)
 
     def below(self, origins: Iterable[str]) -> set[str]:
-        """The ids of all nodes that could need one of these."""
+        """Return the ids of all nodes that could need one of these."""
         children = topology.children_of({node_id: self._parents(node_id) for node_id in self.steps})
         takers = [taker for origin in origins for taker in children.get(origin, ())]
         return topology.reach(takers, lambda node_id: children.get(node_id, ()))
 
 
 def is_simple(spec: NodeSpec, interface: Interface) -> bool:
-    """Tell whether nodes of a class are called once with single values: nothing lazy, raw, hidden, listed, retried."""
+    """Whether nodes of a class are called once, with single values: nothing lazy, raw, hidden, listed or retried."""
     special = interface.is_open or interface.raw_links or interface.hidden or spec.check_lazy or interface.lazy
     return not (special or spec.input_is_list or spec.output_is_list or spec.retries or spec.grad or spec.timeout)
 
@@ -248,7 +248,7 @@ def plan_of(graph: Graph) -> Plan:
         with gc_frozen(len(graph.nodes)):
             plan = Plan(graph)
     if plan.users and (plan.fingerprinting or plan.always):
-        # The run that uses it has keys of its own for these nodes.
+        # The run that uses it has its own keys for these nodes.
         plan = Plan(graph)
     _plans[graph] = plan
     return plan
@@ -260,7 +260,7 @@ def last_plan(graph: Graph) -> Plan | None:
 
 
 def child_step(node_id: str, entry: Mapping[str, Any], spec: NodeSpec, interface: Interface, code: bytes) -> Step:
-    """Make the step of an expansion's node: nothing is validated or converted."""
+    """Make the step of a node of an expansion; its inputs are neither validated nor converted."""
     step = Step()
     step.id, step.class_type = node_id, spec.class_type
     step.spec, step.interface, step.code = spec, interface, code
@@ -282,7 +282,7 @@ def child_step(node_id: str, entry: Mapping[str, Any], spec: NodeSpec, interface
 def _raw_of(spec: NodeSpec) -> Any:
     try:
         return spec.interface().raw
-    except Exception:  # a pack's INPUT_TYPES may raise anything; then a new plan says so
+    except Exception:  # a pack's INPUT_TYPES may raise anything; then the new plan reports it
         return None
 
 

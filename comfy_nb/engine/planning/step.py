@@ -1,4 +1,4 @@
-"""A step: a checked node of a plan, with what its key is made of."""
+"""A step: a checked node of a plan, with its cache key and how it is called."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import Any, NamedTuple, Protocol
 
 from comfy_nb.graph.check import CheckedNode, InLink
 from comfy_nb.spec.fingerprint import Digest
+from comfy_nb.wording import name_node
 
 LANE, POOL, LOOP = "lane", "pool", "loop"
 LAST_RANK = 3
 
 
 class NodeKey(NamedTuple):
-    """What a node's result is cached under.
+    """The key that a node's result is cached under.
 
-    `base` covers all but the lazy links; `full` is the key, or None while that is not known (the node, or one above it,
-    has lazy inputs that were not asked for). `durable` tells whether it means the same in another process, `reusable`
-    whether it can ever come again. `parents` holds the full keys above, 16 bytes each, and the fingerprint's digest.
+    `base` covers all but the lazy links; `full` is the key, or None while it is not known (the node, or one above it,
+    has lazy inputs that were not asked for). `durable`: the key means the same in another process. `reusable`: the key
+    can occur again. `parents` holds the full keys above, 16 bytes each, then the fingerprint's digest.
     """
 
     base: bytes | None
@@ -27,7 +28,7 @@ class NodeKey(NamedTuple):
     parents: bytes
 
     def forgotten(self) -> NodeKey:
-        """Return it for a result that may not be cached."""
+        """Return the key of a result that may not be cached."""
         return self._replace(base=None, full=None)
 
 
@@ -41,10 +42,10 @@ class Keyed(Protocol):
 
 
 class Step(CheckedNode):
-    """A node in a plan, with what its key is made of.
+    """A node in a plan, with its key.
 
     `head` digests the node itself; `key` adds what is above it. `where` names who calls the node: the run's lane, the
-    pool for thread-safe nodes, the event loop, or another caller.
+    pool for thread-safe nodes, the event loop, or another caller (see `execution.callers`).
     """
 
     __slots__ = (
@@ -71,14 +72,22 @@ class Step(CheckedNode):
         self.consumers: list[int] = []
 
     def set_traits(self, is_simple: bool) -> None:
-        """Derive from the class: how and where its nodes are called (see `plan.is_simple`), their rank among ready
-        nodes, whether results are cached, and whether equal nodes share one computation."""
+        """Set what follows from the class.
+
+        That is how (see `plan.is_simple`) and where its nodes are called, their rank among ready nodes, whether results
+        are cached, and whether equal nodes share one computation.
+        """
         spec, extras = self.spec, self.extras
         self.is_simple = is_simple
         self.where = LOOP if spec.is_async else POOL if spec.thread_safe else LANE
         self.rank = 0 if spec.is_output or spec.is_async else LAST_RANK
         self.cacheable = spec.cache != "off" and not (extras and extras.get("no_cache"))
         self.deduplicated = self.cacheable and not spec.is_output and not spec.not_idempotent
+
+    @property
+    def named(self) -> str:
+        """The node in words, as messages name it."""
+        return name_node(self.id, self.class_type, self.title)
 
     @property
     def lazy_links(self) -> list[InLink]:
@@ -92,7 +101,7 @@ KNOWN_HIDDEN = frozenset(
 
 
 def as_lists(step: Step, constants: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Put each constant into a list; one that stands for all items of its input is that list."""
+    """Return each constant in a list; a constant that holds all items of its input is that list already."""
     listed = step.interface.listed
     return {
         name: list(value) if name in listed and type(value) is list else [value] for name, value in constants.items()

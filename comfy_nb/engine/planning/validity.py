@@ -1,4 +1,4 @@
-"""Find out which outputs of a plan can run, and what is wrong with the others."""
+"""Which outputs of a plan can run, and the problems of the others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from comfy_nb.graph.model import Graph
 
 
 class Validity:
-    """Which wanted outputs can run, and all problems of the others."""
+    """The wanted outputs that can run, and the problems of the others."""
 
     def __init__(
         self, runnable_outputs: Sequence[str], problems: Sequence[Problem], node_errors: Mapping[str, Any]
@@ -28,30 +28,11 @@ class Validity:
 def assess(
     graph: Graph, plan: Plan, wanted: Sequence[str], found: Mapping[str, Sequence[Problem]] | None = None
 ) -> Validity:
-    """Sort the wanted outputs into those that can run and those that cannot; `found` adds what classes report.
+    """Sort the wanted outputs into those that can run and those that cannot; `found` adds problems by node id.
 
-    Raises ValidationError where a class is not known or nothing is wanted, GraphError for a muted or bypassed node.
+    Raises ValidationError if a class is unknown or nothing is wanted, GraphError for a muted or bypassed node.
     """
-    if plan.unknown:
-        raise ValidationError([*plan.unknown, *_all(plan.faulty)], type="invalid_prompt")
-    if not wanted:
-        raise ValidationError(
-            [
-                Problem(
-                    "prompt_no_outputs",
-                    "Prompt has no outputs",
-                    "",
-                    "",
-                    "graph",
-                    advice="Add a node, or name outputs.",
-                )
-            ],
-            type="prompt_no_outputs",
-        )
-    for node_id in wanted:
-        if node_id not in plan.steps:
-            node = graph[node_id]
-            raise GraphError(f"{node!r} was requested but is muted or bypassed; call .activate() first.")
+    _check_wanted(graph, plan, wanted)
     faults: dict[str, list[Problem]] = {node_id: list(each) for node_id, each in plan.faulty.items()}
     for node_id, more in (found or {}).items():
         faults.setdefault(node_id, []).extend(more)
@@ -66,7 +47,28 @@ def assess(
         for node_id in bad:
             blocks.setdefault(node_id, []).append(output)
     problems = [problem for node_id in plan.steps if node_id in blocks for problem in faults[node_id]]
-    node_errors = {
+    return Validity(runnable, problems, _node_errors(plan, faults, blocks))
+
+
+def _check_wanted(graph: Graph, plan: Plan, wanted: Sequence[str]) -> None:
+    if plan.unknown:
+        faulty = [problem for problems in plan.faulty.values() for problem in problems]
+        raise ValidationError([*plan.unknown, *faulty], type="invalid_prompt")
+    if not wanted:
+        advice = "Add a node, or name outputs."
+        problem = Problem("prompt_no_outputs", "Prompt has no outputs", "", "", "graph", advice=advice)
+        raise ValidationError([problem], type="prompt_no_outputs")
+    for node_id in wanted:
+        if node_id not in plan.steps:
+            node = graph[node_id]
+            raise GraphError(f"{node!r} was requested but is muted or bypassed; call .activate() first.")
+
+
+def _node_errors(
+    plan: Plan, faults: Mapping[str, Sequence[Problem]], blocks: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    """Return the faults of nodes in ComfyUI's form, each with the outputs that it blocks."""
+    return {
         node_id: {
             "errors": [problem.as_comfy() for problem in faults[node_id]],
             "dependent_outputs": outputs,
@@ -74,8 +76,3 @@ def assess(
         }
         for node_id, outputs in blocks.items()
     }
-    return Validity(runnable, problems, node_errors)
-
-
-def _all(faulty: Mapping[str, Sequence[Problem]]) -> list[Problem]:
-    return [problem for problems in faulty.values() for problem in problems]

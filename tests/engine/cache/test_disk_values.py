@@ -102,7 +102,7 @@ def test_the_label_and_the_ui_come_back(disk):
     assert back.source == "disk" and back.durable and back.reusable
 
 
-def test_what_comes_back_is_sealed_and_writing_to_it_spoils_no_file(disk):
+def test_what_comes_back_is_sealed_and_writing_to_it_changes_no_file(disk):
     back = stored(disk, "a", torch.zeros(3))
     back.outputs[0][0].add_(1)
     assert back.seal.broken() == "the tensor in output 0 was written to"
@@ -122,7 +122,7 @@ class Text(str):
         ({1}, "it holds a value of class set"),
         (Text("a"), "test_disk_values.Text"),
         ({"a": [object()]}, "it holds a value of class object"),
-        (torch.nn.Parameter(torch.zeros(1)), "it holds a Parameter, a tensor class of its own"),
+        (torch.nn.Parameter(torch.zeros(1)), "it holds a Parameter, a subclass of Tensor"),
         (torch.zeros(1, requires_grad=True), "it holds a tensor that carries gradients"),
         (torch.eye(2).to_sparse(), "it holds a sparse or quantised tensor"),
         (torch.zeros(1, device="meta"), "it holds a tensor on meta"),

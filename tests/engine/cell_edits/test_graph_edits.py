@@ -45,7 +45,7 @@ async def test_bypassing_a_node_and_back(studio: Notebook) -> None:
     studio.cell("graph['2'].bypass()")
     shown = await studio.run("graph")
     assert shown.ran == ["brighten"]
-    assert shown.run.why("3") == "input `image` changed: it comes from node 1[0] now"
+    assert shown.run.why("3") == "input `image` changed: it is linked to node 1[0] now"
     assert shown.run["3"][0] == 4.0
     studio.cell("graph['2'].activate()")
     shown = await studio.run("graph")

@@ -86,7 +86,7 @@ async def test_changing_a_constant_above_runs_all_below(studio: Notebook) -> Non
     shown = await studio.show("bright")
     assert shown.ran == ["photo", "brighten"]
     assert shown.why("photo") == "input `size` changed 4 -> 5"
-    assert shown.why("brighten") == "input `image` changed: node 1 above gives something else"
+    assert shown.why("brighten") == "input `image` changed: node 1 above has a different result"
 
 
 async def test_swapping_an_input(studio: Notebook) -> None:
@@ -101,7 +101,7 @@ async def test_swapping_an_input(studio: Notebook) -> None:
     shown = await studio.run("graph")
     assert shown.ran == ["painting", "brighten"]
     assert shown.why("painting") == "first run"
-    assert shown.why("brighten") == "input `image` changed: it comes from node 3[0] now"
+    assert shown.why("brighten") == "input `image` changed: it is linked to node 3[0] now"
 
 
 async def test_an_array_of_other_content_as_a_constant(notebook: Notebook) -> None:
@@ -127,7 +127,7 @@ async def test_an_array_of_other_content_as_a_constant(notebook: Notebook) -> No
 async def test_changing_a_value_in_place_by_torch(studio: Notebook) -> None:
     value = (await studio.show("picture")).value
     value.mul_(100)
-    with pytest.warns(nb.ComfyNBWarning, match=r"photo \(node 1\) gave was changed in place"):
+    with pytest.warns(nb.ComfyNBWarning, match=r"photo \(node 1\) was changed in place"):
         shown = await studio.show("picture")
     assert shown.ran == ["photo"]
     assert shown.why("photo") == "changed in place"
@@ -137,7 +137,7 @@ async def test_changing_a_value_in_place_by_torch(studio: Notebook) -> None:
 async def test_changing_a_value_in_place_through_numpy(studio: Notebook) -> None:
     value = (await studio.show("picture")).value
     value.numpy()[0] = 100
-    with pytest.warns(nb.ComfyNBWarning, match=r"photo \(node 1\) gave was changed in place"):
+    with pytest.warns(nb.ComfyNBWarning, match=r"photo \(node 1\) was changed in place"):
         shown = await studio.show("picture")
     assert shown.ran == ["photo"]
     assert shown.value[0] == 1.0

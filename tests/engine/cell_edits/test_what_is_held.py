@@ -42,7 +42,7 @@ async def test_asking_for_a_fresh_one(studio: Notebook) -> None:
     studio.cell("anew = bright.fresh()")
     shown = await studio.show("anew")
     assert shown.ran == ["brighten"]
-    assert shown.why("brighten") == "fresh() asked for it anew"
+    assert shown.why("brighten") == "fresh() asked for a new result"
     assert (await studio.show("anew")).ran == []
     assert (await studio.show("bright")).ran == []
 
@@ -61,7 +61,7 @@ async def test_a_random_node_whose_fingerprint_is_nan(notebook: Notebook) -> Non
     first, second = await notebook.show("result"), await notebook.show("result")
     assert second.ran == ["dice", "doubled"]
     assert second.why("dice") == "fingerprint said always"
-    assert second.why("doubled") == "input `x` changed: node 1 above gives something else"
+    assert second.why("doubled") == "input `x` changed: node 1 above has a different result"
     assert first.value != second.value
 
 
@@ -76,7 +76,7 @@ async def test_a_file_that_was_edited_behind_load_image(notebook: Notebook, tmp_
         shown = await notebook.show("shown")
         assert shown.ran == ["LoadImage", "ImageInvert"]
         assert shown.why("LoadImage") == "its fingerprint changed"
-        assert shown.why("ImageInvert") == "input `image` changed: node 1 above gives something else"
+        assert shown.why("ImageInvert") == "input `image` changed: node 1 above has a different result"
         assert torch.equal(shown.value[0, 0, 0], torch.tensor([1.0, 0.0, 1.0]))
 
 

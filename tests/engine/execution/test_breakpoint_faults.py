@@ -180,7 +180,7 @@ async def judges(value: int) -> bool:
 
 @pytest.mark.parametrize("when", [True, judges])
 def test_a_when_is_a_plain_function(chain, when):
-    with pytest.raises(nb.GraphError, match="`when` is a plain function"):
+    with pytest.raises(nb.GraphError, match="`when` must be a plain function"):
         nb.breakpoint(chain[0], when=when)
 
 

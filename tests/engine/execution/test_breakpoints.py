@@ -308,5 +308,5 @@ def test_without_a_display_a_warning_says_how_to_go_on(chain, session):
 
 
 def test_a_breakpoint_is_at_a_node():
-    with pytest.raises(nb.GraphError, match="not at int"):
+    with pytest.raises(nb.GraphError, match="got int"):
         nb.breakpoint(3)

@@ -109,9 +109,9 @@ def test_an_output_comes_first_then_what_feeds_one_then_two_steps_before_then_as
         "out": made("Out"),
         "end": made("Out", a=["still more", 0], b=["two out", 0], c=["feeds", 0]),
     }
-    schedule = Driven(pack, prompt, ["end", "out"])
-    assert schedule.added_at_first == 8
-    assert schedule.rest() == ["out", "feeds", "two", "two out", "three", "more", "still more", "end"]
+    scheduler = Driven(pack, prompt, ["end", "out"])
+    assert scheduler.added_at_first == 8
+    assert scheduler.rest() == ["out", "feeds", "two", "two out", "three", "more", "still more", "end"]
 
 
 def test_nodes_of_one_rank_come_in_the_order_in_which_they_became_needed(pack: Pack) -> None:
@@ -128,192 +128,192 @@ def test_wanted_nodes_of_one_rank_come_in_the_order_in_which_they_are_wanted(pac
 
 def test_async_and_thread_safe_nodes_are_taken_apart_from_the_lane(pack: Pack) -> None:
     prompt = {"1": plain(), "2": made("Apart"), "3": made("Async"), "4": plain(a="2", b="3", c="1")}
-    schedule = Driven(pack, prompt, ["4"])
-    apart = schedule.take_off_lane()
+    scheduler = Driven(pack, prompt, ["4"])
+    apart = scheduler.take_off_lane()
     assert {node_run.step.id for node_run in apart} == {"2", "3"}
-    assert schedule.take_off_lane() == []
-    assert schedule.rest() == ["1"]
+    assert scheduler.take_off_lane() == []
+    assert scheduler.rest() == ["1"]
     for node_run in apart:
-        schedule.finish(node_run, VALUE)
-    assert schedule.rest() == ["4"]
-    assert schedule.pending == schedule.running == 0
+        scheduler.finish(node_run, VALUE)
+    assert scheduler.rest() == ["4"]
+    assert scheduler.pending == scheduler.running == 0
 
 
 # Need
 
 
 def test_only_what_is_above_the_wanted_nodes_is_needed(pack: Pack) -> None:
-    schedule = Driven(pack, {"1": plain(), "2": plain(a="1"), "3": plain()}, ["2"])
-    assert schedule.rest() == ["1", "2"]
-    assert "3" not in schedule.node_runs
+    scheduler = Driven(pack, {"1": plain(), "2": plain(a="1"), "3": plain()}, ["2"])
+    assert scheduler.rest() == ["1", "2"]
+    assert "3" not in scheduler.node_runs
 
 
 def test_what_is_above_a_cached_node_is_not_needed(pack: Pack) -> None:
-    schedule = Driven(pack, {"1": plain(), "2": plain(a="1"), "3": plain(a="2")}, ["3"], cached=["2"])
-    assert schedule.added_at_first == 1
-    assert schedule.rest() == ["3"]
+    scheduler = Driven(pack, {"1": plain(), "2": plain(a="1"), "3": plain(a="2")}, ["3"], cached=["2"])
+    assert scheduler.added_at_first == 1
+    assert scheduler.rest() == ["3"]
 
 
 def test_when_all_is_cached_nothing_is_pending(pack: Pack) -> None:
-    schedule = Driven(pack, {"1": plain(), "2": plain(a="1")}, ["2"], cached=["2"])
-    assert (schedule.added_at_first, schedule.pending, schedule.take()) == (0, 0, None)
-    assert not schedule.is_deadlocked
+    scheduler = Driven(pack, {"1": plain(), "2": plain(a="1")}, ["2"], cached=["2"])
+    assert (scheduler.added_at_first, scheduler.pending, scheduler.take()) == (0, 0, None)
+    assert not scheduler.is_deadlocked
 
 
 def test_a_node_waits_for_every_one_of_its_links_also_two_from_one_node(pack: Pack) -> None:
-    schedule = Driven(pack, {"1": plain(), "2": plain(), "3": plain(a="1", b="1", c="2")}, ["3"])
-    assert schedule.next() != "3"
-    assert schedule.next() != "3"
-    assert schedule.next() == "3"
+    scheduler = Driven(pack, {"1": plain(), "2": plain(), "3": plain(a="1", b="1", c="2")}, ["3"])
+    assert scheduler.next() != "3"
+    assert scheduler.next() != "3"
+    assert scheduler.next() == "3"
 
 
 # Release
 
 
 def test_outputs_are_let_go_when_nothing_waits_for_them_but_wanted_ones_stay(pack: Pack) -> None:
-    schedule = Driven(pack, {"1": plain(), "2": plain(a="1"), "3": plain(a="1", b="2")}, ["2", "3"])
-    assert schedule.next() == "1"
-    assert schedule.next() == "2"
-    assert schedule.there() == {"1", "2"}
-    assert schedule.next() == "3"
-    assert schedule.there() == {"2", "3"}
+    scheduler = Driven(pack, {"1": plain(), "2": plain(a="1"), "3": plain(a="1", b="2")}, ["2", "3"])
+    assert scheduler.next() == "1"
+    assert scheduler.next() == "2"
+    assert scheduler.there() == {"1", "2"}
+    assert scheduler.next() == "3"
+    assert scheduler.there() == {"2", "3"}
 
 
 # Lazy inputs
 
 
 def test_a_node_that_asks_waits_for_what_it_asked_for_only(pack: Pack) -> None:
-    schedule = Driven(pack, {"1": plain(), "2": plain(), "3": made("Lazy", a=["1", 0], b=["2", 0])}, ["3"])
-    node_run = schedule.took("3")
-    assert schedule.ask(node_run, ["b"]) == 1
+    scheduler = Driven(pack, {"1": plain(), "2": plain(), "3": made("Lazy", a=["1", 0], b=["2", 0])}, ["3"])
+    node_run = scheduler.took("3")
+    assert scheduler.ask(node_run, ["b"]) == 1
     assert node_run.state is State.WAITING
-    assert schedule.next() == "2"
-    assert schedule.available("1") is None
-    assert schedule.available("2") is not None
-    schedule.finish(schedule.took("3"), VALUE)
-    assert schedule.pending == 0
-    assert schedule.there() == {"3"}
+    assert scheduler.next() == "2"
+    assert scheduler.available("1") is None
+    assert scheduler.available("2") is not None
+    scheduler.finish(scheduler.took("3"), VALUE)
+    assert scheduler.pending == 0
+    assert scheduler.there() == {"3"}
 
 
 def test_asking_for_what_is_there_makes_the_node_ready_again_at_once(pack: Pack) -> None:
-    schedule = Driven(pack, {"1": plain(), "2": made("Lazy", a=["1", 0], c=["1", 0])}, ["2"])
-    assert schedule.next() == "1"
-    assert schedule.ask(schedule.took("2"), ["a"]) == 0
-    assert schedule.next() == "2"
+    scheduler = Driven(pack, {"1": plain(), "2": made("Lazy", a=["1", 0], c=["1", 0])}, ["2"])
+    assert scheduler.next() == "1"
+    assert scheduler.ask(scheduler.took("2"), ["a"]) == 0
+    assert scheduler.next() == "2"
 
 
 def test_a_lazy_source_that_is_cached_is_available_without_being_needed(pack: Pack) -> None:
-    schedule = Driven(pack, {"1": plain(), "2": made("Lazy", a=["1", 0])}, ["2"], cached=["1"])
-    found = schedule.available("1")
+    scheduler = Driven(pack, {"1": plain(), "2": made("Lazy", a=["1", 0])}, ["2"], cached=["1"])
+    found = scheduler.available("1")
     assert found is not None
     assert found.outputs == VALUE
-    assert schedule.available("nowhere") is None
+    assert scheduler.available("nowhere") is None
 
 
 def test_a_lazy_source_that_is_looked_up_while_nodes_are_scheduled_takes_no_place_of_theirs(
     pack: Pack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prompt = {"1": plain(), "2": made("Lazy", a=["1", 0]), "3": plain(), "4": plain()}
-    schedule = Driven(pack, prompt, ["2"], cached=["1"])
+    scheduler = Driven(pack, prompt, ["2"], cached=["1"])
 
     def node_run_made_while_a_call_looks(step: Step, sequence: int) -> NodeRun:
         if step.id == "3":
-            assert schedule.available("1") is not None
+            assert scheduler.available("1") is not None
         return NodeRun(step, sequence)
 
     monkeypatch.setattr("comfy_nb.engine.execution.scheduler.NodeRun", node_run_made_while_a_call_looks)
-    schedule.need(["3", "4"])
-    assert schedule.rest() == ["2", "3", "4"]
+    scheduler.need(["3", "4"])
+    assert scheduler.rest() == ["2", "3", "4"]
 
 
 # Expansions
 
 
 def test_an_expanding_node_is_done_when_the_nodes_it_waits_for_are(pack: Pack) -> None:
-    schedule = Driven(pack, {"1": plain(), "2": plain(a="1")}, ["2"])
-    parent = schedule.took("1")
-    steps = schedule.children({"x": plain(), "y": plain(a="x"), "unneeded": plain()})
-    assert schedule.expand(parent, steps, Wants("y")) == 2
-    assert schedule.rest() == ["x", "y", "2"]
-    assert schedule.node_runs["y"].parent is parent
-    assert schedule.node_runs["x"].parent is parent
+    scheduler = Driven(pack, {"1": plain(), "2": plain(a="1")}, ["2"])
+    parent = scheduler.took("1")
+    steps = scheduler.children({"x": plain(), "y": plain(a="x"), "unneeded": plain()})
+    assert scheduler.expand(parent, steps, Wants("y")) == 2
+    assert scheduler.rest() == ["x", "y", "2"]
+    assert scheduler.node_runs["y"].parent is parent
+    assert scheduler.node_runs["x"].parent is parent
     assert parent.state is State.DONE
-    assert schedule.there() == {"2"}
+    assert scheduler.there() == {"2"}
 
 
 def test_an_expansion_that_waits_for_nothing_is_done_at_once(pack: Pack) -> None:
-    schedule = Driven(pack, {"1": plain(), "2": plain(a="1")}, ["2"])
-    assert schedule.expand(schedule.took("1"), [], Wants()) == 0
-    assert schedule.rest() == ["2"]
+    scheduler = Driven(pack, {"1": plain(), "2": plain(a="1")}, ["2"])
+    assert scheduler.expand(scheduler.took("1"), [], Wants()) == 0
+    assert scheduler.rest() == ["2"]
 
 
 def test_an_expansion_may_wait_for_a_node_of_the_graph(pack: Pack) -> None:
-    schedule = Driven(pack, {"1": plain(), "2": plain(), "3": plain(a="1")}, ["3"])
-    assert schedule.expand(schedule.took("1"), [], Wants("2")) == 1
-    assert schedule.rest() == ["2", "3"]
-    assert schedule.node_runs["2"].parent is None
+    scheduler = Driven(pack, {"1": plain(), "2": plain(), "3": plain(a="1")}, ["3"])
+    assert scheduler.expand(scheduler.took("1"), [], Wants("2")) == 1
+    assert scheduler.rest() == ["2", "3"]
+    assert scheduler.node_runs["2"].parent is None
 
 
 def test_a_node_that_an_expansion_waited_for_keeps_its_outputs_while_others_need_them(pack: Pack) -> None:
-    schedule = Driven(pack, {"1": plain(), "2": plain(), "3": plain(a="1", b="2"), "4": plain()}, ["3", "4"])
-    assert [schedule.next(), schedule.next()] == ["4", "2"]
-    schedule.expand(schedule.took("1"), [], Wants("2", "4"))
-    assert schedule.there() == {"1", "2", "4"}
-    assert schedule.next() == "3"
-    assert schedule.there() == {"3", "4"}
+    scheduler = Driven(pack, {"1": plain(), "2": plain(), "3": plain(a="1", b="2"), "4": plain()}, ["3", "4"])
+    assert [scheduler.next(), scheduler.next()] == ["4", "2"]
+    scheduler.expand(scheduler.took("1"), [], Wants("2", "4"))
+    assert scheduler.there() == {"1", "2", "4"}
+    assert scheduler.next() == "3"
+    assert scheduler.there() == {"3", "4"}
 
 
 def test_a_chain_of_expansions_ends_without_recursion(pack: Pack) -> None:
-    schedule = Driven(pack, {"0": plain()}, ["0"])
+    scheduler = Driven(pack, {"0": plain()}, ["0"])
     deep = 5_000
     for number in range(1, deep):
-        node_run = schedule.took(str(number - 1))
-        schedule.expand(node_run, schedule.children({str(number): plain()}), Wants(str(number)))
-    assert schedule.next() == str(deep - 1)
-    assert schedule.pending == 0
+        node_run = scheduler.took(str(number - 1))
+        scheduler.expand(node_run, scheduler.children({str(number): plain()}), Wants(str(number)))
+    assert scheduler.next() == str(deep - 1)
+    assert scheduler.pending == 0
 
 
-# Back, spoil, stuck
+# Requeue, invalidate, deadlock
 
 
 def test_a_node_put_back_is_taken_again(pack: Pack) -> None:
-    schedule = Driven(pack, {"1": plain()}, ["1"])
-    schedule.requeue(schedule.took("1"))
-    assert schedule.running == 0
-    assert schedule.next() == "1"
+    scheduler = Driven(pack, {"1": plain()}, ["1"])
+    scheduler.requeue(scheduler.took("1"))
+    assert scheduler.running == 0
+    assert scheduler.next() == "1"
 
 
-def test_a_spoiled_node_is_computed_again_for_those_who_still_need_it(pack: Pack) -> None:
-    schedule = Driven(pack, {"1": plain(), "2": plain(a="1"), "3": plain(a="1", b="2")}, ["3"])
-    assert [schedule.next(), schedule.next()] == ["1", "2"]
-    schedule.invalidate(schedule.node_runs["1"])
-    assert schedule.rest() == ["1", "3"]
-    assert schedule.pending == 0
+def test_an_invalidated_node_is_computed_again_for_those_who_still_need_it(pack: Pack) -> None:
+    scheduler = Driven(pack, {"1": plain(), "2": plain(a="1"), "3": plain(a="1", b="2")}, ["3"])
+    assert [scheduler.next(), scheduler.next()] == ["1", "2"]
+    scheduler.invalidate(scheduler.node_runs["1"])
+    assert scheduler.rest() == ["1", "3"]
+    assert scheduler.pending == 0
 
 
-def test_a_spoiled_node_that_is_wanted_is_computed_again(pack: Pack) -> None:
-    schedule = Driven(pack, {"1": plain(), "2": plain(a="1")}, ["1", "2"])
-    assert [schedule.next(), schedule.next()] == ["1", "2"]
-    schedule.invalidate(schedule.node_runs["1"])
-    assert schedule.rest() == ["1"]
-    assert schedule.there() == {"1", "2"}
+def test_an_invalidated_node_that_is_wanted_is_computed_again(pack: Pack) -> None:
+    scheduler = Driven(pack, {"1": plain(), "2": plain(a="1")}, ["1", "2"])
+    assert [scheduler.next(), scheduler.next()] == ["1", "2"]
+    scheduler.invalidate(scheduler.node_runs["1"])
+    assert scheduler.rest() == ["1"]
+    assert scheduler.there() == {"1", "2"}
 
 
 def test_nodes_that_wait_for_each_other_are_stuck_and_named_in_order(pack: Pack) -> None:
-    schedule = Driven(pack, {"1": plain(), "2": plain(a="1"), "3": plain(a="2"), "4": plain(a="3")}, ["4"])
-    schedule.expand(schedule.took("1"), schedule.children({"x": plain(a="3")}), Wants("x"))
-    assert schedule.take() is None
-    assert schedule.is_deadlocked
-    ring = [node_run.step.id for node_run in schedule.find_cycle()]
+    scheduler = Driven(pack, {"1": plain(), "2": plain(a="1"), "3": plain(a="2"), "4": plain(a="3")}, ["4"])
+    scheduler.expand(scheduler.took("1"), scheduler.children({"x": plain(a="3")}), Wants("x"))
+    assert scheduler.take() is None
+    assert scheduler.is_deadlocked
+    ring = [node_run.step.id for node_run in scheduler.find_cycle()]
     assert sorted(ring) == ["1", "2", "3", "x"]
     start = ring.index("1")
     assert (ring[start:] + ring[:start]) in (["1", "2", "3", "x"], ["1", "x", "3", "2"])
 
 
 def test_a_run_that_waits_for_a_running_node_is_not_stuck(pack: Pack) -> None:
-    schedule = Driven(pack, {"1": plain(), "2": plain(a="1")}, ["2"])
-    node_run = schedule.took("1")
-    assert schedule.take() is None
-    assert not schedule.is_deadlocked
-    schedule.finish(node_run, VALUE)
-    assert schedule.has_ready()
+    scheduler = Driven(pack, {"1": plain(), "2": plain(a="1")}, ["2"])
+    node_run = scheduler.took("1")
+    assert scheduler.take() is None
+    assert not scheduler.is_deadlocked
+    scheduler.finish(node_run, VALUE)
+    assert scheduler.has_ready()

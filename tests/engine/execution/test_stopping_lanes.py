@@ -14,7 +14,7 @@ import pytest
 
 import comfy_nb as nb
 from comfy_nb.engine import events
-from comfy_nb.engine.execution import executor
+from comfy_nb.engine.execution import abandon
 from comfy_nb.engine.execution.lanes import Lane, Worker
 from tests.engine.signs import PATIENCE_S, Sign, blocker
 from tests.engine.support import Calls, reported
@@ -30,7 +30,7 @@ def release() -> Iterator[Sign]:
 
 @pytest.fixture
 def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executor, "GRACE_S", 0.02)
+    monkeypatch.setattr(abandon, "GRACE_S", 0.02)
 
 
 async def test_a_sync_node_stops_at_its_next_progress_report():
@@ -225,7 +225,7 @@ def test_an_interrupt_hits_only_the_call_it_was_meant_for():
 
 
 async def test_a_stop_never_hits_the_next_run(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(executor, "GRACE_S", 0.0)
+    monkeypatch.setattr(abandon, "GRACE_S", 0.0)
 
     @nb.node(cache="off")
     def short(number: int) -> int:

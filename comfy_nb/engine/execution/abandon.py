@@ -1,0 +1,44 @@
+"""Abandoning sync nodes that do not stop: the lane gets a new worker at once, and the old thread ends by itself.
+
+A node has some seconds to notice that its run is over. Then it is interrupted between bytecodes, which code in C does
+not see; if that does not help either, its thread goes on and a warning says so.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import warnings
+
+from comfy_nb.engine.execution.lanes import Worker
+from comfy_nb.engine.execution.node_run import NodeRun
+from comfy_nb.errors import ComfyNBWarning
+
+GRACE_S = 2.0
+
+
+def abandon(worker: Worker, node_run: NodeRun) -> None:
+    """Replace a worker that is calling a node of an ended run, and interrupt the node if it does not stop by itself."""
+    worker.lane.retire(worker)
+    threading.Thread(target=_interrupt_after_grace, args=(worker, node_run), name="comfy-nb-stop", daemon=True).start()
+
+
+def _interrupt_after_grace(worker: Worker, node_run: NodeRun) -> None:
+    # While an interrupt is pending, traced code loops in CPython 3.11 (see `lanes`); this thread has to end.
+    sys.settrace(None)
+    worker.thread.join(GRACE_S)
+    token = worker.token
+    if token is not None and worker.interrupt(token):
+        worker.thread.join(GRACE_S)
+        worker.withdraw(token)
+    if worker.token is not None:
+        warn_abandoned(node_run, "it is in C code")
+
+
+def warn_abandoned(node_run: NodeRun, reason: str) -> None:
+    """Warn that a node goes on after its run has ended."""
+    warnings.warn(
+        f"{node_run.step.named} did not stop ({reason}); it was abandoned, and its result is discarded.",
+        ComfyNBWarning,
+        stacklevel=2,
+    )
