@@ -71,6 +71,7 @@ async def test_the_examples_run_one_after_the_other(folder, capsys):
     assert (folder / "comfy" / "output" / "quickstart_00001_.png").is_file()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("command", commands_of("make"))
 def test_every_make_target_exists(command):
     asked = subprocess.run(["bash", "-c", f"{command} --dry-run"], cwd=ROOT, capture_output=True, text=True)
@@ -78,6 +79,7 @@ def test_every_make_target_exists(command):
     assert asked.stdout.strip()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("command", commands_of("comfy-nb"))
 def test_every_command_does_what_it_says(command, folder):
     bin_folder = Path(sys.executable).parent

@@ -64,6 +64,7 @@ def test_memory_is_the_peak_for_each_node():
     assert case.figure(measure(case, 1_000), 1_000) == pytest.approx(1_060, rel=0.1)
 
 
+@pytest.mark.long
 def test_rows_say_whether_their_target_is_met():
     rows = run([case_that_takes(5e-6, target=lambda n: 6 if n == 100 else 4)], quick=True)
     assert [(row.n, row.figure, row.met) for row in rows] == [
@@ -72,6 +73,7 @@ def test_rows_say_whether_their_target_is_met():
     ]
 
 
+@pytest.mark.long
 def test_a_floor_is_measured_in_the_same_run():
     (row, _) = run([case_that_takes(1.0, floor="plain loop")], quick=True)
     assert row.floor is not None and row.floor > 0

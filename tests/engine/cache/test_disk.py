@@ -273,6 +273,7 @@ def test_a_pickle_is_never_opened(disk, tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
+@pytest.mark.process
 def test_another_kernel_reads_what_this_one_wrote(disk):
     stored(disk, "a", torch.arange(3.0))
     code = (
@@ -283,6 +284,7 @@ def test_another_kernel_reads_what_this_one_wrote(disk):
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[0.0, 1.0, 2.0]\n"
 
 
+@pytest.mark.process
 def test_what_waits_is_written_before_the_process_ends(tmp_path):
     code = IMPORTS + (
         "import time; from comfy_nb.engine.cache import disk; write = disk.write\n"
@@ -296,6 +298,7 @@ def test_what_waits_is_written_before_the_process_ends(tmp_path):
     assert all(cache.get(bytes([n]) * 16) is not None for n in range(4))
 
 
+@pytest.mark.process
 def test_a_process_killed_while_it_writes_leaves_only_whole_entries(tmp_path):
     code = (
         IMPORTS + "cache = DiskCache(sys.argv[1])\n"
@@ -326,6 +329,7 @@ def test_a_file_that_goes_while_it_is_opened_counts_as_a_miss_and_is_left_alone(
     assert disk.get(key_of("a")) is not None
 
 
+@pytest.mark.process
 def test_two_kernels_may_write_the_same_keys_at_once(tmp_path):
     code = (
         IMPORTS + "cache = DiskCache(sys.argv[1], budget=3_000_000)\n"
