@@ -31,6 +31,7 @@ NO_BROWSER = (
 left_out = pytest.StashKey[int]()
 
 
+@pytest.hookimpl(trylast=True)  # of what -m and -k have left
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     chosen_slow = "slow" in config.option.markexpr
     slow = [item for item in items if item.get_closest_marker("slow") and not chosen_slow]
