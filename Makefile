@@ -1,7 +1,7 @@
 # make demo      run the quickstart notebook headless
 # make lab       open it in JupyterLab
 # make check     lint, types and quick tests: under two minutes
-# make test      lint, types and all tests
+# make test      lint, types, all tests and their coverage
 # make bench     the benchmark table
 VENV ?= .venv
 PYTHON ?= python3
@@ -48,8 +48,14 @@ lint: $(READY)
 check: lint
 	$(BIN)/pytest -m "$(QUICK)" $(PYTEST_ARGS)
 
+ifdef PYTEST_ARGS
 test: lint
-	$(BIN)/pytest --cov --cov-fail-under=95 $(PYTEST_ARGS)
+	$(BIN)/pytest $(PYTEST_ARGS)
+else
+test: lint
+	$(BIN)/pytest --cov --cov-report=
+	@BIN=$(BIN) .ci/coverage
+endif
 
 lab: $(READY)
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_quickstart.ipynb
@@ -58,5 +64,5 @@ bench: $(BENCH_READY)
 	$(BIN)/python -m comfy_nb.cli bench
 
 clean:
-	rm -rf .venv .venv-* build dist *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+	rm -rf .venv .venv-* build dist *.egg-info .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis \
 	  notebooks/results

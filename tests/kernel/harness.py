@@ -117,7 +117,8 @@ class Kernel:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._client.stop_channels()
-        self._manager.shutdown_kernel(now=True)
+        is_busy = any(reply.status == "pending" for reply in self._replies.values())
+        self._manager.shutdown_kernel(now=is_busy)  # gently where it can be: a killed kernel leaves no coverage
         self._client.context.destroy(linger=0)
         shutil.rmtree(self._private, ignore_errors=True)
 
