@@ -3,6 +3,7 @@
 # make check     lint, types and quick tests: under two minutes
 # make test      lint, types, all tests and their coverage
 # make bench     the benchmark table
+# make release VERSION=0.2.0      date the changelog and build the wheel
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
@@ -12,10 +13,10 @@ BENCH_READY := $(VENV)/.bench-ready
 QUICK := not (browser or kernel or process or long)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test lint lab bench clean
+.PHONY: help demo check test lint lab bench release clean
 
 help:
-	@head -n 5 $(firstword $(MAKEFILE_LIST)) | sed 's/^# //'
+	@head -n 6 $(firstword $(MAKEFILE_LIST)) | sed 's/^# //'
 
 $(READY): pyproject.toml .ci/constraints.txt
 	@python=; for candidate in $(PYTHON) python3.14 python3.13 python3.12 python3.11; do \
@@ -62,6 +63,9 @@ lab: $(READY)
 
 bench: $(BENCH_READY)
 	$(BIN)/python -m comfy_nb.cli bench
+
+release: $(READY)
+	@$(BIN)/python .ci/release.py $(VERSION)
 
 clean:
 	rm -rf .venv .venv-* build dist *.egg-info .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis \
