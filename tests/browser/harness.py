@@ -21,6 +21,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import nbformat
@@ -71,6 +72,15 @@ window.startCommand = (command, cell) => {
     if (cell !== null) { panel.content.deselectAll(); panel.content.activeCellIndex = cell; }
     window.commandsLeft += 1;
     window.jupyterapp.commands.execute(command).finally(() => { window.commandsLeft -= 1; });
+};
+window.addCell = source => {
+    const cells = window.notebookPanel().content.model.sharedModel;
+    cells.addCell({cell_type: 'code', source});
+    return cells.cells.length - 1;
+};
+window.removeCells = first => {
+    const cells = window.notebookPanel().content.model.sharedModel;
+    if (cells.cells.length > first) cells.deleteCellRange(first, cells.cells.length);
 };
 window.notebookIdle = () => window.commandsLeft === 0
     && window.notebookPanel().sessionContext.session?.kernel?.status === 'idle'
@@ -183,8 +193,9 @@ class LabServer:
 class NotebookPage:
     """A notebook open in JupyterLab. `page` is playwright's page; cells count from 0, text cells included."""
 
-    def __init__(self, page: Page):
+    def __init__(self, page: Page, file: Path):
         self.page = page
+        self.file = file
         self.console_errors: list[str] = []
         page.on("console", lambda seen: self._note(seen.text) if seen.type == "error" else None)
         page.on("pageerror", lambda error: self._note(str(error)))
@@ -198,6 +209,28 @@ class NotebookPage:
         self.page.goto(url, wait_until="domcontentloaded", timeout=timeout * 1000)
         self.page.wait_for_function("window.notebookReady()", timeout=timeout * 1000)
         self.wait_idle(timeout)
+
+    def run(self, source: str, timeout: float = 60.0) -> Locator:
+        """Run a new cell at the end, wait until the kernel is idle, and return the output of the cell."""
+        output = self.start_cell(source)
+        self.wait_idle(timeout)
+        return output
+
+    def start_cell(self, source: str) -> Locator:
+        """Start a new cell at the end and return its output, without waiting for its end."""
+        cell = self.page.evaluate("source => window.addCell(source)", source.strip())
+        self.start("notebook:run-cell", cell)
+        return self.output(cell)
+
+    def remove_cells(self, first: int) -> None:
+        """Remove this cell and all after it."""
+        self.page.evaluate("first => window.removeCells(first)", first)
+
+    def save(self) -> list[Any]:
+        """Save the notebook and return its cells as they are in the file."""
+        self.start("docmanager:save")
+        self.wait_idle()
+        return nbformat.read(self.file, as_version=4).cells
 
     def run_all(self, timeout: float = 120.0) -> None:
         """Run all cells and wait until the kernel is idle."""
@@ -282,13 +315,18 @@ class Lab:
         return name
 
     @contextmanager
-    def open(self, name: str) -> Iterator[NotebookPage]:
-        """Open a notebook by its path in the served folder; its kernel is shut down at the end."""
+    def open(self, name: str, check: bool = True) -> Iterator[NotebookPage]:
+        """Open a notebook by its path in the served folder.
+
+        At the end its kernel is shut down, after a `check` that no cell failed and every widget rendered.
+        """
         context = self._browser.new_context(viewport=VIEWPORT)
-        notebook = NotebookPage(context.new_page())
+        notebook = NotebookPage(context.new_page(), self.server.root / name)
         try:
             notebook.open(f"{self.server.url}/doc/tree/{quote(name)}?token={self.server.token}&reset")
             yield notebook
+            if check:
+                notebook.check()
             notebook.page.evaluate("window.notebookPanel().sessionContext.shutdown()")
         except Error as error:
             raise RuntimeError(f"{error}\nconsole: {notebook.console_errors}\n{self.server.log()}") from error

@@ -68,9 +68,7 @@ def saved(lab):
     name = lab.write("saved.ipynb", list(CELLS.values()))
     with lab.open(name) as notebook:
         notebook.run_all(RUN_TIMEOUT_S)
-        notebook.check()
-        notebook.start("docmanager:save")
-        notebook.wait_idle()
+        notebook.save()
     return name
 
 
@@ -137,6 +135,5 @@ def test_a_second_run_differs_in_times_and_pictures_alone(lab, saved):
     (lab.server.root / again).write_bytes((lab.server.root / saved).read_bytes())
     with lab.open(again) as notebook:
         notebook.run_all(RUN_TIMEOUT_S)
-        notebook.start("docmanager:save")
-        notebook.wait_idle()
+        notebook.save()
     assert html_of(again) == html_of(saved)
