@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import time
 
@@ -93,7 +94,7 @@ def test_the_json_holds_rows_fits_and_machine(tmp_path):
 @pytest.mark.parametrize("floor", FLOORS)
 def test_floors_compute_every_node(floor, shape):
     call = FLOORS[floor](shape, 5)
-    values = asyncio.run(call()) if asyncio.iscoroutinefunction(call) else call()
+    values = asyncio.run(call()) if inspect.iscoroutinefunction(call) else call()
     assert values == [0, 1, 1, 1, 1]
 
 
