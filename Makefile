@@ -24,13 +24,13 @@ $(READY): pyproject.toml .ci/constraints.txt
 	  then python=$$candidate; break; fi; \
 	done; \
 	if [ -z "$$python" ]; then \
-	  echo "comfy_nb needs Python 3.11 or later; none was found. Name one: make PYTHON=/path/to/python3.11" >&2; \
+	  echo "comfy_nb needs Python 3.11 or later, and none was found. Pass one: make PYTHON=/path/to/python3.11" >&2; \
 	  exit 1; \
 	fi; \
 	"$$python" -m venv $(VENV) || { \
-	  echo "No virtual environment could be made. On Debian and Ubuntu: apt-get install python3-venv" >&2; \
+	  echo "Cannot create a virtual environment. On Debian and Ubuntu: apt-get install python3-venv" >&2; \
 	  exit 1; }
-	@echo "Installing comfy_nb and its dependencies into $(VENV) (some minutes the first time) ..."
+	@echo "Installing comfy_nb and its dependencies into $(VENV) (this takes a few minutes once) ..."
 	$(PIP) -e '.[dev]'
 	@touch $@
 

@@ -1,4 +1,4 @@
-"""The README is true: its examples run, its commands exist, its links lead somewhere."""
+"""The README is correct: its examples run, its commands exist, its links resolve."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ LINKS = re.findall(r"\]\(([^)]+)\)", README)
 
 
 def commands_of(program: str) -> list[str]:
-    """The commands of the README that call a program."""
+    """The commands in the README that call a program."""
     return [command for command in COMMANDS if re.search(rf"(^|\| ){program} ", command)]
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory as the README has it in mind."""
+    """A working directory as the README assumes it."""
     (tmp_path / "comfy" / "input").mkdir(parents=True)
     shutil.copy(ASSETS / "portrait.jpg", tmp_path / "comfy" / "input")
     shutil.copy(ASSETS / "graph.json", tmp_path)

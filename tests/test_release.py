@@ -34,7 +34,7 @@ CHANGELOG = """# Changelog
 
 
 class Project:
-    """A repository with the files that a release reads and changes."""
+    """A repository with the files that a release reads or changes."""
 
     def __init__(self, folder: Path, changelog: str) -> None:
         self.folder = folder

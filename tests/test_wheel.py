@@ -1,4 +1,4 @@
-"""The wheel holds all that the package needs where there is no checkout."""
+"""The wheel contains everything that the package needs outside a checkout."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ json.dump([comfy_nb.__file__, widgets], sys.stdout)
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that a wheel of this checkout is unpacked in."""
+    """A folder with the unpacked wheel of this checkout."""
     folder = tmp_path_factory.mktemp("wheel")
     project = folder / "project"
     shutil.copytree(ROOT / "comfy_nb", project / "comfy_nb", ignore=shutil.ignore_patterns("__pycache__"))
@@ -49,7 +49,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def widgets_in(folder: Path) -> dict[str, list[str]]:
-    """The script and the style of each widget of a copy of the package, loaded where no other copy can be seen."""
+    """The script and style of each widget, loaded from this copy of the package where no other copy is visible."""
     packages = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
     process = subprocess.run(
         [sys.executable, "-I", "-S", "-c", WIDGETS, str(folder), *packages],

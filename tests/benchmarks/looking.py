@@ -1,4 +1,4 @@
-"""What it costs to open a value to look at, and to draw what is seen of it."""
+"""The cost of opening a value for inspection and drawing its visible part."""
 
 from __future__ import annotations
 

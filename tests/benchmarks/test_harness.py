@@ -1,4 +1,4 @@
-"""The benchmark harness: what it times, fits and reports, whatever the figures are."""
+"""The benchmark harness: timing, fitting and reporting, independent of the figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests of the graph view point at. `shown` is the output of a cell with one such view."""
+"""Where to find and click things in a graph view. `shown` is the output of a cell with one such view."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from playwright.sync_api import Locator
 
 ROW_PX = 24
 FIRST_ROW_PX = 30 + 20
-"""Where the rows of a node's inputs begin, below its top."""
+"""Distance from the top of a node to its first input."""
 
 
 def view_of(shown: Locator) -> Locator:
-    """The element of the view; in the page its `graphView` is the view itself."""
+    """The root element of the view; its `graphView` property in the page is the view object."""
     return shown.locator(".cnb-graph")
 
 
@@ -22,7 +22,7 @@ def canvas_of(shown: Locator) -> Locator:
 
 
 def spot_in_node(shown: Locator, index: int, row_px: float) -> dict[str, float]:
-    """Where on the canvas a point of a node is drawn, so many scene pixels below its top."""
+    """The position on the canvas of a point `row_px` scene pixels below the top of a node."""
     return canvas_of(shown).evaluate(
         "(canvas, [index, row]) => { const view = canvas.closest('.cnb-graph').graphView;"
         " const [x, y, w] = view.scene.nodes[index].box; const at = view.view;"
@@ -32,17 +32,17 @@ def spot_in_node(shown: Locator, index: int, row_px: float) -> dict[str, float]:
 
 
 def camera_of(shown: Locator) -> dict[str, float]:
-    """The left, the top and the zoom of what is seen."""
+    """The left, top and zoom of the visible part."""
     return view_of(shown).evaluate("root => root.graphView.view")
 
 
 def value_in(shown: Locator, name: str) -> Any:
-    """What the first node shows of an input."""
+    """The value that the first node shows for an input."""
     return view_of(shown).evaluate(
         "(root, name) => root.graphView.scene.nodes[0].fields.find((each) => each.name === name).value", name
     )
 
 
 def until(shown: Locator, condition: str, arg: Any = None) -> None:
-    """Wait until a condition on `root`, the element of the view, and on `arg` holds."""
+    """Wait until a JavaScript condition on `root` (the element of the view) and `arg` holds."""
     shown.page.wait_for_function(f"([root, arg]) => {condition}", arg=[view_of(shown).element_handle(), arg])

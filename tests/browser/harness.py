@@ -97,7 +97,7 @@ window.notebookBottom = () => {
 
 
 class LabServer:
-    """A JupyterLab of its own on a loopback port, serving the folder `root`; use it in a `with` statement."""
+    """A private JupyterLab on a loopback port that serves the folder `root`; use it in a `with` statement."""
 
     def __init__(self, root: Path):
         self.root = root
@@ -186,7 +186,7 @@ class LabServer:
         return name
 
     def log(self) -> str:
-        """The end of what the server has printed."""
+        """The end of the server's log."""
         return (self._private / "server.log").read_text(errors="replace")[-4000:]
 
 
@@ -223,7 +223,7 @@ class NotebookPage:
         return self.output(cell)
 
     def remove_cells(self, first: int) -> None:
-        """Remove this cell and all after it."""
+        """Remove the cells from number `first` on."""
         self.page.evaluate("first => window.removeCells(first)", first)
 
     def save(self) -> list[Any]:
@@ -247,7 +247,7 @@ class NotebookPage:
         self.page.evaluate("([command, cell]) => window.startCommand(command, cell)", [command, cell])
 
     def wait_idle(self, timeout: float = 60.0) -> None:
-        """Until no command is under way, no cell shows [*] and the kernel is idle."""
+        """Wait until no command is under way, no cell shows [*] and the kernel is idle."""
         self.page.wait_for_function("window.notebookIdle()", timeout=timeout * 1000)
 
     def cell(self, cell: int) -> Locator:
@@ -255,7 +255,7 @@ class NotebookPage:
         return self.page.locator(".jp-Notebook .jp-Cell").nth(cell)
 
     def output(self, cell: int) -> Locator:
-        """What a cell shows."""
+        """The output area of a cell."""
         return self.cell(cell).locator(".jp-Cell-outputArea")
 
     def cell_errors(self) -> dict[int, str]:
@@ -269,9 +269,9 @@ class NotebookPage:
         return dict(found)
 
     def widget_failures(self, grace: float = 5.0) -> list[str]:
-        """Widgets that did not render, in words; loading ones are given `grace` seconds."""
+        """Describe the widgets that did not render; those still loading get `grace` seconds."""
         loaded = "!document.body.innerText.includes('Loading widget')"
-        with suppress(TimeoutError):  # what still loads is found below, and named
+        with suppress(TimeoutError):  # whatever is still loading is reported below
             self.page.wait_for_function(loaded, timeout=grace * 1000)
         shown = self.page.locator(".jp-Notebook .jp-Cell-outputArea").all_inner_texts()
         failed = [match for text in shown for match in WIDGET_FAILURE.findall(text)]
@@ -283,7 +283,7 @@ class NotebookPage:
         return failed + [text for text in self.console_errors if WIDGET_CONSOLE.search(text)]
 
     def check(self) -> None:
-        """Raise AssertionError, with all of it, if a cell failed or a widget did not render."""
+        """Raise an AssertionError that lists every failed cell and every widget that did not render."""
         problems = [f"cell {cell}: {error}" for cell, error in self.cell_errors().items()]
         problems += self.widget_failures()
         if problems:
@@ -335,7 +335,7 @@ class Lab:
 
     @contextmanager
     def new_page(self) -> Iterator[Page]:
-        """A page without JupyterLab, that can reach no network."""
+        """A page without JupyterLab and without access to a network."""
         context = self._browser.new_context(viewport=VIEWPORT)
         try:
             yield context.new_page()

@@ -1,4 +1,4 @@
-"""What tests of the tensor view look at and press. `shown` is the output of a cell with one such view."""
+"""Where to look and click in a tensor view. `shown` is the output of a cell with one such view."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ INK = """(canvas, [x, y]) => [...canvas.getContext('2d')
 
 
 def inspect(notebook: NotebookPage, *values: str) -> Locator:
-    """The output of a new cell that inspects these values, once they are drawn."""
+    """Inspect these values in a new cell; returns its output once they are drawn."""
     shown = notebook.run(f"nb.inspect({', '.join(values)})")
     shown.locator("canvas[data-shown]").wait_for(timeout=PATIENCE_MS)
     return shown
@@ -26,18 +26,18 @@ def stage(shown: Locator) -> Locator:
 
 
 def rectangle(shown: Locator) -> list[float]:
-    """The part (x0, y0, x1, y1) of the picture that is seen."""
+    """The visible part (x0, y0, x1, y1) of the picture."""
     return [float(at) for at in stage(shown).get_attribute("data-shown").split()]
 
 
 def until(shown: Locator, condition: str) -> None:
-    """Wait until a condition on `canvas`, that of the picture, holds."""
+    """Wait until a JavaScript condition on `canvas`, the one of the picture, holds."""
     handle = stage(shown).element_handle()
     shown.page.wait_for_function(f"canvas => {condition}", arg=handle, timeout=PATIENCE_MS)
 
 
 def until_ink(shown: Locator, across: float, down: float, condition: str) -> None:
-    """Wait until the colour (r, g, b) at a fraction of the picture's stage fulfils a condition."""
+    """Wait until the colour (r, g, b) at a fraction of the picture's stage meets a condition."""
     at = f"[canvas.clientWidth * {json.dumps(across)}, canvas.clientHeight * {json.dumps(down)}]"
     until(shown, f"{{ const [r, g, b] = ({INK})(canvas, {at}); return {condition}; }}")
 

@@ -17,7 +17,7 @@ point = nb.breakpoint(grey)
 
 
 def pause_of(shown):
-    """What a cell shows of its pause."""
+    """The element that shows the pause of a cell."""
     pause = shown.locator(".cnb-pause")
     pause.wait_for(timeout=PATIENCE_MS)
     return pause

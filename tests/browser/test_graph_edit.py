@@ -38,13 +38,13 @@ WAY, SEED = 1, 5
 
 @pytest.fixture
 def plain(notebook):
-    """The view of a node whose values are of every kind."""
+    """The view of a node with values of every kind."""
     return show(notebook, PLAIN)
 
 
 @pytest.fixture
 def odd(notebook):
-    """The view of a node whose values are such that an editor would rather change them."""
+    """The view of a node with values that a careless editor would normalize."""
     return show(notebook, ODD)
 
 
@@ -63,7 +63,7 @@ def begin(shown) -> None:
 
 
 def leave_through(shown, *names: str) -> None:
-    """Go from field to field with the tab key."""
+    """Press Tab in these fields, one after the other."""
     for name in names:
         shown.get_by_label(f"{name} of mixed").press("Tab")
 
@@ -74,7 +74,7 @@ def click_row(shown, row: int) -> None:
 
 
 def listed(shown, words: str):
-    """The line that describes the node to a screen reader, if it has these words."""
+    """The description of the node for screen readers, if it contains these words."""
     return shown.locator(".cnb-graph-list li").get_by_text(words)
 
 

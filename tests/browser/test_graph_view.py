@@ -85,7 +85,7 @@ def pair(notebook):
 
 @pytest.fixture
 def done_pair(notebook, pair):
-    """The view of a graph of two nodes that has run: the one gave 3, the other 7."""
+    """The view of a graph of two nodes after a run: the outputs are 3 and 7."""
     notebook.run("_ = await graph.start(quiet=True)")
     pair.get_by_text("2 done").wait_for()
     return pair
@@ -113,7 +113,7 @@ def on_first_link(shown) -> dict[str, float]:
 
 
 def type_value(shown, text: str, end: str) -> None:
-    """Type into the field of the first node, and end with a key."""
+    """Type into the field of the first node and press a key to finish."""
     click_in_node(shown, FIRST, VALUE_PX)
     editor = shown.locator(".cnb-graph-edit input")
     editor.fill(text)
@@ -256,7 +256,7 @@ def test_a_panel_shows_the_graph_of_its_run_on_demand(notebook):
 
 
 def until_ink(shown, condition: str) -> None:
-    """Wait until the colour (r, g, b) at the picture of the first node fulfils a condition."""
+    """Wait until the colour (r, g, b) at the picture of the first node meets a condition."""
     at = spot_in_node(shown, FIRST, FIRST_ROW_PX + 52)
     until(
         shown,

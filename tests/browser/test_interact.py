@@ -107,7 +107,7 @@ def test_a_click_on_a_cell_shows_it_and_takes_its_parameters(notebook):
 
 
 def stop(sweep: Locator) -> None:
-    """Press the button of a sweep and wait for its end."""
+    """Press the stop button of a sweep and wait for its end."""
     sweep.locator(".cnb-stop-button").click()
     sweep.locator(".cnb-sweep").get_by_text("stopped: 0 of 3 cells").wait_for()
 

@@ -94,7 +94,7 @@ def test_a_planted_nan_is_called_out_and_gone_to(notebook):
 
 
 def grey_at(shown, fraction: float, value: int) -> None:
-    """Wait until the picture is grey of a value (0..255) at a fraction of its width."""
+    """Wait until the picture has a grey of this value (0..255) at a fraction of its width."""
     until(shown, f"Math.abs(({INK})(canvas, [canvas.clientWidth * {fraction}, 200])[0] - {value}) < 3")
 
 

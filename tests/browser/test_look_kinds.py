@@ -1,4 +1,4 @@
-"""What the tensor view makes of each kind of value, in a real JupyterLab."""
+"""How the tensor view shows each kind of value, in a real JupyterLab."""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ def show(notebook, source: str):
 
 @pytest.fixture
 def frame(notebook):
-    """A panel with a bit of everything, new for each test."""
+    """A panel with a bit of everything, a new one for each test."""
     return show(notebook, SHOW)
 
 
@@ -229,7 +229,7 @@ def test_details_fold_and_the_head_stays(frame):
 
 @pytest.fixture(params=["there", "refused"])
 def clipboard(notebook, request):
-    """An empty clipboard, that a page may write to or may not."""
+    """An empty clipboard that the page is allowed, or not allowed, to write to."""
     page = notebook.page
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.evaluate("navigator.clipboard.writeText('')")

@@ -1,4 +1,4 @@
-"""What a notebook shows of its runs when it is opened again without a kernel, and when it is converted."""
+"""How a notebook shows its runs when it is reopened without a kernel, and when it is converted."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def saved(lab):
 
 @pytest.fixture(scope="module", params=["trusted", "untrusted"])
 def reopened(lab, saved, request):
-    """The notebook in a fresh page, its code not run."""
+    """The notebook in a fresh page, without running its code."""
     notebook = nbformat.read(lab.server.root / saved, as_version=4)
     name = f"{request.param}-{saved}"
     if request.param == "untrusted":
