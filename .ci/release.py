@@ -2,7 +2,7 @@
 
     make release VERSION=0.2.0
 
-It changes files and commits nothing; what is left to do is printed at the end.
+It commits nothing, and prints at the end what is left to do.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ class Refused(Exception):
 
 
 def parts_of(version: str) -> tuple[int, ...]:
-    """Return a version x.y.z as numbers."""
+    """Return the numbers of a version x.y.z."""
     if not re.fullmatch(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}", version):
-        raise Refused(f"A version is three numbers such as 0.2.0, not {version!r}.")
+        raise Refused(f"A version is three numbers such as 0.2.0; got {version!r}.")
     return tuple(int(part) for part in version.split("."))
 
 
 def with_version(text: str, version: str) -> str:
-    """Return the text of the package with another version."""
+    """Return the source of the package with its version replaced."""
     found = VERSION.search(text)
     if found is None:
         raise Refused(f"{PACKAGE} has no line __version__ = ...")
     if parts_of(version) < parts_of(found[1]):
-        raise Refused(f"{version} is lower than the version that is there, {found[1]}.")
+        raise Refused(f"{version} is lower than the current version, {found[1]}.")
     return VERSION.sub(f'__version__ = "{version}"', text)
 
 
 def with_section(text: str, version: str, day: date) -> str:
-    """Return the text of the changelog with what is unreleased under a version and its day."""
+    """Return the changelog with its unreleased changes moved to a section for this version."""
     if f"## [{version}]" in text:
-        raise Refused(f"CHANGELOG.md has a section for {version} already.")
+        raise Refused(f"CHANGELOG.md already has a section for {version}.")
     found = UNRELEASED.search(text)
     if found is None or not HEADING.sub("", found[1]).strip():
         raise Refused("CHANGELOG.md has nothing under ## [Unreleased].")
@@ -55,21 +55,21 @@ def with_section(text: str, version: str, day: date) -> str:
 
 
 def check_tree() -> None:
-    """Refuse where there are changes that are not committed."""
+    """Refuse a tree with uncommitted changes."""
     status = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True)
     if status.stdout:
         raise Refused(f"Commit or stash these changes first:\n{status.stdout}")
 
 
 def build_wheel() -> None:
-    """Build the wheel without what an earlier build left, which would get into it."""
+    """Build the wheel; leftovers of an earlier build would end up in it, so they are removed first."""
     shutil.rmtree(ROOT / "build", ignore_errors=True)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     subprocess.run([*command, "--wheel-dir", "dist", "."], cwd=ROOT, check=True)
 
 
 def release(version: str) -> None:
-    """Change the files and build the wheel, or change nothing."""
+    """Change the files and build the wheel; if anything fails, leave the files as they were."""
     parts_of(version)
     check_tree()
     before = {path: path.read_text() for path in (PACKAGE, CHANGELOG)}
@@ -90,7 +90,7 @@ def release(version: str) -> None:
 
 
 def main() -> int:
-    """Run the command; a refusal is printed."""
+    """Run the command and return its exit code."""
     if len(sys.argv) != 2:
         print("usage: make release VERSION=x.y.z", file=sys.stderr)
         return 2

@@ -119,7 +119,7 @@ def test_a_version_that_cannot_be_is_refused(project, version, why):
 
 
 def test_a_version_that_was_released_is_refused(tmp_path):
-    refuses(Project(tmp_path, CHANGELOG.replace("0.0.1", "7.8.9")), "7.8.9", "section for 7.8.9 already")
+    refuses(Project(tmp_path, CHANGELOG.replace("0.0.1", "7.8.9")), "7.8.9", "already has a section for 7.8.9")
 
 
 @pytest.mark.parametrize("changes", ["", "### Added\n"])
