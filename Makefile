@@ -1,30 +1,36 @@
-# make test   lint, types and tests      make demo   run the quickstart notebook headless
-# make lab    open it in JupyterLab      make bench  the benchmark table
+# make demo      run the quickstart notebook headless
+# make lab       open it in JupyterLab
+# make check     lint, types and quick tests: under two minutes
+# make test      lint, types, all tests and their coverage
+# make bench     the benchmark table
+# make release VERSION=0.2.0      date the changelog and build the wheel
+VENV ?= .venv
 PYTHON ?= python3
-BIN := .venv/bin
+BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet -c .ci/constraints.txt
-READY := .venv/.ready
-BENCH_READY := .venv/.bench-ready
+READY := $(VENV)/.ready
+BENCH_READY := $(VENV)/.bench-ready
+QUICK := not (browser or kernel or process or long)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lab bench clean
+.PHONY: help demo check test lint lab bench release clean
 
 help:
-	@head -n 2 $(firstword $(MAKEFILE_LIST)) | sed 's/^# //'
+	@head -n 6 $(firstword $(MAKEFILE_LIST)) | sed 's/^# //'
 
 $(READY): pyproject.toml .ci/constraints.txt
-	@python=; for candidate in $(PYTHON) python3.13 python3.12 python3.11; do \
+	@python=; for candidate in $(PYTHON) python3.14 python3.13 python3.12 python3.11; do \
 	  if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
 	  then python=$$candidate; break; fi; \
 	done; \
 	if [ -z "$$python" ]; then \
-	  echo "comfy_nb needs Python 3.11 or later; none was found. Name one: make PYTHON=/path/to/python3.11" >&2; \
+	  echo "comfy_nb needs Python 3.11 or later, and none was found. Pass one: make PYTHON=/path/to/python3.11" >&2; \
 	  exit 1; \
 	fi; \
-	"$$python" -m venv .venv || { \
-	  echo "No virtual environment could be made. On Debian and Ubuntu: apt-get install python3-venv" >&2; \
+	"$$python" -m venv $(VENV) || { \
+	  echo "Cannot create a virtual environment. On Debian and Ubuntu: apt-get install python3-venv" >&2; \
 	  exit 1; }
-	@echo "Installing comfy_nb and its dependencies into .venv (some minutes the first time) ..."
+	@echo "Installing comfy_nb and its dependencies into $(VENV) (this takes a few minutes once) ..."
 	$(PIP) -e '.[dev]'
 	@touch $@
 
@@ -40,8 +46,17 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+check: lint
+	$(BIN)/pytest -m "$(QUICK)" $(PYTEST_ARGS)
+
+ifdef PYTEST_ARGS
 test: lint
-	$(BIN)/pytest --cov --cov-fail-under=95 $(PYTEST_ARGS)
+	$(BIN)/pytest $(PYTEST_ARGS)
+else
+test: lint
+	$(BIN)/pytest --cov --cov-report=
+	@BIN=$(BIN) .ci/coverage
+endif
 
 lab: $(READY)
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_quickstart.ipynb
@@ -49,5 +64,9 @@ lab: $(READY)
 bench: $(BENCH_READY)
 	$(BIN)/python -m comfy_nb.cli bench
 
+release: $(READY)
+	@$(BIN)/python .ci/release.py $(VERSION)
+
 clean:
-	rm -rf .venv build dist *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis notebooks/results
+	rm -rf .venv .venv-* build dist *.egg-info .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+	  notebooks/results

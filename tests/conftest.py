@@ -1,7 +1,7 @@
-"""What all tests share: hypothesis profiles, and browser tests only where there is a browser.
+"""Shared by all tests: hypothesis profiles, and browser tests only where there is a browser.
 
 HYPOTHESIS_PROFILE=thorough tries several thousand examples a property. COMFY_NB_REQUIRE_BROWSER=1 makes a
-missing Chromium an error instead of leaving the browser tests out.
+missing Chromium an error; otherwise the browser tests are deselected without one.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 NO_BROWSER = (
     "The {count} browser tests were NOT run: no Chromium was found. "
-    "To have one: apt-get install chromium (or set CHROMIUM to the path of one)."
+    "Install one (apt-get install chromium) or set CHROMIUM to its path."
 )
 left_out = pytest.StashKey[int]()
 
 
+@pytest.hookimpl(trylast=True)  # of what -m and -k have left
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     chosen_slow = "slow" in config.option.markexpr
     slow = [item for item in items if item.get_closest_marker("slow") and not chosen_slow]
@@ -38,7 +39,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if find_chromium():
         browser = []
     elif browser and os.environ.get("COMFY_NB_REQUIRE_BROWSER") == "1":
-        raise pytest.UsageError(NO_BROWSER.format(count=len(browser)) + " COMFY_NB_REQUIRE_BROWSER=1 asks for them.")
+        raise pytest.UsageError(NO_BROWSER.format(count=len(browser)) + " COMFY_NB_REQUIRE_BROWSER=1 requires them.")
     config.stash[left_out] = len(browser)
     gone = {*slow, *browser}
     if gone:

@@ -15,7 +15,7 @@ PROJECT_FILES = ("pyproject.toml", "README.md", "LICENSE", "comfy_nb", ".ci", "b
 
 
 def requirements() -> list[str]:
-    """What binder/requirements.txt asks for, without the line that adds the index of CPU builds."""
+    """The requirements in binder/requirements.txt, without the line that adds the index of CPU builds."""
     lines = (ROOT / "binder" / "requirements.txt").read_text().splitlines()
     return [line for line in lines if line and not line.startswith("--")]
 

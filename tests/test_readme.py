@@ -1,4 +1,4 @@
-"""The README is true: its examples run, its commands exist, its links lead somewhere."""
+"""The README is correct: its examples run, its commands exist, its links resolve."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ LINKS = re.findall(r"\]\(([^)]+)\)", README)
 
 
 def commands_of(program: str) -> list[str]:
-    """The commands of the README that call a program."""
+    """The commands in the README that call a program."""
     return [command for command in COMMANDS if re.search(rf"(^|\| ){program} ", command)]
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory as the README has it in mind."""
+    """A working directory as the README assumes it."""
     (tmp_path / "comfy" / "input").mkdir(parents=True)
     shutil.copy(ASSETS / "portrait.jpg", tmp_path / "comfy" / "input")
     shutil.copy(ASSETS / "graph.json", tmp_path)
@@ -71,6 +71,7 @@ async def test_the_examples_run_one_after_the_other(folder, capsys):
     assert (folder / "comfy" / "output" / "quickstart_00001_.png").is_file()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("command", commands_of("make"))
 def test_every_make_target_exists(command):
     asked = subprocess.run(["bash", "-c", f"{command} --dry-run"], cwd=ROOT, capture_output=True, text=True)
@@ -78,6 +79,7 @@ def test_every_make_target_exists(command):
     assert asked.stdout.strip()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("command", commands_of("comfy-nb"))
 def test_every_command_does_what_it_says(command, folder):
     bin_folder = Path(sys.executable).parent

@@ -69,6 +69,7 @@ async def test_a_lazy_input_that_the_check_saw_is_passed_to_the_node(pack: Pack)
     assert run["lazy"] == (8, 7)
 
 
+@pytest.mark.long
 def test_a_value_nested_a_hundred_thousand_deep_is_returned_in_little_memory(pack: Pack):
     def nest(self: Any) -> tuple[Any]:
         deep: list[Any] = []
@@ -152,12 +153,14 @@ os.waitpid(child, 0)
 """
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_forked_process_runs_graphs_too():
     done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, timeout=60)
     assert done.stdout.split() == ["2", "2", "3"], done.stderr
 
 
+@pytest.mark.process
 def test_a_reader_that_has_enough_ends_the_command_quietly():
     command = subprocess.Popen(
         [sys.executable, "-m", "comfy_nb.cli", "nodes"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

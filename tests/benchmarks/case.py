@@ -21,7 +21,7 @@ FEWEST_REPEATS = 3
 
 
 class Seconds(float):
-    """Returned by a timed callable that measured only the part of itself that counts."""
+    """Returned by a callable that has timed the relevant part of itself."""
 
 
 @dataclass(frozen=True)
@@ -43,18 +43,18 @@ class Case:
     unit: Unit = "us/node"
 
     def target_at(self, n: int) -> float | None:
-        """The most that the figure may be at size n, in this case's unit."""
+        """The highest acceptable figure at size n, in the unit of this case."""
         return self.target(n) if callable(self.target) else self.target
 
     def figure(self, measured: float, n: int) -> float:
-        """Seconds (or bytes, for "B/node") of one call, in this case's unit."""
+        """Convert the seconds (or bytes, for "B/node") of one call to the unit of this case."""
         if self.unit == "B/node":
             return measured / n
         return measured * PER_SECOND[self.unit] / (n if self.unit == "us/node" else 1)
 
 
 def measure(case: Case, n: int, quick: bool = False) -> float:
-    """The least of some repeats: seconds, or for "B/node" bytes at the peak. `quick` repeats only twice."""
+    """The minimum over some repeats: seconds, or peak bytes for "B/node". `quick` repeats only twice."""
     if case.unit == "B/node":
         return float(_peak_bytes(case.prepare(n)))
     repeats = 2 if quick else REPEATS.get(n, FEWEST_REPEATS)

@@ -1,4 +1,4 @@
-"""What the engine is measured on, with its targets."""
+"""The engine's benchmarks and their targets."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def graph_of(shape: str, n: int, class_type: str = "no_op") -> Graph:
 
 
 def listening() -> Session:
-    """A session whose runs are all watched, as they are in a notebook."""
+    """A session with a subscriber on every run, as in a notebook."""
     session = Session()
     session.on_run(lambda run: run.subscribe(lambda batch: None) and None)
     return session
@@ -95,7 +95,7 @@ async def _run(session: Session, graph: Graph, outputs: list[str] | None = None)
 
 
 def cached(shape: str, n: int) -> Timed:
-    """An equal prompt parsed anew, with everything in the cache; its validation is measured apart and taken off."""
+    """An equal prompt, parsed again, with everything cached; validation is timed separately and subtracted."""
     session, source = listening(), prompt(shape, n)
 
     async def run() -> Seconds:

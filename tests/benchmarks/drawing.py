@@ -1,4 +1,4 @@
-"""What it takes to lay a graph out, to draw it first, and to draw it again while it is panned."""
+"""The cost of laying out a graph, drawing it first, and redrawing it while panning."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def first_paint(n: int) -> Timed:
 
 
 def frame(n: int) -> Timed:
-    """What our script takes of a frame while the graph is panned: the median of sixty."""
+    """Time our script takes per frame while the graph is panned: the median of sixty frames."""
     return lambda: Seconds(drawn(n)["frame"] / 1e3)
 
 

@@ -1,4 +1,4 @@
-"""What the same graph costs at least: no keys, no cache, no events, no checks."""
+"""The least that the same graph can cost: no keys, no cache, no events, no checks."""
 
 from __future__ import annotations
 

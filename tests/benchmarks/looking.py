@@ -1,4 +1,4 @@
-"""What it costs to open a view of a value, and to draw the visible part."""
+"""The cost of opening a value for inspection and drawing its visible part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same graphs on other engines, where these are installed (`pip install '.[bench]'`).
+"""The same graphs on other engines, if they are installed (`pip install '.[bench]'`).
 
 Building their graphs is not timed; each runs cold, as none of them is asked to cache.
 """

@@ -19,5 +19,5 @@ def parents(shape: str, n: int) -> list[tuple[int, ...]]:
 
 
 def wanted(shape: str, n: int) -> list[int]:
-    """The nodes whose values are asked for."""
+    """The nodes whose values are requested."""
     return [n - 1] if shape == CHAIN or n == 1 else list(range(1, n))

@@ -1,8 +1,9 @@
-"""The benchmark harness: what it times, fits and reports, whatever the figures are."""
+"""The benchmark harness: timing, fitting and reporting, independent of the figures."""
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import time
 
@@ -64,6 +65,7 @@ def test_memory_is_the_peak_for_each_node():
     assert case.figure(measure(case, 1_000), 1_000) == pytest.approx(1_060, rel=0.1)
 
 
+@pytest.mark.long
 def test_rows_say_whether_their_target_is_met():
     rows = run([case_that_takes(5e-6, target=lambda n: 6 if n == 100 else 4)], quick=True)
     assert [(row.n, row.figure, row.met) for row in rows] == [
@@ -72,6 +74,7 @@ def test_rows_say_whether_their_target_is_met():
     ]
 
 
+@pytest.mark.long
 def test_a_floor_is_measured_in_the_same_run():
     (row, _) = run([case_that_takes(1.0, floor="plain loop")], quick=True)
     assert row.floor is not None and row.floor > 0
@@ -91,7 +94,7 @@ def test_the_json_holds_rows_fits_and_machine(tmp_path):
 @pytest.mark.parametrize("floor", FLOORS)
 def test_floors_compute_every_node(floor, shape):
     call = FLOORS[floor](shape, 5)
-    values = asyncio.run(call()) if asyncio.iscoroutinefunction(call) else call()
+    values = asyncio.run(call()) if inspect.iscoroutinefunction(call) else call()
     assert values == [0, 1, 1, 1, 1]
 
 

@@ -1,4 +1,4 @@
-"""What a display costs the kernel: the same run in a real kernel, shown and not shown, in turns."""
+"""The cost of a display to the kernel: the same run in a real kernel, with and without it, in turns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a Chromium is, if there is one."""
+"""Find an installed Chromium."""
 
 from __future__ import annotations
 

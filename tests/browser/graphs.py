@@ -1,4 +1,4 @@
-"""What tests of the graph view point at."""
+"""Where to find and click things in a graph view. `shown` is the output of a cell with one such view."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ from typing import Any
 
 from playwright.sync_api import Locator
 
-from tests.browser.harness import NotebookPage
+ROW_PX = 24
+FIRST_ROW_PX = 30 + 20
+"""Distance from the top of a node to its first input."""
 
 
-def spot_in_node(notebook: NotebookPage, cell: int, index: int, row_px: float) -> dict[str, float]:
-    """Where on the canvas a point of a node is drawn, so many scene pixels below its top."""
-    return canvas_of(notebook, cell).evaluate(
+def view_of(shown: Locator) -> Locator:
+    """The root element of the view; its `graphView` property in the page is the view object."""
+    return shown.locator(".cnb-graph")
+
+
+def canvas_of(shown: Locator) -> Locator:
+    """The canvas of the graph."""
+    return shown.locator(".cnb-graph-canvas")
+
+
+def spot_in_node(shown: Locator, index: int, row_px: float) -> dict[str, float]:
+    """The position on the canvas of a point `row_px` scene pixels below the top of a node."""
+    return canvas_of(shown).evaluate(
         "(canvas, [index, row]) => { const view = canvas.closest('.cnb-graph').graphView;"
         " const [x, y, w] = view.scene.nodes[index].box; const at = view.view;"
         " return { x: (x + w / 2 - at.x) * at.zoom, y: (y + row - at.y) * at.zoom }; }",
@@ -19,20 +31,18 @@ def spot_in_node(notebook: NotebookPage, cell: int, index: int, row_px: float) -
     )
 
 
-def canvas_of(notebook: NotebookPage, cell: int) -> Locator:
-    """The canvas of the graph below a cell."""
-    return notebook.output(cell).locator(".cnb-graph-canvas")
+def camera_of(shown: Locator) -> dict[str, float]:
+    """The left, top and zoom of the visible part."""
+    return view_of(shown).evaluate("root => root.graphView.view")
 
 
-def view_of(notebook: NotebookPage, cell: int) -> dict[str, float]:
-    """The left, the top and the zoom of what is seen."""
-    return notebook.output(cell).locator(".cnb-graph").evaluate("root => root.graphView.view")
-
-
-def value_in(notebook: NotebookPage, cell: int, name: str) -> Any:
-    """What the first node of the graph below a cell shows of an input."""
-    return (
-        notebook.output(cell)
-        .locator(".cnb-graph")
-        .evaluate("(root, name) => root.graphView.scene.nodes[0].fields.find((each) => each.name === name).value", name)
+def value_in(shown: Locator, name: str) -> Any:
+    """The value that the first node shows for an input."""
+    return view_of(shown).evaluate(
+        "(root, name) => root.graphView.scene.nodes[0].fields.find((each) => each.name === name).value", name
     )
+
+
+def until(shown: Locator, condition: str, arg: Any = None) -> None:
+    """Wait until a JavaScript condition on `root` (the element of the view) and `arg` holds."""
+    shown.page.wait_for_function(f"([root, arg]) => {condition}", arg=[view_of(shown).element_handle(), arg])

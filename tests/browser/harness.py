@@ -21,6 +21,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import nbformat
@@ -72,6 +73,15 @@ window.startCommand = (command, cell) => {
     window.commandsLeft += 1;
     window.jupyterapp.commands.execute(command).finally(() => { window.commandsLeft -= 1; });
 };
+window.addCell = source => {
+    const cells = window.notebookPanel().content.model.sharedModel;
+    cells.addCell({cell_type: 'code', source});
+    return cells.cells.length - 1;
+};
+window.removeCells = first => {
+    const cells = window.notebookPanel().content.model.sharedModel;
+    if (cells.cells.length > first) cells.deleteCellRange(first, cells.cells.length);
+};
 window.notebookIdle = () => window.commandsLeft === 0
     && window.notebookPanel().sessionContext.session?.kernel?.status === 'idle'
     && window.notebookPanel().content.widgets.every(
@@ -87,7 +97,7 @@ window.notebookBottom = () => {
 
 
 class LabServer:
-    """A JupyterLab of its own on a loopback port, serving the folder `root`; use it in a `with` statement."""
+    """A private JupyterLab on a loopback port that serves the folder `root`; use it in a `with` statement."""
 
     def __init__(self, root: Path):
         self.root = root
@@ -176,15 +186,16 @@ class LabServer:
         return name
 
     def log(self) -> str:
-        """The end of what the server has printed."""
+        """The end of the server's log."""
         return (self._private / "server.log").read_text(errors="replace")[-4000:]
 
 
 class NotebookPage:
     """A notebook open in JupyterLab. `page` is playwright's page; cells count from 0, text cells included."""
 
-    def __init__(self, page: Page):
+    def __init__(self, page: Page, file: Path):
         self.page = page
+        self.file = file
         self.console_errors: list[str] = []
         page.on("console", lambda seen: self._note(seen.text) if seen.type == "error" else None)
         page.on("pageerror", lambda error: self._note(str(error)))
@@ -198,6 +209,28 @@ class NotebookPage:
         self.page.goto(url, wait_until="domcontentloaded", timeout=timeout * 1000)
         self.page.wait_for_function("window.notebookReady()", timeout=timeout * 1000)
         self.wait_idle(timeout)
+
+    def run(self, source: str, timeout: float = 60.0) -> Locator:
+        """Run a new cell at the end, wait until the kernel is idle, and return the output of the cell."""
+        output = self.start_cell(source)
+        self.wait_idle(timeout)
+        return output
+
+    def start_cell(self, source: str) -> Locator:
+        """Start a new cell at the end and return its output, without waiting for its end."""
+        cell = self.page.evaluate("source => window.addCell(source)", source.strip())
+        self.start("notebook:run-cell", cell)
+        return self.output(cell)
+
+    def remove_cells(self, first: int) -> None:
+        """Remove the cells from number `first` on."""
+        self.page.evaluate("first => window.removeCells(first)", first)
+
+    def save(self) -> list[Any]:
+        """Save the notebook and return its cells as they are in the file."""
+        self.start("docmanager:save")
+        self.wait_idle()
+        return nbformat.read(self.file, as_version=4).cells
 
     def run_all(self, timeout: float = 120.0) -> None:
         """Run all cells and wait until the kernel is idle."""
@@ -214,7 +247,7 @@ class NotebookPage:
         self.page.evaluate("([command, cell]) => window.startCommand(command, cell)", [command, cell])
 
     def wait_idle(self, timeout: float = 60.0) -> None:
-        """Until no command is under way, no cell shows [*] and the kernel is idle."""
+        """Wait until no command is under way, no cell shows [*] and the kernel is idle."""
         self.page.wait_for_function("window.notebookIdle()", timeout=timeout * 1000)
 
     def cell(self, cell: int) -> Locator:
@@ -222,7 +255,7 @@ class NotebookPage:
         return self.page.locator(".jp-Notebook .jp-Cell").nth(cell)
 
     def output(self, cell: int) -> Locator:
-        """What a cell shows."""
+        """The output area of a cell."""
         return self.cell(cell).locator(".jp-Cell-outputArea")
 
     def cell_errors(self) -> dict[int, str]:
@@ -236,9 +269,9 @@ class NotebookPage:
         return dict(found)
 
     def widget_failures(self, grace: float = 5.0) -> list[str]:
-        """Widgets that did not render, in words; loading ones are given `grace` seconds."""
+        """Describe the widgets that did not render; those still loading get `grace` seconds."""
         loaded = "!document.body.innerText.includes('Loading widget')"
-        with suppress(TimeoutError):  # what still loads is found below, and named
+        with suppress(TimeoutError):  # whatever is still loading is reported below
             self.page.wait_for_function(loaded, timeout=grace * 1000)
         shown = self.page.locator(".jp-Notebook .jp-Cell-outputArea").all_inner_texts()
         failed = [match for text in shown for match in WIDGET_FAILURE.findall(text)]
@@ -250,7 +283,7 @@ class NotebookPage:
         return failed + [text for text in self.console_errors if WIDGET_CONSOLE.search(text)]
 
     def check(self) -> None:
-        """Raise AssertionError, with all of it, if a cell failed or a widget did not render."""
+        """Raise an AssertionError that lists every failed cell and every widget that did not render."""
         problems = [f"cell {cell}: {error}" for cell, error in self.cell_errors().items()]
         problems += self.widget_failures()
         if problems:
@@ -282,13 +315,18 @@ class Lab:
         return name
 
     @contextmanager
-    def open(self, name: str) -> Iterator[NotebookPage]:
-        """Open a notebook by its path in the served folder; its kernel is shut down at the end."""
+    def open(self, name: str, check: bool = True) -> Iterator[NotebookPage]:
+        """Open a notebook by its path in the served folder.
+
+        At the end its kernel is shut down, after a `check` that no cell failed and every widget rendered.
+        """
         context = self._browser.new_context(viewport=VIEWPORT)
-        notebook = NotebookPage(context.new_page())
+        notebook = NotebookPage(context.new_page(), self.server.root / name)
         try:
             notebook.open(f"{self.server.url}/doc/tree/{quote(name)}?token={self.server.token}&reset")
             yield notebook
+            if check:
+                notebook.check()
             notebook.page.evaluate("window.notebookPanel().sessionContext.shutdown()")
         except Error as error:
             raise RuntimeError(f"{error}\nconsole: {notebook.console_errors}\n{self.server.log()}") from error
@@ -297,7 +335,7 @@ class Lab:
 
     @contextmanager
     def new_page(self) -> Iterator[Page]:
-        """A page without JupyterLab, that can reach no network."""
+        """A page without JupyterLab and without access to a network."""
         context = self._browser.new_context(viewport=VIEWPORT)
         try:
             yield context.new_page()

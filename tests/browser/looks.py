@@ -1,4 +1,4 @@
-"""What tests of the tensor view look at and press."""
+"""Where to look and click in a tensor view. `shown` is the output of a cell with one such view."""
 
 from __future__ import annotations
 
@@ -13,33 +13,40 @@ INK = """(canvas, [x, y]) => [...canvas.getContext('2d')
     .getImageData(x * devicePixelRatio, y * devicePixelRatio, 1, 1).data]"""
 
 
-def stage(notebook: NotebookPage, cell: int) -> Locator:
-    """The canvas of the picture below a cell."""
-    return notebook.output(cell).locator("canvas.cnb-inspect-stage")
+def inspect(notebook: NotebookPage, *values: str) -> Locator:
+    """Inspect these values in a new cell; returns its output once they are drawn."""
+    shown = notebook.run(f"nb.inspect({', '.join(values)})")
+    shown.locator("canvas[data-shown]").wait_for(timeout=PATIENCE_MS)
+    return shown
 
 
-def shown(notebook: NotebookPage, cell: int) -> list[float]:
-    """The rectangle (x0, y0, x1, y1) that the picture of a cell shows."""
-    return [float(at) for at in stage(notebook, cell).get_attribute("data-shown").split()]
+def stage(shown: Locator) -> Locator:
+    """The canvas of the picture."""
+    return shown.locator("canvas.cnb-inspect-stage")
 
 
-def until(notebook: NotebookPage, cell: int, script: str) -> None:
-    """Wait until a condition on `canvas`, the picture of a cell, holds."""
-    handle = stage(notebook, cell).element_handle()
-    notebook.page.wait_for_function(f"canvas => {script}", arg=handle, timeout=PATIENCE_MS)
+def rectangle(shown: Locator) -> list[float]:
+    """The visible part (x0, y0, x1, y1) of the picture."""
+    return [float(at) for at in stage(shown).get_attribute("data-shown").split()]
 
 
-def until_ink(notebook: NotebookPage, cell: int, across: float, down: float, condition: str) -> None:
-    """Wait until the colour (r, g, b) at a fraction of the picture's stage fulfils a condition."""
+def until(shown: Locator, condition: str) -> None:
+    """Wait until a JavaScript condition on `canvas`, the one of the picture, holds."""
+    handle = stage(shown).element_handle()
+    shown.page.wait_for_function(f"canvas => {condition}", arg=handle, timeout=PATIENCE_MS)
+
+
+def until_ink(shown: Locator, across: float, down: float, condition: str) -> None:
+    """Wait until the colour (r, g, b) at a fraction of the picture's stage meets a condition."""
     at = f"[canvas.clientWidth * {json.dumps(across)}, canvas.clientHeight * {json.dumps(down)}]"
-    until(notebook, cell, f"{{ const [r, g, b] = ({INK})(canvas, {at}); return {condition}; }}")
+    until(shown, f"{{ const [r, g, b] = ({INK})(canvas, {at}); return {condition}; }}")
 
 
-def press(notebook: NotebookPage, cell: int, name: str) -> None:
-    """Click a button of the view below a cell."""
-    notebook.output(cell).get_by_role("button", name=name, exact=True).click()
+def press(shown: Locator, name: str) -> None:
+    """Click a button of the view."""
+    shown.get_by_role("button", name=name, exact=True).click()
 
 
-def readout(notebook: NotebookPage, cell: int) -> Locator:
-    """The line below the picture of a cell."""
-    return notebook.output(cell).locator(".cnb-inspect-readout")
+def readout(shown: Locator) -> Locator:
+    """The line below the picture."""
+    return shown.locator(".cnb-inspect-readout")

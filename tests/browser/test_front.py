@@ -1,4 +1,4 @@
-"""What a widget says in a real JupyterLab, and when it is said."""
+"""The messages of a widget in a real JupyterLab, and when they are sent."""
 
 from __future__ import annotations
 

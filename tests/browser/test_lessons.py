@@ -1,4 +1,4 @@
-"""The notebooks of this project as they are kept: what a reader sees of them without running them."""
+"""The notebooks of this project as they are saved: what a reader sees without running them."""
 
 from __future__ import annotations
 

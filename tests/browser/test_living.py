@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import nbformat
 import pytest
 
 pytestmark = pytest.mark.browser
@@ -50,38 +49,30 @@ def until(notebook, words: str) -> None:
     notebook.output(1).get_by_text(words).wait_for(timeout=PATIENCE_MS)
 
 
-def save(notebook) -> None:
-    notebook.start("docmanager:save")
-    notebook.wait_idle()
-
-
 def test_it_is_alive_in_the_place_of_its_html(notebook):
     notebook.output(1).locator("button.demo").click()
     until(notebook, "live 4")
     notebook.run_cell(2)
     assert "4" in notebook.output(2).inner_text()
     assert "still" not in notebook.output(1).inner_text()
-    notebook.check()
 
 
 def test_after_a_reload_of_the_page_it_is_alive_again(notebook):
     notebook.output(1).locator("button.demo").click()
     until(notebook, "live 4")
-    save(notebook)
+    notebook.save()
     notebook.page.reload()
     notebook.page.wait_for_function("window.notebookReady()")
     until(notebook, "live 4")
-    notebook.check()
 
 
-def test_what_is_kept_can_change_while_it_lives(lab, notebook):
+def test_what_is_kept_can_change_while_it_lives(notebook):
     notebook.output(1).locator("button.demo").click()
     until(notebook, "live 4")
     notebook.run_cell(3)
     until(notebook, "live 4")
     assert notebook.output(1).locator("button.demo").count() == 1
-    save(notebook)
-    kept = nbformat.read(lab.server.root / "living.ipynb", as_version=4).cells[1].outputs
+    kept = notebook.save()[1].outputs
     assert ["still more" in each.data["text/html"] for each in kept] == [True]
 
 
@@ -95,7 +86,6 @@ def test_when_its_cell_runs_again_it_is_let_go(notebook):
     until(notebook, "live 3")
     notebook.run_cell(4)
     assert notebook.output(4).inner_text().split()[-1] == "1"
-    notebook.check()
 
 
 @pytest.mark.parametrize("is_trusted", [True, False])
@@ -105,7 +95,7 @@ def test_opened_again_without_its_kernel_it_is_its_html(lab, is_trusted):
         notebook.run_cell(0)
         notebook.run_cell(1)
         until(notebook, "live 3")
-        save(notebook)
+        notebook.save()
     if not is_trusted:
         path = lab.server.root / name
         path.write_text(path.read_text().replace("live = LiveHTML", "live =  LiveHTML"))

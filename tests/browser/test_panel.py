@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.browser
+
 ROOT = Path(__file__).parents[2]
 NARROW_PX = 400
 CONTRAST_MIN = 4.5
@@ -105,8 +107,6 @@ def go_on():
         time.sleep(1 / 15)
 threading.Thread(target=go_on, daemon=True).start()
 """
-ALL = (PREPARE, SHOW, GO_ON, MANY_PICTURES, STEADY, QUICK, MANY_AT_ONCE, STOPPABLE, DEAF, ACKNOWLEDGES, KEPT_UP)
-
 CONTRASTS = """frame => {
     const context = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
     const rgba = colour => {
@@ -168,29 +168,16 @@ WATCH_LONG_FRAMES = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def notebook(lab):
-    with lab.open(lab.write("panel.ipynb", [cell.strip() for cell in ALL])) as opened:
-        opened.run_cell(0)
-        yield opened
-
-
-def show(notebook, cell: str):
-    """Run a cell and return the frame below it."""
-    number = ALL.index(cell)
-    notebook.run_cell(number)
-    frame = notebook.output(number).locator(".comfy-nb-frame")
+def show(notebook, source: str):
+    """Run a cell and return the frame of the panel below it."""
+    frame = notebook.run(source).locator(".comfy-nb-frame")
     frame.locator(".cnb-row").first.wait_for()
     return frame
 
 
-def go_on(notebook, cell: str, timeout: float = 60.0) -> None:
-    notebook.run_cell(ALL.index(cell), timeout)
-
-
 @pytest.fixture
 def frame(notebook):
-    """A panel with a bit of everything, new for each test."""
+    """A panel with a bit of everything, a new one for each test."""
     return show(notebook, SHOW)
 
 
@@ -198,7 +185,6 @@ def row(frame, title: str):
     return frame.locator(".cnb-row").filter(has=frame.page.locator(f".cnb-title[title='{title}']"))
 
 
-@pytest.mark.browser
 def test_every_row_says_its_state_and_how_far_it_is(notebook, frame):
     assert "20 of 60 nodes" in frame.inner_text() and "1 failed" in frame.inner_text()
     assert frame.locator(".cnb-panel").get_by_role("status").inner_text() == "running"
@@ -208,16 +194,13 @@ def test_every_row_says_its_state_and_how_far_it_is(notebook, frame):
     assert "3 of 8" in row(frame, "Cut").inner_text() and "cnb-child" in row(frame, "Cut").get_attribute("class")
     assert "is called again in 2 s" in row(frame, "AskService").inner_text()
     assert "more finished" in frame.inner_text()
-    notebook.check()
 
 
-@pytest.mark.browser
 def test_a_row_without_a_total_claims_no_progress(frame):
     bar = row(frame, "Describe the picture in many words").get_by_role("progressbar")
     assert bar.get_attribute("aria-valuenow") is None
 
 
-@pytest.mark.browser
 def test_a_preview_grows_when_clicked_and_shrinks_with_escape(frame):
     picture = row(frame, "Soften").locator(".cnb-picture")
     image = picture.locator("img")
@@ -228,7 +211,6 @@ def test_a_preview_grows_when_clicked_and_shrinks_with_escape(frame):
     assert image.bounding_box()["height"] == 64
 
 
-@pytest.mark.browser
 @pytest.mark.parametrize("key", ["Enter", "Space"])
 def test_buttons_answer_to_the_keyboard_within_jupyterlab(frame, key):
     picture = row(frame, "Soften").locator(".cnb-picture")
@@ -238,7 +220,6 @@ def test_buttons_answer_to_the_keyboard_within_jupyterlab(frame, key):
     assert picture.evaluate("picture => picture === document.activeElement")
 
 
-@pytest.mark.browser
 def test_details_fold_and_the_head_stays(frame):
     toggle = frame.get_by_role("button", name="Details")
     toggle.click()
@@ -247,14 +228,21 @@ def test_details_fold_and_the_head_stays(frame):
     assert frame.locator(".cnb-rows").is_visible()
 
 
-@pytest.mark.browser
-@pytest.mark.parametrize("clipboard", ["there", "refused"])
-def test_a_failure_can_be_copied_with_its_traceback(frame, clipboard):
-    page = frame.page
+@pytest.fixture(params=["there", "refused"])
+def clipboard(notebook, request):
+    """An empty clipboard that the page is allowed, or not allowed, to write to."""
+    page = notebook.page
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.evaluate("navigator.clipboard.writeText('')")
-    if clipboard == "refused":
+    if request.param == "refused":
         page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('refused')); }")
+    yield
+    page.evaluate("() => { delete navigator.clipboard.writeText; }")
+
+
+@pytest.mark.usefixtures("clipboard")
+def test_a_failure_can_be_copied_with_its_traceback(frame):
+    page = frame.page
     row(frame, "Load it").get_by_role("button", name="Copy").click()
     row(frame, "Load it").get_by_role("button", name="Copied").wait_for()
     copied = page.evaluate("navigator.clipboard.readText()")
@@ -262,7 +250,6 @@ def test_a_failure_can_be_copied_with_its_traceback(frame, clipboard):
     assert "look_up" in copied and "strength = 0.8" in copied
 
 
-@pytest.mark.browser
 def test_open_parts_scroll_positions_and_selections_survive_updates(notebook, frame):
     describe, load = row(frame, "Describe the picture in many words"), row(frame, "Load it")
     load.get_by_role("button", name="Traceback").click()
@@ -274,7 +261,7 @@ def test_open_parts_scroll_positions_and_selections_survive_updates(notebook, fr
     )
     first_line = log.evaluate(FIRST_LINE)
     selected = frame.page.evaluate("getSelection().toString()")
-    go_on(notebook, GO_ON)
+    notebook.run(GO_ON)
     frame.get_by_role("button", name="log, 41 lines").wait_for()
     assert row(frame, "Soften").get_by_role("progressbar").get_attribute("aria-valuenow") == "75"
     assert load.locator(".cnb-trace").is_visible() and "look_up" in load.locator(".cnb-trace").inner_text()
@@ -283,16 +270,14 @@ def test_open_parts_scroll_positions_and_selections_survive_updates(notebook, fr
     assert selected and frame.page.evaluate("getSelection().toString()") == selected
 
 
-@pytest.mark.browser
 def test_a_reel_that_nobody_scrolled_follows_its_end(notebook, frame):
     text = row(frame, "Describe the picture in many words").locator(".cnb-reel").first
-    go_on(notebook, GO_ON)
+    notebook.run(GO_ON)
     frame.get_by_role("button", name="log, 41 lines").wait_for()
     assert text.evaluate("reel => reel.scrollHeight > reel.clientHeight")
     assert text.evaluate(ENDS_IN_SIGHT)
 
 
-@pytest.mark.browser
 @pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Light"])
 def test_all_text_can_be_read_in_every_theme(frame, theme):
     frame.page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
@@ -304,7 +289,6 @@ def test_all_text_can_be_read_in_every_theme(frame, theme):
     assert [each for each in contrasts if each[1] < CONTRAST_MIN] == []
 
 
-@pytest.mark.browser
 def test_a_narrow_panel_has_nothing_that_sticks_out(frame):
     frame.get_by_role("button", name="Traceback").click()
     frame.get_by_role("button", name="log, 40 lines").click()
@@ -316,33 +300,29 @@ def test_a_narrow_panel_has_nothing_that_sticks_out(frame):
     assert [title.evaluate("title => title.scrollWidth > title.clientWidth") for title in titles] == [False] * 3
 
 
-@pytest.mark.browser
 def test_the_addresses_of_old_pictures_are_given_back(notebook, frame):
     frame.page.evaluate(COUNT_ADDRESSES)
     first = row(frame, "Soften").locator("img").get_attribute("src")
-    go_on(notebook, MANY_PICTURES)
+    notebook.run(MANY_PICTURES)
     frame.page.wait_for_function(
-        "([title, width]) => document.querySelector(`img[alt='Preview of ${title}']`)?.naturalWidth === width",
-        arg=["Soften", 93],
+        "frame => frame.querySelector(`img[alt='Preview of Soften']`)?.naturalWidth === 93", arg=frame.element_handle()
     )
     assert row(frame, "Soften").locator("img").get_attribute("src") != first
     assert frame.page.evaluate("window.addressesHeld") == 0
 
 
-@pytest.mark.browser
 def test_a_burst_of_updates_is_drawn_once_a_frame_and_ends_right(notebook):
     frame = show(notebook, QUICK)
     frame.locator(".cnb-panel").evaluate(COUNT_DRAWS)
-    go_on(notebook, MANY_AT_ONCE)
+    notebook.run(MANY_AT_ONCE)
     frame.get_by_text(f"{MANY}/{MANY}").wait_for()
     draws, frames = frame.page.evaluate("[window.draws, window.frames_]")
     assert 0 < draws <= frames + 1 and draws < MANY
 
 
-@pytest.mark.browser
 def test_ten_seconds_of_updates_are_no_long_task_of_ours(notebook, frame):
     frame.page.evaluate(WATCH_LONG_FRAMES)
-    go_on(notebook, STEADY)
+    notebook.run(STEADY)
     frame.get_by_text("149/150").wait_for()
     assert [
         describe_duration
@@ -351,37 +331,30 @@ def test_ten_seconds_of_updates_are_no_long_task_of_ours(notebook, frame):
     ] == []
 
 
-@pytest.mark.browser
 def test_stop_is_acknowledged_by_the_kernel(notebook):
-    number = ALL.index(STOPPABLE)
-    notebook.run_cell(number)
-    stop = notebook.output(number).locator(".cnb-stop")
+    stop = notebook.run(STOPPABLE).locator(".cnb-stop")
     stop.get_by_role("button", name="Stop").click()
     stop.get_by_role("button", name="stopping…").wait_for()
     notebook.page.wait_for_timeout(1_500)
     assert stop.locator(".cnb-stop-note").inner_text() == ""
 
 
-@pytest.mark.browser
 def test_a_press_that_is_not_acknowledged_is_admitted_until_it_is(notebook):
-    number = ALL.index(DEAF)
-    notebook.run_cell(number)
-    stop = notebook.output(number).locator(".cnb-stop")
+    stop = notebook.run(DEAF).locator(".cnb-stop")
     stop.get_by_role("button", name="Stop").click()
     stop.get_by_text("To stop now, press ■").wait_for()
     assert stop.get_by_role("button").inner_text() == "no answer"
-    go_on(notebook, ACKNOWLEDGES)
+    notebook.run(ACKNOWLEDGES)
     stop.get_by_text("To stop now").wait_for(state="detached")
     assert stop.get_by_role("button", name="stopping…").is_disabled()
 
 
-@pytest.mark.browser
 def test_a_page_that_is_loaded_again_in_mid_run_shows_all_again(lab):
     cells = [cell.strip() for cell in (PREPARE, KEPT_UP)]
     with lab.open(lab.write("again.ipynb", cells)) as notebook:
         notebook.run_all()
         notebook.output(1).locator("img[src^=blob]").wait_for()
-        notebook.page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+        notebook.save()
         notebook.page.reload()
         notebook.page.wait_for_function("window.notebookReady()")
         frame = notebook.output(1).locator(".comfy-nb-frame")

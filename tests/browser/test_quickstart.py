@@ -19,7 +19,7 @@ BARS_SEEN = "() => Object.fromEntries(Object.entries(window.barsSeen).map(([cell
 
 @pytest.fixture(scope="module")
 def quickstart(lab):
-    """The notebook after a run of all its cells, with the widths that were seen of the bars of each."""
+    """The notebook after a run of all its cells, with the values that the bars of each cell showed."""
     with QUICKSTART.run_in(lab, WATCH_BARS) as notebook:
         yield notebook, notebook.page.evaluate(BARS_SEEN)
 

@@ -1,4 +1,4 @@
-"""What a notebook shows of its runs when it is opened again without a kernel, and when it is converted."""
+"""How a notebook shows its runs when it is reopened without a kernel, and when it is converted."""
 
 from __future__ import annotations
 
@@ -68,15 +68,13 @@ def saved(lab):
     name = lab.write("saved.ipynb", list(CELLS.values()))
     with lab.open(name) as notebook:
         notebook.run_all(RUN_TIMEOUT_S)
-        notebook.check()
-        notebook.start("docmanager:save")
-        notebook.wait_idle()
+        notebook.save()
     return name
 
 
 @pytest.fixture(scope="module", params=["trusted", "untrusted"])
 def reopened(lab, saved, request):
-    """The notebook in a fresh page, its code not run."""
+    """The notebook in a fresh page, without running its code."""
     notebook = nbformat.read(lab.server.root / saved, as_version=4)
     name = f"{request.param}-{saved}"
     if request.param == "untrusted":
@@ -137,6 +135,5 @@ def test_a_second_run_differs_in_times_and_pictures_alone(lab, saved):
     (lab.server.root / again).write_bytes((lab.server.root / saved).read_bytes())
     with lab.open(again) as notebook:
         notebook.run_all(RUN_TIMEOUT_S)
-        notebook.start("docmanager:save")
-        notebook.wait_idle()
+        notebook.save()
     assert html_of(again) == html_of(saved)

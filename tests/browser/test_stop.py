@@ -70,7 +70,6 @@ def test_a_background_job_stops_and_its_neighbour_goes_on(open_notebook, version
         notebook.run_cell(3)
         assert "('stopped', 'running')" in notebook.output(3).inner_text()
         assert notebook.output(2).locator(STOP).is_enabled()
-        notebook.check()
 
 
 def test_a_run_that_a_cell_awaits_stops_and_the_cell_ends(open_notebook):
@@ -83,7 +82,6 @@ def test_a_run_that_a_cell_awaits_stops_and_the_cell_ends(open_notebook):
         notebook.run_cell(2)
         assert "stopped" in notebook.output(1).inner_text()
         assert "'stopped'" in notebook.output(2).inner_text()
-        notebook.check()
 
 
 def test_a_kernel_that_hears_no_click_during_a_cell_is_not_pretended_to(open_notebook):
@@ -96,7 +94,6 @@ def test_a_kernel_that_hears_no_click_during_a_cell_is_not_pretended_to(open_not
         notebook.start("notebook:interrupt-kernel")
         notebook.wait_idle()
         assert "stopped" in notebook.output(1).inner_text()
-        notebook.check()
 
 
 def test_a_click_during_a_cell_that_blocks_reaches_a_node_on_its_thread(open_notebook):
@@ -113,4 +110,3 @@ def test_a_click_during_a_cell_that_blocks_reaches_a_node_on_its_thread(open_not
         assert "slept" not in notebook.output(2).inner_text()
         notebook.wait_idle()
         until_text(notebook, 1, "stopped")
-        notebook.check()

@@ -19,7 +19,7 @@ REMEMBERED = "() => Object.fromEntries(Object.entries(window.panelsSeen).map(([c
 
 @pytest.fixture(scope="module")
 def watching(lab):
-    """The notebook after a run of all its cells, with what the panels of each had said."""
+    """The notebook after a run of all its cells, with the texts that the panels of each cell showed."""
     with WATCHING.run_in(lab, REMEMBER) as notebook:
         seen = notebook.page.evaluate(REMEMBERED)
         yield notebook, {int(cell): "\n".join(texts) for cell, texts in seen.items()}

@@ -93,6 +93,7 @@ def picture_at(path: str | Path) -> Image.Image:
     return picture
 
 
+@pytest.mark.process
 def test_a_run_prints_the_files_it_wrote_and_shows_progress_on_stderr(process, tmp_path):
     done = process("run", BLUR)
     assert done.returncode == 0, done.stderr
@@ -119,6 +120,7 @@ def test_a_saved_picture_can_be_run_again(command):
     assert again.stdout.endswith("again_00001_.png\n")
 
 
+@pytest.mark.process
 def test_a_graph_comes_from_stdin(process):
     done = process("run", "-", "--quiet", stdin=json.dumps(WORDS))
     assert done.stdout == "2 StringConcatenate: 7!\n"
@@ -193,6 +195,7 @@ def test_json_is_one_object_on_stdout_and_nothing_else(command):
     assert set(printed["why"]) == {"1", "2", "9"}
 
 
+@pytest.mark.process
 def test_a_node_that_fails_is_named_and_exits_1(command, process, tmp_path):
     (tmp_path / "comfy" / "input").mkdir(parents=True)
     (tmp_path / "comfy" / "input" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"junk" * 10)
@@ -257,6 +260,7 @@ def test_validate_lists_what_is_wrong(command):
     assert (problem["node_id"], problem["type"]) == ("2", "required_input_missing")
 
 
+@pytest.mark.process
 def test_ctrl_c_stops_the_run_and_exits_130(tmp_path):
     graph = {
         "1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}},

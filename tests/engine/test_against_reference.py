@@ -118,6 +118,7 @@ def close(session: nb.Session) -> None:
     assert len(session.store.in_flight) == 0
 
 
+@pytest.mark.long
 @given(prompts())
 def test_a_random_graph_gives_what_the_reference_gives(drawn: tuple[Prompt, Wanted]) -> None:
     prompt, wanted = drawn
@@ -137,6 +138,7 @@ def test_a_random_graph_gives_what_the_reference_gives(drawn: tuple[Prompt, Want
     together(main())
 
 
+@pytest.mark.long
 @given(edited_prompts())
 @settings(max_examples=settings().max_examples // 2)
 def test_the_cache_never_gives_a_wrong_value_when_a_graph_is_edited_between_runs(

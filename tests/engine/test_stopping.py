@@ -160,6 +160,7 @@ async def main():
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("call", "shown"),
     [
@@ -172,6 +173,7 @@ def test_ctrl_c_in_a_script_ends_run_sync_with_stopped(call: str, shown: list[st
     assert interrupted_script(SCRIPT + code) == shown
 
 
+@pytest.mark.process
 def test_ctrl_c_under_asyncio_run_stops_the_awaited_run():
     assert interrupted_script(SCRIPT + "\nasyncio.run(main())") == ["cleaned up", "state stopped", "then 1"]
 

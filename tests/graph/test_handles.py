@@ -358,6 +358,7 @@ def test_editing_the_graph_of_a_handle_leaves_the_handle_as_it_was(add_one):
     assert handle.run_sync() == 2
 
 
+@pytest.mark.long
 def test_a_chain_of_100000_handles_needs_no_recursion(add_one):
     handle = add_one(0)
     for _ in range(99_999):

@@ -336,6 +336,7 @@ JSON_VALUES = st.recursive(
 )
 
 
+@pytest.mark.long
 @given(JSON_VALUES | st.dictionaries(KEYS | st.integers(), JSON_VALUES, max_size=3))
 @pytest.mark.filterwarnings("ignore::comfy_nb.errors.ComfyNBWarning")
 def test_any_value_is_a_prompt_or_refused(value: object) -> None:

@@ -1,4 +1,4 @@
-"""`kernel`: a fresh kernel for a test; `lesson`: one for a module. Once with each version of ipykernel."""
+"""`kernel`: a fresh kernel for each test; `lesson`: one for each module. Both run with each version of ipykernel."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def kernel(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kernel]:
 
 @pytest.fixture(scope="module", params=[INSTALLED, *OTHER_KERNELS])
 def lesson(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    """One kernel of each version for all tests of a module, which has run the module's `PREPARE`."""
+    """A kernel that has run the module's `PREPARE`, shared by all tests of the module."""
     with Kernel(request.param, cwd=tmp_path_factory.mktemp("lesson")) as kernel:
         reply = kernel.run(request.module.PREPARE)
         assert reply.error is None, reply.error

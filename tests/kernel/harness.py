@@ -1,4 +1,4 @@
-"""A real Jupyter kernel under test: cells go in, and what a notebook would show comes back.
+"""A real Jupyter kernel under test: send cells, receive what a notebook would show.
 
 All of it is synchronous, for one thread. Times are `time.perf_counter()` seconds of this process.
 """
@@ -25,7 +25,7 @@ INSTALLED = "installed"
 """The kernel version of the main environment."""
 
 OTHER_KERNELS = {"6.31": ("ipykernel==6.31.0", "nest-asyncio==1.6.0")}
-"""Kernel versions beside the installed one, and what they need that the main environment lacks."""
+"""Other kernel versions to test, each with the packages it needs beyond the main environment."""
 
 START_TIMEOUT_S = 60.0
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -117,7 +117,8 @@ class Kernel:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._client.stop_channels()
-        self._manager.shutdown_kernel(now=True)
+        is_busy = any(reply.status == "pending" for reply in self._replies.values())
+        self._manager.shutdown_kernel(now=is_busy)  # gently where it can be: a killed kernel leaves no coverage
         self._client.context.destroy(linger=0)
         shutil.rmtree(self._private, ignore_errors=True)
 
@@ -141,7 +142,7 @@ class Kernel:
         return self.wait(self.send(code), timeout)
 
     def wait(self, reply: Reply, timeout: float = 30.0) -> Reply:
-        """Until the cell has ended and the kernel is idle."""
+        """Wait until the cell has ended and the kernel is idle."""
         deadline = time.perf_counter() + timeout
         self.wait_until(lambda: reply.idle_at is not None, timeout, f"the cell did not end: {reply}")
         while reply.status == "pending":
@@ -156,12 +157,12 @@ class Kernel:
         return reply
 
     def wait_idle(self, timeout: float = 30.0) -> None:
-        """Until every cell that was sent has ended."""
+        """Wait until every cell that was sent has ended."""
         for reply in list(self._replies.values()):
             self.wait(reply, timeout)
 
     def wait_for_text(self, reply: Reply, text: str, timeout: float = 30.0) -> None:
-        """Until the cell has printed `text`: the sign that it has come so far."""
+        """Wait until the cell has printed `text`, as a sign of how far it got."""
         self.wait_until(lambda: text in reply.stdout, timeout, f"{text!r} was not printed: {reply}")
 
     def wait_until(self, condition: Callable[[], bool], timeout: float = 30.0, failure: str = "") -> None:
@@ -180,7 +181,7 @@ class Kernel:
                 reply.take(message)
 
     def interrupt(self) -> float:
-        """Send SIGINT, as the notebook's stop button does; returns when."""
+        """Send SIGINT, as the notebook's stop button does; returns the time of sending."""
         now = time.perf_counter()
         self._manager.interrupt_kernel()
         return now
@@ -193,14 +194,14 @@ class Kernel:
         return reply.idle_at - sent
 
     def new_subshell(self, timeout: float = 30.0) -> str:
-        """The id of a new thread of the kernel for messages beside its cells; ipykernel has them since 7."""
+        """Create a subshell, a kernel thread for messages while a cell runs (ipykernel 7 and later); returns its id."""
         self._client.control_channel.send(self._client.session.msg("create_subshell_request", {}))
         while (message := self._client.get_control_msg(timeout=timeout))["msg_type"] != "create_subshell_reply":
             pass
         return str(message["content"]["subshell_id"])
 
     def send_to_widget(self, comm_id: str, content: Any, subshell: str | None = None) -> Reply:
-        """Send a widget's model a custom message, as its view in a browser does; what it causes is in the reply."""
+        """Send a widget's model a custom message, as its view in a browser does; the reply collects what it causes."""
         return self._send_comm(comm_id, {"method": "custom", "content": content}, subshell)
 
     def change_widget(self, comm_id: str, **state: Any) -> Reply:
@@ -211,12 +212,12 @@ class Kernel:
         message = self._client.session.msg("comm_msg", {"comm_id": comm_id, "data": data})
         message["header"]["subshell_id"] = subshell
         msg_id = message["header"]["msg_id"]
-        reply = self._replies[msg_id] = Reply(msg_id, time.perf_counter(), "ok")  # a kernel answers none of these
+        reply = self._replies[msg_id] = Reply(msg_id, time.perf_counter(), "ok")  # comm messages have no reply
         self._client.shell_channel.send(message)
         return reply
 
     def restart(self) -> None:
-        """A fresh process in the same place; what earlier cells showed is forgotten."""
+        """Replace the kernel by a fresh process; the replies to earlier cells are dropped."""
         self._replies.clear()
         self._client.stop_channels()
         self._manager.restart_kernel(now=True)
@@ -226,7 +227,7 @@ class Kernel:
 
 
 def make_kernel_env(version: str) -> Path:
-    """The folder that, first on PYTHONPATH, gives this environment another ipykernel; built once and kept."""
+    """A folder that provides another ipykernel when it is first on PYTHONPATH; built once and kept."""
     folder = Path(sys.prefix) / "kernels" / version
     if folder.is_dir():
         return folder

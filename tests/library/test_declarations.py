@@ -56,6 +56,7 @@ def test_a_node_is_described_in_one_sentence(class_type: str) -> None:
     assert own.count("\n") == 0
 
 
+@pytest.mark.process
 def test_importing_the_library_loads_no_network_client() -> None:
     code = "import comfy_nb.library, sys; print('aiohttp' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

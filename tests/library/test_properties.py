@@ -45,6 +45,7 @@ def test_pasting_changes_exactly_the_pixels_that_are_covered(below, above, left,
         assert destination[y, x] == (source[y - top, x - left] if covered else 0)
 
 
+@pytest.mark.long
 @given(expand=st.integers(-5, 5), tapered=st.booleans(), seed=st.integers(0, 50))
 def test_a_grown_mask_has_the_highest_value_within_reach(expand, tapered, seed):
     mask = rand(2, 6, 7, seed=seed)

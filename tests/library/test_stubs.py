@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import comfy_nb as nb
 from comfy_nb.library import NODE_CLASS_MAPPINGS
 from comfy_nb.library.stubs import STUB, stub
@@ -26,6 +28,7 @@ def test_every_built_in_node_has_a_method_with_its_inputs():
     assert methods["ImageBlur"] == ["self", "image", "blur_radius", "sigma"]
 
 
+@pytest.mark.process
 def test_a_type_checker_knows_the_built_in_nodes(tmp_path):
     program = tmp_path / "cell.py"
     program.write_text(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 import torch
@@ -22,7 +24,7 @@ class Notebook:
     """A shell with the magics loaded; `run` returns a cell's value, `printed` is the text below it."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self.shell = InteractiveShell()
+        self.shell = InteractiveShell(cache_size=0)  # with a cache, each shell collects all garbage when it ends
         self.shell.user_ns["nb"] = nb
         self.capsys = capsys
         self.run("%load_ext comfy_nb")
@@ -33,6 +35,10 @@ class Notebook:
         captured = self.capsys.readouterr()
         self.printed = captured.out + captured.err
         return result.result
+
+    def close(self) -> None:
+        atexit.unregister(self.shell.atexit_operations)
+        self.shell.atexit_operations()
 
     def complete(self, text: str, jedi: bool = False) -> list[str]:
         self.shell.Completer.use_jedi = jedi
@@ -48,8 +54,8 @@ def notebook(capsys, tmp_path, monkeypatch) -> Iterator[Notebook]:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "flow.json").write_text(json.dumps(GRAPH))
     (tmp_path / "notes.txt").write_text("no graph")
-    with nb.use_session(nb.Session(budget=64 << 20)):
-        yield Notebook(capsys)
+    with nb.use_session(nb.Session(budget=64 << 20)), closing(Notebook(capsys)) as opened:
+        yield opened
 
 
 def test_a_cell_with_a_signature_is_the_body_of_a_node(notebook):

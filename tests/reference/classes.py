@@ -7,6 +7,7 @@ text. A lazy input that a node did not ask for itself never changes its result.
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -45,7 +46,7 @@ def count_calls(node_class: NodeClass, calls: Counter[str]) -> None:
         calls[node_class.__name__] += 1
         return await run(self, **inputs)
 
-    node_class.run = counted_async if asyncio.iscoroutinefunction(run) else counted
+    node_class.run = counted_async if inspect.iscoroutinefunction(run) else counted
 
 
 def node(

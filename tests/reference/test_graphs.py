@@ -23,6 +23,8 @@ from tests.reference.graphs import (
     with_edit,
 )
 
+pytestmark = pytest.mark.long
+
 SEEDS = range(10)  # a single seed makes many similar graphs
 PROMPTS_PER_SEED = 40
 SAMPLE_SIZE = len(SEEDS) * PROMPTS_PER_SEED

@@ -278,6 +278,7 @@ def f(x):
 """
 
 
+@pytest.mark.process
 def test_the_digest_is_the_same_in_another_process():
     program = (
         "import sys; from tests.spec.test_code import EVERYTHING, Notebook; print(Notebook(EVERYTHING).digest().hex())"

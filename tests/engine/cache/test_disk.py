@@ -123,6 +123,7 @@ def test_a_file_that_goes_while_it_is_opened_counts_as_a_miss_and_is_left_alone(
 # Several kernels
 
 
+@pytest.mark.process
 def test_another_kernel_reads_what_this_one_wrote(disk):
     stored(disk, "a", torch.arange(3.0))
     code = (
@@ -133,6 +134,7 @@ def test_another_kernel_reads_what_this_one_wrote(disk):
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[0.0, 1.0, 2.0]\n"
 
 
+@pytest.mark.process
 def test_what_waits_is_written_before_the_process_ends(tmp_path):
     code = IMPORTS + (
         "import time; from comfy_nb.engine.cache import disk; write = disk.write\n"
@@ -146,6 +148,7 @@ def test_what_waits_is_written_before_the_process_ends(tmp_path):
     assert all(cache.get(bytes([n]) * 16) is not None for n in range(4))
 
 
+@pytest.mark.process
 def test_a_process_killed_while_it_writes_leaves_only_whole_entries(tmp_path):
     code = (
         IMPORTS + "cache = DiskCache(sys.argv[1])\n"
@@ -164,6 +167,7 @@ def test_a_process_killed_while_it_writes_leaves_only_whole_entries(tmp_path):
     assert all(cache.get(bytes.fromhex(path.stem)) is not None for path in tmp_path.glob("*/*.safetensors"))
 
 
+@pytest.mark.process
 def test_two_kernels_may_write_the_same_keys_at_once(tmp_path):
     code = (
         IMPORTS + "cache = DiskCache(sys.argv[1], budget=3_000_000)\n"

@@ -37,6 +37,7 @@ def put_three(cache: DiskCache) -> list[warnings.WarningMessage]:
     return caught
 
 
+@pytest.mark.process
 def test_a_full_disk_gives_one_warning_that_says_what_to_do(tiny_disk):
     cache = DiskCache(tiny_disk / "cache", rest_seconds=0)
     (warning,) = put_three(cache)

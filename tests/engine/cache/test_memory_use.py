@@ -48,6 +48,7 @@ def test_without_control_groups_the_machine_is_the_limit(tmp_path):
     assert usable_memory(tmp_path / "none", tmp_path / "none") <= PHYSICAL
 
 
+@pytest.mark.process
 def test_a_limit_of_the_process_itself_counts():
     code = (
         "import resource; from comfy_nb.engine.cache.memory_use import default_budget\n"

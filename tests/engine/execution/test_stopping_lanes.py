@@ -270,6 +270,7 @@ print("traced")
 """
 
 
+@pytest.mark.process
 def test_code_can_be_traced_after_an_interrupt():
     done = subprocess.run([sys.executable, "-c", TRACED_AFTER_A_STRIKE], capture_output=True, text=True, timeout=60)
     assert done.stdout == "traced\n", done.stderr

@@ -177,6 +177,7 @@ async def test_a_cycle_is_an_error_that_names_its_nodes(pack: Pack) -> None:
     assert error.run["5"] == {"value": "fine"}
 
 
+@pytest.mark.long
 async def test_a_chain_of_a_hundred_thousand_nodes_is_validated_and_planned_without_recursion(pack: Pack) -> None:
     pack.node("Pass", lambda self, v: (v,), {"v": ("*",)}, ("*",))
     taking(pack, "INT")
@@ -187,6 +188,7 @@ async def test_a_chain_of_a_hundred_thousand_nodes_is_validated_and_planned_with
     assert (found.type, found.node_id) == ("invalid_input_type", str(count))
 
 
+@pytest.mark.long
 async def test_a_cycle_of_a_hundred_thousand_nodes_is_reported_in_a_line(pack: Pack) -> None:
     pack.node("Pass", lambda self, v: (v,), {"v": ("*",)}, ("*",))
     count = 100_000
