@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine import presenter
-from comfy_nb.engine.cache.cache_view import CacheView
 from comfy_nb.engine.cache.disk import DiskCache
 from comfy_nb.engine.execution.breakpoints import Breakpoint, slot_of
 from comfy_nb.engine.presenter import Presenter
@@ -18,6 +17,7 @@ from comfy_nb.graph import runner
 from comfy_nb.graph.default_registry import fill_default_registry
 from comfy_nb.graph.namespace import register
 from comfy_nb.spec.registry import Registry
+from comfy_nb.ui.render.cache_table import CacheTable
 from comfy_nb.wording import parse_size
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _presenter() -> Presenter:
 runner.install(default_session)
 presenter.install(_presenter)
 
-cache = CacheView(lambda: (default_session().cache, default_session().disk))
+cache = CacheTable(lambda: (default_session().cache, default_session().disk))
 
 
 def interact(

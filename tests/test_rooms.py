@@ -195,6 +195,7 @@ def fresh_import() -> dict:
     return json.loads(done.stdout)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "heavy", ["IPython", "aiohttp", "anywidget", "ipywidgets", "nest_asyncio2", "rich", "safetensors"]
 )
@@ -202,6 +203,7 @@ def test_importing_the_package_leaves_heavy_packages_for_later(fresh_import, hea
     assert heavy not in fresh_import["loaded"]
 
 
+@pytest.mark.process
 def test_importing_the_package_changes_nothing_in_the_process(fresh_import):
     assert fresh_import["threads"] == ["MainThread"]
     assert fresh_import["loop_untouched"]

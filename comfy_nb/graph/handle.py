@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import keyword
 from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.errors import GraphError, LayoutError, UnknownName
 from comfy_nb.graph import runner
+from comfy_nb.graph.documentation import describe, signature_of
 from comfy_nb.graph.model import Graph
 from comfy_nb.spec.coerce import coerce
-from comfy_nb.spec.fingerprint import Digest, combine, digest_of
+from comfy_nb.spec.fingerprint import Digest, combine, node_digest
 from comfy_nb.spec.node_spec import InputSpec, Interface, NodeSpec
-from comfy_nb.spec.types import socket_name
 from comfy_nb.wording import short
 
 if TYPE_CHECKING:
@@ -69,14 +68,11 @@ class Call:
         return self._digest
 
     def _own_digest(self, code: bytes) -> Digest:
-        parts = [Digest(code, True), digest_of(self.fresh)]
-        for name, value in self.inputs.items():
-            parts.append(digest_of(name))
-            if isinstance(value, Handle):
-                parts += (value.call.digest, digest_of(value.index))
-            else:
-                parts.append(digest_of(value))
-        return combine(self.spec.class_type.encode(), parts)
+        constants = {name: None if isinstance(value, Handle) else value for name, value in self.inputs.items()}
+        handles = {name: value for name, value in sorted(self.inputs.items()) if isinstance(value, Handle)}
+        links = tuple([(name, handle.index) for name, handle in handles.items()])
+        own = node_digest(self.spec.class_type, code, self.fresh, None, constants, links)
+        return combine(b"", [own, *(handle.call.digest for handle in handles.values())]) if handles else own
 
     @property
     def graph(self) -> Graph:
@@ -344,58 +340,3 @@ class NodeFactory:
 
     def __repr__(self) -> str:
         return f"<node {self.spec.class_type}{self.__signature__}>"
-
-
-def signature_of(spec: NodeSpec) -> inspect.Signature:
-    """Return the inputs of a node class as a Python signature."""
-    parameters: list[inspect.Parameter] = []
-    for name, entry in spec.interface().declared.items():
-        if not name.isidentifier() or keyword.iskeyword(name):
-            continue
-        filled = "default" in entry.options or (entry.required and entry.has_default) or not entry.required
-        default = entry.default if filled else inspect.Parameter.empty
-        kind = inspect.Parameter.KEYWORD_ONLY if parameters and _breaks_order(parameters, default) else None
-        parameters.append(
-            inspect.Parameter(
-                name,
-                kind or inspect.Parameter.POSITIONAL_OR_KEYWORD,
-                default=default,
-                annotation=entry.socket,
-            )
-        )
-    ordered = sorted(parameters, key=lambda parameter: parameter.kind)
-    return inspect.Signature(ordered)
-
-
-def _breaks_order(before: list[inspect.Parameter], default: Any) -> bool:
-    if any(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in before):
-        return True
-    return default is inspect.Parameter.empty and before[-1].default is not inspect.Parameter.empty
-
-
-def describe(spec: NodeSpec) -> str:
-    """Return the documentation of a node class: what it does, its inputs and its outputs."""
-    lines = [spec.description or spec.display_name, ""]
-    declared = spec.interface().declared
-    if declared:
-        lines.append("Inputs:")
-        lines += [f"    {_describe_input(entry)}" for entry in declared.values()]
-    outputs = zip(spec.output_names, spec.return_types, strict=False)
-    shown = ", ".join(name if name == socket_name(kind) else f"{name} ({socket_name(kind)})" for name, kind in outputs)
-    lines.append(f"Outputs: {shown}" if shown else "Outputs: none")
-    return "\n".join(lines)
-
-
-def _describe_input(entry: InputSpec) -> str:
-    options = entry.options
-    parts = [entry.socket if entry.choices is None else "one of " + ", ".join(repr(each) for each in entry.choices[:8])]
-    if "min" in options or "max" in options:
-        parts.append(f"{options.get('min', '')} to {options.get('max', '')}")
-    if "default" in options:
-        parts.append(f"default {short(options['default'])}")
-    if not entry.required:
-        parts.append("optional")
-    if options.get("lazy"):
-        parts.append("lazy")
-    tip = f". {options['tooltip']}" if options.get("tooltip") else ""
-    return f"{entry.name}: {', '.join(parts)}{tip}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
-from comfy_nb.graph.handle import describe, signature_of
+from comfy_nb.graph.documentation import describe, signature_of
 from comfy_nb.library import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
 from comfy_nb.spec.node_spec import InputSpec, NodeSpec
 from comfy_nb.spec.v1 import spec_from_v1

@@ -80,6 +80,25 @@ def combine(tag: bytes, parts: Sequence[Digest]) -> Digest:
     return Digest(xxh3_128_digest(tag + b"".join(part.value for part in parts)), all(part.durable for part in parts))
 
 
+def node_digest(
+    class_type: str, code: bytes, fresh: int, bound: Any, inputs: Mapping[str, Any], links: tuple[Any, ...]
+) -> Digest:
+    """Digest a node without what is above it: the one recipe for handles that are equal and results that are reused.
+
+    `inputs` has a constant for each name, None for a link; `links` describes the links. `bound` is None, or what binds
+    the node to its place in one graph. The order of inputs does not matter.
+    """
+    names = tuple(sorted(inputs)) if len(inputs) > 1 else tuple(inputs)
+    values = tuple([inputs[name] for name in names])
+    durable = bound is None and not fresh
+    for value in values:
+        if type(value) not in PLAIN:
+            tag = encode_plain((class_type, code, fresh, bound, names, links))
+            found = combine(tag, [digest_of(each) for each in values])
+            return Digest(found.value, found.durable and durable)
+    return Digest(xxh3_128_digest(encode_plain((class_type, code, fresh, bound, names, links, values))), durable)
+
+
 @singledispatch
 def content_digest(value: Any) -> Digest:
     """Digest a value that is not plain. Register a function here to digest instances of a class by content."""

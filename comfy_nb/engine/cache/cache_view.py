@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from html import escape
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from comfy_nb.engine.cache.disk import DiskCache
 from comfy_nb.engine.cache.entry import Entry
 from comfy_nb.engine.cache.memory import MemoryCache
-from comfy_nb.wording import count, format_seconds, format_size, parse_size
-
-ROWS_SHOWN = 20
-_HEAD = ("node", "size", "took", "hits", "where", "")
-_RIGHT = {1, 2, 3}
+from comfy_nb.wording import parse_size
 
 
 @runtime_checkable
@@ -28,7 +23,7 @@ What = Entry | bytes | str | HasKeys
 
 
 class CacheView:
-    """The cached results: iterate over the entries, or leave it at the end of a cell to see them as a table.
+    """The cached results, to iterate over and to change (`ui/render/cache_table.py` shows them).
 
     `drop`, `pin` and `unpin` take an entry, a key, the name of a node class, or anything with `cache_keys()`
     (a handle, node or run), and return how many entries that were.
@@ -88,30 +83,6 @@ class CacheView:
     def __contains__(self, what: What) -> bool:
         return any(key in self._memory for key in self._keys(what))
 
-    def __repr__(self) -> str:
-        rows = [_HEAD, *self._rows()]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
-        lines = [
-            "  ".join(
-                cell.rjust(width) if column in _RIGHT else cell.ljust(width)
-                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in rows
-        ]
-        table = lines if len(rows) > 1 else []
-        return "\n".join([*self._summary(), *table, *self._rest()])
-
-    def _repr_html_(self) -> str:
-        head = "".join(_cell("th", column, name) for column, name in enumerate(_HEAD))
-        body = "".join(
-            "<tr>" + "".join(_cell("td", column, cell) for column, cell in enumerate(row)) + "</tr>"
-            for row in self._rows()
-        )
-        lines = "".join(f"<div>{escape(line)}</div>" for line in self._summary())
-        rest = "".join(f"<div>{escape(line)}</div>" for line in self._rest())
-        table = f"<table style='border-collapse:collapse'><tr>{head}</tr>{body}</table>" if body else ""
-        return f"<div style='color:inherit;font-size:90%'>{lines}{table}{rest}</div>"
-
     @property
     def _memory(self) -> MemoryCache:
         return self._tiers()[0]
@@ -129,45 +100,3 @@ class CacheView:
             f"nb.cache does not know which values a {type(what).__name__} stands for. "
             'Pass an entry of nb.cache, a handle, or the name of a node class such as "ImageBlur".'
         )
-
-    def _summary(self) -> list[str]:
-        memory, disk = self._tiers()
-        lines = [
-            f"{count(len(memory), 'value')} in memory, {format_size(memory.total)} of {format_size(memory.budget)}"
-        ]
-        if disk is not None:
-            lines.append(f"{format_size(disk.total)} of {format_size(disk.budget)} on disk in {disk.folder}")
-        return lines
-
-    def _shown(self) -> list[Entry]:
-        return sorted(self._memory.entries(), key=lambda entry: -entry.size)[:ROWS_SHOWN]
-
-    def _rows(self) -> list[tuple[str, ...]]:
-        disk = self._tiers()[1]
-        return [
-            (
-                f"{entry.title or entry.class_type} (node {entry.node_id})",
-                format_size(entry.size),
-                format_seconds(entry.seconds),
-                str(entry.hits),
-                _where(entry, disk),
-                "pinned" if entry.pinned else "",
-            )
-            for entry in self._shown()
-        ]
-
-    def _rest(self) -> list[str]:
-        more = len(self._memory) - ROWS_SHOWN
-        return [f"... and {more} smaller"] if more > 0 else []
-
-
-def _where(entry: Entry, disk: DiskCache | None) -> str:
-    if disk is None:
-        return "memory"
-    reason = disk.why_missing(entry)
-    return "both" if reason is None else f"memory ({reason})"
-
-
-def _cell(tag: str, column: int, text: Any) -> str:
-    side = "right" if column in _RIGHT else "left"
-    return f"<{tag} style='text-align:{side};padding:0.1em 0.8em;background:none'>{escape(str(text))}</{tag}>"

@@ -15,32 +15,18 @@ from xxhash import xxh3_128_digest
 
 from comfy_nb.engine.planning.step import UNKNOWN, Keyed, NodeKey, Step
 from comfy_nb.graph.check import InLink
-from comfy_nb.spec.fingerprint import PLAIN, Digest, combine, digest_of, encode_plain
+from comfy_nb.spec.fingerprint import Digest, digest_of, node_digest
 
 _once = itertools.count(1)
 
 
 def head_of(step: Step, scope: int) -> Digest:
-    """Digest a node without what is above it. `scope` is the graph's number, for results that belong to one node.
-
-    The order of inputs does not matter.
-    """
-    spec, extras, template = step.spec, step.extras, step.template
+    """Digest a node without what is above it. `scope` is the graph's number, for results that belong to one node."""
+    spec, extras = step.spec, step.extras
     fresh = extras.get("fresh", 0) if extras else 0
     bound = (scope, step.id) if spec.cache == "node" or spec.not_idempotent or step.interface.takes_id else None
-    names = tuple(sorted(template)) if len(template) > 1 else tuple(template)
-    values = tuple([template[name] for name in names])
     links = tuple([part for link in step.links for part in _link_parts(link, scope)]) if step.links else ()
-    durable = bound is None and not fresh
-    for value in values:
-        if type(value) not in PLAIN:
-            found = combine(
-                encode_plain((spec.class_type, step.code, fresh, bound, names, links)),
-                [digest_of(each) for each in values],
-            )
-            return Digest(found.value, found.durable and durable)
-    signature = (spec.class_type, step.code, fresh, bound, names, links, values)
-    return Digest(xxh3_128_digest(encode_plain(signature)), durable)
+    return node_digest(spec.class_type, step.code, fresh, bound, step.template, links)
 
 
 def _link_parts(link: InLink, scope: int) -> tuple[Any, ...]:
