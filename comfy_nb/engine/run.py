@@ -215,7 +215,8 @@ class Run:
             node_run.dependents = []
         self.session.history.record(self.number, scheduler.node_runs)
         planned = (step.key.full for step in self.plan.order)
-        self.session.store.run_ended({*planned, *(each.key.full for each in scheduler.node_runs.values())})
+        ran = (each.key.full for each in scheduler.node_runs.values())
+        self.session.store.run_ended(itertools.chain(planned, ran))
         for node_id, class_type in list(graph.scope.objects):
             if scheduler.step(node_id) is None:
                 del graph.scope.objects[node_id, class_type]

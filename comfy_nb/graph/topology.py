@@ -99,22 +99,21 @@ def descendants(graph: Graph, node_id: str) -> set[str]:
 
 
 def default_outputs(graph: Graph) -> list[str]:
-    """Return the nodes that a run wants where none are named: see `wanted_by_default`."""
-    specs = {node_id: graph.registry.find(node.class_type) for node_id, node in graph.active().items()}
-    links = [link for entry in graph.to_prompt().values() for link in links_in(entry["inputs"]).values()]
-    return wanted_by_default(
-        {node_id: spec is not None and spec.is_output for node_id, spec in specs.items()},
-        {link.origin for link in links},
-    )
+    """Return the nodes that a run wants where none are named: see `outputs_or_leaves`."""
+    active, find = graph.active(), graph.registry.find
+    outputs = [
+        node_id for node_id, node in active.items() if (spec := find(node.class_type)) is not None and spec.is_output
+    ]
+    links = (link for entry in graph.to_prompt().values() for link in links_in(entry["inputs"]).values())
+    return outputs_or_leaves(outputs, active, (link.origin for link in links))
 
 
-def wanted_by_default(is_output: Mapping[str, bool], taken_from: Iterable[str]) -> list[str]:
-    """Return the output nodes, or where there are none the leaves: what no node takes from.
+def outputs_or_leaves(outputs: list[str], ids: Iterable[str], taken_from: Iterable[str]) -> list[str]:
+    """Return the output nodes, or where there are none the leaves among `ids`: what no node takes from.
 
-    `is_output` has every node that takes part in runs.
+    Only nodes that take part in runs count.
     """
-    outputs = [node_id for node_id, is_one in is_output.items() if is_one]
     if outputs:
         return outputs
     inner = set(taken_from)
-    return [node_id for node_id in is_output if node_id not in inner]
+    return [node_id for node_id in ids if node_id not in inner]

@@ -213,10 +213,9 @@ class Plan:
     def default_outputs(self) -> list[str]:
         """Return the ids of the output nodes, or where there are none, of the leaves."""
         if self._outputs is None:
-            is_output = {node_id: step.spec.is_output for node_id, step in self.steps.items()}
-            self._outputs = topology.wanted_by_default(
-                is_output, (node_id for node_id, step in self.steps.items() if step.consumers)
-            )
+            outputs = [node_id for node_id, step in self.steps.items() if step.spec.is_output]
+            taken_from = (node_id for node_id, step in self.steps.items() if step.consumers)
+            self._outputs = topology.outputs_or_leaves(outputs, self.steps, taken_from)
         return self._outputs
 
     def above(self, wanted: Iterable[str]) -> set[str]:
