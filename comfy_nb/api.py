@@ -50,9 +50,9 @@ def _presenter() -> Presenter:
             from comfy_nb.ui.notebook import NotebookPresenter
 
             return NotebookPresenter()
-    from comfy_nb.ui.presenter import StaticPresenter
+    from comfy_nb.ui.presenter import ScriptPresenter
 
-    return StaticPresenter()
+    return ScriptPresenter()
 
 
 runner.install(default_session)

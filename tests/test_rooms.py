@@ -44,7 +44,7 @@ SUB_ROOMS = {
         "sweep",
         "interact",
         "show_run",
-        "run_panel",
+        "run_rows",
         "presenter",
         "notebook",
     ),

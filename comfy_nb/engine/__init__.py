@@ -5,19 +5,20 @@
     planning/step.py, keys.py     a step, its `NodeKey`, and how that is made of what is above it
     run.py                      `Run`: what the person holds (values, why, summary); also background: job.py
     run_task.py                 `RunTask`: prepares, executes, ends; may be stopped at any moment
-    planning/class_hooks.py       calls VALIDATE_INPUTS and fingerprints
+    planning/class_hooks.py       calls VALIDATE_INPUTS and fingerprints; hidden_inputs.py: PROMPT, UNIQUE_ID ...
     planning/validity.py          which outputs can run
     presenter.py                  what shows the run (ui/ installs itself here)
     execution/state.py            `RunState`: what the parts below share of one run
     execution/executor.py         moves it: lock, lanes, tasks, the end
     execution/scheduler.py        a pure state machine: which nodes wait, are ready, run, are done
     execution/lookup.py           cached results, keys that become known late, equal nodes in flight
+    execution/lanes.py            threads for sync nodes; abandon.py: one that will not stop
     execution/callers.py          call a node on a lane or on the loop; retry.py: once more?
-    execution/turn.py             one node's turn: inputs, list calls, outputs
+    execution/turn.py             one node's turn: inputs, list calls, outputs (turn_services.py: from the run)
     execution/expansion.py        nodes that a node expanded into
-    execution/breakpoints.py      pauses at a value; failure.py: the error a person reads
+    execution/breakpoints.py      pauses at a value (pauses.py); failure.py: the error; interrupt.py: Ctrl-C
     node_api/                   what a running node may call: progress, blockers, graph builders
-    cache/store.py              keeps what came of it: memory.py, disk.py, seal.py (written to?)
+    cache/store.py              keeps results and says whether they are still good: memory.py, disk.py, seal.py
     events.py                   what the run tells; execution/event_log.py makes and delivers it
     history.py, why.py          why a node ran: what is different from the last time
     provenance.py               where a value that was handed out came from

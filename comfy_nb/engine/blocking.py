@@ -108,16 +108,3 @@ def _sigint(handler: Callable[..., None]) -> Generator[None, None, None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def finish(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that normally never waits, without a loop; raises RuntimeError if it does wait."""
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
-    coroutine.close()
-    raise RuntimeError(
-        "An async VALIDATE_INPUTS had to wait, which is impossible here. Use `await graph.run()`, which calls it too."
-    )

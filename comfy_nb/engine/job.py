@@ -46,10 +46,11 @@ class Job:
         elif self.run.state is Status.RUNNING:  # cancelled before its first step
             self._work.close()
             self.run.task.stop(Status.CANCELLED)
-            self.run.task.abandon()
+            self.run.task.end_unexecuted()
 
     def cancel(self) -> None:
-        """Stop the run; what had finished stays cached. Awaiting the job then gives the run in state "cancelled"."""
+        """Stop the run; what had finished stays cached. Awaiting the job then returns the run in state
+        "cancelled", or for `handle.start()` raises Stopped."""
         self.run.task.stop(Status.CANCELLED)
 
     @property

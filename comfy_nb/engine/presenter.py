@@ -45,7 +45,7 @@ class Presenter(runner.Presenter[Graph], Protocol):
 
 
 class NoPresenter:
-    """Shows nothing: warnings take the place of displays, and views cannot be had."""
+    """Shows nothing: warnings take the place of displays, and views are unavailable."""
 
     def place(self) -> Any:
         """Return None: no place is known."""
@@ -98,7 +98,7 @@ _make: Callable[[], Presenter] = NoPresenter
 
 
 def install(make: Callable[[], Presenter]) -> None:
-    """Say what makes the presenter of a session that is given none."""
+    """Set the factory for the presenters of sessions that are given none."""
     global _make
     _make = make
 

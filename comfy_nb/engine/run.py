@@ -26,7 +26,7 @@ from comfy_nb.engine.run_task import RunTask
 from comfy_nb.engine.why import reason
 from comfy_nb.errors import NodeError, NotKept, Stopped, UnknownName, warn_of_fault
 from comfy_nb.graph.model import Graph
-from comfy_nb.wording import format_seconds, name_node
+from comfy_nb.wording import format_seconds
 
 
 class Host(Services, Protocol):
@@ -89,7 +89,7 @@ class Run:
 
     @property
     def id(self) -> str:
-        """The run's id: what was given as `run_id`, or a number of its own."""
+        """The run's id: what was given as `run_id`, or a random hexadecimal one."""
         return self._state.id
 
     @property
@@ -165,7 +165,7 @@ class Run:
     @property
     def prompt(self) -> dict[str, Any]:
         """The prompt as it ran: converted values, bypassed and muted nodes left out."""
-        return self._state.prompt
+        return self._state.hidden_inputs.prompt
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
@@ -195,7 +195,7 @@ class Run:
             warn_of_fault("The display of a run failed", error)
 
     def _keep(self) -> None:
-        """The run has been executed: keep its values and what its keys were made of, and let the rest go."""
+        """The run has been executed: keep its values and what its keys were made of, and release the rest."""
         if isinstance(self.error, NodeError):
             self.error.run = self
         scheduler = self._state.scheduler
@@ -247,13 +247,18 @@ class Run:
         entry = self.session.store.recall(key, step) if key is not None else None
         if entry is not None:
             return entry.outputs
-        named = name_node(step.id, step.class_type, step.title)
+        named = step.named
         if node_run is not None and node_run.state is not State.DONE:
             raise NotKept(f"{named} did not finish: the run {self.state.in_words}.") from self.error
         raise NotKept(f"The result of {named} is not held any more. Run again with outputs=[{node_id!r}] to have it.")
 
     def result(self, node_id: str, slot: int | None = None) -> Any:
-        """Return a node's value as `value` does; raises Stopped where the run was stopped before it finished."""
+        """Return a node's value as `value` does; raises Stopped where the run was stopped before it finished.
+
+        Raises NotKept while the run is still running.
+        """
+        if self.state is Status.RUNNING:
+            raise NotKept(f"Node {node_id} has no result yet: the run is still running. Await its job first.")
         if self.state is not Status.DONE:
             raise Stopped(
                 f"The run {self.state.in_words} before node {node_id} finished; what had finished stays cached.",
@@ -277,7 +282,7 @@ class Run:
                 return tuple(self._handed(step, index, items) for index, items in enumerate(outputs))
             slot = 0
         if not -len(outputs) <= slot < len(outputs):
-            named = name_node(step.id, step.class_type, step.title)
+            named = step.named
             raise NotKept(f"{named} returned {len(outputs)} values, so there is no output {slot}.")
         return self._handed(step, slot % len(outputs), outputs[slot])
 
@@ -290,10 +295,9 @@ class Run:
         """Return where the value of a node's output slot came from, as far as this run knows."""
         node_run = self.node_run(node_id)
         step = node_run.step if node_run is not None else self.plan.steps[node_id]
-        types = step.spec.return_types
-        socket = types[slot] if slot < len(types) and isinstance(types[slot], str) else None
+        socket = step.spec.socket_of(slot)
         seconds, source = (node_run.seconds, node_run.source) if node_run is not None else (0.0, "memory")
-        named = name_node(step.id, step.class_type, step.title)
+        named = step.named
         return Provenance(node_id, slot, socket, named, seconds, source, partial(_why_of, weakref.ref(self), node_id))
 
     def __getitem__(self, node_id: str | int) -> Any:
@@ -305,7 +309,8 @@ class Run:
         return Counter(node_run.source for node_run in self._node_runs() if node_run.state is State.DONE)
 
     def _node_runs(self) -> Iterable[NodeRun]:
-        return self._state.scheduler.node_runs.values() if self._state.scheduler is not None else ()
+        scheduler = self._state.scheduler
+        return list(scheduler.node_runs.values()) if scheduler is not None else ()  # a lane may add to it meanwhile
 
     def why(self, node_id: str | int) -> str:
         """Say why a node ran in this run, or why it did not."""
@@ -322,7 +327,7 @@ class Run:
                 else f"did not finish: the run {self.state.in_words}"
             )
         if self.state is Status.RUNNING:
-            return "the run goes on"
+            return "known when the run has ended"
         old = self._before.get(node_id) or self.session.history.nearest(node_run, self.number)
         return reason(node_run, old, self._state.lost.get(node_id))
 
@@ -338,7 +343,7 @@ class Run:
         lines = [f"Run {self.state} in {format_seconds(self.seconds)}: {', '.join(parts)}."]
         for node_run in itertools.islice((each for each in self._node_runs() if each.source == "ran"), 20):
             step = node_run.step
-            named = name_node(step.id, step.class_type, step.title)
+            named = step.named
             lines.append(f"  {named}: {format_seconds(node_run.seconds)}, {self.why(step.id)}")
         if counts["ran"] > 20:
             lines.append(f"  ... and {counts['ran'] - 20} more")

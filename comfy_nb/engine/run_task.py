@@ -18,8 +18,9 @@ from comfy_nb.errors import Problem
 class RunTask:
     """Takes a run from its plan to its end.
 
-    `on_ready()` is called before the run is executed, `on_end()` after it, before the end is reported. `error` is what
-    ended it, if anything did; `validity` has the outputs that can run, once that is known.
+    `on_ready()` is called before the run is executed, `on_end()` after it, before the end is reported; neither where the
+    run is refused or stopped before. `error` is what ended it, if anything did; `validity` has the outputs that can
+    run, once that is known.
     """
 
     def __init__(
@@ -55,12 +56,12 @@ class RunTask:
             task = asyncio.current_task()
             if not state.stopping or (task is not None and task.cancelling()):
                 raise
-            self.abandon()
+            self.end_unexecuted()
             return
         except BaseException as error:
             self.error = error
             state.event_log.run_refused(error)
-            self.abandon()
+            self.end_unexecuted()
             raise
         self._on_ready()
         self._start()
@@ -68,7 +69,7 @@ class RunTask:
 
     async def _prepare(self, outputs: Sequence[str] | None) -> list[str]:
         """Validate, take fingerprints, and return the wanted nodes that can run."""
-        plan, hidden = self.state.plan, self.state.hidden
+        plan, hidden = self.state.plan, self.state.hidden_inputs.value
         wanted = plan.default_outputs() if outputs is None else list(outputs)
         self.validity = assess(self.state.graph, plan, wanted, await self._call_validators(wanted))
         if not self.validity.runnable_outputs:
@@ -88,7 +89,7 @@ class RunTask:
         plan = self.state.plan
         if not plan.validating or plan.unknown:
             return {}
-        return await call_validators(plan, plan.above(wanted), self._services.call_hook, self.state.hidden)
+        return await call_validators(plan, plan.above(wanted), self._services.call_hook, self.state.hidden_inputs.value)
 
     def _start(self) -> None:
         state = self.state
@@ -108,7 +109,7 @@ class RunTask:
         elif preparing is not None:
             post(preparing.get_loop(), preparing.cancel)
 
-    def abandon(self) -> None:
+    def end_unexecuted(self) -> None:
         """End a run that has not been executed."""
         if self.state.status is Status.RUNNING:
             self.state.end(self.state.stop_as or Status.FAILED)
@@ -130,7 +131,7 @@ class RunTask:
     async def clean_up(self) -> None:
         """Wait until nothing of a stopped run is left on the loop, even if this wait is cancelled."""
         if self.executor is None:
-            self.abandon()
+            self.end_unexecuted()
         while self._finished is not None and self.executor is not None and not self._finished.done():
             try:
                 await asyncio.shield(self._finished)

@@ -10,6 +10,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine import blocking
@@ -17,6 +18,8 @@ from comfy_nb.engine.cache.memory import MemoryCache
 from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution.breakpoints import Breakpoints
 from comfy_nb.engine.execution.callers import MakeCaller
+from comfy_nb.engine.execution.coroutines import run_without_waiting
+from comfy_nb.engine.execution.dynamic_prompt import DynamicPrompt
 from comfy_nb.engine.execution.hook_caller import HookCaller, call_now
 from comfy_nb.engine.execution.interrupt import interrupt_watch
 from comfy_nb.engine.execution.lanes import Lane, on_lane
@@ -24,7 +27,9 @@ from comfy_nb.engine.execution.state import RunState, Status
 from comfy_nb.engine.history import History
 from comfy_nb.engine.job import Job, result_of
 from comfy_nb.engine.planning.class_hooks import call_validators
+from comfy_nb.engine.planning.hidden_inputs import HiddenInputs
 from comfy_nb.engine.planning.plan import last_plan, plan_of
+from comfy_nb.engine.planning.prompts import prompt_of
 from comfy_nb.engine.planning.validity import assess
 from comfy_nb.engine.presenter import Presenter, make_presenter
 from comfy_nb.engine.provenance import ProvenanceIndex
@@ -123,8 +128,11 @@ class Session:
         """Find all that is wrong with a graph, calling the nodes' own validation too."""
         plan = plan_of(graph)
         wanted = plan.default_outputs() if outputs is None else outputs
-        hidden = RunState(graph, plan).hidden
-        found = blocking.finish(call_validators(plan, plan.above(wanted), call_now, hidden))
+        hidden = HiddenInputs(plan, partial(DynamicPrompt, plan, prompt_of(plan), None), workflow=graph.workflow)
+        found = run_without_waiting(
+            call_validators(plan, plan.above(wanted), call_now, hidden.value),
+            "An async VALIDATE_INPUTS waits: use `await graph.run()`, which calls it too.",
+        )
         return assess(graph, plan, wanted, found).problems
 
     def stop_all(self) -> int:
@@ -147,8 +155,8 @@ class Session:
             if name not in RUN_OPTIONS:
                 raise UnknownName.of("option", name, ("outputs", *RUN_OPTIONS), "of a run")
         plan = plan_of(graph)
-        plan.users += 1
         run = Run(self, graph, plan, options)
+        plan.users += 1
         with self._lock:
             self.runs.add(run)
         graph.advance_seeds()
@@ -182,14 +190,14 @@ class Session:
         return Lane("comfy-nb-nested") if state.has_own_lane else self.lane
 
     def lane_done(self, lane: Lane) -> None:
-        """A run needs its lane no more."""
+        """Take back a run's lane; one of its own is closed."""
         if lane is not self.lane:
             lane.close()
         if self.disk is not None:
             self.disk.warn()
 
     def note_slow(self, subscriber: Callable[..., Any]) -> None:
-        """Say once that a subscriber keeps the loop."""
+        """Warn once about a slow subscriber."""
         if id(subscriber) not in self._slow:
             self._slow.add(id(subscriber))
             warnings.warn(f"The subscriber {subscriber!r} keeps the event loop busy.", ComfyNBWarning, stacklevel=2)

@@ -25,7 +25,7 @@ _fresh = itertools.count(1)
 class Call:
     """One node with its inputs: constants, and handles to other nodes' outputs."""
 
-    __slots__ = ("_digest", "_graph", "_unedited", "fresh", "inputs", "registry", "spec")
+    __slots__ = ("_digest", "_graph", "_pristine", "fresh", "inputs", "registry", "spec")
 
     def __init__(self, spec: NodeSpec, inputs: Mapping[str, Any], registry: Registry, fresh: int = 0) -> None:
         self.spec = spec
@@ -34,7 +34,7 @@ class Call:
         self.fresh = fresh
         self._digest: Digest | None = None
         self._graph: Graph | None = None
-        self._unedited: Graph | None = None
+        self._pristine: Graph | None = None
 
     def parents(self) -> list[Call]:
         """The calls whose outputs this one takes."""
@@ -78,21 +78,21 @@ class Call:
     def graph(self) -> Graph:
         """The graph of this call and all above it, to edit; the same object each time, since it keeps its plan."""
         if self._graph is None:
-            self._graph = self.unedited
+            self._graph = self.pristine_graph
         return self._graph
 
     @property
-    def unedited(self) -> Graph:
-        """What this call is computed by: its graph, or another one like it from the time that was edited."""
-        if self._unedited is None or self._unedited.is_edited:
-            self._unedited = Graph(Handle(self), registry=self.registry)
-            self._unedited.is_edited = False
-        return self._unedited
+    def pristine_graph(self) -> Graph:
+        """A graph of this call that nobody has edited; made again after an edit."""
+        if self._pristine is None or self._pristine.is_edited:
+            self._pristine = Graph(Handle(self), registry=self.registry)
+            self._pristine.is_edited = False
+        return self._pristine
 
     @property
-    def made_graph(self) -> Graph | None:
+    def known_pristine_graph(self) -> Graph | None:
         """What this call is computed by, where it was made already: a repr must not make it."""
-        return self._unedited if self._unedited is not None and not self._unedited.is_edited else None
+        return self._pristine if self._pristine is not None and not self._pristine.is_edited else None
 
     def extras(self) -> dict[str, Any] | None:
         """What the call's node carries beside its inputs."""
@@ -160,7 +160,7 @@ class Handle:
 
     def _target(self) -> tuple[Graph, str]:
         """Return the graph that this is computed by, and the id of its node there."""
-        graph = self.call.unedited
+        graph = self.call.pristine_graph
         return graph, graph.id_of(self)
 
     def fresh(self) -> Handle:
@@ -174,9 +174,7 @@ class Handle:
 
     async def show(self) -> Any:
         """Compute the value and show it as a picture, table or text below the cell: `await handle.show()`."""
-        types = self.call.spec.return_types
-        index = self.slot or 0
-        kind = types[index] if index < len(types) and isinstance(types[index], str) else None
+        kind = self.call.spec.socket_of(self.slot or 0)
         return runner.current().presenter.show_value(await self.run(), kind)
 
     def __getitem__(self, slot: int | str) -> Handle:
@@ -228,7 +226,7 @@ class Handle:
         spec = self.call.spec
         slot = "" if self.slot is None else f".{spec.output_name(self.slot)}"
         shown = ", ".join(f"{name}={_short(value)}" for name, value in self.call.inputs.items())
-        graph = self.call.made_graph
+        graph = self.call.known_pristine_graph
         state = runner.current().state_of(graph, graph.id_of(self)) if graph is not None else ""
         return f"<{spec.class_type}({shown}){slot}{': ' if state else ''}{state}>"
 

@@ -70,7 +70,7 @@ _make: Callable[[], Runner[Any]] | None = None
 
 
 def install(make: Callable[[], Runner[Any]]) -> None:
-    """Say how to get the current runner."""
+    """Set the function that returns the current runner."""
     global _make
     _make = make
 

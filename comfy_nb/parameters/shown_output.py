@@ -32,7 +32,7 @@ def copy_with_output(
     first. Raises GraphError if it is not clear what to show.
     """
     if isinstance(source, Handle):
-        graph = source.call.unedited.copy()
+        graph = source.call.pristine_graph.copy()
         shown = shown_output(graph, source if output is None else output)
     elif isinstance(source, Graph):
         graph = source.copy()

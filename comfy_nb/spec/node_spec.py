@@ -164,6 +164,11 @@ class NodeSpec:
     undeclared_inputs: bool = True
     origin: Any = field(default=None, repr=False)
 
+    def socket_of(self, slot: int) -> str | None:
+        """Return the socket type of an output slot; None where it is not declared, or a list of choices."""
+        kind = self.return_types[slot] if 0 <= slot < len(self.return_types) else None
+        return kind if isinstance(kind, str) else None
+
     def output_type(self, slot: int) -> Any:
         """Return the type of output `slot` (negative counts from the end); raises IndexError if there is none."""
         return self.return_types[slot]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_nb.ui.inspect import formatter
 from comfy_nb.ui.jupyter.cell_output import running_cell
-from comfy_nb.ui.presenter import StaticPresenter
+from comfy_nb.ui.presenter import ScriptPresenter
 from comfy_nb.ui.show_run import show_pause, show_refusal, show_run
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from comfy_nb.ui.inspect.view import ValueView
 
 
-class NotebookPresenter(StaticPresenter):
+class NotebookPresenter(ScriptPresenter):
     """Shows each run below the cell that began it, and values as views."""
 
     def place(self) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from comfy_nb.engine.presenter import NoPresenter
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from comfy_nb.spec.node_spec import NodeSpec
     from comfy_nb.ui.graph.view import GraphView
     from comfy_nb.ui.inspect.view import ValueView
-    from comfy_nb.ui.run_panel import RunPanel
+    from comfy_nb.ui.run_rows import RunRows
     from comfy_nb.ui.timeline.live import Timeline
 
 
-class StaticPresenter(NoPresenter):
+class ScriptPresenter(NoPresenter):
     """Makes every view that is asked for; each is imported when it is first wanted."""
 
     def class_text(self, spec: NodeSpec) -> str:
@@ -37,12 +37,12 @@ class StaticPresenter(NoPresenter):
 
         return GraphView(graph)
 
-    def panel(self, run: Run) -> RunPanel:
+    def panel(self, run: Run) -> RunRows:
         """Return a view of a run's rows."""
         from comfy_nb.ui.run.monitor import monitor_of
-        from comfy_nb.ui.run_panel import RunPanel
+        from comfy_nb.ui.run_rows import RunRows
 
-        return RunPanel(monitor_of(run))
+        return RunRows(monitor_of(run))
 
     def timeline(self, run: Run) -> Timeline:
         """Return a view of a run over time: which node ran when, and where."""
@@ -57,7 +57,3 @@ class StaticPresenter(NoPresenter):
         value = run.value(node_id, slot)
         provenance = run.provenance(node_id, slot)
         return ValueView(value, kind=provenance.socket, origin=provenance.describe())
-
-    def show_value(self, value: Any, kind: str | None) -> Any:
-        """Return the value itself: outside a notebook nothing can show it better."""
-        return value

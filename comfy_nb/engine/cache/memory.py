@@ -145,7 +145,7 @@ class MemoryCache:
         """Return the entries held now, oldest first."""
         return list(self._entries.values())
 
-    def evicted_reason(self, key: bytes) -> str | None:
+    def why_gone(self, key: bytes) -> str | None:
         """Return why a key that was put is not held now, as far back as is remembered, or None."""
         return None if key in self._entries else self._reasons.get(key)
 

@@ -15,14 +15,14 @@ from typing import Any, Protocol
 
 import torch
 
-from comfy_nb.engine.execution.coroutines import LoopWatch, WatchedCoroutine
+from comfy_nb.engine.execution.coroutines import LoopWatch, WatchedCoroutine, run_without_waiting
 from comfy_nb.engine.execution.failure import TookTooLong
 from comfy_nb.engine.execution.lanes import Worker
-from comfy_nb.engine.execution.lookup import Lookup
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.retry import retry_after
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.execution.turn import Invocation, Outcome, node_turn, simple_inputs, simple_outputs
+from comfy_nb.engine.execution.turn_services import TurnServices
 from comfy_nb.engine.node_api.context import CallContext, current_call
 from comfy_nb.engine.planning.class_hooks import HookCall, call_fingerprints
 from comfy_nb.engine.planning.step import Step
@@ -41,23 +41,23 @@ class Caller(Protocol):
         ...
 
 
-MakeCaller = Callable[[RunState, Lookup, LoopWatch], Caller]
+MakeCaller = Callable[[RunState, TurnServices, LoopWatch], Caller]
 
 
 class LaneCaller:
     """Calls sync nodes on the worker of a lane."""
 
-    def __init__(self, state: RunState, lookup: Lookup, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, state: RunState, services: TurnServices, loop: asyncio.AbstractEventLoop) -> None:
         self.state = state
-        self.lookup = lookup
+        self.services = services
         self.loop = loop
 
     def call(self, node_run: NodeRun, worker: Worker) -> Outcome:
         """Give a node its turn."""
         step = node_run.step
-        if step.is_simple and (inputs := simple_inputs(step, self.lookup.scheduler.node_runs)) is not None:
+        if step.is_simple and (inputs := simple_inputs(step, self.services.scheduler.node_runs)) is not None:
             return self._call_simple(node_run, inputs, worker)
-        turn = node_turn(node_run, self.lookup)
+        turn = node_turn(node_run, self.services)
         results: Any = None
         while True:
             try:
@@ -70,7 +70,7 @@ class LaneCaller:
     def _call_simple(self, node_run: NodeRun, inputs: dict[str, Any], worker: Worker) -> Outcome:
         """Make the one call of a simple node."""
         state, spec = self.state, node_run.step.spec
-        function = spec.function(None if spec.make_object is None else self.lookup.object_of(node_run))
+        function = spec.function(None if spec.make_object is None else self.services.object_of(node_run))
         if state.stop_as is not None or worker.retired:
             raise InterruptProcessingException
         current_call.set(CallContext(state, node_run.step.id))
@@ -106,16 +106,17 @@ class LaneCaller:
                 retry = retry_after(error, attempt, spec, call)
                 if retry is None:
                     raise
-                self.state.event_log.node_waits(node_run, retry.reason)
-                self.state.stop_event.wait(retry.wait_s)
             finally:
                 current_call.reset(token)
                 node_run.seconds += time.perf_counter() - started
+            self.state.event_log.node_waits(node_run, retry.reason)
+            self.state.stop_event.wait(retry.wait_s)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def fingerprint(self, steps: Sequence[Step], worker: Worker) -> None:
         """Take the fingerprints of nodes that a sync node expanded into."""
-        _finish(call_fingerprints(steps, partial(self._call_hook, worker), self.state.hidden))
+        taken = call_fingerprints(steps, partial(self._call_hook, worker), self.state.hidden_inputs.value)
+        run_without_waiting(taken, "A fingerprint on a lane waits for the event loop.")
 
     async def _call_hook(self, worker: Worker, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
         result = worker.call(inputs, function, inputs)
@@ -127,22 +128,22 @@ class LaneCaller:
 class LoopCaller:
     """Calls async nodes on the event loop."""
 
-    def __init__(self, state: RunState, lookup: Lookup, watch: LoopWatch, call_hook: HookCall) -> None:
+    def __init__(self, state: RunState, services: TurnServices, watch: LoopWatch, call_hook: HookCall) -> None:
         self.state = state
-        self.lookup = lookup
+        self.services = services
         self.watch = watch
         self._call_hook = call_hook
 
     async def fingerprint(self, steps: Sequence[Step]) -> None:
         """Take the fingerprints of nodes that an async node expanded into."""
-        await call_fingerprints(steps, self._call_hook, self.state.hidden)
+        await call_fingerprints(steps, self._call_hook, self.state.hidden_inputs.value)
 
     async def call(self, node_run: NodeRun) -> Outcome:
         """Give a node its turn."""
         step = node_run.step
-        if step.is_simple and (inputs := simple_inputs(step, self.lookup.scheduler.node_runs)) is not None:
+        if step.is_simple and (inputs := simple_inputs(step, self.services.scheduler.node_runs)) is not None:
             spec = step.spec
-            made = spec.function(self.lookup.object_of(node_run))(**inputs)
+            made = spec.function(self.services.object_of(node_run))(**inputs)
             current_call.set(CallContext(self.state, step.id))
             started = time.perf_counter()
             try:
@@ -150,7 +151,7 @@ class LoopCaller:
             finally:
                 node_run.seconds = time.perf_counter() - started
             return simple_outputs(spec, result)
-        turn = node_turn(node_run, self.lookup)
+        turn = node_turn(node_run, self.services)
         results: Any = None
         while True:
             try:
@@ -186,10 +187,10 @@ class LoopCaller:
                 retry = retry_after(error, attempt, spec, call)
                 if retry is None:
                     raise
-                self.state.event_log.node_waits(node_run, retry.reason)
-                await asyncio.sleep(retry.wait_s)
             finally:
                 node_run.seconds += time.perf_counter() - started
+            self.state.event_log.node_waits(node_run, retry.reason)
+            await asyncio.sleep(retry.wait_s)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _await_all(self, node_run: NodeRun, calls: list[Invocation]) -> list[Any]:
@@ -219,12 +220,3 @@ async def _in_time(stepped: WatchedCoroutine, timeout_s: float) -> Any:
         if not limit.expired():
             raise
     raise TookTooLong
-
-
-def _finish(coroutine: Any) -> Any:
-    """Run a coroutine that never waits."""
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        return stop.value
-    raise RuntimeError("it waited where it must not")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Coroutine, Generator
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 
@@ -18,6 +18,7 @@ from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.errors import ComfyNBWarning
 
 HELD_S = 0.002
+T = TypeVar("T")
 STALL_S = 0.1
 
 
@@ -80,6 +81,17 @@ class WatchedCoroutine:
                 raise
             except BaseException as thrown:  # whatever is thrown in belongs to the coroutine
                 error = thrown
+
+
+def run_without_waiting(coroutine: Coroutine[Any, Any, T], complaint: str) -> T:
+    """Run a coroutine that does not have to wait, here and now; raises RuntimeError(complaint) where it does."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    coroutine.close()
+    raise RuntimeError(complaint)
 
 
 def warn_stalled(node_run: NodeRun, seconds: float) -> None:

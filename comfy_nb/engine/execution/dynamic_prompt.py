@@ -8,24 +8,8 @@ from typing import Any
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.planning.plan import Plan
+from comfy_nb.engine.planning.prompts import entry_of
 from comfy_nb.engine.planning.step import Step
-
-
-def prompt_of(plan: Plan) -> dict[str, Any]:
-    """Return the prompt of a plan: converted values, and links with muted and bypassed nodes resolved."""
-    return {step.id: entry_of(step) for step in plan.steps.values()}
-
-
-def entry_of(step: Step) -> dict[str, Any]:
-    """Return the entry of one node in a prompt."""
-    inputs = dict(step.template)
-    for link in step.links:
-        inputs[link.name] = [link.origin, link.slot]
-    extras = {name: value for name, value in (step.extras or {}).items() if name != "fresh"}
-    entry = {**extras, "class_type": step.class_type, "inputs": inputs}
-    if step.fingerprint is not None:
-        entry["is_changed"] = step.fingerprint
-    return entry
 
 
 class DynamicPrompt:

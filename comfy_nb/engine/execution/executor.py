@@ -19,7 +19,7 @@ from comfy_nb.engine.execution.abandon import abandon, warn_abandoned
 from comfy_nb.engine.execution.callers import Caller, LaneCaller, LoopCaller
 from comfy_nb.engine.execution.coroutines import STALL_S, warn_stalled
 from comfy_nb.engine.execution.expansion import Expanded, read_expansion, set_keys
-from comfy_nb.engine.execution.failure import failure_of
+from comfy_nb.engine.execution.failure import blame_cycle, failure_of
 from comfy_nb.engine.execution.lanes import Lane, Worker, switch_interval
 from comfy_nb.engine.execution.lookup import Lookup
 from comfy_nb.engine.execution.loops import post
@@ -29,7 +29,8 @@ from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.services import Services
 from comfy_nb.engine.execution.state import RunState, Status
 from comfy_nb.engine.execution.turn import Ask, Done, Expand
-from comfy_nb.engine.planning.step import LOOP, Step
+from comfy_nb.engine.execution.turn_services import TurnServices
+from comfy_nb.engine.planning.step import LOOP, POOL, Step
 from comfy_nb.errors import InterruptProcessingException
 from comfy_nb.graph.gc_freeze import gc_frozen
 
@@ -59,10 +60,11 @@ class Executor:
         self.scheduler = state.scheduler = Scheduler(state.plan.steps, self.lookup.find, self._resolve)
         self.lookup.scheduler = self.scheduler
         self.pauses = Pauses(self, services.breakpoints, make_pause)
-        self.on_lane = LaneCaller(state, self.lookup, self.loop)
+        turn_services = TurnServices(state, self.scheduler)
+        self.lane_caller = LaneCaller(state, turn_services, self.loop)
         self.callers: dict[str, Caller] = {
-            LOOP: LoopCaller(state, self.lookup, self, services.call_hook),
-            **{where: make(state, self.lookup, self) for where, make in services.callers.items()},
+            LOOP: LoopCaller(state, turn_services, self, services.call_hook),
+            **{where: make(state, turn_services, self) for where, make in services.callers.items()},
         }
         self.tasks: dict[asyncio.Task[None], NodeRun] = {}
         self.calling: dict[Worker, NodeRun] = {}
@@ -127,17 +129,17 @@ class Executor:
             done = scheduler.pending == 0
             cycle = scheduler.find_cycle() if scheduler.is_deadlocked and not off_lane and not drain else None
         for node_run in off_lane:
-            caller = self.callers.get(node_run.step.where)
-            if caller is not None:
-                self._start_task(node_run, caller)
-            else:
+            where = node_run.step.where
+            if where == POOL:
                 self._send(self._services.pool, partial(self._sync_turn, node_run))
+            else:
+                self._start_task(node_run, self.callers[where])
         if drain:
             self._send(self._lane, self._drain)
         for node_run in held:
             self.pauses.begin(node_run)
         if cycle:
-            self.fail(*self.lookup.blame_cycle(cycle))
+            self.fail(*blame_cycle(cycle))
         elif done:
             self.loop.call_soon(self.end, Status.DONE)
 
@@ -175,14 +177,14 @@ class Executor:
         self.calling[worker] = node_run
         try:
             try:
-                outcome = self.on_lane.call(node_run, worker)
+                outcome = self.lane_caller.call(node_run, worker)
             finally:
                 if self.calling.pop(worker, None) is None:
                     worker.retired = True  # the run has ended and abandoned this worker
             if isinstance(outcome, Expand):
                 steps, expanded, marked = self._read(node_run, outcome)
                 if marked:
-                    self.on_lane.fingerprint(marked, worker)
+                    self.lane_caller.fingerprint(marked, worker)
                 self._expand(node_run, steps, expanded, outcome)
             else:
                 self._accept(node_run, outcome)

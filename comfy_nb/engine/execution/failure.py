@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.scheduler import Scheduler
-from comfy_nb.errors import NodeError, NodeTimeout
+from comfy_nb.errors import DependencyCycleError, NodeError, NodeTimeout
 from comfy_nb.wording import describe_error, printable
 
 LOOP_RUNS = ("from a running event loop", "event loop is already running", "another loop is running")
@@ -34,6 +35,13 @@ def failure_of(scheduler: Scheduler, node_run: NodeRun, error: BaseException) ->
     )
     failure.__cause__ = error
     return failure
+
+
+def blame_cycle(cycle: Sequence[NodeRun]) -> tuple[NodeRun, DependencyCycleError]:
+    """Return the node that expanded into a cycle, and the error to report."""
+    names = " -> ".join(node_run.step.id for node_run in [*cycle, cycle[0]])
+    blamed = next((node_run.parent for node_run in cycle if node_run.parent is not None), cycle[0])
+    return blamed, DependencyCycleError(f"its expansion made nodes wait for each other: {names}")
 
 
 def _message(node_run: NodeRun, submitted: NodeRun, error: BaseException, timed_out: bool) -> str:

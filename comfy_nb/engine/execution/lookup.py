@@ -12,14 +12,13 @@ from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution.node_run import NodeRun, State
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.state import RunState
-from comfy_nb.engine.node_api.context import CallContext
 from comfy_nb.engine.planning.keys import key_of, lazy_key
 from comfy_nb.engine.planning.step import UNKNOWN, NodeKey
-from comfy_nb.errors import ComfyNBWarning, DependencyCycleError
+from comfy_nb.errors import ComfyNBWarning
 
 
 class Lookup:
-    """One run's view of the store; also what its nodes' turns need of the run (`turn.CallServices`)."""
+    """One run's view of the store."""
 
     scheduler: Scheduler
 
@@ -72,7 +71,7 @@ class Lookup:
         old = self.state.previous.get(node_run.step.id)
         key = node_run.key.full
         if old is not None and old.state is State.DONE and old.key.full == key and key is not None:
-            self.state.lost[node_run.step.id] = self.store.cache.evicted_reason(key) or "it was not kept"
+            self.state.lost[node_run.step.id] = self.store.cache.why_gone(key) or "it was not kept"
 
     def _late_key(self, node_run: NodeRun) -> None:
         """Set a key that depends on parents that have run, or for a lazy node on the inputs it used before."""
@@ -209,40 +208,3 @@ class Lookup:
             return False
         self.store.forget(entry, "changed in place at a breakpoint")
         return True
-
-    # What a node's turn needs ----------------------------------------------------------------------------------------
-
-    def available(self, node_id: str) -> NodeRun | None:
-        """Return the run of another node if its outputs are there."""
-        return self.scheduler.available(node_id)
-
-    def hidden(self, node_run: NodeRun, kind: Any) -> Any:
-        """Return the value of a hidden input."""
-        return self.state.hidden(node_run.step, kind)
-
-    def object_of(self, node_run: NodeRun) -> Any:
-        """Return the object that a node's methods are called on: one per node id and class of the graph."""
-        step = node_run.step
-        make = step.spec.make_object
-        if make is None:
-            return None
-        objects = self.state.graph.scope.objects
-        name = (step.id, step.class_type)
-        found = objects.get(name)
-        if type(found) is not make:
-            found = objects[name] = make()
-        return found
-
-    def context(self, node_run: NodeRun, index: int, calls: int) -> CallContext:
-        """Return the context of one call."""
-        return CallContext(self.state, node_run.step.id, index, calls)
-
-    def blocked(self, node_run: NodeRun, message: str) -> None:
-        """Report a call that was skipped because of a blocker with a message."""
-        self.state.event_log.node_blocked(node_run, message)
-
-    def blame_cycle(self, cycle: Sequence[NodeRun]) -> tuple[NodeRun, DependencyCycleError]:
-        """Return the node that expanded into a cycle, and the error to report."""
-        names = " -> ".join(node_run.step.id for node_run in [*cycle, cycle[0]])
-        blamed = next((node_run.parent for node_run in cycle if node_run.parent is not None), cycle[0])
-        return blamed, DependencyCycleError(f"its expansion made nodes wait for each other: {names}")

@@ -18,7 +18,7 @@ class Retry(NamedTuple):
 
 
 def retry_after(error: Exception, attempt: int, spec: NodeSpec, call: Invocation) -> Retry | None:
-    """Return how a call is retried whose attempt number `attempt` (from 0) failed, or None where it is not."""
+    """Return the retry to make after failed attempt `attempt` (from 0), or None."""
     if attempt == spec.retries or call.is_check:
         return None
     wait_s = spec.backoff * 2.0**attempt

@@ -155,11 +155,11 @@ class Scheduler:
 
     @property
     def wants_loop(self) -> bool:
-        """Whether the loop has something to do: nodes that need no lane, or that are at their breakpoints."""
+        """Whether the loop has something to do: nodes not bound to the run's lane, or at their breakpoints."""
         return bool(self.ready_off_lane or self._held)
 
     def take_off_lane(self) -> list[NodeRun]:
-        """Take all ready nodes that need no lane: async and thread-safe ones."""
+        """Take all ready nodes that are not bound to the run's lane: async and thread-safe ones."""
         if not self.ready_off_lane:
             return []
         ready, self.ready_off_lane = self.ready_off_lane, []

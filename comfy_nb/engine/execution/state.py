@@ -12,10 +12,11 @@ from enum import StrEnum
 from typing import Any
 
 from comfy_nb.engine.events import Event, Subscriber
-from comfy_nb.engine.execution.dynamic_prompt import DynamicPrompt, prompt_of
+from comfy_nb.engine.execution.dynamic_prompt import DynamicPrompt
 from comfy_nb.engine.execution.event_log import EventLog
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.scheduler import Scheduler
+from comfy_nb.engine.planning.hidden_inputs import HiddenInputs
 from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.graph.model import Graph
@@ -39,7 +40,7 @@ class Status(StrEnum):
 
 
 _IN_WORDS: Mapping[Status, str] = {
-    Status.RUNNING: "goes on",
+    Status.RUNNING: "is still running",
     Status.DONE: "ended",
     Status.FAILED: "failed",
     Status.STOPPED: "was stopped",
@@ -63,12 +64,12 @@ class RunState:
     """
 
     __slots__ = (
-        "_prompt",
         "emit",
         "event_log",
         "extra_data",
         "graph",
         "has_own_lane",
+        "hidden_inputs",
         "id",
         "is_tainted",
         "log",
@@ -104,6 +105,7 @@ class RunState:
         self.id = str(run_id or uuid.uuid4().hex)
         self.number = next(_numbers)
         self.extra_data: Mapping[str, Any] = extra_data or {}
+        self.hidden_inputs = HiddenInputs(plan, self._dynamic_prompt, extra_data, graph.workflow)
         self.outer = outer
         self.status = Status.RUNNING
         self.stop_as: Status | None = None
@@ -119,7 +121,6 @@ class RunState:
         self.event_log = EventLog(self.id, note_slow)
         self.emit: Callable[[Event], None] = self.event_log.emit
         self.log = self.event_log.node_printed
-        self._prompt: dict[str, Any] | None = None
 
     @property
     def stopping(self) -> bool:
@@ -160,26 +161,5 @@ class RunState:
         """Return the step of a node of the graph or of an expansion; may be called from any thread."""
         return self.scheduler.step(node_id) if self.scheduler is not None else self.plan.steps.get(node_id)
 
-    @property
-    def prompt(self) -> dict[str, Any]:
-        """The prompt as it ran: converted values, bypassed and muted nodes left out."""
-        if self._prompt is None:
-            self._prompt = prompt_of(self.plan)
-        return self._prompt
-
-    def hidden(self, step: Step, kind: Any) -> Any:
-        """Return the value of a hidden input of a known kind (`planning.step.KNOWN_HIDDEN`)."""
-        if kind == "UNIQUE_ID":
-            return step.id
-        if kind == "PROMPT":
-            return self.prompt
-        if kind == "DYNPROMPT":
-            return DynamicPrompt(self.plan, self.prompt, self.scheduler)
-        if kind == "EXTRA_PNGINFO":
-            given = self.extra_data.get("extra_pnginfo")
-            workflow = self.graph.workflow
-            return given if given is not None else {"workflow": workflow} if workflow else None
-        if kind == "AUTH_TOKEN_COMFY_ORG":
-            return self.extra_data.get("auth_token_comfy_org")
-        assert kind == "API_KEY_COMFY_ORG", kind
-        return self.extra_data.get("api_key_comfy_org")
+    def _dynamic_prompt(self) -> DynamicPrompt:
+        return DynamicPrompt(self.plan, self.hidden_inputs.prompt, self.scheduler)

@@ -19,7 +19,8 @@ from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.node_api.context import CallContext, ExecutionBlocker
 from comfy_nb.engine.node_api.progress import Progress
-from comfy_nb.engine.planning.step import KNOWN_HIDDEN, Step, as_lists
+from comfy_nb.engine.planning.hidden_inputs import KNOWN_HIDDEN
+from comfy_nb.engine.planning.step import Step, as_lists
 from comfy_nb.graph.check import InLink
 from comfy_nb.spec.node_spec import NodeSpec
 

@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from comfy_nb.engine.node_api.context import ExecutionBlocker
+from comfy_nb.engine.planning.hidden_inputs import KNOWN_HIDDEN
 from comfy_nb.engine.planning.keys import is_always
 from comfy_nb.engine.planning.plan import Plan
-from comfy_nb.engine.planning.step import KNOWN_HIDDEN, Step, as_lists
+from comfy_nb.engine.planning.step import Step, as_lists
 from comfy_nb.errors import ComfyNBWarning, Problem
 from comfy_nb.graph.check import validate_traits
-from comfy_nb.wording import name_node
 
 NAN = float("nan")
 
@@ -110,8 +110,7 @@ async def _fingerprint(step: Step, call_hook: HookCall, hidden: Hidden) -> Any:
         answer = await call_hook(function, _as_called(step, inputs))
     except Exception as error:  # whatever it raised, a node without a fingerprint runs
         warnings.warn(
-            f"{name_node(step.id, step.class_type, step.title)}: taking its fingerprint failed "
-            f"({type(error).__name__}: {error}), so it runs every time.",
+            f"{step.named}: taking its fingerprint failed ({type(error).__name__}: {error}), so it runs every time.",
             ComfyNBWarning,
             stacklevel=2,
         )

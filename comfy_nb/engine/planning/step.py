@@ -95,11 +95,6 @@ class Step(CheckedNode):
         return [link for link in self.links if link.lazy]
 
 
-KNOWN_HIDDEN = frozenset(
-    {"PROMPT", "DYNPROMPT", "EXTRA_PNGINFO", "UNIQUE_ID", "AUTH_TOKEN_COMFY_ORG", "API_KEY_COMFY_ORG"}
-)
-
-
 def as_lists(step: Step, constants: Mapping[str, Any]) -> dict[str, list[Any]]:
     """Return each constant in a list; a constant that holds all items of its input is that list already."""
     listed = step.interface.listed

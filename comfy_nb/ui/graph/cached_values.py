@@ -78,8 +78,7 @@ def _describe(items: Sequence[Any]) -> str:
 
 def _picture(spec: NodeSpec, entry: Entry) -> Thumbnail | None:
     for slot, items in enumerate(entry.outputs):
-        kind = spec.return_types[slot] if slot < len(spec.return_types) else None
-        picture = value_thumbnail(items[0], kind if isinstance(kind, str) else None, PICTURE_PX) if items else None
+        picture = value_thumbnail(items[0], spec.socket_of(slot), PICTURE_PX) if items else None
         if picture is not None:
             return picture
     return None

@@ -14,7 +14,6 @@ from comfy_nb.engine.events import Event, RunFinished
 from comfy_nb.ui.render.labels import constants_of
 from comfy_nb.ui.run.model import RunModel, names_in
 from comfy_nb.ui.run.snapshot import RunSnapshot
-from comfy_nb.wording import name_node
 
 if TYPE_CHECKING:
     from comfy_nb.engine.run import Run
@@ -93,7 +92,7 @@ class RunMonitor:
         for run in self.run.session.live_runs():
             step = run.stepping
             if step is not None and run.loop is loop:
-                return name_node(step.id, step.class_type, step.title)
+                return step.named
         return "a cell or a callback"
 
 

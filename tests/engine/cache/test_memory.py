@@ -113,8 +113,8 @@ def test_what_is_cheapest_per_byte_goes_first():
     cache.put(entry("new", megabyte(), seconds=5))
     assert held(cache) == {"dear", "small", "middling", "new"}
     assert cache.total <= cache.budget
-    assert cache.evicted_reason(key_of("cheap")) == EVICTED
-    assert cache.evicted_reason(key_of("dear")) is None
+    assert cache.why_gone(key_of("cheap")) == EVICTED
+    assert cache.why_gone(key_of("dear")) is None
 
 
 def test_what_is_not_used_grows_old_however_dear_it_was():
@@ -172,7 +172,7 @@ def test_clearing_spares_pinned_entries_unless_asked():
     cache.pin(key_of("a"))
     assert cache.clear() == 2
     assert held(cache) == {"a"}
-    assert cache.evicted_reason(key_of("b")) == CLEARED
+    assert cache.why_gone(key_of("b")) == CLEARED
     assert cache.clear(pinned=True) == 1
     assert cache.total == 0
 
@@ -182,7 +182,7 @@ def test_an_entry_larger_than_the_whole_budget_is_not_kept_and_evicts_nothing():
     cache.put(entry("a", 1))
     assert not cache.put(entry("huge", megabyte()))
     assert held(cache) == {"a"}
-    assert cache.evicted_reason(key_of("huge")) == TOO_LARGE
+    assert cache.why_gone(key_of("huge")) == TOO_LARGE
 
 
 def test_an_entry_of_nearly_the_whole_budget_is_kept():
@@ -209,12 +209,12 @@ def test_a_dropped_entry_is_freed_and_its_reason_remembered():
     assert cache.drop(key_of("b"), "changed in place")
     gc.collect()
     assert tensor() is None
-    assert cache.evicted_reason(key_of("b")) == "changed in place"
+    assert cache.why_gone(key_of("b")) == "changed in place"
     assert not cache.drop(key_of("b"))
     cache.put(entry("b", 1))
-    assert cache.evicted_reason(key_of("b")) is None
+    assert cache.why_gone(key_of("b")) is None
     cache.drop(key_of("b"))
-    assert cache.evicted_reason(key_of("b")) == DROPPED
+    assert cache.why_gone(key_of("b")) == DROPPED
 
 
 def test_reasons_are_remembered_only_so_far_back():
@@ -222,8 +222,8 @@ def test_reasons_are_remembered_only_so_far_back():
     for number in range(REASONS_KEPT + 10):
         cache.put(entry(str(number), 1))
         cache.drop(key_of(str(number)))
-    assert cache.evicted_reason(key_of("0")) is None
-    assert cache.evicted_reason(key_of("10")) == DROPPED
+    assert cache.why_gone(key_of("0")) is None
+    assert cache.why_gone(key_of("10")) == DROPPED
 
 
 def test_a_lower_budget_makes_room_at_once():

@@ -217,7 +217,7 @@ async def test_a_blocked_loop_is_reported_with_the_node_that_blocks_it(run, show
     run.loop = asyncio.get_running_loop()
     show(run)
     run.emit(started(1), node("1", title="Greedy"))
-    step = SimpleNamespace(id="1", class_type="greedy", title="Greedy")
+    step = SimpleNamespace(named='"Greedy" (node 1, greedy)')
     other = SimpleNamespace(loop=run.loop, stepping=step)
     ticker.tick(LATER)
     ticker.tick(LATER)

@@ -11,7 +11,7 @@ from comfy_nb.ui.run.snapshot import merge
 from comfy_nb.ui.show_run import follow_here
 
 
-class RunPanel:
+class RunRows:
     """A run's rows: live in the cell that shows this while the run goes on, then as they were at its end."""
 
     def __init__(self, monitor: RunMonitor) -> None:

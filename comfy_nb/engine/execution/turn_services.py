@@ -1,0 +1,47 @@
+"""What a node's turn takes from its run: other nodes' outputs, hidden inputs, objects and contexts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_nb.engine.execution.node_run import NodeRun
+from comfy_nb.engine.execution.scheduler import Scheduler
+from comfy_nb.engine.execution.state import RunState
+from comfy_nb.engine.node_api.context import CallContext
+
+
+class TurnServices:
+    """The `turn.CallServices` of one run."""
+
+    def __init__(self, state: RunState, scheduler: Scheduler) -> None:
+        self.scheduler = scheduler
+        self._state = state
+
+    def available(self, node_id: str) -> NodeRun | None:
+        """Return the run of another node if its outputs are there."""
+        return self.scheduler.available(node_id)
+
+    def hidden(self, node_run: NodeRun, kind: Any) -> Any:
+        """Return the value of a hidden input."""
+        return self._state.hidden_inputs.value(node_run.step, kind)
+
+    def object_of(self, node_run: NodeRun) -> Any:
+        """Return the object that a node's methods are called on: one per node id and class of the graph."""
+        step = node_run.step
+        make = step.spec.make_object
+        if make is None:
+            return None
+        objects = self._state.graph.scope.objects
+        name = (step.id, step.class_type)
+        found = objects.get(name)
+        if type(found) is not make:
+            found = objects[name] = make()
+        return found
+
+    def context(self, node_run: NodeRun, index: int, calls: int) -> CallContext:
+        """Return the context of one call."""
+        return CallContext(self._state, node_run.step.id, index, calls)
+
+    def blocked(self, node_run: NodeRun, message: str) -> None:
+        """Report a call that was skipped because of a blocker with a message."""
+        self._state.event_log.node_blocked(node_run, message)
