@@ -33,6 +33,8 @@ class Status(StrEnum):
     STOPPED = "stopped"
     CANCELLED = "cancelled"
 
+    __repr__ = str.__repr__
+
     @property
     def in_words(self) -> str:
         """The rest of a sentence that begins with "the run"."""
