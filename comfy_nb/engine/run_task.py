@@ -18,7 +18,7 @@ from comfy_nb.errors import Problem
 class RunTask:
     """Takes a run from its plan to its end.
 
-    `on_ready()` is called before the run is executed, `on_end()` after it, before the end is reported; neither is, where
+    `on_ready()` is called before the run is executed, `on_end()` after it, before the end is reported; neither where
     the run is refused or stopped before. `error` is what ended it, if anything did; `validity` has the outputs that can
     run, once that is known.
     """
