@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping, MutableMapping
-from weakref import WeakKeyDictionary
+from collections.abc import Mapping
 
 from comfy_nb.engine.execution.node_run import NodeRun, State
+from comfy_nb.engine.planning.planned import planned
 from comfy_nb.engine.why import differences
 from comfy_nb.graph.model import Graph
 
@@ -19,14 +19,13 @@ class History:
     """The last run of each node, by graph, and the node runs of recent runs of any graph."""
 
     def __init__(self) -> None:
-        self._by_graph: MutableMapping[Graph, dict[str, NodeRun]] = WeakKeyDictionary()
         self._recent: deque[tuple[int, Mapping[str, NodeRun]]] = deque()
         self._size = 0
         self._lock = threading.Lock()
 
     def of(self, graph: Graph) -> dict[str, NodeRun]:
         """Return the last run of each node of a graph, by id; it may be changed in place."""
-        return self._by_graph.setdefault(graph, {})
+        return planned(graph).histories.setdefault(self, {})
 
     def record(self, number: int, node_runs: Mapping[str, NodeRun]) -> None:
         """Remember the nodes of run `number`, for `why` of a similar one in another graph."""

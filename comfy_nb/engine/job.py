@@ -8,6 +8,7 @@ from typing import Any
 
 from comfy_nb.engine.execution.interrupt import interrupt_watch
 from comfy_nb.engine.execution.state import Status
+from comfy_nb.engine.presenter import safely
 from comfy_nb.engine.run import Run
 
 
@@ -42,7 +43,7 @@ class Job:
         if not task.cancelled():
             task.exception()  # a job that nobody awaits fails visibly, so it counts as retrieved
             if self.run.task.executor is None and self.run.error is not None and not self._is_awaited:
-                self._show_refusal(self.run, self.run.error)
+                safely("The display of a run failed", self._show_refusal, self.run, self.run.error)
         elif self.run.state is Status.RUNNING:  # cancelled before its first step
             self._work.close()
             self.run.task.stop(Status.CANCELLED)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from comfy_nb.engine.execution.breakpoints import Pause, warn_paused
 from comfy_nb.errors import GraphError, warn_of_fault
 from comfy_nb.graph import runner
 from comfy_nb.graph.model import Graph
 from comfy_nb.spec.node_spec import NodeSpec
+
+T = TypeVar("T")
 
 
 class Presenter(runner.Presenter[Graph], Protocol):
@@ -92,6 +95,15 @@ class NoPresenter:
 
 def _no_views() -> GraphError:
     return GraphError("No display is installed: import comfy_nb, not only comfy_nb.engine.")
+
+
+def safely(what: str, show: Callable[..., T], *args: Any) -> T | None:
+    """Call a display or a listener; its fault must not hurt the run, so it becomes a warning."""
+    try:
+        return show(*args)
+    except (Exception, asyncio.CancelledError) as error:
+        warn_of_fault(what, error)
+        return None
 
 
 _make: Callable[[], Presenter] = NoPresenter

@@ -20,11 +20,11 @@ from comfy_nb.engine.history import History
 from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.engine.planning.step import Step
-from comfy_nb.engine.presenter import Presenter
+from comfy_nb.engine.presenter import Presenter, safely
 from comfy_nb.engine.provenance import Provenance, ProvenanceIndex
 from comfy_nb.engine.run_task import RunTask
 from comfy_nb.engine.why import reason
-from comfy_nb.errors import NodeError, NotKept, Stopped, UnknownName, warn_of_fault
+from comfy_nb.errors import NodeError, NotKept, Stopped, UnknownName
 from comfy_nb.graph.model import Graph
 from comfy_nb.wording import format_seconds
 
@@ -67,7 +67,7 @@ class Run:
     def __init__(self, session: Host, graph: Graph, plan: Plan, options: Mapping[str, Any]) -> None:
         around = current_call.get()
         self.session = session
-        self.place = session.presenter.place()
+        self.place = safely("The display of runs failed", session.presenter.place)
         self.is_quiet = bool(options.get("quiet"))
         self.in_background = False
         self._history = session.history.of(graph)
@@ -189,10 +189,7 @@ class Run:
 
     def _show(self) -> None:
         """Show the run, which is about to be executed."""
-        try:
-            self.session.presenter.show_run(self)
-        except Exception as error:  # a display's fault must not hurt the run
-            warn_of_fault("The display of a run failed", error)
+        safely("The display of a run failed", self.session.presenter.show_run, self)
 
     def _keep(self) -> None:
         """The run has been executed: keep its values and what its keys were made of, and release the rest."""
@@ -218,7 +215,8 @@ class Run:
         ran = (each.key.full for each in scheduler.node_runs.values())
         self.session.store.run_ended(itertools.chain(planned, ran))
         for node_id, class_type in list(graph.scope.objects):
-            if scheduler.step(node_id) is None:
+            step = scheduler.step(node_id)
+            if step is None or step.class_type != class_type:
                 del graph.scope.objects[node_id, class_type]
 
     # What came of it -------------------------------------------------------------------------------------------------

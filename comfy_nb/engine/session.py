@@ -28,13 +28,13 @@ from comfy_nb.engine.history import History
 from comfy_nb.engine.job import Job, result_of
 from comfy_nb.engine.planning.class_hooks import call_validators
 from comfy_nb.engine.planning.hidden_inputs import HiddenInputs
-from comfy_nb.engine.planning.plan import last_plan, plan_of
+from comfy_nb.engine.planning.planned import current_plan, plan_of
 from comfy_nb.engine.planning.prompts import prompt_of
 from comfy_nb.engine.planning.validity import assess
-from comfy_nb.engine.presenter import Presenter, make_presenter
+from comfy_nb.engine.presenter import Presenter, make_presenter, safely
 from comfy_nb.engine.provenance import ProvenanceIndex
 from comfy_nb.engine.run import Run
-from comfy_nb.errors import ComfyNBWarning, GraphError, Problem, UnknownName, warn_of_fault
+from comfy_nb.errors import ComfyNBWarning, GraphError, Problem, UnknownName
 from comfy_nb.graph.model import Graph
 
 if TYPE_CHECKING:
@@ -109,8 +109,8 @@ class Session:
         return blocking.wait_for(lambda: self._await(run, outputs), run.stop)
 
     def state_of(self, graph: Graph, node_id: str) -> str:
-        """Return "cached", "not run" or "has problems", or nothing where the graph has no plan yet; plans nothing."""
-        plan = last_plan(graph)
+        """Return "cached", "not run" or "has problems", or nothing where no up-to-date plan is there; plans nothing."""
+        plan = current_plan(graph)
         if plan is None:
             return ""
         step = plan.steps.get(node_id)
@@ -177,7 +177,7 @@ class Session:
 
     async def _execute(self, run: Run, outputs: Sequence[str] | None) -> None:
         for listener in list(self._listeners):
-            _tell(listener, run)
+            safely("A listener for runs failed", listener, run)
         await run.task.execute(outputs)
 
     def on_run(self, listener: Callable[[Run], None]) -> Callable[[], None]:
@@ -211,13 +211,6 @@ def _need_loop() -> None:
             "Nothing can run in the background here: no event loop is running, as one is in a notebook. "
             "Use run_sync(), or call start() in an async function."
         ) from None
-
-
-def _tell(listener: Callable[[Run], None], run: Run) -> None:
-    try:
-        listener(run)
-    except Exception as error:  # a display's fault may not hurt the run
-        warn_of_fault("A listener for runs failed", error)
 
 
 _default: Session | None = None

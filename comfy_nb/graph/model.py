@@ -49,6 +49,9 @@ class Graph:
         self.edited: set[str] = set()
         self.controlled: set[str] = set()
         self.inactive: set[str] = set()
+        # What the engine keeps of the graph (engine/planning/planned.py). It is held here because a constant may lead
+        # back to the graph: held elsewhere, that graph would never be freed.
+        self.planned: object | None = None
         self._ids_of_calls: dict[int, tuple[Any, str]] = {}
         self._next_id = 1
         self.registry = registry if registry is not None else _default_registry(handles)

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from comfy_nb.engine.planning.plan import plan_of
+from comfy_nb.engine.planning.planned import plan_of
 from comfy_nb.engine.session import Session, use_session
 from comfy_nb.graph.handle import Handle, NodeFactory
 from comfy_nb.graph.model import Graph

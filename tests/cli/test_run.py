@@ -218,7 +218,7 @@ INVALID: dict[str, Any] = {
 def test_an_invalid_graph_is_explained_and_exits_2(command):
     done = command("run", INVALID)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "blur_radius" in done.stderr and "Traceback" not in done.stderr
+    assert done.stderr.startswith("Error: ") and "blur_radius" in done.stderr and "Traceback" not in done.stderr
     printed = json.loads(command("run", INVALID, "--json", "--quiet").stdout)
     assert printed["state"] == "invalid"
     assert [each["type"] for each in printed["errors"]] == ["required_input_missing"]

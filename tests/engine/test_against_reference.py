@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import comfy_nb as nb
 from comfy_nb.engine import events
-from comfy_nb.engine.planning.plan import plan_of
+from comfy_nb.engine.planning.planned import plan_of
 from comfy_nb.errors import NodeError, NotKept
 from comfy_nb.graph.model import Graph
 from comfy_nb.spec.registry import Registry

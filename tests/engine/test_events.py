@@ -181,6 +181,21 @@ async def test_a_retry_is_reported_with_its_reason(pack: Pack) -> None:
     assert run.state == "done"
 
 
+async def test_the_seconds_of_a_node_do_not_count_the_wait_before_a_retry() -> None:
+    tries: list[int] = []
+
+    @nb.node(retries=1, backoff=0.3, cache="off")
+    def fails_once() -> int:
+        tries.append(1)
+        if len(tries) == 1:
+            raise ValueError("not yet")
+        return 1
+
+    run, reported = await all_of(nb.Graph(fails_once()))
+    (finished,) = [event for event in reported if isinstance(event, events.NodeFinished)]
+    assert len(tries) == 2 and finished.seconds < 0.3 < run.seconds
+
+
 # What nodes report
 
 

@@ -234,6 +234,20 @@ def test_the_repr_says_class_and_inputs_and_the_state_once_it_is_planned(nodes, 
     assert ").Area>" in repr(nodes.Split(PICTURE).Area)
 
 
+def test_the_repr_says_no_state_once_the_code_of_the_node_is_another():
+    def first() -> int:
+        return 1
+
+    def second() -> int:
+        return 2
+
+    with nb.use_session(nb.Session()):
+        handle = nb.node(class_type="a node that is edited")(first)()
+        assert handle.run_sync() == 1 and repr(handle).endswith(": cached>")
+        nb.node(class_type="a node that is edited")(second)
+        assert repr(handle) == "<a node that is edited()>"
+
+
 def test_completion_offers_outputs_and_methods(nodes):
     handle = nodes.Split(PICTURE)
     assert {"picture", "Area", "run", "show", "fresh"} <= set(dir(handle))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import comfy_nb as nb
-from comfy_nb.engine.planning.plan import plan_of
+from comfy_nb.engine.planning.planned import plan_of
 from comfy_nb.graph import topology
 
 IDS = tuple("abcdefgh")

@@ -132,7 +132,7 @@ class Breakpoints:
         """Announce that a run has paused."""
         try:
             self.on_pause(pause)
-        except Exception as error:  # a display's fault must not hurt the run
+        except (Exception, asyncio.CancelledError) as error:  # a display's fault must not hurt the run
             warn_of_fault(FAULT, error)
             warn_paused(pause)
 
@@ -241,7 +241,7 @@ class Pause:
             try:
                 if self.on_end is not None:
                     self.on_end()
-            except Exception as error:  # a display's fault must not hurt the run
+            except (Exception, asyncio.CancelledError) as error:  # a display's fault must not hurt the run
                 warn_of_fault(FAULT, error)
 
     def _is_first(self, state: str) -> bool:

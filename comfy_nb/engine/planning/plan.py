@@ -6,10 +6,9 @@ An unchanged graph costs nothing, a changed constant costs the nodes below it, a
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from comfy_nb.engine.planning.keys import head_of, is_always, key_of
 from comfy_nb.engine.planning.step import Step
@@ -17,7 +16,6 @@ from comfy_nb.errors import Problem
 from comfy_nb.graph import topology
 from comfy_nb.graph.bypass import resolve
 from comfy_nb.graph.check import Origins, check_node, in_link
-from comfy_nb.graph.gc_freeze import gc_frozen
 from comfy_nb.graph.link import link_of
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import Node
@@ -136,6 +134,15 @@ class Plan:
         )
         self.faulty[step.id] = step.problems
 
+    def is_current(self, graph: Graph) -> bool:
+        """Whether no edit, and no other class or code, has outdated this plan; calls no code of a node class."""
+        if graph.structure != self.structure or graph.edited or self.unknown:
+            return False
+        find = graph.registry.find
+        return all(
+            find(class_type) is spec and spec.code() == code for class_type, (spec, _, code, _) in self.classes.items()
+        )
+
     def refresh(self, graph: Graph) -> Plan:
         """Return a plan of the graph as it is now: this one where it can be brought up to date, else a new one."""
         if graph.structure != self.structure or self._classes_changed(graph.registry):
@@ -233,29 +240,6 @@ def is_simple(spec: NodeSpec, interface: Interface) -> bool:
     """Whether nodes of a class are called once, with single values: nothing lazy, raw, hidden, listed or retried."""
     special = interface.is_open or interface.raw_links or interface.hidden or spec.check_lazy or interface.lazy
     return not (special or spec.input_is_list or spec.output_is_list or spec.retries or spec.grad or spec.timeout)
-
-
-_plans: MutableMapping[Graph, Plan] = WeakKeyDictionary()
-
-
-def plan_of(graph: Graph) -> Plan:
-    """Return the up-to-date plan of a graph."""
-    plan = _plans.get(graph)
-    if plan is not None:
-        plan = plan.refresh(graph)
-    else:
-        with gc_frozen(len(graph.nodes)):
-            plan = Plan(graph)
-    if plan.users and (plan.fingerprinting or plan.always):
-        # The run that uses it has its own keys for these nodes.
-        plan = Plan(graph)
-    _plans[graph] = plan
-    return plan
-
-
-def last_plan(graph: Graph) -> Plan | None:
-    """Return the plan that was made of a graph last, which an edit may have outdated; None where there is none."""
-    return _plans.get(graph)
 
 
 def child_step(node_id: str, entry: Mapping[str, Any], spec: NodeSpec, interface: Interface, code: bytes) -> Step:

@@ -7,7 +7,7 @@ from typing import Any
 
 from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.execution.node_run import NodeRun
-from comfy_nb.engine.planning.plan import plan_of
+from comfy_nb.engine.planning.planned import plan_of
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.engine.run import Run
 from comfy_nb.engine.session import Session

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from comfy_nb.engine.events import Event, RunFinished
+from comfy_nb.engine.events import Event, RunFinished, RunQueued, RunRefused, Subscriber
 from comfy_nb.ui.run.model import RunModel, names_in
 from comfy_nb.ui.run.snapshot import GLYPHS, Row, RunSnapshot, format_row
 
@@ -36,7 +36,21 @@ def watch(run: Run, console: Console | None = None) -> None:
 
     console = console or Console(stderr=True)
     screen = LiveTerminal(run, console) if console.is_terminal else LogLines(run, console)
-    run.subscribe(screen.on_events)
+    run.subscribe(_unless_refused(screen.on_events))
+
+
+def _unless_refused(show: Subscriber) -> Subscriber:
+    """Pass the events of a run on, but nothing of one that is refused: that is an error to report, not a display."""
+    is_refused = False
+
+    def on_events(events: Sequence[Event]) -> None:
+        nonlocal is_refused
+        is_refused = is_refused or any(isinstance(event, RunRefused) for event in events)
+        begun = [event for event in events if not isinstance(event, RunQueued)]
+        if begun and not is_refused:
+            show(begun)
+
+    return on_events
 
 
 class LiveTerminal:

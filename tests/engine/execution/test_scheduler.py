@@ -9,7 +9,8 @@ import pytest
 
 from comfy_nb.engine.execution.node_run import NodeRun, State
 from comfy_nb.engine.execution.scheduler import Scheduler
-from comfy_nb.engine.planning.plan import child_step, plan_of
+from comfy_nb.engine.planning.plan import child_step
+from comfy_nb.engine.planning.planned import plan_of
 from comfy_nb.engine.planning.step import Step
 from tests.engine.support import Pack, made
 from tests.reference.classes import INT, LAZY_INT
