@@ -1,6 +1,7 @@
 """How a graph runs. The life of a run, in the order in which the files come into it:
 
     session.py                  `Session.run(graph)`: takes the graph's plan and makes a run
+    planning/planned.py           the plan of a graph, held while the graph lives
     planning/plan.py              checked steps in topological order, kept up to date after edits
     planning/step.py, keys.py     a step, its `NodeKey`, and how that is made of what is above it
     run.py                      `Run`: what the person holds (values, why, summary); also background: job.py
