@@ -85,7 +85,7 @@ def result_of(run: Run) -> Run:
     """Return a run that has ended, or raise what went wrong in it."""
     if run.error is not None:
         raise run.error
-    validity = run.task.validity
+    validity = run.validity
     if validity is not None and validity.problems and run.state is Status.DONE:
         raise validity.error(run)
     return run

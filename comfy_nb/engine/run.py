@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.events import Subscriber
 from comfy_nb.engine.execution.breakpoints import Pause
+from comfy_nb.engine.execution.dynamic_prompt import DynamicPrompt
 from comfy_nb.engine.execution.node_run import NodeRun, State
 from comfy_nb.engine.execution.services import Services
 from comfy_nb.engine.execution.state import RunState, Status
@@ -20,6 +21,7 @@ from comfy_nb.engine.history import History
 from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.engine.planning.step import Step
+from comfy_nb.engine.planning.validity import Validity
 from comfy_nb.engine.presenter import Presenter, safely
 from comfy_nb.engine.provenance import Provenance, ProvenanceIndex
 from comfy_nb.engine.run_task import RunTask
@@ -166,6 +168,16 @@ class Run:
     def prompt(self) -> dict[str, Any]:
         """The prompt as it ran: converted values, bypassed and muted nodes left out."""
         return self._state.hidden_inputs.prompt
+
+    @property
+    def dynamic_prompt(self) -> DynamicPrompt:
+        """The prompt with the nodes of expansions, as the hidden input DYNPROMPT has it: parents and real ids too."""
+        return self._state.dynamic_prompt()
+
+    @property
+    def validity(self) -> Validity | None:
+        """Which outputs can run and what is wrong with the others; None before the run was validated."""
+        return self.task.validity
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
@@ -362,6 +374,15 @@ class Run:
     def timeline(self) -> Any:
         """Return who did what when, as a picture; live while the run goes on."""
         return self.session.presenter.timeline(self)
+
+    def cached_ids(self) -> list[str]:
+        """Return the nodes of the graph whose results are cached now, whether or not this run needed them."""
+        found = []
+        for step in self.plan.order:
+            key = (self.node_run(step.id) or step).key.full
+            if key is not None and self.session.store.holds(key, step):
+                found.append(step.id)
+        return found
 
     def cache_keys(self) -> list[bytes]:
         """The keys of the nodes this run looked at, for `nb.cache`."""

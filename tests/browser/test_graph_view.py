@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.browser.graphs import FIRST_ROW_PX, ROW_PX, camera_of, canvas_of, spot_in_node, until, view_of
-from tests.browser.looks import INK
+from tests.browser.inspecting import INK
 from tests.ui.graph.scenes import WORKFLOW
 
 pytestmark = pytest.mark.browser

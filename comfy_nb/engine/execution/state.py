@@ -107,7 +107,7 @@ class RunState:
         self.id = str(run_id or uuid.uuid4().hex)
         self.number = next(_numbers)
         self.extra_data: Mapping[str, Any] = extra_data or {}
-        self.hidden_inputs = HiddenInputs(plan, self._dynamic_prompt, extra_data, graph.workflow)
+        self.hidden_inputs = HiddenInputs(plan, self.dynamic_prompt, extra_data, graph.workflow)
         self.outer = outer
         self.status = Status.RUNNING
         self.stop_as: Status | None = None
@@ -163,5 +163,6 @@ class RunState:
         """Return the step of a node of the graph or of an expansion; may be called from any thread."""
         return self.scheduler.step(node_id) if self.scheduler is not None else self.plan.steps.get(node_id)
 
-    def _dynamic_prompt(self) -> DynamicPrompt:
+    def dynamic_prompt(self) -> DynamicPrompt:
+        """Return the live prompt."""
         return DynamicPrompt(self.plan, self.hidden_inputs.prompt, self.scheduler)

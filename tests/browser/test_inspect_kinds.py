@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.browser.looks import PATIENCE_MS, inspect, press, readout, rectangle, stage, until, until_ink
+from tests.browser.inspecting import PATIENCE_MS, inspect, press, readout, rectangle, stage, until, until_ink
 
 pytestmark = pytest.mark.browser
 

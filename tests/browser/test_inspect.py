@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.browser.looks import INK, PATIENCE_MS, inspect, press, readout, rectangle, stage, until
+from tests.browser.inspecting import INK, PATIENCE_MS, inspect, press, readout, rectangle, stage, until
 
 pytestmark = pytest.mark.browser
 
