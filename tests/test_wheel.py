@@ -66,7 +66,7 @@ def widgets_in(folder: Path) -> dict[str, list[str]]:
 
 def test_every_widget_has_its_script_and_its_style(unpacked):
     widgets = widgets_in(unpacked)
-    assert {"GraphWidget", "Rows", "Viewer"} <= widgets.keys()
+    assert {"GraphWidget", "Rows", "InspectorWidget"} <= widgets.keys()
     assert all(script for script, _ in widgets.values())
     assert widgets == widgets_in(ROOT)
 

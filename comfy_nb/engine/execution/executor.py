@@ -72,6 +72,7 @@ class Executor:
         self.ending: Status | None = None
         self.error: BaseException | None = None
         self._services = services
+        self._event_log = state.event_log
         self._on_end = on_end
         self._thread = threading.get_ident()
         self._lane = services.lane_for(state)
@@ -91,7 +92,7 @@ class Executor:
         """Schedule what the wanted nodes need, and go."""
         self.scheduler.kept.update(wanted)
         total = self.scheduler.need(wanted)
-        self.state.event_log.run_started(self.state.started_at, total, self.lookup.hits)
+        self._event_log.run_started(self.state.started_at, total, self.lookup.hits)
         if self.scheduler.pending == 0:
             self._close(Status.DONE)
             return
@@ -173,7 +174,7 @@ class Executor:
     def _sync_turn(self, node_run: NodeRun, worker: Worker) -> None:
         if not self.lookup.claim(node_run, self._shared):
             return
-        self.state.event_log.node_started(node_run, worker.thread.name)
+        self._event_log.node_started(node_run, worker.thread.name)
         self.calling[worker] = node_run
         try:
             try:
@@ -205,14 +206,14 @@ class Executor:
 
     def on_stall(self, node_run: NodeRun, seconds: float) -> None:
         """Report that a node held the loop for 2 ms or more."""
-        self.state.event_log.loop_held(node_run, seconds)
+        self._event_log.loop_held(node_run, seconds)
         if seconds >= STALL_S:
             warn_stalled(node_run, seconds)
 
     def _start_task(self, node_run: NodeRun, caller: Caller) -> None:
         if not self.lookup.claim(node_run, self._shared):
             return
-        self.state.event_log.node_started(node_run, node_run.step.where)
+        self._event_log.node_started(node_run, node_run.step.where)
         task = self.loop.create_task(self._async_turn(node_run, caller), context=self.context.copy())
         self.tasks[task] = node_run
         task.add_done_callback(self._task_done)
@@ -248,7 +249,7 @@ class Executor:
     # The result of a turn ---------------------------------------------------------------------------------------------
 
     def _accept(self, node_run: NodeRun, outcome: Ask | Done) -> None:
-        if self.state.stopping:
+        if self.state.stop_as is not None:
             return  # a node that noticed the stop may have returned half of its work
         if isinstance(outcome, Ask):
             self._ask(node_run, outcome.names)
@@ -272,7 +273,7 @@ class Executor:
             if self.ending is not None:
                 return
             added = self.scheduler.ask(node_run, names)
-        self.state.event_log.node_waits(node_run, "waits for " + ", ".join(names), added)
+        self._event_log.node_waits(node_run, "waits for " + ", ".join(names), added)
         self.wake()
 
     def _expand(self, node_run: NodeRun, steps: dict[str, Step], expanded: Expanded, outcome: Expand) -> None:
@@ -284,7 +285,7 @@ class Executor:
             if self.pauses.at:
                 self.lookup.below.update(steps)
             added = self.scheduler.expand(node_run, list(steps.values()), expanded)
-        self.state.event_log.node_waits(node_run, f"expanded into {len(steps)} nodes", added)
+        self._event_log.node_waits(node_run, f"expanded into {len(steps)} nodes", added)
         self.wake()
 
     def _resolve(self, node_run: NodeRun) -> Outputs:
@@ -312,7 +313,7 @@ class Executor:
 
     def _finished(self, node_run: NodeRun) -> None:
         if node_run.step.id not in self.pauses.at:  # else it is reported when the breakpoint is resumed
-            self.state.event_log.node_finished(node_run)
+            self._event_log.node_finished(node_run)
 
     # Ending ----------------------------------------------------------------------------------------------------------
 
@@ -323,7 +324,7 @@ class Executor:
             if self.ending is not None or self.error is not None:
                 return
             self.error = failure
-        self.state.event_log.node_failed(node_run, failure)
+        self._event_log.node_failed(node_run, failure)
         post(self.loop, self.end, Status.FAILED)
 
     def _interrupted(self) -> None:
