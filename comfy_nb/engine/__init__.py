@@ -2,12 +2,12 @@
 
     session.py                  `Session.run(graph)`: takes the graph's plan and makes a run
     planning/planned.py           the plan of a graph, held while the graph lives
-    planning/plan.py              checked steps in topological order, kept up to date after edits
+    planning/plan.py              checked steps in topological order, kept up to date after edits; what runs by default
     planning/step.py, keys.py     a step, its `NodeKey`, and how that is made of what is above it
     run.py                      `Run`: what the person holds (values, why, summary); also background: job.py
     run_task.py                 `RunTask`: prepares, executes, ends; may be stopped at any moment
     planning/class_hooks.py       calls VALIDATE_INPUTS and fingerprints; hidden_inputs.py: PROMPT, UNIQUE_ID ...
-    planning/validity.py          which outputs can run
+    planning/validity.py          which of the wanted outputs can run
     presenter.py                  what shows the run (ui/ installs itself here)
     execution/state.py            `RunState`: what the parts below share of one run
     execution/executor.py         moves it: lock, lanes, tasks, the end

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 
-from comfy_nb.engine.execution.node_run import NodeRun, State
+from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.planning.planned import planned
 from comfy_nb.engine.why import differences
 from comfy_nb.graph.model import Graph
@@ -44,6 +44,6 @@ class History:
             for run_number, node_runs in reversed(recent)
             if run_number < number
             for each in node_runs.values()
-            if each.step.class_type == node_run.step.class_type and each.state is State.DONE
+            if each.step.class_type == node_run.step.class_type and each.state is NodeState.DONE
         ]
         return min(earlier[:CANDIDATES_MAX], key=lambda each: len(differences(each, node_run)), default=None)

@@ -14,7 +14,7 @@ from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.events import Subscriber
 from comfy_nb.engine.execution.breakpoints import Pause
 from comfy_nb.engine.execution.dynamic_prompt import DynamicPrompt
-from comfy_nb.engine.execution.node_run import NodeRun, State
+from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.services import Services
 from comfy_nb.engine.execution.state import RunState, Status
 from comfy_nb.engine.history import History
@@ -211,7 +211,7 @@ class Run:
         assert scheduler is not None
         history, graph = self._history, self.graph
         for node_id, node_run in scheduler.node_runs.items():
-            if node_run.state is State.DONE:
+            if node_run.state is NodeState.DONE:
                 old = history.get(node_id)
                 if old is not None:
                     self._before[node_id] = old
@@ -258,7 +258,7 @@ class Run:
         if entry is not None:
             return entry.outputs
         named = step.named
-        if node_run is not None and node_run.state is not State.DONE:
+        if node_run is not None and node_run.state is not NodeState.DONE:
             raise NotKept(f"{named} did not finish: the run {self.state.in_words}.") from self.error
         raise NotKept(f"The result of {named} is not held any more. Run again with outputs=[{node_id!r}] to have it.")
 
@@ -316,7 +316,7 @@ class Run:
     @property
     def counts(self) -> Counter[str]:
         """How many nodes ran, were shared with an equal one, and came from the cache in memory or on disk."""
-        return Counter(node_run.source for node_run in self._node_runs() if node_run.state is State.DONE)
+        return Counter(node_run.source for node_run in self._node_runs() if node_run.state is NodeState.DONE)
 
     def _node_runs(self) -> Iterable[NodeRun]:
         scheduler = self._state.scheduler
@@ -330,7 +330,7 @@ class Run:
             if node_id not in self.plan.steps:
                 raise UnknownName.of("node", node_id, self.plan.steps, "in the run's graph")
             return "not needed: what needs it was there already, or nothing wanted needs it"
-        if node_run.state is not State.DONE:
+        if node_run.state is not NodeState.DONE:
             return (
                 "has not finished yet"
                 if self.state is Status.RUNNING

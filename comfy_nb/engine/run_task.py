@@ -80,8 +80,8 @@ class RunTask:
             changed = await call_fingerprints(steps, self._services.call_hook, hidden)
             if changed:
                 plan.rekey(changed)
-        if plan.always:
-            plan.rekey(plan.always)
+        if plan.runs_every_time:
+            plan.rekey(plan.runs_every_time)
         self.state.revision = plan.revision
         return self.validity.runnable_outputs
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from comfy_nb.engine.execution.node_run import NodeRun, State
-from comfy_nb.engine.planning.keys import is_always
+from comfy_nb.engine.execution.node_run import NodeRun, NodeState
+from comfy_nb.engine.planning.keys import never_equal
 from comfy_nb.graph.check import InLink
 from comfy_nb.spec.code import code_changes
 from comfy_nb.spec.fingerprint import digest_of
@@ -82,8 +82,8 @@ def _pair(old: Any, new: Any) -> str:
 
 def _is_same(old: Any, new: Any) -> bool:
     if old is new:
-        return not is_always(new)
-    return digest_of(old) == digest_of(new) and not is_always(new)
+        return not never_equal(new)
+    return digest_of(old) == digest_of(new) and not never_equal(new)
 
 
 def reason(node_run: NodeRun, old: NodeRun | None, lost: str | None) -> str:
@@ -99,14 +99,14 @@ def reason(node_run: NodeRun, old: NodeRun | None, lost: str | None) -> str:
         return CACHED
     if step.spec.cache == "off" or (step.extras and step.extras.get("no_cache")):
         return "its cache is off"
-    if node_run.fingerprint is not None and is_always(node_run.fingerprint):
+    if node_run.fingerprint is not None and never_equal(node_run.fingerprint):
         return ALWAYS
     if old is None:
         return "fresh() asked for a new result" if fresh_of(node_run) else FIRST
     changes = differences(old, node_run)
     if changes:
         return "; ".join(changes)
-    if old.state is not State.DONE:
+    if old.state is not NodeState.DONE:
         return UNFINISHED
     if old.key.full == node_run.key.full and node_run.key.full is not None:
         return lost or "evicted"

@@ -12,7 +12,7 @@ import pytest
 import comfy_nb as nb
 from comfy_nb.engine import events
 from comfy_nb.engine.execution import abandon
-from comfy_nb.engine.execution.node_run import State
+from comfy_nb.engine.execution.node_run import NodeState
 from comfy_nb.engine.node_api.context import get_executing_context
 from comfy_nb.engine.node_api.graph_builder import GraphBuilder
 from comfy_nb.engine.node_api.progress import ProgressBar
@@ -221,7 +221,7 @@ async def test_a_run_whose_expansion_misuses_a_shared_result_fails_alone(pack: P
     computing = pack.graph({"1": made("Slow", n=1)}).start()
     await asyncio.sleep(0)
     misusing = pack.graph({"1": listed(0, 1), "2": made("Make", n=["1", 0])}).start()
-    while (child := misusing.run.node_run("x")) is None or child.state is not State.RUNNING:
+    while (child := misusing.run.node_run("x")) is None or child.state is not NodeState.RUNNING:
         await asyncio.sleep(0.001)
     gate.set()
     assert (await computing)["1"] == 1

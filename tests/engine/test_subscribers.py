@@ -157,3 +157,14 @@ async def test_a_listener_for_runs_hears_a_run_that_is_refused(pack: Pack, sessi
     with pytest.raises(nb.ValidationError):
         await pack.graph({"1": made("Add")}).run()
     assert kinds(reported) == [("RunQueued", None), ("RunRefused", None), ("RunFinished", None)]
+
+
+async def test_a_subscription_that_another_subscriber_ends_gets_nothing_more(pack: Pack) -> None:
+    reported: list[Event] = []
+    job = pack.graph({"1": made("Number", value=1)}).start()
+    ends: list[Any] = []
+    job.run.subscribe(lambda batch: [end() for end in ends] and None)
+    ends.append(job.run.subscribe(reported.extend))
+    reported.clear()
+    await job
+    assert reported == []

@@ -188,7 +188,7 @@ class MemoryCache:
             if entry is None:
                 return
             self._remove(entry.key)
-            self._policy.gone(entry)
+            self._policy.evicted(entry)
             self._remember(entry.key, EVICTED)
 
     def _next_candidate(self) -> Entry | None:

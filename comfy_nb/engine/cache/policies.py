@@ -22,7 +22,7 @@ class Policy(Protocol):
     def touch(self, entry: Entry) -> None:
         """Set `entry.rank`; called when the entry is put and each time it is used."""
 
-    def gone(self, entry: Entry) -> None:
+    def evicted(self, entry: Entry) -> None:
         """Note that an entry was evicted."""
 
 
@@ -38,7 +38,7 @@ class ByCost:
         """Rank an entry by its seconds per byte, on top of the present age."""
         entry.rank = self.age + entry.seconds / entry.size if entry.reusable else -1.0
 
-    def gone(self, entry: Entry) -> None:
+    def evicted(self, entry: Entry) -> None:
         """Raise the age, so that entries used later rank above this one."""
         if entry.rank > self.age:
             self.age = entry.rank
@@ -55,5 +55,5 @@ class LRU:
         """Rank an entry as the one used last."""
         entry.rank = float(next(self._clock)) if entry.reusable else -1.0
 
-    def gone(self, entry: Entry) -> None:
+    def evicted(self, entry: Entry) -> None:
         """Do nothing: ranks do not depend on evictions."""

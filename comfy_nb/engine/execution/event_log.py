@@ -20,7 +20,7 @@ PRINTED_MAX = 4_000
 PIECES_MAX = 1_000
 HEAD_MAX = 40
 SLOW_SUBSCRIBER_S = 0.05
-PASSING = frozenset((events.NodeProgress, events.NodePreview, events.NodeText, events.NodeLog))
+TRANSIENT = frozenset((events.NodeProgress, events.NodePreview, events.NodeText, events.NodeLog))
 
 
 class ReportedStep(Protocol):
@@ -50,7 +50,7 @@ class ReportedNode(Protocol):
 
 
 # The start and end of every node are noted like this, and become events only when somebody subscribes: that is cheaper.
-Noted = tuple[Callable[[str, float, ReportedNode, str], Event], float, ReportedNode, str]
+PendingEvent = tuple[Callable[[str, float, ReportedNode, str], Event], float, ReportedNode, str]
 
 
 class Printed:
@@ -89,8 +89,8 @@ class EventLog:
         self.blocked: list[tuple[str, str]] = []
         self._run_id = run_id
         self._note_slow = note_slow
-        self._waiting: deque[Event | Noted] = deque()
-        self._log: list[Event | Noted] = []
+        self._waiting: deque[Event | PendingEvent] = deque()
+        self._log: list[Event | PendingEvent] = []
         self._subscribers: list[Subscriber] = []
         self._flush_due = False
         self._printed: dict[str, Printed] = {}
@@ -215,24 +215,25 @@ class EventLog:
             with self._print_lock:
                 for node_id in list(self._printed):
                     self._report_printed(node_id)
-        batch: list[Event | Noted] = []
+        batch: list[Event | PendingEvent] = []
         waiting = self._waiting
         while waiting:
             batch.append(waiting.popleft())
         if not batch:
             return
-        self._log += [each for each in batch if type(each) not in PASSING]
+        self._log += [each for each in batch if type(each) not in TRANSIENT]
         if self._subscribers:
-            events = self._as_events(batch)
+            delivered = self._as_events(batch)
             for subscriber in list(self._subscribers):
-                self._deliver(subscriber, events)
+                if subscriber in self._subscribers:  # another one may have ended its subscription just now
+                    self._deliver(subscriber, delivered)
 
     def _flush_soon(self) -> None:
         if not self._flush_due and self.loop is not None:
             self._flush_due = True
             post(self.loop, self.loop.call_later, FLUSH_S, self.flush)
 
-    def _as_events(self, batch: Sequence[Event | Noted]) -> list[Event]:
+    def _as_events(self, batch: Sequence[Event | PendingEvent]) -> list[Event]:
         run_id = self._run_id
         return [_made(run_id, *each) if type(each) is tuple else cast("Event", each) for each in batch]
 

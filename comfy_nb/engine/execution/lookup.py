@@ -9,7 +9,7 @@ from typing import Any
 from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.cache.seal import seal
 from comfy_nb.engine.cache.store import Store
-from comfy_nb.engine.execution.node_run import NodeRun, State
+from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.planning.keys import key_of, lazy_key
@@ -64,13 +64,13 @@ class Lookup:
         """Whether all inputs of a node below a breakpoint are final."""
         node_runs = self.scheduler.node_runs
         above = [node_runs.get(link.origin) for link in node_run.step.links if not link.lazy]
-        return all(each is not None and each.state is State.DONE for each in above)
+        return all(each is not None and each.state is NodeState.DONE for each in above)
 
     def _note_loss(self, node_run: NodeRun) -> None:
         """Note for `why` how a result was lost that was there in the last run."""
         old = self.state.previous.get(node_run.step.id)
         key = node_run.key.full
-        if old is not None and old.state is State.DONE and old.key.full == key and key is not None:
+        if old is not None and old.state is NodeState.DONE and old.key.full == key and key is not None:
             self.state.lost[node_run.step.id] = self.store.cache.why_gone(key) or "it was not kept"
 
     def _late_key(self, node_run: NodeRun) -> None:
@@ -107,7 +107,7 @@ class Lookup:
     def _key_of(self, node_id: str) -> NodeKey:
         above = self.scheduler.node_runs.get(node_id)
         at_breakpoint = node_id in self.scheduler.breakpoints
-        if above is not None and (above.state is State.DONE or not at_breakpoint):
+        if above is not None and (above.state is NodeState.DONE or not at_breakpoint):
             return above.key
         step = self.scheduler.step(node_id) if not at_breakpoint and node_id not in self.below else None
         return step.key if step is not None else UNKNOWN

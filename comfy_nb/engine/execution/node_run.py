@@ -11,7 +11,7 @@ from comfy_nb.engine.planning.step import Step
 from comfy_nb.graph.check import InLink
 
 
-class State(IntEnum):
+class NodeState(IntEnum):
     """The state of a node run: WAITING, READY, RUNNING, DONE.
 
     RUNNING goes back to WAITING if the node asks for lazy inputs, expands or is requeued, and DONE to RUNNING if a
@@ -54,7 +54,7 @@ class NodeRun:
     def __init__(self, step: Step, sequence: int) -> None:
         self.step = step
         self.sequence = sequence
-        self.state = State.WAITING
+        self.state = NodeState.WAITING
         self.unmet = 0
         self.refs = 0
         self.rank = step.rank

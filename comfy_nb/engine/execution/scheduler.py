@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from comfy_nb.engine.cache.entry import Outputs
-from comfy_nb.engine.execution.node_run import NodeRun, State
+from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.planning.step import LANE, Step
 
 RANK_SHIFT = 40
@@ -25,7 +25,7 @@ class Expansion(Protocol):
     wanted: Sequence[str]
 
 
-Found = Callable[[NodeRun], bool]
+Find = Callable[[NodeRun], bool]
 
 
 class Scheduler:
@@ -37,7 +37,7 @@ class Scheduler:
     until `release`. The outputs of nodes in `kept` stay until the end, all others until nothing waits for them.
     """
 
-    def __init__(self, steps: Mapping[str, Step], find: Found, resolve: Callable[[NodeRun], Outputs]) -> None:
+    def __init__(self, steps: Mapping[str, Step], find: Find, resolve: Callable[[NodeRun], Outputs]) -> None:
         self.steps = dict(steps) if not isinstance(steps, dict) else steps
         self.added: dict[str, Step] = {}
         self.expanders: dict[str, str] = {}
@@ -67,7 +67,7 @@ class Scheduler:
         while stack:
             node_id = stack.pop()
             node_run = node_runs.get(node_id)
-            if node_run is not None and (node_run.state is not State.DONE or node_run.outputs is not None):
+            if node_run is not None and (node_run.state is not NodeState.DONE or node_run.outputs is not None):
                 continue
             step = self.added.get(node_id) or self.steps[node_id]
             fresh = NodeRun(step, len(self._by_sequence))
@@ -75,7 +75,7 @@ class Scheduler:
             node_runs[node_id] = fresh
             self._by_sequence.append(fresh)
             if self.find(fresh):
-                fresh.state = State.DONE
+                fresh.state = NodeState.DONE
                 if node_id in self.breakpoints:
                     self._found_held.add(fresh.sequence)
                     self.pending += 1
@@ -92,13 +92,13 @@ class Scheduler:
                     self._depend(node_run, node_runs[origin])
         self._rank(created)
         for node_run in created:
-            if node_run.unmet == 0 and node_run.state is State.WAITING:
+            if node_run.unmet == 0 and node_run.state is NodeState.WAITING:
                 self._make_ready(node_run)
         return len(created)
 
     def _depend(self, node_run: NodeRun, on: NodeRun) -> None:
         on.refs += 1
-        if on.state is not State.DONE:
+        if on.state is not NodeState.DONE:
             on.dependents.append(node_run)
             node_run.unmet += 1
 
@@ -133,7 +133,7 @@ class Scheduler:
                 self._queue(node_run)
 
     def _queue(self, node_run: NodeRun) -> None:
-        node_run.state = State.READY
+        node_run.state = NodeState.READY
         if node_run.step.where != LANE:
             self.ready_off_lane.append(node_run)
         else:
@@ -144,7 +144,7 @@ class Scheduler:
         while self._heap:
             node_run = self._by_sequence[heapq.heappop(self._heap) & SEQUENCE_BITS]
             if not self._invalidated or self._has_inputs(node_run):
-                node_run.state = State.RUNNING
+                node_run.state = NodeState.RUNNING
                 self.running += 1
                 return node_run
         return None
@@ -166,7 +166,7 @@ class Scheduler:
         ready.sort(key=lambda node_run: (node_run.rank, node_run.sequence))
         taken = [node_run for node_run in ready if self._has_inputs(node_run)] if self._invalidated else ready
         for node_run in taken:
-            node_run.state = State.RUNNING
+            node_run.state = NodeState.RUNNING
         self.running += len(taken)
         return taken
 
@@ -177,7 +177,7 @@ class Scheduler:
         ]
         if not gone:
             return True
-        node_run.state = State.WAITING
+        node_run.state = NodeState.WAITING
         self.need(gone)
         for origin in gone:
             self._depend(node_run, self.node_runs[origin])
@@ -187,7 +187,7 @@ class Scheduler:
 
     def invalidate(self, node_run: NodeRun) -> None:
         """Drop the outputs of a done node, which were changed in place; if still needed, they are computed again."""
-        if node_run.state is State.DONE:
+        if node_run.state is NodeState.DONE:
             node_run.outputs = None
             self._invalidated = True
             if node_run.step.id in self.kept:
@@ -208,7 +208,7 @@ class Scheduler:
         return ()
 
     def _hold(self, node_run: NodeRun) -> None:
-        node_run.state = State.RUNNING
+        node_run.state = NodeState.RUNNING
         self.running += 1
         self._held.append(node_run)
 
@@ -225,7 +225,7 @@ class Scheduler:
 
     def _complete(self, node_run: NodeRun, outputs: Outputs) -> Sequence[NodeRun]:
         """Mark a node as done; return those that waited for nothing else."""
-        node_run.state = State.DONE
+        node_run.state = NodeState.DONE
         node_run.outputs = outputs
         self.pending -= 1
         if (node_run.step.links or node_run.expansion is not None) and node_run.sequence not in self._found_held:
@@ -252,7 +252,7 @@ class Scheduler:
             if above is None or (link.lazy and (node_run.asked is None or link.name not in node_run.asked)):
                 continue
             above.refs -= 1
-            if above.refs == 0 and above.state is State.DONE and link.origin not in kept and not self.breakpoints:
+            if above.refs == 0 and above.state is NodeState.DONE and link.origin not in kept and not self.breakpoints:
                 above.outputs = above.entry = None
         if node_run.expansion is not None:
             for node_id in node_run.expansion.wanted:
@@ -265,7 +265,7 @@ class Scheduler:
     def requeue(self, node_run: NodeRun) -> None:
         """Make a running node ready again: the equal node that it waited for gave up."""
         self.running -= 1
-        node_run.state = State.WAITING
+        node_run.state = NodeState.WAITING
         self._make_ready(node_run)
 
     def ask(self, node_run: NodeRun, names: Iterable[str]) -> int:
@@ -274,7 +274,7 @@ class Scheduler:
         links = [link for link in node_run.step.links if link.lazy and link.name in names and link.name not in asked]
         asked.update(link.name for link in links)
         self.running -= 1
-        node_run.state = State.WAITING
+        node_run.state = NodeState.WAITING
         added = self.need([link.origin for link in links])
         for link in links:
             self._depend(node_run, self.node_runs[link.origin])
@@ -289,7 +289,7 @@ class Scheduler:
             self.added[step.id] = step
             self.expanders[step.id] = node_run.step.id
         self.running -= 1
-        node_run.state = State.WAITING
+        node_run.state = NodeState.WAITING
         node_run.expansion = expansion
         added = self.need(wanted, node_run)
         for node_id in wanted:
@@ -302,7 +302,7 @@ class Scheduler:
         """Return the run of a node whose outputs are there, or in the cache; None if they are not."""
         node_run = self.node_runs.get(node_id)
         if node_run is not None:
-            return node_run if node_run.state is State.DONE and node_run.outputs is not None else None
+            return node_run if node_run.state is NodeState.DONE and node_run.outputs is not None else None
         step = self.step(node_id) if node_id not in self.breakpoints else None
         if step is None:
             return None
@@ -310,7 +310,7 @@ class Scheduler:
         found = NodeRun(step, NEVER_RUNS)
         if not self.find(found):
             return None
-        found.state = State.DONE
+        found.state = NodeState.DONE
         self.node_runs.setdefault(node_id, found)
         return found
 
@@ -322,7 +322,7 @@ class Scheduler:
     def find_cycle(self) -> list[NodeRun]:
         """Return a cycle of nodes that wait for each other."""
         waits_for: dict[int, NodeRun] = {}
-        waiting = [node_run for node_run in self.node_runs.values() if node_run.state is State.WAITING]
+        waiting = [node_run for node_run in self.node_runs.values() if node_run.state is NodeState.WAITING]
         for node_run in waiting:
             for dependent in node_run.dependents:
                 waits_for[dependent.sequence] = node_run

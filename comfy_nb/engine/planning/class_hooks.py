@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from comfy_nb.engine.node_api.context import ExecutionBlocker
 from comfy_nb.engine.planning.hidden_inputs import KNOWN_HIDDEN
-from comfy_nb.engine.planning.keys import is_always
+from comfy_nb.engine.planning.keys import never_equal
 from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.engine.planning.step import Step, as_lists
 from comfy_nb.errors import ComfyNBWarning, Problem
@@ -120,7 +120,7 @@ async def _fingerprint(step: Step, call_hook: HookCall, hidden: Hidden) -> Any:
 
 def _is_same(old: Any, new: Any) -> bool:
     try:
-        return bool(old == new) and old is not None and not is_always(new)
+        return bool(old == new) and old is not None and not never_equal(new)
     except Exception:  # a pack's object may raise anything when compared; then it counts as changed
         return False
 

@@ -17,7 +17,7 @@ from comfy_nb.engine.planning.step import UNKNOWN, Keyed, NodeKey, Step
 from comfy_nb.graph.check import InLink
 from comfy_nb.spec.fingerprint import Digest, digest_of, node_digest
 
-_once = itertools.count(1)
+_nonces = itertools.count(1)
 
 
 def head_of(step: Step, scope: int) -> Digest:
@@ -53,8 +53,8 @@ def key_of(head: Digest, fingerprint: Any, links: Sequence[InLink], above: Mappi
         reusable = reusable and is_reusable
     parents = b"".join(found)
     if fingerprint is not None:
-        if is_always(fingerprint):
-            parents += struct.pack("<Q", next(_once))
+        if never_equal(fingerprint):
+            parents += struct.pack("<Q", next(_nonces))
             durable = reusable = False
         else:
             mark = digest_of(fingerprint)
@@ -71,10 +71,10 @@ def lazy_key(base: bytes, used: Sequence[tuple[str, bytes | None]]) -> bytes | N
     return xxh3_128_digest(base + b"lazy" + b"".join(parts)) if len(parts) == len(used) else None
 
 
-def is_always(fingerprint: Any) -> bool:
+def never_equal(fingerprint: Any) -> bool:
     """Whether a fingerprint is not equal to itself, as NaN is not: then the node runs every time."""
     if isinstance(fingerprint, (list, tuple)):
-        return any(is_always(item) for item in fingerprint)
+        return any(never_equal(item) for item in fingerprint)
     try:
         return bool(fingerprint != fingerprint)
     except Exception:  # a pack's object may raise anything when compared; then it does not ask for this

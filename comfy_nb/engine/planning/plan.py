@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from comfy_nb.engine.planning.keys import head_of, is_always, key_of
+from comfy_nb.engine.planning.keys import head_of, key_of, never_equal
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.errors import Problem
 from comfy_nb.graph import topology
@@ -43,7 +43,7 @@ class Plan:
         self.revision = 0
         self.fingerprinting: list[Step] = []
         self.validating: list[Step] = []
-        self.always: list[Step] = []
+        self.runs_every_time: list[Step] = []
         self._build(graph)
 
     def _build(self, graph: Graph) -> None:
@@ -93,8 +93,8 @@ class Plan:
         step.fingerprint = submitted
         if submitted is None and step.spec.fingerprint is not None:
             self.fingerprinting.append(step)
-        elif submitted is not None and is_always(submitted):
-            self.always.append(step)
+        elif submitted is not None and never_equal(submitted):
+            self.runs_every_time.append(step)
         if step.spec.validate is not None:
             self.validating.append(step)
         return step
@@ -203,7 +203,7 @@ class Plan:
         """Replace a step by a copy, so that earlier runs still have the step as it was."""
         step = copy.copy(old)
         self.steps[step.id] = self.order[step.index] = step
-        for some in (self.fingerprinting, self.validating, self.always):
+        for some in (self.fingerprinting, self.validating, self.runs_every_time):
             if old in some:
                 some[some.index(old)] = step
         return step

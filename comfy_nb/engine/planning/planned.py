@@ -37,7 +37,7 @@ def plan_of(graph: Graph) -> Plan:
     else:
         with gc_frozen(len(graph.nodes)):
             plan = Plan(graph)
-    if plan.users and (plan.fingerprinting or plan.always):
+    if plan.users and (plan.fingerprinting or plan.runs_every_time):
         # The run that uses it has its own keys for these nodes.
         plan = Plan(graph)
     kept.plan = plan

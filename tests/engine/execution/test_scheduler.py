@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from comfy_nb.engine.execution.node_run import NodeRun, State
+from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.planning.plan import child_step
 from comfy_nb.engine.planning.planned import plan_of
@@ -187,7 +187,7 @@ def test_a_node_that_asks_waits_for_what_it_asked_for_only(pack: Pack) -> None:
     scheduler = Driven(pack, {"1": plain(), "2": plain(), "3": made("Lazy", a=["1", 0], b=["2", 0])}, ["3"])
     node_run = scheduler.took("3")
     assert scheduler.ask(node_run, ["b"]) == 1
-    assert node_run.state is State.WAITING
+    assert node_run.state is NodeState.WAITING
     assert scheduler.next() == "2"
     assert scheduler.available("1") is None
     assert scheduler.available("2") is not None
@@ -238,7 +238,7 @@ def test_an_expanding_node_is_done_when_the_nodes_it_waits_for_are(pack: Pack) -
     assert scheduler.rest() == ["x", "y", "2"]
     assert scheduler.node_runs["y"].parent is parent
     assert scheduler.node_runs["x"].parent is parent
-    assert parent.state is State.DONE
+    assert parent.state is NodeState.DONE
     assert scheduler.there() == {"2"}
 
 
