@@ -15,7 +15,7 @@
     execution/lookup.py           cached results, keys that become known late, equal nodes in flight
     execution/lanes.py            threads for sync nodes; abandon.py: one that will not stop
     execution/callers.py          call a node on a lane or on the loop; retry.py: once more?
-    execution/turn.py             one node's turn: inputs, list calls, outputs (turn_services.py: from the run)
+    execution/turn.py             one node's turn: inputs, list calls, blockers, outputs (turn_services.py: its run)
     execution/expansion.py        nodes that a node expanded into
     execution/breakpoints.py      pauses at a value (pauses.py); failure.py: the error; interrupt.py: Ctrl-C
     node_api/                   what a running node may call: progress, blockers, graph builders

@@ -185,10 +185,10 @@ class Run:
         return self._state.loop
 
     @property
-    def stepping(self) -> Step | None:
+    def holding_loop(self) -> Step | None:
         """The async node that has the event loop just now, if one of this run does."""
         executor = self.task.executor
-        node_run = executor.stepping if executor is not None else None
+        node_run = executor.holding_loop if executor is not None else None
         return node_run.step if node_run is not None else None
 
     def stop(self) -> None:
@@ -216,7 +216,7 @@ class Run:
                 if old is not None:
                     self._before[node_id] = old
                 history[node_id] = node_run
-                if node_id in scheduler.kept:
+                if node_id in scheduler.retained:
                     self._values[node_id] = node_run.outputs
             else:
                 history.setdefault(node_id, node_run)

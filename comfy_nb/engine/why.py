@@ -42,8 +42,8 @@ def fresh_of(node_run: NodeRun) -> int:
 
 def _links(node_run: NodeRun) -> dict[str, tuple[InLink, bytes]]:
     """Return a node's links by name, each with the key of the node above (empty for a lazy link)."""
-    parents = node_run.key.parents
-    keys = (parents[start : start + KEY_BYTES] for start in range(0, len(parents), KEY_BYTES))
+    above = node_run.key.above
+    keys = (above[start : start + KEY_BYTES] for start in range(0, len(above), KEY_BYTES))
     return {link.name: (link, b"" if link.lazy else next(keys, b"")) for link in node_run.step.links}
 
 

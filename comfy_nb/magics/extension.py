@@ -31,7 +31,7 @@ from comfy_nb.graph.handle import NodeFactory
 from comfy_nb.graph.model import load as load_graph
 from comfy_nb.graph.namespace import node
 from comfy_nb.graph.prompt import expanded
-from comfy_nb.magics.completion import inputs_at_cursor
+from comfy_nb.magics.input_completion import inputs_at_cursor
 from comfy_nb.magics.node_cell import CellSource, read_cell, read_options, split_options, syntax_message
 from comfy_nb.parameters.edits import apply_edit
 from comfy_nb.wording import count, suggest

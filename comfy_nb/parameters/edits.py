@@ -30,22 +30,22 @@ def apply_edit(graph: Graph, edit: str) -> None:
 
 def parse_value(text: str, parameter: Parameter, graph: Graph) -> Any:
     """Return the constant or link that `text` stands for on an input; raises GraphError if it does not fit."""
-    entry = parameter.entry
-    value = _with_quotes(_json_or_text(text), entry, graph)
+    input_spec = parameter.input_spec
+    value = _with_quotes(_json_or_text(text), input_spec, graph)
     link = link_of(value)
     if link is not None:
         _check_link(link, parameter.where, graph)
         return value
-    if entry.socket == "STRING" or (entry.choices is not None and text in entry.choices):
+    if input_spec.socket == "STRING" or (input_spec.choices is not None and text in input_spec.choices):
         value = value if isinstance(value, str) else text
-    elif entry.socket == "BOOLEAN" and text.lower() in ("true", "false"):
+    elif input_spec.socket == "BOOLEAN" and text.lower() in ("true", "false"):
         value = text.lower() == "true"
     return parameter.checked(value)
 
 
-def _with_quotes(value: Any, entry: InputSpec, graph: Graph) -> Any:
+def _with_quotes(value: Any, input_spec: InputSpec, graph: Graph) -> Any:
     """Return the link ["1",0] for [1,0], which has lost its quotes to the shell; any other value as it is."""
-    if entry.choices is not None or entry.socket in (*EXPECTED, "*"):
+    if input_spec.choices is not None or input_spec.socket in (*EXPECTED, "*"):
         return value
     link = [str(value[0]), value[1]] if isinstance(value, list) and len(value) == 2 else value
     return link if is_link(link) and str(link[0]) in graph.nodes else value

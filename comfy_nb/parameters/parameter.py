@@ -25,7 +25,7 @@ class Parameter:
 
     node_id: str
     name: str
-    entry: InputSpec
+    input_spec: InputSpec
     value: Any
     node_name: str
     has_limits: bool = True
@@ -45,7 +45,7 @@ class Parameter:
         if is_link(value) or is_handle(value) or isinstance(value, Node):
             raise GraphError(f"{self.where}: expected a constant, got the link {short_input(value)}.")
         try:
-            return check_exactly(self.entry, value, self.has_limits)
+            return check_exactly(self.input_spec, value, self.has_limits)
         except Misfit as misfit:
             raise GraphError(f"{self.where}: {misfit}") from None
 
@@ -101,11 +101,11 @@ def parameters_of(node: Node) -> Iterator[Parameter]:
 def any_input_of(node: Node, name: str) -> Parameter:
     """Return an input of a node, whether or not it is linked or declared; an undeclared one takes any value."""
     spec = node.graph.registry.find(node.class_type)
-    entry = (spec.interface().lookup(name) if spec is not None else None) or read_input(name, "*", required=False)
-    value = node.inputs.get(name, entry.default)
+    input_spec = (spec.interface().lookup(name) if spec is not None else None) or read_input(name, "*", required=False)
+    value = node.inputs.get(name, input_spec.default)
     value = unwrap_constant(value)
     has_limits = spec is None or not validate_traits(spec.validate).covers(name)
-    return Parameter(node.id, name, entry, value, name_node(node.id, node.class_type, node.title), has_limits)
+    return Parameter(node.id, name, input_spec, value, name_node(node.id, node.class_type, node.title), has_limits)
 
 
 def input_names(node: Node) -> list[str]:

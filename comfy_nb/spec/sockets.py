@@ -107,7 +107,7 @@ def socket_of_annotation(annotation: Any) -> str | None:
         return None
 
 
-def socket_of_entry(key: str, kind: str = "") -> str:
+def socket_of_key(key: str, kind: str = "") -> str:
     """Return the socket type of the tensor under a key of a dict, as its own type `kind` or else any type lists it.
 
     "" if none does.

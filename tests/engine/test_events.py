@@ -257,7 +257,7 @@ async def test_the_node_whose_step_has_the_loop_is_known_meanwhile() -> None:
     seen: list[Any] = []
 
     def look(run: Any) -> str | None:
-        step = run.stepping
+        step = run.holding_loop
         return step.id if step is not None else None
 
     @nb.node

@@ -16,7 +16,7 @@ from comfy_nb.spec.sockets import (
     SocketType,
     register_socket,
     socket_of_annotation,
-    socket_of_entry,
+    socket_of_key,
     tensor_of_dict,
 )
 
@@ -72,14 +72,14 @@ def test_what_a_function_returns_is_laid_out_for_a_type_of_pictures_alone():
 
 
 def test_the_tensors_of_a_dict_have_types_of_their_own():
-    assert [socket_of_entry(key) for key in ("samples", "noise_mask", "waveform", "x")] == [
+    assert [socket_of_key(key) for key in ("samples", "noise_mask", "waveform", "x")] == [
         "LATENT",
         "MASK",
         "AUDIO",
         "",
     ]
     register_socket(SocketType("CLOUD", tensors={"samples": "POINTS"}))
-    assert socket_of_entry("samples", "CLOUD") == "POINTS" and socket_of_entry("samples") == "LATENT"
+    assert socket_of_key("samples", "CLOUD") == "POINTS" and socket_of_key("samples") == "LATENT"
 
 
 def test_a_dict_is_recognised_by_the_first_tensor_of_its_type():

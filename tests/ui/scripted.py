@@ -80,7 +80,7 @@ class ScriptedRun:
     stopping: bool = False
     in_background: bool = False
     loop: Any = None
-    stepping: Any = None
+    holding_loop: Any = None
     started_at: float = 0.0
     total: int = 0
     cached: int = 0

@@ -25,7 +25,7 @@ STALL_S = 0.1
 class LoopWatch(Protocol):
     """Sees which node holds the event loop, and for how long."""
 
-    stepping: NodeRun | None
+    holding_loop: NodeRun | None
 
     def on_stall(self, node_run: NodeRun, seconds: float) -> None:
         """Report that a node held the loop for 2 ms or more."""
@@ -35,7 +35,7 @@ class LoopWatch(Protocol):
 class Unwatched:
     """The watch of hooks that are called before a run: it reports nothing."""
 
-    stepping: NodeRun | None = None
+    holding_loop: NodeRun | None = None
 
     def on_stall(self, node_run: NodeRun, seconds: float) -> None:
         """Ignore it."""
@@ -61,7 +61,7 @@ class WatchedCoroutine:
         while True:
             before = torch.is_grad_enabled()
             torch._C._set_grad_enabled(grad)
-            outer, watch.stepping = watch.stepping, node_run
+            outer, watch.holding_loop = watch.holding_loop, node_run
             started = time.perf_counter()
             try:
                 waited_for = coroutine.send(value) if error is None else coroutine.throw(error)
@@ -70,7 +70,7 @@ class WatchedCoroutine:
             finally:
                 error = None  # its traceback holds this frame, and so all that the node holds
                 seconds = time.perf_counter() - started
-                watch.stepping = outer
+                watch.holding_loop = outer
                 torch._C._set_grad_enabled(before)
                 if seconds > HELD_S and node_run is not None:
                     watch.on_stall(node_run, seconds)

@@ -57,7 +57,7 @@ class Executor:
         self.context = contextvars.copy_context()
         self.lock = threading.Lock()
         self.lookup = Lookup(state, services.store)
-        self.scheduler = state.scheduler = Scheduler(state.plan.steps, self.lookup.find, self._resolve)
+        self.scheduler = state.scheduler = Scheduler(state.plan.steps, self.lookup.find, self._finish_expansion)
         self.lookup.scheduler = self.scheduler
         self.pauses = Pauses(self, services.breakpoints, make_pause)
         turn_services = TurnServices(state, self.scheduler)
@@ -68,7 +68,7 @@ class Executor:
         }
         self.tasks: dict[asyncio.Task[None], NodeRun] = {}
         self.calling: dict[Worker, NodeRun] = {}
-        self.stepping: NodeRun | None = None
+        self.holding_loop: NodeRun | None = None
         self.ending: Status | None = None
         self.error: BaseException | None = None
         self._services = services
@@ -79,7 +79,7 @@ class Executor:
         self._is_draining = False
         self._is_woken = False
         self._is_closed = False
-        self._switches = ExitStack()
+        self._process_settings = ExitStack()
 
     @property
     def is_over(self) -> bool:
@@ -90,14 +90,14 @@ class Executor:
 
     def start(self, wanted: list[str]) -> None:
         """Schedule what the wanted nodes need, and go."""
-        self.scheduler.kept.update(wanted)
+        self.scheduler.retained.update(wanted)
         total = self.scheduler.need(wanted)
         self._event_log.run_started(self.state.started_at, total, self.lookup.hits)
         if self.scheduler.pending == 0:
             self._close(Status.DONE)
             return
-        self._switches.enter_context(switch_interval)
-        self._switches.enter_context(gc_frozen(total))
+        self._process_settings.enter_context(switch_interval)
+        self._process_settings.enter_context(gc_frozen(total))
         self._tick()
 
     def wake(self) -> None:
@@ -172,7 +172,7 @@ class Executor:
             self.wake()
 
     def _sync_turn(self, node_run: NodeRun, worker: Worker) -> None:
-        if not self.lookup.claim(node_run, self._shared):
+        if not self.lookup.claim(node_run, self._take_shared):
             return
         self._event_log.node_started(node_run, worker.thread.name)
         self.calling[worker] = node_run
@@ -183,9 +183,9 @@ class Executor:
                 if self.calling.pop(worker, None) is None:
                     worker.retired = True  # the run has ended and abandoned this worker
             if isinstance(outcome, Expand):
-                steps, expanded, marked = self._read(node_run, outcome)
-                if marked:
-                    self.lane_caller.fingerprint(marked, worker)
+                steps, expanded, fingerprinted = self._read_expansion(node_run, outcome)
+                if fingerprinted:
+                    self.lane_caller.fingerprint(fingerprinted, worker)
                 self._expand(node_run, steps, expanded, outcome)
             else:
                 self._accept(node_run, outcome)
@@ -196,7 +196,7 @@ class Executor:
         finally:
             self.lookup.release_claim(node_run, None)
 
-    def _read(self, node_run: NodeRun, outcome: Expand) -> tuple[dict[str, Step], Expanded, list[Step]]:
+    def _read_expansion(self, node_run: NodeRun, outcome: Expand) -> tuple[dict[str, Step], Expanded, list[Step]]:
         """Return the steps of an expansion, what it stands for, and those steps that have fingerprints."""
         registry = self.state.graph.registry
         steps, expanded = read_expansion(outcome, node_run.step.id, self.scheduler, registry)
@@ -211,7 +211,7 @@ class Executor:
             warn_stalled(node_run, seconds)
 
     def _start_task(self, node_run: NodeRun, caller: Caller) -> None:
-        if not self.lookup.claim(node_run, self._shared):
+        if not self.lookup.claim(node_run, self._take_shared):
             return
         self._event_log.node_started(node_run, node_run.step.where)
         task = self.loop.create_task(self._async_turn(node_run, caller), context=self.context.copy())
@@ -229,9 +229,9 @@ class Executor:
         try:
             outcome = await caller.call(node_run)
             if isinstance(outcome, Expand):
-                steps, expanded, marked = self._read(node_run, outcome)
-                if marked:
-                    await caller.fingerprint(marked)
+                steps, expanded, fingerprinted = self._read_expansion(node_run, outcome)
+                if fingerprinted:
+                    await caller.fingerprint(fingerprinted)
                 self._expand(node_run, steps, expanded, outcome)
             else:
                 self._accept(node_run, outcome)
@@ -282,19 +282,19 @@ class Executor:
         with self.lock:
             if self.ending is not None:
                 return
-            if self.pauses.at:
-                self.lookup.below.update(steps)
+            if self.pauses.breakpoints:
+                self.lookup.below_breakpoints.update(steps)
             added = self.scheduler.expand(node_run, list(steps.values()), expanded)
         self._event_log.node_waits(node_run, f"expanded into {len(steps)} nodes", added)
         self.wake()
 
-    def _resolve(self, node_run: NodeRun) -> Outputs:
+    def _finish_expansion(self, node_run: NodeRun) -> Outputs:
         outputs: Outputs = node_run.expansion.outputs(node_run, self.scheduler)
         self.lookup.keep(node_run, outputs)
         self._finished(node_run)
         return outputs
 
-    def _shared(self, node_run: NodeRun, entry: Entry | None) -> None:
+    def _take_shared(self, node_run: NodeRun, entry: Entry | None) -> None:
         """Take the result of an equal node that was in flight; without an entry it gave up, so this one is computed."""
         try:
             with self.lock:
@@ -312,7 +312,7 @@ class Executor:
         self.wake()
 
     def _finished(self, node_run: NodeRun) -> None:
-        if node_run.step.id not in self.pauses.at:  # else it is reported when the breakpoint is resumed
+        if node_run.step.id not in self.pauses.breakpoints:  # else it is reported when the breakpoint is resumed
             self._event_log.node_finished(node_run)
 
     # Ending ----------------------------------------------------------------------------------------------------------
@@ -368,6 +368,6 @@ class Executor:
             return
         self._is_closed = True
         self.pauses.close()
-        self._switches.close()
+        self._process_settings.close()
         self._services.lane_done(self._lane)
         self._on_end(status, self.error)

@@ -26,7 +26,7 @@ class Lookup:
         self.state = state
         self.store = store
         self.hits = 0
-        self.below: set[str] = set()
+        self.below_breakpoints: set[str] = set()
         self._get, self._peek = store.cache.get, store.cache.peek
         self._in_flight = store.in_flight
         self._held: dict[int, bytes] = {}
@@ -35,7 +35,7 @@ class Lookup:
 
     def find(self, node_run: NodeRun) -> bool:
         """Fill a node run from the cache, first setting its key if need be; False where it must be computed."""
-        if node_run.step.id in self.below:
+        if node_run.step.id in self.below_breakpoints:
             node_run.key = node_run.key.forgotten()  # it depends on what is above, which may be replaced
             if not self._is_settled_above(node_run):
                 return False
@@ -109,7 +109,7 @@ class Lookup:
         at_breakpoint = node_id in self.scheduler.breakpoints
         if above is not None and (above.state is NodeState.DONE or not at_breakpoint):
             return above.key
-        step = self.scheduler.step(node_id) if not at_breakpoint and node_id not in self.below else None
+        step = self.scheduler.step(node_id) if not at_breakpoint and node_id not in self.below_breakpoints else None
         return step.key if step is not None else UNKNOWN
 
     def keep(self, node_run: NodeRun, outputs: Outputs) -> None:

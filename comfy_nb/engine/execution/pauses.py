@@ -45,15 +45,15 @@ class Pauses:
 
     def __init__(self, executor: Pausable, breakpoints: Breakpoints, make_pause: MakePause) -> None:
         self.loop = executor.loop
-        self.at = breakpoints.of(executor.state.graph)
+        self.breakpoints = breakpoints.of(executor.state.graph)
         self._executor = executor
         self._breakpoints = breakpoints
         self._make_pause = make_pause
         self._event_log = executor.state.event_log
         self._now: list[Pause] = []
-        if self.at:
-            executor.scheduler.breakpoints = self.at.keys()
-            executor.lookup.below = executor.state.plan.below(self.at)
+        if self.breakpoints:
+            executor.scheduler.breakpoints = self.breakpoints.keys()
+            executor.lookup.below_breakpoints = executor.state.plan.below(self.breakpoints)
 
     def begin(self, node_run: NodeRun) -> None:
         """Pause at the breakpoints of a node whose value is there."""
@@ -61,7 +61,7 @@ class Pauses:
             return
         if node_run.source != "ran":
             self._event_log.node_started(node_run, "loop")
-        self._hold(node_run, self.at[node_run.step.id])
+        self._hold(node_run, self.breakpoints[node_run.step.id])
 
     def resume(self, pause: Pause, replaced: Outputs | None) -> None:
         """Let the run go on, with other outputs in place of the computed ones if given."""
@@ -119,4 +119,4 @@ class Pauses:
         node_run.entry = None
         node_run.source = "replaced"
         node_run.outputs = outputs
-        self._executor.scheduler.kept.add(node_run.step.id)  # it exists nowhere else
+        self._executor.scheduler.retained.add(node_run.step.id)  # it exists nowhere else

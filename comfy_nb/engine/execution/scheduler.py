@@ -44,7 +44,7 @@ class Scheduler:
         self.node_runs: dict[str, NodeRun] = {}
         self.find = find
         self.resolve = resolve
-        self.kept: set[str] = set()
+        self.retained: set[str] = set()
         self.pending = 0
         self.running = 0
         self.ready_off_lane: list[NodeRun] = []
@@ -103,8 +103,10 @@ class Scheduler:
             node_run.unmet += 1
 
     def _rank(self, created: Sequence[NodeRun]) -> None:
-        outputs = [node_run for node_run in created if node_run.rank == 0 or node_run.step.id in self.kept]
-        outputs = [node_run for node_run in outputs if node_run.step.spec.is_output or node_run.step.id in self.kept]
+        outputs = [node_run for node_run in created if node_run.rank == 0 or node_run.step.id in self.retained]
+        outputs = [
+            node_run for node_run in outputs if node_run.step.spec.is_output or node_run.step.id in self.retained
+        ]
         for node_run in outputs:
             node_run.rank = 0
         for rank in (1, 2):
@@ -190,7 +192,7 @@ class Scheduler:
         if node_run.state is NodeState.DONE:
             node_run.outputs = None
             self._invalidated = True
-            if node_run.step.id in self.kept:
+            if node_run.step.id in self.retained:
                 self.need([node_run.step.id])
 
     def finish(self, node_run: NodeRun, outputs: Outputs) -> None:
@@ -246,19 +248,24 @@ class Scheduler:
 
         With breakpoints they stay: what is computed from a replaced value is not in the cache.
         """
-        node_runs, kept = self.node_runs, self.kept
+        node_runs, retained = self.node_runs, self.retained
         for link in node_run.step.links:
             above = node_runs.get(link.origin)
             if above is None or (link.lazy and (node_run.asked is None or link.name not in node_run.asked)):
                 continue
             above.refs -= 1
-            if above.refs == 0 and above.state is NodeState.DONE and link.origin not in kept and not self.breakpoints:
+            if (
+                above.refs == 0
+                and above.state is NodeState.DONE
+                and link.origin not in retained
+                and not self.breakpoints
+            ):
                 above.outputs = above.entry = None
         if node_run.expansion is not None:
             for node_id in node_run.expansion.wanted:
                 inner = node_runs[node_id]
                 inner.refs -= 1
-                if inner.refs == 0 and node_id not in kept and not self.breakpoints:
+                if inner.refs == 0 and node_id not in retained and not self.breakpoints:
                     inner.outputs = inner.entry = None
             node_run.expansion = None
 

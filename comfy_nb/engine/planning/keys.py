@@ -24,9 +24,9 @@ def head_of(step: Step, scope: int) -> Digest:
     """Digest a node without what is above it. `scope` is the graph's number, for results that belong to one node."""
     spec, extras = step.spec, step.extras
     fresh = extras.get("fresh", 0) if extras else 0
-    bound = (scope, step.id) if spec.cache == "node" or spec.not_idempotent or step.interface.takes_id else None
+    bound_to = (scope, step.id) if spec.cache == "node" or spec.not_idempotent or step.interface.takes_id else None
     links = tuple([part for link in step.links for part in _link_parts(link, scope)]) if step.links else ()
-    return node_digest(spec.class_type, step.code, fresh, bound, step.template, links)
+    return node_digest(spec.class_type, step.code, fresh, bound_to, step.template, links)
 
 
 def _link_parts(link: InLink, scope: int) -> tuple[Any, ...]:
@@ -51,18 +51,18 @@ def key_of(head: Digest, fingerprint: Any, links: Sequence[InLink], above: Mappi
         found.append(full)
         durable = durable and is_durable
         reusable = reusable and is_reusable
-    parents = b"".join(found)
+    above_bytes = b"".join(found)
     if fingerprint is not None:
         if never_equal(fingerprint):
-            parents += struct.pack("<Q", next(_nonces))
+            above_bytes += struct.pack("<Q", next(_nonces))
             durable = reusable = False
         else:
             mark = digest_of(fingerprint)
-            parents += mark.value
+            above_bytes += mark.value
             durable = durable and mark.durable
-    base = xxh3_128_digest(head.value + parents)
+    base = xxh3_128_digest(head.value + above_bytes)
     # Half the cost of NodeKey(...), and there is one for each node.
-    return tuple.__new__(NodeKey, (base, None if has_lazy else base, durable, reusable, parents))
+    return tuple.__new__(NodeKey, (base, None if has_lazy else base, durable, reusable, above_bytes))
 
 
 def lazy_key(base: bytes, used: Sequence[tuple[str, bytes | None]]) -> bytes | None:

@@ -18,14 +18,14 @@ class NodeKey(NamedTuple):
 
     `base` covers all but the lazy links; `full` is the key, or None while it is not known (the node, or one above it,
     has lazy inputs that were not asked for). `durable`: the key means the same in another process. `reusable`: the key
-    can occur again. `parents` holds the full keys above, 16 bytes each, then the fingerprint's digest.
+    can occur again. `above` holds the full keys above, 16 bytes each, then the fingerprint's digest.
     """
 
     base: bytes | None
     full: bytes | None
     durable: bool
     reusable: bool
-    parents: bytes
+    above: bytes
 
     def forgotten(self) -> NodeKey:
         """Return the key of a result that may not be cached."""

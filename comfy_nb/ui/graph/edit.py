@@ -18,7 +18,7 @@ def set_from_text(graph: Graph, node_id: str, name: str, text: str) -> bool:
     Raises GraphError, UnknownName for what cannot be set; the graph is unchanged then.
     """
     parameter = _constant(graph, node_id, name)
-    return _set(graph, parameter, parameter.checked(_read(text, parameter.entry.socket)))
+    return _set(graph, parameter, parameter.checked(_read(text, parameter.input_spec.socket)))
 
 
 def reseed(graph: Graph, node_id: str, name: str) -> bool:

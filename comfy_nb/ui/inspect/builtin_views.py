@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from comfy_nb.spec.sockets import SOCKETS, socket_of_entry
+from comfy_nb.spec.sockets import SOCKETS, socket_of_key
 from comfy_nb.ui.inspect.arrays import Array, is_array
 from comfy_nb.ui.inspect.part import Entry, Part, View
 from comfy_nb.ui.render.drawings import drawing_of
@@ -70,7 +70,7 @@ BUILT_IN: tuple[View, ...] = (array, model, picture, text, mapping, sequence, mo
 
 def _entries(value: Mapping[Any, Any], kind: str) -> Iterator[Part | Entry]:
     for key, item in value.items():
-        inner = socket_of_entry(str(key), kind)
+        inner = socket_of_key(str(key), kind)
         drawing = drawing_of(inner)
         if drawing.view == "plot" and is_array(item) and drawing.fits(_shape(item)):
             rate = value.get(SOCKETS[inner].rate_key)

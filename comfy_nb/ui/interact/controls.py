@@ -34,7 +34,7 @@ class ControlSpec:
     @property
     def is_whole(self) -> bool:
         """Whether its numbers are whole."""
-        return self.parameter.entry.socket == "INT" or isinstance(self.value, int)
+        return self.parameter.input_spec.socket == "INT" or isinstance(self.value, int)
 
 
 def controls_for(graph: Graph, output: ShownOutput, wishes: Mapping[str, Any]) -> list[ControlSpec]:
@@ -71,20 +71,20 @@ def control_for(parameter: Parameter, wish: Any) -> ControlSpec:
             raise GraphError(f"{parameter.where}: the list of choices is empty.")
         start = next((each for each in options if _same_type_and_value(each, parameter.value)), options[0])
         return ControlSpec(parameter, "choice", start, options=options)
-    is_as_declared = wish is ... or (wish is True and parameter.entry.socket != "BOOLEAN")
+    is_as_declared = wish is ... or (wish is True and parameter.input_spec.socket != "BOOLEAN")
     return _as_declared(parameter, parameter.value if is_as_declared else parameter.checked(wish))
 
 
 def _slider(parameter: Parameter, wish: tuple[Any, ...]) -> ControlSpec:
-    entry, where = parameter.entry, parameter.where
+    input_spec, where = parameter.input_spec, parameter.where
     is_range = len(wish) in (2, 3) and all(isinstance(each, int | float) for each in wish)
-    if entry.socket not in ("INT", "FLOAT", "*") or not is_range:
+    if input_spec.socket not in ("INT", "FLOAT", "*") or not is_range:
         raise GraphError(f"{where}: {wish!r:.60} is not a (low, high) or (low, high, step) of numbers for this input.")
     low, high = (parameter.checked(each) for each in wish[:2])
     if not low < high:
         raise GraphError(f"{where}: the range {low} to {high} is empty; write (low, high).")
-    is_whole = entry.socket == "INT" or (entry.socket == "*" and all(type(each) is int for each in wish))
-    step = wish[2] if len(wish) == 3 else entry.options.get("step") or (1 if is_whole else (high - low) / 100)
+    is_whole = input_spec.socket == "INT" or (input_spec.socket == "*" and all(type(each) is int for each in wish))
+    step = wish[2] if len(wish) == 3 else input_spec.options.get("step") or (1 if is_whole else (high - low) / 100)
     if not 0 < step < math.inf or (is_whole and step != int(step)):
         raise GraphError(f"{where}: the step must be above 0{' and whole' if is_whole else ''}, got {step!r}.")
     start = parameter.value if isinstance(parameter.value, int | float) else low
@@ -92,36 +92,36 @@ def _slider(parameter: Parameter, wish: tuple[Any, ...]) -> ControlSpec:
 
 
 def _as_declared(parameter: Parameter, value: Any) -> ControlSpec:
-    entry = parameter.entry
-    if entry.choices is not None:
-        options = tuple(entry.choices)
+    input_spec = parameter.input_spec
+    if input_spec.choices is not None:
+        options = tuple(input_spec.choices)
         if not any(_same_type_and_value(each, value) for each in options):  # such as a file that is gone
             options = (value, *options)
         return ControlSpec(parameter, "choice", value, options=options)
-    if entry.socket == "BOOLEAN" or isinstance(value, bool):
+    if input_spec.socket == "BOOLEAN" or isinstance(value, bool):
         return ControlSpec(parameter, "check", bool(value))
-    if entry.socket == "STRING" or isinstance(value, str):
+    if input_spec.socket == "STRING" or isinstance(value, str):
         text = "" if value is None else str(value)
-        return ControlSpec(parameter, "lines" if entry.options.get("multiline") else "text", text)
-    if entry.socket in ("INT", "FLOAT") or isinstance(value, int | float):
+        return ControlSpec(parameter, "lines" if input_spec.options.get("multiline") else "text", text)
+    if input_spec.socket in ("INT", "FLOAT") or isinstance(value, int | float):
         return _number(parameter, value)
-    raise GraphError(f"{parameter.where}: {entry.socket} has no control; give a list of values to choose from.")
+    raise GraphError(f"{parameter.where}: {input_spec.socket} has no control; give a list of values to choose from.")
 
 
 def _number(parameter: Parameter, value: Any) -> ControlSpec:
-    entry, is_whole = parameter.entry, parameter.entry.socket == "INT"
-    low: float | None = entry.options.get("min")
-    high: float | None = entry.options.get("max")
-    step = entry.options.get("step") or (1 if is_whole else 0.01)
+    input_spec, is_whole = parameter.input_spec, parameter.input_spec.socket == "INT"
+    low: float | None = input_spec.options.get("min")
+    high: float | None = input_spec.options.get("max")
+    step = input_spec.options.get("step") or (1 if is_whole else 0.01)
     start = value if isinstance(value, int | float) else low or 0
-    if is_whole and entry.is_controlled_after_generate:
+    if is_whole and input_spec.is_controlled_after_generate:
         return ControlSpec(parameter, "seed", start, low, high, step)
     is_short = low is not None and high is not None and low < high and (high - low) / step <= SLIDER_STEPS_MAX
     return ControlSpec(parameter, "slider" if is_short else "number", start, low, high, step)
 
 
 def _is_scalar(parameter: Parameter) -> bool:
-    is_declared = parameter.entry.socket in SCALAR_SOCKETS or parameter.entry.choices is not None
+    is_declared = parameter.input_spec.socket in SCALAR_SOCKETS or parameter.input_spec.choices is not None
     return is_declared or isinstance(parameter.value, bool | int | float | str)
 
 

@@ -156,7 +156,7 @@ class Controls:
 
 def make_widget(control: ControlSpec) -> widgets.ValueWidget:
     """Return the ipywidget of a control."""
-    options = control.parameter.entry.options
+    options = control.parameter.input_spec.options
     common: dict[str, Any] = {"value": control.value, "description": control.label, "layout": WIDE, "style": LABEL}
     common["tooltip"] = str(options.get("tooltip") or control.parameter.where)
     if control.kind == "choice":

@@ -51,7 +51,7 @@ class RunModel:
         self._name_of = name_of or (lambda node_id: (f"node {node_id}", ""))
         self._live: dict[str, Row] = {}
         self._ended: list[Row] = []
-        self._least: tuple[bool, bool, float] = (False, False, 0.0)
+        self._least_importance: tuple[bool, bool, float] = (False, False, 0.0)
         self._ended_count = self._seen = 0
         self._state = "running"
         self._started = started
@@ -201,18 +201,18 @@ class RunModel:
 
     def _new(self, node_id: str, title: str, class_type: str, time: float) -> Row:
         self._seen += 1
-        return Row(node_id, title, class_type, "running", time, paced_at=time, order=self._seen)
+        return Row(node_id, title, class_type, "running", time, rate_measured_at=time, order=self._seen)
 
     def _end(self, row: Row, seconds: float) -> None:
         row.seconds = max(seconds, 0.0)
         self._just_ended.append(row)
         self._ended_count += 1
         if len(self._ended) == ROWS_MAX:
-            if importance(row) <= self._least:
+            if importance(row) <= self._least_importance:
                 return
             self._ended.remove(min(self._ended, key=importance))
         self._ended.append(row)
-        self._least = importance(min(self._ended, key=importance))
+        self._least_importance = importance(min(self._ended, key=importance))
 
     _HANDLERS: Mapping[type, Callable[[RunModel, Any], None]] = {
         RunStarted: _run_started,
@@ -234,11 +234,11 @@ class RunModel:
 def _step(row: Row, event: NodeProgress, value: float) -> None:
     total = finite(event.total) or 0.0  # a tqdm may have an infinite one
     row.value, row.total, row.index, row.calls = value, total, event.call, event.calls
-    seconds = event.time - row.paced_at
+    seconds = event.time - row.rate_measured_at
     if seconds >= PACE_S:
-        now = max(value - row.paced_value, 0.0) / seconds
+        now = max(value - row.rate_measured_value, 0.0) / seconds
         row.rate = now if row.rate is None else PACE_WEIGHT * now + (1 - PACE_WEIGHT) * row.rate
-        row.paced_at, row.paced_value = event.time, value
+        row.rate_measured_at, row.rate_measured_value = event.time, value
 
 
 def finite(number: Any) -> float | None:

@@ -90,7 +90,7 @@ class RunMonitor:
 
     def _blocker(self, loop: asyncio.AbstractEventLoop) -> str:
         for run in self.run.session.live_runs():
-            step = run.stepping
+            step = run.holding_loop
             if step is not None and run.loop is loop:
                 return step.named
         return "a cell or a callback"

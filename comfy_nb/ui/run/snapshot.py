@@ -35,8 +35,8 @@ class Row:
     numbers and texts it was given, and `label` tells it from other nodes of its name.
 
     `index` is the list call in progress, of `calls`, and `called` how many are done. The pace is `rate` steps a
-    second, last measured when `paced_value` was reached at `paced_at`. `run` and `order`, its place among the rows of
-    that run, never change, and no two rows share both.
+    second, last measured when `rate_measured_value` was reached at `rate_measured_at`. `run` and `order`, its place
+    among the rows of that run, never change, and no two rows share both.
     """
 
     node_id: str
@@ -51,8 +51,8 @@ class Row:
     calls: int = 1
     called: int = 0
     rate: float | None = None
-    paced_at: float = 0.0
-    paced_value: float = 0.0
+    rate_measured_at: float = 0.0
+    rate_measured_value: float = 0.0
     preview: bytes = b""
     preview_format: str = ""
     text: str = ""

@@ -49,7 +49,7 @@ class Driven(Scheduler):
         self.pack = pack
         self.cached = set(cached)
         super().__init__(plan_of(pack.graph(prompt)).steps, self.find_cached, lambda node_run: VALUE)
-        self.kept.update(wanted)
+        self.retained.update(wanted)
         self.added_at_first = self.need(list(wanted))
 
     def find_cached(self, node_run: NodeRun) -> bool:

@@ -218,7 +218,7 @@ async def test_a_blocked_loop_is_reported_with_the_node_that_blocks_it(run, show
     show(run)
     run.emit(started(1), node("1", title="Greedy"))
     step = SimpleNamespace(named='"Greedy" (node 1, greedy)')
-    other = SimpleNamespace(loop=run.loop, stepping=step)
+    other = SimpleNamespace(loop=run.loop, holding_loop=step)
     ticker.tick(LATER)
     ticker.tick(LATER)
     run.session.live_runs = lambda: [other]
