@@ -12,9 +12,9 @@ import click
 from comfy_nb.errors import UnknownName
 from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.documentation import describe
+from comfy_nb.spec.matching import socket_name
 from comfy_nb.spec.node_spec import NodeSpec
 from comfy_nb.spec.registry import Registry
-from comfy_nb.spec.types import socket_name
 from comfy_nb.wording import clip
 
 HEAD = ("name", "category", "inputs", "outputs")

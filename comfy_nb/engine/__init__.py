@@ -9,17 +9,17 @@
     planning/class_hooks.py       calls VALIDATE_INPUTS and fingerprints; hidden_inputs.py: PROMPT, UNIQUE_ID ...
     planning/validity.py          which of the wanted outputs can run
     presenter.py                  what shows the run (ui/ installs itself here)
-    execution/state.py            `RunState`: what the parts below share of one run
+    execution/state.py            `RunState`: what the parts below share of one run; turn_services.py: what a turn needs of it
     execution/executor.py         moves it: lock, lanes, tasks, the end
     execution/scheduler.py        a pure state machine: which nodes wait, are ready, run, are done
     execution/lookup.py           cached results, keys that become known late, equal nodes in flight
     execution/lanes.py            threads for sync nodes; abandon.py: one that will not stop
     execution/callers.py          call a node on a lane or on the loop; retry.py: once more?
-    execution/turn.py             one node's turn: inputs, list calls, blockers, outputs (turn_services.py: its run)
+    execution/turn.py             one node's turn: inputs (lazy ones too), list calls, blockers, outputs
     execution/expansion.py        nodes that a node expanded into
     execution/breakpoints.py      pauses at a value (pauses.py); failure.py: the error; interrupt.py: Ctrl-C
     node_api/                   what a running node may call: progress, blockers, graph builders
-    cache/store.py              keeps results and says whether they are still good: memory.py, disk.py, seal.py
+    cache/store.py              results, and whether they are still good: memory.py, disk.py (entry_file.py), seal.py
     events.py                   what the run tells; execution/event_log.py makes and delivers it
     history.py, why.py          why a node ran: what is different from the last time
     provenance.py               where a value that was handed out came from

@@ -7,7 +7,7 @@ from typing import Any
 
 from comfy_nb.graph.link import Link
 from comfy_nb.graph.node import Node
-from comfy_nb.spec.types import matches
+from comfy_nb.spec.matching import matches
 
 
 def resolve(nodes: Mapping[str, Node], link: Link, wanted: Any = "*") -> Link | None:

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from comfy_nb.errors import ComfyNBWarning, Problem
 from comfy_nb.graph.constant_check import Misfit, check_constant, config_of
 from comfy_nb.graph.link import Link, is_link, link_of
+from comfy_nb.spec.matching import matches, socket_name
 from comfy_nb.spec.node_spec import NO_OPTIONS, InputSpec, Interface, NodeSpec
 from comfy_nb.spec.sockets import ANY
-from comfy_nb.spec.types import matches, socket_name
 from comfy_nb.wording import name_node, suggest
 
 

@@ -6,8 +6,8 @@ import inspect
 import keyword
 from typing import TYPE_CHECKING, Any
 
+from comfy_nb.spec.matching import socket_name
 from comfy_nb.spec.node_spec import InputSpec, NodeSpec
-from comfy_nb.spec.types import socket_name
 from comfy_nb.wording import short
 
 if TYPE_CHECKING:

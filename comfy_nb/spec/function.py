@@ -13,11 +13,11 @@ from typing import Any, get_args, get_origin
 import torch
 
 from comfy_nb.errors import SpecError
+from comfy_nb.spec.annotations import Parsed, parse_annotation, to_picture
 from comfy_nb.spec.code import code_digest
 from comfy_nb.spec.coerce import coerce
 from comfy_nb.spec.node_spec import CacheMode, InputSpec, Interface, NodeSpec
 from comfy_nb.spec.sockets import SOCKETS
-from comfy_nb.spec.types import Parsed, parse_annotation, to_picture
 from comfy_nb.wording import suggest
 
 INJECTED: dict[str, str] = {"Progress": "PROGRESS"}

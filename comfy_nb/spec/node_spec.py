@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from comfy_nb.spec.types import socket_name
+from comfy_nb.spec.matching import socket_name
 
 CacheMode = Literal["on", "off", "node"]
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from comfy_nb.errors import SpecError
-from comfy_nb.spec.annotations import Audio, Conditioning, Image, Latent, Mask
+from comfy_nb.spec.hints import Audio, Conditioning, Image, Latent, Mask
 from comfy_nb.spec.layouts import to_audio, to_image, to_latent, to_mask
 
 ANY = "*"

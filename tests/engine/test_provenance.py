@@ -10,8 +10,8 @@ import torch
 from comfy_nb.engine.provenance import ProvenanceIndex
 from comfy_nb.engine.session import Session
 from comfy_nb.graph.model import Graph
-from comfy_nb.spec.annotations import Image, Latent
 from comfy_nb.spec.function import spec_from_function
+from comfy_nb.spec.hints import Image, Latent
 from comfy_nb.spec.registry import Registry
 
 

@@ -6,8 +6,8 @@ from html import escape
 from itertools import zip_longest
 from typing import Any
 
+from comfy_nb.spec.matching import socket_name
 from comfy_nb.spec.node_spec import InputSpec, NodeSpec
-from comfy_nb.spec.types import socket_name
 from comfy_nb.wording import short
 
 GIVEN, NEEDED = "○", "●"

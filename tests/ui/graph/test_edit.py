@@ -12,8 +12,8 @@ import comfy_nb as nb
 from comfy_nb.engine.session import Session, use_session
 from comfy_nb.errors import GraphError, UnknownName
 from comfy_nb.graph.model import Graph
-from comfy_nb.spec.annotations import Range
 from comfy_nb.spec.function import spec_from_function
+from comfy_nb.spec.hints import Range
 from comfy_nb.spec.registry import Registry
 from comfy_nb.ui.graph.edit import set_from_text
 from comfy_nb.ui.graph.live import LiveGraph

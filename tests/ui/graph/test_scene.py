@@ -11,8 +11,8 @@ import comfy_nb as nb
 from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.handle import NodeFactory
 from comfy_nb.graph.model import Graph
-from comfy_nb.spec.annotations import Image, Range
 from comfy_nb.spec.function import spec_from_function
+from comfy_nb.spec.hints import Image, Range
 from comfy_nb.spec.registry import Registry
 from comfy_nb.ui.graph.from_graph import scene_of
 from comfy_nb.ui.graph.scene import Field, Slot
