@@ -9,7 +9,7 @@
     planning/class_hooks.py       calls VALIDATE_INPUTS and fingerprints; hidden_inputs.py: PROMPT, UNIQUE_ID ...
     planning/validity.py          which of the wanted outputs can run
     presenter.py                  what shows the run (ui/ installs itself here)
-    execution/state.py            `RunState`: what the parts below share of one run; turn_services.py: what a turn needs of it
+    execution/state.py            `RunState`: what the parts below share of one run (turn_services.py: of a turn)
     execution/executor.py         moves it: lock, lanes, tasks, the end
     execution/scheduler.py        a pure state machine: which nodes wait, are ready, run, are done
     execution/lookup.py           cached results, keys that become known late, equal nodes in flight
