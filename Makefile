@@ -3,6 +3,7 @@
 # make check     lint, types and quick tests: under two minutes
 # make test      lint, types, all tests and their coverage
 # make bench     the benchmark table
+# make files     list in docs/files.md what each file holds
 # make release VERSION=0.2.0      date the changelog and build the wheel
 VENV ?= .venv
 PYTHON ?= python3
@@ -13,10 +14,10 @@ BENCH_READY := $(VENV)/.bench-ready
 QUICK := not (browser or kernel or process or long)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test lint lab bench release clean
+.PHONY: help demo check test lint lab bench files release clean
 
 help:
-	@head -n 6 $(firstword $(MAKEFILE_LIST)) | sed 's/^# //'
+	@head -n 7 $(firstword $(MAKEFILE_LIST)) | sed 's/^# //'
 
 $(READY): pyproject.toml .ci/constraints.txt
 	@python=; for candidate in $(PYTHON) python3.14 python3.13 python3.12 python3.11; do \
@@ -63,6 +64,9 @@ lab: $(READY)
 
 bench: $(BENCH_READY)
 	$(BIN)/python -m comfy_nb.cli bench
+
+files: $(READY)
+	$(BIN)/python .ci/files.py
 
 release: $(READY)
 	@$(BIN)/python .ci/release.py $(VERSION)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -23,3 +24,13 @@ def test_every_heading_of_the_semantics_that_is_cited_exists() -> None:
         for heading in re.findall(r'"([^"]+)"', citation)
     }
     assert cited and cited <= headings()
+
+
+def test_the_list_of_files_says_what_their_first_lines_say() -> None:
+    index = runpy.run_path(str(ROOT / ".ci/files.py"))["index"]()
+    assert (ROOT / "docs/files.md").read_text() == index, "Run `make files`."
+
+
+def test_every_file_says_what_it_holds() -> None:
+    listed = (ROOT / "docs/files.md").read_text().splitlines()
+    assert [line for line in listed if line.startswith("- ") and line.endswith(": ")] == []

@@ -1,4 +1,4 @@
-"""Waiting for a coroutine from code that cannot await: in a kernel's cell, in a node on a lane, or in a script.
+"""Waiting, until Ctrl-C, for a coroutine in code that cannot await: a kernel's cell, a node on a lane, or a script.
 
 In a script all calls use one loop, on its own thread, because packs keep semaphores and sessions that are bound to the
 loop of their first use.

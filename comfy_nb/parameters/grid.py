@@ -1,4 +1,4 @@
-"""The grid of a sweep: its axes, its cells, and the order in which the cells share the most work."""
+"""The grid of a sweep: its axes and their labels, its cells, and the order in which these share the most work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many bytes values take, and how many this process may use."""
+"""How many bytes values take, how many this process may use, and the share of them that the cache takes by default."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds the graph that a node expands into; method names are ComfyUI's."""
+"""Builds the graph that a node expands into, with ids that no other node has; method names are ComfyUI's."""
 
 from __future__ import annotations
 

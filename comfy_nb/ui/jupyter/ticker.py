@@ -1,4 +1,4 @@
-"""A clock for displays, on a thread of its own, so that they keep updating while the event loop is blocked."""
+"""A clock for displays, ten ticks a second on its own thread, so that they update while the event loop is blocked."""
 
 from __future__ import annotations
 

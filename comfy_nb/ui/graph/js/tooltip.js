@@ -1,3 +1,5 @@
+// The tooltip of what the pointer rests on.
+
 const REST_MS = 120;
 
 /** Describes what is under the pointer; the values of a node are requested once the pointer rests. */

@@ -1,3 +1,5 @@
+// A row of numbers as a curve: the value under the pointer is read out, sliders choose the row, a wave can be played.
+
 const PLOT_HEIGHT = 160;
 
 /** A row of numbers as a curve, or audio to play. */
