@@ -1,4 +1,4 @@
-"""The controls that `nb.interact` returns: widgets that edit a copy of a graph, and the value below them."""
+"""What `nb.interact` returns: an ipywidget for each control, which edits a copy of a graph, and the value below them."""
 
 from __future__ import annotations
 
