@@ -1,4 +1,4 @@
-"""What `nb.interact` returns: an ipywidget for each control, which edits a copy of a graph, and the value below them."""
+"""What `nb.interact` returns: an ipywidget for each control, which edits a copy of a graph, and the value below."""
 
 from __future__ import annotations
 
