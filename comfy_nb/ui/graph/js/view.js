@@ -1,4 +1,5 @@
-// A graph on a canvas, with an overview map if it is large: the scene arrives as a trait, states as messages; clicks, edits and the Run button are sent back.
+// A graph on a canvas, with an overview map if it is large: the scene arrives as a trait, states as messages; clicks,
+// edits and the Run button are sent back.
 
 class GraphCanvas {
   constructor(model, el) {
