@@ -292,8 +292,7 @@ class Run:
                 return tuple(self._handed(step, index, items) for index, items in enumerate(outputs))
             slot = 0
         if not -len(outputs) <= slot < len(outputs):
-            named = step.named
-            raise NotKept(f"{named} returned {len(outputs)} values, so there is no output {slot}.")
+            raise NotKept(f"{step.named} returned {len(outputs)} values, so there is no output {slot}.")
         return self._handed(step, slot % len(outputs), outputs[slot])
 
     def _handed(self, step: Step, slot: int, items: list[Any]) -> Any:
@@ -330,14 +329,11 @@ class Run:
             if node_id not in self.plan.steps:
                 raise UnknownName.of("node", node_id, self.plan.steps, "in the run's graph")
             return "not needed: what needs it was there already, or nothing wanted needs it"
-        if node_run.state is not NodeState.DONE:
-            return (
-                "has not finished yet"
-                if self.state is Status.RUNNING
-                else f"did not finish: the run {self.state.in_words}"
-            )
+        is_done = node_run.state is NodeState.DONE
         if self.state is Status.RUNNING:
-            return "known when the run has ended"
+            return "known when the run has ended" if is_done else "has not finished yet"
+        if not is_done:
+            return f"did not finish: the run {self.state.in_words}"
         old = self._before.get(node_id) or self.session.history.nearest(node_run, self.number)
         return reason(node_run, old, self._state.lost.get(node_id))
 
@@ -353,8 +349,7 @@ class Run:
         lines = [f"Run {self.state} in {format_seconds(self.seconds)}: {', '.join(parts)}."]
         for node_run in itertools.islice((each for each in self._node_runs() if each.source == "ran"), 20):
             step = node_run.step
-            named = step.named
-            lines.append(f"  {named}: {format_seconds(node_run.seconds)}, {self.why(step.id)}")
+            lines.append(f"  {step.named}: {format_seconds(node_run.seconds)}, {self.why(step.id)}")
         if counts["ran"] > 20:
             lines.append(f"  ... and {counts['ran'] - 20} more")
         lines += [f"  node {node_id} was blocked: {message}" for node_id, message in self.blocked[:10]]

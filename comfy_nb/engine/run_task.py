@@ -12,7 +12,6 @@ from comfy_nb.engine.execution.services import Services
 from comfy_nb.engine.execution.state import RunState, Status
 from comfy_nb.engine.planning.class_hooks import call_fingerprints, call_validators
 from comfy_nb.engine.planning.validity import Validity, assess
-from comfy_nb.errors import Problem
 
 
 class RunTask:
@@ -71,7 +70,8 @@ class RunTask:
         """Validate, take fingerprints, and return the wanted nodes that can run."""
         plan, hidden = self.state.plan, self.state.hidden_inputs.value
         wanted = plan.default_outputs() if outputs is None else list(outputs)
-        self.validity = assess(self.state.graph, plan, wanted, await self._call_validators(wanted))
+        found = await call_validators(plan, wanted, self._services.call_hook, hidden)
+        self.validity = assess(self.state.graph, plan, wanted, found)
         if not self.validity.runnable_outputs:
             raise self.validity.error()
         if plan.fingerprinting:
@@ -84,12 +84,6 @@ class RunTask:
             plan.rekey(plan.runs_every_time)
         self.state.revision = plan.revision
         return self.validity.runnable_outputs
-
-    async def _call_validators(self, wanted: Sequence[str]) -> dict[str, list[Problem]]:
-        plan = self.state.plan
-        if not plan.validating or plan.unknown:
-            return {}
-        return await call_validators(plan, plan.above(wanted), self._services.call_hook, self.state.hidden_inputs.value)
 
     def _start(self) -> None:
         state = self.state

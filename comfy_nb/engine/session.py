@@ -130,7 +130,7 @@ class Session:
         wanted = plan.default_outputs() if outputs is None else outputs
         hidden = HiddenInputs(plan, partial(DynamicPrompt, plan, prompt_of(plan), None), workflow=graph.workflow)
         found = run_without_waiting(
-            call_validators(plan, plan.above(wanted), call_now, hidden.value),
+            call_validators(plan, wanted, call_now, hidden.value),
             "An async VALIDATE_INPUTS waits: use `await graph.run()`, which calls it too.",
         )
         return assess(graph, plan, wanted, found).problems

@@ -77,7 +77,7 @@ class Printed:
 class EventLog:
     """Turns what happens in a run into events, keeps them, and delivers them to subscribers.
 
-    Late subscribers get all events from the start, except passing ones (progress, previews, texts, prints). `total`,
+    Late subscribers get all events from the start, except transient ones (progress, previews, texts, prints). `total`,
     `cached`, `ui` and `blocked` sum up what has been reported so far.
     """
 

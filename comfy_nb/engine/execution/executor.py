@@ -298,7 +298,7 @@ class Executor:
         """Take the result of an equal node that was in flight; without an entry it gave up, so this one is computed."""
         try:
             with self.lock:
-                if self.ending is not None or self.error is not None:
+                if self.is_over:
                     return
                 if entry is None:
                     self.scheduler.requeue(node_run)
@@ -321,7 +321,7 @@ class Executor:
         """Let the run fail at a node; may be called from any thread."""
         failure = failure_of(self.scheduler, node_run, error)
         with self.lock:
-            if self.ending is not None or self.error is not None:
+            if self.is_over:
                 return
             self.error = failure
         self._event_log.node_failed(node_run, failure)

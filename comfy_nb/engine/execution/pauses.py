@@ -41,13 +41,13 @@ class Pausable(Protocol):
 
 
 class Pauses:
-    """Begins and ends the pauses of a run, on its loop. `at` holds its breakpoints by node id."""
+    """Begins and ends the pauses of a run, on its loop; `breakpoints` are those of its graph, by node id."""
 
     def __init__(self, executor: Pausable, breakpoints: Breakpoints, make_pause: MakePause) -> None:
         self.loop = executor.loop
         self.breakpoints = breakpoints.of(executor.state.graph)
         self._executor = executor
-        self._breakpoints = breakpoints
+        self._announce = breakpoints.announce
         self._make_pause = make_pause
         self._event_log = executor.state.event_log
         self._now: list[Pause] = []
@@ -111,7 +111,7 @@ class Pauses:
             pause.resume()
             return
         self._event_log.node_waits(node_run, "paused at a breakpoint")
-        self._breakpoints.announce(pause)
+        self._announce(pause)
 
     def _replace(self, node_run: NodeRun, outputs: Outputs) -> None:
         self._executor.state.taint()

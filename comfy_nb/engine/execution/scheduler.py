@@ -34,11 +34,11 @@ class Scheduler:
     `find(node_run)` looks a node up in the cache: it fills in the outputs and returns True, or returns False.
     `resolve(node_run)` returns the outputs of a node whose expansion is done. `added` are the steps of expansions, and
     `expanders` maps their ids to the nodes that expanded into them. Nodes in `breakpoints` are held when they are done,
-    until `release`. The outputs of nodes in `kept` stay until the end, all others until nothing waits for them.
+    until `release`. The outputs of nodes in `retained` stay until the end, all others until nothing waits for them.
     """
 
     def __init__(self, steps: Mapping[str, Step], find: Find, resolve: Callable[[NodeRun], Outputs]) -> None:
-        self.steps = dict(steps) if not isinstance(steps, dict) else steps
+        self.steps = steps
         self.added: dict[str, Step] = {}
         self.expanders: dict[str, str] = {}
         self.node_runs: dict[str, NodeRun] = {}
@@ -103,9 +103,8 @@ class Scheduler:
             node_run.unmet += 1
 
     def _rank(self, created: Sequence[NodeRun]) -> None:
-        outputs = [node_run for node_run in created if node_run.rank == 0 or node_run.step.id in self.retained]
         outputs = [
-            node_run for node_run in outputs if node_run.step.spec.is_output or node_run.step.id in self.retained
+            node_run for node_run in created if node_run.step.spec.is_output or node_run.step.id in self.retained
         ]
         for node_run in outputs:
             node_run.rank = 0

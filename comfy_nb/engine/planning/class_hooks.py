@@ -30,13 +30,18 @@ Hidden = Callable[[Step, Any], Any]
 
 
 async def call_validators(
-    plan: Plan, ids: Iterable[str], call_hook: HookCall, hidden: Hidden
+    plan: Plan, wanted: Iterable[str], call_hook: HookCall, hidden: Hidden
 ) -> dict[str, list[Problem]]:
-    """Call VALIDATE_INPUTS of the nodes among `ids` that have one; return the problems found, by node id."""
-    wanted = set(ids)
+    """Call VALIDATE_INPUTS of the nodes that the wanted ones need; return the problems found, by node id.
+
+    None is called where a class is unknown: then nothing can run.
+    """
     found: dict[str, list[Problem]] = {}
+    if not plan.validating or plan.unknown:
+        return found
+    needed = plan.above(wanted)
     for step in plan.validating:
-        if step.id in wanted:
+        if step.id in needed:
             problems = await _validate(step, call_hook, hidden)
             if problems:
                 found[step.id] = problems

@@ -74,13 +74,16 @@ class Plan:
         if known is None:
             spec = registry.find(node.class_type)
             if spec is None:
-                self.unknown.append(_unknown(node, registry))
+                advice = f"{node.class_type!r} is not registered. {suggest(node.class_type, registry)}"
+                self.unknown.append(_unusable(node, "is not known", f"Node ID '#{node.id}'", advice))
                 return None
             try:
                 interface = spec.interface()
                 known = (spec, interface, spec.code(), is_simple(spec, interface))
             except Exception as error:  # a pack's INPUT_TYPES may raise anything
-                self.unknown.append(_unreadable(node, error))
+                advice = "Reading its INPUT_TYPES(), or the code that it uses, raised this."
+                details = f"{type(error).__name__}: {error}"
+                self.unknown.append(_unusable(node, "cannot be read", details, advice, exception_message=str(error)))
                 return None
             self.classes[node.class_type] = known
         step = Step()
@@ -276,27 +279,14 @@ def _same(old: Any, new: Any) -> bool:
         return False
 
 
-def _unknown(node: Node, registry: Registry) -> Problem:
+def _unusable(node: Node, what: str, details: str, advice: str, **extra: Any) -> Problem:
     return Problem(
         "invalid_prompt",
-        "Cannot execute because a node class is not known",
-        f"Node ID '#{node.id}'",
+        f"Cannot execute because a node class {what}",
+        details,
         node.id,
         node.class_type,
         node.title,
-        {"class_type": node.class_type},
-        f"{node.class_type!r} is not registered. {suggest(node.class_type, registry)}",
-    )
-
-
-def _unreadable(node: Node, error: Exception) -> Problem:
-    return Problem(
-        "invalid_prompt",
-        "Cannot execute because a node class cannot be read",
-        f"{type(error).__name__}: {error}",
-        node.id,
-        node.class_type,
-        node.title,
-        {"class_type": node.class_type, "exception_message": str(error)},
-        "Reading its INPUT_TYPES(), or the code that it uses, raised this.",
+        {"class_type": node.class_type, **extra},
+        advice,
     )

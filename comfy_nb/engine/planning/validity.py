@@ -25,16 +25,14 @@ class Validity:
         return ValidationError(self.problems, node_errors=self.node_errors, run=run)
 
 
-def assess(
-    graph: Graph, plan: Plan, wanted: Sequence[str], found: Mapping[str, Sequence[Problem]] | None = None
-) -> Validity:
+def assess(graph: Graph, plan: Plan, wanted: Sequence[str], found: Mapping[str, Sequence[Problem]]) -> Validity:
     """Sort the wanted outputs into those that can run and those that cannot; `found` adds problems by node id.
 
     Raises ValidationError if a class is unknown or nothing is wanted, GraphError for a muted or bypassed node.
     """
     _check_wanted(graph, plan, wanted)
     faults: dict[str, list[Problem]] = {node_id: list(each) for node_id, each in plan.faulty.items()}
-    for node_id, more in (found or {}).items():
+    for node_id, more in found.items():
         faults.setdefault(node_id, []).extend(more)
     if not faults:
         return Validity(wanted, [], {})
