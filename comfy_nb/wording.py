@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 # Nodes and names ------------------------------------------------------------------------------------------------------
@@ -51,6 +51,18 @@ def cut_middle(text: str, most: int) -> str:
     """Return text without its middle where it has more than `most` characters."""
     half = most // 2
     return text if len(text) <= most else f"{text[:half]}\n…\n{text[len(text) - half :]}"
+
+
+def table_lines(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
+    """Return rows of texts as lines with aligned columns; the columns numbered in `right` are aligned right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def encodable(text: str) -> str:
@@ -103,13 +115,17 @@ def _printable(value: Any, depth: int) -> Any:
     return clip(repr(value), TEXT_MAX)
 
 
-def describe_error(error: BaseException) -> str:
-    """Return an exception's type and message; an exception whose own `__str__` fails is described all the same."""
+def error_message(error: BaseException) -> str:
+    """Return an exception's message; where its own `__str__` fails, a note that says so."""
     try:
-        text = str(error) or "(no message)"
+        return str(error)
     except BaseException as trouble:  # whatever the exception's own code raises, an exit or interrupt too
-        text = f"(it cannot be shown: {type(trouble).__name__})"
-    return f"{type(error).__name__}: {text}"
+        return f"(it cannot be shown: {type(trouble).__name__})"
+
+
+def describe_error(error: BaseException) -> str:
+    """Return an exception's type and message."""
+    return f"{type(error).__name__}: {error_message(error) or '(no message)'}"
 
 
 # Sizes and durations --------------------------------------------------------------------------------------------------

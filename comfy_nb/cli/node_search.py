@@ -1,10 +1,9 @@
-"""Node classes found by name, word or pattern, and shown as a list or a table."""
+"""Node classes found by name, word or pattern."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from html import escape
 from itertools import groupby
 
 import click
@@ -12,14 +11,8 @@ import click
 from comfy_nb.errors import UnknownName
 from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.documentation import describe
-from comfy_nb.spec.matching import socket_name
 from comfy_nb.spec.node_spec import NodeSpec
 from comfy_nb.spec.registry import Registry
-from comfy_nb.wording import clip
-
-HEAD = ("name", "category", "inputs", "outputs")
-INPUTS_MAX = 60
-_CELL = "style='text-align:left;vertical-align:top;padding:.15em .8em;background:none'"
 
 
 def find_nodes(registry: Registry, pattern: str = "") -> list[NodeSpec]:
@@ -58,37 +51,3 @@ def node_lines(registry: Registry, pattern: str) -> Iterator[str]:
 def complete_class(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
     """Return the names of node classes that begin with what was typed."""
     return sorted(name for name in default_registry() if name.lower().startswith(typed.lower()))
-
-
-class NodeTable:
-    """The node classes that `find_nodes` finds. Raises UnknownName where there are none."""
-
-    def __init__(self, registry: Registry, pattern: str = "") -> None:
-        self.rows = [_row(spec) for spec in find_nodes(registry, pattern)]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __repr__(self) -> str:
-        rows = [
-            HEAD,
-            *((name, category, clip(inputs, INPUTS_MAX), outputs) for name, category, inputs, outputs in self.rows),
-        ]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
-        return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-
-    def _repr_html_(self) -> str:
-        head = "".join(f"<th {_CELL}>{name}</th>" for name in HEAD)
-        body = "".join(
-            "<tr>" + "".join(f"<td {_CELL}>{escape(cell)}</td>" for cell in row) + "</tr>" for row in self.rows
-        )
-        return (
-            "<div style='overflow:auto;max-height:30em;color:inherit;font-size:90%'>"
-            "<table style='border-collapse:collapse;margin:0;color:inherit;font-size:inherit'>"
-            f"<tr>{head}</tr>{body}</table></div>"
-        )
-
-
-def _row(spec: NodeSpec) -> tuple[str, str, str, str]:
-    inputs = ", ".join(spec.interface().declared)
-    return spec.class_type, spec.category, inputs, ", ".join(socket_name(kind) for kind in spec.return_types)

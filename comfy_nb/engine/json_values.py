@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from comfy_nb.errors import NodeError, Problem, ValidationError
-from comfy_nb.wording import describe_error, encodable, printable
+from comfy_nb.wording import encodable, error_message, printable
 
 DEPTH_MAX = 12
 INT_BITS_MAX = 64
@@ -55,7 +55,7 @@ def _converted(value: Any, depth: int) -> Any:
 def error_record(error: BaseException) -> dict[str, Any]:
     """Return an error's `type` and `message`, and for errors of nodes and graphs which nodes they are about."""
     name = type(error).__name__
-    record: dict[str, Any] = {"type": name, "message": encodable(describe_error(error).removeprefix(f"{name}: "))}
+    record: dict[str, Any] = {"type": name, "message": encodable(error_message(error) or "(no message)")}
     if isinstance(error, NodeError):
         names = ("node_id", "class_type", "title", "real_node_id", "inputs")
         record |= {name: as_json(getattr(error, name)) for name in names}

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from comfy_nb.errors import ComfyNBWarning, Problem
 from comfy_nb.graph.constant_check import Misfit, check_constant, config_of
-from comfy_nb.graph.link import Link, is_link, link_of
+from comfy_nb.graph.link import Link, is_link, link_of, unwrap_constant
 from comfy_nb.spec.matching import matches, socket_name
 from comfy_nb.spec.node_spec import NO_OPTIONS, InputSpec, Interface, NodeSpec
 from comfy_nb.spec.sockets import ANY
@@ -128,8 +128,8 @@ def check_node(node: CheckedNode, inputs: Mapping[str, Any], origins: Origins) -
             has_limits = is_limited or (unlimited is not None and name not in unlimited)
             try:
                 template[name] = check_constant(entry, value, has_limits)
-            except Misfit:
-                template[name] = _report_misfits(node, entry, value, has_limits)
+            except Misfit as misfit:
+                template[name] = _report_misfit(node, entry, value, has_limits, misfit)
         elif name in interface.hidden:
             template[name] = value
     for name in interface.required:
@@ -219,18 +219,21 @@ def _take_link(
         )
 
 
-def _report_misfits(node: CheckedNode, entry: InputSpec, value: Any, has_limits: bool) -> Any:
+def _report_misfit(node: CheckedNode, entry: InputSpec, value: Any, has_limits: bool, misfit: Misfit) -> Any:
     """Report what is wrong with a constant, of a list with each item, and return what is left of it."""
-    if type(value) is dict and "__value__" in value:
-        value = value["__value__"]
-    if entry.is_list and isinstance(value, (list, tuple)):
-        return [_report_misfits(node, entry, item, has_limits) for item in value]
+    items = unwrap_constant(value)
+    if entry.is_list and isinstance(items, (list, tuple)):
+        return [_checked_item(node, entry, item, has_limits) for item in items]
+    if misfit.is_tolerated:
+        named = name_node(node.id, node.class_type, node.title)
+        warnings.warn(f"{named}: input {entry.name!r}: {misfit}", ComfyNBWarning, stacklevel=2)
+    else:
+        node.problem(misfit.type, misfit.message, misfit.details, entry.name, misfit.advice, **misfit.extra)
+    return misfit.value
+
+
+def _checked_item(node: CheckedNode, entry: InputSpec, item: Any, has_limits: bool) -> Any:
     try:
-        return check_constant(entry, value, has_limits)
+        return check_constant(entry, item, has_limits)
     except Misfit as misfit:
-        if misfit.is_tolerated:
-            named = name_node(node.id, node.class_type, node.title)
-            warnings.warn(f"{named}: input {entry.name!r}: {misfit}", ComfyNBWarning, stacklevel=2)
-        else:
-            node.problem(misfit.type, misfit.message, misfit.details, entry.name, misfit.advice, **misfit.extra)
-        return misfit.value
+        return _report_misfit(node, entry, item, has_limits, misfit)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import inspect
 import keyword
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from comfy_nb.spec.matching import socket_name
 from comfy_nb.spec.node_spec import InputSpec, NodeSpec
 from comfy_nb.wording import short
-
-if TYPE_CHECKING:
-    pass
 
 
 def signature_of(spec: NodeSpec) -> inspect.Signature:

@@ -45,7 +45,7 @@ def link_of(value: object) -> Link | None:
 
 def links_in(inputs: Mapping[str, Any]) -> dict[str, Link]:
     """Return the links among the inputs of a prompt's node, by name."""
-    return {name: Link(value[0], int(value[1])) for name, value in inputs.items() if is_link(value)}
+    return {name: link for name, value in inputs.items() if (link := link_of(value)) is not None}
 
 
 def wrap_constant(value: Any) -> Any:

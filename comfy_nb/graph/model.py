@@ -245,6 +245,7 @@ class Graph:
         return [self.add(each).id if is_handle(each) else self[each].id for each in listed]
 
     def as_input(self, value: Any) -> Any:
+        """Return a value as prompts have it, adding a handle's nodes; raises GraphError for a node of another graph."""
         if is_handle(value):
             slot = value.index
             return [self.add(value).id, slot]

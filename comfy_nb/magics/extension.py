@@ -19,7 +19,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
-from comfy_nb.cli.node_search import NodeTable, complete_class
+from comfy_nb.cli.node_search import complete_class, find_nodes
 from comfy_nb.cli.run_command import RunCommand, edits_option, outputs_option
 from comfy_nb.engine.cache.cache_view import CacheView
 from comfy_nb.engine.job import Job
@@ -34,7 +34,8 @@ from comfy_nb.graph.prompt import expanded
 from comfy_nb.magics.input_completion import inputs_at_cursor
 from comfy_nb.magics.node_cell import CellSource, read_cell, read_options, split_options, syntax_message
 from comfy_nb.parameters.edits import apply_edit
-from comfy_nb.wording import count, suggest
+from comfy_nb.ui.render.node_table import NodeTable
+from comfy_nb.wording import count, describe_error, suggest
 
 _COMFY = re.compile(r"(?:^|=)\s*(%comfy\s.*)$")
 GRAPH_SUFFIXES = (".json", ".png", ".webp")
@@ -112,7 +113,7 @@ class ComfyMagics(Magics):
         except Exception as error:  # the cell's own lines may raise anything
             place = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == filename]
             where = f"line {place[0]} of the cell, " if place else ""
-            raise UsageError(f"%%node: {where}{type(error).__name__}: {error}") from None
+            raise UsageError(f"%%node: {where}{describe_error(error)}") from None
         if read.function not in shell.user_ns:
             raise UsageError(f"%%node: the cell defines {read.function}, but deletes it again.")
         return shell.user_ns[read.function]
@@ -239,7 +240,7 @@ def why(magics: ComfyMagics, node: str) -> None:
 @click.argument("pattern", nargs=-1, shell_complete=complete_class)
 def nodes(pattern: tuple[str, ...]) -> NodeTable:
     """Return a table of the node classes that a pattern finds."""
-    return NodeTable(default_registry(), " ".join(pattern))
+    return NodeTable(find_nodes(default_registry(), " ".join(pattern)))
 
 
 @subcommands.command()

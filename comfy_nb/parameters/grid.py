@@ -41,6 +41,10 @@ class Axis:
             clip(value, LABEL_MAX) if isinstance(value, str) else short(value) for value in self.points[point]
         )
 
+    def caption(self, point: int) -> str:
+        """The names and the values at one point, as text: "sigma = 2.0"."""
+        return f"{self.name} = {self.label(point)}"
+
     def values_at(self, point: int) -> dict[str, Any]:
         """The values at one point, by their names in the graph."""
         return {each.key: value for each, value in zip(self.parameters, self.points[point], strict=True)}
@@ -80,7 +84,7 @@ class Grid:
         """The label of each page, with its rows of cells."""
         sizes = [len(axis.points) for axis in self.axes] + [1] * (AXES_MAX - len(self.axes))
         for z in range(sizes[2]):
-            label = f"{self.axes[2].name} = {self.axes[2].label(z)}" if len(self.axes) == AXES_MAX else ""
+            label = self.axes[2].caption(z) if len(self.axes) == AXES_MAX else ""
             rows = [[(x, y, z)[: len(self.axes)] for x in range(sizes[0])] for y in range(sizes[1])]
             yield label, rows
 

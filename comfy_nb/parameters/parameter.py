@@ -95,7 +95,8 @@ def parameter_of(node: Node, name: str) -> Parameter:
 
 def parameters_of(node: Node) -> Iterator[Parameter]:
     """Return all constants of a node, in the order they are declared."""
-    return (any_input_of(node, name) for name in input_names(node) if name not in node.links())
+    links = node.links()
+    return (any_input_of(node, name) for name in input_names(node) if name not in links)
 
 
 def any_input_of(node: Node, name: str) -> Parameter:

@@ -9,7 +9,6 @@ from comfy_nb.graph.handle import Handle
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import Node
 from comfy_nb.graph.topology import default_outputs
-from comfy_nb.spec.node_spec import NodeSpec
 from comfy_nb.wording import name_node
 
 
@@ -47,13 +46,13 @@ def shown_output(graph: Graph, output: str | int | Node | Handle) -> ShownOutput
     """Return what to show of a node, given as a handle, a node or its id; raises GraphError if there is nothing."""
     node = _node_by_id(graph, output.id) if isinstance(output, Node) else graph[output]
     slot = (output.slot if isinstance(output, Handle) else None) or 0
-    spec = _spec_of(node)
+    spec = node.graph.registry[node.class_type]
     if not spec.output_names:
         link = next(iter(node.links().values()), None)
         if link is None:
             raise GraphError(f"{name_node(node.id, node.class_type, node.title)} has no output that can be shown.")
         node, slot = graph[link.origin], link.slot
-        spec = _spec_of(node)
+        spec = node.graph.registry[node.class_type]
     kind = spec.output_type(slot)
     return ShownOutput(node.id, slot, kind if isinstance(kind, str) else None, node.title)
 
@@ -64,11 +63,6 @@ def _node_by_id(graph: Graph, node_id: str) -> Node:
     if node is None:
         raise UnknownName.of("node", node_id, graph.nodes, "in the graph")
     return node
-
-
-def _spec_of(node: Node) -> NodeSpec:
-    spec = node.graph.registry.find(node.class_type)
-    return spec if spec is not None else node.graph.registry[node.class_type]
 
 
 def _only_output(graph: Graph) -> ShownOutput:

@@ -68,9 +68,9 @@ class Sweep:
         self._source = source
         self._draw = draw
         self.graph, self.output = copy_with_output(source, output)
-        self.plan = make_grid(self.graph, self.output.node_id, axes, limit)
-        ordered = enumerate(self.plan.in_run_order())
-        self.cells = {place: Cell(index, place, self.plan.values_at(place)) for index, place in ordered}
+        self.layout = make_grid(self.graph, self.output.node_id, axes, limit)
+        ordered = enumerate(self.layout.in_run_order())
+        self.cells = {place: Cell(index, place, self.layout.values_at(place)) for index, place in ordered}
         self.on_change: list[Callable[[Cell | None], None]] = []
         self.state = "running"
         self.seconds = 0.0
@@ -98,7 +98,7 @@ class Sweep:
 
     async def _fill(self, cell: Cell, graph: Graph) -> None:
         try:
-            self.plan.apply(cell.place, graph)
+            self.layout.apply(cell.place, graph)
             job: Job = graph.start([self.output.node_id], quiet=True)
             self._jobs.add(job)
             try:
@@ -153,7 +153,7 @@ class Sweep:
         """Return a cell by its parameters, or by its number; raises KeyError, UnknownName."""
         if isinstance(parameters, int):
             return list(self.cells.values())[parameters]
-        return self.cells[self.plan.find(parameters)]
+        return self.cells[self.layout.find(parameters)]
 
     def __getitem__(self, parameters: Mapping[str, Any] | int) -> Any:
         cell = self.cell(parameters)
@@ -175,9 +175,9 @@ class Sweep:
         return self._nested(())
 
     def _nested(self, place: Coordinates) -> Any:
-        if len(place) == len(self.plan.axes):
+        if len(place) == len(self.layout.axes):
             return self.cells[place].value
-        return [self._nested((*place, point)) for point in range(len(self.plan.axes[len(place)].points))]
+        return [self._nested((*place, point)) for point in range(len(self.layout.axes[len(place)].points))]
 
     def best(self, key: Callable[[Any], Any]) -> Cell:
         """Return the cell whose value has the largest `key(value)`; raises NotKept if no cell has a value."""
@@ -190,7 +190,7 @@ class Sweep:
         """Set a cell's parameters in the graph that was swept (for a handle: `handle.graph`), and return that graph."""
         cell = parameters if isinstance(parameters, Cell) else self.cell(parameters)
         graph = self._source if isinstance(self._source, Graph) else self._source.graph
-        self.plan.apply(cell.place, graph)
+        self.layout.apply(cell.place, graph)
         return graph
 
     def dataframe(self) -> DataFrame:
@@ -216,9 +216,8 @@ class Sweep:
         return f"{self.state}: {over} of {len(states)} cells{failed}, {format_seconds(seconds)}"
 
     def __repr__(self) -> str:
-        return (
-            f"<Sweep of {self.output.title} over {' × '.join(axis.name for axis in self.plan.axes)}: {self.headline()}>"
-        )
+        axes = " × ".join(axis.name for axis in self.layout.axes)
+        return f"<Sweep of {self.output.title} over {axes}: {self.headline()}>"
 
 
 def _describe_counts(counts: Mapping[str, int]) -> str:

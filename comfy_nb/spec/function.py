@@ -43,8 +43,8 @@ def spec_from_function(
 ) -> NodeSpec:
     """Make the spec of a function from its signature.
 
-    Annotations set socket types (see `types.parse_annotation`), and defaults make inputs optional. A parameter of type
-    `list[T]` takes whole lists; one of type `nb.Progress` gets the progress of its call. A return annotation of
+    Annotations set socket types (see `annotations.parse_annotation`), and defaults make inputs optional. A parameter of
+    type `list[T]` takes whole lists; one of type `nb.Progress` gets the progress of its call. A return annotation of
     `tuple[...]` or a NamedTuple names several outputs; without one, there is a single output of any type.
 
     `lazy` names inputs that are computed only if needed: a collection (the function gets None for those that are not),

@@ -9,6 +9,7 @@ graph      the view of a graph, live while it runs
 sweep      the grid of a sweep
 interact   controls for a graph's constants
 show_run   which display a run gets, and where
-views      the views that a person can ask a run or graph for
+run_rows   the view of a run that `run.panel` is
+presenter  makes every view that is asked for
 notebook   makes runs and values show themselves
 """

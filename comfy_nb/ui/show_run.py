@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 from comfy_nb.errors import UnknownName
 from comfy_nb.ui.jupyter.cell_output import CellOutput, cell_key
-from comfy_nb.ui.render.style import COLOURS
+from comfy_nb.ui.render.style import ERROR_TEXT
 from comfy_nb.ui.run.display import Display, MakeScreen, Screen
 from comfy_nb.ui.run.monitor import RunMonitor, monitor_of
 from comfy_nb.ui.run.summary_line import SummaryLines
@@ -83,7 +83,7 @@ def show_refusal(run: Run, error: BaseException) -> None:
     if _chosen == "none" or run.is_quiet:
         return
     text = encodable(describe_error(error))
-    html = f'<div class="comfy-nb-run" style="color:{COLOURS["failed"]};white-space:pre-wrap">✗ {escape(text)}</div>'
+    html = f'<div class="comfy-nb-run" style="{ERROR_TEXT}">✗ {escape(text)}</div>'
     CellOutput(run.place).show({"text/html": html, "text/plain": f"✗ {text}"})
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from comfy_nb.engine.execution.coroutines import Unwatched, WatchedCoroutine
 from comfy_nb.engine.execution.lanes import Lane, Worker
 from comfy_nb.engine.execution.loops import post
+from comfy_nb.wording import describe_error
 
 
 class HookCaller:
@@ -60,7 +61,7 @@ def _answer(
 
 
 def _as_exception(error: BaseException) -> Exception:
-    return error if isinstance(error, Exception) else RuntimeError(f"it raised {type(error).__name__}: {error}")
+    return error if isinstance(error, Exception) else RuntimeError(f"it raised {describe_error(error)}")
 
 
 def _set(future: asyncio.Future[Any], answer: Any, error: Exception | None) -> None:

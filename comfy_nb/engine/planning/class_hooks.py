@@ -14,6 +14,7 @@ from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.engine.planning.step import Step, as_lists
 from comfy_nb.errors import ComfyNBWarning, Problem
 from comfy_nb.graph.check import validate_traits
+from comfy_nb.wording import describe_error, error_message
 
 NAN = float("nan")
 
@@ -86,12 +87,12 @@ def _rejected(step: Step, name: str, answer: Any) -> Problem:
 def _validation_failed(step: Step, error: Exception) -> Problem:
     kind = "exception_during_validation" if step.spec.is_output else "exception_during_inner_validation"
     extra = {
-        "exception_message": str(error),
+        "exception_message": error_message(error),
         "exception_type": type(error).__qualname__,
         "traceback": traceback.format_exception(error),
     }
     message = "Exception when validating node" if step.spec.is_output else "Exception when validating inner node"
-    details = f"{type(error).__name__}: {error}"
+    details = f"{type(error).__name__}: {error_message(error)}"
     return Problem(kind, message, details, step.id, step.class_type, step.title, extra)
 
 
@@ -115,7 +116,7 @@ async def _fingerprint(step: Step, call_hook: HookCall, hidden: Hidden) -> Any:
         answer = await call_hook(function, _as_called(step, inputs))
     except Exception as error:  # whatever it raised, a node without a fingerprint runs
         warnings.warn(
-            f"{step.named}: taking its fingerprint failed ({type(error).__name__}: {error}), so it runs every time.",
+            f"{step.named}: taking its fingerprint failed ({describe_error(error)}), so it runs every time.",
             ComfyNBWarning,
             stacklevel=2,
         )

@@ -21,7 +21,7 @@ from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import Node
 from comfy_nb.spec.node_spec import Interface, NodeSpec
 from comfy_nb.spec.registry import Registry
-from comfy_nb.wording import suggest
+from comfy_nb.wording import error_message, suggest
 
 
 class Plan:
@@ -82,8 +82,9 @@ class Plan:
                 known = (spec, interface, spec.code(), is_simple(spec, interface))
             except Exception as error:  # a pack's INPUT_TYPES may raise anything
                 advice = "Reading its INPUT_TYPES(), or the code that it uses, raised this."
-                details = f"{type(error).__name__}: {error}"
-                self.unknown.append(_unusable(node, "cannot be read", details, advice, exception_message=str(error)))
+                message = error_message(error)
+                details = f"{type(error).__name__}: {message}"
+                self.unknown.append(_unusable(node, "cannot be read", details, advice, exception_message=message))
                 return None
             self.classes[node.class_type] = known
         step = Step()

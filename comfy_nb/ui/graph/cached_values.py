@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from comfy_nb.engine.cache.entry import Entry, Outputs
@@ -24,18 +24,25 @@ PICTURE_PX = 192
 
 def cached_nodes(graph: Graph, session: Session) -> Mapping[str, Thumbnail | None]:
     """Return the nodes whose values are in memory, by id, each with a small picture if it has one."""
+    found: dict[str, Thumbnail | None] = {}
+    drawn = 0
+    for node_id, (step, entry) in _cached(graph, session).items():
+        found[node_id] = _picture(step.spec, entry) if drawn < PICTURES_MAX else None
+        drawn += found[node_id] is not None
+    return found
+
+
+def cached_ids(graph: Graph, session: Session) -> Collection[str]:
+    """Return the ids of the nodes whose values are in memory."""
+    return _cached(graph, session).keys()
+
+
+def _cached(graph: Graph, session: Session) -> dict[str, tuple[Step, Entry]]:
     try:
         steps = plan_of(graph).steps
     except ComfyNBError:  # a graph that cannot run has nothing to show
         return {}
-    found: dict[str, Thumbnail | None] = {}
-    drawn = 0
-    for node_id, step in steps.items():
-        entry = _in_memory(session, step)
-        if entry is not None:
-            found[node_id] = _picture(step.spec, entry) if drawn < PICTURES_MAX else None
-            drawn += found[node_id] is not None
-    return found
+    return {node_id: (step, entry) for node_id, step in steps.items() if (entry := _in_memory(session, step))}
 
 
 def cached_value(graph: Graph, session: Session, node_id: str, slot: int) -> Any:

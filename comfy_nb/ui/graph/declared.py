@@ -11,7 +11,7 @@ from comfy_nb.graph.link import unwrap_constant
 from comfy_nb.spec.node_spec import InputSpec, Interface, NodeSpec
 from comfy_nb.spec.registry import Registry
 from comfy_nb.ui.graph.scene import UNKNOWN, Field, Slot
-from comfy_nb.wording import short
+from comfy_nb.wording import describe_error, short
 
 TEXT_MAX = 4_000
 LARGEST_INT = 1 << 1024  # larger numbers are not turned into text
@@ -29,7 +29,7 @@ def declared_by(class_type: str, registry: Registry | None) -> tuple[NodeSpec | 
     try:
         return spec, spec.interface(), ""
     except Exception as error:  # a pack's own code runs here
-        return spec, None, f"its inputs cannot be read: {type(error).__name__}: {error}"
+        return spec, None, f"its inputs cannot be read: {describe_error(error)}"
 
 
 def outputs_of(spec: NodeSpec | None) -> tuple[Slot, ...]:

@@ -145,12 +145,12 @@ def _nodes(scene: Scene, states: Mapping[str, str], titles_max: int) -> Iterator
         path = f"M{x:.0f} {y:.0f}h{width:.0f}v{height:.0f}h{-width:.0f}z"
         by_state.setdefault(states.get(node.id, "idle"), []).append(path)
     for state, paths in by_state.items():
-        yield f'<path d="{"".join(paths)}" fill="{COLOURS.get(state, "#7a8794")}" fill-opacity=".5"/>'
+        yield f'<path d="{"".join(paths)}" fill="{COLOURS.get(state, COLOURS["waiting"])}" fill-opacity=".5"/>'
 
 
 def _node(node: SceneNode, state: str) -> str:
     x, y, width, height = _box(node)
-    edge = COLOURS["failed"] if node.fault else COLOURS.get(state, "#7a8794")
+    edge = COLOURS["failed"] if node.fault else COLOURS.get(state, COLOURS["waiting"])
     place = f'x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{height:.0f}"'
     dash = ' stroke-dasharray="5 4"' if node.fault or node.mode != "active" or state == "stale" else ""
     title = _text(clip(node.title, max(int(width / 8), 4)))

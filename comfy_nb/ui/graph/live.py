@@ -68,7 +68,7 @@ class LiveGraph:
         self._detail = widgets.VBox()
         self.widget = widgets.VBox([self._graph, self._detail])
         self.widget.add_class("comfy-nb-frame")
-        self.living: LiveHTML | None = None  # held here because it lives as long as this
+        self.live_html: LiveHTML | None = None  # held here because it lives as long as this
         self._stop_listening: Callable[[], None] = lambda: None
         self._unfollow: Callable[[], None] = lambda: None
         if isinstance(source, Graph):

@@ -69,7 +69,7 @@ class States:
         for node_id, picture in found.items():
             if self.of(node_id).state == "idle":
                 self._set(node_id, state="cached")
-            if picture is not None and self.of(node_id).state in ("cached", "done", "skipped"):
+            if picture is not None and self.of(node_id).state in CURRENT:
                 self._set(node_id, picture=picture.data, picture_format=picture.format)
 
     def take(self, events: Sequence[Event], needed: Callable[[], Iterable[str]] = tuple) -> None:

@@ -10,12 +10,11 @@ from comfy_nb.errors import PromptError
 from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.model import Graph, load
 from comfy_nb.graph.node import is_handle
-from comfy_nb.ui.graph.cached_values import cached_nodes
+from comfy_nb.ui.graph.cached_values import cached_ids
 from comfy_nb.ui.graph.from_graph import scene_of
 from comfy_nb.ui.graph.html import as_lines, headline, to_html
 from comfy_nb.ui.graph.layout import lay_out
 from comfy_nb.ui.graph.live import LiveGraph
-from comfy_nb.ui.graph.states import States
 from comfy_nb.ui.jupyter.cell_output import shell
 from comfy_nb.ui.jupyter.live_html import LiveHTML
 from comfy_nb.wording import encodable
@@ -48,15 +47,13 @@ class GraphView:
             display(static, raw=True)
             return
         live = LiveGraph(self._source)
-        live.living = LiveHTML(live.widget, static, live.close)
+        live.live_html = LiveHTML(live.widget, static, live.close)
 
     def _static(self) -> dict[str, str]:
         """Return what is shown without a kernel, as the graph is now."""
         scene = lay_out(scene_of(self._source, default_registry()))
-        states = States()
-        if isinstance(self._source, Graph):
-            states.add_cached(cached_nodes(self._source, default_session()))
-        by_id = {node_id: state.state for node_id, state in states.nodes.items()}
+        cached = cached_ids(self._source, default_session()) if isinstance(self._source, Graph) else ()
+        by_id = dict.fromkeys(cached, "cached")
         text = "\n".join([headline(scene), *as_lines(scene, by_id)[:LINES_MAX]])
         return {"text/html": to_html(scene, by_id), "text/plain": encodable(text)}
 

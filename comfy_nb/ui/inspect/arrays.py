@@ -44,7 +44,7 @@ def as_readable(value: Array) -> tuple[torch.Tensor | None, str]:
             return value.detach(), "quantised: the dequantised values are shown"
         return value.detach(), ""
     except UNREADABLE as error:
-        return None, f"its values cannot be read: {_first_line(error)}"
+        return None, f"its values cannot be read: {first_line(error)}"
 
 
 def _of_array(array: np.ndarray[Any, Any]) -> tuple[torch.Tensor | None, str]:
@@ -58,7 +58,7 @@ def _of_array(array: np.ndarray[Any, Any]) -> tuple[torch.Tensor | None, str]:
     try:
         return torch.from_numpy(array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)), ""
     except UNREADABLE as error:
-        return None, f"its values cannot be read: {_first_line(error)}"
+        return None, f"its values cannot be read: {first_line(error)}"
 
 
 class _Memory:
@@ -110,5 +110,6 @@ def _short_name(of_torch: object) -> str:
     return str(of_torch).removeprefix("torch.")
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, or else its class."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

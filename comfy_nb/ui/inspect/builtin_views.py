@@ -12,6 +12,7 @@ from comfy_nb.spec.sockets import SOCKETS, socket_of_key
 from comfy_nb.ui.inspect.arrays import Array, is_array
 from comfy_nb.ui.inspect.part import Entry, Part, View
 from comfy_nb.ui.render.drawings import drawing_of
+from comfy_nb.ui.render.thumbnails import has_alpha, is_picture
 from comfy_nb.wording import count, format_size
 
 TEXT_MAX = 20_000
@@ -30,7 +31,7 @@ def model(value: Any, kind: str) -> Part | None:
 
 def picture(value: Any, kind: str) -> Part | None:
     """Show a PIL picture."""
-    if not _is_picture(value):
+    if not is_picture(value):
         return None
     pixels = _pixels(value)
     return Part("", "IMAGE" if pixels.ndim == 4 else "TENSOR", pixels, f"{type(value).__name__}, mode {value.mode}")
@@ -104,21 +105,11 @@ def _array_kind(value: Array, kind: str) -> str:
     return "IMAGE" if not kind and is_float and looks_like_image else "TENSOR"
 
 
-def _is_picture(value: Any) -> bool:
-    return (
-        not isinstance(value, type)
-        and hasattr(value, "thumbnail")
-        and hasattr(value, "mode")
-        and hasattr(value, "getpixel")
-    )
-
-
 def _pixels(picture: Any) -> np.ndarray[Any, Any]:
     """Return a PIL picture as [1, H, W, C] of bytes, or [H, W] where its values are wider than bytes."""
     if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
         return np.asarray(picture)
-    has_alpha = picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
-    mode = "RGBA" if has_alpha else "L" if picture.mode in ("1", "L") else "RGB"
+    mode = "RGBA" if has_alpha(picture) else "L" if picture.mode in ("1", "L") else "RGB"
     pixels = np.asarray(picture.convert(mode))
     return pixels[None, ..., None] if pixels.ndim == 2 else pixels[None]
 

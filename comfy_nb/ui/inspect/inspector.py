@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from comfy_nb.ui.inspect import pictures, plots
-from comfy_nb.ui.inspect.arrays import as_readable, describe_array, is_array
+from comfy_nb.ui.inspect.arrays import as_readable, describe_array, first_line, is_array
 from comfy_nb.ui.inspect.describe import alarms, all_clear, describe_numbers, describe_part, histogram_of
 from comfy_nb.ui.inspect.part import Part
 from comfy_nb.ui.inspect.parts import parts_of
@@ -46,7 +46,7 @@ class Inspector:
         try:
             self.statistics[place] = statistics_of(x)
         except (RuntimeError, NotImplementedError, TypeError) as error:
-            self.notes[place] = f"its values cannot be read: {str(error).splitlines()[0][:200]}"
+            self.notes[place] = f"its values cannot be read: {first_line(error)}"
 
     def release(self) -> None:
         """Let go of all arrays that were passed in; those made from them stay."""
@@ -131,7 +131,7 @@ class Inspector:
             place = min(max(0, int(request.get("part", 0))), len(self.parts) - 1)
             return ANSWERS[str(request["ask"])](self, place, request)
         except (LookupError, RuntimeError, TypeError, ValueError, OverflowError, NotImplementedError) as error:
-            return {"error": str(error).splitlines()[0][:300] if str(error) else type(error).__name__}, []
+            return {"error": first_line(error)}, []
 
     def _plane(self, place: int, request: Request) -> pictures.Plane:
         return _selected(self.tensor(place), self.parts[place].drawing, request, self.statistics[place])

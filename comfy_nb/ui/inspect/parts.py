@@ -1,6 +1,6 @@
 """The parts of a value, at most a hundred: the tensors in it, and text for the rest.
 
-`PARTS` are the views that are asked in order, and `register_view` adds one. An object of any class may instead have a
+`VIEWS` are the views that are asked in order, and `register_view` adds one. An object of any class may instead have a
 method `__comfy_nb_parts__(self)`. Both return what to show: text, a tensor, a picture, a list of (name, value), or any
 value that another view takes apart.
 """
@@ -27,7 +27,7 @@ def own_parts(value: Any, kind: str) -> Any:
     return None if method is None or isinstance(value, type) else method(value)
 
 
-PARTS: list[View] = [own_parts, *BUILT_IN]
+VIEWS: list[View] = [own_parts, *BUILT_IN]
 
 
 def register_view(view: View) -> View:
@@ -36,7 +36,7 @@ def register_view(view: View) -> View:
     `view(value, kind)` gets the value and its socket type ("" if unknown). It returns what to show, or None for a value
     that it leaves to the others; a generator yields nothing. If it raises, its error is shown and the others are asked.
     """
-    PARTS.insert(0, view)
+    VIEWS.insert(0, view)
     return view
 
 
@@ -53,7 +53,7 @@ def parts_of(value: Any, kind: str | None = None) -> list[Part]:
 
 def _walk(value: Any, kind: str, name: str, depth: int) -> Iterator[Part]:
     has_fault = False
-    for view in list(PARTS):
+    for view in list(VIEWS):
         is_shown = False
         try:
             shown = view(value, kind)
@@ -112,5 +112,5 @@ def clipped_repr(value: Any, most: int) -> str:
     try:
         text = repr(value)
     except Exception as error:  # somebody else's class
-        return f"a {type(value).__name__}, whose repr raises {type(error).__name__}: {error}"
+        return f"a {type(value).__name__}, whose repr raises {describe_error(error)}"
     return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"

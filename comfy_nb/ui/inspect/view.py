@@ -109,7 +109,7 @@ class ValueView:
 
     def __init__(self, value: Any, other: Any = None, kind: str | None = None, origin: str = "") -> None:
         self._inspector = Inspector(value, other, kind)
-        self._origin = origin
+        self._origin = encodable(origin)
         self._own = value if _shows_itself(value) else None
 
     def __repr__(self) -> str:
@@ -150,7 +150,7 @@ def view_of(value: Any, other: Any = None, kind: str | None = None) -> ValueView
     provenance = default_session().provenance.of(value)
     if provenance is None:
         return ValueView(value, other, kind)
-    return ValueView(value, other, kind or provenance.socket, encodable(provenance.describe()))
+    return ValueView(value, other, kind or provenance.socket, provenance.describe())
 
 
 def show_in(box: VBox, *views: ValueView) -> None:

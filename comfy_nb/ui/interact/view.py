@@ -21,7 +21,7 @@ from comfy_nb.ui.inspect.view import view_of
 from comfy_nb.ui.interact.controls import ControlSpec, controls_for, decimals
 from comfy_nb.ui.jupyter.cell_output import close_all, shell
 from comfy_nb.ui.jupyter.live_html import LiveHTML
-from comfy_nb.ui.render.style import COLOURS, FAINT
+from comfy_nb.ui.render.style import ERROR_TEXT, FAINT
 from comfy_nb.wording import short
 
 KEEP_AFTER_S = 1.0
@@ -42,7 +42,7 @@ class Controls:
         self._loop = _running_loop()
         self.graph, self.output = copy_with_output(source, output)
         self.controls = controls_for(self.graph, self.output, wishes)
-        self._livings: list[LiveHTML] = []
+        self._shown_live: list[LiveHTML] = []
         self._keeping: asyncio.TimerHandle | None = None
         self._shown = ""
         self._widgets: dict[str, widgets.ValueWidget] = {}
@@ -118,7 +118,7 @@ class Controls:
             return
         if live.error is not None:
             text = escape(str(live.error))
-            self._shown = f'<div style="color:{COLOURS["failed"]};white-space:pre-wrap">{text}</div>'
+            self._shown = f'<div style="{ERROR_TEXT}">{text}</div>'
         else:
             self._shown = view_of(live.value, kind=self.output.kind)._repr_html_()
         self._result.value = self._shown
@@ -128,8 +128,8 @@ class Controls:
 
     def _keep(self) -> None:
         """Renew what a saved notebook shows, once the controls rest: doing so may take the focus from them."""
-        for living in self._livings:
-            living.set_static(self._static())
+        for live_html in self._shown_live:
+            live_html.set_static(self._static())
 
     def _static(self) -> dict[str, str]:
         """Return what a saved notebook shows."""
@@ -147,7 +147,7 @@ class Controls:
         if shell() is None or self._live_value.is_closed:
             display(self._static(), raw=True)
             return
-        self._livings.append(LiveHTML(self.widget, self._static()))
+        self._shown_live.append(LiveHTML(self.widget, self._static()))
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{each.label}={short(self._now(each.parameter))}" for each in self.controls)

@@ -14,7 +14,7 @@ from typing import Any
 from ipywidgets import Widget, widget_serialization
 from traitlets import Instance, Unicode
 
-from comfy_nb.ui.jupyter.cell_output import CellOutput, shell
+from comfy_nb.ui.jupyter.cell_output import CellOutput, running_cell, shell
 from comfy_nb.ui.jupyter.widget import FrontEnd, script
 
 
@@ -56,7 +56,7 @@ _open_views: dict[str, list[LiveHTML]] = {}
 
 
 def _close_when_cell_runs_again(view: LiveHTML) -> None:
-    cell = str(shell().get_parent().get("metadata", {}).get("cellId", ""))
+    cell = str(running_cell().get("metadata", {}).get("cellId", ""))
     if not _open_views:
         shell().events.register("pre_run_cell", _before_cell)
     if cell:

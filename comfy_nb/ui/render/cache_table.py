@@ -8,7 +8,7 @@ from typing import Any
 from comfy_nb.engine.cache.cache_view import CacheView
 from comfy_nb.engine.cache.disk import DiskCache
 from comfy_nb.engine.cache.entry import Entry
-from comfy_nb.wording import count, format_seconds, format_size
+from comfy_nb.wording import count, format_seconds, format_size, table_lines
 
 ROWS_SHOWN = 20
 _HEAD = ("node", "size", "took", "hits", "where", "")
@@ -19,16 +19,8 @@ class CacheTable(CacheView):
     """A view of the cache that shows its largest entries, and where each is held."""
 
     def __repr__(self) -> str:
-        rows = [_HEAD, *self._rows()]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
-        lines = [
-            "  ".join(
-                cell.rjust(width) if column in _RIGHT else cell.ljust(width)
-                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in rows
-        ]
-        table = lines if len(rows) > 1 else []
+        rows = self._rows()
+        table = table_lines([_HEAD, *rows], _RIGHT) if rows else []
         return "\n".join([*self._summary(), *table, *self._rest()])
 
     def _repr_html_(self) -> str:

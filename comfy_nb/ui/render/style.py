@@ -11,3 +11,4 @@ COLOURS = {  # readable on white and on black: a saved page does not know its th
     "waiting": "#7a8794",
 }
 FAINT = "font-size:90%;opacity:.7"
+ERROR_TEXT = f"color:{COLOURS['failed']};white-space:pre-wrap"

@@ -41,9 +41,18 @@ def value_thumbnail(value: Any, kind: str | None, max_px: int) -> Thumbnail | No
     """
     if isinstance(value, torch.Tensor):
         return _first_picture(value, "IMAGE" if kind in (ANY, None) else kind, max_px)
-    if hasattr(value, "thumbnail") and hasattr(value, "getpixel"):
-        return picture_thumbnail(value, max_px)
-    return None
+    return picture_thumbnail(value, max_px) if is_picture(value) else None
+
+
+def is_picture(value: Any) -> bool:
+    """Whether a value is a PIL picture, by what it can do."""
+    names = ("thumbnail", "mode", "getpixel")
+    return not isinstance(value, type) and all(hasattr(value, name) for name in names)
+
+
+def has_alpha(picture: Picture) -> bool:
+    """Whether some pixels of a PIL picture may be transparent."""
+    return picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
 
 
 def _first_picture(value: torch.Tensor, kind: str, max_px: int) -> Thumbnail | None:
@@ -82,9 +91,8 @@ def picture_thumbnail(picture: Picture, max_px: int, quality: int = JPEG_QUALITY
     """Return a PIL picture at most `max_px` wide and high: PNG if it has alpha, JPEG otherwise."""
     small = picture.copy()
     small.thumbnail((max_px, max_px))
-    has_alpha = small.mode in ("RGBA", "LA", "PA") or "transparency" in small.info
     buffer = io.BytesIO()
-    if has_alpha:
+    if has_alpha(small):
         small.convert("RGBA").save(buffer, "PNG")
         return Thumbnail("png", buffer.getvalue())
     small.convert("L" if small.mode == "L" else "RGB").save(buffer, "JPEG", quality=quality)

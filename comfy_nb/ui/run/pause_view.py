@@ -72,9 +72,9 @@ class PauseView:
         self._pause = pause
         self._output = output
         self._since = time.monotonic()
-        self._look = self._inspected()
+        self._view = self._inspected()
         self._controls = PauseControls(pause)
-        self._value = self._look.widget()
+        self._value = self._view.widget()
         self._frame = VBox([self._controls, self._value])
         self._frame.add_class("comfy-nb-frame")
         pause.on_end = self._end
@@ -101,11 +101,11 @@ class PauseView:
 
     def _static(self, state: str) -> dict[str, str]:
         heading = f"▮▮ {self._controls.place}: {state}"
-        looks = [self._look, self._inspected()] if self._pause.state == "replaced" else [self._look]
-        html = "".join(look._repr_html_() for look in looks)
+        views = [self._view, self._inspected()] if self._pause.state == "replaced" else [self._view]
+        html = "".join(view._repr_html_() for view in views)
         return {
             "text/html": f'<div style="{FAINT}">{escape(heading)}</div>{html}',
-            "text/plain": "\n".join([heading, *(repr(look) for look in looks)]),
+            "text/plain": "\n".join([heading, *(repr(view) for view in views)]),
         }
 
     def _inspected(self) -> ValueView:

@@ -134,7 +134,7 @@ def _bar(row: Row) -> RenderableType:
     from rich.progress_bar import ProgressBar
     from rich.text import Text
 
-    if row.state not in ("running", "waiting"):
+    if not row.is_live:
         return Text("")
     if row.fraction is None:
         return ProgressBar(pulse=True, width=BAR_WIDTH)

@@ -35,7 +35,7 @@ def to_html(sweep: Sweep) -> str:
 def _page(sweep: Sweep, shown: set[Coordinates], picture_bytes: int) -> str:
     head = f"<div>{escape(sweep.headline())}</div>"
     parts = []
-    for label, rows in sweep.plan.pages():
+    for label, rows in sweep.layout.pages():
         kept = [row for row in rows if any(place in shown for place in row)]
         if kept:
             title = f"<div><b>{escape(clip(label, LABEL_MAX))}</b></div>" if label else ""
@@ -47,19 +47,19 @@ def _page(sweep: Sweep, shown: set[Coordinates], picture_bytes: int) -> str:
 
 
 def _head(sweep: Sweep) -> str:
-    axis = sweep.plan.axes[0]
+    axis = sweep.layout.axes[0]
     labels = [clip(axis.label(point), LABEL_MAX) for point in range(min(len(axis.points), CELLS_MAX))]
     cells = "".join(
         f'<th style="{CELL}">{escape(clip(axis.name, LABEL_MAX))} = {escape(label)}</th>' for label in labels
     )
-    corner = f'<th style="{CELL}"></th>' if len(sweep.plan.axes) > 1 else ""
+    corner = f'<th style="{CELL}"></th>' if len(sweep.layout.axes) > 1 else ""
     return f"<tr>{corner}{cells}</tr>"
 
 
 def _row(sweep: Sweep, row: list[Coordinates], shown: set[Coordinates], picture_bytes: int) -> str:
     label = ""
-    if len(sweep.plan.axes) > 1:
-        axis = sweep.plan.axes[1]
+    if len(sweep.layout.axes) > 1:
+        axis = sweep.layout.axes[1]
         named = f"{clip(axis.name, LABEL_MAX)} = {clip(axis.label(row[0][1]), LABEL_MAX)}"
         label = f'<th style="{CELL}">{escape(named)}</th>'
     cells = [_cell(sweep.cells[place], sweep.output.kind, picture_bytes) for place in row if place in shown]

@@ -23,7 +23,7 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 def draw_grid(sweep: Sweep) -> Image.Image:
     """Return an RGB picture of all cells, the pages one below the other."""
-    axes, pages = sweep.plan.axes, list(sweep.plan.pages())
+    axes, pages = sweep.layout.axes, list(sweep.layout.pages())
     side = SIDE_PX if len(axes) > 1 else 0
     top = LINE_PX * (2 if len(axes) > 2 else 1)
     kind = sweep.output.kind
@@ -38,11 +38,11 @@ def draw_grid(sweep: Sweep) -> Image.Image:
         y0 = number * page_height
         draw.text((4, y0 + 2), label, INK, font)
         for x in range(len(axes[0].points)):
-            text = f"{axes[0].name} = {axes[0].label(x)}"
+            text = axes[0].caption(x)
             draw.text((side + x * across, y0 + top - LINE_PX + 2), clip(text, WIDTH_CHARACTERS), INK, font)
         for y, row in enumerate(rows):
             if side:
-                words = textwrap.fill(f"{axes[1].name} = {axes[1].label(y)}", SIDE_PX // 8)
+                words = textwrap.fill(axes[1].caption(y), SIDE_PX // 8)
                 draw.multiline_text((4, y0 + top + y * down), words, INK, font)
             for x, place in enumerate(row):
                 at = (side + x * across, y0 + top + y * down)

@@ -21,7 +21,7 @@ from comfy_nb.ui.jupyter.cell_output import close_all, shell
 from comfy_nb.ui.jupyter.live_html import LiveHTML
 from comfy_nb.ui.jupyter.stop_button import StopButton
 from comfy_nb.ui.jupyter.widget import THEME, FrontEnd, script, style
-from comfy_nb.ui.render.style import COLOURS, FAINT
+from comfy_nb.ui.render.style import ERROR_TEXT, FAINT
 from comfy_nb.ui.sweep.cell_contents import note_on, picture_in, words_in
 from comfy_nb.ui.sweep.html import to_html
 from comfy_nb.ui.sweep.image import draw_grid
@@ -65,13 +65,13 @@ class LiveGrid:
         self._take.on_click(lambda _: post(self._loop, self._take_picked))
         self.widget = widgets.VBox([self._stop, self._grid, self._words, self._take, self._detail])
         self.widget.add_class("comfy-nb-frame")
-        self._living: LiveHTML | None = None
+        self._live_html: LiveHTML | None = None
         sweep.on_change.append(self._note_change)
         self._timer = self._loop.call_later(DRAW_EVERY_S, self._tick)
 
     def open(self) -> None:
         """Show the grid below the running cell."""
-        self._living = LiveHTML(self.widget, self._static(), self._close)
+        self._live_html = LiveHTML(self.widget, self._static(), self._close)
 
     def _close(self) -> None:
         self._timer.cancel()
@@ -96,8 +96,8 @@ class LiveGrid:
         self._send_all()
         # The button is not closed: a front end that has just begun to load it would report a failure.
         self.widget.children = tuple(child for child in self.widget.children if child is not self._stop)
-        if self._living is not None:
-            self._living.set_static(self._static())
+        if self._live_html is not None:
+            self._live_html.set_static(self._static())
 
     def _send_all(self) -> None:
         self._changed = {cell.index: cell for cell in self._sweep}
@@ -128,7 +128,7 @@ class LiveGrid:
         parameters = ", ".join(f"{key} = {short(value)}" for key, value in cell.parameters.items())
         state = cell.state if cell.state != "done" else ""
         if cell.error is not None:
-            state = f'<div style="color:{COLOURS["failed"]};white-space:pre-wrap">{escape(str(cell.error))}</div>'
+            state = f'<div style="{ERROR_TEXT}">{escape(str(cell.error))}</div>'
         self._words.value = f"<div><b>{escape(parameters)}</b></div>{state}"
         show_in(self._detail, *([view_of(cell.value, kind=self._sweep.output.kind)] if cell.state == "done" else []))
         self._take.layout.display = "inline-block"
@@ -145,11 +145,11 @@ class LiveGrid:
 
 
 def _table(sweep: Sweep) -> dict[str, Any]:
-    axes = sweep.plan.axes
-    labels = [[f"{axis.name} = {axis.label(point)}" for point in range(len(axis.points))] for axis in axes]
+    axes = sweep.layout.axes
+    labels = [[axis.caption(point) for point in range(len(axis.points))] for axis in axes]
     pages = [
         {"label": label, "rows": [[sweep.cells[place].index for place in row] for row in rows]}
-        for label, rows in sweep.plan.pages()
+        for label, rows in sweep.layout.pages()
     ]
     return {"columns": labels[0], "lines": labels[1] if len(axes) > 1 else [], "pages": pages, "head": sweep.headline()}
 

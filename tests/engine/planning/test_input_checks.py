@@ -120,6 +120,25 @@ async def test_a_constant_that_cannot_be_converted_is_invalid_input_type(pack: P
     assert extra["exception_message"]
 
 
+async def test_a_constant_that_cannot_be_converted_is_tried_once(pack: Pack) -> None:
+    tries = []
+
+    class Stubborn:
+        def __int__(self) -> int:
+            tries.append(self)
+            raise ValueError("no number")
+
+    taking(pack, "INT", {})
+    assert (await problem(pack, value=Stubborn())).type == "invalid_input_type"
+    assert len(tries) == 1
+
+
+async def test_only_the_outermost_wrapping_of_a_constant_is_taken_off(pack: Pack) -> None:
+    taking(pack, "INT", {})
+    assert await received(pack, value={"__value__": 5}) == {"value": 5}
+    assert (await problem(pack, value={"__value__": {"__value__": 5}})).type == "invalid_input_type"
+
+
 async def test_an_infinite_whole_number_is_invalid_input_type(pack: Pack) -> None:
     taking(pack, "INT")
     assert (await problem(pack, value=float("inf"))).type == "invalid_input_type"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import comfy_nb as nb
 from tests.engine.planning.refusals import INT, checking, echo, refused, taking
 from tests.engine.support import Pack, made
 
@@ -164,3 +165,37 @@ async def test_graph_validate_reports_the_same_without_running(pack: Pack) -> No
     graph = pack.graph({"1": made("Checked", a=1)})
     assert [each.type for each in graph.validate()] == ["required_input_missing", "custom_validation_failed"]
     assert pack.calls.total() == 0
+
+
+class Mute(Exception):
+    """An exception that cannot be shown."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def mute(*_: Any, **inputs: Any) -> Any:
+    raise Mute
+
+
+async def test_an_exception_that_cannot_be_shown_is_reported_all_the_same(pack: Pack) -> None:
+    checking(pack, classmethod(mute))
+    (found,) = (await refused(pack.graph({"1": made("Checked", a=1, b=2)}))).problems
+    assert found.details == "Mute: (it cannot be shown: RuntimeError)"
+
+
+async def test_a_fingerprint_whose_exception_cannot_be_shown_makes_its_node_run_every_time(pack: Pack) -> None:
+    pack.node("Changing", lambda self: (1,), IS_CHANGED=classmethod(mute), OUTPUT_NODE=True)
+    graph = pack.graph({"1": made("Changing")})
+    for _ in range(2):
+        with pytest.warns(nb.ComfyNBWarning, match=r"Changing.*\(Mute: \(it cannot be shown"):
+            run = await graph.run()
+        assert run.counts["ran"] == 1
+
+
+async def test_a_class_whose_exception_cannot_be_shown_cannot_be_read(pack: Pack) -> None:
+    cls = pack.node("Closed", lambda self: (1,), OUTPUT_NODE=True)
+    graph = pack.graph({"1": made("Closed")})
+    cls.INPUT_TYPES = classmethod(mute)  # type: ignore[attr-defined]
+    (found,) = (await refused(graph)).problems
+    assert found.details == "Mute: (it cannot be shown: RuntimeError)"

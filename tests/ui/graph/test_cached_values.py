@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from PIL import Image
 
 import comfy_nb as nb
 from comfy_nb.ui.graph.cached_values import cached_nodes, cached_value, describe_values
 from comfy_nb.ui.graph.states import NodeState, States
+from comfy_nb.ui.graph.view import GraphView
 from tests.engine.support import Pack, made
 
 
@@ -81,3 +83,20 @@ async def test_of_several_values_the_number_and_the_first_are_shown(session):
 def test_a_graph_that_cannot_run_has_no_values(session):
     graph = nb.Graph.from_prompt({"1": {"class_type": "Nowhere", "inputs": {}}})
     assert describe_values(graph, session, None, "1") == []
+
+
+async def test_a_class_of_pictures_is_no_picture(session):
+    @nb.node
+    def kind() -> object:
+        return Image.Image
+
+    handle = kind()
+    await handle
+    assert list(cached_nodes(handle.graph, session).values()) == [None]
+
+
+async def test_a_still_graph_shows_what_is_cached_without_encoding_pictures(session, monkeypatch):
+    grey = nb.nodes.EmptyImage(width=8, height=4, color=0x808080)
+    await grey
+    monkeypatch.setattr("comfy_nb.ui.graph.cached_values.value_thumbnail", lambda *_: pytest.fail("encoded a picture"))
+    assert "#1 EmptyImage (cached)" in repr(GraphView(grey.graph))

@@ -249,3 +249,11 @@ def test_a_value_whose_own_code_fails_is_named_by_its_type(value):
 
 def test_a_class_is_not_a_picture():
     assert Inspector(Image.Image).parts[0].kind == "TEXT"
+
+
+def test_a_tensor_that_fails_without_a_message_is_described_by_the_error(monkeypatch):
+    def fails(x):
+        raise NotImplementedError
+
+    monkeypatch.setattr("comfy_nb.ui.inspect.inspector.statistics_of", fails)
+    assert "its values cannot be read: NotImplementedError" in as_text(Inspector(torch.zeros(2, 2)), "")

@@ -11,15 +11,15 @@ from PIL import Image
 from comfy_nb.ui.inspect import Entry, Part, register_view
 from comfy_nb.ui.inspect.html import as_text
 from comfy_nb.ui.inspect.inspector import Inspector
-from comfy_nb.ui.inspect.parts import DEEPEST, PARTS, PARTS_MAX, parts_of
+from comfy_nb.ui.inspect.parts import DEEPEST, PARTS_MAX, VIEWS, parts_of
 from comfy_nb.ui.inspect.view import ValueView
 
 
 @pytest.fixture(autouse=True)
 def built_in_views() -> Iterator[None]:
-    before = list(PARTS)
+    before = list(VIEWS)
     yield
-    PARTS[:] = before
+    VIEWS[:] = before
 
 
 class Scan:

@@ -15,7 +15,7 @@ import comfy_nb as nb
 from comfy_nb.ui.inspect import statistics as statistics_module
 from comfy_nb.ui.inspect.background import BackgroundThread
 from comfy_nb.ui.inspect.inspector import Inspector
-from comfy_nb.ui.inspect.view import InspectorWidget, view_of
+from comfy_nb.ui.inspect.view import InspectorWidget, ValueView, view_of
 
 PATIENCE_S = 20.0
 
@@ -176,3 +176,8 @@ def test_what_is_not_a_request_does_no_harm(asked, monkeypatch):
         is_answered.wait(PATIENCE_S)
         is_answered.clear()
     assert any(answer.get("id") == 5 for answer in answers)
+
+
+def test_what_made_a_value_can_be_saved_whatever_its_name():
+    view = ValueView(torch.zeros(2, 2), origin="node \udcff")
+    assert "node ?" in view._repr_html_() and repr(view).encode()
