@@ -11,6 +11,13 @@ FIRST_ROW_PX = 30 + 20
 """Distance from the top of a node to its first input."""
 
 
+def show(notebook: Any, source: str) -> Locator:
+    """Run a cell that shows a graph, and return its output once the view is there."""
+    shown: Locator = notebook.run(source)
+    view_of(shown).wait_for()
+    return shown
+
+
 def view_of(shown: Locator) -> Locator:
     """The root element of the view; its `graphView` property in the page is the view object."""
     return shown.locator(".cnb-graph")

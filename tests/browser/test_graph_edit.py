@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.graphs import FIRST_ROW_PX, ROW_PX, canvas_of, spot_in_node, until, value_in, view_of
+from tests.browser.graphs import FIRST_ROW_PX, ROW_PX, canvas_of, show, spot_in_node, until, value_in, view_of
 
 pytestmark = pytest.mark.browser
 
@@ -46,12 +46,6 @@ def plain(notebook):
 def odd(notebook):
     """The view of a node with values that a careless editor would normalize."""
     return show(notebook, ODD)
-
-
-def show(notebook, source: str):
-    shown = notebook.run(source)
-    view_of(shown).wait_for()
-    return shown
 
 
 def begin(shown) -> None:

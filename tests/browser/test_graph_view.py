@@ -6,7 +6,17 @@ import json
 
 import pytest
 
-from tests.browser.graphs import FIRST_ROW_PX, ROW_PX, camera_of, canvas_of, spot_in_node, until, view_of
+from tests.browser.graphs import (
+    FIRST_ROW_PX,
+    ROW_PX,
+    camera_of,
+    canvas_of,
+    show,
+    spot_in_node,
+    until,
+    value_in,
+    view_of,
+)
 from tests.browser.inspecting import INK
 from tests.ui.graph.scenes import WORKFLOW
 
@@ -97,12 +107,6 @@ def thousand(notebook):
     return show(notebook, MANY)
 
 
-def show(notebook, source: str):
-    shown = notebook.run(source)
-    view_of(shown).wait_for()
-    return shown
-
-
 def click_in_node(shown, index: int, row_px: float) -> None:
     canvas_of(shown).click(position=spot_in_node(shown, index, row_px))
 
@@ -127,7 +131,7 @@ def head_of(shown):
 
 def value_below(shown, words: str):
     """A value that is shown below the graph."""
-    return shown.locator(".widget-html").get_by_text(words).first
+    return shown.locator(".widget-html").get_by_text(words, exact=True).first
 
 
 def test_a_graph_is_drawn_and_read_as_a_list(pair):
@@ -166,8 +170,10 @@ def test_a_click_on_a_link_shows_what_is_on_it(done_pair):
     value_below(done_pair, "3").wait_for()
 
 
-def test_a_value_is_left_as_it_is_by_the_escape_key(done_pair):
+def test_a_value_is_left_as_it_is_by_the_escape_key(notebook, done_pair):
     type_value(done_pair, "9", "Escape")
+    assert value_in(done_pair, "value") == "3"
+    assert notebook.run("print(graph['1'].inputs['value'])").inner_text().strip() == "3"
     assert "stale" not in head_of(done_pair).inner_text()
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import comfy_nb as nb
 from comfy_nb.engine import events
+from comfy_nb.engine.events import Event
 from comfy_nb.engine.execution.breakpoints import Pause
 from comfy_nb.graph.model import Graph
 from comfy_nb.spec.registry import Registry
@@ -21,8 +22,10 @@ __all__ = [
     "Calls",
     "Outside",
     "Pack",
+    "all_of",
     "failure_of",
     "following",
+    "kinds",
     "listed",
     "made",
     "messages",
@@ -139,3 +142,16 @@ def reported(run: nb.Run, kind: type) -> list[Any]:
 async def following(pauses: asyncio.Queue[Pause]) -> Pause:
     """The next pause; one that does not come fails the test."""
     return await asyncio.wait_for(pauses.get(), PATIENCE_S)
+
+
+def kinds(reported: Sequence[Event]) -> list[tuple[str, str | None]]:
+    """Each event's kind and node."""
+    return [(type(event).__name__, getattr(event, "node_id", None)) for event in reported]
+
+
+async def all_of(graph: nb.Graph, outputs: list[str] | None = None) -> tuple[nb.Run, list[Event]]:
+    """Run a graph, and return its run and all events, as a subscriber from the start gets them."""
+    reported: list[Event] = []
+    job = graph.start(outputs)
+    job.run.subscribe(reported.extend)
+    return await job, reported

@@ -18,8 +18,7 @@ from comfy_nb.engine.events import Event, as_record
 from comfy_nb.engine.execution.state import Status
 from comfy_nb.engine.json_values import DEPTH_MAX, as_json
 from comfy_nb.errors import NodeError, Problem, ValidationError
-from tests.engine.support import Pack, made
-from tests.engine.test_events import all_of
+from tests.engine.support import Pack, all_of, made
 
 PROBLEM = Problem("required_input_missing", "Required input is missing", "image", "3", "ImageBlur", "Blur", {"a": 1})
 SAMPLES: tuple[Event, ...] = (

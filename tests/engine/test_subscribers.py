@@ -13,23 +13,10 @@ from comfy_nb.engine import events
 from comfy_nb.engine.events import Event
 from comfy_nb.engine.node_api.progress import ProgressBar
 from comfy_nb.errors import ComfyNBWarning
-from tests.engine.support import Pack, made
+from tests.engine.support import Pack, all_of, kinds, made
 from tests.reference.classes import INT
 
 pytestmark = pytest.mark.usefixtures("zoo")
-
-
-def kinds(reported: Sequence[Event]) -> list[tuple[str, str | None]]:
-    """Each event's kind and node."""
-    return [(type(event).__name__, getattr(event, "node_id", None)) for event in reported]
-
-
-async def all_of(graph: nb.Graph, outputs: list[str] | None = None) -> tuple[nb.Run, list[Event]]:
-    """Run a graph, and return its run and all events, as a subscriber from the start gets them."""
-    reported: list[Event] = []
-    job = graph.start(outputs)
-    job.run.subscribe(reported.extend)
-    return await job, reported
 
 
 async def test_events_come_in_batches_on_the_loop(pack: Pack) -> None:

@@ -180,6 +180,16 @@ class Kernel:
             if reply := self._replies.get(message["parent_header"].get("msg_id")):
                 reply.take(message)
 
+    def stop_button(self, reply: Reply) -> str:
+        """Wait for the only stop button that a cell shows, and return its id."""
+
+        def shown() -> list[str]:
+            return [each["comm_id"] for each in reply.comms if "acknowledged" in each["data"].get("state", {})]
+
+        self.wait_until(lambda: bool(shown() and reply.displays), failure="no stop button was shown")
+        (stop,) = shown()
+        return stop
+
     def interrupt(self) -> float:
         """Send SIGINT, as the notebook's stop button does; returns the time of sending."""
         now = time.perf_counter()

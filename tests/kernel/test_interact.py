@@ -108,9 +108,8 @@ def test_an_interrupt_ends_a_sweep_as_one_and_the_cell_without_an_error(lesson: 
 
 
 def test_its_stop_button_ends_a_sweep_in_the_background(lesson: Kernel):
-    began = lesson.run("sweep = nb.sweep(waits(0), {'number': range(20)})\nawait asyncio.sleep(0.3)")
-    (stop,) = [each["comm_id"] for each in began.comms if "acknowledged" in each["data"].get("state", {})]
-    lesson.send_to_widget(stop, "stop")
+    began = lesson.run("sweep = nb.sweep(waits(0), {'number': range(20)})")
+    lesson.send_to_widget(lesson.stop_button(began), "stop")
     wait_for_static(lesson, began, "stopped: 0 of 20 cells")
 
 

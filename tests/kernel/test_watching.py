@@ -97,9 +97,8 @@ def talks(words: str) -> str:
 
 
 def test_its_stop_button_stops_a_background_run_and_acknowledges_the_press(lesson: Kernel):
-    began = lesson.run("job = polite(60.0).fresh().start()\nawait asyncio.sleep(0.5)")
-    (stop,) = [each["comm_id"] for each in began.comms if "acknowledged" in each["data"].get("state", {})]
-    lesson.send_to_widget(stop, "stop")
+    began = lesson.run("job = polite(60.0).fresh().start()")
+    lesson.send_to_widget(lesson.stop_button(began), "stop")
     lesson.wait_until(lambda: WIDGET not in began.displays[-1])
     assert began.displays[-1]["text/plain"].startswith("■ stopped")
     assert lesson.run("print(job.run.state)").stdout == "stopped\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import itertools
 from collections.abc import Callable, Sequence
@@ -110,3 +111,10 @@ class ScriptedOutput:
 
     def show(self, static: Any, widget: Any = None) -> None:
         self.shown.append(static if widget is None else widget)
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Wait on the loop for a condition; raises TimeoutError after ten seconds."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.001)

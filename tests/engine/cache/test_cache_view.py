@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from comfy_nb.engine.cache.cache_view import CacheView
-from comfy_nb.engine.cache.disk import DiskCache
 from comfy_nb.engine.cache.memory import MemoryCache
 from tests.engine.cache.making import MB, entry, key_of
 
@@ -13,13 +12,6 @@ from tests.engine.cache.making import MB, entry, key_of
 @pytest.fixture
 def memory():
     return MemoryCache(100 * MB)
-
-
-@pytest.fixture
-def disk(tmp_path):
-    cache = DiskCache(tmp_path)
-    yield cache
-    cache.close()
 
 
 @pytest.fixture

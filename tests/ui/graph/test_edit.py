@@ -18,6 +18,7 @@ from comfy_nb.spec.registry import Registry
 from comfy_nb.ui.graph.edit import set_from_text
 from comfy_nb.ui.graph.live import LiveGraph
 from tests.reference.classes import node
+from tests.ui.scripted import until
 
 
 def number(value: Annotated[int, Range(0, 9)] = 1) -> int:
@@ -171,12 +172,6 @@ async def test_a_value_that_is_the_same_makes_nothing_stale(views, graph):
     views[0].ask(type="edit", id="1", name="value", value="003")
     await asyncio.sleep(0)
     assert views[0].sent[-1] == {"type": "unchanged"} and views[1].sent == []
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 def state_of(view: Watched, node_id: str) -> str:

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from comfy_nb.ui.run.model import RunModel
 from comfy_nb.ui.run.summary_line import SummaryLines
-from tests.ui.scripted import ScriptedOutput, all_cached, done, finished, node, started
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0)
+from tests.ui.scripted import ScriptedOutput, all_cached, done, finished, node, started, until
 
 
 async def test_quick_runs_of_one_cell_share_a_line_that_is_redrawn_seldom():
