@@ -19,7 +19,7 @@ from comfy_nb.ui.inspect.parts import OWN_PARTS
 from comfy_nb.ui.inspect.statistics import scan
 from comfy_nb.ui.jupyter.cell_output import close_all, shell
 from comfy_nb.ui.jupyter.live_html import LiveHTML
-from comfy_nb.ui.jupyter.widget import FrontEnd, script, style
+from comfy_nb.ui.jupyter.widget import THEME, FrontEnd, script, style
 from comfy_nb.wording import encodable
 
 REPORT_EVERY_S = 0.2
@@ -30,7 +30,7 @@ class InspectorWidget(FrontEnd):
     """The front end of a view. It holds the value while a page shows it; `progress` is that of the full scan."""
 
     _esm = script(Path(__file__).parent / "js")
-    _css = style(Path(__file__).with_name("inspect.css"))
+    _css = style(THEME, Path(__file__).with_name("inspect.css"))
     message = Dict().tag(sync=True)
     progress = Float(1.0).tag(sync=True)
 

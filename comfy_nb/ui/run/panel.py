@@ -44,7 +44,7 @@ class Rows(FrontEnd):
     """The front end of a panel: it draws each message, and sends one when it begins to show."""
 
     _esm = script(Path(__file__).with_name("panel.js"))
-    _css = style(THEME, Path(__file__).with_name("panel.css"))
+    _css = style(THEME, *(Path(__file__).with_name(name) for name in ("panel.css", "rows.css")))
 
 
 class Panel:

@@ -2,8 +2,8 @@
 
 const WAITING_AFTER_MS = 1500;
 
-const make = (tag, name, ...rest) => element(tag, name ? `cnb-inspect-${name}` : "cnb-inspect", ...rest);
-const button = (label, title, press) => pushButton("cnb-inspect-button", label, title, press);
+const make = (tag, name, ...rest) => element(tag, `cnb-inspect-${name}`, ...rest);
+const button = (label, title, press) => pushButton("cnb-button cnb-inspect-button", label, title, press);
 
 const between = (low, value, high) => Math.min(Math.max(low, value), high);
 

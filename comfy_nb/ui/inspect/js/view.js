@@ -12,7 +12,7 @@ class InspectorView {
     this.text = make("pre", "text", { tabindex: 0, "aria-label": "Text" });
     this.statistics = new StatisticsPanel((index) => this.shown?.goTo(index));
     this.origin = make("div", "origin");
-    this.root = make("div", "", { "data-lm-suppress-shortcuts": "true", role: "group", "aria-label": "Tensor view" },
+    this.root = element("div", "cnb-inspect comfy-nb-frame", { "data-lm-suppress-shortcuts": "true", role: "group", "aria-label": "Tensor view" },
       this.parts, this.status, this.stage, this.text, this.statistics.root, this.origin);
     el.append(this.root);
     this.update = this.update.bind(this);
