@@ -268,3 +268,22 @@ async def test_no_node_is_called_after_one_has_failed(pack: Pack, session: nb.Se
     with pytest.raises(NodeError):
         await job
     assert pack.calls == {"Wait": 1}
+
+
+@pytest.mark.parametrize("returns", ["as a value", "alone", "as a result", "in a list"])
+async def test_a_subclass_of_a_blocker_blocks(pack: Pack, returns: str) -> None:
+    class Quiet(nb.ExecutionBlocker):
+        __slots__ = ()
+
+    ways = {
+        "as a value": lambda self: (Quiet("no"),),
+        "alone": lambda self: Quiet("no"),
+        "as a result": lambda self: {"result": Quiet("no")},
+        "in a list": lambda self: (Quiet("no"),),
+    }
+    traits = {"OUTPUT_IS_LIST": (True,)} if returns == "in a list" else {}
+    pack.node("Block", ways[returns], {}, ("*",), **traits)
+    pack.node("Take", lambda self, v: {"ui": {"v": [v]}}, {"v": ("*",)}, OUTPUT_NODE=True)
+    run = await run_of(pack, {"1": made("Block"), "2": made("Take", v=["1", 0])})
+    assert run.blocked == [("2", "no")]
+    assert pack.calls["Take"] == 0

@@ -120,14 +120,14 @@ def simple_inputs(step: Step, node_runs: Mapping[str, NodeRun]) -> dict[str, Any
         if len(items) != 1:
             return None
         value = inputs[name] = items[0]
-        if type(value) is ExecutionBlocker:
+        if isinstance(value, ExecutionBlocker):
             return None
     return inputs
 
 
 def simple_outputs(spec: NodeSpec, result: Any) -> Outcome:
     """Put what the one call of a simple node returned into output slots."""
-    if spec.pack is not None and type(result) is not ExecutionBlocker:
+    if spec.pack is not None and not isinstance(result, ExecutionBlocker):
         result = spec.pack(result)
     if type(result) is tuple:
         return Done(tuple([[value] for value in result]), None)
@@ -139,7 +139,7 @@ def gather(node_run: NodeRun, services: CallServices) -> tuple[dict[str, Any], b
     inputs = node_run.step.template.copy()
     for link in node_run.step.links:
         items = _items(link, services)
-        if len(items) != 1 or type(items[0]) is ExecutionBlocker:
+        if len(items) != 1 or isinstance(items[0], ExecutionBlocker):
             return _gather_lists(node_run, services), False
         inputs[link.name] = items[0]
     return inputs, True
@@ -203,7 +203,7 @@ def _calls(
     calls: list[Any] = []
     for index, row in enumerate(rows):
         items = itertools.chain.from_iterable(row.values()) if whole else row.values()
-        blocker = next((item for item in items if type(item) is ExecutionBlocker), None)
+        blocker = next((item for item in items if isinstance(item, ExecutionBlocker)), None)
         if blocker is not None:
             calls.append(blocker)
             continue
@@ -276,7 +276,7 @@ def read_result(spec: NodeSpec, result: Any) -> tuple[Any, Mapping[str, Any] | N
     A tuple or list is the values; a dict may have `result`, `ui` and `expand`; a blocker blocks every output; a bare
     value of a node with one output is that output.
     """
-    if type(result) is ExecutionBlocker:
+    if isinstance(result, ExecutionBlocker):
         return _block_all(spec, result), None, None
     if spec.pack is not None:
         result = spec.pack(result)
@@ -284,7 +284,7 @@ def read_result(spec: NodeSpec, result: Any) -> tuple[Any, Mapping[str, Any] | N
         return result, None, None
     if isinstance(result, dict) and (SPECIAL_KEYS & result.keys() or spec.is_output):
         values = result.get("result")
-        if type(values) is ExecutionBlocker:
+        if isinstance(values, ExecutionBlocker):
             values = _block_all(spec, values)
         if values is None and "expand" in result:
             values = ()
@@ -328,7 +328,7 @@ def merge(spec: NodeSpec, results: Sequence[Sequence[Any]]) -> Outputs:
                     f"one of its calls returned {len(values)} values, but the first one returned {len(results[0])}."
                 )
             value = values[index]
-            if whole and whole[index] and type(value) is not ExecutionBlocker:
+            if whole and whole[index] and not isinstance(value, ExecutionBlocker):
                 items.extend(_listed(spec, index, value))
             else:
                 items.append(value)
