@@ -37,8 +37,8 @@ class _BuilderNode:
         self.override_display_id = override_display_id
 
     def serialize(self) -> dict[str, Any]:
-        """Return the node's entry in a prompt."""
-        entry: dict[str, Any] = {"class_type": self.class_type, "inputs": dict(self.inputs)}
+        """Return the node's entry in a prompt; it shares its inputs with the node, as in ComfyUI."""
+        entry: dict[str, Any] = {"class_type": self.class_type, "inputs": self.inputs}
         if self.override_display_id is not None:
             entry["override_display_id"] = self.override_display_id
         return entry
@@ -83,7 +83,7 @@ class GraphBuilder:
         return self.nodes.get(self.prefix + id)
 
     def finalize(self) -> dict[str, dict[str, Any]]:
-        """Return the prompt."""
+        """Return the prompt; inputs that are set later are set in it too."""
         return {node_id: node.serialize() for node_id, node in self.nodes.items()}
 
     def replace_node_output(self, node_id: str, index: int, new_value: Any) -> None:

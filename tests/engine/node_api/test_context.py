@@ -252,3 +252,11 @@ def test_a_link_is_a_list_of_an_id_and_a_slot(value, is_one):
 def test_the_repr_of_a_blocker_has_its_message():
     assert nb.ExecutionBlocker("no").message == "no" and nb.ExecutionBlocker().message is None
     assert repr(nb.ExecutionBlocker("no")) == "ExecutionBlocker('no')"
+
+
+def test_inputs_that_are_set_after_finalize_are_in_the_prompt_too():
+    builder = nb.GraphBuilder("p.")
+    made = builder.node("Number", value=1)
+    prompt = builder.finalize()
+    made.set_input("value", 2)
+    assert prompt["p.1"]["inputs"] == {"value": 2}
