@@ -124,7 +124,7 @@ class Problem:
         }
 
     def __str__(self) -> str:
-        text = f"{name_node(self.node_id, self.class_type, self.title)}: {self.message}"
+        text = f"{name_node(self.node_id, self.class_type, self.title)}: {self.message.removesuffix('.')}"
         if self.details:
             text += f": {self.details}"
         return f"{text}. {self.advice}" if self.advice else text

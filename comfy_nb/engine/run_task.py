@@ -68,16 +68,16 @@ class RunTask:
 
     async def _prepare(self, outputs: Sequence[str] | None) -> list[str]:
         """Validate, take fingerprints, and return the wanted nodes that can run."""
-        plan, hidden = self.state.plan, self.state.hidden_inputs.value
+        plan = self.state.plan
         wanted = plan.default_outputs() if outputs is None else list(outputs)
-        found = await call_validators(plan, wanted, self._services.call_hook, hidden)
+        found = await call_validators(plan, wanted, self._services.call_hook)
         self.validity = assess(self.state.graph, plan, wanted, found)
         if not self.validity.runnable_outputs:
             raise self.validity.error()
         if plan.fingerprinting:
             needed = plan.above(self.validity.runnable_outputs)
             steps = [step for step in plan.fingerprinting if step.id in needed]
-            changed = await call_fingerprints(steps, self._services.call_hook, hidden)
+            changed = await call_fingerprints(steps, self._services.call_hook)
             if changed:
                 plan.rekey(changed)
         if plan.runs_every_time:

@@ -10,7 +10,6 @@ import warnings
 import weakref
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine import blocking
@@ -19,7 +18,6 @@ from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution.breakpoints import Breakpoints
 from comfy_nb.engine.execution.callers import MakeCaller
 from comfy_nb.engine.execution.coroutines import run_without_waiting
-from comfy_nb.engine.execution.dynamic_prompt import DynamicPrompt
 from comfy_nb.engine.execution.hook_caller import HookCaller, call_now
 from comfy_nb.engine.execution.interrupt import interrupt_watch
 from comfy_nb.engine.execution.lanes import Lane, on_lane
@@ -27,9 +25,7 @@ from comfy_nb.engine.execution.state import RunState, Status
 from comfy_nb.engine.history import History
 from comfy_nb.engine.job import Job, result_of
 from comfy_nb.engine.planning.class_hooks import call_validators
-from comfy_nb.engine.planning.hidden_inputs import HiddenInputs
 from comfy_nb.engine.planning.planned import current_plan, plan_of
-from comfy_nb.engine.planning.prompts import prompt_of
 from comfy_nb.engine.planning.validity import assess
 from comfy_nb.engine.presenter import Presenter, make_presenter, safely
 from comfy_nb.engine.provenance import ProvenanceIndex
@@ -128,9 +124,8 @@ class Session:
         """Find all that is wrong with a graph, calling the nodes' own validation too."""
         plan = plan_of(graph)
         wanted = plan.default_outputs() if outputs is None else outputs
-        hidden = HiddenInputs(plan, partial(DynamicPrompt, plan, prompt_of(plan), None), workflow=graph.workflow)
         found = run_without_waiting(
-            call_validators(plan, wanted, call_now, hidden.value),
+            call_validators(plan, wanted, call_now),
             "An async VALIDATE_INPUTS waits: use `await graph.run()`, which calls it too.",
         )
         return assess(graph, plan, wanted, found).problems

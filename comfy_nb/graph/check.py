@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from comfy_nb.errors import ComfyNBWarning, Problem
-from comfy_nb.graph.constant_check import Misfit, check_constant, config_of
+from comfy_nb.graph.constant_check import LONGEST_COMBO, Misfit, check_constant, config_of
 from comfy_nb.graph.link import Link, is_link, link_of, unwrap_constant
 from comfy_nb.spec.matching import matches, socket_name
 from comfy_nb.spec.node_spec import NO_OPTIONS, InputSpec, Interface, NodeSpec
@@ -40,7 +40,11 @@ def in_link(name: str, link: Link, entry: InputSpec | None) -> InLink:
 
 
 class CheckedNode:
-    """A node as it will run: `template` has its inputs in prompt order (None in place of links), `links` the links."""
+    """A node as it will run: `template` has its inputs in prompt order (None in place of links), `links` the links.
+
+    `submitted` has the inputs as the prompt has them where some are constants that the class does not declare, else
+    None. `received` are the types that links bring, for VALIDATE_INPUTS.
+    """
 
     __slots__ = (
         "class_type",
@@ -51,6 +55,7 @@ class CheckedNode:
         "problems",
         "received",
         "spec",
+        "submitted",
         "template",
         "title",
     )
@@ -62,6 +67,7 @@ class CheckedNode:
     interface: Interface
     template: dict[str, Any]
     links: list[InLink]
+    submitted: Mapping[str, Any] | None
     problems: Sequence[Problem]
     received: dict[str, Any] | None
     extras: Mapping[str, Any] | None
@@ -109,7 +115,7 @@ class Origins(NamedTuple):
 def check_node(node: CheckedNode, inputs: Mapping[str, Any], origins: Origins) -> None:
     """Fill a node's template, links and problems from its inputs as the prompt has them."""
     template: dict[str, Any] = {}
-    node.template, node.links, node.problems, node.received = template, [], NONE, None
+    node.template, node.links, node.problems, node.received, node.submitted = template, [], NONE, None, None
     interface, validate = node.interface, node.spec.validate
     declared = interface.declared
     traits = NO_VALIDATION if validate is None else validate_traits(validate)
@@ -123,7 +129,10 @@ def check_node(node: CheckedNode, inputs: Mapping[str, Any], origins: Origins) -
             if link is not None:
                 _take_link(node, name, link, entry, origins, traits)
             elif entry is not None:
+                template[name] = value
                 _report_list(node, entry, value)
+            else:
+                node.submitted = node.submitted or dict(inputs)
         elif entry is not None:
             has_limits = is_limited or (unlimited is not None and name not in unlimited)
             try:
@@ -132,6 +141,8 @@ def check_node(node: CheckedNode, inputs: Mapping[str, Any], origins: Origins) -
                 template[name] = _report_misfit(node, entry, value, has_limits, misfit)
         elif name in interface.hidden:
             template[name] = value
+        else:
+            node.submitted = node.submitted or dict(inputs)
     for name in interface.required:
         if name not in template and all(each.extra.get("input_name") != name for each in node.problems):
             _report_missing(node, declared[name], inputs)
@@ -187,6 +198,10 @@ def _take_link(
             linked_node=link.as_list(),
         )
         return
+    node.template[name] = None
+    node.links.append(in_link(name, target, entry))
+    if entry is None:
+        return
     try:
         received = spec.output_type(slot)
     except IndexError:
@@ -200,23 +215,26 @@ def _take_link(
             linked_node=link.as_list(),
         )
         return
-    node.template[name] = None
-    node.links.append(in_link(name, target, entry))
-    if node.spec.validate is not None:
+    if node.spec.validate is not None and name in node.interface.declared:
         node.received = node.received or {}
         node.received[name] = received
-    if entry is not None and received is not declared and not traits.takes_types and not matches(received, declared):
+    if received is not declared and not traits.takes_types and not matches(received, declared):
         node.problem(
             "return_type_mismatch",
             "Return type mismatch between linked nodes",
-            f"{name}, received_type({socket_name(received)}) mismatch input_type({socket_name(declared)})",
+            f"{name}, received_type({_shown(received)}) mismatch input_type({_shown(declared)})",
             name,
             f"Output {slot} of {spec.class_type} (node {origin}) gives {socket_name(received)}, "
             f"but {socket_name(declared)} is expected.",
             input_config=config_of(entry),
-            received_type=socket_name(received),
+            received_type=received,
             linked_node=link.as_list(),
         )
+
+
+def _shown(kind: Any) -> Any:
+    """Return a type as ComfyUI writes it: choices are listed, unless they are many."""
+    return kind if isinstance(kind, str) or len(kind) <= LONGEST_COMBO else socket_name(kind)
 
 
 def _report_misfit(node: CheckedNode, entry: InputSpec, value: Any, has_limits: bool, misfit: Misfit) -> Any:

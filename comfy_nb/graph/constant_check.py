@@ -10,7 +10,7 @@ from comfy_nb.errors import LayoutError
 from comfy_nb.graph.link import unwrap_constant
 from comfy_nb.spec.coerce import coerce, has_layout
 from comfy_nb.spec.node_spec import InputSpec
-from comfy_nb.wording import short, suggest
+from comfy_nb.wording import printable, short, suggest
 
 CONVERTERS: Mapping[str, Callable[[Any], Any]] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
 EXPECTED = {"INT": "a whole number", "FLOAT": "a number", "STRING": "text", "BOOLEAN": "true or false"}
@@ -107,9 +107,10 @@ def _wrong_type(entry: InputSpec, value: Any, reason: str) -> Misfit:
         f"expected {EXPECTED[entry.socket]} ({entry.socket}), got {short(value)}.",
         "invalid_input_type",
         f"Failed to convert an input value to a {entry.type} value",
-        f"{entry.name}, {value!r:.80}, {reason}",
+        f"{entry.name}, {printable(value)!s:.80}, {reason}",
         f"Expected {entry.type}, got {type(value).__name__}.",
         {"input_config": config_of(entry), "received_value": value, "exception_message": reason},
+        value,
     )
 
 

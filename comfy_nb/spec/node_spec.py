@@ -86,7 +86,18 @@ class Interface:
     In a pack, `optional` may be a dict subclass that has every name; it is read by `in` and `[]`, never copied.
     """
 
-    __slots__ = ("_open", "declared", "hidden", "lazy", "listed", "raw", "raw_links", "required", "takes_id")
+    __slots__ = (
+        "_open",
+        "declared",
+        "hidden",
+        "lazy",
+        "listed",
+        "raw",
+        "raw_links",
+        "required",
+        "takes_id",
+        "takes_prompt",
+    )
 
     def __init__(
         self, declared: Mapping[str, InputSpec], hidden: Mapping[str, Any] = NO_OPTIONS, raw: Any = None
@@ -96,6 +107,7 @@ class Interface:
         self.raw = raw
         self.required = tuple(name for name, spec in self.declared.items() if spec.required)
         self.takes_id = "UNIQUE_ID" in self.hidden.values()
+        self.takes_prompt = any(kind in ("PROMPT", "DYNPROMPT") for kind in self.hidden.values())
         self.lazy = frozenset(name for name, spec in self.declared.items() if spec.options.get("lazy"))
         self.listed = frozenset(name for name, spec in self.declared.items() if spec.is_list)
         self.raw_links = frozenset(name for name, spec in self.declared.items() if spec.options.get("rawLink"))

@@ -115,7 +115,7 @@ class LaneCaller:
 
     def fingerprint(self, steps: Sequence[Step], worker: Worker) -> None:
         """Take the fingerprints of nodes that a sync node expanded into."""
-        taken = call_fingerprints(steps, partial(self._call_hook, worker), self.state.hidden_inputs.value)
+        taken = call_fingerprints(steps, partial(self._call_hook, worker))
         run_without_waiting(taken, "A fingerprint on a lane waits for the event loop.")
 
     async def _call_hook(self, worker: Worker, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
@@ -136,7 +136,7 @@ class LoopCaller:
 
     async def fingerprint(self, steps: Sequence[Step]) -> None:
         """Take the fingerprints of nodes that an async node expanded into."""
-        await call_fingerprints(steps, self._call_hook, self.state.hidden_inputs.value)
+        await call_fingerprints(steps, self._call_hook)
 
     async def call(self, node_run: NodeRun) -> Outcome:
         """Give a node its turn."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from comfy_nb.engine.node_api.context import ExecutionBlocker
-from comfy_nb.engine.planning.hidden_inputs import KNOWN_HIDDEN
+from comfy_nb.engine.planning.hidden_inputs import hidden_for_hooks
 from comfy_nb.engine.planning.keys import never_equal
 from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.engine.planning.step import Step, as_lists
@@ -27,52 +27,45 @@ class HookCall(Protocol):
         ...
 
 
-Hidden = Callable[[Step, Any], Any]
-
-
-async def call_validators(
-    plan: Plan, wanted: Iterable[str], call_hook: HookCall, hidden: Hidden
-) -> dict[str, list[Problem]]:
-    """Call VALIDATE_INPUTS of the nodes that the wanted ones need; return the problems found, by node id.
+async def call_validators(plan: Plan, wanted: Iterable[str], call_hook: HookCall) -> dict[str, list[Problem]]:
+    """Call VALIDATE_INPUTS of the nodes that are checked for the wanted ones; return the problems found, by node id.
 
     None is called where a class is unknown: then nothing can run.
     """
     found: dict[str, list[Problem]] = {}
     if not plan.validating or plan.unknown:
         return found
-    needed = plan.above(wanted)
+    checked = plan.checked_for(wanted)
     for step in plan.validating:
-        if step.id in needed:
-            problems = await _validate(step, call_hook, hidden)
+        if step.id in checked:
+            problems = await _validate(step, call_hook)
             if problems:
                 found[step.id] = problems
     return found
 
 
-async def _validate(step: Step, call_hook: HookCall, hidden: Hidden) -> list[Problem]:
+async def _validate(step: Step, call_hook: HookCall) -> list[Problem]:
     function = step.spec.validate
     assert function is not None
     traits = validate_traits(function)
     given = {name: value for name, value in step.template.items() if traits.covers(name)}
-    if traits.names is None:
-        given |= {name: hidden(step, kind) for name, kind in step.interface.hidden.items() if kind in KNOWN_HIDDEN}
+    given |= {name: value for name, value in hidden_for_hooks(step).items() if traits.covers(name)}
     if traits.takes_types:
         given["input_types"] = dict(step.received or {})
     inputs = _as_called(step, given)
-    if not inputs:
-        return []
     try:
         answer = await call_hook(function, inputs)
     except Exception as error:  # whatever a class's own validation raises is reported as a problem
         return [_validation_failed(step, error)]
     if answer is True or isinstance(answer, ExecutionBlocker):
         return []
-    return [_rejected(step, name, answer) for name in inputs]
+    return [_rejected(step, name, answer) for name in inputs or ("",)]
 
 
 def _rejected(step: Step, name: str, answer: Any) -> Problem:
-    details = name if answer is False else f"{name} - {answer}"
-    extra = {"input_name": name, "received_value": step.template.get(name)}
+    """Report an answer for an input; without a name, that of a function that was given no inputs."""
+    details = " - ".join(part for part in (name, "" if answer is False else str(answer)) if part)
+    extra = {"input_name": name, "received_value": step.template.get(name)} if name else {}
     return Problem(
         "custom_validation_failed",
         "Custom validation failed for node",
@@ -96,22 +89,21 @@ def _validation_failed(step: Step, error: Exception) -> Problem:
     return Problem(kind, message, details, step.id, step.class_type, step.title, extra)
 
 
-async def call_fingerprints(steps: Sequence[Step], call_hook: HookCall, hidden: Hidden) -> list[Step]:
+async def call_fingerprints(steps: Sequence[Step], call_hook: HookCall) -> list[Step]:
     """Take the fingerprints of these nodes from their constants (links as None); return those that changed."""
     changed = []
     for step in steps:
-        value = await _fingerprint(step, call_hook, hidden)
+        value = await _fingerprint(step, call_hook)
         if not _is_same(step.fingerprint, value):
             step.fingerprint = value
             changed.append(step)
     return changed
 
 
-async def _fingerprint(step: Step, call_hook: HookCall, hidden: Hidden) -> Any:
+async def _fingerprint(step: Step, call_hook: HookCall) -> Any:
     function = step.spec.fingerprint
     assert function is not None
-    inputs = dict(step.template)
-    inputs |= {name: hidden(step, kind) for name, kind in step.interface.hidden.items() if kind in KNOWN_HIDDEN}
+    inputs = {**step.template, **hidden_for_hooks(step)}
     try:
         answer = await call_hook(function, _as_called(step, inputs))
     except Exception as error:  # whatever it raised, a node without a fingerprint runs

@@ -12,9 +12,12 @@ from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.engine.planning.prompts import prompt_of
 from comfy_nb.engine.planning.step import Step
 
-KNOWN_HIDDEN = frozenset(
-    {"PROMPT", "DYNPROMPT", "EXTRA_PNGINFO", "UNIQUE_ID", "AUTH_TOKEN_COMFY_ORG", "API_KEY_COMFY_ORG"}
-)
+FROM_EXTRA_DATA = {
+    "AUTH_TOKEN_COMFY_ORG": "auth_token_comfy_org",
+    "API_KEY_COMFY_ORG": "api_key_comfy_org",
+    "COMFY_USAGE_SOURCE": "comfy_usage_source",
+}
+KNOWN_HIDDEN = frozenset({"PROMPT", "DYNPROMPT", "EXTRA_PNGINFO", "UNIQUE_ID", *FROM_EXTRA_DATA})
 
 
 class HiddenInputs:
@@ -54,7 +57,13 @@ class HiddenInputs:
         if kind == "EXTRA_PNGINFO":
             given = self._extra_data.get("extra_pnginfo")
             return given if given is not None else {"workflow": self._workflow} if self._workflow else None
-        if kind == "AUTH_TOKEN_COMFY_ORG":
-            return self._extra_data.get("auth_token_comfy_org")
-        assert kind == "API_KEY_COMFY_ORG", kind
-        return self._extra_data.get("api_key_comfy_org")
+        return self._extra_data.get(FROM_EXTRA_DATA[kind])
+
+
+def hidden_for_hooks(step: Step) -> dict[str, Any]:
+    """Return the hidden inputs that VALIDATE_INPUTS and IS_CHANGED get, by name: the node's id, and nothing of the run.
+
+    A class may make its fingerprint of all that it is given, which is not to change with every run.
+    """
+    known = ((name, kind) for name, kind in step.interface.hidden.items() if kind in KNOWN_HIDDEN)
+    return {name: step.id if kind == "UNIQUE_ID" else {} if kind == "PROMPT" else None for name, kind in known}

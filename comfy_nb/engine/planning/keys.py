@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from xxhash import xxh3_128_digest
@@ -21,12 +21,17 @@ _nonces = itertools.count(1)
 
 
 def head_of(step: Step, scope: int) -> Digest:
-    """Digest a node without what is above it. `scope` is the graph's number, for results that belong to one node."""
+    """Digest a node without what is above it. `scope` is the graph's number, for results that belong to one node.
+
+    A class that takes the prompt finds the constants there that it does not declare, so they count.
+    """
     spec, extras = step.spec, step.extras
     fresh = extras.get("fresh", 0) if extras else 0
     bound_to = (scope, step.id) if spec.cache == "node" or spec.not_idempotent or step.interface.takes_id else None
     links = tuple([part for link in step.links for part in _link_parts(link, scope)]) if step.links else ()
-    return node_digest(spec.class_type, step.code, fresh, bound_to, step.template, links)
+    seen = step.submitted if step.submitted is not None and step.interface.takes_prompt else None
+    constants = step.template if seen is None else {**seen, **step.template}
+    return node_digest(spec.class_type, step.code, fresh, bound_to, constants, links)
 
 
 def _link_parts(link: InLink, scope: int) -> tuple[Any, ...]:
@@ -72,10 +77,23 @@ def lazy_key(base: bytes, used: Sequence[tuple[str, bytes | None]]) -> bytes | N
 
 
 def never_equal(fingerprint: Any) -> bool:
-    """Whether a fingerprint is not equal to itself, as NaN is not: then the node runs every time."""
-    if isinstance(fingerprint, (list, tuple)):
-        return any(never_equal(item) for item in fingerprint)
+    """Whether a fingerprint, or anything in it, is not equal to itself, as NaN is not: then the node runs every time."""
+    seen: set[int] = set()
+    stack = [fingerprint]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, (Mapping, list, tuple, Set)):
+            if id(value) not in seen:  # it may hold itself
+                seen.add(id(value))
+                stack += [*value, *value.values()] if isinstance(value, Mapping) else value
+        elif _differs_from_itself(value):
+            return True
+    return False
+
+
+def _differs_from_itself(value: Any) -> bool:
     try:
-        return bool(fingerprint != fingerprint)
+        differs = value != value
+        return bool(differs.any() if hasattr(differs, "any") else differs)  # arrays and tensors compare item by item
     except Exception:  # a pack's object may raise anything when compared; then it does not ask for this
         return False

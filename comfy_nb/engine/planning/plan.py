@@ -23,6 +23,8 @@ from comfy_nb.spec.node_spec import Interface, NodeSpec
 from comfy_nb.spec.registry import Registry
 from comfy_nb.wording import error_message, suggest
 
+CYCLE_MAX = 12
+
 
 class Plan:
     """The steps of a graph by id (`steps`) and in topological order (`order`), and their problems (`faulty`).
@@ -39,6 +41,7 @@ class Plan:
         self.faulty: dict[str, Sequence[Problem]] = {}
         self.unknown: list[Problem] = []
         self.users = 0
+        self.has_cycle = False
         self._outputs: list[str] | None = None
         self.revision = 0
         self.fingerprinting: list[Step] = []
@@ -74,8 +77,7 @@ class Plan:
         if known is None:
             spec = registry.find(node.class_type)
             if spec is None:
-                advice = f"{node.class_type!r} is not registered. {suggest(node.class_type, registry)}"
-                self.unknown.append(_unusable(node, "is not known", f"Node ID '#{node.id}'", advice))
+                self.unknown.append(_missing(node, suggest(node.class_type, registry)))
                 return None
             try:
                 interface = spec.interface()
@@ -84,7 +86,7 @@ class Plan:
                 advice = "Reading its INPUT_TYPES(), or the code that it uses, raised this."
                 message = error_message(error)
                 details = f"{type(error).__name__}: {message}"
-                self.unknown.append(_unusable(node, "cannot be read", details, advice, exception_message=message))
+                self.unknown.append(_unreadable(node, details, advice, message))
                 return None
             self.classes[node.class_type] = known
         step = Step()
@@ -113,13 +115,17 @@ class Plan:
     def _sort(self) -> None:
         """Put the steps in topological order, and report cycles."""
         steps, order = self.steps, self.order
-        for node_id in topology.sort(steps, self._parents, self._report_cycle):
+        cycles: list[list[str]] = []
+        ids = topology.sort(steps, self._parents, cycles.append)
+        self.has_cycle = bool(cycles)
+        if cycles:  # walked again from the outputs, as ComfyUI does: the report begins at the node they need
+            outputs = [node_id for node_id, step in steps.items() if step.spec.is_output]
+            topology.sort([*outputs, *steps], self._parents, self._report_cycle)
+        for node_id in ids:
             step = steps[node_id]
             step.index = len(order)
             order.append(step)
         for step in order:
-            if step.id in self.faulty:
-                step.links = [link for link in step.links if steps[link.origin].index < step.index]
             for link in step.links:
                 steps[link.origin].consumers.append(step.index)
 
@@ -127,16 +133,20 @@ class Plan:
         return [link.origin for link in self.steps[node_id].links]
 
     def _report_cycle(self, cycle: list[str]) -> None:
-        step = self.steps[cycle[-1]]
-        shown = " -> ".join([*cycle[:12], *(["..."] if len(cycle) > 12 else []), cycle[0]])
-        step.problem(
-            "dependency_cycle",
-            "The node needs its own output",
-            shown,
-            advice="Remove one of these links.",
-            nodes=list(cycle),
-        )
-        self.faulty[step.id] = step.problems
+        names = [f"{node_id} ({self.steps[node_id].class_type})" for node_id in cycle]
+        shown = " -> ".join([*names[:CYCLE_MAX], *(["..."] if len(names) > CYCLE_MAX else []), names[0]])
+        advice = "Each takes from the next one, so none can run. Remove one of these links."
+        for node_id in cycle:
+            step = self.steps[node_id]
+            step.problem(
+                "dependency_cycle",
+                "Dependency cycle detected",
+                shown,
+                advice=advice,
+                node_id=node_id,
+                cycle_nodes=cycle,
+            )
+            self.faulty[node_id] = step.problems
 
     def is_current(self, graph: Graph) -> bool:
         """Whether no edit, and no other class or code, has outdated this plan; calls no code of a node class."""
@@ -152,7 +162,7 @@ class Plan:
         if graph.structure != self.structure or self._classes_changed(graph.registry):
             return Plan(graph)
         dirty = self._changed_code()
-        if (dirty or graph.edited) and self.users:
+        if (dirty or graph.edited) and (self.users or self.has_cycle):
             return Plan(graph)
         if graph.edited:
             dirty += self._recheck(graph)
@@ -225,13 +235,24 @@ class Plan:
         """Return the ids of the output nodes, or where there are none, of the leaves."""
         if self._outputs is None:
             outputs = [node_id for node_id, step in self.steps.items() if step.spec.is_output]
-            taken_from = (node_id for node_id, step in self.steps.items() if step.consumers)
+            # In a cycle the last one counts as a leaf, so that a graph that is nothing else is reported as one.
+            taken_from = (
+                node_id for node_id, step in self.steps.items() if any(each > step.index for each in step.consumers)
+            )
             self._outputs = topology.outputs_or_leaves(outputs, self.steps, taken_from)
         return self._outputs
 
     def above(self, wanted: Iterable[str]) -> set[str]:
         """Return the ids of these nodes and of all that they could need."""
         return topology.reach([node_id for node_id in wanted if node_id in self.steps], self._parents)
+
+    def checked_for(self, wanted: Iterable[str]) -> set[str]:
+        """Return the ids of these nodes and of all above them by declared inputs: those that must be valid."""
+        return topology.reach([node_id for node_id in wanted if node_id in self.steps], self._declared_parents)
+
+    def _declared_parents(self, node_id: str) -> list[str]:
+        step = self.steps[node_id]
+        return [link.origin for link in step.links if link.name in step.interface.declared]
 
     def below(self, origins: Iterable[str]) -> set[str]:
         """Return the ids of all nodes that could need one of these."""
@@ -255,14 +276,17 @@ def child_step(node_id: str, entry: Mapping[str, Any], spec: NodeSpec, interface
     step.set_traits(is_simple(spec, interface))
     meta = entry.get("_meta")
     step.title = str(meta.get("title")) if isinstance(meta, Mapping) and meta.get("title") else spec.class_type
-    step.template, step.links, step.problems, step.received = {}, [], (), None
-    for name, value in (entry.get("inputs") or {}).items():
+    step.template, step.links, step.problems, step.received, step.submitted = {}, [], (), None, None
+    inputs = entry.get("inputs") or {}
+    for name, value in inputs.items():
         link = link_of(value)
         if link is not None:
             step.template[name] = None
             step.links.append(in_link(name, link, interface.lookup(name)))
         elif interface.lookup(name) is not None or name in interface.hidden:
             step.template[name] = value
+        else:
+            step.submitted = step.submitted or dict(inputs)
     return step
 
 
@@ -280,14 +304,27 @@ def _same(old: Any, new: Any) -> bool:
         return False
 
 
-def _unusable(node: Node, what: str, details: str, advice: str, **extra: Any) -> Problem:
+def _missing(node: Node, advice: str) -> Problem:
+    return Problem(
+        "missing_node_type",
+        f"Node {node.title!r} not found. The custom node may not be installed.",
+        f"Node ID '#{node.id}'",
+        node.id,
+        node.class_type,
+        node.title,
+        {"node_id": node.id, "class_type": node.class_type, "node_title": node.title},
+        f"{node.class_type!r} is not registered. {advice}",
+    )
+
+
+def _unreadable(node: Node, details: str, advice: str, message: str) -> Problem:
     return Problem(
         "invalid_prompt",
-        f"Cannot execute because a node class {what}",
+        "Cannot execute because a node class cannot be read",
         details,
         node.id,
         node.class_type,
         node.title,
-        {"class_type": node.class_type, **extra},
+        {"class_type": node.class_type, "exception_message": message},
         advice,
     )

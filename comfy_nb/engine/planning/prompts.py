@@ -6,6 +6,7 @@ from typing import Any
 
 from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.engine.planning.step import Step
+from comfy_nb.graph.link import link_of
 
 
 def prompt_of(plan: Plan) -> dict[str, Any]:
@@ -14,10 +15,15 @@ def prompt_of(plan: Plan) -> dict[str, Any]:
 
 
 def entry_of(step: Step) -> dict[str, Any]:
-    """Return the entry of one node in a prompt."""
+    """Return the entry of one node in a prompt, with the constants that its class does not declare."""
     inputs = dict(step.template)
     for link in step.links:
         inputs[link.name] = [link.origin, link.slot]
+    if step.submitted is not None:
+        submitted = step.submitted.items()
+        inputs = {
+            name: inputs.get(name, value) for name, value in submitted if name in inputs or link_of(value) is None
+        }
     extras = {name: value for name, value in (step.extras or {}).items() if name != "fresh"}
     entry = {**extras, "class_type": step.class_type, "inputs": inputs}
     if step.fingerprint is not None:

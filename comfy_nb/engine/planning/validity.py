@@ -9,6 +9,9 @@ from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.errors import GraphError, Problem, ValidationError
 from comfy_nb.graph.model import Graph
 
+# Faults that count in nodes that are not checked, too: without what they link to they mean nothing.
+CANNOT_RUN = ("dependency_cycle", "linked_node_missing")
+
 
 class Validity:
     """The wanted outputs that can run, and the problems of the others."""
@@ -36,10 +39,15 @@ def assess(graph: Graph, plan: Plan, wanted: Sequence[str], found: Mapping[str, 
         faults.setdefault(node_id, []).extend(more)
     if not faults:
         return Validity(wanted, [], {})
+    broken = [node_id for node_id, each in faults.items() if any(problem.type in CANNOT_RUN for problem in each)]
     runnable: list[str] = []
     blocks: dict[str, list[str]] = {}
     for output in wanted:
-        bad = plan.above([output]) & faults.keys()
+        checked = plan.checked_for([output])
+        bad = [node_id for node_id in faults if node_id in checked]
+        if broken:
+            needed = plan.above([output])
+            bad += [node_id for node_id in broken if node_id in needed and node_id not in checked]
         if not bad:
             runnable.append(output)
         for node_id in bad:
@@ -51,7 +59,7 @@ def assess(graph: Graph, plan: Plan, wanted: Sequence[str], found: Mapping[str, 
 def _check_wanted(graph: Graph, plan: Plan, wanted: Sequence[str]) -> None:
     if plan.unknown:
         faulty = [problem for problems in plan.faulty.values() for problem in problems]
-        raise ValidationError([*plan.unknown, *faulty], type="invalid_prompt")
+        raise ValidationError([*plan.unknown, *faulty], type=plan.unknown[0].type)
     if not wanted:
         advice = "Add a node, or name outputs."
         problem = Problem("prompt_no_outputs", "Prompt has no outputs", "", "", "graph", advice=advice)

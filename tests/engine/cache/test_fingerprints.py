@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 import comfy_nb as nb
 from tests.engine.cache.classes import INT, NAN, marked, one
@@ -48,7 +50,20 @@ async def test_the_same_fingerprint_is_used_again_and_another_one_runs(pack: Pac
     assert ran(await pack.graph(one("Marked")).run()) == []
 
 
-@pytest.mark.parametrize("mark", [NAN, [NAN], (1, NAN)])
+@pytest.mark.parametrize(
+    "mark",
+    [
+        NAN,
+        [NAN],
+        (1, NAN),
+        {"time": NAN},
+        {NAN: 1},
+        [{"files": [1, {NAN}]}],
+        np.array([1, NAN]),
+        torch.tensor([NAN, 1]),
+    ],
+    ids=repr,
+)
 async def test_a_fingerprint_not_equal_to_itself_means_always(pack: Pack, mark: Any) -> None:
     marked(pack, lambda cls, n: mark)
     graph = pack.graph({**one("Marked"), "2": made("Show", n=["1", 0])})
@@ -111,3 +126,28 @@ async def test_a_submitted_is_changed_that_is_nan_means_always(pack: Pack) -> No
     graph = pack.graph({"1": {**made("Number", n=1), "is_changed": NAN}})
     await graph.run()
     assert ran(await graph.run()) == ["1"]
+
+
+async def test_a_fingerprint_may_hold_itself(pack: Pack) -> None:
+    mark: list[Any] = [1]
+    mark.append(mark)
+    marked(pack, lambda cls, n: mark)
+    graph = pack.graph(one("Marked"))
+    await graph.run()
+    assert ran(await graph.run()) == []
+
+
+async def test_is_changed_gets_nothing_of_the_run_among_its_hidden_inputs(pack: Pack) -> None:
+    outside = Outside(seen=[])
+
+    def fingerprint(cls: Any, **inputs: Any) -> str:
+        outside.seen.append(inputs)
+        return str(inputs)
+
+    hidden = {"me": "UNIQUE_ID", "prompt": "PROMPT", "dynamic": "DYNPROMPT", "info": "EXTRA_PNGINFO"}
+    pack.node("Marked", lambda self, n, **hidden: (n,), {"n": INT}, hidden=hidden, IS_CHANGED=classmethod(fingerprint))
+    graph = pack.graph({"1": made("Marked", n=1), "2": made("Number", n=1)})
+    await graph.run(extra_data={"extra_pnginfo": {"workflow": {}}})
+    assert outside.seen == [{"n": 1, "me": "1", "prompt": {}, "dynamic": None, "info": None}]
+    graph["2"].inputs["n"] = 2
+    assert ran(await graph.run()) == ["2"]

@@ -241,3 +241,50 @@ async def test_the_four_functions_may_be_async(pack: Pack) -> None:
     )
     pack.node("One", lambda self: (1,))
     assert (await pack.graph({"1": made("One"), "2": made("All", n=["1", 0])}).run())["2"] == 1
+
+
+async def test_the_prompt_has_the_constants_that_a_class_does_not_declare_in_their_order(pack: Pack) -> None:
+    pack.node("Seen", lambda self, a, p, d: ((p["1"]["inputs"], d.get_node("1")["inputs"]),), {"a": ("INT",)}, ("*",),
+              hidden={"p": "PROMPT", "d": "DYNPROMPT"})  # fmt: skip
+    inputs = {"upload": "image", "a": 1, "more": {"__value__": [1]}}
+    graph = pack.graph({"1": made("Seen", **inputs)})
+    seen, live = (await graph.run(["1"]))["1"]
+    assert list(seen.items()) == list(live.items()) == list(inputs.items())
+    graph["1"].inputs["upload"] = "mask"
+    assert (await graph.run(["1"]))["1"][0] == {**inputs, "upload": "mask"}
+
+
+async def test_the_prompt_has_no_muted_link_beside_an_undeclared_constant(pack: Pack) -> None:
+    pack.node("Number", lambda self: (1,))
+    pack.node("Seen", lambda self, p, **k: (p["1"]["inputs"],), {}, ("*",), hidden={"p": "PROMPT"})
+    graph = pack.graph({"1": made("Seen", upload="image", link=["2", 0]), "2": made("Number")})
+    graph["2"].mute()
+    assert (await graph.run(["1"]))["1"] == {"upload": "image"}
+
+
+async def test_an_undeclared_constant_changes_the_result_only_where_the_prompt_is_seen(pack: Pack) -> None:
+    pack.node("Plain", lambda self: (1,))
+    graph = pack.graph({"1": made("Plain", upload="image")})
+    await graph.run(["1"])
+    graph["1"].inputs["upload"] = "mask"
+    assert (await graph.run(["1"])).counts == {"memory": 1}
+
+
+async def test_a_node_of_an_expansion_shows_its_undeclared_constants_in_the_live_prompt(pack: Pack) -> None:
+    def expand(self: Any) -> dict[str, Any]:
+        builder = nb.GraphBuilder()
+        child = builder.node("Seen", upload="image")
+        return {"expand": builder.finalize(), "result": (child.out(0),)}
+
+    seen = {"d": "DYNPROMPT", "me": "UNIQUE_ID"}
+    pack.node("Seen", lambda self, d, me: (d.get_node(me)["inputs"],), {}, ("*",), hidden=seen)
+    pack.node("Parent", expand, {}, ("*",))
+    assert (await pack.graph({"1": made("Parent")}).run())["1"] == {"upload": "image"}
+
+
+async def test_the_usage_source_comes_from_extra_data(pack: Pack) -> None:
+    pack.node("Source", lambda self, s: (s,), {}, ("*",), hidden={"s": "COMFY_USAGE_SOURCE"}, NOT_IDEMPOTENT=True)
+    graph = pack.graph({"1": made("Source")})
+    assert (await graph.run(extra_data={"comfy_usage_source": "api"}))["1"] == "api"
+    pack.node("Other", lambda self, s: (s,), {}, ("*",), hidden={"s": "COMFY_USAGE_SOURCE"})
+    assert (await pack.graph({"1": made("Other")}).run())["1"] is None

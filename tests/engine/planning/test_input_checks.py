@@ -74,6 +74,15 @@ async def test_linked_types_that_do_not_match_are_return_type_mismatch(pack: Pac
     }
 
 
+async def test_a_list_of_choices_is_reported_as_such(pack: Pack) -> None:
+    taking(pack, "INT")
+    pack.node("Chosen", lambda self: ("a",), {}, (["a", "b"],))
+    error = await refused(pack.graph({"1": made("Chosen"), "2": made("Take", value=["1", 0])}))
+    (found,) = error.problems
+    assert found.details == "value, received_type(['a', 'b']) mismatch input_type(INT)"
+    assert found.as_comfy()["extra_info"]["received_type"] == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     ("given", "taken"),
     [("INT", "INT"), ("INT", "FLOAT,INT"), ("FLOAT,INT", "INT"), ("*", "INT"), ("INT", "*"), (ANY_TYPE, "IMAGE")],
@@ -113,7 +122,7 @@ async def test_a_constant_that_cannot_be_converted_is_invalid_input_type(pack: P
     shape = found.as_comfy()
     assert shape["type"] == "invalid_input_type"
     assert shape["message"] == f"Failed to convert an input value to a {kind} value"
-    assert shape["details"].startswith("value, ")
+    assert shape["details"] == f"value, {value}, {shape['extra_info']['exception_message']}"
     extra = shape["extra_info"]
     assert extra["input_config"] == [kind, {}]
     assert extra["received_value"] is value

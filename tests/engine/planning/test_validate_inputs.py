@@ -57,6 +57,43 @@ async def test_validate_inputs_with_kwargs_gets_everything_and_the_hidden_inputs
     assert seen == [{"a": 1, "me": "9"}]
 
 
+async def test_validate_inputs_gets_the_hidden_inputs_that_it_names_and_nothing_of_the_run(pack: Pack) -> None:
+    seen: list[Any] = []
+
+    def validate(cls: Any, a: Any, me: Any, prompt: Any, dynamic: Any, info: Any) -> bool:
+        seen.append((a, me, prompt, dynamic, info))
+        return True
+
+    hidden = {"me": "UNIQUE_ID", "prompt": "PROMPT", "dynamic": "DYNPROMPT", "info": "EXTRA_PNGINFO"}
+    checking(pack, classmethod(validate), hidden=hidden)
+    graph = pack.graph({"9": made("Checked", a=1, b=2)})
+    assert graph.validate() == []
+    await graph.run(extra_data={"extra_pnginfo": {"workflow": {}}})
+    assert seen == [(1, "9", {}, None, None)] * 2
+
+
+async def test_validate_inputs_counts_where_the_node_has_none_of_its_inputs(pack: Pack) -> None:
+    pack.node("Never", echo, {}, ("*",), OUTPUT_NODE=True, VALIDATE_INPUTS=classmethod(lambda cls: "not today"))
+    (found,) = pack.graph({"1": made("Never")}).validate()
+    assert (found.type, found.details, found.extra) == ("custom_validation_failed", "not today", {})
+
+
+async def test_validate_inputs_gets_a_constant_that_could_not_be_converted_as_it_is(pack: Pack) -> None:
+    seen: list[Any] = []
+    checking(pack, classmethod(lambda cls, a: seen.append(a) or True))
+    await refused(pack.graph({"1": made("Checked", a="x", b=2)}))
+    assert seen == ["x"]
+
+
+async def test_input_types_has_no_links_that_the_class_does_not_declare(pack: Pack) -> None:
+    seen: list[Any] = []
+    checking(pack, classmethod(lambda cls, input_types: seen.append(input_types) or True))
+    pack.node("Number", lambda self: (5,))
+    prompt = {"1": made("Checked", a=["2", 0], b=2, extra=["2", 0]), "2": made("Number")}
+    assert pack.graph(prompt).validate() == []
+    assert seen == [{"a": "INT"}]
+
+
 async def test_keyword_only_names_of_validate_inputs_do_not_count(pack: Pack) -> None:
     seen: list[Any] = []
 

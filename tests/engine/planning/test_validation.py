@@ -16,8 +16,13 @@ from tests.engine.support import Pack, made, ran
 async def test_every_class_must_be_known_even_of_a_node_that_is_not_needed(pack: Pack) -> None:
     taking(pack, "INT")
     error = await refused(pack.graph({"1": made("Take", value=1), "7": made("Tak")}))
-    assert error.type == "invalid_prompt"
-    assert error.problems[0].as_comfy()["details"] == "Node ID '#7'"
+    assert error.type == "missing_node_type"
+    assert error.problems[0].as_comfy() == {
+        "type": "missing_node_type",
+        "message": "Node 'Tak' not found. The custom node may not be installed.",
+        "details": "Node ID '#7'",
+        "extra_info": {"node_id": "7", "class_type": "Tak", "node_title": "Tak"},
+    }
     assert "Did you mean 'Take'?" in str(error)
     assert pack.calls.total() == 0
 
@@ -25,7 +30,7 @@ async def test_every_class_must_be_known_even_of_a_node_that_is_not_needed(pack:
 async def test_an_unknown_class_is_reported_with_everything_else_that_is_wrong(pack: Pack) -> None:
     taking(pack, "INT")
     error = await refused(pack.graph({"1": made("Take", value="x"), "7": made("Nope")}))
-    assert [each.type for each in error.problems] == ["invalid_prompt", "invalid_input_type"]
+    assert [each.type for each in error.problems] == ["missing_node_type", "invalid_input_type"]
 
 
 async def test_an_input_types_that_raises_is_reported_with_its_class(pack: Pack) -> None:
@@ -157,7 +162,7 @@ async def test_a_node_that_needs_itself_is_an_error(pack: Pack) -> None:
     taking(pack, "*")
     (found,) = (await refused(pack.graph({"1": made("Take", value=["1", 0])}))).problems
     assert found.type == "dependency_cycle"
-    assert found.details == "1 -> 1"
+    assert found.details == "1 (Take) -> 1 (Take)"
 
 
 async def test_a_cycle_is_an_error_that_names_its_nodes(pack: Pack) -> None:
@@ -171,10 +176,30 @@ async def test_a_cycle_is_an_error_that_names_its_nodes(pack: Pack) -> None:
         "5": made("Take", value="fine"),
     }
     error = await refused(pack.graph(prompt))
-    (found,) = error.problems
-    assert found.type == "dependency_cycle"
-    assert set(found.extra["nodes"]) == {"1", "2", "3"}
+    assert {each.type for each in error.problems} == {"dependency_cycle"}
+    assert [each.node_id for each in error.problems] == ["1", "2", "3"]
+    assert error.problems[0].as_comfy() == {
+        "type": "dependency_cycle",
+        "message": "Dependency cycle detected",
+        "details": "3 (Pass) -> 2 (Pass) -> 1 (Pass) -> 3 (Pass)",
+        "extra_info": {"node_id": "1", "cycle_nodes": ["3", "2", "1"]},
+    }
+    assert set(error.node_errors) == {"1", "2", "3"}
     assert error.run["5"] == {"value": "fine"}
+
+
+async def test_a_graph_that_is_nothing_but_a_cycle_is_reported_as_one(pack: Pack) -> None:
+    pack.node("Pass", lambda self, v: (v,), {"v": ("*",)}, ("*",))
+    error = await refused(pack.graph({"1": made("Pass", v=["2", 0]), "2": made("Pass", v=["1", 0])}))
+    assert [each.type for each in error.problems] == ["dependency_cycle"] * 2
+
+
+async def test_a_cycle_is_reported_again_after_an_edit_of_a_constant_in_it(pack: Pack) -> None:
+    pack.node("Add", lambda self, a, b: (a,), {"a": INT, "b": INT})
+    graph = pack.graph({"1": made("Add", a=["1", 0], b=1), "2": made("Add", a=["1", 0], b=1)})
+    assert [each.type for each in graph.validate()] == ["dependency_cycle"]
+    graph["1"].inputs["b"] = 2
+    assert [each.type for each in graph.validate()] == ["dependency_cycle"]
 
 
 @pytest.mark.long
@@ -193,9 +218,50 @@ async def test_a_cycle_of_a_hundred_thousand_nodes_is_reported_in_a_line(pack: P
     pack.node("Pass", lambda self, v: (v,), {"v": ("*",)}, ("*",))
     count = 100_000
     prompt = {str(n): made("Pass", v=[str((n + 1) % count), 0]) for n in range(count)}
-    (found,) = pack.graph(prompt).validate(["0"])
-    assert found.type == "dependency_cycle"
-    assert len(str(found)) < 400
+    found = pack.graph(prompt).validate(["0"])
+    assert {each.type for each in found} == {"dependency_cycle"}
+    assert len(found) == count
+    assert len(str(found[0])) < 400
+
+
+# What is not checked
+
+
+async def test_nodes_that_only_an_undeclared_link_needs_are_not_checked(pack: Pack) -> None:
+    refuse = classmethod(lambda cls, n: False)
+    pack.node("Small", lambda self, n: (n,), {"n": ("INT", {"max": 9})}, VALIDATE_INPUTS=refuse)
+    pack.node("Choice", lambda self, c, n: ((c, n),), {"c": (["a"],), "n": INT}, ("*",))
+    pack.node("Any", echo, {}, ("*",), OUTPUT_NODE=True)
+    prompt = {
+        "1": made("Small", n=77),
+        "2": made("Choice", c="b", n=["1", 0]),
+        "3": made("Any", extra=["2", 0]),
+    }
+    graph = pack.graph(prompt)
+    assert graph.validate() == []
+    assert (await graph.run())["3"] == {"extra": ("b", 77)}
+    assert [each.node_id for each in graph.validate(["2"])] == ["1", "2"]
+
+
+async def test_a_constant_that_is_not_checked_and_cannot_be_converted_arrives_as_it_is(pack: Pack) -> None:
+    taking(pack, "INT", OUTPUT_NODE=False)
+    pack.node("Any", echo, {}, ("*",), OUTPUT_NODE=True)
+    run = await pack.graph({"1": made("Take", value="x"), "2": made("Any", extra=["1", 0])}).run()
+    assert run["1"] == {"value": "x"}
+
+
+async def test_an_undeclared_link_to_an_output_that_is_not_declared_is_not_checked(pack: Pack) -> None:
+    pack.node("Two", lambda self: (1, 2), {}, ("INT",))
+    pack.node("Any", echo, {}, ("*",), OUTPUT_NODE=True)
+    run = await pack.graph({"1": made("Two"), "2": made("Any", extra=["1", 1])}).run()
+    assert run["2"] == {"extra": 2}
+
+
+@pytest.mark.parametrize("origin", ["2", "9"], ids=["a cycle", "a node that does not exist"])
+async def test_what_cannot_run_at_all_is_refused_behind_an_undeclared_link_too(pack: Pack, origin: str) -> None:
+    pack.node("Any", echo, {}, ("*",), OUTPUT_NODE=True)
+    graph = pack.graph({"1": made("Any", extra=["2", 0]), "2": made("Any", more=[origin, 0])})
+    assert {each.node_id for each in graph.validate(["1"])} == {"2"}
 
 
 # Expansions
