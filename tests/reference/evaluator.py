@@ -78,6 +78,7 @@ class _Run:
         self.prompt = {node_id: unwrapped(node) for node_id, node in prompt.items()}
         self.nodes: dict[str, Mapping[str, Any]] = dict(self.prompt)
         self.parents: dict[str, str] = {}
+        self.asked: dict[str, set[str]] = {}
         self.objects: dict[str, Any] = {}
         self.slots: dict[str, Slots] = {}
         self.failed: set[str] = set()
@@ -149,13 +150,17 @@ class _Run:
             if name not in inputs:
                 raise NameError(f"check_lazy_status of node {node_id} asks for {name!r}, which it is not given.")
             sources.append(inputs[name][0])
+        self.asked.setdefault(node_id, set()).update(sources)
         return sources
 
     def is_missing(self, node_id: str, name: str) -> bool:
-        """Tell whether an input waits for the value of a node that is not computed yet."""
+        """Tell whether an input waits for the value of a node that this one has not waited for."""
         value = self.nodes[node_id]["inputs"].get(name)
         is_raw = options_of(self.class_of(node_id), name).get("rawLink")
-        return is_link(value) and not is_raw and value[0] not in self.slots
+        return is_link(value) and not is_raw and not self.has_waited_for(node_id, value[0])
+
+    def has_waited_for(self, node_id: str, source: str) -> bool:
+        return source in self.asked.get(node_id, ()) or source in self.sources_needed_first(node_id)
 
     def wait_for(self, node_ids: Sequence[str]) -> None:
         for node_id in node_ids:
@@ -167,12 +172,13 @@ class _Run:
     # Calling the node
 
     def inputs_of(self, node_id: str) -> dict[str, list[Any]]:
-        """Return a list of values per input: what is available, and None for a lazy source that is not."""
+        """Return a list of values per input, and None for a lazy one that was not asked for."""
         node_class, inputs = self.class_of(node_id), {}
         for name, value in self.nodes[node_id]["inputs"].items():
             options = options_of(node_class, name)
             if is_link(value) and not options.get("rawLink"):
-                inputs[name] = slot_of(self.slots.get(value[0], []), value[1])
+                there = self.slots.get(value[0], []) if self.has_waited_for(node_id, value[0]) else []
+                inputs[name] = slot_of(there, value[1])
             elif is_declared(node_class, name):
                 inputs[name] = [value]
         return inputs | self.hidden_inputs_of(node_id)
@@ -185,6 +191,7 @@ class _Run:
             "EXTRA_PNGINFO": None,
             "AUTH_TOKEN_COMFY_ORG": None,
             "API_KEY_COMFY_ORG": None,
+            "COMFY_USAGE_SOURCE": None,
         }
         hidden = self.class_of(node_id).INPUT_TYPES().get("hidden", {})
         return {name: [known[kind]] for name, kind in hidden.items() if kind in known}

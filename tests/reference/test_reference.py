@@ -258,11 +258,17 @@ def test_asking_for_an_input_that_the_node_does_not_have_fails() -> None:
     assert run(prompt, lazy_class(["nonsense"])).error == ("2", "NameError")
 
 
-def test_without_a_check_a_lazy_input_is_none_unless_its_source_is_computed_already() -> None:
+def test_without_a_check_a_lazy_input_is_none_though_its_source_is_computed_already() -> None:
     lazy = node("Lazy", lambda self, n: (n,), {"n": LAZY_INT})
     prompt = {"1": number(1), "2": made("Lazy", n=["1", 0])}
     assert run(prompt, lazy, wanted=["2"]).values == {"2": [[None]]}
-    assert run(prompt, lazy, wanted=["1", "2"]).values == {"1": [[1]], "2": [[1]]}
+    assert run(prompt, lazy, wanted=["1", "2"]).values == {"1": [[1]], "2": [[None]]}
+
+
+def test_a_lazy_input_is_there_where_another_input_takes_from_its_source() -> None:
+    lazy = node("Lazy", lambda self, n, m: (n,), {"n": LAZY_INT, "m": INT})
+    prompt = {"1": number(1), "2": made("Lazy", n=["1", 0], m=["1", 0])}
+    assert run(prompt, lazy, wanted=["2"]).values["2"] == [[1]]
 
 
 def test_a_blocked_index_asks_for_nothing_and_reports_once() -> None:

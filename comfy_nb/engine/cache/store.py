@@ -48,6 +48,7 @@ class Store:
         self._disk: DiskCache | None = None
         self.disk = disk
         self.in_flight = InFlight()
+        self.holds_nothing = False
         self._only_last_prompt = False
         self._uses: OrderedDict[bytes, list[tuple[str, ...]]] = OrderedDict()
         self._lock = threading.Lock()
@@ -129,7 +130,8 @@ class Store:
         if isinstance(policy, str) and policy not in POLICIES:
             raise UnknownName.of("cache policy", policy, [*POLICIES, "a number"])
         self._only_last_prompt = policy == "classic"
-        most = 0 if policy == "none" else policy
+        self.holds_nothing = policy in ("none", 0)
+        most = 0 if self.holds_nothing else policy
         self.cache.policy = LRU(most) if isinstance(most, int) else ByCost()
 
     def run_ended(self, keys: Iterable[bytes | None]) -> None:

@@ -60,7 +60,7 @@ class Executor:
         self.scheduler = state.scheduler = Scheduler(state.plan.steps, self.lookup.find, self._finish_expansion)
         self.lookup.scheduler = self.scheduler
         self.pauses = Pauses(self, services.breakpoints, make_pause)
-        turn_services = TurnServices(state, self.scheduler)
+        turn_services = TurnServices(state, self.scheduler, services.store)
         self.lane_caller = LaneCaller(state, turn_services, self.loop)
         self.callers: dict[str, Caller] = {
             LOOP: LoopCaller(state, turn_services, self, services.call_hook),

@@ -15,6 +15,7 @@ from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.planning.keys import key_of, lazy_key
 from comfy_nb.engine.planning.step import UNKNOWN, NodeKey
 from comfy_nb.errors import ComfyNBWarning
+from comfy_nb.graph.check import InLink
 
 
 class Lookup:
@@ -141,8 +142,11 @@ class Lookup:
         self.release_claim(node_run, None if self.state.is_tainted else entry)
 
     def _complete(self, node_run: NodeRun) -> None:
-        """Set the key of a lazy node that has run, by the lazy inputs that were passed to it, as values or as links."""
-        passed = [*node_run.passed, *(link for link in node_run.step.lazy_links if link.raw)]
+        """Set the key of a lazy node that has run, by the lazy inputs that were passed to it.
+
+        One that was passed as a link counts only where the node expanded into nodes that may take from it.
+        """
+        passed = [*node_run.passed, *(link for link in node_run.step.lazy_links if self._passed_on(node_run, link))]
         above = [self._key_of(link.origin) for link in passed]
         key = node_run.key
         assert key.base is not None
@@ -153,6 +157,14 @@ class Lookup:
             node_run.key = key._replace(full=full, durable=durable, reusable=reusable)
             self.store.note_use(key.base, tuple(link.name for link in passed))
 
+    def _passed_on(self, node_run: NodeRun, link: InLink) -> bool:
+        """Whether the value behind a raw link may have come back through the node's expansion."""
+        if not link.raw or node_run.expansion is None:
+            return False
+        return self._key_of(link.origin).full is not None or link.origin in self.scheduler.above(
+            node_run.expansion.wanted
+        )
+
     # Equal nodes in flight -------------------------------------------------------------------------------------------
 
     def claim(self, node_run: NodeRun, when_done: Callable[[NodeRun, Any], None]) -> bool:
@@ -161,7 +173,9 @@ class Lookup:
         Then `when_done` is called with that node's entry.
         """
         key = node_run.key.full
-        if key is None or not (node_run.step.deduplicated and node_run.key.reusable) or self.state.is_tainted:
+        if key is None or not (node_run.step.deduplicated and node_run.key.reusable):
+            return True
+        if self.state.is_tainted or self.store.holds_nothing:
             return True
         if not self._in_flight.claim(key, when_done, node_run):
             return False

@@ -71,6 +71,14 @@ class NodeRun:
         self.seconds = 0.0
         self.source = "ran"
 
+    def takes(self, link: InLink) -> bool:
+        """Whether the node waits for a link: a lazy one only after it asked for it."""
+        return not link.lazy or (self.asked is not None and link.name in self.asked)
+
+    def sources(self) -> set[str]:
+        """Return the ids of the nodes that it has waited for; what comes from any other node is not there for it."""
+        return {link.origin for link in self.step.links if self.takes(link)}
+
     @property
     def display_id(self) -> str:
         """The id of the node that this one is shown under: itself, or the node it was expanded from."""

@@ -13,10 +13,10 @@ from typing import Protocol
 from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.planning.step import LANE, Step
+from comfy_nb.graph import topology
 
 RANK_SHIFT = 40
 SEQUENCE_BITS = (1 << RANK_SHIFT) - 1
-NEVER_RUNS = -1
 
 
 class Expansion(Protocol):
@@ -59,7 +59,14 @@ class Scheduler:
         """Return a step of the graph or of an expansion."""
         return self.added.get(node_id) or self.steps.get(node_id)
 
-    def need(self, wanted: Iterable[str], parent: NodeRun | None = None) -> int:
+    def above(self, wanted: Iterable[str]) -> set[str]:
+        """Return the ids of these nodes and of all that they could need, in the graph and in expansions."""
+        return topology.reach(wanted, lambda node_id: [link.origin for link in self._known(node_id).links])
+
+    def _known(self, node_id: str) -> Step:
+        return self.added.get(node_id) or self.steps[node_id]
+
+    def need(self, wanted: Iterable[str]) -> int:
         """Schedule nodes, and all that they need and that is not cached; return how many that is."""
         created: list[NodeRun] = []
         stack = list(wanted)[::-1]
@@ -71,7 +78,8 @@ class Scheduler:
                 continue
             step = self.added.get(node_id) or self.steps[node_id]
             fresh = NodeRun(step, len(self._by_sequence))
-            fresh.parent = node_run.parent if node_run is not None else parent if node_id in self.added else None
+            if node_id in self.added:
+                fresh.parent = node_runs[self.expanders[node_id]]
             node_runs[node_id] = fresh
             self._by_sequence.append(fresh)
             if self.find(fresh):
@@ -174,7 +182,9 @@ class Scheduler:
     def _has_inputs(self, node_run: NodeRun) -> bool:
         """Whether a ready node's inputs are still there; if not, it waits for them to be computed again."""
         gone = [
-            link.origin for link in node_run.step.links if not link.lazy and self.node_runs[link.origin].outputs is None
+            link.origin
+            for link in node_run.step.links
+            if node_run.takes(link) and self.node_runs[link.origin].outputs is None
         ]
         if not gone:
             return True
@@ -250,7 +260,7 @@ class Scheduler:
         node_runs, retained = self.node_runs, self.retained
         for link in node_run.step.links:
             above = node_runs.get(link.origin)
-            if above is None or (link.lazy and (node_run.asked is None or link.name not in node_run.asked)):
+            if above is None or (link.lazy and not node_run.takes(link)):
                 continue
             above.refs -= 1
             if (
@@ -297,28 +307,12 @@ class Scheduler:
         self.running -= 1
         node_run.state = NodeState.WAITING
         node_run.expansion = expansion
-        added = self.need(wanted, node_run)
+        added = self.need(wanted)
         for node_id in wanted:
             self._depend(node_run, self.node_runs[node_id])
         if node_run.unmet == 0:
             self._make_ready(node_run)
         return added
-
-    def available(self, node_id: str) -> NodeRun | None:
-        """Return the run of a node whose outputs are there, or in the cache; None if they are not."""
-        node_run = self.node_runs.get(node_id)
-        if node_run is not None:
-            return node_run if node_run.state is NodeState.DONE and node_run.outputs is not None else None
-        step = self.step(node_id) if node_id not in self.breakpoints else None
-        if step is None:
-            return None
-        # It never runs, so it needs no place in the sequence; lanes call this while others schedule.
-        found = NodeRun(step, NEVER_RUNS)
-        if not self.find(found):
-            return None
-        found.state = NodeState.DONE
-        self.node_runs.setdefault(node_id, found)
-        return found
 
     @property
     def is_deadlocked(self) -> bool:

@@ -63,8 +63,8 @@ Turn = Generator[list[Invocation], list[Any], Outcome]
 class CallServices(Protocol):
     """The run, as far as a turn needs it."""
 
-    def available(self, node_id: str) -> NodeRun | None:
-        """Return the run of another node if its outputs are there."""
+    def outputs_of(self, node_id: str) -> Outputs:
+        """Return the outputs of another node, which the node has waited for."""
         ...
 
     def hidden(self, node_run: NodeRun, kind: Any) -> Any:
@@ -92,7 +92,6 @@ def node_turn(node_run: NodeRun, services: CallServices) -> Turn:
     if spec.check_lazy is None and not step.lazy_links and not spec.input_is_list:
         inputs, single = gather(node_run, services)
     else:
-        # The node gets what its check saw: a lazy input that happens to be there may be released meanwhile.
         inputs, single = _gather_lists(node_run, services), False
         if spec.check_lazy is not None:
             names = yield from _ask(node_run, services, spec.check_lazy(node), inputs)
@@ -138,7 +137,7 @@ def gather(node_run: NodeRun, services: CallServices) -> tuple[dict[str, Any], b
     """Return a node's inputs by name, and whether they are single values (else each is a list)."""
     inputs = node_run.step.template.copy()
     for link in node_run.step.links:
-        items = _items(link, services)
+        items = _items(link, services.outputs_of(link.origin))
         if len(items) != 1 or isinstance(items[0], ExecutionBlocker):
             return _gather_lists(node_run, services), False
         inputs[link.name] = items[0]
@@ -148,13 +147,9 @@ def gather(node_run: NodeRun, services: CallServices) -> tuple[dict[str, Any], b
 NOT_THERE: list[Any] = [None]
 
 
-def _items(link: InLink, services: CallServices) -> list[Any]:
+def _items(link: InLink, outputs: Outputs) -> list[Any]:
     if link.raw:
         return [[link.origin, link.slot]]
-    source = services.available(link.origin)
-    outputs = source.outputs if source is not None else None
-    if outputs is None:
-        return NOT_THERE
     try:
         return outputs[link.slot]
     except IndexError:
@@ -163,8 +158,10 @@ def _items(link: InLink, services: CallServices) -> list[Any]:
 
 def _gather_lists(node_run: NodeRun, services: CallServices) -> dict[str, Any]:
     lists = as_lists(node_run.step, node_run.step.template)
+    sources = node_run.sources()
     for link in node_run.step.links:
-        lists[link.name] = _items(link, services)
+        is_there = link.raw or link.origin in sources
+        lists[link.name] = _items(link, services.outputs_of(link.origin)) if is_there else NOT_THERE
     return lists
 
 

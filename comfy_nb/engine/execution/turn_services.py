@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from comfy_nb.engine.cache.entry import Outputs
+from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.state import RunState
@@ -13,24 +15,31 @@ from comfy_nb.engine.node_api.context import CallContext
 class TurnServices:
     """The `turn.CallServices` of one run."""
 
-    def __init__(self, state: RunState, scheduler: Scheduler) -> None:
+    def __init__(self, state: RunState, scheduler: Scheduler, store: Store) -> None:
         self.scheduler = scheduler
+        self._store = store
         self._state = state
 
-    def available(self, node_id: str) -> NodeRun | None:
-        """Return the run of another node if its outputs are there."""
-        return self.scheduler.available(node_id)
+    def outputs_of(self, node_id: str) -> Outputs:
+        """Return the outputs of another node; none where it has not run."""
+        node_run = self.scheduler.node_runs.get(node_id)
+        return (node_run.outputs if node_run is not None else None) or ()
 
     def hidden(self, node_run: NodeRun, kind: Any) -> Any:
         """Return the value of a hidden input."""
         return self._state.hidden_inputs.value(node_run.step, kind)
 
     def object_of(self, node_run: NodeRun) -> Any:
-        """Return the object that a node's methods are called on: one per node id and class of the graph."""
+        """Return the object that a node's methods are called on: one per node id and class of the graph.
+
+        It is a new one each time where the cache holds nothing, as in ComfyUI.
+        """
         step = node_run.step
         make = step.spec.make_object
         if make is None:
             return None
+        if self._store.holds_nothing:
+            return make()
         objects = self._state.graph.scope.objects
         name = (step.id, step.class_type)
         found = objects.get(name)

@@ -77,7 +77,7 @@ def lazy_key(base: bytes, used: Sequence[tuple[str, bytes | None]]) -> bytes | N
 
 
 def never_equal(fingerprint: Any) -> bool:
-    """Whether a fingerprint, or anything in it, is not equal to itself, as NaN is not: then the node runs every time."""
+    """Whether a fingerprint, or a part of it, is not equal to itself, as NaN is not: then the node runs every time."""
     seen: set[int] = set()
     stack = [fingerprint]
     while stack:

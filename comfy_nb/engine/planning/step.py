@@ -82,7 +82,7 @@ class Step(CheckedNode):
         self.where = LOOP if spec.is_async else POOL if spec.thread_safe else LANE
         self.rank = 0 if spec.is_output or spec.is_async else LAST_RANK
         self.cacheable = spec.cache != "off" and not (extras and extras.get("no_cache"))
-        self.deduplicated = self.cacheable and not spec.is_output and not spec.not_idempotent
+        self.deduplicated = self.cacheable and not spec.not_idempotent
 
     @property
     def named(self) -> str:

@@ -141,6 +141,39 @@ async def test_a_result_depends_on_what_a_lazy_link_that_was_passed_as_such_link
     assert (await graph.run(outputs=["2"])).counts["ran"] == 0
 
 
+async def test_a_lazy_link_that_was_passed_as_such_and_not_followed_does_not_count(pack: Pack) -> None:
+    choosing(pack)
+    lazy = {"n": ("INT", {"rawLink": True, "lazy": True})}
+    pack.node("Id", lambda self, n: (n[0],), lazy, ("STRING",))
+    prompt = {
+        "1": made("Number", n=1),
+        "2": made("Choose", which=0, even=["1", 0], odd=["1", 0]),
+        "3": made("Id", n=["2", 0]),
+        "4": made("Show", n=["3", 0]),
+    }
+    pack.node("Show", lambda self, n: {"ui": {"shown": [n]}}, {"n": ("*",)}, OUTPUT_NODE=True)
+    graph = pack.graph(prompt)
+    assert ran(await graph.run()) == ["3", "4"]
+    assert ran(await graph.run()) == []
+    graph["1"].inputs["n"] = 2
+    assert ran(await graph.run()) == []
+
+
+async def test_a_passed_on_link_counts_though_what_takes_from_it_was_cached(pack: Pack) -> None:
+    def expands(self: Any, n: Any, m: int) -> Any:
+        graph = nb.GraphBuilder()
+        return {"result": (graph.node("Add", a=n, b=0).out(0),), "expand": graph.finalize()}
+
+    pack.node("Expand", expands, {"n": ("INT", {"rawLink": True, "lazy": True}), "m": INT})
+    graph = pack.graph({"1": made("Number", n=1), "2": made("Expand", n=["1", 0], m=1)})
+    assert (await graph.run(["2"]))["2"] == 1
+    graph["2"].inputs["m"] = 2
+    run = await graph.run(["2"])
+    assert (run["2"], ran(run)) == (1, ["2"])  # nothing needs node 1
+    graph["1"].inputs["n"] = 5
+    assert (await graph.run(["2"]))["2"] == 5
+
+
 # Output nodes
 
 

@@ -82,12 +82,39 @@ async def test_a_waiter_computes_if_the_computing_run_is_cancelled(pack: Pack, s
     assert pack.calls["Wait"] == 2
 
 
-@pytest.mark.parametrize("traits", [{"OUTPUT_NODE": True}, {"NOT_IDEMPOTENT": True}], ids=["output", "not idempotent"])
-async def test_some_nodes_are_never_shared_in_flight(pack: Pack, traits: dict[str, Any]) -> None:
+def own(pack: Pack, **traits: Any) -> None:
+    """Register Own(n), an async node."""
+
     async def own(self: Any, n: int) -> tuple[int]:
         await asyncio.sleep(0)
         return (n,)
 
     pack.node("Own", own, {"n": INT}, **traits)
+
+
+async def test_nodes_that_are_not_idempotent_are_never_shared_in_flight(pack: Pack) -> None:
+    own(pack, NOT_IDEMPOTENT=True)
     await pack.graph({"1": made("Own", n=1), "2": made("Own", n=1)}).run()
     assert pack.calls["Own"] == 2
+
+
+@pytest.mark.parametrize("is_async", [True, False], ids=["async", "sync"])
+async def test_equal_output_nodes_run_once_and_both_report(pack: Pack, is_async: bool) -> None:
+    async def wait(self: Any, n: int) -> dict[str, Any]:
+        await asyncio.sleep(0)
+        return {"ui": {"shown": [n]}}
+
+    if is_async:
+        pack.node("Show", wait, {"n": INT}, OUTPUT_NODE=True)
+    run = await pack.graph({"1": made("Show", n=1), "2": made("Show", n=1)}).run()
+    assert pack.calls["Show"] == 1
+    assert run.ui == {"1": {"shown": [1]}, "2": {"shown": [1]}}
+
+
+@pytest.mark.parametrize("class_type", ["Own", "Number"], ids=["async", "sync"])
+async def test_equal_nodes_all_run_where_nothing_is_cached(pack: Pack, session: nb.Session, class_type: str) -> None:
+    own(pack)
+    session.store.set_policy("none")
+    run = await pack.graph({"1": made(class_type, n=1), "2": made(class_type, n=1)}).run()
+    assert pack.calls[class_type] == 2
+    assert run.counts == {"ran": 2}

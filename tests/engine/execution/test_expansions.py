@@ -13,7 +13,7 @@ from comfy_nb.engine.node_api.context import get_executing_context
 from comfy_nb.engine.node_api.graph_builder import GraphBuilder
 from comfy_nb.errors import DependencyCycleError, DuplicateNodeError, GraphError, UnknownName
 from tests.engine.support import Pack, failure_of, listed, made, number, ran, reported
-from tests.reference.classes import INT, RAW_INT
+from tests.reference.classes import INT, LAZY_INT, RAW_INT
 
 pytestmark = pytest.mark.usefixtures("zoo")
 
@@ -203,6 +203,32 @@ async def test_a_failure_inside_blames_the_submitted_node_and_names_the_inner_on
     assert (error.node_id, error.class_type) == ("5", "Make")
     assert error.real_node_id == "x.0.number"
     assert "Refuse" in str(error)
+
+
+async def test_a_failure_of_a_lazy_input_inside_blames_the_submitted_node_too(pack: Pack) -> None:
+    check = {"check_lazy_status": lambda self, n=None: ["n"]}
+    pack.node("Late", lambda self, n=None: (n,), {"n": LAZY_INT}, **check)
+    expanding(pack, (["x", 0],), {"x": made("Late", n=["y", 0]), "y": made("Refuse", n=4)})
+    error = await failure_of(pack, {"5": made("Make")})
+    assert (error.node_id, error.class_type, error.real_node_id) == ("5", "Make", "y")
+
+
+async def test_a_node_of_an_expansion_belongs_to_what_made_it_whoever_needs_it(pack: Pack) -> None:
+    """The inner expansion takes from a node of the outer one, which nothing has needed before."""
+
+    def outer(self: Any) -> dict[str, Any]:
+        graph = {"in": made("Inner", n=["late", 0]), "late": made("Refuse", n=4)}
+        return {"result": (["in", 0],), "expand": graph}
+
+    def inner(self: Any, n: Any) -> dict[str, Any]:
+        return {"result": (["add", 0],), "expand": {"add": made("Add", a=n, b=1)}}
+
+    pack.node("Outer", outer, {})
+    pack.node("Inner", inner, {"n": ("INT", {"lazy": True, "rawLink": True})})
+    with pytest.raises(nb.NodeError) as caught:
+        await pack.graph({"5": made("Outer")}).run()
+    assert (caught.value.node_id, caught.value.real_node_id) == ("5", "late")
+    assert caught.value.run.dynamic_prompt.get_parent_node_id("late") == "5"
 
 
 # How it is shown

@@ -6,10 +6,12 @@ import asyncio
 from typing import Any
 
 import pytest
+import torch
 
 from comfy_nb.engine import events
+from comfy_nb.errors import ComfyNBWarning
 from tests.engine.support import Pack, failure_of, listed, made, messages, number, ran, reported, run_of
-from tests.reference.classes import INT, LAZY_INT
+from tests.reference.classes import INT, LAZY_INT, RAW_INT
 
 pytestmark = pytest.mark.usefixtures("zoo")
 
@@ -113,26 +115,69 @@ async def test_asking_for_a_name_that_the_inputs_lack_fails_the_run(pack: Pack) 
     assert "'m'" in str(error)
 
 
-async def test_without_a_check_a_lazy_input_is_none_unless_it_is_cached_already(pack: Pack) -> None:
-    pack.node("Lazy", lambda self, n, tag: ((n,),), {"n": LAZY_INT, "tag": INT})
-    graph = pack.graph({"1": number(1), "2": made("Lazy", n=["1", 0], tag=1), "3": made("Lazy", n=["1", 0], tag=2)})
-    assert (await graph.run(["2"]))["2"] == (None,)
+async def test_without_a_check_a_lazy_input_is_none_though_it_is_cached(pack: Pack) -> None:
+    pack.node("Lazy", lambda self, n: ((n,),), {"n": LAZY_INT})
+    graph = pack.graph({"1": number(1), "2": made("Lazy", n=["1", 0])})
     await graph.run(["1"])
-    assert (await graph.run(["3"]))["3"] == (1,)
+    assert (await graph.run(["1", "2"]))["2"] == (None,)
 
 
-async def test_a_cached_lazy_source_is_passed_unasked(pack: Pack) -> None:
+async def test_a_cached_lazy_source_is_not_passed_unasked(pack: Pack) -> None:
     seen: list[Any] = []
 
     def check(self: Any, n: Any) -> list[str]:
         seen.append(n)
         return []
 
-    pack.node("Lazy", lambda self, n: (n,), {"n": LAZY_INT}, check_lazy_status=check)
+    pack.node("Lazy", lambda self, n: ((n,),), {"n": LAZY_INT}, check_lazy_status=check)
     graph = pack.graph({"1": number(7), "2": made("Lazy", n=["1", 0])})
     await graph.run(["1"])
-    assert (await graph.run(["2"]))["2"] == 7
-    assert seen == [7]
+    assert (await graph.run(["2"]))["2"] == (None,)
+    assert seen == [None]
+
+
+async def test_an_unasked_input_does_not_depend_on_what_others_computed(pack: Pack) -> None:
+    """The source runs first, for another node, and is there when this one is called."""
+    pack.node("Lazy", lambda self, n, m: ((n, m),), {"n": LAZY_INT, "m": INT})
+    prompt = {
+        "1": number(7),
+        "2": made("Add", a=["1", 0], b=1),
+        "3": made("Lazy", n=["1", 0], m=["2", 0]),
+        "4": made("Show", n=["1", 0]),
+    }
+    graph = pack.graph(prompt)
+    assert (await graph.run(["4", "3"]))["3"] == (None, 8)
+
+
+@pytest.mark.parametrize("also", [INT, RAW_INT], ids=["a value", "a raw link"])
+async def test_a_lazy_input_is_there_where_the_node_waits_for_its_source_anyhow(pack: Pack, also: Any) -> None:
+    pack.node("Lazy", lambda self, n, m: ((n,),), {"n": LAZY_INT, "m": also})
+    prompt = {"1": number(7), "2": made("Lazy", n=["1", 0], m=["1", 0])}
+    assert (await run_of(pack, prompt))["2"] == (7,)
+
+
+async def test_all_lazy_inputs_of_a_source_that_was_asked_for_are_there(pack: Pack) -> None:
+    check = {"check_lazy_status": lambda self, n, m: ["n"]}
+    pack.node("Lazy", lambda self, n, m: ((n, m),), {"n": LAZY_INT, "m": LAZY_INT}, **check)
+    prompt = {"1": number(7), "2": made("Lazy", n=["1", 0], m=["1", 0])}
+    assert (await run_of(pack, prompt))["2"] == (7, 7)
+
+
+async def test_a_lazy_source_that_was_changed_in_place_is_computed_again_for_who_asked_for_it(pack: Pack) -> None:
+    tensor = ("IMAGE", {})
+    pack.node("Zeros", lambda self: (torch.zeros(1, 2, 2, 3),), {}, ("IMAGE",))
+    pack.node("Spoil", lambda self, image: (image.add_(1),), {"image": tensor}, ("IMAGE",))
+    lazy = {"image": ("IMAGE", {"lazy": True}), "late": ("IMAGE", {"lazy": True})}
+    check = {"check_lazy_status": lambda self, image, late: ["image", "late"] if image is None else ["late"]}
+    pack.node("Sum", lambda self, image, late: (float(image.sum()),), lazy, ("FLOAT",), **check)
+    prompt = {
+        "1": made("Zeros"),
+        "2": made("Spoil", image=["1", 0]),
+        "3": made("Sum", image=["1", 0], late=["2", 0]),
+    }
+    with pytest.warns(ComfyNBWarning, match="in place"):
+        run = await run_of(pack, prompt)
+    assert run["3"] == 0.0
 
 
 async def test_an_index_that_a_blocker_reaches_is_not_asked(pack: Pack) -> None:

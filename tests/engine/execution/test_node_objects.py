@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import comfy_nb as nb
 from tests.engine.support import Pack, listed, made
 from tests.reference.classes import INT
 
@@ -53,6 +54,27 @@ async def test_the_object_stays_while_the_node_is_there_though_not_needed(pack: 
     await graph.run(["2"])
     graph["1"].inputs["n"] = 2
     assert (await graph.run())["1"] == 2
+
+
+async def test_there_is_a_new_object_each_time_where_nothing_is_cached(pack: Pack, session: nb.Session) -> None:
+    counting(pack)
+    session.store.set_policy("none")
+    graph = pack.graph({"1": made("Count", n=1), "2": listed(5, 6), "3": made("Count", n=["2", 0])})
+    for _ in range(2):
+        run = await graph.run()
+        assert run["1"] == 1
+        assert run["3"] == [1, 2]
+
+
+async def test_an_object_does_not_come_back_after_another_class_was_there(pack: Pack) -> None:
+    counting(pack)
+    pack.node("Other", lambda self, n: (n,), {"n": INT})
+    graph = pack.graph({"1": made("Count", n=1)})
+    await graph.run()
+    graph.replace("1", "Other")
+    await graph.run()
+    graph.replace("1", "Count", n=2)
+    assert (await graph.run())["1"] == 1
 
 
 async def test_another_class_under_the_same_id_has_another_object(pack: Pack) -> None:

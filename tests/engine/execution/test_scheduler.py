@@ -11,7 +11,6 @@ from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.planning.plan import child_step
 from comfy_nb.engine.planning.planned import plan_of
-from comfy_nb.engine.planning.step import Step
 from tests.engine.support import Pack, made
 from tests.reference.classes import INT, LAZY_INT
 
@@ -189,8 +188,7 @@ def test_a_node_that_asks_waits_for_what_it_asked_for_only(pack: Pack) -> None:
     assert scheduler.ask(node_run, ["b"]) == 1
     assert node_run.state is NodeState.WAITING
     assert scheduler.next() == "2"
-    assert scheduler.available("1") is None
-    assert scheduler.available("2") is not None
+    assert "1" not in scheduler.node_runs
     scheduler.finish(scheduler.took("3"), VALUE)
     assert scheduler.pending == 0
     assert scheduler.there() == {"3"}
@@ -201,30 +199,6 @@ def test_asking_for_what_is_there_makes_the_node_ready_again_at_once(pack: Pack)
     assert scheduler.next() == "1"
     assert scheduler.ask(scheduler.took("2"), ["a"]) == 0
     assert scheduler.next() == "2"
-
-
-def test_a_lazy_source_that_is_cached_is_available_without_being_needed(pack: Pack) -> None:
-    scheduler = Driven(pack, {"1": plain(), "2": made("Lazy", a=["1", 0])}, ["2"], cached=["1"])
-    found = scheduler.available("1")
-    assert found is not None
-    assert found.outputs == VALUE
-    assert scheduler.available("nowhere") is None
-
-
-def test_a_lazy_source_that_is_looked_up_while_nodes_are_scheduled_takes_no_place_of_theirs(
-    pack: Pack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    prompt = {"1": plain(), "2": made("Lazy", a=["1", 0]), "3": plain(), "4": plain()}
-    scheduler = Driven(pack, prompt, ["2"], cached=["1"])
-
-    def node_run_made_while_a_call_looks(step: Step, sequence: int) -> NodeRun:
-        if step.id == "3":
-            assert scheduler.available("1") is not None
-        return NodeRun(step, sequence)
-
-    monkeypatch.setattr("comfy_nb.engine.execution.scheduler.NodeRun", node_run_made_while_a_call_looks)
-    scheduler.need(["3", "4"])
-    assert scheduler.rest() == ["2", "3", "4"]
 
 
 # Expansions
