@@ -19,18 +19,21 @@ from comfy_nb.spec.registry import Registry
 from comfy_nb.wording import count
 
 _scopes = itertools.count(1)
+Place = tuple[str, str]
 
 
 class Scope:
-    """What the nodes of a graph keep between runs: their objects, by (id, class).
+    """What the nodes of a graph keep between runs, by (id, class): their objects, and what they expanded into.
 
-    `uid` is part of the keys of results that belong to one node. Graphs that are loaded from one prompt may share a
-    scope: `nb.load(prompt, scope=graph.scope)`; then they count as one graph.
+    `expanded` has the nodes of each expansion, with the keys of their results. `uid` is part of the keys of results
+    that belong to one node. Graphs that are loaded from one prompt may share a scope:
+    `nb.load(prompt, scope=graph.scope)`; then they count as one graph.
     """
 
     def __init__(self) -> None:
         self.uid = next(_scopes)
-        self.objects: dict[tuple[str, str], Any] = {}
+        self.objects: dict[Place, Any] = {}
+        self.expanded: dict[Place, dict[Place, bytes | None]] = {}
 
 
 class Graph:

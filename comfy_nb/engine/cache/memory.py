@@ -119,6 +119,18 @@ class MemoryCache:
             self._remember(key, reason)
         return True
 
+    def evict(self, most: int, below: float) -> None:
+        """Evict at most so many unpinned entries of a rank below this one, the lowest first."""
+        with self._lock:
+            for _ in range(most):
+                entry = self._next_candidate()
+                if entry is None:
+                    return
+                if entry.rank >= below:
+                    self._push(entry)
+                    return
+                self._evict(entry)
+
     def clear(self, pinned: bool = False) -> int:
         """Drop all entries, pinned ones only if `pinned`; return how many."""
         with self._lock:
@@ -187,9 +199,12 @@ class MemoryCache:
             entry = self._next_candidate()
             if entry is None:
                 return
-            self._remove(entry.key)
-            self._policy.evicted(entry)
-            self._remember(entry.key, EVICTED)
+            self._evict(entry)
+
+    def _evict(self, entry: Entry) -> None:
+        self._remove(entry.key)
+        self._policy.evicted(entry)
+        self._remember(entry.key, EVICTED)
 
     def _next_candidate(self) -> Entry | None:
         """Take the unpinned entry of lowest rank off the heap.

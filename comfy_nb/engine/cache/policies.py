@@ -6,7 +6,6 @@ eviction when it was used. So entries that are not used grow old.
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import Protocol
 
@@ -44,16 +43,34 @@ class ByCost:
             self.age = entry.rank
 
 
-class LRU:
-    """Keeps the `most` entries that were used last (0: none)."""
+class ByRun:
+    """ComfyUI's LRU: of what runs use nothing goes, and of what only older runs used, the oldest beyond `kept` results.
 
-    def __init__(self, most: int) -> None:
-        self.most: float = most
-        self._clock = itertools.count(1)
+    `run` is the number of the run that began last.
+    """
+
+    most = math.inf
+
+    def __init__(self, kept: int, run: int = 0) -> None:
+        self.kept = kept
+        self.run = run
 
     def touch(self, entry: Entry) -> None:
-        """Rank an entry as the one used last."""
-        entry.rank = float(next(self._clock)) if entry.reusable else -1.0
+        """Rank an entry by the run that used it last."""
+        entry.rank = float(self.run) if entry.reusable else -1.0
+
+    def evicted(self, entry: Entry) -> None:
+        """Do nothing: ranks do not depend on evictions."""
+
+
+class Nothing:
+    """Holds no entries."""
+
+    most = 0
+
+    def touch(self, entry: Entry) -> None:
+        """Give all entries one rank."""
+        entry.rank = 0.0
 
     def evicted(self, entry: Entry) -> None:
         """Do nothing: ranks do not depend on evictions."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from comfy_nb.engine.cache.entry import Entry
 from comfy_nb.engine.cache.in_flight import InFlight
 from comfy_nb.engine.cache.memory import MemoryCache
-from comfy_nb.engine.cache.policies import LRU, ByCost
+from comfy_nb.engine.cache.policies import ByCost, ByRun, Nothing
 from comfy_nb.engine.cache.tier import Tier
 from comfy_nb.errors import ComfyNBWarning, UnknownName
 from comfy_nb.spec.node_spec import NodeSpec
@@ -50,6 +50,7 @@ class Store:
         self.in_flight = InFlight()
         self.holds_nothing = False
         self._only_last_prompt = False
+        self._held_at_begin: dict[int, int] = {}
         self._uses: OrderedDict[bytes, list[tuple[str, ...]]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -124,20 +125,42 @@ class Store:
     def set_policy(self, policy: str | int) -> None:
         """Set which results are held; raises UnknownName for another word than these.
 
-        "memory": what takes longest to compute, within the budget. "classic": the nodes of the last prompt. "none":
-        nothing. A number: that many results, the most recently used ones.
+        "memory": what takes longest to compute, within the budget. "classic": the nodes of the last prompt. "none", or
+        0: nothing. A number: that many results, the most recently used ones; those of the last prompt stay in any case.
         """
         if isinstance(policy, str) and policy not in POLICIES:
             raise UnknownName.of("cache policy", policy, [*POLICIES, "a number"])
         self._only_last_prompt = policy == "classic"
         self.holds_nothing = policy in ("none", 0)
-        most = 0 if self.holds_nothing else policy
-        self.cache.policy = LRU(most) if isinstance(most, int) else ByCost()
+        if self.holds_nothing:
+            self.cache.policy = Nothing()
+        else:
+            latest = max(self._held_at_begin, default=0)
+            self.cache.policy = ByRun(policy, latest) if isinstance(policy, int) else ByCost()
 
-    def run_ended(self, keys: Iterable[bytes | None]) -> None:
-        """Drop all results but those of a run's prompt, given by their keys, if the policy is "classic"."""
+    def run_began(self, number: int) -> None:
+        """Note that a run began, by its number: what it uses is not evicted by a policy that goes by runs."""
+        self._held_at_begin[number] = len(self.cache)
+        if isinstance(self.cache.policy, ByRun):
+            self.cache.policy.run = number
+
+    def run_ended(self, number: int, keys: Iterable[bytes | None]) -> None:
+        """Drop what the policy does not hold after a run, whose prompt has these keys.
+
+        That is all else if the policy is "classic"; if it is a number, what only older runs used, so that of what the
+        run found in the cache no more than that many results are left.
+        """
+        oldest = min(self._held_at_begin, default=number)
+        held = self._held_at_begin.pop(number, 0)
+        policy = self.cache.policy
         if self._only_last_prompt:
             self.cache.keep_only({key for key in keys if key is not None}, "the last prompt does not hold it")
+        elif isinstance(policy, ByRun):
+            for key in keys:
+                entry = self.cache.peek(key) if key is not None else None
+                if entry is not None:
+                    policy.touch(entry)
+            self.cache.evict(held - policy.kept, below=oldest)
 
     def uses_of(self, base: bytes) -> list[tuple[str, ...]]:
         """Return which lazy inputs a node with this base key has used so far."""

@@ -90,6 +90,7 @@ class Executor:
 
     def start(self, wanted: list[str]) -> None:
         """Schedule what the wanted nodes need, and go."""
+        self._services.store.run_began(self.state.number)
         self.scheduler.retained.update(wanted)
         total = self.scheduler.need(wanted)
         self._event_log.run_started(self.state.started_at, total, self.lookup.hits)

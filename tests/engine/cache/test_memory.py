@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from comfy_nb.engine.cache.memory import CLEARED, DROPPED, EVICTED, REASONS_KEPT, TOO_LARGE, MemoryCache
-from comfy_nb.engine.cache.policies import LRU
+from comfy_nb.engine.cache.policies import ByRun, Nothing
 from tests.engine.cache.making import MB, entry, key_of
 
 
@@ -34,13 +34,21 @@ def test_what_was_put_is_got_and_each_use_counts():
     assert key_of("a") in cache and len(cache) == 1
 
 
-def test_peeking_leaves_no_trace():
-    cache = MemoryCache(policy=LRU(2), budget=MB)
-    cache.put(entry("a", 1))
+def of_two_runs():
+    """A cache with `a` of run 1, and `b` of run 2."""
+    policy = ByRun(1, run=1)
+    cache = MemoryCache(MB, policy)
+    cache.put(entry("a", 1, seconds=100))
+    policy.run = 2
     cache.put(entry("b", 2))
+    return cache
+
+
+def test_peeking_leaves_no_trace():
+    cache = of_two_runs()
     assert cache.peek(key_of("a")).hits == 0
-    cache.put(entry("c", 3))
-    assert held(cache) == {"b", "c"}
+    cache.evict(1, below=3)
+    assert held(cache) == {"b"}
 
 
 def test_views_of_one_storage_count_once_in_an_entry_and_between_entries():
@@ -234,17 +242,30 @@ def test_a_lower_budget_makes_room_at_once():
     assert held(cache) == {"3", "4"}
 
 
-def test_an_lru_of_two_keeps_the_two_used_last():
-    cache = MemoryCache(MB, LRU(2))
-    cache.put(entry("a", 1, seconds=100))
-    cache.put(entry("b", 2))
+def test_what_older_runs_used_goes_first():
+    cache = of_two_runs()
+    cache.evict(1, below=3)
+    assert held(cache) == {"b"}
+    assert cache.why_gone(key_of("a")) == "evicted to make room"
+
+
+def test_a_use_counts_for_the_run_that_began_last():
+    cache = of_two_runs()
     cache.get(key_of("a"))
     cache.put(entry("c", 3))
-    assert held(cache) == {"a", "c"}
+    cache.evict(3, below=2)
+    assert held(cache) == {"a", "b", "c"}
 
 
-def test_an_lru_of_none_keeps_nothing():
-    cache = MemoryCache(MB, LRU(0))
+def test_a_pinned_entry_of_an_old_run_stays():
+    cache = of_two_runs()
+    cache.pin(key_of("a"))
+    cache.evict(3, below=3)
+    assert held(cache) == {"a"}
+
+
+def test_nothing_is_held_where_the_policy_is_to_hold_nothing():
+    cache = MemoryCache(MB, Nothing())
     cache.put(entry("a", 1))
     assert len(cache) == 0 and cache.total == 0
 

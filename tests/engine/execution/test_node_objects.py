@@ -91,3 +91,42 @@ async def test_nodes_of_two_graphs_with_the_same_id_are_two_objects(pack: Pack) 
     one, other = pack.graph({"5": made("Count", n=1)}), pack.graph({"5": made("Count", n=2)})
     assert (await one.run())["5"] == 1
     assert (await other.run())["5"] == 1
+
+
+def growing(pack: Pack) -> None:
+    """Add Grow(n, kind), which expands into a Grow or a Count of n."""
+
+    def grow(self: Any, n: int, kind: str) -> dict[str, Any]:
+        graph = nb.GraphBuilder()
+        into = graph.node("Grow", n=n, kind="Count") if kind == "Grow" else graph.node(kind, n=n)
+        return {"result": (into.out(0),), "expand": graph.finalize()}
+
+    pack.node("Grow", grow, {"n": INT, "kind": ("STRING", {})})
+
+
+@pytest.mark.parametrize("kind", ["Count", "Grow"], ids=["one level", "two levels"])
+async def test_the_objects_of_an_expansion_stay_while_the_node_is_there(pack: Pack, kind: str) -> None:
+    counting(pack)
+    growing(pack)
+    graph = pack.graph({"1": made("Grow", n=1, kind=kind), "2": made("Number", value=1)})
+    assert (await graph.run())["1"] == 1
+    await graph.run()  # takes node 1 from the cache, so it does not expand
+    await graph.run(["2"])
+    graph["1"].inputs["n"] = 2
+    assert (await graph.run())["1"] == 2
+
+
+async def test_the_objects_of_an_expansion_go_with_the_node_and_with_its_next_expansion(pack: Pack) -> None:
+    counting(pack)
+    growing(pack)
+    graph = pack.graph({"1": made("Grow", n=1, kind="Count"), "2": made("Number", value=1)})
+    await graph.run()
+    graph["1"].inputs["kind"] = "Show"
+    await graph.run()
+    graph["1"].inputs["kind"] = "Count"
+    graph["1"].inputs["n"] = 2
+    assert (await graph.run())["1"] == 1
+    graph.remove("1")
+    await graph.run()
+    assert graph.scope.expanded == {}
+    assert {class_type for _, class_type in graph.scope.objects} <= {"Number"}
