@@ -78,16 +78,6 @@ def _describe_change(mark: Mark, before: Ledger, now: Ledger) -> str:
     return f"{named} changed {old} -> {new}" if old and new and old != new else f"{named} changed"
 
 
-@functools.cache
-def source_digest(cls: type) -> bytes:
-    """Digest the file that a class was read from; its code alone if there is no file."""
-    try:
-        source = Path(inspect.getfile(cls)).read_bytes()
-    except (OSError, TypeError):
-        return code_digest(cls)
-    return xxh3_128_digest(source + cls.__qualname__.encode())
-
-
 def is_local(module_name: str | None) -> bool:
     """Return whether a module is the notebook or one of the project's own files, not an installed package."""
     if module_name is None or module_name == "__main__":

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from comfy_nb.errors import SpecError
-from comfy_nb.spec.code import code_digest, is_local, source_digest
+from comfy_nb.spec.code import code_digest
 from comfy_nb.spec.node_spec import InputSpec, Interface, NodeSpec, read_input
+from comfy_nb.spec.source import source_digest
 
 SECTIONS = ("required", "optional")
 
@@ -114,4 +116,6 @@ def _sequence(cls: type, attribute: str) -> Sequence[Any]:
 
 
 def _code_of(cls: type) -> bytes:
-    return code_digest(cls) if is_local(cls.__module__) else source_digest(cls)
+    """Digest a class: in a notebook with all that it reads now, in a file as ComfyUI does, by its source alone."""
+    is_in_file = cls.__module__ != "__main__" and cls.__module__ in sys.modules
+    return source_digest(cls) if is_in_file else code_digest(cls)

@@ -11,7 +11,7 @@ import textwrap
 
 import pytest
 
-from comfy_nb.spec.code import code_digest, is_local, source_digest
+from comfy_nb.spec.code import code_digest, is_local
 
 
 class Notebook:
@@ -299,8 +299,3 @@ def test_the_digest_is_the_same_in_another_process():
 def test_installed_and_own_code_are_distinguished():
     assert is_local("__main__") and is_local(None) and is_local("no.such.module") and is_local(__name__)
     assert not any(is_local(name) for name in ("os", "sys", "torch", "numpy", "comfy_nb.spec.code"))
-
-
-def test_a_class_without_a_file_is_known_by_its_code():
-    first, second = (type("A", (), {"__module__": "no.such.module", "n": n}) for n in (1, 2))
-    assert source_digest(first) == source_digest(first) != source_digest(second)

@@ -66,7 +66,7 @@ class ByRun:
 class Nothing:
     """Holds no entries."""
 
-    most = 0
+    most: float = 0
 
     def touch(self, entry: Entry) -> None:
         """Give all entries one rank."""
