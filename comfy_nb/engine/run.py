@@ -92,7 +92,7 @@ class Run:
 
     @property
     def id(self) -> str:
-        """The run's id: what was given as `run_id`, or a random hexadecimal one."""
+        """The run's id: what was given as `run_id`, or a random UUID, as ComfyUI writes prompt ids."""
         return self._state.id
 
     @property

@@ -6,18 +6,17 @@ A checked node holds what will run: converted constants in the order of the prom
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from comfy_nb.errors import ComfyNBWarning, Problem
+from comfy_nb.errors import Problem
 from comfy_nb.graph.constant_check import LONGEST_COMBO, Misfit, check_constant, config_of
 from comfy_nb.graph.link import Link, is_link, link_of, unwrap_constant
 from comfy_nb.spec.matching import matches, socket_name
 from comfy_nb.spec.node_spec import NO_OPTIONS, InputSpec, Interface, NodeSpec
 from comfy_nb.spec.sockets import ANY
-from comfy_nb.wording import name_node, suggest
+from comfy_nb.wording import suggest
 
 
 class InLink(NamedTuple):
@@ -242,11 +241,7 @@ def _report_misfit(node: CheckedNode, entry: InputSpec, value: Any, has_limits: 
     items = unwrap_constant(value)
     if entry.is_list and isinstance(items, (list, tuple)):
         return [_checked_item(node, entry, item, has_limits) for item in items]
-    if misfit.is_tolerated:
-        named = name_node(node.id, node.class_type, node.title)
-        warnings.warn(f"{named}: input {entry.name!r}: {misfit}", ComfyNBWarning, stacklevel=2)
-    else:
-        node.problem(misfit.type, misfit.message, misfit.details, entry.name, misfit.advice, **misfit.extra)
+    node.problem(misfit.type, misfit.message, misfit.details, entry.name, misfit.advice, **misfit.extra)
     return misfit.value
 
 

@@ -16,13 +16,14 @@ CONVERTERS: Mapping[str, Callable[[Any], Any]] = {"INT": int, "FLOAT": float, "S
 EXPECTED = {"INT": "a whole number", "FLOAT": "a number", "STRING": "text", "BOOLEAN": "true or false"}
 SCALARS = (int, float, str, type(None))
 LONGEST_COMBO = 20
+ELSEWHERE = ("remote", "remote_combo")
 
 
 class Misfit(ValueError):
     """A constant that does not fit its input.
 
     Its text is for people; `type`, `message`, `details` and `extra` are what ComfyUI reports, and `advice` says what
-    to do. `value` is what is left of the constant. One that `is_tolerated` runs all the same.
+    to do. `value` is what is left of the constant.
     """
 
     def __init__(
@@ -34,7 +35,6 @@ class Misfit(ValueError):
         advice: str,
         extra: Mapping[str, Any],
         value: Any = None,
-        is_tolerated: bool = False,
     ) -> None:
         super().__init__(text)
         self.type = type
@@ -43,7 +43,6 @@ class Misfit(ValueError):
         self.advice = advice
         self.extra = extra
         self.value = value
-        self.is_tolerated = is_tolerated
 
 
 def check_constant(entry: InputSpec, value: Any, has_limits: bool = True) -> Any:
@@ -64,7 +63,7 @@ def check_constant(entry: InputSpec, value: Any, has_limits: bool = True) -> Any
                 value = _convert(entry, value, convert)
         elif not isinstance(value, SCALARS) and has_layout(kind):
             return _lay_out(entry, value)
-    if has_limits and (entry.options or type(kind) is not str):
+    if has_limits and (entry.options or type(kind) is not str or kind == "COMBO"):
         _check_limits(entry, value)
     return value
 
@@ -144,26 +143,34 @@ def _check_limits(entry: InputSpec, value: Any) -> None:
                 {"input_config": config_of(entry), "received_value": value},
                 value,
             )
-    choices = entry.choices
-    if choices is None or _among(value, choices):
+    choices = _choices(entry)
+    if choices is None:
         return
-    is_newer_form = type(entry.type) is str
-    if not (is_newer_form and options.get("multiselect")):
-        raise _not_a_choice(entry, value, choices, is_tolerated=is_newer_form)  # ComfyUI checks only the older form
+    is_several = bool(options.get("multiselect")) and isinstance(value, (list, tuple))
+    wrong = [item for item in (value if is_several else [value]) if not _among(item, choices)]
+    if wrong:
+        raise _not_a_choice(entry, value, wrong, choices)
 
 
-def _not_a_choice(entry: InputSpec, value: Any, choices: Sequence[Any], *, is_tolerated: bool) -> Misfit:
+def _choices(entry: InputSpec) -> Sequence[Any] | None:
+    """Return what a value must be among; None for an input that is no combo, or one whose choices a server has."""
+    if entry.type == "COMBO" and entry.choices is None:
+        return None if any(name in entry.options for name in ELSEWHERE) else []
+    return entry.choices
+
+
+def _not_a_choice(entry: InputSpec, value: Any, wrong: Sequence[Any], choices: Sequence[Any]) -> Misfit:
     listed = str(choices) if len(choices) <= LONGEST_COMBO else f"(list of length {len(choices)})"
-    advice = suggest(str(value), map(str, choices))
+    are_not = "is not one of the choices" if len(wrong) == 1 else "are not among the choices"
+    advice = suggest(str(wrong[0]), map(str, choices))
     return Misfit(
-        f"{short(value)} is not one of the choices. {advice}",
+        f"{', '.join(map(short, wrong))} {are_not}. {advice}",
         "value_not_in_list",
         "Value not in list",
-        f"{entry.name}: {value!r:.80} not in {listed}",
+        f"{entry.name}: {', '.join(f'{item!r:.80}' for item in wrong)} not in {listed}",
         advice,
         {"input_config": config_of(entry), "received_value": value},
         value,
-        is_tolerated,
     )
 
 

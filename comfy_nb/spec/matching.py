@@ -7,6 +7,8 @@ from typing import Any
 from comfy_nb.spec.sockets import ANY
 
 COMBO = "COMBO"
+# What an editor settles by the links of a node; the classes of packs declare it, and nothing checks it further.
+MATCHED_BY_EDITOR = "COMFY_MATCHTYPE_V3"
 
 
 def matches(received: Any, declared: Any) -> bool:
@@ -16,15 +18,15 @@ def matches(received: Any, declared: Any) -> bool:
     """
     if not received != declared:  # noqa: SIM202
         return True
-    if ANY in (received, declared):
+    if ANY in (received, declared) or MATCHED_BY_EDITOR in (received, declared):
         return True
     if not isinstance(received, str) or not isinstance(declared, str):
         # A list of choices and the name of its type fit; two different lists do not.
         return COMBO in (received, declared) and socket_name(received) == socket_name(declared)
     if "," not in received and "," not in declared:
         return False
-    offered = {part.strip() for part in received.split(",")}
-    return bool(offered & {part.strip() for part in declared.split(",")})
+    offered, accepted = ({part.strip() for part in kind.split(",")} for kind in (received, declared))
+    return bool(offered & accepted) or ANY in offered | accepted
 
 
 def socket_name(declared: Any) -> str:

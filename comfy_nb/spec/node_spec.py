@@ -157,6 +157,7 @@ class NodeSpec:
     make_object: Callable[[], Any] | None = None
     is_async: bool = False
     is_output: bool = False
+    has_intermediate_output: bool = False
     input_is_list: bool = False
     output_is_list: tuple[bool, ...] = ()
     not_idempotent: bool = False

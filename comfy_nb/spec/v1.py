@@ -39,6 +39,7 @@ def spec_from_v1(cls: type, class_type: str | None = None, display_name: str = "
         make_object=cls,
         is_async=inspect.iscoroutinefunction(getattr(method, "__func__", method)),
         is_output=bool(getattr(cls, "OUTPUT_NODE", False)),
+        has_intermediate_output=bool(getattr(cls, "HAS_INTERMEDIATE_OUTPUT", False)),
         input_is_list=bool(getattr(cls, "INPUT_IS_LIST", False)),
         output_is_list=tuple(bool(each) for each in _sequence(cls, "OUTPUT_IS_LIST")),
         not_idempotent=bool(getattr(cls, "NOT_IDEMPOTENT", False)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 import comfy_nb as nb
@@ -59,3 +61,10 @@ async def test_two_loads_of_one_prompt_that_share_a_scope_share_what_is_bound_to
     run = await again.run(["1"])
     assert run["1"] == 1 and run.counts == {"memory": 1}
     assert (await alone.run(["1"])).counts == {"ran": 1}
+
+
+async def test_a_run_has_a_canonical_uuid_unless_another_id_is_given(pack: Pack) -> None:
+    graph = pack.graph({"1": made("Number", value=1)})
+    run = await graph.run()
+    assert run.id == str(uuid.UUID(run.id))
+    assert (await graph.run(run_id="mine")).id == "mine"

@@ -121,6 +121,12 @@ async def test_saving_does_not_leave_the_output_folder() -> None:
         await graph_of(saving("../a")).run()
 
 
+async def test_two_equal_saves_write_one_file_that_both_report(folders: Folders) -> None:
+    run = await graph_of({**saving("twin"), "3": saving("twin")["2"]}).run()
+    assert names(run, "2") == names(run, "3")
+    assert len(list(folders.output.glob("twin_*.png"))) == 1
+
+
 async def test_saves_at_the_same_time_lose_nothing(folders: Folders) -> None:
     runs = await asyncio.gather(*(graph_of(saving("p", colour)).run() for colour in range(5)))
     assert len({names(run)[0] for run in runs}) == 5
@@ -142,10 +148,11 @@ async def test_an_unchanged_save_reports_its_file_again_and_saves_again_when_tha
 
 
 async def test_a_preview_is_in_temp_under_a_prefix_that_stays_with_its_node(folders: Folders) -> None:
-    prompt = {"1": picture(), "2": made("PreviewImage", images=["1", 0]), "3": made("PreviewImage", images=["1", 0])}
-    graph = graph_of(prompt)
+    other = made("PreviewImage", images=["4", 0])
+    graph = graph_of({"1": picture(), "2": made("PreviewImage", images=["1", 0]), "4": picture(5), "3": other})
     first = await graph.run()
     graph["1"].inputs["color"] = 9
+    graph["4"].inputs["color"] = 8
     second = await graph.run()
     entry = first.ui["2"]["images"][0]
     assert entry["type"] == "temp"

@@ -65,16 +65,35 @@ def test_bounds_and_choices_hold_for_everybody_who_has_limits(check):
     assert caught.value.type == "value_bigger_than_max"
     with pytest.raises(Misfit, match="'hiku' is not one of the choices. Did you mean 'haiku'?") as caught:
         check(entry(["haiku", "plain"]), "hiku")
-    assert not caught.value.is_tolerated
     assert check(entry("INT", max=5), 9, has_limits=False) == 9
 
 
 @pytest.mark.parametrize("check", [check_exactly, check_constant])
-def test_a_choice_of_the_newer_form_is_tolerated_and_several_are_not_checked(check):
-    with pytest.raises(Misfit) as caught:
+def test_a_choice_of_the_newer_form_is_checked_too(check):
+    assert check(entry("COMBO", options=["a"]), "a") == "a"
+    with pytest.raises(Misfit):
         check(entry("COMBO", options=["a"]), "b")
-    assert caught.value.is_tolerated
-    assert check(entry("COMBO", options=["a"], multiselect=True), ["a", "b"]) == ["a", "b"]
+
+
+@pytest.mark.parametrize("check", [check_exactly, check_constant])
+@pytest.mark.parametrize("kind", [["a", "b", "c"], "COMBO"], ids=["list", "COMBO"])
+def test_several_choices_are_checked_one_by_one(check, kind):
+    several = entry(kind, multiselect=True, options=["a", "b", "c"])
+    for value in (["a", "b"], [], "c"):
+        assert check(several, value) == value
+    with pytest.raises(Misfit) as caught:
+        check(several, ["a", "z", "y"])
+    assert caught.value.details == f"{several.name}: 'z', 'y' not in ['a', 'b', 'c']"
+    assert caught.value.extra["received_value"] == ["a", "z", "y"]
+    with pytest.raises(Misfit):
+        check(entry(kind, options=["a", "b", "c"]), ["a", "b"])
+
+
+@pytest.mark.parametrize("check", [check_exactly, check_constant])
+def test_without_choices_nothing_is_right_unless_a_server_has_them(check):
+    with pytest.raises(Misfit):
+        check(entry("COMBO"), "a")
+    assert check(entry("COMBO", remote={"route": "/models"}), "a") == "a"
 
 
 @pytest.mark.parametrize("check", [check_exactly, check_constant])

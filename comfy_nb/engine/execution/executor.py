@@ -370,5 +370,7 @@ class Executor:
         self._is_closed = True
         self.pauses.close()
         self._process_settings.close()
+        if status is Status.DONE:
+            self.lookup.report_intermediate()
         self._services.lane_done(self._lane)
         self._on_end(status, self.error)

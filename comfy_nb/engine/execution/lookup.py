@@ -13,9 +13,11 @@ from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.planning.keys import key_of, lazy_key
-from comfy_nb.engine.planning.step import UNKNOWN, NodeKey
-from comfy_nb.errors import ComfyNBWarning
+from comfy_nb.engine.planning.step import UNKNOWN, NodeKey, Step
+from comfy_nb.errors import ComfyNBWarning, warn_of_fault
 from comfy_nb.graph.check import InLink
+
+NOT_SCHEDULED = -1
 
 
 class Lookup:
@@ -54,12 +56,35 @@ class Lookup:
             return False
         node_run.entry = entry
         node_run.outputs = entry.outputs
-        node_run.ui = entry.ui
+        if entry.ui is not None and self._reports(node_run.step):
+            node_run.ui = entry.ui
         node_run.source = entry.source
         self.hits += 1
         if node_run.step.id not in self.scheduler.breakpoints:
             self.state.event_log.node_finished(node_run)
         return True
+
+    def _reports(self, step: Step) -> bool:
+        """Whether a cached node's ui is reported again: that of a wanted node, or of an expansion's output node."""
+        if step.id in self.scheduler.retained or step.spec.has_intermediate_output:
+            return True
+        return step.spec.is_output and step.id in self.scheduler.added
+
+    def report_intermediate(self) -> None:
+        """At the end of a run that succeeded, report the nodes with intermediate output that it did not need."""
+        if self.state.is_tainted:
+            return
+        for node_id in self.state.plan.reporting:
+            if node_id not in self.scheduler.node_runs:
+                node_run = NodeRun(self.state.plan.steps[node_id], NOT_SCHEDULED)
+                try:
+                    is_cached = self.find(node_run)
+                except Exception as error:  # a class's STILL_THERE may raise anything, and the run is done
+                    warn_of_fault(f"{node_run.step.named} could not be reported", error)
+                    continue
+                if is_cached:
+                    node_run.state = NodeState.DONE
+                    self.scheduler.node_runs[node_id] = node_run
 
     def _is_settled_above(self, node_run: NodeRun) -> bool:
         """Whether all inputs of a node below a breakpoint are final."""

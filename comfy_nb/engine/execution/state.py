@@ -104,7 +104,7 @@ class RunState:
         self.graph = graph
         self.plan = plan
         self.previous: Mapping[str, NodeRun] = previous if previous is not None else {}
-        self.id = str(run_id or uuid.uuid4().hex)
+        self.id = str(run_id or uuid.uuid4())
         self.number = next(_numbers)
         self.extra_data: Mapping[str, Any] = extra_data or {}
         self.hidden_inputs = HiddenInputs(plan, self.dynamic_prompt, extra_data, graph.workflow)

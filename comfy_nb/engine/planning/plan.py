@@ -47,6 +47,7 @@ class Plan:
         self.fingerprinting: list[Step] = []
         self.validating: list[Step] = []
         self.runs_every_time: list[Step] = []
+        self.reporting: list[str] = []
         self._build(graph)
 
     def _build(self, graph: Graph) -> None:
@@ -103,6 +104,8 @@ class Plan:
             self.runs_every_time.append(step)
         if step.spec.validate is not None:
             self.validating.append(step)
+        if step.spec.has_intermediate_output:
+            self.reporting.append(step.id)
         return step
 
     def _check(self, step: Step, node: Node, origins: Origins) -> None:

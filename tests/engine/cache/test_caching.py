@@ -185,6 +185,50 @@ async def test_a_cached_output_node_does_not_run_again_and_reports_its_ui_again(
     assert first.ui == again.ui == {"1": {"shown": [1]}}
 
 
+async def test_a_cached_node_reports_its_ui_again_only_where_it_is_wanted(pack: Pack) -> None:
+    graph = pack.graph({"1": made("Show", n=1), "2": made("Show", n=["1", 0])})
+    assert set((await graph.run()).ui) == {"1", "2"}
+    assert set((await graph.run()).ui) == {"1", "2"}
+    pack.node("Last", lambda self, n: {"ui": {"shown": [n]}}, {"n": INT})
+    graph.node("Last", id="3", n=["1", 0])
+    run = await graph.run(["3"])
+    assert run.counts == {"memory": 1, "ran": 1}
+    assert set(run.ui) == {"3"}
+
+
+async def test_a_cached_output_node_of_an_expansion_reports_again(pack: Pack) -> None:
+    def expand(self: Any, m: int) -> dict[str, Any]:
+        graph = nb.GraphBuilder()
+        return {"result": (graph.node("Show", id="show", n=1).out(0),), "expand": graph.finalize()}
+
+    pack.node("Expand", expand, {"m": INT})
+    graph = pack.graph({"1": made("Expand", m=1)})
+    await graph.run()
+    graph["1"].inputs["m"] = 2
+    run = await graph.run()
+    assert ran(run) == ["1"]
+    assert run.ui == {"1.0.0.show": {"shown": [1]}}
+
+
+@pytest.mark.parametrize("wanted", [["3"], ["4"]], ids=["needed", "not needed"])
+async def test_a_node_with_intermediate_output_reports_again_wherever_it_is_in_the_prompt(
+    pack: Pack, wanted: list[str]
+) -> None:
+    shows = {"HAS_INTERMEDIATE_OUTPUT": True}
+    pack.node("Crop", lambda self, n: {"ui": {"crop": [n]}, "result": (n,)}, {"n": INT}, **shows)
+    prompt = {
+        "1": made("Number", n=1),
+        "2": made("Crop", n=["1", 0]),
+        "3": made("Add", a=["2", 0], b=1),
+        "4": made("Number", n=4),
+    }
+    graph = pack.graph(prompt)
+    assert "2" not in (await graph.run(["4"])).ui
+    await graph.run(["3"])
+    graph["3"].inputs["b"] = 2
+    assert (await graph.run(wanted)).ui == {"2": {"crop": [1]}}
+
+
 async def test_a_preview_whose_file_has_gone_runs_again(pack: Pack, tmp_path: Path) -> None:
     nb.register(PreviewImage, registry=pack.registry)
     graph = pack.graph({"1": made("PreviewImage", images=torch.zeros(1, 4, 4, 3))})

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-import comfy_nb as nb
 from tests.engine.planning.refusals import echo, problem, received, refused, taking
 from tests.engine.support import Pack, made
 
@@ -208,16 +207,22 @@ async def test_a_combo_of_more_than_twenty_is_not_repeated_in_the_report(pack: P
     assert found.as_comfy()["extra_info"]["input_config"] is None
 
 
-async def test_a_value_outside_a_combo_of_the_newer_form_is_a_warning(pack: Pack) -> None:
+async def test_a_value_outside_a_combo_of_the_newer_form(pack: Pack) -> None:
     taking(pack, "COMBO", {"options": ["nearest", "bilinear"]})
     assert await received(pack, value="bilinear") == {"value": "bilinear"}
-    with pytest.warns(nb.ComfyNBWarning, match=r"Take \(node 1\).*value.*'bilinaer'.*Did you mean 'bilinear'"):
-        assert await received(pack, value="bilinaer") == {"value": "bilinaer"}
+    found = await problem(pack, value="bilinaer")
+    assert (found.type, found.details) == (
+        "value_not_in_list",
+        "value: 'bilinaer' not in ['nearest', 'bilinear']",
+    )
+    assert "Did you mean 'bilinear'?" in str(found)
 
 
-async def test_several_choices_of_a_combo_of_the_newer_form_give_no_warning(pack: Pack) -> None:
-    taking(pack, "COMBO", {"options": ["a", "b"], "multiselect": True})
+@pytest.mark.parametrize("kind", [["a", "b"], "COMBO"], ids=["list", "COMBO"])
+async def test_several_choices_arrive_as_a_list(pack: Pack, kind: Any) -> None:
+    taking(pack, kind, {"options": ["a", "b"], "multiselect": True})
     assert await received(pack, value={"__value__": ["a", "b"]}) == {"value": ["a", "b"]}
+    assert (await problem(pack, value={"__value__": ["a", "z"]})).type == "value_not_in_list"
 
 
 # Links that lead nowhere
