@@ -83,6 +83,7 @@ class Run:
             run_id=options.get("run_id"),
             extra_data=options.get("extra_data"),
             outer=around.run if around is not None and isinstance(around.run, RunState) else None,
+            outer_node=around.node_id if around is not None else "",
             note_slow=session.note_slow,
         )
         self._state.event_log.run_queued(self._state.started_at)
@@ -333,7 +334,9 @@ class Run:
         if not is_done:
             return f"did not finish: the run {self.state.in_words}"
         old = self._before.get(node_id) or self.session.history.nearest(node_run, self.number)
-        return reason(node_run, old, self._state.lost.get(node_id))
+        key = node_run.key.full
+        is_twin = any(each.key.full == key and each.source == "ran" for each in self._node_runs())
+        return reason(node_run, old, self._state.lost.get(node_id), is_twin)
 
     def summary(self) -> str:
         """Tell what ran, in what time, and why, in a few lines."""

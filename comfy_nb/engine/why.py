@@ -16,6 +16,7 @@ FIRST = "first run"
 ALWAYS = "fingerprint said always"
 UNFINISHED = "it did not finish when it ran last"
 CACHED = "from an earlier run"
+EQUAL = "an equal node of this run was there already; its result is shared"
 KEY_BYTES = 16
 
 
@@ -86,8 +87,8 @@ def _is_same(old: Any, new: Any) -> bool:
     return digest_of(old) == digest_of(new) and not never_equal(new)
 
 
-def reason(node_run: NodeRun, old: NodeRun | None, lost: str | None) -> str:
-    """Return why a needed node ran, or why it did not have to."""
+def reason(node_run: NodeRun, old: NodeRun | None, lost: str | None, is_twin: bool = False) -> str:
+    """Return why a needed node ran, or why it did not have to; `is_twin`: an equal node of its run ran."""
     step = node_run.step
     if node_run.source == "replaced":
         return "its value was replaced at a breakpoint"
@@ -96,7 +97,7 @@ def reason(node_run: NodeRun, old: NodeRun | None, lost: str | None) -> str:
     if node_run.source == "disk":
         return "from an earlier run, on disk"
     if node_run.source == "memory":
-        return CACHED
+        return EQUAL if is_twin else CACHED
     if step.spec.cache == "off" or (step.extras and step.extras.get("no_cache")):
         return "its cache is off"
     if node_run.fingerprint is not None and never_equal(node_run.fingerprint):

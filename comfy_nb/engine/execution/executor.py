@@ -255,6 +255,9 @@ class Executor:
         if isinstance(outcome, Ask):
             self._ask(node_run, outcome.names)
             return
+        if node_run.sequence in self.scheduler.outdated:
+            self._call_again(node_run)
+            return
         node_run.ui = outcome.ui
         invalidated = self.lookup.check_inputs(node_run) if node_run.step.links else ()
         self.lookup.keep(node_run, outcome.outputs)
@@ -264,10 +267,25 @@ class Executor:
                 return
             for above in invalidated:
                 self.scheduler.invalidate(above)
+            self._redo_below(node_run)
             self.scheduler.finish(node_run, outcome.outputs)
             needs_loop = self.scheduler.wants_loop or not self._is_draining
         if needs_loop:
             self.wake()
+
+    def _redo_below(self, node_run: NodeRun) -> None:
+        """Where a value was replaced in a run of a node's own, let that reach what was taken from the cache below."""
+        if node_run.step.id in self.state.replaced_within:
+            self.scheduler.redo_below(node_run, self.lookup.below_breakpoints)
+
+    def _call_again(self, node_run: NodeRun) -> None:
+        """Call a node again that was called with values which others have replaced since."""
+        with self.lock:
+            if self.ending is not None:
+                return
+            self.scheduler.outdated.discard(node_run.sequence)
+            self.scheduler.requeue(node_run)
+        self.wake()
 
     def _ask(self, node_run: NodeRun, names: Sequence[str]) -> None:
         with self.lock:
@@ -278,13 +296,17 @@ class Executor:
         self.wake()
 
     def _expand(self, node_run: NodeRun, steps: dict[str, Step], expanded: Expanded, outcome: Expand) -> None:
+        if node_run.sequence in self.scheduler.outdated:
+            self._call_again(node_run)
+            return
         set_keys(steps, self.scheduler, self.state.graph.scope.uid)
         node_run.ui = outcome.ui
         with self.lock:
             if self.ending is not None:
                 return
-            if self.pauses.breakpoints:
+            if self.pauses.breakpoints or self.state.is_tainted:
                 self.lookup.below_breakpoints.update(steps)
+            self._redo_below(node_run)
             added = self.scheduler.expand(node_run, list(steps.values()), expanded)
         self._event_log.node_waits(node_run, f"expanded into {len(steps)} nodes", added)
         self.wake()

@@ -34,7 +34,8 @@ class Scheduler:
     `find(node_run)` looks a node up in the cache: it fills in the outputs and returns True, or returns False.
     `resolve(node_run)` returns the outputs of a node whose expansion is done. `added` are the steps of expansions, and
     `expanders` maps their ids to the nodes that expanded into them. Nodes in `breakpoints` are held when they are done,
-    until `release`. The outputs of nodes in `retained` stay until the end, all others until nothing waits for them.
+    until `release`. The running nodes in `outdated`, by sequence, were called with values that have been replaced. The
+    outputs of nodes in `retained` stay until the end, all others until nothing waits for them.
     """
 
     def __init__(self, steps: Mapping[str, Step], find: Find, resolve: Callable[[NodeRun], Outputs]) -> None:
@@ -53,6 +54,7 @@ class Scheduler:
         self._invalidated = False
         self.breakpoints: Collection[str] = ()
         self._held: list[NodeRun] = []
+        self.outdated: set[int] = set()
         self._found_held: set[int] = set()
 
     def step(self, node_id: str) -> Step | None:
@@ -277,6 +279,27 @@ class Scheduler:
                 if inner.refs == 0 and node_id not in retained and not self.breakpoints:
                     inner.outputs = inner.entry = None
             node_run.expansion = None
+
+    def redo_below(self, node_run: NodeRun, keys_below: set[str]) -> None:
+        """Have all that was taken or computed below a running node computed anew: its value will be another one.
+
+        `keys_below` gets the ids of what is below, whose keys no longer follow from the plan.
+        """
+        parents = {
+            step.id: [link.origin for link in step.links] for step in (*self.steps.values(), *self.added.values())
+        }
+        children = topology.children_of(parents)
+        below = topology.reach(children.get(node_run.step.id, ()), lambda node_id: children.get(node_id, ()))
+        keys_below |= below
+        found = [self.node_runs[node_id] for node_id in below if node_id in self.node_runs]
+        for each in found:
+            each.key = each.key.forgotten()
+            if each.state is NodeState.DONE:
+                each.outputs = each.entry = None
+            elif each.state is NodeState.RUNNING:
+                self.outdated.add(each.sequence)
+        self._invalidated = True
+        self.need([each.step.id for each in found if each.outputs is None and each.step.id in self.retained])
 
     def requeue(self, node_run: NodeRun) -> None:
         """Make a running node ready again: the equal node that it waited for gave up."""

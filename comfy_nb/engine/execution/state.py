@@ -61,8 +61,9 @@ class RunState:
     """The state of one run, shared by the parts that execute it.
 
     `stop_as` is set once the run is to stop, to the status in which it then ends. `outer` is the run around this one,
-    if a node started it. `revision` is that of the plan's keys when the run was prepared. `is_tainted`: a value was
-    replaced at a breakpoint, so nothing more is cached. `lost` notes, for `why`, how the last run's results were lost.
+    if a node started it, and `outer_node` that node's id. `revision` is that of the plan's keys when the run was
+    prepared. `is_tainted`: a value was replaced at a breakpoint, so nothing more is cached; `replaced_within` has the
+    nodes in whose own runs that was. `lost` notes, for `why`, how the last run's results were lost.
     """
 
     __slots__ = (
@@ -78,8 +79,10 @@ class RunState:
         "lost",
         "number",
         "outer",
+        "outer_node",
         "plan",
         "previous",
+        "replaced_within",
         "revision",
         "scheduler",
         "seconds",
@@ -99,6 +102,7 @@ class RunState:
         run_id: str | None = None,
         extra_data: Mapping[str, Any] | None = None,
         outer: RunState | None = None,
+        outer_node: str = "",
         note_slow: Callable[[Subscriber], None] = lambda subscriber: None,
     ) -> None:
         self.graph = graph
@@ -109,10 +113,12 @@ class RunState:
         self.extra_data: Mapping[str, Any] = extra_data or {}
         self.hidden_inputs = HiddenInputs(plan, self.dynamic_prompt, extra_data, graph.workflow)
         self.outer = outer
+        self.outer_node = outer_node
         self.status = Status.RUNNING
         self.stop_as: Status | None = None
         self.stop_event = threading.Event()
         self.is_tainted = False
+        self.replaced_within: set[str] = set()
         self.has_own_lane = False
         self.wanted: list[str] = []
         self.revision = plan.revision
@@ -153,6 +159,8 @@ class RunState:
         state: RunState | None = self
         while state is not None:
             state.is_tainted = True
+            if state.outer is not None:
+                state.outer.replaced_within.add(state.outer_node)
             state = state.outer
 
     def node_run(self, node_id: str) -> NodeRun | None:

@@ -118,3 +118,14 @@ async def test_equal_nodes_all_run_where_nothing_is_cached(pack: Pack, session: 
     run = await pack.graph({"1": made(class_type, n=1), "2": made(class_type, n=1)}).run()
     assert pack.calls[class_type] == 2
     assert run.counts == {"ran": 2}
+
+
+async def test_an_equal_node_that_is_needed_late_says_that_its_twin_is_of_the_same_run(pack: Pack) -> None:
+    lazy = {"n": ("INT", {"lazy": True}), "m": INT}
+    pack.node("Late", lambda self, n, m: (n,), lazy, check_lazy_status=lambda self, n, m: ["n"])
+    prompt = {"1": made("Number", n=1), "2": made("Number", n=1), "3": made("Late", n=["2", 0], m=["1", 0])}
+    graph = pack.graph(prompt)
+    run = await graph.run()
+    assert run.why("2") == "an equal node of this run was there already; its result is shared"
+    graph["3"].inputs["m"] = 5
+    assert (await graph.run()).why("2") == "from an earlier run"

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import comfy_nb as nb
+from comfy_nb.engine.execution.node_run import NodeState
 from tests.engine.support import PATIENCE_S, Pack, following, made
 from tests.reference.classes import INT, LAZY_INT, RAW_INT
 
@@ -57,6 +58,83 @@ async def test_what_awaits_a_run_with_a_replaced_value_is_not_kept_either(pauses
         (await following(pauses)).resume(10)
         assert await job == 20
     assert await outer(3) == 8
+
+
+class Nested:
+    """A graph whose node 1 is never cached and gives what a graph of its own computes: `n`, unless that is replaced."""
+
+    def __init__(self, pack: Pack) -> None:
+        @nb.node
+        def within(n: int) -> int:
+            return n
+
+        async def runs(self, n):
+            return (await within(n),)
+
+        def expands(self, n, m):
+            graph = nb.GraphBuilder()
+            return {"result": (graph.node("Double", n=n).out(0),), "expand": graph.finalize()}
+
+        pack.node("Runs", runs, {"n": INT})
+        pack.node("Double", lambda self, n: (2 * n,), {"n": INT})
+        pack.node("Sum", lambda self, a, b: (a + b,), {"a": INT, "b": INT})
+        wish = {"check_lazy_status": lambda self, m, n=None: ["n"]}
+        pack.node("Wish", lambda self, m, n=None: (n,), {"n": LAZY_INT, "m": INT}, **wish)
+        pack.node("Expand", expands, {"n": RAW_INT, "m": INT})
+        self.breakpoint = lambda: nb.breakpoint(within(3))
+        self.prompt = {
+            "1": {**made("Runs", n=3), "no_cache": True},
+            "2": made("Double", n=["1", 0]),
+            "3": made("Sum", a=["2", 0], b=["1", 0]),
+            "wish": made("Wish", n=["2", 0], m=1),
+            "expand": made("Expand", n=["1", 0], m=1),
+        }
+
+
+@pytest.mark.parametrize(
+    ("wanted", "value"),
+    [("2", 100), ("3", 150), ("wish", 100), ("expand", 100)],
+    ids=["below", "2 below", "late", "in"],
+)
+async def test_a_value_replaced_in_a_nested_run_reaches_what_is_cached_below(pack: Pack, pauses, wanted, value):
+    nested = Nested(pack)
+    graph = pack.graph(nested.prompt)
+    await graph.run(outputs=["1", "3", "wish", "expand"])
+    for each in ("wish", "expand"):
+        graph[each].inputs["m"] = 2  # so that it runs, and what it asks for or expands into was cached
+    with nested.breakpoint():
+        job = graph.start(outputs=["1", wanted])
+        (await following(pauses)).resume(50)
+        run = await job
+    assert (run["1"], run[wanted]) == (50, value)
+    again = await graph.run(outputs=["1", wanted])
+    assert again[wanted] == {"2": 6, "3": 9, "wish": 6, "expand": 6}[wanted]
+
+
+async def test_a_node_that_runs_with_a_cached_value_meanwhile_is_called_again(pack: Pack, pauses):
+    nested = Nested(pack)
+    begun, sign = asyncio.Event(), asyncio.Event()
+    seen = []
+
+    async def wait(self, n):
+        seen.append(n)
+        begun.set()
+        await sign.wait()
+        return (n,)
+
+    pack.node("Wait", wait, {"n": INT})
+    graph = pack.graph({**nested.prompt, "4": made("Wait", n=["2", 0])})
+    await graph.run(outputs=["1", "2"])
+    with nested.breakpoint():
+        job = graph.start(outputs=["1", "4"])
+        pause = await following(pauses)
+        await begun.wait()
+        pause.resume(50)
+        while job.run.node_run("1").state is not NodeState.DONE:
+            await asyncio.sleep(0)
+        sign.set()
+        assert (await job)["4"] == 100
+    assert seen == [6, 100]
 
 
 async def test_a_value_that_was_written_to_at_its_breakpoint_is_not_kept(pauses):
