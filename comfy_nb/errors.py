@@ -12,7 +12,7 @@
     ├── NotKept                   a value that is no longer held
     └── Stopped                   a person stopped the run
     InterruptProcessingException  raised inside a node that is to stop
-    DuplicateNodeError            the cause of a NodeError: an expansion used an id that exists
+    DuplicateNodeError            the cause of a NodeError: an expansion used the id of what made it
     DependencyCycleError          the cause of a NodeError: nodes of an expansion wait for each other
 
 Each message says which node (title, id, class), which input, what was expected, what came and what to do.
@@ -91,7 +91,7 @@ class InterruptProcessingException(Exception):
 
 
 class DuplicateNodeError(Exception):
-    """An expansion used the id of a node that exists already."""
+    """An expansion used the id of the node that expanded, or of one that this came from."""
 
 
 class DependencyCycleError(Exception):

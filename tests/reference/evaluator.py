@@ -233,13 +233,16 @@ class _Run:
 
     def add_expansion(self, parent: str, expansion: Prompt) -> None:
         for node_id, node in expansion.items():
-            if node_id in self.nodes:
-                raise DuplicateNodeError(f"Node {parent} expands to {node_id!r}, which exists already.")
+            if node_id in self.makers_of(parent):
+                raise DuplicateNodeError(f"Node {parent} expands to {node_id!r}, which made it.")
             if node["class_type"] not in self.classes:
                 raise UnknownName.of("class", node["class_type"], self.classes)
         for node_id, node in expansion.items():
             self.nodes[node_id] = node
             self.parents[node_id] = parent
+            self.slots.pop(node_id, None)
+            self.objects.pop(node_id, None)
+            self.failed.discard(node_id)
             if is_output(self.classes[node["class_type"]]):
                 self.to_do.append(node_id)
 
@@ -249,6 +252,13 @@ class _Run:
         for item in items:
             whole += slot_of(self.slots[item[0]], item[1]) if is_link(item) else [item]
         return tuple(whole)
+
+    def makers_of(self, node_id: str) -> list[str]:
+        """Return a node and those by whose expansions it came."""
+        makers = [node_id]
+        while makers[-1] in self.parents:
+            makers.append(self.parents[makers[-1]])
+        return makers
 
     # Who is who
 

@@ -107,11 +107,14 @@ def test_a_blocker_passes_through_an_expansion() -> None:
     assert outcome.blocked == [("2.0.0.sum", "stop")]
 
 
-def test_an_expansion_may_not_use_an_id_again() -> None:
-    make = expanding((["1", 0],), {"1": number(1)})
+def test_the_node_of_an_expansion_takes_the_place_of_another_of_its_id() -> None:
+    make = expanding((["1", 0],), {"1": number(7)})
+    assert run({"1": number(1), "2": made("Make", a=["1", 0])}, make).values["2"] == [[7]]
+
+
+def test_an_expansion_may_not_use_the_id_of_the_node_that_made_it() -> None:
+    make = expanding((["2", 0],), {"2": number(1)})
     assert run({"1": number(1), "2": made("Make", a=["1", 0])}, make).error == ("2", "DuplicateNodeError")
-    twice = expanding((["x", 0],), {"x": number(1)})
-    assert run({"1": listed(1, 2), "2": made("Make", a=["1", 0])}, twice).error == ("2", "DuplicateNodeError")
 
 
 def test_an_unknown_class_in_an_expansion_fails_the_expanding_node() -> None:

@@ -25,6 +25,7 @@ from comfy_nb.engine.execution.lookup import Lookup
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.pauses import MakePause, Pauses
+from comfy_nb.engine.execution.redo import redo_below, replace
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.services import Services
 from comfy_nb.engine.execution.state import RunState, Status
@@ -276,7 +277,7 @@ class Executor:
     def _redo_below(self, node_run: NodeRun) -> None:
         """Where a value was replaced in a run of a node's own, let that reach what was taken from the cache below."""
         if node_run.step.id in self.state.replaced_within:
-            self.scheduler.redo_below(node_run, self.lookup.below_breakpoints)
+            redo_below(self.scheduler, node_run, self.lookup.below_breakpoints)
 
     def _call_again(self, node_run: NodeRun) -> None:
         """Call a node again that was called with values which others have replaced since."""
@@ -307,7 +308,8 @@ class Executor:
             if self.pauses.breakpoints or self.state.is_tainted:
                 self.lookup.below_breakpoints.update(steps)
             self._redo_below(node_run)
-            added = self.scheduler.expand(node_run, list(steps.values()), expanded)
+            replace(self.scheduler, node_run, steps, self.lookup.below_breakpoints)
+            added = self.scheduler.expand(node_run, steps.values(), expanded)
         self._event_log.node_waits(node_run, f"expanded into {len(steps)} nodes", added)
         self.wake()
 

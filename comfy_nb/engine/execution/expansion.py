@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -12,7 +13,7 @@ from comfy_nb.engine.execution.turn import Expand, merge
 from comfy_nb.engine.planning.keys import head_of, key_of
 from comfy_nb.engine.planning.plan import child_step
 from comfy_nb.engine.planning.step import Step
-from comfy_nb.errors import DependencyCycleError, DuplicateNodeError, GraphError, UnknownName
+from comfy_nb.errors import ComfyNBWarning, DependencyCycleError, DuplicateNodeError, GraphError, UnknownName
 from comfy_nb.graph import topology
 from comfy_nb.graph.link import link_of
 from comfy_nb.spec.registry import Registry
@@ -53,8 +54,9 @@ def read_expansion(
 ) -> tuple[dict[str, Step], Expanded]:
     """Make the steps of what node `by` expanded into; their keys come later, after their fingerprints.
 
-    A node whose outputs are no longer held may expand again, into the same ids. Raises DuplicateNodeError for any other
-    id that exists already, UnknownName for an unknown class, GraphError for a link to nothing.
+    A node whose outputs are no longer held may expand again, into the same ids. With any other id that exists already
+    the later node takes the place of the earlier one, after a warning. Raises DuplicateNodeError where that would be
+    the node itself or one that it came from, UnknownName for an unknown class, GraphError for a link to nothing.
     """
     steps: dict[str, Step] = {}
     wanted: list[str] = []
@@ -68,7 +70,7 @@ def read_expansion(
         for node_id, entry in graph.items():
             is_again = scheduler.expanders.get(node_id) == by
             if node_id in steps or (scheduler.step(node_id) is not None and not is_again):
-                raise DuplicateNodeError(f"the id {node_id!r} exists already; make ids with GraphBuilder().")
+                _check_replaceable(node_id, by, scheduler)
             steps[node_id] = _step(node_id, entry, registry)
         wanted += [link.origin for value in values if (link := link_of(value)) is not None]
         wanted += [node_id for node_id in graph if steps[node_id].spec.is_output]
@@ -78,6 +80,22 @@ def read_expansion(
         if node_id not in steps and scheduler.step(node_id) is None:
             raise GraphError(f"its result links to node {node_id!r}, which does not exist.")
     return steps, Expanded(parts, list(dict.fromkeys(wanted)))
+
+
+def _check_replaceable(node_id: str, by: str, scheduler: Scheduler) -> None:
+    above: str | None = by
+    while above is not None:
+        if above == node_id:
+            raise DuplicateNodeError(f"it would replace node {node_id!r}, which made it; make ids with GraphBuilder().")
+        above = scheduler.expanders.get(above)
+    step = scheduler.step(by)
+    assert step is not None
+    warnings.warn(
+        f"{step.named} expands into a node {node_id!r}, which exists already. From now on the new one is used. "
+        "Make ids with GraphBuilder(), so that each is used once.",
+        ComfyNBWarning,
+        stacklevel=2,
+    )
 
 
 def _check_graph(graph: Any) -> None:

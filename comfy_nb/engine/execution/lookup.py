@@ -9,6 +9,7 @@ from typing import Any
 from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.cache.seal import seal
 from comfy_nb.engine.cache.store import Store
+from comfy_nb.engine.execution import redo
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.state import RunState
@@ -186,9 +187,8 @@ class Lookup:
         """Whether the value behind a raw link may have come back through the node's expansion."""
         if not link.raw or node_run.expansion is None:
             return False
-        return self._key_of(link.origin).full is not None or link.origin in self.scheduler.above(
-            node_run.expansion.wanted
-        )
+        is_known = self._key_of(link.origin).full is not None
+        return is_known or link.origin in redo.above(self.scheduler, node_run.expansion.wanted)
 
     # Equal nodes in flight -------------------------------------------------------------------------------------------
 

@@ -13,10 +13,10 @@ from typing import Protocol
 from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.planning.step import LANE, Step
-from comfy_nb.graph import topology
 
 RANK_SHIFT = 40
 SEQUENCE_BITS = (1 << RANK_SHIFT) - 1
+NEVER_MET = 1 << 30
 
 
 class Expansion(Protocol):
@@ -51,7 +51,7 @@ class Scheduler:
         self.ready_off_lane: list[NodeRun] = []
         self._heap: list[int] = []
         self._by_sequence: list[NodeRun] = []
-        self._invalidated = False
+        self.is_invalidated = False
         self.breakpoints: Collection[str] = ()
         self._held: list[NodeRun] = []
         self.outdated: set[int] = set()
@@ -60,13 +60,6 @@ class Scheduler:
     def step(self, node_id: str) -> Step | None:
         """Return a step of the graph or of an expansion."""
         return self.added.get(node_id) or self.steps.get(node_id)
-
-    def above(self, wanted: Iterable[str]) -> set[str]:
-        """Return the ids of these nodes and of all that they could need, in the graph and in expansions."""
-        return topology.reach(wanted, lambda node_id: [link.origin for link in self._known(node_id).links])
-
-    def _known(self, node_id: str) -> Step:
-        return self.added.get(node_id) or self.steps[node_id]
 
     def need(self, wanted: Iterable[str]) -> int:
         """Schedule nodes, and all that they need and that is not cached; return how many that is."""
@@ -99,14 +92,15 @@ class Scheduler:
         for node_run in created:
             for _, origin, _, lazy, _ in node_run.step.links:
                 if not lazy:
-                    self._depend(node_run, node_runs[origin])
+                    self.depend(node_run, node_runs[origin])
         self._rank(created)
         for node_run in created:
             if node_run.unmet == 0 and node_run.state is NodeState.WAITING:
-                self._make_ready(node_run)
+                self.make_ready(node_run)
         return len(created)
 
-    def _depend(self, node_run: NodeRun, on: NodeRun) -> None:
+    def depend(self, node_run: NodeRun, on: NodeRun) -> None:
+        """Let a node wait for another one, and keep what that one gives for it."""
         on.refs += 1
         if on.state is not NodeState.DONE:
             on.dependents.append(node_run)
@@ -128,7 +122,7 @@ class Scheduler:
                         feeders.append(above)
             outputs = feeders
 
-    def _make_ready(self, node_run: NodeRun) -> None:
+    def make_ready(self, node_run: NodeRun) -> None:
         """Queue a node to be called; one that needs no call any more is completed, with all that this makes ready."""
         if node_run.key.full is not None and node_run.expansion is None:
             self._queue(node_run)
@@ -154,7 +148,7 @@ class Scheduler:
         """Take the next node for the lane, or None where none is ready."""
         while self._heap:
             node_run = self._by_sequence[heapq.heappop(self._heap) & SEQUENCE_BITS]
-            if not self._invalidated or self._has_inputs(node_run):
+            if not self.is_invalidated or self._has_inputs(node_run):
                 node_run.state = NodeState.RUNNING
                 self.running += 1
                 return node_run
@@ -175,7 +169,7 @@ class Scheduler:
             return []
         ready, self.ready_off_lane = self.ready_off_lane, []
         ready.sort(key=lambda node_run: (node_run.rank, node_run.sequence))
-        taken = [node_run for node_run in ready if self._has_inputs(node_run)] if self._invalidated else ready
+        taken = [node_run for node_run in ready if self._has_inputs(node_run)] if self.is_invalidated else ready
         for node_run in taken:
             node_run.state = NodeState.RUNNING
         self.running += len(taken)
@@ -183,26 +177,29 @@ class Scheduler:
 
     def _has_inputs(self, node_run: NodeRun) -> bool:
         """Whether a ready node's inputs are still there; if not, it waits for them to be computed again."""
+        if node_run.state is not NodeState.READY:
+            return False
+        node_runs = self.node_runs
         gone = [
             link.origin
             for link in node_run.step.links
-            if node_run.takes(link) and self.node_runs[link.origin].outputs is None
+            if node_run.takes(link) and ((above := node_runs.get(link.origin)) is None or above.outputs is None)
         ]
         if not gone:
             return True
         node_run.state = NodeState.WAITING
         self.need(gone)
         for origin in gone:
-            self._depend(node_run, self.node_runs[origin])
+            self.depend(node_run, self.node_runs[origin])
         if node_run.unmet == 0:
-            self._make_ready(node_run)
+            self.make_ready(node_run)
         return False
 
     def invalidate(self, node_run: NodeRun) -> None:
         """Drop the outputs of a done node, which were changed in place; if still needed, they are computed again."""
         if node_run.state is NodeState.DONE:
             node_run.outputs = None
-            self._invalidated = True
+            self.is_invalidated = True
             if node_run.step.id in self.retained:
                 self.need([node_run.step.id])
 
@@ -210,7 +207,7 @@ class Scheduler:
         """Note that a running node is done."""
         self.running -= 1
         for ready in self._complete_or_hold(node_run, outputs):
-            self._make_ready(ready)
+            self.make_ready(ready)
 
     def _complete_or_hold(self, node_run: NodeRun, outputs: Outputs) -> Sequence[NodeRun]:
         """Complete a node, or hold it if it has a breakpoint."""
@@ -234,7 +231,7 @@ class Scheduler:
         """Finish a node that was held at its breakpoint."""
         self.running -= 1
         for ready in self._complete(node_run, outputs):
-            self._make_ready(ready)
+            self.make_ready(ready)
 
     def _complete(self, node_run: NodeRun, outputs: Outputs) -> Sequence[NodeRun]:
         """Mark a node as done; return those that waited for nothing else."""
@@ -280,32 +277,17 @@ class Scheduler:
                     inner.outputs = inner.entry = None
             node_run.expansion = None
 
-    def redo_below(self, node_run: NodeRun, keys_below: set[str]) -> None:
-        """Have all that was taken or computed below a running node computed anew: its value will be another one.
-
-        `keys_below` gets the ids of what is below, whose keys no longer follow from the plan.
-        """
-        parents = {
-            step.id: [link.origin for link in step.links] for step in (*self.steps.values(), *self.added.values())
-        }
-        children = topology.children_of(parents)
-        below = topology.reach(children.get(node_run.step.id, ()), lambda node_id: children.get(node_id, ()))
-        keys_below |= below
-        found = [self.node_runs[node_id] for node_id in below if node_id in self.node_runs]
-        for each in found:
-            each.key = each.key.forgotten()
-            if each.state is NodeState.DONE:
-                each.outputs = each.entry = None
-            elif each.state is NodeState.RUNNING:
-                self.outdated.add(each.sequence)
-        self._invalidated = True
-        self.need([each.step.id for each in found if each.outputs is None and each.step.id in self.retained])
+    def drop(self, node_run: NodeRun) -> None:
+        """Leave out a node that waits or is ready: another one has taken its place."""
+        node_run.state = NodeState.DONE
+        node_run.unmet = NEVER_MET
+        self.pending -= 1
 
     def requeue(self, node_run: NodeRun) -> None:
         """Make a running node ready again: the equal node that it waited for gave up."""
         self.running -= 1
         node_run.state = NodeState.WAITING
-        self._make_ready(node_run)
+        self.make_ready(node_run)
 
     def ask(self, node_run: NodeRun, names: Iterable[str]) -> int:
         """Let a running node wait for lazy inputs; return how many nodes that added."""
@@ -316,25 +298,29 @@ class Scheduler:
         node_run.state = NodeState.WAITING
         added = self.need([link.origin for link in links])
         for link in links:
-            self._depend(node_run, self.node_runs[link.origin])
+            self.depend(node_run, self.node_runs[link.origin])
         if node_run.unmet == 0:
-            self._make_ready(node_run)
+            self.make_ready(node_run)
         return added
 
-    def expand(self, node_run: NodeRun, steps: Sequence[Step], expansion: Expansion) -> int:
-        """Let a running node wait for the nodes it expanded into; `resolve` returns its outputs when they are done."""
-        wanted = expansion.wanted
+    def add(self, node_run: NodeRun, steps: Iterable[Step]) -> None:
+        """Take in the steps that a running node expanded into."""
         for step in steps:
             self.added[step.id] = step
             self.expanders[step.id] = node_run.step.id
+
+    def expand(self, node_run: NodeRun, steps: Iterable[Step], expansion: Expansion) -> int:
+        """Let a running node wait for the nodes it expanded into; `resolve` returns its outputs when they are done."""
+        wanted = expansion.wanted
+        self.add(node_run, steps)
         self.running -= 1
         node_run.state = NodeState.WAITING
         node_run.expansion = expansion
         added = self.need(wanted)
         for node_id in wanted:
-            self._depend(node_run, self.node_runs[node_id])
+            self.depend(node_run, self.node_runs[node_id])
         if node_run.unmet == 0:
-            self._make_ready(node_run)
+            self.make_ready(node_run)
         return added
 
     @property

@@ -12,7 +12,7 @@ from comfy_nb.engine import events
 from comfy_nb.engine.node_api.context import get_executing_context
 from comfy_nb.engine.node_api.graph_builder import GraphBuilder
 from comfy_nb.errors import DependencyCycleError, DuplicateNodeError, GraphError, UnknownName
-from tests.engine.support import Pack, failure_of, listed, made, number, ran, reported
+from tests.engine.support import Pack, failure_of, listed, made, number, ran, reported, run_of
 from tests.reference.classes import INT, LAZY_INT, RAW_INT
 
 pytestmark = pytest.mark.usefixtures("zoo")
@@ -145,17 +145,79 @@ async def test_graph_builder_has_comfyuis_methods() -> None:
     assert graph.finalize() == {"p.1": {"class_type": "Add", "inputs": {"a": 5}, "override_display_id": "7"}}
 
 
-async def test_an_id_that_exists_already_is_a_duplicate_node_error(pack: Pack) -> None:
-    expanding(pack, (["1", 0],), {"1": number(1)})
-    error = await failure_of(pack, {"1": number(1), "2": made("Make", a=["1", 0])})
-    assert error.node_id == "2"
+async def test_an_id_that_exists_already_is_the_new_node_from_then_on_with_a_warning(pack: Pack) -> None:
+    expanding(pack, (["1", 0],), {"1": number(7)})
+    prompt = {"1": number(1), "2": made("Make", a=["1", 0]), "3": made("Add", a=["1", 0], b=["2", 0])}
+    graph = pack.graph(prompt)
+    with pytest.warns(nb.ComfyNBWarning, match=r"Make \(node 2\) expands into a node '1', which exists already"):
+        run = await graph.run(["1", "3"])
+    assert (run["1"], run["2"], run["3"]) == (7, 7, 14)
+    graph.replace("2", "Add", a=["1", 0], b=0)
+    run = await graph.run(["1", "3"])
+    assert (run["1"], run["2"], run["3"]) == (1, 1, 2)  # what was computed with the other node is not taken for it
+
+
+async def test_of_two_list_calls_that_use_one_id_the_later_node_counts(pack: Pack) -> None:
+    pack.node("Make", lambda self, a: {"result": (["x", 0],), "expand": {"x": number(a)}}, {"a": INT})
+    with pytest.warns(nb.ComfyNBWarning, match="'x', which exists already"):
+        run = await run_of(pack, {"1": listed(1, 2), "2": made("Make", a=["1", 0])})
+    assert run.outputs("2") == ([2, 2],)
+
+
+async def test_a_node_that_was_never_needed_may_be_replaced_too(pack: Pack) -> None:
+    expanding(pack, (["x", 0],), {"x": made("Add", a=["9", 0], b=1), "9": number(7)})
+    with pytest.warns(nb.ComfyNBWarning, match="exists already"):
+        assert (await run_of(pack, {"2": made("Make"), "9": number(1)}, "2"))["2"] == 8
+
+
+@pytest.mark.parametrize(
+    "node",
+    [made("Slow", n=1), made("Add", a=["4", 0], b=1), number(1)],
+    ids=["while it runs", "while it waits", "when it is done"],
+)
+async def test_those_who_wait_for_a_node_that_is_replaced_wait_for_the_new_one(pack: Pack, node: Any) -> None:
+    begun, sign = asyncio.Event(), asyncio.Event()
+
+    async def slow(self: Any, n: int) -> tuple[int]:
+        begun.set()
+        await sign.wait()
+        return (n,)
+
+    async def make(self: Any) -> dict[str, Any]:
+        await begun.wait()
+        asyncio.get_running_loop().call_later(0.01, sign.set)
+        return {"result": (["1", 0],), "expand": {"1": number(7)}}
+
+    pack.node("Slow", slow, {"n": INT})
+    pack.node("Replace", make, {})
+    prompt = {"1": node, "4": made("Slow", n=4), "2": made("Replace"), "3": made("Add", a=["1", 0], b=["4", 0])}
+    with pytest.warns(nb.ComfyNBWarning, match="exists already"):
+        run = await run_of(pack, prompt, "2", "3")
+    assert (run["2"], run["3"]) == (7, 11)
+
+
+async def test_a_node_may_not_replace_itself_or_what_it_came_from(pack: Pack) -> None:
+    pack.node("Inner", lambda self: {"result": (["2", 0],), "expand": {"2": number(1)}})
+    expanding(pack, (["x", 0],), {"x": made("Inner")})
+    error = await failure_of(pack, {"2": made("Make")})
+    assert (error.node_id, error.real_node_id) == ("2", "x")
     assert isinstance(error.__cause__, DuplicateNodeError)
 
 
-async def test_two_list_calls_that_use_one_id_are_a_duplicate_node_error(pack: Pack) -> None:
-    expanding(pack, (["x", 0],), {"x": number(1)})
-    error = await failure_of(pack, {"1": listed(1, 2), "2": made("Make", a=["1", 0])})
-    assert isinstance(error.__cause__, DuplicateNodeError)
+async def test_a_node_of_another_expansion_may_be_replaced(pack: Pack) -> None:
+    """A loop of a pack that gives its nodes the same ids in each turn."""
+
+    def turn(self: Any, n: int, me: str) -> dict[str, Any]:
+        if n == 0:
+            return {"result": (0,)}
+        graph = {"one": number(n), f"turn{n}": made("Turn", n=n - 1), f"sum{n}": made("Add", a=[f"turn{n}", 0], b=n)}
+        return {"result": ([f"sum{n}", 0],), "expand": {**graph, "show": made("Show", n=["one", 0])}}
+
+    pack.node("Turn", turn, {"n": INT}, hidden={"me": "UNIQUE_ID"})
+    with pytest.warns(nb.ComfyNBWarning, match="exists already"):
+        run = await run_of(pack, {"1": made("Turn", n=4)})
+    assert run["1"] == 10
+    assert run.ui["show"] == {"shown": [1], "odd": [1]}
 
 
 # What can be wrong
