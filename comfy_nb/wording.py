@@ -14,6 +14,9 @@ from typing import Any
 # Nodes and names ------------------------------------------------------------------------------------------------------
 
 
+CONSTANT_ADVICE = "If it does not change, say so: nb.constant(obj), or a method __comfy_nb_key__ of its class."
+
+
 def name_node(node_id: str, class_type: str, title: str = "") -> str:
     """Name a node as messages do: `"Blur it" (node 3, ImageBlur)`, or `ImageBlur (node 3)` without a title."""
     if title and title != class_type:

@@ -8,9 +8,9 @@ from typing import Any
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.planning.keys import never_equal
 from comfy_nb.graph.check import InLink
-from comfy_nb.spec.code import code_changes
-from comfy_nb.spec.fingerprint import digest_of
-from comfy_nb.wording import short
+from comfy_nb.spec.code import code_changes, unreadable_in_code
+from comfy_nb.spec.fingerprint import digest_of, unreadable_in
+from comfy_nb.wording import CONSTANT_ADVICE, short
 
 FIRST = "first run"
 ALWAYS = "fingerprint said always"
@@ -27,12 +27,33 @@ def differences(old: NodeRun, new: NodeRun) -> list[str]:
     if before.class_type != now.class_type:
         return [f"its class changed: {before.class_type} -> {now.class_type}"]
     if before.code != now.code:
-        found += code_changes(before.code, now.code)
+        found += code_changes(before.code.value, now.code.value)
     if fresh_of(new) and fresh_of(new) != fresh_of(old):
         found.append("fresh() asked for a new result")
     if not _is_same(old.fingerprint, new.fingerprint):
         found.append("its fingerprint changed")
-    return found + _input_differences(old, new)
+    found += _input_differences(old, new)
+    if not found and before.head.value != now.head.value:
+        found += [f"input `{name}` was changed in place" for name, value in now.template.items() if _may_change(value)]
+    return found
+
+
+def _may_change(value: Any) -> bool:
+    return not digest_of(value).fixed
+
+
+def unreadable(node_run: NodeRun) -> str | None:
+    """Return what a node reads of which the engine cannot know whether it changed, in words; None if there is nothing.
+
+    >>> unreadable(node_run)
+    'input `client` is a value of class Client'
+    """
+    step = node_run.step
+    if step.head.reusable:
+        return None
+    inputs = ((name, unreadable_in(value)) for name, value in step.template.items())
+    given = [f"input `{name}` is {what}" for name, what in inputs if what is not None]
+    return "; ".join(given) or unreadable_in_code(step.code.value) or "its code reads an object"
 
 
 def fresh_of(node_run: NodeRun) -> int:
@@ -102,6 +123,8 @@ def reason(node_run: NodeRun, old: NodeRun | None, lost: str | None, is_twin: bo
         return "its cache is off"
     if node_run.fingerprint is not None and never_equal(node_run.fingerprint):
         return ALWAYS
+    if (what := unreadable(node_run)) is not None:
+        return f"{what}, which may have changed. {CONSTANT_ADVICE}"
     if old is None:
         return "fresh() asked for a new result" if fresh_of(node_run) else FIRST
     changes = differences(old, node_run)

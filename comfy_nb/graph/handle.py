@@ -12,7 +12,8 @@ from comfy_nb.graph import runner
 from comfy_nb.graph.documentation import describe, signature_of
 from comfy_nb.graph.model import Graph
 from comfy_nb.spec.coerce import coerce
-from comfy_nb.spec.fingerprint import Digest, combine, node_digest
+from comfy_nb.spec.digest import Digest, combine
+from comfy_nb.spec.fingerprint import node_digest
 from comfy_nb.spec.node_spec import InputSpec, Interface, NodeSpec
 from comfy_nb.wording import short
 
@@ -59,7 +60,7 @@ class Call:
     def digest(self) -> Digest:
         """What makes two calls equal: the class, its code, the constants, and the calls above."""
         if self._digest is None:
-            codes: dict[NodeSpec, bytes] = {}
+            codes: dict[NodeSpec, Digest] = {}
             for call in self.closure():
                 if call._digest is None:
                     code = codes.get(call.spec) or codes.setdefault(call.spec, call.spec.code())
@@ -67,7 +68,7 @@ class Call:
         assert self._digest is not None
         return self._digest
 
-    def _own_digest(self, code: bytes) -> Digest:
+    def _own_digest(self, code: Digest) -> Digest:
         constants = {name: None if isinstance(value, Handle) else value for name, value in self.inputs.items()}
         handles = {name: value for name, value in sorted(self.inputs.items()) if isinstance(value, Handle)}
         links = tuple([(name, handle.index) for name, handle in handles.items()])
@@ -326,7 +327,7 @@ class NodeFactory:
                 raise UnknownName.of("input", name, self._interface.declared, f"on {self.spec.class_type}")
             complete[name] = self._given(entry or InputSpec(name, "*", {}, False), value)
 
-    def __comfy_nb_code__(self) -> bytes:
+    def __comfy_nb_key__(self) -> Digest:
         return self.spec.code()
 
     def getdoc(self) -> str:

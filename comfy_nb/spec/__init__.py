@@ -1,1 +1,5 @@
-"""Node specs, socket types, and the ways to make a spec."""
+"""Node specs, socket types, the ways to make a spec, and digests of values and code."""
+
+from comfy_nb.spec import code, contents
+
+__all__ = ["code", "contents"]

@@ -10,31 +10,23 @@ import dis
 import functools
 import inspect
 import itertools
-import os
 import reprlib
 import sys
-import sysconfig
 import types
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from xxhash import xxh3_128_digest
 
-from comfy_nb.spec.fingerprint import PLAIN, digest_of, encode_plain
-
-_INSTALLED = tuple(
-    {
-        os.path.realpath(path)
-        for name in ("stdlib", "platstdlib", "purelib", "platlib")
-        if (path := sysconfig.get_path(name)) is not None
-    }
-)
-_OWN_PACKAGE = str(Path(__file__).resolve().parents[1])
+from comfy_nb.spec.contents.callables import PARTS_OF_CALLABLES
+from comfy_nb.spec.digest import PLAIN, Digest, encode_plain
+from comfy_nb.spec.fingerprint import declared_constant, digest_of, last_unreadable
+from comfy_nb.spec.locality import installed_name, is_local, is_local_file, version_of
+from comfy_nb.spec.readers import Parts, Whole, reads
 
 
-def code_digest(thing: Callable[..., Any] | type, *also: Any) -> bytes:
-    """Digest a function or class with everything it reads, as 16 bytes that differ after any edit that can matter.
+def code_digest(thing: Callable[..., Any] | type, *also: Any) -> Digest:
+    """Digest a function or class with everything it reads; it differs after any edit that can matter.
 
     A name that does not exist yet counts as missing, so defining it later changes the digest. `also` is whatever else
     the result depends on, such as how the function's signature is read.
@@ -48,7 +40,7 @@ def code_digest(thing: Callable[..., Any] | type, *also: Any) -> bytes:
         _ledgers[digest] = walk.ledger()
         if len(_ledgers) > LEDGERS_KEPT:
             del _ledgers[next(iter(_ledgers))]
-    return digest
+    return Digest(digest, walk.durable, walk.reusable)
 
 
 LEDGERS_KEPT = 4096
@@ -56,6 +48,12 @@ Mark = tuple[str, str]
 Ledger = dict[Mark, tuple[bytes, str]]
 _ledgers: dict[bytes, Ledger] = {}
 OWN_CODE: Mark = ("code", "")
+UNREADABLE: Mark = ("", "unreadable")
+
+
+def unreadable_in_code(code: bytes) -> str | None:
+    """Return what keeps the code behind a digest from being known in full ("global `client` is a Client"), or None."""
+    return _ledgers.get(code, {}).get(UNREADABLE, (b"", None))[1]
 
 
 def code_changes(old: bytes, new: bytes) -> list[str]:
@@ -63,7 +61,7 @@ def code_changes(old: bytes, new: bytes) -> list[str]:
     before, now = _ledgers.get(old), _ledgers.get(new)
     if before is None or now is None:
         return ["code changed"]
-    changed = [mark for mark in now if mark in before and before[mark][0] != now[mark][0]]
+    changed = [mark for mark in now if mark in before and before[mark][0] != now[mark][0] and mark != UNREADABLE]
     if not changed:
         changed = [mark for mark in now if mark not in before] + [mark for mark in before if mark not in now]
     return [_describe_change(mark, before, now) for mark in changed] or ["code changed"]
@@ -78,27 +76,6 @@ def _describe_change(mark: Mark, before: Ledger, now: Ledger) -> str:
     return f"{named} changed {old} -> {new}" if old and new and old != new else f"{named} changed"
 
 
-def is_local(module_name: str | None) -> bool:
-    """Return whether a module is the notebook or one of the project's own files, not an installed package."""
-    if module_name is None or module_name == "__main__":
-        return True
-    module = sys.modules.get(module_name)
-    if module is None:
-        return True
-    path = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), None)
-    return module_name not in sys.builtin_module_names if path is None else _is_local_file(path)
-
-
-@functools.lru_cache(maxsize=4096)
-def _is_local_file(path: str) -> bool:
-    if path.startswith("<frozen "):
-        return False
-    real = os.path.realpath(path)
-    if real.startswith(_OWN_PACKAGE + os.sep) or "site-packages" in real or "dist-packages" in real:
-        return False
-    return not real.startswith(tuple(root + os.sep for root in _INSTALLED))
-
-
 SEEN = b"again"
 
 
@@ -107,9 +84,11 @@ class _Walk:
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
+        self.durable = self.reusable = True
         self.seen: dict[int, int] = {}
         self.order = itertools.count()
         self._spans: list[tuple[int, int, str, str, Any]] = []
+        self._unreadable: tuple[int, str] | None = None
 
     def visit_named(self, kind: str, name: str, value: Any) -> None:
         """Add a value under the name by which a change of it is reported."""
@@ -132,6 +111,10 @@ class _Walk:
             if not own[index][1:2] or not own[index][1].startswith(SEEN):
                 shown = reprlib.repr(value) if name and type(value) in PLAIN else ""
                 ledger[kind, name] = (xxh3_128_digest(b"".join(own[index])), shown)
+        if self._unreadable is not None:
+            place, reason = self._unreadable
+            _, _, kind, name, _ = self._spans[owner[place]] if owner[place] >= 0 else (0, 0, "its code", "", None)
+            ledger[UNREADABLE] = (b"", f"{kind} `{name}` is {reason}" if name else f"{kind} reads {reason}")
         return ledger
 
     def visit(self, thing: Any) -> None:
@@ -150,7 +133,9 @@ class _Walk:
             del self.seen[key]
 
     def _read(self, thing: Any) -> None:
-        if isinstance(thing, types.FunctionType):
+        if declared_constant(thing) is not None:
+            self._read_value(thing)
+        elif isinstance(thing, types.FunctionType):
             self._read_function(thing)
         elif isinstance(thing, type):
             self._read_class(thing)
@@ -160,9 +145,11 @@ class _Walk:
             self._read_items(thing)
         elif type(thing) in (dict, types.MappingProxyType):
             self._read_items([part for pair in thing.items() for part in pair])
-        elif (parts := _parts_of(thing)) is not None:
+        elif (name := installed_name(thing)) is not None:
+            self._name("installed", name)
+        elif type(thing) in PARTS_OF_CALLABLES:
             self._name("made of", type(thing).__name__)
-            self._read_items(parts)
+            self._read_items(PARTS_OF_CALLABLES[type(thing)](thing))
         else:
             self._read_value(thing)
 
@@ -175,27 +162,25 @@ class _Walk:
             self.visit(item)
 
     def _read_value(self, value: Any) -> None:
-        code = getattr(type(value), "__comfy_nb_code__", None)
-        if code is not None:
-            self.parts.append(code(value))
-        elif type(value).__module__ == "dataclasses":
+        if type(value).__module__ == "dataclasses":
             # Its records and sentinels add nothing to the methods that it makes.
             self._name("dataclasses", type(value).__name__)
-        elif (name := _installed_name(value)) is not None:
-            self._name("installed", name)
-        else:
-            found = digest_of(value)
-            self.parts.append(found.value)
-            if not found.durable:
-                self.visit(type(value))
+            return
+        found = digest_of(value)
+        self.parts.append(found.value)
+        self.durable = self.durable and found.durable
+        if not found.reusable:
+            self.reusable = False
+            self._unreadable = self._unreadable or (len(self.parts) - 1, last_unreadable())
 
     def _read_function(self, function: types.FunctionType) -> None:
-        if not _is_local_file(function.__code__.co_filename):
-            self._name("function", f"{function.__module__}.{function.__qualname__}")
-            if hasattr(function, "__wrapped__"):
-                self.visit(function.__wrapped__)
+        if (name := installed_name(function)) is not None:
+            self._name("function", name)
             return
-        self._read_code(function.__code__, function.__globals__)
+        if is_local_file(function.__code__.co_filename):
+            self._read_code(function.__code__, function.__globals__)
+        else:
+            self._name("function", f"{function.__module__}.{function.__qualname__}")
         for name, value in _defaults(function):
             self.visit_named(f"default of {function.__name__}'s", name, value)
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
@@ -203,6 +188,8 @@ class _Walk:
                 self.visit_named("closure variable", name, cell.cell_contents)
             except ValueError:
                 self._name("empty closure variable", name)
+        for name, value in function.__dict__.items():
+            self.visit_named("attribute", f"{function.__name__}.{name}", value)
 
     def _read_code(self, code: types.CodeType, scope: dict[str, Any]) -> None:
         self.parts += (code.co_code, code.co_exceptiontable)
@@ -211,6 +198,8 @@ class _Walk:
         for constant in code.co_consts:
             if isinstance(constant, types.CodeType):
                 self._read_code(constant, scope)
+            elif isinstance(constant, frozenset):
+                self._read_items(sorted(constant, key=encode_plain))
             else:
                 self.visit(constant)
         for name in _names_read(code):
@@ -230,9 +219,11 @@ class _Walk:
                 self._read_global(f"{path}.{name}", value.__dict__[name], others)
 
     def _read_class(self, cls: type) -> None:
-        self._name("class", f"{cls.__module__}.{cls.__qualname__}")
-        if not is_local(cls.__module__):
+        if (name := installed_name(cls)) is not None:
+            self._name("class", name)
             return
+        self._name("class", f"{cls.__module__}.{cls.__qualname__}")
+        self.visit(type(cls))
         for base in cls.__mro__[1:]:
             self.visit(base)
         for name, value in _own_attributes(cls):
@@ -249,36 +240,6 @@ def _names_read(code: types.CodeType) -> tuple[str, ...]:
 _READS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "IMPORT_NAME"}
 
 
-def _parts_of(thing: Any) -> Sequence[Any] | None:
-    """Return the parts of a method, property, partial or wrapper; None for any other object."""
-    if isinstance(thing, types.MethodType):
-        return (thing.__func__, thing.__self__)
-    if isinstance(thing, types.BuiltinFunctionType):
-        return (thing.__module__, thing.__qualname__, thing.__self__)
-    if isinstance(thing, (staticmethod, classmethod)):
-        return (thing.__func__,)
-    if isinstance(thing, property):
-        return (thing.fget, thing.fset, thing.fdel)
-    if isinstance(thing, functools.cached_property):
-        return (thing.func,)
-    if isinstance(thing, functools.partial):
-        return (thing.func, thing.args, thing.keywords)
-    wrapped = inspect.getattr_static(thing, "__wrapped__", None)
-    return None if wrapped is None else (wrapped,)
-
-
-def _installed_name(value: Any) -> str | None:
-    """Return the name under which an installed module holds this very object, if it has one."""
-    try:
-        module = getattr(value, "__module__", None)
-        name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
-    except Exception:  # a foreign object may fail on any attribute; then it has no such name
-        return None
-    if not isinstance(module, str) or not isinstance(name, str) or is_local(module):
-        return None
-    return f"{module}.{name}" if getattr(sys.modules[module], name, None) is value else None
-
-
 def _defaults(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
     given = function.__defaults__ or ()
     names = function.__code__.co_varnames[: function.__code__.co_argcount]
@@ -292,7 +253,16 @@ def _kind_of(value: Any) -> str:
     return "class" if isinstance(value, type) else "global"
 
 
+# What pydantic keeps of a class beside its schema, all of which follows from the schema.
 _NOT_CODE = {
+    "__pydantic_complete__",
+    "__pydantic_decorators__",
+    "__pydantic_parent_namespace__",
+    "__pydantic_post_init__",
+    "__pydantic_serializer__",
+    "__pydantic_setattr_handlers__",
+    "__pydantic_validator__",
+    "__signature__",
     "__annotate_func__",
     "__annotations__",
     "__annotations_cache__",
@@ -315,3 +285,36 @@ def _own_attributes(cls: type) -> Iterator[tuple[str, Any]]:
         if name in _NOT_CODE or name.startswith("_abc_") or (is_slot and not is_local(type(value).__module__)):
             continue
         yield name, value
+
+
+@reads(types.FunctionType)
+def _(value: types.FunctionType) -> Parts:
+    digest = code_digest(value)
+    return Whole((value.__name__, value.__qualname__, value.__module__, value.__doc__, _annotations(value), digest))
+
+
+def _annotations(function: types.FunctionType) -> Any:
+    try:
+        return function.__annotations__
+    except NameError:  # they name what is not defined yet
+        return None
+
+
+@reads(type, with_derived=True)
+def _(value: type) -> Digest:
+    name = installed_name(value)
+    return code_digest(value) if name is None else Digest(xxh3_128_digest(b"class " + name.encode()), fixed=True)
+
+
+@reads(types.CodeType)
+def _(value: types.CodeType) -> Parts:
+    walk = _Walk()
+    walk._read_code(value, {})
+    return Whole((b"".join(walk.parts),))
+
+
+@reads(types.ModuleType, with_derived=True)
+def _(value: types.ModuleType) -> Parts:
+    if not is_local(value.__name__):
+        return Whole((value.__name__, version_of(value.__name__)))
+    return Whole([part for name, each in vars(value).items() if not name.startswith("__") for part in (name, each)])

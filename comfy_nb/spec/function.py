@@ -99,6 +99,7 @@ def spec_from_function(
         backoff=backoff,
         cache=cache,
         undeclared_inputs=False,
+        is_own=True,
         origin=function,
     )
 

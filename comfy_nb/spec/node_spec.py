@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from comfy_nb.spec.digest import Digest
 from comfy_nb.spec.matching import socket_name
+from comfy_nb.spec.sockets import SOCKETS
 
 CacheMode = Literal["on", "off", "node"]
 
@@ -142,7 +144,7 @@ class NodeSpec:
     `interface()` reads the inputs (a V1 class may declare others once a file has appeared). `function(node object)`
     returns the function to call; `make_object()` makes the object on which packs keep state. `return_types` may accept
     any index. `code()` digests everything that the result depends on beyond the inputs. `pack` turns the function's
-    result into what a V1 function would return.
+    result into what a V1 function would return. `is_own`: written in the notebook or by `@nb.node`, not by a pack.
     """
 
     class_type: str
@@ -150,7 +152,7 @@ class NodeSpec:
     function: Callable[[Any], Callable[..., Any]]
     return_types: Sequence[Any]
     return_names: Sequence[str]
-    code: Callable[[], bytes]
+    code: Callable[[], Digest]
     display_name: str = ""
     category: str = ""
     description: str = ""
@@ -175,12 +177,18 @@ class NodeSpec:
     deprecated: bool = False
     experimental: bool = False
     undeclared_inputs: bool = True
+    is_own: bool = False
     origin: Any = field(default=None, repr=False)
 
     def socket_of(self, slot: int) -> str | None:
         """Return the socket type of an output slot; None where it is not declared, or a list of choices."""
         kind = self.return_types[slot] if 0 <= slot < len(self.return_types) else None
         return kind if isinstance(kind, str) else None
+
+    def watches(self, slot: int) -> bool:
+        """Whether a change of an object that comes out of this slot is noticed: packs patch theirs and mean to."""
+        socket = SOCKETS.get(self.socket_of(slot) or "")
+        return self.is_own and not (socket is not None and socket.is_patched)
 
     def output_type(self, slot: int) -> Any:
         """Return the type of output `slot` (negative counts from the end); raises IndexError if there is none."""

@@ -33,6 +33,7 @@ class SocketType:
                  the dict
     rate_key     for a dict with sound: the key of the samples per second
     is_list      its values are lists, whose items have other types
+    is_patched   packs change its values in place and mean to: a change is no reason to compute them again
     """
 
     name: str
@@ -44,8 +45,10 @@ class SocketType:
     tensors: Mapping[str, str] = field(default_factory=dict)
     rate_key: str = ""
     is_list: bool = False
+    is_patched: bool = False
 
 
+_MODELS = ("CLIP_VISION", "CONTROL_NET", "GLIGEN", "MODEL_PATCH", "STYLE_MODEL", "UPSCALE_MODEL")
 _BUILT_IN = (
     SocketType("IMAGE", (Image,), layout=to_image, colour="#4a94e6", drawn_as="image", is_picture=True),
     SocketType("MASK", (Mask,), layout=to_mask, colour="#58a868", drawn_as="mask", is_picture=True),
@@ -67,9 +70,10 @@ _BUILT_IN = (
         rate_key="sample_rate",
     ),
     SocketType("CONDITIONING", (Conditioning,), colour="#e08a3c", is_list=True),
-    SocketType("MODEL", colour="#9a82d8"),
-    SocketType("CLIP", colour="#d9a514"),
-    SocketType("VAE", colour="#e0605c"),
+    SocketType("MODEL", colour="#9a82d8", is_patched=True),
+    SocketType("CLIP", colour="#d9a514", is_patched=True),
+    SocketType("VAE", colour="#e0605c", is_patched=True),
+    *(SocketType(name, is_patched=True) for name in _MODELS),
     SocketType("SIGMAS", colour="#a8b03a"),
     SocketType("NOISE", colour="#9a9a9a"),
     SocketType("INT", (int,), colour="#6f9e8a"),

@@ -13,7 +13,9 @@ from weakref import WeakKeyDictionary
 
 from xxhash import xxh3_128_digest
 
-from comfy_nb.spec.code import code_digest, is_local
+from comfy_nb.spec.code import code_digest
+from comfy_nb.spec.digest import Digest
+from comfy_nb.spec.locality import is_local
 
 
 class _Source(NamedTuple):
@@ -27,7 +29,7 @@ class _Source(NamedTuple):
 _sources: WeakKeyDictionary[type, _Source] = WeakKeyDictionary()
 
 
-def source_digest(cls: type) -> bytes:
+def source_digest(cls: type) -> Digest:
     """Digest the file that a class was read from, and the project's own files that this one takes functions from.
 
     What the class and its module keep while they run does not count. A file that changed counts with what it was when
@@ -40,9 +42,9 @@ def source_digest(cls: type) -> bytes:
     digest = xxh3_128_digest(b"".join([_digest_of_file(path, *_stamp(path)) for path in files]))
     if known is None:
         is_named = files and getattr(module, cls.__qualname__, None) is cls
-        own = cls.__qualname__.encode() if is_named else code_digest(cls)
+        own = cls.__qualname__.encode() if is_named else code_digest(cls).value
         known = _sources[cls] = _Source(files, digest, own)
-    return xxh3_128_digest(known.own + known.digest + (digest if digest != known.digest else b""))
+    return Digest(xxh3_128_digest(known.own + known.digest + (digest if digest != known.digest else b"")))
 
 
 def _files_of(module: types.ModuleType | None) -> set[str]:
@@ -67,17 +69,17 @@ def _modules_named(module: types.ModuleType) -> Iterator[str]:
             yield value.__module__
 
 
-def _stamp(path: str) -> tuple[int, int]:
-    """Return what changes when a file is written: its time and size; zeros where there is no file."""
+def _stamp(path: str) -> tuple[int, int, int]:
+    """Return what changes when a file is written: its times and size; zeros where there is no file."""
     try:
         found = os.stat(path)
     except OSError:
-        return 0, 0
-    return found.st_mtime_ns, found.st_size
+        return 0, 0, 0
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size
 
 
 @functools.lru_cache(maxsize=4096)
-def _digest_of_file(path: str, changed_ns: int, size: int) -> bytes:
+def _digest_of_file(path: str, *_stamp: int) -> bytes:
     try:
         return xxh3_128_digest(Path(path).read_bytes())
     except OSError:

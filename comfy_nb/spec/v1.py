@@ -10,6 +10,7 @@ from typing import Any
 
 from comfy_nb.errors import SpecError
 from comfy_nb.spec.code import code_digest
+from comfy_nb.spec.digest import Digest
 from comfy_nb.spec.node_spec import InputSpec, Interface, NodeSpec, read_input
 from comfy_nb.spec.source import source_digest
 
@@ -50,6 +51,7 @@ def spec_from_v1(cls: type, class_type: str | None = None, display_name: str = "
         thread_safe=bool(getattr(cls, "THREAD_SAFE", False)),
         deprecated=bool(getattr(cls, "DEPRECATED", False)),
         experimental=bool(getattr(cls, "EXPERIMENTAL", False)),
+        is_own=cls.__module__ == "__main__",
         origin=cls,
     )
 
@@ -116,7 +118,7 @@ def _sequence(cls: type, attribute: str) -> Sequence[Any]:
         raise SpecError(f"{cls.__name__}.{attribute} must be a tuple, not {value!r}.") from None
 
 
-def _code_of(cls: type) -> bytes:
+def _code_of(cls: type) -> Digest:
     """Digest a class: in a notebook with all that it reads now, in a file as ComfyUI does, by its source alone."""
     is_in_file = cls.__module__ != "__main__" and cls.__module__ in sys.modules
     return source_digest(cls) if is_in_file else code_digest(cls)

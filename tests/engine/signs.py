@@ -14,7 +14,7 @@ PATIENCE_S = 20.0
 class Sign(threading.Event):
     """A signal between a node and its test. A node whose code uses it does not count as changed when it is set."""
 
-    def __comfy_nb_code__(self) -> bytes:
+    def __comfy_nb_key__(self) -> bytes:
         return b"sign"
 
     async def seen(self) -> None:

@@ -41,7 +41,7 @@ __all__ = [
 class Calls(Counter[str]):
     """How often each class was called. A node whose code uses it does not count as changed when it does."""
 
-    def __comfy_nb_code__(self) -> bytes:
+    def __comfy_nb_key__(self) -> bytes:
         return b"calls"
 
 
@@ -51,7 +51,7 @@ class Outside:
     def __init__(self, **state: Any) -> None:
         self.__dict__.update(state)
 
-    def __comfy_nb_code__(self) -> bytes:
+    def __comfy_nb_key__(self) -> bytes:
         return b"outside"
 
 

@@ -37,7 +37,7 @@ class Meeting:
             self.all_here.set()
         await asyncio.wait_for(self.all_here.wait(), 20)
 
-    def __comfy_nb_code__(self) -> bytes:
+    def __comfy_nb_key__(self) -> bytes:
         return b"meeting"
 
 

@@ -19,6 +19,9 @@ from comfy_nb.parameters.sweep import AT_ONCE
 class World:
     """Nodes that count their calls."""
 
+    def __comfy_nb_key__(self) -> str:
+        return "world"
+
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
         self.now = self.most = 0

@@ -26,7 +26,7 @@ class Notebook:
         exec(compile(textwrap.dedent(cell), "<cell>", "exec"), self.names)
 
     def digest(self, name: str = "f") -> bytes:
-        return code_digest(self.names[name])
+        return code_digest(self.names[name]).value
 
 
 def digest(cell: str) -> bytes:
@@ -138,7 +138,24 @@ DIFFERENT = {
     ),
     "state of a bound method": (
         "class A:\n    def __init__(self, n): self.n = n\n    def go(self): return self.n\ngo = A(1).go\ndef f(): return go()",
-    ) * 2,
+        "class A:\n    def __init__(self, n): self.n = n\n    def go(self): return self.n\ngo = A(2).go\ndef f(): return go()",
+    ),
+    "state of a plain object": (
+        "import types\nc = types.SimpleNamespace(k=1)\ndef f(): return c.k",
+        "import types\nc = types.SimpleNamespace(k=2)\ndef f(): return c.k",
+    ),
+    "an attribute of a function": (
+        "def g(): pass\ng.k = 1\ndef f(): return g.k",
+        "def g(): pass\ng.k = 2\ndef f(): return g.k",
+    ),
+    "a weight of a module": (
+        "import torch\nm = torch.nn.Linear(1, 1)\nm.weight.data.fill_(1)\nm.bias.data.fill_(0)\ndef f(x): return m(x)",
+        "import torch\nm = torch.nn.Linear(1, 1)\nm.weight.data.fill_(2)\nm.bias.data.fill_(0)\ndef f(x): return m(x)",
+    ),
+    "what a decorator of an installed package was given": (
+        "import contextlib\ndef g(n):\n    def h(): yield n\n    return contextlib.contextmanager(h)\nh = g(1)\ndef f(): return h()",
+        "import contextlib\ndef g(n):\n    def h(): yield n\n    return contextlib.contextmanager(h)\nh = g(2)\ndef f(): return h()",
+    ),
     "what a bound builtin belongs to": ("join = '-'.join\ndef f(x): return join(x)", "join = '+'.join\ndef f(x): return join(x)"),
     "an installed function": ("from math import sin as g\ndef f(x): return g(x)", "from math import cos as g\ndef f(x): return g(x)"),
     "a function of numpy": ("from numpy import sin as g\ndef f(x): return g(x)", "from numpy import cos as g\ndef f(x): return g(x)"),
@@ -190,7 +207,7 @@ def test_several_things_are_digested_together():
 
 def test_a_closure_that_is_not_filled_yet_can_be_digested():
     names = Notebook("def make():\n    def f(): return later\n    yield f\n    later = 1\nf = next(make())").names
-    assert len(code_digest(names["f"])) == 16
+    assert len(code_digest(names["f"]).value) == 16
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import dataclasses
 import datetime
@@ -23,7 +24,8 @@ import torch
 from PIL import Image as Pictures
 
 from comfy_nb.spec import fingerprint
-from comfy_nb.spec.fingerprint import REMEMBER_FROM_BYTES, content_digest, digest_of, tensor_bytes
+from comfy_nb.spec.contents.tensors import tensor_bytes
+from comfy_nb.spec.fingerprint import constant, digest_of, unreadable_in
 
 
 class Mood(enum.Enum):
@@ -187,8 +189,8 @@ def test_a_value_is_known_by_content(kind):
     assert same.durable and len(same.value) == 16
 
 
-def test_the_order_in_which_a_dict_was_filled_does_not_matter():
-    assert digest_of({"a": 1, "b": [2]}) == digest_of({"b": [2], "a": 1})
+def test_the_order_in_which_a_dict_was_filled_counts():
+    assert digest_of({"a": 1, "b": [2]}) != digest_of({"b": [2], "a": 1})
 
 
 def test_how_a_tensor_lies_in_memory_does_not_matter():
@@ -204,56 +206,119 @@ def test_how_an_array_lies_in_memory_does_not_matter():
 
 
 @pytest.mark.parametrize(
-    "make", [Opaque, Slotted, Hostile, object, threading.Lock, lambda: lambda: 1, lambda: [Opaque()]]
+    "make", [Opaque, Slotted, Hostile, Unset, threading.Lock, lambda: lambda: 1, lambda: [Opaque()]]
 )
-def test_another_object_stands_for_itself_in_this_process_only(make):
-    value, other = make(), make()
-    assert digest_of(value) == digest_of(value)
-    assert digest_of(value) != digest_of(other)
-    assert not digest_of(value).durable
+def test_an_ordinary_object_is_known_by_its_class_and_attributes(make):
+    assert digest_of(make()) == digest_of(make())
+    assert digest_of(make()).reusable and digest_of(make()).durable
+
+
+def test_a_bare_object_is_equal_to_itself_only_and_in_this_process_only():
+    value = object()
+    assert digest_of(value) == digest_of(value) != digest_of(object())
+    assert digest_of(value).reusable and not digest_of(value).durable
+
+
+UNREADABLE = {
+    "a value of class generator": lambda: (each for each in ()),
+    "a value of class list_iterator": lambda: iter([1]),
+    "a value of class TextIOWrapper": lambda: open(__file__),  # noqa: SIM115
+    "a value of class coroutine": lambda: asyncio.sleep(0),
+    "a value of class reversed": lambda: [Opaque(), {"inside": (reversed(""),)}],
+}
+
+
+@pytest.mark.parametrize("reason", UNREADABLE)
+def test_what_cannot_be_read_is_not_reusable_and_named(reason):
+    value = UNREADABLE[reason]()
+    found = digest_of(value)
+    assert not found.reusable and not found.durable
+    assert unreadable_in(value) == reason
+    getattr(value, "close", int)()
 
 
 def test_a_container_is_durable_when_all_in_it_is():
     assert digest_of({"a": [1, (2, {3})]}).durable
-    assert not digest_of({"a": [1, (2, {Opaque()})]}).durable
-    assert not digest_of(Settings(1, [Opaque()])).durable
+    assert not digest_of({"a": [1, (2, {object()})]}).durable
+    assert not digest_of(Settings(1, [object()])).durable
 
 
-def test_an_object_made_where_a_dead_one_lay_is_another():
+def test_a_constant_made_where_a_dead_one_lay_is_another():
     seen = set()
     for _ in range(50):
-        value = Opaque()
+        value = constant(Opaque())
         seen.add(digest_of(value).value)
         del value
         gc.collect(0)
     assert len(seen) == 50
 
 
-def test_a_dead_object_is_forgotten():
-    before = len(fingerprint._known_objects)
-    values = [Opaque() for _ in range(10)]
-    for value in values:
-        digest_of(value)
-    assert len(fingerprint._known_objects) == before + 10
-    del values, value
+def test_a_dead_constant_is_forgotten():
+    before = len(fingerprint._constants)
+    values = [constant(Opaque()) for _ in range(10)]
+    assert len(fingerprint._constants) == before + 10
+    del values
     gc.collect()
-    assert len(fingerprint._known_objects) <= before
+    assert len(fingerprint._constants) <= before
+
+
+def test_what_was_declared_constant_is_not_read_again():
+    generator = constant(each for each in ())
+    known = digest_of(generator)
+    next(generator, None)
+    assert known.reusable and digest_of(generator) == known
+    listed = constant([1])
+    known = digest_of(listed)
+    listed.append(2)
+    assert digest_of(listed) == known
 
 
 def test_a_class_can_say_how_it_is_known():
     class Box:
         def __init__(self, held):
-            self.held = held
+            self.held, self.handle = held, (each for each in ())
 
-    content_digest.register(Box, lambda box: digest_of(("box", box.held)))
+        def __comfy_nb_key__(self):
+            return self.held
+
     assert digest_of(Box(1)) == digest_of(Box(1)) != digest_of(Box(2))
+    assert digest_of(Box(1)).reusable
+    assert not digest_of(Box(iter([]))).reusable
 
 
-def test_a_list_that_holds_itself_ends():
-    ring: list = [1]
-    ring += [ring, ring]
-    assert digest_of(ring) == digest_of(ring)
-    assert not digest_of(ring).durable
+def ring(*values):
+    items = [[value] for value in values]
+    for item, following in zip(items, [*items[1:], items[0]], strict=True):
+        item.append(following)
+    return items[0]
+
+
+def test_a_cycle_is_known_by_what_is_in_it():
+    assert digest_of(ring(1, 2)) == digest_of(ring(1, 2))
+    assert len({digest_of(each) for each in (ring(1), ring(1, 2), ring(2, 1), ring(1, 2, 3), ring(1, 1))}) == 5
+    shared = ring(1, 2)
+    assert digest_of([shared, shared[1]]) == digest_of([other := ring(1, 2), other[1]])
+    assert digest_of([shared, shared[1]]) != digest_of([shared, shared])
+
+
+def test_shared_parts_do_not_make_a_value_another():
+    part = [1, [2]]
+    assert digest_of([part, part]) == digest_of([[1, [2]], [1, [2]]])
+    assert digest_of([part, ring(1), part]) == digest_of([[1, [2]], ring(1), [1, [2]]])
+
+
+def test_many_objects_that_know_each_other_are_read_in_one_pass():
+    class Person:
+        def __init__(self, name):
+            self.name, self.friends = name, []
+
+    def crowd(size):
+        everybody = [Person(number) for number in range(size)]
+        for person in everybody:
+            person.friends += everybody
+        return everybody
+
+    assert digest_of(crowd(50)) == digest_of(crowd(50)) != digest_of(crowd(51))
 
 
 def test_what_lies_too_deep_to_read_is_known_by_itself():
@@ -265,27 +330,21 @@ def test_what_lies_too_deep_to_read_is_known_by_itself():
 
     assert digest_of(nest(100)) == digest_of(nest(100))
     deep = nest(10_000)
-    assert digest_of(deep) == digest_of(deep) and not digest_of(deep).durable
-
-
-@pytest.mark.parametrize("make", [Unset, lambda: torch.zeros(2, device="meta")])
-def test_what_refuses_to_be_read_stands_for_itself(make):
-    value = make()
-    assert digest_of(value) == digest_of(value) != digest_of(make())
-    assert not digest_of(value).durable
+    assert digest_of(deep) == digest_of(deep) and not digest_of(deep).reusable
+    assert unreadable_in(deep) == "more than can be read at each run"
 
 
 def test_a_closed_picture_stands_for_itself():
     picture = Pictures.new("L", (1, 1))
     picture.close()
-    assert not digest_of(picture).durable
+    assert not digest_of(picture).reusable
 
 
 def test_an_animated_picture_stands_for_itself_since_its_frames_can_be_sought(tmp_path):
     first, second = Pictures.new("L", (4, 4), 0), Pictures.new("L", (4, 4), 255)
     first.save(tmp_path / "a.gif", save_all=True, append_images=[second])
     with Pictures.open(tmp_path / "a.gif") as film:
-        assert not digest_of(film).durable
+        assert not digest_of(film).reusable
 
 
 def test_a_picture_is_known_with_its_rotation():
@@ -294,65 +353,11 @@ def test_a_picture_is_known_with_its_rotation():
     assert digest_of(upright) != digest_of(rotated)
 
 
-# tensors are remembered
-
-
-def large():
-    return torch.zeros(REMEMBER_FROM_BYTES // 4)
-
-
-@pytest.fixture
-def reads(monkeypatch):
-    read = []
-
-    def count(value):
-        read.append(value.nbytes)
-        return tensor_bytes(value)
-
-    monkeypatch.setattr(fingerprint, "tensor_bytes", count)
-    return read
-
-
-def test_a_large_tensor_is_read_once(reads):
-    value = large()
-    assert digest_of(value) == digest_of(value)
-    assert len(reads) == 1
-
-
-def test_a_large_tensor_is_read_again_after_torch_wrote_it(reads):
-    value = large()
-    before = digest_of(value)
-    value[3] = 1
-    assert digest_of(value) != before
-    value.data = large()
-    assert digest_of(value) == before
-    assert len(reads) == 3
-
-
 def test_a_small_tensor_is_read_each_time_since_numpy_may_have_written_it():
     value = torch.zeros(4)
     before = digest_of(value)
     value.numpy()[0] = 1
     assert digest_of(value) != before
-
-
-def test_a_large_tensor_made_under_inference_has_no_version_and_is_read_each_time(reads):
-    with torch.inference_mode():
-        value = large()
-    digest_of(value)
-    digest_of(value)
-    assert len(reads) == 2
-
-
-def test_a_dead_tensor_is_forgotten():
-    gc.collect()
-    before = len(fingerprint._memo)
-    value = large()
-    digest_of(value)
-    assert len(fingerprint._memo) == before + 1
-    del value
-    gc.collect()
-    assert len(fingerprint._memo) == before
 
 
 def test_the_bytes_of_any_tensor_are_its_elements_in_order():

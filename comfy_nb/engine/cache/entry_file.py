@@ -16,7 +16,7 @@ from xxhash import xxh3_128
 
 from comfy_nb.engine.cache.entry import Entry
 from comfy_nb.engine.cache.tree import flatten, unflatten
-from comfy_nb.spec.fingerprint import tensor_bytes
+from comfy_nb.spec.contents.tensors import tensor_bytes
 
 FORMAT = "comfy_nb 1"
 # The safetensors reader takes headers of up to 100 MB.

@@ -110,6 +110,11 @@ class MemoryCache:
                 self._make_room()
         return True
 
+    def note_gone(self, key: bytes, reason: str) -> None:
+        """Remember why there is no entry under a key."""
+        with self._lock:
+            self._remember(key, reason)
+
     def drop(self, key: bytes, reason: str = DROPPED) -> bool:
         """Drop an entry, pinned or not, and remember why; False where there was none."""
         with self._lock:

@@ -1,20 +1,22 @@
 """Seals notice that a cached value was changed in place.
 
 A tensor is compared by its version counter, and a small one also by its content, since a write through `.numpy()` or
-`.data` leaves the counter as it is. Containers are compared by the objects they hold.
+`.data` leaves the counter as it is. Containers are compared by the objects they hold, other objects by their digest.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from xxhash import xxh3_128_digest
 
-from comfy_nb.spec.fingerprint import PLAIN, tensor_bytes, tensor_state
+from comfy_nb.spec.contents.tensors import is_plain, tensor_bytes
+from comfy_nb.spec.digest import PLAIN
+from comfy_nb.spec.fingerprint import digest_of, unreadable_in
 
 # The cost, paid when a value is cached and each time it is used. Measured on one core of a busy 2-core
 # server, in ms of CPU: 0.02 for 1 kB, 0.05 for 1 MiB, 0.7 for a picture of 1024 x 1024 x 3 floats, 1.3 for
@@ -31,12 +33,16 @@ class _Mark(Protocol):
 
 
 class Seal:
-    """The state that some outputs were in; `broken()` says whether it has changed since."""
+    """The state that some outputs were in; `broken()` says whether it has changed since.
 
-    __slots__ = ("_marks",)
+    `unknown` says in words what in the outputs could change without a trace ("a generator"), else it is None.
+    """
 
-    def __init__(self, marks: list[_Mark]) -> None:
+    __slots__ = ("_marks", "unknown")
+
+    def __init__(self, marks: list[_Mark], unknown: str | None = None) -> None:
         self._marks = marks
+        self.unknown = unknown
 
     def broken(self) -> str | None:
         """Return in words what has changed since ("the tensor in output 0 was written to"), or None."""
@@ -47,42 +53,98 @@ class Seal:
         return None
 
 
-def seal(outputs: tuple[list[Any], ...]) -> Seal | None:
+def _watch_nothing(_slot: int) -> bool:
+    return False
+
+
+def seal(outputs: tuple[list[Any], ...], watches: Callable[[int], bool] = _watch_nothing) -> Seal | None:
     """Seal a node's outputs (one list per slot); None where nothing in them can be changed in place.
 
-    Objects of other classes than those below are not watched, nor are the slots' lists themselves.
+    Objects that are neither tensors, arrays nor containers are looked at in slots that `watches` tells. The slots'
+    lists themselves are not watched.
     """
     for slot in outputs:
         for value in slot:
             if type(value) not in PLAIN:
-                marks = list(_marks(outputs))
-                return Seal(marks) if marks else None
+                return _Sealing(watches).seal(outputs)
     return None
 
 
-def _marks(outputs: tuple[list[Any], ...]) -> Iterator[_Mark]:
-    stack: list[tuple[_Path, Any]] = [
-        ((None, (number, index if len(slot) > 1 else None)), value)
-        for number, slot in enumerate(outputs)
-        for index, value in enumerate(slot)
-    ]
-    seen: set[int] = set()
-    while stack:
-        path, value = stack.pop()
-        if type(value) in PLAIN or id(value) in seen:
-            continue
-        seen.add(id(value))
-        if isinstance(value, (torch.Tensor, np.ndarray, bytearray)):
-            yield _Data(path, value)
-        elif isinstance(value, dict):
-            yield _Keys(path, value)
-            stack += [((path, key), item) for key, item in value.items()]
-        elif isinstance(value, (list, tuple)):
-            if isinstance(value, list):
-                yield _Items(path, value)
-            stack += [((path, index), item) for index, item in enumerate(value)]
-        elif isinstance(value, set):
-            yield _Members(path, value)
+# Values of classes derived from these may have attributes besides.
+_MARKED_IN_FULL = frozenset({torch.Tensor, np.ndarray, bytearray, dict, list, tuple, set})
+
+
+class _Sealing:
+    """One walk over outputs and all that they hold."""
+
+    def __init__(self, watches: Callable[[int], bool]) -> None:
+        self._watches = watches
+        self._stack: list[tuple[_Path, bool, Any]] = []
+        self._unknown: str | None = None
+
+    def seal(self, outputs: tuple[list[Any], ...]) -> Seal | None:
+        """Return the seal of all that can change."""
+        for number, slot in enumerate(outputs):
+            is_watched = self._watches(number)
+            for index, value in enumerate(slot):
+                self._stack.append(((None, (number, index if len(slot) > 1 else None)), is_watched, value))
+        marks = list(self._marks())
+        return Seal(marks, self._unknown) if marks or self._unknown else None
+
+    def _marks(self) -> Iterator[_Mark]:
+        seen: set[int] = set()
+        while self._stack:
+            path, is_watched, value = self._stack.pop()
+            if type(value) in PLAIN or id(value) in seen:
+                continue
+            seen.add(id(value))
+            mark = self._mark(path, value)
+            if mark is not None:
+                yield mark
+            if is_watched and type(value) not in _MARKED_IN_FULL:
+                digest = digest_of(value)
+                if not digest.reusable:
+                    self._unknown = self._unknown or f"{unreadable_in(value)} {_place(path)}"
+                elif not digest.fixed:
+                    yield _Object(path, value)
+            for key, item in _items(value):
+                self._stack.append(((path, key), is_watched, item))
+
+    def _mark(self, path: _Path, value: Any) -> _Mark | None:
+        if isinstance(value, torch.Tensor):
+            return _Data(path, value) if is_plain(value) else _Object(path, value)
+        if isinstance(value, (np.ndarray, bytearray)):
+            return _Data(path, value)
+        if isinstance(value, dict):
+            return _Keys(path, value)
+        if isinstance(value, list):
+            return _Items(path, value)
+        return _Members(path, value) if isinstance(value, set) else None
+
+
+def _items(value: Any) -> Iterable[tuple[Any, Any]]:
+    """Return what a container holds, with the key or index of each."""
+    if isinstance(value, dict):
+        return list(value.items())
+    return enumerate(value) if isinstance(value, (list, tuple)) else ()
+
+
+class _Object:
+    """Any object, by the digest of what it holds."""
+
+    __slots__ = ("_before", "_path", "_value")
+
+    def __init__(self, path: _Path, value: Any) -> None:
+        self._path = path
+        self._value = value
+        self._before = digest_of(value)
+
+    def broken(self) -> str | None:
+        if digest_of(self._value) == self._before:
+            return None
+        if isinstance(self._value, torch.Tensor):
+            return f"the tensor {_place(self._path)} was written to"
+        return f"the {type(self._value).__name__} {_place(self._path)} was changed"
 
 
 class _Data:
@@ -121,6 +183,8 @@ class _Keys:
         for key in self._value:
             if key not in self._before:
                 return f"key {key!r} of the dict {_place(self._path)} was added"
+        if not all(map(operator.is_, self._value, self._before)):
+            return f"the order of the dict {_place(self._path)} was changed"
         return None
 
 
@@ -178,7 +242,7 @@ def _place(path: _Path) -> str:
 
 def _state(value: Any) -> tuple[Any, ...]:
     if isinstance(value, torch.Tensor):
-        return (*tensor_state(value), _tensor_content(value))
+        return (*_tensor_state(value), _tensor_content(value))
     if isinstance(value, bytearray):
         return (len(value), xxh3_128_digest(value) if len(value) <= CONTENT_CHECK_BYTES else None)
     content = None
@@ -187,13 +251,15 @@ def _state(value: Any) -> tuple[Any, ...]:
     return (value.ctypes.data, value.shape, value.strides, value.dtype, content)
 
 
+def _tensor_state(value: torch.Tensor) -> tuple[Any, ...]:
+    """Return what changes when torch writes to a tensor: its address, layout and version (-1 if it has none)."""
+    version = -1 if value.is_inference() else value._version
+    attributes = [(name, id(each)) for name, each in value.__dict__.items()]
+    return (value.data_ptr(), version, value.dtype, tuple(value.shape), value.stride(), value.requires_grad, attributes)
+
+
 def _tensor_content(value: torch.Tensor) -> bytes | None:
     """Digest a tensor in main memory that is small, or that has no version counter."""
-    if value.layout is not torch.strided or value.device.type != "cpu":
+    if value.device.type != "cpu" or (value.nbytes > CONTENT_CHECK_BYTES and not value.is_inference()):
         return None
-    if value.nbytes > CONTENT_CHECK_BYTES and not value.is_inference():
-        return None
-    try:
-        return xxh3_128_digest(tensor_bytes(value))
-    except (RuntimeError, TypeError):
-        return None
+    return xxh3_128_digest(tensor_bytes(value))

@@ -122,6 +122,11 @@ class Store:
         """
         self.cache.drop(entry.key, reason)
 
+    def refuse(self, entry: Entry, reason: str) -> None:
+        """Note why a result cannot be kept, for `why`."""
+        self.cache.drop(entry.key, reason)
+        self.cache.note_gone(entry.key, reason)
+
     def set_policy(self, policy: str | int) -> None:
         """Set which results are held; raises UnknownName for another word than these.
 

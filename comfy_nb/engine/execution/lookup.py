@@ -17,6 +17,7 @@ from comfy_nb.engine.planning.keys import key_of, lazy_key
 from comfy_nb.engine.planning.step import UNKNOWN, NodeKey, Step
 from comfy_nb.errors import ComfyNBWarning, warn_of_fault
 from comfy_nb.graph.check import InLink
+from comfy_nb.wording import CONSTANT_ADVICE
 
 NOT_SCHEDULED = -1
 
@@ -150,6 +151,7 @@ class Lookup:
         elif node_run.key.full is None and node_run.key.base is not None:
             self._complete(node_run)
         key = node_run.key.full
+        sealed = seal(outputs, step.spec.watches)
         entry = Entry(
             key or b"",
             outputs,
@@ -160,12 +162,18 @@ class Lookup:
             step.title,
             node_run.key.reusable,
             node_run.key.durable and not step.spec.is_output,
-            seal(outputs),
+            sealed,
         )
         node_run.entry = entry
         if key is not None and step.cacheable:
-            self.store.remember(entry)
+            self._remember(entry)
         self.release_claim(node_run, None if self.state.is_tainted else entry)
+
+    def _remember(self, entry: Entry) -> None:
+        if entry.seal is not None and entry.seal.unknown is not None:
+            self.store.refuse(entry, f"it gave {entry.seal.unknown}, which may have changed since. {CONSTANT_ADVICE}")
+        else:
+            self.store.remember(entry)
 
     def _complete(self, node_run: NodeRun) -> None:
         """Set the key of a lazy node that has run, by the lazy inputs that were passed to it.

@@ -14,6 +14,7 @@ from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.engine.planning.step import Step, as_lists
 from comfy_nb.errors import ComfyNBWarning, Problem
 from comfy_nb.graph.check import validate_traits
+from comfy_nb.spec.fingerprint import digest_of
 from comfy_nb.wording import describe_error, error_message
 
 NAN = float("nan")
@@ -94,8 +95,9 @@ async def call_fingerprints(steps: Sequence[Step], call_hook: HookCall) -> list[
     changed = []
     for step in steps:
         value = await _fingerprint(step, call_hook)
-        if not _is_same(step.fingerprint, value):
-            step.fingerprint = value
+        mark = digest_of(value)
+        if mark != step.mark or not mark.reusable or never_equal(value):
+            step.fingerprint, step.mark = value, mark
             changed.append(step)
     return changed
 
@@ -114,13 +116,6 @@ async def _fingerprint(step: Step, call_hook: HookCall) -> Any:
         )
         return [NAN]
     return [None if isinstance(answer, ExecutionBlocker) else answer]
-
-
-def _is_same(old: Any, new: Any) -> bool:
-    try:
-        return bool(old == new) and old is not None and not never_equal(new)
-    except Exception:  # a pack's object may raise anything when compared; then it counts as changed
-        return False
 
 
 def _as_called(step: Step, inputs: Mapping[str, Any]) -> dict[str, Any]:

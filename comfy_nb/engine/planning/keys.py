@@ -15,7 +15,8 @@ from xxhash import xxh3_128_digest
 
 from comfy_nb.engine.planning.step import UNKNOWN, Keyed, NodeKey, Step
 from comfy_nb.graph.check import InLink
-from comfy_nb.spec.fingerprint import Digest, digest_of, node_digest
+from comfy_nb.spec.digest import Digest
+from comfy_nb.spec.fingerprint import digest_of, node_digest
 
 _nonces = itertools.count(1)
 
@@ -44,7 +45,7 @@ def key_of(head: Digest, fingerprint: Any, links: Sequence[InLink], above: Mappi
 
     If one of those is not known yet, neither is this one. `full` waits for the lazy links (see `lazy_key`).
     """
-    durable, reusable, has_lazy = head.durable, True, False
+    durable, reusable, has_lazy = head.durable, head.reusable, False
     found: list[bytes] = []
     for _, origin, _, lazy, _ in links:
         if lazy:
@@ -57,14 +58,15 @@ def key_of(head: Digest, fingerprint: Any, links: Sequence[InLink], above: Mappi
         durable = durable and is_durable
         reusable = reusable and is_reusable
     above_bytes = b"".join(found)
+    is_known = head.reusable
     if fingerprint is not None:
-        if never_equal(fingerprint):
-            above_bytes += struct.pack("<Q", next(_nonces))
-            durable = reusable = False
-        else:
-            mark = digest_of(fingerprint)
-            above_bytes += mark.value
-            durable = durable and mark.durable
+        mark = digest_of(fingerprint)
+        above_bytes += mark.value
+        durable = durable and mark.durable
+        is_known = is_known and mark.reusable and not never_equal(fingerprint)
+    if not is_known:
+        above_bytes += struct.pack("<Q", next(_nonces))
+        durable = reusable = False
     base = xxh3_128_digest(head.value + above_bytes)
     # Half the cost of NodeKey(...), and there is one for each node.
     return tuple.__new__(NodeKey, (base, None if has_lazy else base, durable, reusable, above_bytes))

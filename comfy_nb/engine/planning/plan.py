@@ -19,6 +19,7 @@ from comfy_nb.graph.check import Origins, check_node, in_link
 from comfy_nb.graph.link import link_of
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import Node
+from comfy_nb.spec.digest import Digest
 from comfy_nb.spec.node_spec import Interface, NodeSpec
 from comfy_nb.spec.registry import Registry
 from comfy_nb.wording import error_message, suggest
@@ -37,7 +38,7 @@ class Plan:
         self.structure = graph.structure
         self.steps: dict[str, Step] = {}
         self.order: list[Step] = []
-        self.classes: dict[str, tuple[NodeSpec, Interface, bytes, bool]] = {}
+        self.classes: dict[str, tuple[NodeSpec, Interface, Digest, bool]] = {}
         self.faulty: dict[str, Sequence[Problem]] = {}
         self.unknown: list[Problem] = []
         self.users = 0
@@ -48,6 +49,7 @@ class Plan:
         self.validating: list[Step] = []
         self.runs_every_time: list[Step] = []
         self.reporting: list[str] = []
+        self.changeable: set[str] = set()
         self._build(graph)
 
     def _build(self, graph: Graph) -> None:
@@ -61,9 +63,17 @@ class Plan:
             self._check(step, active[step.id], origins)
         self._sort()
         for step in self.order:
-            step.head = head = head_of(step, self.uid)
-            step.key = key_of(head, step.fingerprint, step.links, self.steps)
+            self._set_head(step)
+            step.key = key_of(step.head, step.fingerprint, step.links, self.steps)
         graph.edited.clear()
+
+    def _set_head(self, step: Step) -> None:
+        """Digest a node, and note whether that has to be done before every run."""
+        step.head = head = head_of(step, self.uid)
+        if head.fixed and head.reusable:
+            self.changeable.discard(step.id)
+        else:
+            self.changeable.add(step.id)
 
     def _origins(self, graph: Graph) -> Origins:
         all_active = graph.active() is graph.nodes
@@ -152,8 +162,8 @@ class Plan:
             self.faulty[node_id] = step.problems
 
     def is_current(self, graph: Graph) -> bool:
-        """Whether no edit, and no other class or code, has outdated this plan; calls no code of a node class."""
-        if graph.structure != self.structure or graph.edited or self.unknown:
+        """Whether nothing has outdated this plan, as far as that shows without reading constants or calling a class."""
+        if graph.structure != self.structure or graph.edited or self.unknown or self.changeable:
             return False
         find = graph.registry.find
         return all(
@@ -170,6 +180,12 @@ class Plan:
         if graph.edited:
             dirty += self._recheck(graph)
             graph.edited.clear()
+        if changed := self._changed_in_place():
+            if self.users:
+                return Plan(graph)
+            dirty += [self._renew(self.steps[node_id]) for node_id in changed]
+            for node_id in changed:
+                self._set_head(self.steps[node_id])
         if dirty:
             self.rekey(dirty)
         return self
@@ -200,7 +216,7 @@ class Plan:
     def _recode(self, old: Step) -> Step:
         step = self._renew(old)
         step.code = self.classes[step.class_type][2]
-        step.head = head_of(step, self.uid)
+        self._set_head(step)
         return step
 
     def _recheck(self, graph: Graph) -> list[Step]:
@@ -212,9 +228,14 @@ class Plan:
                 step, node = self._renew(old), graph.nodes[node_id]
                 step.extras, step.title = node.extras, node.title
                 self._check(step, node, origins)
-                step.head = head_of(step, self.uid)
+                self._set_head(step)
                 dirty.append(step)
         return dirty
+
+    def _changed_in_place(self) -> list[str]:
+        """Return the ids of nodes with a constant that is no longer what it was, or of which that cannot be known."""
+        now = [(node_id, head_of(self.steps[node_id], self.uid)) for node_id in self.changeable]
+        return [node_id for node_id, head in now if not head.reusable or head.value != self.steps[node_id].head.value]
 
     def _renew(self, old: Step) -> Step:
         """Replace a step by a copy, so that earlier runs still have the step as it was."""
@@ -270,7 +291,7 @@ def is_simple(spec: NodeSpec, interface: Interface) -> bool:
     return not (special or spec.input_is_list or spec.output_is_list or spec.retries or spec.grad or spec.timeout)
 
 
-def child_step(node_id: str, entry: Mapping[str, Any], spec: NodeSpec, interface: Interface, code: bytes) -> Step:
+def child_step(node_id: str, entry: Mapping[str, Any], spec: NodeSpec, interface: Interface, code: Digest) -> Step:
     """Make the step of a node of an expansion; its inputs are neither validated nor converted."""
     step = Step()
     step.id, step.class_type = node_id, spec.class_type

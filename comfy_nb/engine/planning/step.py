@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from comfy_nb.graph.check import CheckedNode, InLink
-from comfy_nb.spec.fingerprint import Digest
+from comfy_nb.spec.digest import Digest
 from comfy_nb.wording import name_node
 
 LANE, POOL, LOOP = "lane", "pool", "loop"
@@ -44,8 +44,8 @@ class Keyed(Protocol):
 class Step(CheckedNode):
     """A node in a plan, with its key.
 
-    `head` digests the node itself; `key` adds what is above it. `where` names who calls the node: the run's lane, the
-    pool for thread-safe nodes, the event loop, or another caller (see `execution.callers`).
+    `head` digests the node itself, `mark` its fingerprint; `key` adds what is above it. `where` names who calls the
+    node: the run's lane, the pool for thread-safe nodes, the event loop, or another caller (see `execution.callers`).
     """
 
     __slots__ = (
@@ -58,6 +58,7 @@ class Step(CheckedNode):
         "index",
         "is_simple",
         "key",
+        "mark",
         "rank",
         "where",
     )
@@ -66,8 +67,9 @@ class Step(CheckedNode):
 
     def __init__(self) -> None:
         self.index = 0
-        self.code = b""
+        self.code = Digest(b"")
         self.fingerprint: Any = None
+        self.mark: Digest | None = None
         self.key = UNKNOWN
         self.consumers: list[int] = []
 

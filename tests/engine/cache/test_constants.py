@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+import comfy_nb as nb
 from tests.engine.cache.classes import one
 from tests.engine.support import Pack, ran
 
@@ -48,15 +50,32 @@ async def test_tensors_of_other_shape_or_dtype_with_the_same_bytes_are_different
         assert ran(await pack.graph(one("Keep", v=value)).run()) == ["1"]
 
 
-async def test_an_object_without_readable_content_is_equal_only_to_itself(pack: Pack) -> None:
-    class Model:
-        pass
-
+async def test_an_ordinary_object_counts_by_its_attributes(pack: Pack) -> None:
     pack.node("Keep", lambda self, v: (1,), {"v": ("*",)})
-    model = Model()
-    await pack.graph(one("Keep", v=model)).run()
-    assert ran(await pack.graph(one("Keep", v=model)).run()) == []
-    assert ran(await pack.graph(one("Keep", v=Model())).run()) == ["1"]
+    settings = types.SimpleNamespace(steps=1)
+    graph = pack.graph(one("Keep", v=settings))
+    await graph.run()
+    assert ran(await graph.run()) == []
+    assert ran(await pack.graph(one("Keep", v=types.SimpleNamespace(steps=1))).run()) == []
+    settings.steps = 2
+    run = await graph.run()
+    assert (ran(run), run.why("1")) == (["1"], "input `v` was changed in place")
+
+
+async def test_what_cannot_be_read_runs_each_time_until_it_is_declared_constant(pack: Pack) -> None:
+    pack.node("Keep", lambda self, v: (1,), {"v": ("*",)})
+    numbers = iter([1])
+    graph = pack.graph(one("Keep", v=numbers))
+    await graph.run()
+    run = await graph.run()
+    assert ran(run) == ["1"]
+    assert run.why("1") == (
+        "input `v` is a value of class list_iterator, which may have changed. "
+        "If it does not change, say so: nb.constant(obj), or a method __comfy_nb_key__ of its class."
+    )
+    constant = pack.graph(one("Keep", v=nb.constant(numbers)))
+    await constant.run()
+    assert ran(await constant.run()) == []
 
 
 async def test_an_object_that_refuses_hashing_and_comparison_can_be_a_constant(pack: Pack) -> None:

@@ -110,7 +110,7 @@ async def test_stopping_a_run_and_running_again(studio: Notebook) -> None:
         import asyncio
         begun, go_on = asyncio.Event(), asyncio.Event()
         class Signs:
-            def __comfy_nb_code__(self):
+            def __comfy_nb_key__(self):
                 return b"signs"
         signs = Signs()
         signs.begun, signs.go_on = begun, go_on

@@ -21,6 +21,9 @@ from comfy_nb.parameters.shown_output import copy_with_output
 class World:
     """Nodes that count their calls, and one that waits until it is let go."""
 
+    def __comfy_nb_key__(self) -> str:
+        return "world"
+
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
         self.seen: list[int] = []

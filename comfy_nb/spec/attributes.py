@@ -1,0 +1,64 @@
+"""What Python itself keeps of an object: its attributes and slots, and whether its class keeps more out of sight."""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Mapping
+from typing import Any
+
+POINTER = 8
+_WRITTEN_IN_PYTHON = 1 << 9
+"""Py_TPFLAGS_HEAPTYPE: the class was made at run time, by a class statement or by a module in C."""
+UNSET = "(unset)"
+
+Slots = tuple[tuple[str, types.MemberDescriptorType], ...]
+
+
+def attributes_of(value: Any, slots: Slots) -> list[Any]:
+    """Return the names and values of an object's attributes, in the order in which they were set, and of its slots.
+
+    Nothing is computed: properties are not asked. What a `cached_property` holds is left out, it follows from the rest.
+    """
+    kind = type(value)
+    found: list[Any] = []
+    own = getattr(value, "__dict__", None)
+    if isinstance(own, Mapping):
+        for name, item in own.items():
+            if not isinstance(_of_class(kind, name), functools.cached_property):
+                found += (name, item)
+    for name, slot in slots:
+        try:
+            found += (name, slot.__get__(value, kind))
+        except AttributeError:
+            found += (name, UNSET)
+    return found
+
+
+def slots_of(kind: type, base: type) -> Slots:
+    """Return the slots that a class adds to one of its base classes."""
+    return tuple(
+        (f"{each.__qualname__}.{name}", entry)
+        for each in reversed(_added_to(kind, base))
+        for name, entry in vars(each).items()
+        if isinstance(entry, types.MemberDescriptorType)
+    )
+
+
+def has_hidden_state(kind: type, base: type) -> bool:
+    """Whether a class adds more to one of its base classes than attributes and slots: memory that only C code reads."""
+    if not all(each.__flags__ & _WRITTEN_IN_PYTHON for each in _added_to(kind, base)):
+        return True
+    size = kind.__basicsize__ - base.__basicsize__ - POINTER * len(slots_of(kind, base))
+    pointers = (kind.__dictoffset__ != base.__dictoffset__) + (kind.__weakrefoffset__ != base.__weakrefoffset__)
+    return kind.__itemsize__ != base.__itemsize__ or not 0 <= size <= POINTER * pointers
+
+
+def _added_to(kind: type, base: type) -> list[type]:
+    """Return the classes of which an instance has a part besides what its base class has."""
+    return [each for each in kind.__mro__ if each not in base.__mro__]
+
+
+def _of_class(kind: type, name: str) -> Any:
+    """Return what a class itself has under a name, without asking descriptors."""
+    return next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)

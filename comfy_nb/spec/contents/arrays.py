@@ -1,0 +1,91 @@
+"""What NumPy's values hold: elements with their dtype, shape and mask; states of random generators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from xxhash import xxh3_128_digest
+
+from comfy_nb.spec.digest import Digest
+from comfy_nb.spec.readers import Parts, Whole, reads
+
+LARGE_BYTES = 1 << 20
+
+
+@reads(np.generic, np.str_, np.bytes_, with_derived=True)
+def _(value: np.generic) -> Parts:
+    return (np.asarray(value),)
+
+
+@reads(np.dtype, with_derived=True)
+def _(value: np.dtype[Any]) -> Parts:
+    metadata = dict(value.metadata) if value.metadata else None
+    fields = [(name, *value.fields[name]) for name in value.names] if value.names and value.fields else None
+    missing = (hasattr(value, "na_object"), getattr(value, "na_object", None))
+    return (value.str, repr(value), value.itemsize, value.isalignedstruct, value.subdtype, fields, metadata, missing)
+
+
+@reads(np.ufunc)
+def _(value: np.ufunc) -> Parts:
+    return (value.__name__, value.signature, value.types)
+
+
+@reads(np.ndarray)
+def _(value: np.ndarray[Any, Any]) -> Parts:
+    return (value.dtype, value.shape, value.flags.writeable, elements_of(value))
+
+
+@reads(np.ma.MaskedArray)
+def _(value: np.ma.MaskedArray[Any, Any]) -> Parts:
+    data, mask = np.ma.getdata(value, subok=False), np.ma.getmaskarray(value)
+    return (value.dtype, value.shape, elements_of(data), elements_of(mask), value.fill_value, value.hardmask)
+
+
+def elements_of(value: np.ndarray[Any, Any]) -> Any:
+    """Return the elements of an array in order: as objects where they are references, else as a digest of their bytes.
+
+    A large array that is wider than its memory, as `broadcast_to` makes them, is read as it lies there.
+    """
+    if value.dtype.hasobject or value.dtype.kind == "T":
+        return value.ravel().tolist()
+    plain = value.view(np.ndarray)
+    if plain.nbytes > LARGE_BYTES:
+        low, high = np.lib.array_utils.byte_bounds(plain)
+        if plain.nbytes > high - low:
+            return ("overlapping", plain.strides, _memory(plain, low, high))
+    if not plain.size:
+        return None
+    return Digest(xxh3_128_digest(np.ascontiguousarray(plain).reshape(-1).view(np.uint8).data))
+
+
+def _memory(value: np.ndarray[Any, Any], low: int, high: int) -> Digest:
+    """Digest the memory that an array lies in, from its lowest to its highest byte."""
+    offset = value.__array_interface__["data"][0] - low
+    span = {"data": (low, True), "shape": (high - low,), "typestr": "|u1", "version": 3}
+    raw = np.asarray(type("_Span", (), {"__array_interface__": span, "owner": value})())
+    return Digest(xxh3_128_digest(b"%d" % offset + xxh3_128_digest(raw.data)))
+
+
+@reads(np.random.Generator)
+def _(value: np.random.Generator) -> Parts:
+    return (value.bit_generator,)
+
+
+@reads(
+    np.random.BitGenerator, *{getattr(np.random, name) for name in ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")}
+)
+def _(value: np.random.BitGenerator) -> Parts:
+    return (value.state, value.seed_seq)
+
+
+@reads(np.random.SeedSequence)
+def _(value: np.random.SeedSequence) -> Parts:
+    return (value.state["entropy"], value.spawn_key, value.pool_size, value.n_children_spawned)
+
+
+@reads(np.random.RandomState)
+def _(value: np.random.RandomState) -> Parts:
+    if value is np.random.mtrand._rand:
+        return Whole(("the generator behind numpy.random's functions",))
+    return (value.get_state(legacy=False),)

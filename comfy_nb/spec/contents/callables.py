@@ -1,0 +1,72 @@
+"""What methods, properties and wrappers are made of; functions and classes themselves are read in `spec.code`."""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Callable
+from typing import Any
+
+from comfy_nb.spec.readers import Parts, Whole, reads, reads_named
+
+
+def _method(value: types.MethodType) -> tuple[Any, ...]:
+    return (value.__func__, value.__self__)
+
+
+def _built_in(value: types.BuiltinFunctionType) -> tuple[Any, ...]:
+    return (value.__module__, value.__qualname__, value.__self__)
+
+
+def _wrapper(value: Any) -> tuple[Any, ...]:
+    return (value.__func__,)
+
+
+def _property(value: property) -> tuple[Any, ...]:
+    return (value.fget, value.fset, value.fdel)
+
+
+def _cached_property(value: functools.cached_property[Any]) -> tuple[Any, ...]:
+    return (value.func,)
+
+
+def _partial(value: functools.partial[Any]) -> tuple[Any, ...]:
+    return (value.func, value.args, value.keywords)
+
+
+def _cached_function(value: Any) -> tuple[Any, ...]:
+    return (value.__wrapped__, value.cache_parameters())
+
+
+def _descriptor(value: Any) -> tuple[Any, ...]:
+    return (value.__objclass__, value.__name__)
+
+
+def _bound_descriptor(value: Any) -> tuple[Any, ...]:
+    return (value.__self__, value.__name__)
+
+
+PARTS_OF_CALLABLES: dict[type, Callable[[Any], tuple[Any, ...]]] = {
+    types.MethodType: _method,
+    types.BuiltinFunctionType: _built_in,
+    staticmethod: _wrapper,
+    classmethod: _wrapper,
+    property: _property,
+    functools.cached_property: _cached_property,
+    functools.partial: _partial,
+    type(functools.lru_cache(lambda: None)): _cached_function,
+    types.MethodDescriptorType: _descriptor,
+    types.ClassMethodDescriptorType: _descriptor,
+    types.WrapperDescriptorType: _descriptor,
+    types.GetSetDescriptorType: _descriptor,
+    types.MemberDescriptorType: _descriptor,
+    types.MethodWrapperType: _bound_descriptor,
+}
+
+for _kind, _reader in PARTS_OF_CALLABLES.items():
+    reads(_kind)(_reader)
+
+
+@reads_named("torch", "OpOverload", "OpOverloadPacket")
+def _(value: Any) -> Parts:
+    return Whole((str(value),))

@@ -1,0 +1,45 @@
+"""What counts of locks, queues and loggers: the state that they show, not who waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from typing import Any
+
+from comfy_nb.spec.readers import Parts, Whole, reads
+
+
+@reads(type(threading.Lock()))
+def _(value: Any) -> Parts:
+    return (value.locked(),)
+
+
+@reads(type(threading.RLock()))
+def _(_value: Any) -> Parts:
+    return ()
+
+
+@reads(asyncio.Lock, asyncio.Condition)
+def _(value: asyncio.Lock | asyncio.Condition) -> Parts:
+    return Whole((value.locked(),))
+
+
+@reads(asyncio.Semaphore)
+def _(value: asyncio.Semaphore) -> Parts:
+    return Whole((value._value,))
+
+
+@reads(asyncio.Event)
+def _(value: asyncio.Event) -> Parts:
+    return Whole((value.is_set(),))
+
+
+@reads(asyncio.Queue)
+def _(value: asyncio.Queue[Any]) -> Parts:
+    return Whole((value.maxsize, value._queue))  # type: ignore[attr-defined]
+
+
+@reads(logging.Logger)
+def _(value: logging.Logger) -> Parts:
+    return Whole((value.name, value.level, value.disabled))

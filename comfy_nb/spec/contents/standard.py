@@ -1,0 +1,278 @@
+"""What values of Python's own classes hold: numbers, texts, containers, dates, paths, patterns.
+
+The methods of the base class are called by name, since a derived class may have others under the same name.
+"""
+
+from __future__ import annotations
+
+import array
+import builtins
+import collections
+import contextvars
+import datetime
+import decimal
+import enum
+import io
+import operator
+import pathlib
+import random
+import re
+import struct
+import types
+import weakref
+import xml.etree.ElementTree
+import zoneinfo
+from typing import Any
+
+from comfy_nb.spec.readers import Parts, Unreadable, Whole, reads
+
+
+@reads(int)
+def _(value: int) -> Parts:
+    return (int.__index__(value),)
+
+
+@reads(float)
+def _(value: float) -> Parts:
+    return (float.__float__(value),)
+
+
+@reads(complex)
+def _(value: complex) -> Parts:
+    return (complex.__complex__(value),)
+
+
+@reads(str)
+def _(value: str) -> Parts:
+    return (str.__str__(value),)
+
+
+@reads(bytes)
+def _(value: bytes) -> Parts:
+    return (bytes.__bytes__(value),)
+
+
+@reads(bytearray)
+def _(value: bytearray) -> Parts:
+    return (bytes(memoryview(value)),)
+
+
+@reads(memoryview)
+def _(value: memoryview) -> Parts:
+    return (value.format, value.shape, value.readonly, value.tobytes())
+
+
+@reads(enum.Enum)
+def _(value: enum.Enum) -> Parts:
+    return (value._name_, value._value_)
+
+
+@reads(list)
+def _(value: list[Any]) -> Parts:
+    return (*list.__iter__(value), list.__len__(value))
+
+
+@reads(tuple)
+def _(value: tuple[Any, ...]) -> Parts:
+    # A structured result of the operating system holds more than its items.
+    hidden = value.__reduce__()[1][1:] if hasattr(type(value), "n_sequence_fields") else ()
+    return (*tuple.__iter__(value), tuple.__len__(value), *hidden)
+
+
+@reads(dict)
+def _(value: dict[Any, Any]) -> Parts:
+    return (*dict.keys(value), dict.__len__(value), *dict.values(value))
+
+
+@reads(collections.OrderedDict)
+def _(value: collections.OrderedDict[Any, Any]) -> Parts:
+    # Its order is its own: `move_to_end` leaves the dict below as it is.
+    items = [part for pair in collections.OrderedDict.items(value) for part in pair]
+    return (*items, dict.__len__(value))
+
+
+@reads(collections.defaultdict)
+def _(value: collections.defaultdict[Any, Any]) -> Parts:
+    return (value.default_factory, *dict.keys(value), dict.__len__(value), *dict.values(value))
+
+
+# Sets of equal members can differ in the order in which they are gone through, and a node can see that.
+@reads(set)
+def _(value: set[Any]) -> Parts:
+    return (*set.__iter__(value), set.__len__(value))
+
+
+@reads(frozenset)
+def _(value: frozenset[Any]) -> Parts:
+    return (*frozenset.__iter__(value), frozenset.__len__(value))
+
+
+@reads(collections.deque)
+def _(value: collections.deque[Any]) -> Parts:
+    return (*collections.deque.__iter__(value), value.maxlen)
+
+
+@reads(types.MappingProxyType)
+def _(value: types.MappingProxyType[Any, Any]) -> Parts:
+    return (*value.keys(), len(value), *value.values())
+
+
+@reads(type({}.keys()), type({}.values()), type({}.items()))
+def _(value: Any) -> Parts:
+    return tuple(value)
+
+
+@reads(type(collections.OrderedDict().keys()), type(collections.OrderedDict().values()))
+@reads(type(collections.OrderedDict().items()))
+def _(value: Any) -> Parts:
+    return tuple(value)
+
+
+@reads(array.array)
+def _(value: array.array[Any]) -> Parts:
+    return (value.typecode, array.array.tobytes(value))
+
+
+@reads(range, slice)
+def _(value: Any) -> Parts:
+    return (value.start, value.stop, value.step)
+
+
+@reads(datetime.date)
+def _(value: datetime.date) -> Parts:
+    return (datetime.date.isoformat(value),)
+
+
+@reads(datetime.timedelta)
+def _(value: datetime.timedelta) -> Parts:
+    return (value.days, value.seconds, value.microseconds)
+
+
+@reads(datetime.timezone)
+def _(value: datetime.timezone) -> Parts:
+    return (datetime.timezone.utcoffset(value, None), datetime.timezone.tzname(value, None))
+
+
+@reads(datetime.datetime)
+def _(value: datetime.datetime) -> Parts:
+    return (datetime.datetime.isoformat(value.replace(tzinfo=None)), value.fold, value.tzinfo)
+
+
+@reads(datetime.time)
+def _(value: datetime.time) -> Parts:
+    return (datetime.time.isoformat(value.replace(tzinfo=None)), value.fold, value.tzinfo)
+
+
+@reads(datetime.tzinfo)
+def _(_value: datetime.tzinfo) -> Parts:
+    return ()
+
+
+@reads(zoneinfo.ZoneInfo)
+def _(value: zoneinfo.ZoneInfo) -> Parts:
+    if value.key is None:
+        raise Unreadable("a time zone read from a file")
+    return (value.key,)
+
+
+@reads(decimal.Decimal)
+def _(value: decimal.Decimal) -> Parts:
+    return (decimal.Decimal.__str__(value),)
+
+
+@reads(decimal.Context)
+def _(value: decimal.Context) -> Parts:
+    return (repr(value),)
+
+
+@reads(pathlib.PurePath)
+def _(value: pathlib.PurePath) -> Parts:
+    return (pathlib.PurePath.__str__(value),)
+
+
+@reads(re.Pattern)
+def _(value: re.Pattern[Any]) -> Parts:
+    return (value.pattern, value.flags)
+
+
+@reads(re.Match)
+def _(value: re.Match[Any]) -> Parts:
+    return (value.re, value.string, value.regs, value.pos, value.endpos)
+
+
+@reads(operator.itemgetter, operator.attrgetter, operator.methodcaller)
+def _(value: Any) -> Parts:
+    return value.__reduce__()[1:]  # type: ignore[no-any-return]
+
+
+@reads(types.SimpleNamespace)
+def _(_value: types.SimpleNamespace) -> Parts:
+    return ()
+
+
+@reads(types.GenericAlias)
+def _(value: types.GenericAlias) -> Parts:
+    return (value.__origin__, value.__args__, value.__unpacked__)
+
+
+@reads(types.UnionType)
+def _(value: types.UnionType) -> Parts:
+    return (value.__args__,)
+
+
+@reads(type(NotImplemented))
+def _(_value: Any) -> Parts:
+    return ()
+
+
+@reads(random.Random)
+def _(value: random.Random) -> Parts:
+    if value is random._inst:
+        return Whole(("the generator behind random's functions",))
+    if isinstance(value, random.SystemRandom):
+        raise Unreadable("a source of numbers that nobody can foresee")
+    return (random.Random.getstate(value),)
+
+
+@reads(io.BytesIO, io.StringIO)
+def _(value: io.BytesIO | io.StringIO) -> Parts:
+    return (value.getvalue(), value.tell())
+
+
+@reads(struct.Struct)
+def _(value: struct.Struct) -> Parts:
+    return (value.format,)
+
+
+@reads(contextvars.ContextVar)
+def _(value: contextvars.ContextVar[Any]) -> Parts:
+    return (value.name, *([value.get()] if value in contextvars.copy_context() else []))
+
+
+@reads(xml.etree.ElementTree.Element)
+def _(value: xml.etree.ElementTree.Element) -> Parts:
+    return (value.tag, value.attrib, value.text, value.tail, *value)
+
+
+def _fields(error: BaseException) -> list[Any]:
+    """What C code keeps in an error of a built-in class, such as the file's name in an OSError."""
+    kept = [vars(base) for base in type(error).__mro__ if base in _BUILT_IN_ERRORS]
+    slots = [slot for names in kept for slot in names.values() if isinstance(slot, types.MemberDescriptorType)]
+    return [slot.__get__(error) for slot in slots]
+
+
+_BUILT_IN_ERRORS = {
+    each for each in vars(builtins).values() if isinstance(each, type) and issubclass(each, BaseException)
+}
+
+
+@reads(*_BUILT_IN_ERRORS)
+def _(value: BaseException) -> Parts:
+    if value.__traceback__ is not None:
+        raise Unreadable("an error that was raised, with its traceback")
+    return (value.args, value.__cause__, value.__context__, value.__suppress_context__, *_fields(value))
+
+
+@reads(weakref.ref)
+def _(value: weakref.ref[Any]) -> Parts:
+    return (value(),)

@@ -1,0 +1,109 @@
+"""What the values of pandas hold: cells with every label, dtype and attribute of a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_nb.spec.readers import Parts, Whole, reads_named
+
+_DTYPE_FACTS = ("categories", "ordered", "storage", "na_value", "subtype", "fill_value", "closed", "tz", "unit")
+_SCALAR_FACTS = (
+    "value",
+    "unit",
+    "tz",
+    "fold",
+    "ordinal",
+    "freqstr",
+    "left",
+    "right",
+    "closed",
+    "n",
+    "normalize",
+    "kwds",
+)
+
+
+@reads_named("pandas", "DataFrame")
+def _(value: Any) -> Parts:
+    columns = [value.iloc[:, place].array for place in range(value.shape[1])]
+    return Whole((*_notes(value), value.columns, value.index, *columns))
+
+
+@reads_named("pandas", "Series")
+def _(value: Any) -> Parts:
+    return Whole((*_notes(value), value.name, value.index, value.array))
+
+
+def _notes(value: Any) -> Parts:
+    derived = [(name, getattr(value, name, None)) for name in value._metadata if name not in ("_name", "name")]
+    return (value.attrs, value.flags.allows_duplicate_labels, derived)
+
+
+@reads_named("pandas", "Index")
+def _(value: Any) -> Parts:
+    return Whole((value.dtype, list(value.names), getattr(value, "freq", None), value.array))
+
+
+@reads_named("pandas", "RangeIndex")
+def _(value: Any) -> Parts:
+    return Whole((value.start, value.stop, value.step, list(value.names)))
+
+
+@reads_named("pandas", "MultiIndex")
+def _(value: Any) -> Parts:
+    return Whole((list(value.names), value.sortorder, list(value.levels), list(value.codes)))
+
+
+@reads_named("pandas", "ExtensionArray")
+def _(value: Any) -> Parts:
+    return Whole((value.dtype, value.to_numpy(dtype=object)))
+
+
+@reads_named("pandas", "NumpyExtensionArray")
+def _(value: Any) -> Parts:
+    return Whole((value.to_numpy(),))
+
+
+@reads_named("pandas", "Categorical")
+def _(value: Any) -> Parts:
+    return Whole((value.dtype, value.codes))
+
+
+@reads_named("pandas", "DatetimeArray", "TimedeltaArray", "PeriodArray")
+def _(value: Any) -> Parts:
+    return Whole((value.dtype, getattr(value, "freq", None), value.asi8))
+
+
+@reads_named("pandas", "BaseMaskedArray")
+def _(value: Any) -> Parts:
+    return Whole((value.dtype, value._data, value._mask))
+
+
+@reads_named("pandas", "IntervalArray")
+def _(value: Any) -> Parts:
+    return Whole((value.left, value.right, value.closed))
+
+
+@reads_named("pandas", "SparseArray")
+def _(value: Any) -> Parts:
+    return Whole((value.dtype, len(value), value.sp_values, value.sp_index.indices, value.fill_value))
+
+
+@reads_named("pandas", "ExtensionDtype", with_derived=True)
+def _(value: Any) -> Parts:
+    return Whole((str(value), repr(value), *_facts(value, _DTYPE_FACTS)))
+
+
+@reads_named("pandas", "Timestamp", "Timedelta", "Period", "Interval", "BaseOffset", with_derived=True)
+def _(value: Any) -> Parts:
+    return Whole(_facts(value, _SCALAR_FACTS))
+
+
+@reads_named("pandas", "NaTType", "NAType")
+def _(_value: Any) -> Parts:
+    return Whole(())
+
+
+def _facts(value: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
+    facts = [(name, getattr(value, name)) for name in names if hasattr(value, name)]
+    return tuple([part for name, fact in facts if not callable(fact) for part in (name, fact)])

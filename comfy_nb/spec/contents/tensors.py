@@ -1,0 +1,106 @@
+"""What torch's values hold: the elements of a tensor of any layout, with all that its public attributes tell of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from xxhash import xxh3_128_digest
+
+from comfy_nb.spec.digest import Digest
+from comfy_nb.spec.readers import Parts, Unreadable, Whole, reads
+
+LARGE_BYTES = 1 << 20
+
+
+@reads(torch.dtype, torch.device, torch.layout, torch.memory_format, torch.qscheme, torch.finfo, torch.iinfo)
+def _(value: Any) -> Parts:
+    return (str(value),)
+
+
+@reads(torch.Size)
+def _(value: torch.Size) -> Parts:
+    return tuple(value)
+
+
+@reads(torch.Generator)
+def _(value: torch.Generator) -> Parts:
+    if value is torch.default_generator:
+        return Whole(("the generator behind torch's functions",))
+    return (value.device, value.get_state())
+
+
+@reads(torch.UntypedStorage)
+def _(value: torch.UntypedStorage) -> Parts:
+    return (value.device, _whole(value))
+
+
+@reads(torch.Tensor)
+def _(value: torch.Tensor) -> Parts:
+    shape = None if value.is_nested else tuple(value.shape)
+    marks = (value.is_conj(), value.is_neg(), value.is_inference(), getattr(value, "names", None))
+    parts = (value.dtype, value.device, value.layout, shape, marks, _autograd(value), elements_of(value))
+    # The attributes of a jagged tensor number it and hold what was worked out about its shape.
+    return Whole(parts) if value.layout is torch.jagged else parts
+
+
+def _autograd(value: torch.Tensor) -> Parts:
+    """What a tensor shows of gradients, but for the graph of functions that it came from."""
+    if not value.requires_grad:
+        return (False, value.is_leaf and value.grad)
+    return (True, value.is_leaf, value.grad if value.is_leaf else None, value.retains_grad, value._backward_hooks)
+
+
+def elements_of(value: torch.Tensor) -> Any:
+    """Return the elements of a tensor: a digest of their bytes in order, or, of a special layout, the tensors in it."""
+    if value.is_nested:
+        return list(value.detach().unbind())
+    if hasattr(type(value), "__tensor_flatten__"):
+        names, context = value.__tensor_flatten__()  # type: ignore[attr-defined]
+        return (names, [getattr(value, name) for name in names], context)
+    if type(value).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__:
+        raise Unreadable(f"a tensor of class {type(value).__name__}")
+    if value.is_quantized:
+        return (value.qscheme(), value.detach().int_repr(), _scales(value))
+    if value.layout is torch.sparse_coo:
+        return (value.is_coalesced(), value.sparse_dim(), value._indices(), value._values())
+    if value.layout in (torch.sparse_csr, torch.sparse_bsr):
+        return (value.crow_indices(), value.col_indices(), value.values())
+    if value.layout in (torch.sparse_csc, torch.sparse_bsc):
+        return (value.ccol_indices(), value.row_indices(), value.values())
+    if value.layout is not torch.strided:
+        raise Unreadable(f"a tensor of layout {value.layout}")
+    if value.device.type == "meta":
+        return None
+    storage = value.untyped_storage()
+    if value.nbytes > max(LARGE_BYTES, storage.nbytes()):
+        return ("overlapping", value.stride(), value.storage_offset(), _whole(storage))
+    return Digest(xxh3_128_digest(tensor_bytes(value)))
+
+
+def _whole(storage: torch.UntypedStorage) -> torch.Tensor:
+    return torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)
+
+
+def _scales(value: torch.Tensor) -> Parts:
+    if value.qscheme() in (torch.per_tensor_affine, torch.per_tensor_symmetric):
+        return (value.q_scale(), value.q_zero_point())
+    return (value.q_per_channel_scales(), value.q_per_channel_zero_points(), value.q_per_channel_axis())
+
+
+def is_plain(value: torch.Tensor) -> bool:
+    """Whether a tensor is no more than its elements, which lie in memory as its strides say."""
+    kind = type(value)
+    special = value.layout is not torch.strided or value.is_nested or value.is_quantized or value.device.type == "meta"
+    return kind.__torch_dispatch__ is torch.Tensor.__torch_dispatch__ and not special
+
+
+def tensor_bytes(value: torch.Tensor) -> Any:
+    """Return a strided tensor's elements in order as a buffer of bytes, for any dtype and device."""
+    plain = value.detach()
+    if plain.is_conj() or plain.is_neg():
+        plain = plain.resolve_conj().resolve_neg()
+    whole = plain.contiguous().cpu()
+    # A single element counts as contiguous with any stride, but cannot be viewed as bytes like that.
+    flat = whole.as_strided((whole.numel(),), (1,))
+    return flat.view(torch.uint8).numpy().data if flat.numel() else b""

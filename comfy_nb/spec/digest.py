@@ -1,0 +1,43 @@
+"""Digests: 16 bytes that stand for a value, and what they are good for."""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from xxhash import xxh3_128_digest
+
+# Version 2 of the format has no back-references, so equal values always give equal bytes.
+_MARSHAL_VERSION = 2
+PLAIN: frozenset[type] = frozenset({int, float, str, bool, type(None), bytes, complex, type(...)})
+
+
+class Digest(NamedTuple):
+    """A digest, and how far it can be trusted.
+
+    `durable`: it means the same in another process. `reusable`: it covers all that a node could see of the value; a
+    result that depends on another one is computed anew each time. `fixed`: the value cannot have another digest later,
+    as nothing in it can be changed.
+    """
+
+    value: bytes
+    durable: bool = True
+    reusable: bool = True
+    fixed: bool = False
+
+
+def encode_plain(value: Any) -> bytes:
+    """Encode a value made of `PLAIN` types (or a tuple of them) so that equal bytes mean equal values and types."""
+    return marshal.dumps(value, _MARSHAL_VERSION)
+
+
+def combine(tag: bytes, parts: Sequence[Digest]) -> Digest:
+    """Digest a tag and digests, in order."""
+    durable = reusable = fixed = True
+    for _, is_durable, is_reusable, is_fixed in parts:
+        durable = durable and is_durable
+        reusable = reusable and is_reusable
+        fixed = fixed and is_fixed
+    value = xxh3_128_digest(tag + b"".join([part.value for part in parts]))
+    return Digest(value, durable, reusable, fixed)

@@ -1,0 +1,72 @@
+"""Which code is the person's own, and by which name an installed package knows its things."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+_INSTALLED = tuple(
+    {
+        os.path.realpath(path)
+        for name in ("stdlib", "platstdlib", "purelib", "platlib")
+        if (path := sysconfig.get_path(name)) is not None
+    }
+)
+_OWN_PACKAGE = str(Path(__file__).resolve().parents[1])
+_HEAP_TYPE = 1 << 9
+
+
+def is_local(module_name: str | None) -> bool:
+    """Return whether a module is the notebook or one of the project's own files, not an installed package."""
+    if module_name is None or module_name == "__main__":
+        return True
+    module = sys.modules.get(module_name)
+    if module is None:
+        return True
+    path = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), None)
+    return module_name not in sys.builtin_module_names if path is None else is_local_file(path)
+
+
+@functools.lru_cache(maxsize=4096)
+def is_local_file(path: str) -> bool:
+    """Return whether a file of code is the person's own; what was typed in a cell is."""
+    if path.startswith("<frozen "):
+        return False
+    real = os.path.realpath(path)
+    if real.startswith(_OWN_PACKAGE + os.sep) or "site-packages" in real or "dist-packages" in real:
+        return False
+    return not real.startswith(tuple(root + os.sep for root in _INSTALLED))
+
+
+def installed_name(thing: Any) -> str | None:
+    """Return the name under which an installed package holds this very object, with its version; None if none does."""
+    try:
+        module = getattr(thing, "__module__", None)
+        name = getattr(thing, "__qualname__", None) or getattr(thing, "__name__", None)
+    except Exception:  # a foreign object may fail on any attribute; then it has no such name
+        return None
+    if not isinstance(module, str) or not isinstance(name, str):
+        return None
+    if isinstance(thing, type) and not thing.__flags__ & _HEAP_TYPE:
+        return f"{module}.{name}"  # part of the interpreter or of a compiled module, and not to be changed
+    if is_local(module) or _find(module, name) is not thing:
+        return None
+    return f"{module}.{name} {version_of(module)}"
+
+
+def _find(module: str, name: str) -> Any:
+    """Return what a module holds under a dotted name."""
+    found: Any = sys.modules[module]
+    for part in name.split("."):
+        found = vars(found).get(part) if hasattr(found, "__dict__") else None
+    return found
+
+
+def version_of(module: str) -> str:
+    """Return the version that the package of a module tells, or nothing."""
+    version = getattr(sys.modules.get(module.partition(".")[0]), "__version__", "")
+    return version if isinstance(version, str) else ""

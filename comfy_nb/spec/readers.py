@@ -1,0 +1,101 @@
+"""Readers: for each class, a function that says what its values hold besides their attributes.
+
+A reader returns simpler values, in an order that counts. Two values of one class that a node can tell apart must have
+different parts. It raises Unreadable for a value of which not all can be known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
+
+from comfy_nb.spec.attributes import Slots, attributes_of, has_hidden_state, slots_of
+from comfy_nb.spec.digest import Digest
+
+Parts = Sequence[Any] | Digest
+"""Simpler values; or the digest of the whole value, its class and attributes included."""
+Reader = Callable[[Any], Parts]
+SomeReader = TypeVar("SomeReader", bound=Reader)
+
+_by_class: dict[type, tuple[Reader, bool]] = {}
+_by_name: dict[tuple[str, str], tuple[Reader, bool]] = {}
+
+
+class Whole(tuple[Any, ...]):
+    """Parts that are all that counts of a value: its attributes do not."""
+
+    __slots__ = ()
+
+
+class Unreadable(Exception):
+    """What a value holds cannot be known; the text says what it is, with an article."""
+
+
+class Known(NamedTuple):
+    """What is known of a class: how its instances are read, and the slots that they have besides."""
+
+    read: Reader
+    slots: Slots
+
+    def parts(self, value: Any) -> Parts:
+        """Return all that a value holds, with its attributes."""
+        parts = self.read(value)
+        return parts if type(parts) in (Digest, Whole) else [*parts, *attributes_of(value, self.slots)]
+
+
+_known: WeakKeyDictionary[type, Known] = WeakKeyDictionary()
+
+
+def reads(*classes: type, with_derived: bool = False) -> Callable[[SomeReader], SomeReader]:
+    """Register a reader for the instances of classes, and of those that are derived from them in Python.
+
+    `with_derived`: also of those that were derived from them in C, of which the reader tells all.
+    """
+
+    def register(reader: SomeReader) -> SomeReader:
+        _by_class.update(dict.fromkeys(classes, (reader, with_derived)))
+        _known.clear()
+        return reader
+
+    return register
+
+
+def reads_named(package: str, *names: str, with_derived: bool = False) -> Callable[[SomeReader], SomeReader]:
+    """Register a reader, as `reads` does, for classes of a package that is not imported for this."""
+
+    def register(reader: SomeReader) -> SomeReader:
+        _by_name.update({(package, name): (reader, with_derived) for name in names})
+        _known.clear()
+        return reader
+
+    return register
+
+
+def known_of(kind: type) -> Known:
+    """Return how the instances of a class are read."""
+    found = _known.get(kind)
+    if found is None:
+        found = _known[kind] = _find(kind)
+    return found
+
+
+def _find(kind: type) -> Known:
+    bases = kind.__mro__ if not issubclass(kind, type) else (type,)
+    for base in bases:
+        found = _by_class.get(base) or _by_name.get((base.__module__.partition(".")[0], base.__name__))
+        if found is not None:
+            reader, with_derived = found
+            # A structured result of the operating system is a tuple that tells by itself what else it holds.
+            is_complete = with_derived or hasattr(kind, "n_sequence_fields") or not has_hidden_state(kind, base)
+            return Known(reader if is_complete else _refuse, slots_of(kind, base))
+    return Known(_refuse, ())
+
+
+def _refuse(_: Any) -> Parts:
+    raise Unreadable
+
+
+@reads(object)
+def _(_value: Any) -> Parts:
+    return ()

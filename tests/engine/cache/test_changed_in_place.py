@@ -1,0 +1,189 @@
+"""What is changed in place between two runs, as an input or as a global, is noticed or not reused."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import comfy_nb as nb
+from tests.engine.support import Calls
+
+
+class Settings:
+    def __init__(self) -> None:
+        self.steps = 1
+
+
+class Slotted:
+    __slots__ = ("steps",)
+
+    def __init__(self) -> None:
+        self.steps = 1
+
+
+@dataclasses.dataclass
+class Nested:
+    inner: Settings = dataclasses.field(default_factory=Settings)
+    names: list[str] = dataclasses.field(default_factory=list)
+
+
+class Bag(list[int]):
+    pass
+
+
+def function() -> None:
+    pass
+
+
+def write(tensor: torch.Tensor) -> None:
+    with torch.no_grad():
+        tensor.fill_(7)
+
+
+def train(model: torch.nn.Module) -> None:
+    optimiser = torch.optim.SGD(model.parameters(), lr=1.0)
+    model(torch.ones(1, 1)).sum().backward()
+    optimiser.step()
+    optimiser.zero_grad()
+
+
+# How to make a value, and how to change it in place.
+CHANGES: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
+    "an attribute": (Settings, lambda v: setattr(v, "steps", 2)),
+    "a slot": (Slotted, lambda v: setattr(v, "steps", 2)),
+    "a namespace": (lambda: types.SimpleNamespace(k=1), lambda v: setattr(v, "k", 2)),
+    "an object inside an object": (Nested, lambda v: setattr(v.inner, "steps", 2)),
+    "a list inside an object": (Nested, lambda v: v.names.append("a")),
+    "an attribute of a list": (lambda: Bag([1]), lambda v: setattr(v, "note", 1)),
+    "an item of a list": (lambda: [1, 2], lambda v: v.append(3)),
+    "the order of a dict": (lambda: {"a": 1, "b": 2}, lambda v: v.update(a=v.pop("a"))),
+    "the order of an ordered dict": (lambda: collections.OrderedDict(a=1, b=2), lambda v: v.move_to_end("a")),
+    "a deque": (lambda: collections.deque([1]), lambda v: v.append(2)),
+    "an array": (lambda: np.zeros(3), lambda v: v.fill(1)),
+    "a tensor": (lambda: torch.zeros(3), write),
+    "a tensor, by numpy": (lambda: torch.zeros(3), lambda v: v.numpy().fill(1)),
+    "a large tensor, by numpy": (lambda: torch.zeros(1 << 20), lambda v: v.numpy().fill(1)),
+    "a tensor, by its data": (lambda: torch.zeros(1 << 20), lambda v: v.data.add_(1)),
+    "a sparse tensor": (lambda: torch.eye(3).to_sparse(), lambda v: v.mul_(2)),
+    "whether a tensor wants gradients": (lambda: torch.zeros(3), lambda v: v.requires_grad_()),
+    "the weights of a module": (lambda: torch.nn.Linear(1, 1), train),
+    "a buffer of a module": (lambda: torch.nn.BatchNorm1d(1), lambda v: v.running_mean.fill_(3)),
+    "the mode of a module": (lambda: torch.nn.Dropout(0.5), lambda v: v.eval()),
+    "a generator of numbers": (lambda: np.random.default_rng(0), lambda v: v.random()),
+    "a generator of torch": (lambda: torch.Generator(), lambda v: v.manual_seed(3)),
+    "an attribute of a function": (lambda: types.FunctionType(function.__code__, {}), lambda v: setattr(v, "k", 1)),
+}
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+async def test_an_input_that_was_changed_is_noticed(kind: str) -> None:
+    make, change = CHANGES[kind]
+    calls = Calls()
+
+    @nb.node
+    def reads(value: Any) -> int:
+        calls["reads"] += 1
+        return 1
+
+    value = make()
+    graph = nb.Graph(reads(value))
+    await graph.run()
+    await graph.run()
+    assert calls["reads"] == 1
+    change(value)
+    run = await graph.run()
+    assert (calls["reads"], run.why("1")) == (2, "input `value` was changed in place")
+    await reads(value)
+    assert calls["reads"] == 2
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+async def test_a_global_that_was_changed_is_noticed(kind: str) -> None:
+    make, change = CHANGES[kind]
+    calls, value = Calls(), make()
+
+    @nb.node
+    def reads() -> int:
+        calls["reads"] += 1
+        return id(value)
+
+    await reads()
+    await reads()
+    assert calls["reads"] == 1
+    change(value)
+    await reads()
+    assert calls["reads"] == 2
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+async def test_a_result_that_was_changed_is_made_again(kind: str) -> None:
+    make, change = CHANGES[kind]
+    calls = Calls()
+
+    @nb.node
+    def makes() -> Any:
+        calls["makes"] += 1
+        return make()
+
+    value = await makes()
+    assert await makes() is value
+    change(value)
+    with pytest.warns(nb.ComfyNBWarning, match="changed in place"):
+        assert await makes() is not value
+    assert calls["makes"] == 2
+
+
+def test_training_in_one_cell_and_evaluating_by_a_node_in_the_next_gives_the_new_weights() -> None:
+    @nb.node
+    def weight(model: object) -> float:
+        return float(model.weight.detach())  # type: ignore[attr-defined]
+
+    model = torch.nn.Linear(1, 1, bias=False)
+    seen = set()
+    for _ in range(4):
+        seen.add(weight(model).run_sync())
+        assert weight(model).run_sync() == float(model.weight.detach())
+        train(model)
+    assert len(seen) == 4
+
+
+def test_a_result_that_can_change_without_a_trace_is_not_kept() -> None:
+    calls = Calls()
+
+    @nb.node
+    def numbers() -> object:
+        calls["numbers"] += 1
+        return iter([1, 2])
+
+    @nb.node
+    def total(values: object, times: int) -> int:
+        return times * sum(values)  # type: ignore[call-overload]
+
+    assert total(numbers(), 1).run_sync() == 3
+    run = nb.Graph(total(numbers(), 2)).run_sync()
+    assert run["2"] == 6
+    again = nb.Graph(total(numbers(), 3))
+    again.run_sync()
+    again["2"].inputs["times"] = 4
+    run = again.run_sync()
+    assert run["2"] == 12
+    assert run.why("1").startswith("it gave a value of class list_iterator in output 0, which may have changed since.")
+
+
+def test_a_result_that_was_declared_constant_is_kept() -> None:
+    calls = Calls()
+
+    @nb.node
+    def client() -> object:
+        calls["client"] += 1
+        return nb.constant(iter([1]))
+
+    assert client().run_sync() is client().run_sync()
+    assert calls["client"] == 1
