@@ -108,7 +108,7 @@ class _Reading(threading.local):
             return Digest(xxh3_128_digest(b"met %d ago" % (number - met)), fixed=True)
         self._count += 1
         if self._depth >= DEEPEST or self._count > MOST_OBJECTS:
-            return self._give_up(value, "more than can be read at each run")
+            return self._give_up(value, "a value too deep or too large to be read at each run")
         self._open[key] = (value, number)
         self._path.append(key)
         outer, self._reaches = self._reaches, number

@@ -331,7 +331,7 @@ def test_what_lies_too_deep_to_read_is_known_by_itself():
     assert digest_of(nest(100)) == digest_of(nest(100))
     deep = nest(10_000)
     assert digest_of(deep) == digest_of(deep) and not digest_of(deep).reusable
-    assert unreadable_in(deep) == "more than can be read at each run"
+    assert unreadable_in(deep) == "a value too deep or too large to be read at each run"
 
 
 def test_a_closed_picture_stands_for_itself():

@@ -7,7 +7,7 @@ A tensor is compared by its version counter, and a small one also by its content
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -47,7 +47,10 @@ class Seal:
     def broken(self) -> str | None:
         """Return in words what has changed since ("the tensor in output 0 was written to"), or None."""
         for mark in self._marks:
-            change = mark.broken()
+            try:
+                change = mark.broken()
+            except Exception:  # a foreign value may fail to be read in any way
+                change = "a value in it can no longer be read"
             if change is not None:
                 return change
         return None
@@ -98,7 +101,11 @@ class _Sealing:
             if type(value) in PLAIN or id(value) in seen:
                 continue
             seen.add(id(value))
-            mark = self._mark(path, value)
+            try:
+                mark, held = self._mark(path, value), _items(value)
+            except Exception:  # a foreign value may fail to be read in any way
+                self._unknown = self._unknown or f"a value of class {type(value).__name__} {_place(path)}"
+                continue
             if mark is not None:
                 yield mark
             if is_watched and type(value) not in _MARKED_IN_FULL:
@@ -107,8 +114,7 @@ class _Sealing:
                     self._unknown = self._unknown or f"{unreadable_in(value)} {_place(path)}"
                 elif not digest.fixed:
                     yield _Object(path, value)
-            for key, item in _items(value):
-                self._stack.append(((path, key), is_watched, item))
+            self._stack += [((path, key), is_watched, item) for key, item in held]
 
     def _mark(self, path: _Path, value: Any) -> _Mark | None:
         if isinstance(value, torch.Tensor):
@@ -122,11 +128,11 @@ class _Sealing:
         return _Members(path, value) if isinstance(value, set) else None
 
 
-def _items(value: Any) -> Iterable[tuple[Any, Any]]:
+def _items(value: Any) -> list[tuple[Any, Any]]:
     """Return what a container holds, with the key or index of each."""
     if isinstance(value, dict):
-        return list(value.items())
-    return enumerate(value) if isinstance(value, (list, tuple)) else ()
+        return list(dict.items(value))
+    return list(enumerate(list(value))) if isinstance(value, (list, tuple)) else []
 
 
 class _Object:

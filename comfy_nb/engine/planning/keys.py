@@ -87,10 +87,17 @@ def never_equal(fingerprint: Any) -> bool:
         if isinstance(value, (Mapping, list, tuple, Set)):
             if id(value) not in seen:  # it may hold itself
                 seen.add(id(value))
-                stack += [*value, *value.values()] if isinstance(value, Mapping) else value
+                stack += _items_of(value)
         elif _differs_from_itself(value):
             return True
     return False
+
+
+def _items_of(value: Mapping[Any, Any] | Sequence[Any] | Set[Any]) -> list[Any]:
+    try:
+        return [*value, *value.values()] if isinstance(value, Mapping) else [*value]
+    except Exception:  # a foreign container may refuse; its digest is not reusable then
+        return []
 
 
 def _differs_from_itself(value: Any) -> bool:

@@ -36,6 +36,12 @@ def _(value: np.ndarray[Any, Any]) -> Parts:
     return (value.dtype, value.shape, value.flags.writeable, elements_of(value))
 
 
+@reads(np.memmap)
+def _(value: np.memmap[Any, Any]) -> Parts:
+    place = (value.filename, value.offset, value.mode)
+    return Whole((value.dtype, value.shape, value.flags.writeable, elements_of(value), place))
+
+
 @reads(np.ma.MaskedArray)
 def _(value: np.ma.MaskedArray[Any, Any]) -> Parts:
     data, mask = np.ma.getdata(value, subok=False), np.ma.getmaskarray(value)

@@ -1,0 +1,125 @@
+"""Values that cannot be read, or only at great cost, pass through nodes and the cache unharmed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+import comfy_nb as nb
+
+
+def fake() -> torch.Tensor:
+    with FakeTensorMode():
+        return torch.zeros(3)
+
+
+def batched() -> torch.Tensor:
+    seen: list[torch.Tensor] = []
+    torch.func.vmap(lambda each: (seen.append(each), each)[1])(torch.ones(2, 2))
+    return seen[0]
+
+
+def freed() -> torch.Tensor:
+    tensor = torch.ones(4)
+    tensor.untyped_storage().resize_(0)
+    return tensor
+
+
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def ring() -> list[Any]:
+    value: list[Any] = []
+    value.append(value)
+    return value
+
+
+class Hostile(dict[str, int]):
+    def _refuse(self, *_: object) -> Any:
+        raise RuntimeError("leave me alone")
+
+    items = keys = values = __iter__ = __eq__ = __repr__ = __len__ = __sizeof__ = _refuse  # type: ignore[assignment]
+
+
+WIDE = 40_000_000_000
+READ: dict[str, Callable[[], Any]] = {
+    "nested": lambda: torch.nested.nested_tensor([torch.ones(2, 3), torch.zeros(4, 3)]),
+    "jagged": lambda: torch.nested.nested_tensor([torch.ones(2, 3), torch.zeros(4, 3)], layout=torch.jagged),
+    "sparse": lambda: torch.sparse_coo_tensor([[0, 5], [1, 7]], [1.0, 2.0], (1_000_000, 1_000_000)),
+    "compressed": lambda: torch.eye(50).to_sparse_csr(),
+    "quantized": lambda: torch.quantize_per_tensor(torch.zeros(4), 0.1, 0, torch.quint8),
+    "meta": lambda: torch.zeros(WIDE, device="meta"),
+    "wide": lambda: torch.zeros(1).expand(WIDE),
+    "wide array": lambda: np.broadcast_to(np.zeros(1), (WIDE,)),
+    "overlapping": lambda: torch.zeros(1 << 20).unfold(0, 1 << 18, 1),
+    "four bits": lambda: torch.zeros(3, dtype=torch.uint8).view(torch.float4_e2m1fn_x2),
+    "half complex": lambda: torch.zeros(3, dtype=torch.complex32),
+    "inside itself": ring,
+    "mapped": lambda: np.memmap("mapped", "f4", "w+", shape=(10,)),
+}
+UNREADABLE: dict[str, Callable[[], Any]] = {
+    "fake": fake,
+    "batched": batched,
+    "freed": freed,
+    "not initialised": torch.nn.UninitializedParameter,
+    "compiled": lambda: torch.jit.script(torch.nn.Linear(1, 1)),
+    "in a foreign layout": lambda: torch.ones(2).to_mkldnn(),
+    "hostile": lambda: Hostile(a=1),
+    "deep": lambda: nested(10_000),
+    "iterator": lambda: iter([1]),
+}
+
+
+@pytest.fixture(autouse=True)
+def no_faults(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.chdir(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", nb.ComfyNBWarning)
+        yield
+
+
+def passes(value: Any) -> nb.Run:
+    """Hand a value out of one node into another, three times with one edit below, and return the last run."""
+
+    @nb.node
+    def gives(value: object) -> object:
+        return value
+
+    @nb.node
+    def takes(value: object, number: int) -> bool:
+        return value is not None
+
+    graph = nb.Graph(takes(gives(value), 1))
+    graph.run_sync(["1", "2"])
+    assert graph.run_sync(["1", "2"])["2"] is True
+    graph["2"].inputs["number"] = 2
+    run = graph.run_sync(["1", "2"])
+    assert run["1"] is value and run["2"] is True
+    return run
+
+
+@pytest.mark.parametrize("kind", READ)
+def test_what_can_be_read_in_its_own_form_is_reused(kind: str) -> None:
+    assert passes(READ[kind]()).why("1") == "from an earlier run"
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_what_cannot_be_read_passes_and_is_not_reused(kind: str) -> None:
+    assert "which may have changed" in passes(UNREADABLE[kind]()).why("1")
+
+
+@pytest.mark.parametrize("kind", [*READ, *UNREADABLE])
+def test_the_cache_tells_what_it_holds(kind: str) -> None:
+    passes((READ | UNREADABLE)[kind]())
+    assert str(nb.cache) and nb.cache._repr_html_()
