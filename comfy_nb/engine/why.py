@@ -9,7 +9,7 @@ from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.planning.keys import never_equal
 from comfy_nb.graph.check import InLink
 from comfy_nb.spec.code import code_changes, unreadable_in_code
-from comfy_nb.spec.fingerprint import digest_of, unreadable_in
+from comfy_nb.spec.fingerprint import digest_of, sampled_in, unreadable_in
 from comfy_nb.wording import CONSTANT_ADVICE, short
 
 FIRST = "first run"
@@ -102,6 +102,12 @@ def _pair(old: Any, new: Any) -> str:
     return f"{before} -> {now}" if before != now else f"({now} with other content)"
 
 
+def _samples(inputs: Mapping[str, Any]) -> str:
+    """Say which inputs are too large to be compared in full."""
+    found = [(name, sampled_in(value)) for name, value in inputs.items()]
+    return "".join([f"; input `{name}` is {what}, of which samples were compared" for name, what in found if what])
+
+
 def _is_same(old: Any, new: Any) -> bool:
     if old is new:
         return not never_equal(new)
@@ -116,9 +122,9 @@ def reason(node_run: NodeRun, old: NodeRun | None, lost: str | None, is_twin: bo
     if node_run.source == "shared":
         return "an equal node was running already; its result is shared"
     if node_run.source == "disk":
-        return "from an earlier run, on disk"
+        return "from an earlier run, on disk" + _samples(step.template)
     if node_run.source == "memory":
-        return EQUAL if is_twin else CACHED
+        return (EQUAL if is_twin else CACHED) + _samples(step.template)
     if step.spec.cache == "off" or (step.extras and step.extras.get("no_cache")):
         return "its cache is off"
     if node_run.fingerprint is not None and never_equal(node_run.fingerprint):

@@ -42,6 +42,17 @@ def last_unreadable() -> str:
     return _reading.unreadable or "an object"
 
 
+def note_sampled(what: str) -> None:
+    """Note that of what this thread is reading only samples are compared."""
+    _reading.sampled = what
+
+
+def sampled_in(value: Any) -> str | None:
+    """Return of what in a value only samples are compared, in words ("a module of 2.1 GB"), or None."""
+    digest_of(value)
+    return _reading.sampled if type(value) not in PLAIN else None
+
+
 def declared_constant(value: Any) -> Digest | None:
     """Return the digest of an object that was declared to be constant; None for any other."""
     declared = _constants.get(id(value))
@@ -79,6 +90,7 @@ class _Reading(threading.local):
 
     def __init__(self) -> None:
         self.unreadable: str | None = None
+        self.sampled: str | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -91,7 +103,7 @@ class _Reading(threading.local):
         """Return the digest of a value that is not plain."""
         if self._depth:
             return self._read(value)
-        self.unreadable = None
+        self.unreadable = self.sampled = None
         try:
             return self._read(value)
         finally:

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import comfy_nb as nb
+from comfy_nb.spec.contents import modules
 from tests.engine.support import Calls
 
 
@@ -187,3 +188,33 @@ def test_a_result_that_was_declared_constant_is_kept() -> None:
 
     assert client().run_sync() is client().run_sync()
     assert calls["client"] == 1
+
+
+def test_of_a_very_large_module_samples_and_version_counters_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modules, "READ_WHOLE_BYTES", 1 << 20)
+    calls = Calls()
+
+    @nb.node
+    def reads(model: object) -> int:
+        calls["reads"] += 1
+        return 1
+
+    model = torch.nn.Sequential(torch.nn.Linear(2048, 1024), torch.nn.BatchNorm1d(8))
+    graph = nb.Graph(reads(model))
+    graph.run_sync()
+    assert graph.run_sync().why("1") == (
+        "from an earlier run; input `model` is a module of 8.4 MB, of which samples were compared"
+    )
+    weight = model[0].weight
+    with torch.no_grad():
+        weight[3, 3] += 1
+    graph.run_sync()
+    weight.data.fill_(1)
+    graph.run_sync()
+    model[1].running_mean.numpy()[0] = 3
+    graph.run_sync()
+    model.eval()
+    graph.run_sync()
+    weight.requires_grad_(False)
+    graph.run_sync()
+    assert calls["reads"] == 6

@@ -93,14 +93,14 @@ def passes(value: Any) -> nb.Run:
     """Hand a value out of one node into another, three times with one edit below, and return the last run."""
 
     @nb.node
-    def gives(value: object) -> object:
+    def hands_out(value: object) -> object:
         return value
 
     @nb.node
-    def takes(value: object, number: int) -> bool:
+    def takes_in(value: object, number: int) -> bool:
         return value is not None
 
-    graph = nb.Graph(takes(gives(value), 1))
+    graph = nb.Graph(takes_in(hands_out(value), 1))
     graph.run_sync(["1", "2"])
     assert graph.run_sync(["1", "2"])["2"] is True
     graph["2"].inputs["number"] = 2
