@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from xxhash import xxh3_128_digest
 
@@ -117,7 +118,7 @@ class _Reading(threading.local):
         if key in self._open:
             met = self._open[key][1]
             self._reaches = min(self._reaches, met)
-            return Digest(xxh3_128_digest(b"met %d ago" % (number - met)), fixed=True)
+            return Digest(xxh3_128_digest(b"met %d ago" % (number - met)))
         self._count += 1
         if self._depth >= DEEPEST or self._count > MOST_OBJECTS:
             return self._give_up(value, "a value too deep or too large to be read at each run")
@@ -157,12 +158,23 @@ class _Reading(threading.local):
     def _digest_parts(self, kind: type, parts: Parts) -> Digest:
         if type(parts) is Digest:
             return parts
-        tag = digest_of(kind)
+        tag = self._tag(kind)
         if PLAIN.issuperset(map(type, parts)):
             whole = xxh3_128_digest(tag.value + encode_plain(tuple(parts)))
             return Digest(whole, tag.durable, tag.reusable, tag.fixed and kind in UNCHANGEABLE)
         found = combine(b"parts", [tag, *map(digest_of, parts)])
         return found if kind in UNCHANGEABLE else found._replace(fixed=False)
+
+    def _tag(self, kind: type) -> Digest:
+        """Return the digest of a class; that of one that cannot change is remembered."""
+        tag = _tags.get(kind)
+        if tag is not None:
+            self._number += 1
+            return tag
+        tag = digest_of(kind)
+        if tag.fixed:
+            _tags[kind] = tag
+        return tag
 
     def _give_up(self, value: Any, reason: str) -> Digest:
         self.unreadable = self.unreadable or reason
@@ -175,6 +187,7 @@ def _parts_of(value: Any) -> Parts:
     return known_of(kind).parts(value) if own_key is None else (own_key(value),)
 
 
+_tags: WeakKeyDictionary[type, Digest] = WeakKeyDictionary()
 _reading = _Reading()
 
 Value = TypeVar("Value")

@@ -38,17 +38,18 @@ def _(value: torch.UntypedStorage) -> Parts:
 @reads(torch.Tensor)
 def _(value: torch.Tensor) -> Parts:
     shape = None if value.is_nested else tuple(value.shape)
-    marks = (value.is_conj(), value.is_neg(), value.is_inference(), getattr(value, "names", None))
-    parts = (value.dtype, value.device, value.layout, shape, marks, _autograd(value), elements_of(value))
+    marks = (value.is_conj(), value.is_neg(), value.is_inference(), value.requires_grad, getattr(value, "names", None))
+    facts = f"{value.dtype} {value.device} {value.layout} {shape} {marks}"
+    parts = (facts, *_gradient(value), elements_of(value))
     # The attributes of a jagged tensor number it and hold what was worked out about its shape.
     return Whole(parts) if value.layout is torch.jagged else parts
 
 
-def _autograd(value: torch.Tensor) -> Parts:
-    """What a tensor shows of gradients, but for the graph of functions that it came from."""
-    if not value.requires_grad:
-        return (False, value.is_leaf and value.grad)
-    return (True, value.is_leaf, value.grad if value.is_leaf else None, value.retains_grad, value._backward_hooks)
+def _gradient(value: torch.Tensor) -> Parts:
+    """What a tensor shows of its gradient, but for the graph of functions that it came from."""
+    if not value.is_leaf:
+        return (value.retains_grad, value._backward_hooks)
+    return (value.grad, value._backward_hooks) if value.grad is not None or value.requires_grad else ()
 
 
 def elements_of(value: torch.Tensor) -> Any:
