@@ -6,21 +6,19 @@ import io
 import json
 import math
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, ImageSequence, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageSequence, PngImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
 from comfy_nb.errors import LayoutError
+from comfy_nb.spec.pixels import pixels_of
 
-DEEP_GREY = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
-MAX_16_BIT = 0xFFFF
-MAX_32_BIT = 0x7FFFFFFF
 NO_MASK_PX = 64
 STILL_FORMATS = frozenset({"MPO"})
 PNG_MODES: Mapping[int, str] = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
@@ -30,24 +28,19 @@ MAX_NESTING = 100
 def read_picture(source: Path | bytes, name: str) -> tuple[Tensor, Tensor]:
     """Read a picture; messages call it `name`.
 
-    Returns the frames that have the size of the first one as IMAGE [B, H, W, 3], upright, and their MASK, 1
-    where they are transparent: [B, H, W], or [B, 64, 64] of zeros without transparency. Raises LayoutError
-    where it is not a picture.
+    Returns the frames that have the size of the first one as IMAGE [B, H, W, 3] and their MASK, 1 where they are
+    transparent: [B, H, W], or [B, 64, 64] of zeros without transparency. What their pixels become is said in
+    `spec/pixels.py`. Raises LayoutError where it is not a picture.
     """
-    images: list[Tensor] = []
-    masks: list[Tensor] = []
+    frames: list[Tensor] = []
     with _opened(source, name) as picture:
         for frame in ImageSequence.Iterator(picture):
-            image = _colours(upright := _upright(frame))
-            if not images or image.shape == images[0].shape:
-                images.append(image)
-                masks.append(_transparency(upright))
+            pixels = pixels_of(frame)
+            if not frames or pixels.shape[:2] == frames[0].shape[:2]:
+                frames.append(pixels)
             if picture.format in STILL_FORMATS:
                 break
-    sizes = {mask.shape for mask in masks}
-    if len(sizes) > 1:
-        masks = [mask if mask.shape == images[0].shape[:2] else torch.zeros(images[0].shape[:2]) for mask in masks]
-    return torch.stack(images), torch.stack(masks)
+    return torch.stack([frame[..., :3] for frame in frames]), _transparency(frames)
 
 
 def read_channel(source: Path | bytes, name: str, channel: str) -> Tensor:
@@ -56,13 +49,10 @@ def read_channel(source: Path | bytes, name: str, channel: str) -> Tensor:
     Alpha is inverted, so that 1 is transparent. Raises LayoutError where it is not a picture.
     """
     with _opened(source, name) as picture:
-        upright = _upright(picture)
-        if upright.mode in DEEP_GREY:
-            grey = _colours(upright)[None, ..., 0]
-            return torch.zeros_like(grey) if channel == "alpha" else grey
-        rgba = upright.convert("RGBA")
-        values = _fractions(rgba.getchannel(channel[0].upper()))
-    return (1 - values if channel == "alpha" else values).unsqueeze(0)
+        pixels = pixels_of(picture)
+    if channel == "alpha":
+        return _mask_of(pixels).unsqueeze(0)
+    return pixels[None, ..., ("red", "green", "blue").index(channel)]
 
 
 @contextmanager
@@ -91,34 +81,14 @@ def _opened(source: Path | bytes, name: str) -> Iterator[Image.Image]:
         ) from error
 
 
-def _upright(frame: Image.Image) -> Image.Image:
-    """Rotate a frame as its EXIF data demands; without readable EXIF data it stays as it is."""
-    frame.load()
-    try:
-        return ImageOps.exif_transpose(frame)
-    except (SyntaxError, ValueError, struct.error):
-        return frame
+def _transparency(frames: Sequence[Tensor]) -> Tensor:
+    if all(frame.shape[2] == 3 for frame in frames):
+        return torch.zeros(len(frames), NO_MASK_PX, NO_MASK_PX)
+    return torch.stack([_mask_of(frame) for frame in frames])
 
 
-def _colours(frame: Image.Image) -> Tensor:
-    """Return [H, W, 3] in 0..1; grey images of 16 or more bits keep their depth."""
-    if frame.mode not in DEEP_GREY:
-        return _fractions(frame.convert("RGB"))
-    values = np.asarray(frame).astype(np.float32)
-    top = MAX_16_BIT if values.max(initial=0) <= MAX_16_BIT else MAX_32_BIT
-    return torch.from_numpy(values / top).clamp(0, 1).unsqueeze(-1).repeat(1, 1, 3)
-
-
-def _transparency(frame: Image.Image) -> Tensor:
-    if "A" in frame.getbands():
-        return 1 - _fractions(frame.getchannel("A"))
-    if frame.mode == "P" and "transparency" in frame.info:
-        return 1 - _fractions(frame.convert("RGBA").getchannel("A"))
-    return torch.zeros(NO_MASK_PX, NO_MASK_PX)
-
-
-def _fractions(picture: Image.Image) -> Tensor:
-    return torch.from_numpy(np.asarray(picture).astype(np.float32) / 255)
+def _mask_of(pixels: Tensor) -> Tensor:
+    return torch.zeros(pixels.shape[:2]) if pixels.shape[2] == 3 else 1 - pixels[..., 3]
 
 
 def to_png(image: Tensor, texts: Mapping[str, Any] | None = None, compress_level: int = 4) -> bytes:
