@@ -100,7 +100,8 @@ class Inputs(dict[str, Any]):
         if name not in self and not is_now_link:
             node._check_declared(name)
         super().__setitem__(name, value)
-        node.graph.note_edit(None if was_link or is_now_link else node.id)
+        was_submitted = node.forget_fingerprint()
+        node.graph.note_edit(None if was_link or is_now_link or was_submitted else node.id)
 
     def __delitem__(self, name: str) -> None:
         super().__delitem__(name)
@@ -217,6 +218,13 @@ class Node:
         self.control = {**(self.control or {}), name: control}
         self.graph.controlled.add(self.id)
         return self
+
+    def forget_fingerprint(self) -> bool:
+        """Drop a fingerprint that was submitted with other inputs, and say whether there was one."""
+        if not self.extras or "is_changed" not in self.extras:
+            return False
+        self.extras = {name: value for name, value in self.extras.items() if name != "is_changed"} or None
+        return True
 
     def advance_seeds(self) -> None:
         """Change the inputs that are under seed control."""

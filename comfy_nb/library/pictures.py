@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import io
-import json
-import math
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image, ImageSequence, PngImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
 from comfy_nb.errors import LayoutError
+from comfy_nb.graph.prompt_json import picture_text
 from comfy_nb.spec.pixels import pixels_of
 
 NO_MASK_PX = 64
 STILL_FORMATS = frozenset({"MPO"})
 PNG_MODES: Mapping[int, str] = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-MAX_NESTING = 100
+LONGEST_KEYWORD = 79
 
 
 def read_picture(source: Path | bytes, name: str) -> tuple[Tensor, Tensor]:
@@ -94,7 +92,7 @@ def _mask_of(pixels: Tensor) -> Tensor:
 def to_png(image: Tensor, texts: Mapping[str, Any] | None = None, compress_level: int = 4) -> bytes:
     """Encode [H, W, C] in 0..1, C 1 to 4, as an 8-bit PNG; values are truncated, not rounded.
 
-    Each value of `texts` is written as JSON into a text chunk under its key; see `to_json`.
+    Each value of `texts` is written as JSON into a text chunk under its key; see `graph/prompt_json.py`.
     """
     if image.ndim != 3 or image.shape[-1] not in PNG_MODES:
         raise LayoutError(
@@ -104,33 +102,13 @@ def to_png(image: Tensor, texts: Mapping[str, Any] | None = None, compress_level
     levels = (image.detach().float().cpu() * 255).nan_to_num(0).clamp(0, 255).to(torch.uint8).numpy()
     entries = PngImagePlugin.PngInfo()
     for key, value in (texts or {}).items():
-        entries.add_text(key, to_json(value))
+        entries.add_text(_keyword(key), picture_text(value, is_prompt=key == "prompt"))
     file = io.BytesIO()
     picture = Image.fromarray(levels[..., 0] if image.shape[-1] == 1 else levels)
     picture.save(file, format="PNG", pnginfo=entries, compress_level=compress_level)
     return file.getvalue()
 
 
-def to_json(value: Any) -> str:
-    """Encode a prompt or workflow as valid JSON: NaN and infinity as null, other objects as text."""
-    return json.dumps(_plain(value, MAX_NESTING))
-
-
-def _plain(value: Any, depth: int) -> Any:
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if isinstance(value, np.generic):
-        return _plain(value.item(), depth)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if depth and isinstance(value, Mapping):
-        return {str(key): _plain(each, depth - 1) for key, each in value.items()}
-    if depth and isinstance(value, (list, tuple)):
-        return [_plain(each, depth - 1) for each in value]
-    return _name(value)
-
-
-def _name(value: Any) -> str:
-    if isinstance(value, (Tensor, np.ndarray)):
-        return f"<{type(value).__name__} {value.dtype} {list(value.shape)}>"
-    return f"<{type(value).__module__}.{type(value).__qualname__}>"
+def _keyword(key: object) -> str:
+    """Return a key as PNG takes it: 1 to 79 characters of Latin-1 (PNG specification, 11.3.4.2)."""
+    return str(key).encode("latin-1", "replace").decode("latin-1")[:LONGEST_KEYWORD] or "-"

@@ -248,8 +248,8 @@ def test_live_objects_in_the_graph_are_named(folders: Folders) -> None:
         "tensor": "<Tensor torch.float32 [2, 3]>",
         "array": "<ndarray int16 [4]>",
         "number": 0.5,
-        "nan": None,
-        "infinite": [None, [1, 2.5, True, None]],
+        "nan": "NaN",
+        "infinite": {"__value__": ["Infinity", [1, 2.5, True, None]]},
         "object": "<comfy_nb.library.folders.Folders>",
         "5": "key",
     }
