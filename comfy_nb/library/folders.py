@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,13 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from comfy_nb.library.save_names import fill_tokens, fit_name, fit_path, size_and_time, split_prefix
+
 IMAGE_SUFFIXES = frozenset(
     {".apng", ".avif", ".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"}
     | {".tga", ".tif", ".tiff", ".webp"}
 )
 TYPES = ("input", "output", "temp")
 ANNOTATION = re.compile(rf"(?P<name>.*?)\s*\[(?P<type>{'|'.join(TYPES)})\]")
-DEFAULT_PREFIX = "ComfyUI"
+FIRST = "_00001_.png"
 
 
 class Folders:
@@ -65,18 +68,18 @@ class Folders:
     def save_paths(self, prefix: str, width: int, height: int, type: str = "output") -> SavePaths:
         """Return where files with this prefix go, and create the folder; see `expand_prefix`.
 
-        The counter is the highest one of that prefix plus 1. Raises ValueError for a prefix that leads out of the
-        folder.
+        The counter is the highest one of that prefix plus 1. A name that the platform does not allow is mended. Raises
+        ValueError for a prefix that leads out of the folder.
         """
         root = self.of(type)
-        expanded = os.path.normpath(expand_prefix(prefix, width, height, time.localtime()))
-        parent, stem = os.path.split(expanded)
-        if stem in ("", os.curdir, os.pardir):
-            parent, stem = expanded, DEFAULT_PREFIX
-        folder = inside(root, parent)
+        name = split_prefix(expand_prefix(prefix, width, height, time.localtime()), sys.platform)
+        name = fit_path(name, str(root.resolve()), sys.platform)
+        folder = _without_files(root.resolve(), inside(root, "/".join(name.folders)))
         folder.mkdir(parents=True, exist_ok=True)
         subfolder = folder.relative_to(root.resolve()).as_posix()
-        return SavePaths(folder, stem, next_counter(folder, stem), "" if subfolder == "." else subfolder, type)
+        return SavePaths(
+            folder, name.stem, next_counter(folder, name.stem), "" if subfolder == "." else subfolder, type
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ class SavePaths:
         """
         stem = self.stem.replace("%batch_num%", str(batch_number))
         while True:
-            name = f"{stem}_{counter:05}_{suffix}"
+            name = fit_name(stem, f"_{counter:05}_{suffix}", sys.platform)
             try:
                 with open(self.folder / name, "xb") as file:
                     file.write(data)
@@ -129,28 +132,29 @@ def is_image_name(name: str) -> bool:
 
 
 def expand_prefix(prefix: str, width: int, height: int, now: time.struct_time) -> str:
-    """Fill in %width%, %height%, %year%, %month%, %day%, %hour%, %minute% and %second%; others are kept."""
-    values = {"width": str(width), "height": str(height), "year": str(now.tm_year)}
-    parts = {
-        "month": now.tm_mon,
-        "day": now.tm_mday,
-        "hour": now.tm_hour,
-        "minute": now.tm_min,
-        "second": now.tm_sec,
-    }
-    values |= {name: f"{value:02}" for name, value in parts.items()}
-    return re.sub(r"%(\w+)%", lambda found: values.get(found[1], found[0]), prefix)
+    """Fill in the tokens of size and time (see `library/save_names.py`); others are kept."""
+    return fill_tokens(prefix, size_and_time(width, height, now))[0]
 
 
 def next_counter(folder: Path, stem: str) -> int:
     """Return one more than the highest counter of the files `<stem>_<counter>_...` in a folder."""
-    own = os.path.normcase(stem + "_")
+    own = os.path.normcase(fit_name(stem, FIRST, sys.platform).removesuffix(FIRST) + "_")
     counters = [0]
     for name in os.listdir(folder):
         digits = name[len(own) :].split("_")[0]
         if os.path.normcase(name[: len(own)]) == own and digits.isdecimal():
             counters.append(int(digits))
     return max(counters) + 1
+
+
+def _without_files(root: Path, folder: Path) -> Path:
+    """Return a folder below `root`; where one of its parts is a file, that part gets a "_" behind it."""
+    path = root
+    for part in folder.relative_to(root).parts:
+        path /= part
+        while path.exists() and not path.is_dir():
+            path = path.with_name(path.name + "_")
+    return path
 
 
 _default: Folders | None = None

@@ -62,7 +62,8 @@ class RunState:
 
     `stop_as` is set once the run is to stop, to the status in which it then ends. `outer` is the run around this one,
     if a node started it. `revision` is that of the plan's keys when the run was prepared. `is_tainted`: a value was
-    replaced at a breakpoint, so nothing more is cached. `lost` notes, for `why`, how the last run's results were lost.
+    replaced at a breakpoint, so nothing more is cached. `lost` notes, for `why`, how the last run's results were lost,
+    `warned` what its nodes have warned of.
     """
 
     __slots__ = (
@@ -88,6 +89,7 @@ class RunState:
         "stop_as",
         "stop_event",
         "wanted",
+        "warned",
     )
 
     def __init__(
@@ -115,6 +117,7 @@ class RunState:
         self.is_tainted = False
         self.has_own_lane = False
         self.wanted: list[str] = []
+        self.warned: set[str] = set()
         self.revision = plan.revision
         self.lost: dict[str, str] = {}
         self.started_at = time.perf_counter()

@@ -6,13 +6,14 @@ and behaviour are ComfyUI's.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple, Protocol
 
 from comfy_nb.engine.events import Event
-from comfy_nb.errors import InterruptProcessingException
+from comfy_nb.errors import ComfyNBWarning, InterruptProcessingException
 
 
 class ExecutionBlocker:
@@ -31,6 +32,7 @@ class RunSide(Protocol):
     """The run of a call, as far as the call needs it."""
 
     id: str
+    warned: set[str]
 
     @property
     def stopping(self) -> bool:
@@ -76,6 +78,16 @@ def get_executing_context() -> ExecutionContext | None:
     return None if call is None else ExecutionContext(call.run.id, call.node_id, call.index)
 
 
+def warn_in_call(message: str) -> None:
+    """Warn of something, once in the run of the current call, however many calls of the node it concerns."""
+    call = current_call.get()
+    if call is not None:
+        if message in call.run.warned:
+            return
+        call.run.warned.add(message)
+    warnings.warn(message, ComfyNBWarning, stacklevel=2)
+
+
 class _NoRun:
     """The run of a context that was set by hand: it has no subscribers, and nobody stops it."""
 
@@ -83,6 +95,7 @@ class _NoRun:
 
     def __init__(self, prompt_id: str) -> None:
         self.id = prompt_id
+        self.warned: set[str] = set()
 
     def emit(self, event: Event) -> None:
         """Drop the event."""

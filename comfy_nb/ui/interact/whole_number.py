@@ -10,7 +10,7 @@ import traitlets
 LARGEST_EXACT = 2**53 - 1
 
 
-class WholeNumber(widgets.Text):
+class WholeNumber(widgets.Text):  # type: ignore[misc]
     """A text field whose `value` is an int; the page holds its digits.
 
     What is typed and is no whole number is put back to the value as it was.
