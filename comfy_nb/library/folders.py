@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from comfy_nb.library.save_names import fill_tokens, fit_name, fit_path, size_and_time, split_prefix
+from comfy_nb.library.temp_files import TempFiles, temp_files
 
 IMAGE_SUFFIXES = frozenset(
     {".apng", ".avif", ".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"}
@@ -75,22 +76,28 @@ class Folders:
         name = split_prefix(expand_prefix(prefix, width, height, time.localtime()), sys.platform)
         name = fit_path(name, str(root.resolve()), sys.platform)
         folder = _without_files(root.resolve(), inside(root, "/".join(name.folders)))
+        temp = temp_files(root.resolve()) if type == "temp" else None
+        if temp is not None:
+            temp.make_room()
         folder.mkdir(parents=True, exist_ok=True)
         subfolder = folder.relative_to(root.resolve()).as_posix()
-        return SavePaths(
-            folder, name.stem, next_counter(folder, name.stem), "" if subfolder == "." else subfolder, type
-        )
+        counter = next_counter(folder, name.stem)
+        return SavePaths(folder, name.stem, counter, "" if subfolder == "." else subfolder, type, temp)
 
 
 @dataclass(frozen=True, slots=True)
 class SavePaths:
-    """Where the files of a save go: `<folder>/<stem>_<counter>_.png`; `subfolder` is relative."""
+    """Where the files of a save go: `<folder>/<stem>_<counter>_.png`; `subfolder` is relative.
+
+    `temp` keeps the number of files in a temp folder within bounds.
+    """
 
     folder: Path
     stem: str
     counter: int
     subfolder: str
     type: str
+    temp: TempFiles | None = None
 
     def write_new(self, data: bytes, counter: int, batch_number: int = 0, suffix: str = ".png") -> tuple[str, int]:
         """Write `data` to a new file with the first free counter from `counter` up.
@@ -106,6 +113,8 @@ class SavePaths:
             except FileExistsError:
                 counter += 1
             else:
+                if self.temp is not None:
+                    self.temp.note(self.folder / name, len(data))
                 return name, counter
 
 
