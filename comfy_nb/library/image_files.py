@@ -15,7 +15,7 @@ from torch import Tensor
 from comfy_nb.engine.node_api.context import get_executing_context, warn_in_call
 from comfy_nb.errors import LayoutError
 from comfy_nb.library.declare import Declaration, legacy_combo_input
-from comfy_nb.library.folders import Folders, current_folders, inside, is_image_name, split_annotation
+from comfy_nb.library.folders import Folders, SavePaths, current_folders, inside, is_image_name, split_annotation
 from comfy_nb.library.pictures import read_channel, read_picture, to_png
 from comfy_nb.library.save_names import either, fill_tokens, graph_values, size_and_time
 from comfy_nb.wording import name_node, suggest
@@ -72,6 +72,16 @@ class LoadImageMask:
         return _check(image)
 
 
+class SavedFile(dict[str, str]):
+    """A file as `ui` reports it; it knows its `mark`, by which another file of that name is told from it."""
+
+    __slots__ = ("mark",)
+
+    def __init__(self, paths: SavePaths, name: str) -> None:
+        super().__init__(filename=name, subfolder=paths.subfolder, type=paths.type)
+        self.mark = _mark(paths.folder / name)
+
+
 class SaveImage:
     """Save images as PNG files in the output folder, with the graph that made them embedded."""
 
@@ -119,14 +129,14 @@ class SaveImage:
         for batch_number, data in enumerate(encoded):
             name, counter = paths.write_new(data, counter, batch_number)
             counter += 1
-            saved.append({"filename": name, "subfolder": paths.subfolder, "type": paths.type})
+            saved.append(SavedFile(paths, name))
         return {"ui": {"images": saved}}
 
     @classmethod
     def STILL_THERE(cls, ui: Mapping[str, Any]) -> bool:
-        """Tell whether the files that an earlier run reported in `ui` exist; if not, the node runs again."""
+        """Tell whether the files that an earlier run reported in `ui` are as it wrote them; if not, it runs again."""
         folders = current_folders()
-        return all(_reported(folders, entry).is_file() for entry in ui.get("images", ()))
+        return all(_is_as_written(_reported(folders, entry), entry) for entry in ui.get("images", ()))
 
 
 class PreviewImage(SaveImage):
@@ -175,6 +185,20 @@ def _file_choice() -> Declaration:
 
 def _reported(folders: Folders, entry: Mapping[str, str]) -> Path:
     return inside(folders.of(entry["type"]), f"{entry['subfolder']}/{entry['filename']}".lstrip("/"))
+
+
+def _mark(path: Path) -> tuple[int, int] | None:
+    """Return a file's size and when it was written, in ns; None where there is no such file."""
+    try:
+        stat = path.stat()
+    except (OSError, ValueError):
+        return None
+    return (stat.st_size, stat.st_mtime_ns)
+
+
+def _is_as_written(path: Path, entry: Mapping[str, str]) -> bool:
+    mark = _mark(path)
+    return mark is not None and (not isinstance(entry, SavedFile) or mark == entry.mark)
 
 
 def _existing(name: str) -> Path:

@@ -6,6 +6,8 @@ import hashlib
 import io
 import json
 import math
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
+import comfy_nb as nb
 from comfy_nb.errors import LayoutError
 from comfy_nb.library import Folders, use_folders
 from comfy_nb.library.image_files import LoadImage, LoadImageMask, PreviewImage, SaveImage
@@ -315,3 +318,54 @@ def test_what_is_saved_can_be_loaded(folders: Folders) -> None:
     loaded, mask = LoadImage().load_image(f"sub/{name} [output]")
     torch.testing.assert_close(loaded, image[..., :3], atol=1 / 255, rtol=0)
     torch.testing.assert_close(mask, 1 - image[..., 3], atol=1 / 255, rtol=0)
+
+
+async def test_a_picture_in_the_place_of_the_one_that_was_saved_is_not_taken_for_it(folders: Folders) -> None:
+    red, blue = (nb.Graph(nb.nodes.SaveImage(nb.nodes.EmptyImage(4, 4, color=each))) for each in (0xFF0000, 0x0000FF))
+    (entry,) = (await red.run()).ui["2"]["images"]
+    (folders.output / entry["filename"]).unlink()
+    assert (await blue.run()).ui["2"]["images"] == [entry]
+    run = await red.run()
+    assert run.why("2") == "its file is gone"
+    (other,) = run.ui["2"]["images"]
+    assert other["filename"] != entry["filename"]
+    with Image.open(folders.output / other["filename"]) as picture:
+        assert picture.getpixel((0, 0)) == RED
+    assert (await red.run()).why("2") != "its file is gone"
+
+
+REPLACED = ["write", "same time", "rename", "copy"]
+
+
+@pytest.mark.parametrize("way", REPLACED)
+@pytest.mark.parametrize("source", ["graph", "picture", "file"])
+async def test_an_edited_photo_is_seen_however_it_was_replaced(
+    folders: Folders, tmp_path: Path, way: str, source: str
+) -> None:
+    """Also where its size and times are as they were, and where the graph comes out of a picture of the old run."""
+    photo, other = folders.input / "a.bmp", tmp_path / "b.bmp"
+    plain("RGB", RED).save(photo)
+    plain("RGB", BLUE).save(other)
+    before = photo.stat()
+    loaded = nb.nodes.LoadImage("a.bmp")
+    graph: Any = nb.Graph(nb.nodes.SaveImage(loaded.IMAGE, filename_prefix="own"))
+    (entry,) = (await graph.run()).ui["2"]["images"]
+    if source == "picture":
+        graph = nb.load(folders.output / entry["filename"])
+    elif source == "file":
+        graph.save(tmp_path / "a.json")
+        graph = nb.load(tmp_path / "a.json")
+    if way == "rename":
+        os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+        other.replace(photo)
+    elif way == "copy":
+        shutil.copyfile(other, photo)
+    else:
+        photo.write_bytes(other.read_bytes())
+    if way in ("same time", "copy"):
+        os.utime(photo, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert photo.stat().st_size == before.st_size
+    run = await graph.run()
+    (entry,) = run.ui["2"]["images"]
+    with Image.open(folders.output / entry["filename"]) as picture:
+        assert picture.getpixel((0, 0)) == BLUE
