@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from comfy_nb.engine.node_api.context import get_executing_context, warn_in_call
+from comfy_nb.engine.node_api.context import confirm_fingerprint, get_executing_context, warn_in_call
 from comfy_nb.errors import LayoutError
 from comfy_nb.library.declare import Declaration, legacy_combo_input
 from comfy_nb.library.folders import Folders, SavePaths, current_folders, inside, is_image_name, split_annotation
@@ -38,7 +38,7 @@ class LoadImage:
         return {"required": {"image": _file_choice()}}
 
     def load_image(self, image: str) -> tuple[Tensor, Tensor]:
-        return read_picture(_existing(image), image)
+        return read_picture(_content(image), image)
 
     @classmethod
     def IS_CHANGED(cls, image: str | None) -> str | float:
@@ -61,7 +61,7 @@ class LoadImageMask:
         return {"required": {"image": _file_choice(), "channel": legacy_combo_input("alpha", "red", "green", "blue")}}
 
     def load_image(self, image: str, channel: str) -> tuple[Tensor]:
-        return (read_channel(_existing(image), image, channel),)
+        return (read_channel(_content(image), image, channel),)
 
     @classmethod
     def IS_CHANGED(cls, image: str | None, channel: str | None) -> str | float:
@@ -206,6 +206,12 @@ def _existing(name: str) -> Path:
     if not path.is_file():
         raise FileNotFoundError(_missing(name, path))
     return path
+
+
+def _content(name: str) -> bytes:
+    data = _existing(name).read_bytes()
+    confirm_fingerprint(hashlib.sha256(data).hexdigest(), repr(name))
+    return data
 
 
 def _missing(name: str, path: Path) -> str:

@@ -18,9 +18,11 @@ import torch
 from PIL import Image
 
 import comfy_nb as nb
-from comfy_nb.errors import LayoutError
+from comfy_nb.errors import ComfyNBWarning, LayoutError
 from comfy_nb.library import Folders, use_folders
 from comfy_nb.library.image_files import LoadImage, LoadImageMask, PreviewImage, SaveImage
+from comfy_nb.spec.registry import Registry
+from tests.engine.support import Outside
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -369,3 +371,31 @@ async def test_an_edited_photo_is_seen_however_it_was_replaced(
     (entry,) = run.ui["2"]["images"]
     with Image.open(folders.output / entry["filename"]) as picture:
         assert picture.getpixel((0, 0)) == BLUE
+
+
+async def test_a_photo_that_changes_during_the_run_is_not_kept_under_what_it_was(folders: Folders) -> None:
+    class Photo(LoadImage):
+        """Loads a photo that somebody writes just then."""
+
+        def load_image(self, image: str) -> tuple[torch.Tensor, torch.Tensor]:
+            if world.colour is not None:
+                plain("RGB", world.colour).save(folders.input / image)
+            return super().load_image(image)
+
+    world = Outside(colour=BLUE)
+    registry = Registry()
+    nb.register(Photo, registry=registry)
+    plain("RGB", RED).save(folders.input / "a.png")
+    graph = nb.Graph(registry=registry)
+    graph.node("Photo", id="1", image="a.png")
+
+    async def colour() -> tuple[int, ...]:
+        run = await graph.run()
+        return tuple((run["1"][0][0, 0, 0] * 255).int().tolist())
+
+    with pytest.warns(ComfyNBWarning, match=r"Photo \(node 1\): 'a.png' changed while the run went on"):
+        assert await colour() == BLUE
+    world.colour = None
+    plain("RGB", RED).save(folders.input / "a.png")
+    assert await colour() == RED
+    assert await colour() == RED

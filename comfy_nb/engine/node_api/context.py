@@ -47,6 +47,10 @@ class RunSide(Protocol):
         """Report text that a node printed."""
         ...
 
+    def confirm_fingerprint(self, node_id: str, answer: object, what: str) -> None:
+        """Keep no more results where a node's fingerprint says something else."""
+        ...
+
 
 class CallContext:
     """One call of a node: its run, its node's id, and its place in the node's list."""
@@ -88,6 +92,17 @@ def warn_in_call(message: str) -> None:
     warnings.warn(message, ComfyNBWarning, stacklevel=2)
 
 
+def confirm_fingerprint(answer: object, what: str) -> None:
+    """Say, from within a node, what its IS_CHANGED would answer to what it has just read.
+
+    If that is not what it answered before the run, `what` (such as a file) changed in between, and nothing that the run
+    computes from here on is kept under that answer.
+    """
+    call = current_call.get()
+    if call is not None:
+        call.run.confirm_fingerprint(call.node_id, answer, what)
+
+
 class _NoRun:
     """The run of a context that was set by hand: it has no subscribers, and nobody stops it."""
 
@@ -102,6 +117,9 @@ class _NoRun:
 
     def log(self, node_id: str, stream: str, text: str) -> None:
         """Drop the text."""
+
+    def confirm_fingerprint(self, node_id: str, answer: object, what: str) -> None:
+        """Do nothing: no result is kept."""
 
 
 @contextmanager
