@@ -11,6 +11,7 @@ from typing import Any
 from comfy_nb.engine.run import Run
 from comfy_nb.errors import NodeError, NotKept, Problem, Stopped, ValidationError
 from comfy_nb.graph.model import Graph
+from comfy_nb.graph.prompt_json import name_not_finite
 from comfy_nb.graph.topology import default_outputs
 from comfy_nb.library.folders import reported_file
 from comfy_nb.wording import clip, encodable, short
@@ -120,7 +121,7 @@ def as_json(value: Any, above: tuple[int, ...] = ()) -> Any:
     if isinstance(value, int):
         return value if value.bit_length() <= INT_BITS_MAX else hex(value)
     if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
+        return value if math.isfinite(value) else name_not_finite(value)
     if isinstance(value, Mapping | list | tuple):
         if id(value) in above or len(above) == DEPTH_MAX:
             return "…"

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeGuard
 from comfy_nb.errors import ComfyNBWarning, PromptError
 from comfy_nb.graph.media import read_metadata, sniff
 from comfy_nb.graph.prompt_json import RECORDS, TYPES, prompt_text, restored
-from comfy_nb.wording import short, suggest
+from comfy_nb.wording import name_node, short, suggest
 
 Node = dict[str, Any]
 
@@ -205,11 +205,16 @@ def _checked(nodes: dict[Any, Any], origin: str) -> dict[str, Node]:
 def _restored(nodes: dict[str, Node], origin: str) -> dict[str, Node]:
     """Give constants the types that JSON could not hold; warn of those that it did not hold at all."""
     typed = {node_id: restored(node) for node_id, node in nodes.items() if TYPES in node}
-    lost = [f"{name!r} of node {node_id!r}" for node_id, (_, names) in typed.items() for name in names]
+    lost = [f"{name!r} of {_named(node_id, node)}" for node_id, (node, names) in typed.items() for name in names]
     if lost:
-        message = f"{_start(origin)} could not hold the input {', '.join(lost)}: it is left out. Give it a value again."
-        warnings.warn(message, ComfyNBWarning, stacklevel=2)
+        left_out = f"{_start(origin)} has constants left out that JSON could not hold: the input {', '.join(lost)}."
+        warnings.warn(f"{left_out} Give them values again.", ComfyNBWarning, stacklevel=2)
     return {**nodes, **{node_id: node for node_id, (node, _) in typed.items()}} if typed else nodes
+
+
+def _named(node_id: str, node: Node) -> str:
+    meta = node.get("_meta")
+    return name_node(node_id, node["class_type"], str(meta.get("title") or "") if isinstance(meta, Mapping) else "")
 
 
 def _mended(node_id: object, node: object, origin: str) -> Node:

@@ -55,6 +55,11 @@ def picture_text(value: Any, *, is_prompt: bool = False) -> str:
     return json.dumps(plain, allow_nan=False)
 
 
+def name_not_finite(value: float) -> str:
+    """Return the text that stands for NaN or an infinity in JSON."""
+    return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+
+
 def restored(node: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return a node of a prompt with its constants as they were, and the names of the inputs that could not be kept."""
     types = node[TYPES]
@@ -115,7 +120,7 @@ class _Encoder:
             return self.value(value.item(), path)
         if isinstance(value, Mapping | list | tuple):
             return self._container(value, path)
-        return self._odd(path, value, f"it is a {type(value).__name__}")
+        return self._odd(path, value, f"its type is {type(value).__name__}")
 
     def _whole(self, value: int, path: Path) -> Any:
         if value.bit_length() > LONGEST_INT_BITS:
@@ -129,7 +134,7 @@ class _Encoder:
         if math.isfinite(value):
             return value
         self._note("float", path)
-        return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+        return name_not_finite(value)
 
     def _container(self, value: Mapping[Any, Any] | list[Any] | tuple[Any, ...], path: Path) -> Any:
         if id(value) in self._above:

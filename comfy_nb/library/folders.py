@@ -13,7 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from comfy_nb.library.save_names import fill_tokens, fit_name, fit_path, size_and_time, split_prefix
+from comfy_nb.engine.node_api.context import current_call, warn_in_call
+from comfy_nb.library.save_names import (
+    Lookup,
+    either,
+    fill_tokens,
+    fit_name,
+    fit_path,
+    graph_values,
+    size_and_time,
+    split_prefix,
+)
 from comfy_nb.library.temp_files import TempFiles, temp_files
 
 IMAGE_SUFFIXES = frozenset(
@@ -22,6 +32,10 @@ IMAGE_SUFFIXES = frozenset(
 )
 TYPES = ("input", "output", "temp")
 ANNOTATION = re.compile(rf"(?P<name>.*?)\s*\[(?P<type>{'|'.join(TYPES)})\]")
+TOKENS = (
+    "There are %date:yyyy-MM-dd%, %width%, %height%, %year%, %month%, %day%, %hour%, %minute%, %second%, %batch_num% "
+    "and, for a constant of a node, its title or id with the input's name: %Photo.seed%."
+)
 FIRST = "_00001_.png"
 
 
@@ -66,14 +80,20 @@ class Folders:
             return []
         return sorted(each.name for each in folder.iterdir() if is_image_name(each.name) and each.is_file())
 
-    def save_paths(self, prefix: str, width: int, height: int, type: str = "output") -> SavePaths:
-        """Return where files with this prefix go, and create the folder; see `expand_prefix`.
+    def save_paths(
+        self, prefix: str, width: int, height: int, type: str = "output", *, values: Lookup | None = None
+    ) -> SavePaths:
+        """Return where files with this prefix go, and create the folder.
 
-        The counter is the highest one of that prefix plus 1. A name that the platform does not allow is mended. Raises
+        Tokens in it are filled in, those of nodes by `values` or else from the prompt of the run that goes on. The
+        counter is the highest one of that prefix plus 1. A name that the platform does not allow is mended. Raises
         ValueError for a prefix that leads out of the folder.
         """
         root = self.of(type)
-        name = split_prefix(expand_prefix(prefix, width, height, time.localtime()), sys.platform)
+        call = current_call.get()
+        if values is None and call is not None:
+            values = graph_values(*call.run.prompt_and_pnginfo())
+        name = split_prefix(expand_prefix(prefix, width, height, time.localtime(), values), sys.platform)
         name = fit_path(name, str(root.resolve()), sys.platform)
         folder = _without_files(root.resolve(), inside(root, "/".join(name.folders)))
         temp = temp_files(root.resolve()) if type == "temp" else None
@@ -140,9 +160,16 @@ def is_image_name(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
 
 
-def expand_prefix(prefix: str, width: int, height: int, now: time.struct_time) -> str:
-    """Fill in the tokens of size and time (see `library/save_names.py`); others are kept."""
-    return fill_tokens(prefix, size_and_time(width, height, now))[0]
+def expand_prefix(prefix: str, width: int, height: int, now: time.struct_time, values: Lookup | None = None) -> str:
+    """Fill in the tokens of size and time, and of nodes by `values` (see `library/save_names.py`); others are kept.
+
+    A warning names those that `values` does not know.
+    """
+    known = size_and_time(width, height, now)
+    filled, unknown = fill_tokens(prefix, known if values is None else either((known, values)))
+    if unknown and values is not None:
+        warn_in_call(f"The name of a saved file keeps {', '.join(unknown)}, which cannot be filled in. {TOKENS}")
+    return filled
 
 
 def next_counter(folder: Path, stem: str) -> int:

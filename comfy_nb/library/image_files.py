@@ -5,25 +5,19 @@ from __future__ import annotations
 import hashlib
 import secrets
 import string
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from comfy_nb.engine.node_api.context import confirm_fingerprint, get_executing_context, warn_in_call
+from comfy_nb.engine.node_api.context import confirm_fingerprint
 from comfy_nb.errors import LayoutError
 from comfy_nb.library.declare import Declaration, legacy_combo_input
 from comfy_nb.library.folders import Folders, SavePaths, current_folders, inside, is_image_name, split_annotation
 from comfy_nb.library.pictures import read_channel, read_picture, to_png
-from comfy_nb.library.save_names import either, fill_tokens, graph_values, size_and_time
-from comfy_nb.wording import name_node, suggest
-
-TOKENS = (
-    "There are %date:yyyy-MM-dd%, %width%, %height%, %year%, %month%, %day%, %hour%, %minute%, %second%, %batch_num% "
-    "and, for a constant of a node, its title or id with the input's name: %Photo.seed%."
-)
+from comfy_nb.library.save_names import graph_values
+from comfy_nb.wording import suggest
 
 
 class LoadImage:
@@ -123,8 +117,10 @@ class SaveImage:
         texts = ({} if prompt is None else {"prompt": prompt}) | dict(extra_pnginfo or {})
         encoded = [to_png(image, texts, self.compress_level) for image in images]
         height, width = images[0].shape[:2]
-        prefix = _filled(filename_prefix + self.prefix_append, width, height, prompt, extra_pnginfo)
-        paths = current_folders().save_paths(prefix, width, height, self.type)
+        values = None if prompt is None else graph_values(prompt, extra_pnginfo)
+        paths = current_folders().save_paths(
+            filename_prefix + self.prefix_append, width, height, self.type, values=values
+        )
         saved, counter = [], paths.counter
         for batch_number, data in enumerate(encoded):
             name, counter = paths.write_new(data, counter, batch_number)
@@ -150,29 +146,6 @@ class PreviewImage(SaveImage):
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {"required": {"images": ("IMAGE",)}, "hidden": _graph_inputs()}
-
-
-def _filled(
-    prefix: str, width: int, height: int, prompt: Mapping[str, Any] | None, extra_pnginfo: Mapping[str, Any] | None
-) -> str:
-    """Fill in the tokens of a prefix; one that cannot be filled in stays, and is named in a warning."""
-    workflow = extra_pnginfo.get("workflow") if isinstance(extra_pnginfo, Mapping) else None
-    lookup = either([size_and_time(width, height, time.localtime()), graph_values(prompt, workflow)])
-    filled, unknown = fill_tokens(prefix, lookup)
-    if unknown:
-        warn_in_call(
-            f"{_executing(prompt)}: filename_prefix keeps {', '.join(unknown)}, which cannot be filled in. {TOKENS}"
-        )
-    return filled
-
-
-def _executing(prompt: Mapping[str, Any] | None) -> str:
-    """Name the node that is being executed."""
-    context = get_executing_context()
-    if context is None or not isinstance(prompt, Mapping) or context.node_id not in prompt:
-        return "A save node"
-    entry = prompt[context.node_id]
-    return name_node(context.node_id, str(entry.get("class_type")), str((entry.get("_meta") or {}).get("title") or ""))
 
 
 def _graph_inputs() -> dict[str, str]:

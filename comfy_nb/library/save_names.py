@@ -88,15 +88,16 @@ def format_date(pattern: str, when: time.struct_time) -> str:
     return DATE_PART.sub(part, pattern)
 
 
-def graph_values(prompt: Any, workflow: Any = None) -> Lookup:
-    """Return what `%Node.widget%` stands for: a constant of a node.
+def graph_values(prompt: Any, extra_pnginfo: Any = None) -> Lookup:
+    """Return what `%Node.widget%` stands for: a constant of a node in a prompt.
 
-    The node is named by its "Node name for S&R" in the editor's workflow, its title, id or class, in this order.
+    The node is named by its "Node name for S&R" in the editor's workflow, which pictures carry beside the prompt, its
+    title, id or class, in this order.
     """
     nodes: dict[str, Mapping[str, Any]] = {}
     if isinstance(prompt, Mapping):
         nodes = {str(node_id): node for node_id, node in prompt.items() if isinstance(node, Mapping)}
-    searched = {str(node.get("id")): _search_name(node) for node in _nodes_of(workflow)}
+    searched = {str(node.get("id")): _search_name(node) for node in _nodes_of(extra_pnginfo)}
 
     def named(name: str) -> Iterator[Mapping[str, Any]]:
         yield from (node for node_id, node in nodes.items() if searched.get(node_id) == name)
@@ -121,7 +122,8 @@ def either(lookups: Iterable[Lookup]) -> Lookup:
     return lambda token: next((value for lookup in known if (value := lookup(token)) is not None), None)
 
 
-def _nodes_of(workflow: Any) -> Iterator[Mapping[str, Any]]:
+def _nodes_of(extra_pnginfo: Any) -> Iterator[Mapping[str, Any]]:
+    workflow = extra_pnginfo.get("workflow") if isinstance(extra_pnginfo, Mapping) else None
     found = workflow.get("nodes") if isinstance(workflow, Mapping) else None
     return (node for node in found if isinstance(node, Mapping)) if isinstance(found, list) else iter(())
 

@@ -143,16 +143,16 @@ def deep() -> list[Any]:
 
 
 REFUSED: list[tuple[Any, str]] = [
-    (b"bytes", "it is a bytes"),
-    ({1, 2}, "it is a set"),
-    (1j, "it is a complex"),
-    (torch.zeros(2, 3), "it is a Tensor"),
-    (np.zeros(4), "it is a ndarray"),
-    (Image.new("L", (1, 1)), "it is a Image"),
-    (Path("a"), "it is a"),
-    (object(), "it is a object"),
-    (np.datetime64("2024-01-02"), "it is a datetime64"),
-    (np.longdouble(1), "it is a longdouble"),
+    (b"bytes", "its type is bytes"),
+    ({1, 2}, "its type is set"),
+    (1j, "its type is complex"),
+    (torch.zeros(2, 3), "its type is Tensor"),
+    (np.zeros(4), "its type is ndarray"),
+    (Image.new("L", (1, 1)), "its type is Image"),
+    (Path("a"), "its type is"),
+    (object(), "its type is object"),
+    (np.datetime64("2024-01-02"), "its type is datetime64"),
+    (np.longdouble(1), "its type is longdouble"),
     ({1: "a"}, "its keys are not all text"),
     ({"a": [0, {None: 1}]}, "its keys are not all text"),
     ("\ud83d\ude00", "surrogates in pairs"),
@@ -170,7 +170,7 @@ def test_what_json_cannot_hold_is_refused_by_a_file_and_left_out_by_a_picture(
     with pytest.raises(PromptError, match=rf"Input 'x' of node '7' \(A, 'Mine'\) holds .*{reason}"):
         write_prompt(prompt, tmp_path / "a.json")
     assert not (tmp_path / "a.json").exists()
-    with pytest.warns(ComfyNBWarning, match="could not hold the input 'x' of node '7'"):
+    with pytest.warns(ComfyNBWarning, match=r"could not hold: the input 'x' of \"Mine\" \(node 7, A\)"):
         nodes = through_picture(prompt, folders)
     assert nodes == {"7": {"class_type": "A", "inputs": {"up": ["8", 0]}, "_meta": {"title": "Mine"}}}
 

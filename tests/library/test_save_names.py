@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import comfy_nb as nb
 from comfy_nb.errors import ComfyNBWarning
 from comfy_nb.library import Folders, use_folders
+from comfy_nb.library.folders import current_folders
 from comfy_nb.library.image_files import SaveImage
 from comfy_nb.library.save_names import (
     SaveName,
@@ -75,7 +76,7 @@ FILLED = [
 
 
 def lookup(workflow: Any = WORKFLOW) -> Any:
-    return either([size_and_time(32, 16, NOW), graph_values(PROMPT, workflow)])
+    return either([size_and_time(32, 16, NOW), graph_values(PROMPT, {"workflow": workflow})])
 
 
 @pytest.mark.parametrize(("prefix", "name"), FILLED)
@@ -106,7 +107,7 @@ def test_a_token_that_cannot_be_filled_in_stays_and_is_named(prefix: str, unknow
 @pytest.mark.parametrize("prompt", [None, [], {}, {"3": None}, {"3": {}}, {"3": {"inputs": None, "_meta": 1}}])
 @pytest.mark.parametrize("workflow", [None, [], {}, {"nodes": 3}, {"nodes": [{"id": None}]}])
 def test_a_prompt_of_any_shape_is_asked(prompt: Any, workflow: Any) -> None:
-    assert fill_tokens("%3.seed%", graph_values(prompt, workflow)) == ("%3.seed%", ["%3.seed%"])
+    assert fill_tokens("%3.seed%", graph_values(prompt, {"workflow": workflow})) == ("%3.seed%", ["%3.seed%"])
 
 
 @pytest.mark.parametrize(
@@ -324,7 +325,19 @@ def test_a_run_warns_once_of_a_token_that_stays(folders: Folders) -> None:
     with pytest.warns(ComfyNBWarning) as caught:
         run = graph.run_sync(["3"])
     (warning,) = caught
-    assert '"Keep" (node 3, SaveImage): filename_prefix keeps %Nobody.seed%' in str(warning.message)
+    assert '"Keep" (node 3, SaveImage): The name of a saved file keeps %Nobody.seed%' in str(warning.message)
     assert sorted(os.listdir(folders.output)) == [entry["filename"] for entry in run.ui["3"]["images"]]
     assert len(run.ui["3"]["images"]) == 3
     assert run.ui["3"]["images"][0]["filename"] == "%Nobody.seed%_a_00001_.png"
+
+
+def test_a_save_node_of_a_pack_gets_the_same_names(folders: Folders) -> None:
+    @nb.node
+    def SaveText(text: str, filename_prefix: str) -> str:
+        paths = current_folders().save_paths(filename_prefix, 3, 4)
+        return paths.write_new(text.encode(), paths.counter, suffix=".txt")[0]
+
+    graph = nb.Graph()
+    graph.node("SaveText", id="7", title="Note", text="hello", filename_prefix="%Note.text%_%width%_%Nobody.text%")
+    with pytest.warns(ComfyNBWarning, match=r'"Note" \(node 7, SaveText\): .* keeps %Nobody.text%, which'):
+        assert graph.run_sync()["7"] == "hello_3_%Nobody.text%_00001_.txt"

@@ -174,6 +174,15 @@ class RunState:
         message = f"{step.named}: {what} changed while the run went on. What the run computes from it is not kept."
         warnings.warn(message, ComfyNBWarning, stacklevel=3)
 
+    def name_of(self, node_id: str) -> str:
+        """Return a node's name as messages have it."""
+        step = self.step(node_id)
+        return step.named if step is not None else f"node {node_id}"
+
+    def prompt_and_pnginfo(self) -> tuple[Mapping[str, Any], Any]:
+        """Return the prompt of the run, and what pictures carry beside it."""
+        return self.hidden_inputs.prompt, self.hidden_inputs.extra_pnginfo
+
     def node_run(self, node_id: str) -> NodeRun | None:
         """Return the run of a node, if this run needed it."""
         return self.scheduler.node_runs.get(node_id) if self.scheduler is not None else None

@@ -7,10 +7,10 @@ and behaviour are ComfyUI's.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from comfy_nb.engine.events import Event
 from comfy_nb.errors import ComfyNBWarning, InterruptProcessingException
@@ -51,6 +51,14 @@ class RunSide(Protocol):
         """Keep no more results where a node's fingerprint says something else."""
         ...
 
+    def name_of(self, node_id: str) -> str:
+        """Return a node's name as messages have it."""
+        ...
+
+    def prompt_and_pnginfo(self) -> tuple[Mapping[str, Any], Any]:
+        """Return the prompt, and what pictures carry beside it."""
+        ...
+
 
 class CallContext:
     """One call of a node: its run, its node's id, and its place in the node's list."""
@@ -83,9 +91,10 @@ def get_executing_context() -> ExecutionContext | None:
 
 
 def warn_in_call(message: str) -> None:
-    """Warn of something, once in the run of the current call, however many calls of the node it concerns."""
+    """Warn of something, naming the node that runs; once in a run, however many calls of the node it concerns."""
     call = current_call.get()
     if call is not None:
+        message = f"{call.run.name_of(call.node_id)}: {message}"
         if message in call.run.warned:
             return
         call.run.warned.add(message)
@@ -120,6 +129,14 @@ class _NoRun:
 
     def confirm_fingerprint(self, node_id: str, answer: object, what: str) -> None:
         """Do nothing: no result is kept."""
+
+    def name_of(self, node_id: str) -> str:
+        """Return the id."""
+        return f"node {node_id}"
+
+    def prompt_and_pnginfo(self) -> tuple[Mapping[str, Any], Any]:
+        """Return an empty prompt."""
+        return {}, None
 
 
 @contextmanager
