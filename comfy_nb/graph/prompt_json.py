@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -172,7 +172,7 @@ def _paths(types: Any, kind: str) -> Iterator[Path]:
             yield tuple(path)
 
 
-def _replaced(holder: Any, path: Path, change: Any) -> Any:
+def _replaced(holder: Any, path: Path, change: Callable[[Any], Any]) -> Any:
     """Return a copy of a dict or list with the value at a path changed; itself where there is no such path."""
     if not path:
         return change(holder)

@@ -32,6 +32,11 @@ class LoadImage:
         return {"required": {"image": _file_choice()}}
 
     def load_image(self, image: str) -> tuple[Tensor, Tensor]:
+        """Return the frames in 0..1 and their masks.
+
+        Floats (renders, depth maps) up to 16 are taken as they are; larger ones are levels, of 255 up to 255 and of
+        65535 up to 65535, and beyond that the largest becomes 1.
+        """
         return read_picture(_content(image), image)
 
     @classmethod
@@ -119,7 +124,7 @@ class SaveImage:
         height, width = images[0].shape[:2]
         values = None if prompt is None else graph_values(prompt, extra_pnginfo)
         paths = current_folders().save_paths(
-            filename_prefix + self.prefix_append, width, height, self.type, values=values
+            f"{filename_prefix}{self.prefix_append}", width, height, self.type, values=values
         )
         saved, counter = [], paths.counter
         for batch_number, data in enumerate(encoded):

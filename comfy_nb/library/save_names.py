@@ -65,7 +65,7 @@ def fill_tokens(text: str, lookup: Lookup) -> tuple[str, list[str]]:
             at = end + 1
         else:
             at = end
-    return filled + text[known_from:], unknown
+    return filled + text[known_from:], list(dict.fromkeys(unknown))
 
 
 def size_and_time(width: int, height: int, now: time.struct_time) -> Lookup:
