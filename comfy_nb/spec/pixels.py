@@ -30,6 +30,7 @@ TOP_16_BIT = 0xFFFF
 BYTE_VALUES_ABOVE = 16.0  # a float picture with larger values counts 0..255; HDR highlights stay below
 NOTHING_FROM = 1e9  # renderers write such distances, 1e10 in Blender, where a ray hit nothing
 EXIF_ORIENTATION = 0x0112
+TIFF_SAMPLE_FORMAT, UNSIGNED = 339, 1
 GREY_MODES = frozenset({"1", "L", "I", "F"})  # and all that begin with I;16
 AS_THEY_ARE = frozenset({"RGB", "RGBX", "LA", "RGBA", "La", "RGBa"})
 BAD_EXIF = (SyntaxError, ValueError, TypeError, KeyError, IndexError, OSError, struct.error)
@@ -62,6 +63,8 @@ def _colours_and_alpha(picture: Picture, stride: int) -> tuple[Array, Array | No
     elif not is_grey(picture) and mode not in AS_THEY_ARE:
         picture = picture.convert("RGB")
     levels = np.asarray(picture)[::stride, ::stride]
+    if mode == "I" and _is_unsigned(picture):
+        levels = levels.astype(np.uint32)
     if mode == "1":
         levels = levels * np.uint8(TOP_8_BIT)
     if is_grey(picture):
@@ -73,6 +76,11 @@ def _colours_and_alpha(picture: Picture, stride: int) -> tuple[Array, Array | No
         divisor = alpha if colours.ndim == 2 else alpha[..., None]
         colours = np.divide(colours, divisor, out=colours.copy(), where=divisor > 0).clip(0, 1)
     return colours, alpha
+
+
+def _is_unsigned(picture: Picture) -> bool:
+    """Whether the 32 bits of a TIFF picture have no sign, which PIL reads as if they had one."""
+    return getattr(picture, "tag_v2", {}).get(TIFF_SAMPLE_FORMAT) == (UNSIGNED,)
 
 
 def _split(pixels: Array) -> tuple[Array, Array]:

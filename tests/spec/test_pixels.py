@@ -214,6 +214,17 @@ def test_floats_are_fractions_levels_or_measurements(
     torch.testing.assert_close(LoadImageMask().load_image("a.tif", "red")[0], image[..., 0], equal_nan=True)
 
 
+def test_32_bits_without_a_sign_are_no_negative_numbers(folders: Folders) -> None:
+    levels = np.array([[0, 2**31, 2**32 - 1]], np.uint32)
+    Image.fromarray(levels.view(np.int32)).save(folders.input / "a.tif")
+    data = bytearray((folders.input / "a.tif").read_bytes())
+    at = data.index(b"\x53\x01\x03\x00\x01\x00\x00\x00\x02\x00")  # SampleFormat 2: signed
+    data[at + 8] = 1
+    (folders.input / "a.tif").write_bytes(data)
+    image, _ = LoadImage().load_image("a.tif")
+    torch.testing.assert_close(image[0, 0, :, 0], torch.tensor([0.0, 0.5, 1.0]))
+
+
 def with_key(mode: str, levels: Levels, key: Any) -> Image.Image:
     picture = picture_of(mode, levels)
     picture.info["transparency"] = key
