@@ -43,11 +43,8 @@ def pixels_of(picture: Picture, stride: int = 1) -> Tensor:
     raises for a picture that it cannot read.
     """
     picture.load()  # PNG may hold its EXIF after the pixels
-    colours, alpha = _colours_and_alpha(picture, stride)
-    if colours.ndim == 2:
-        colours = np.repeat(colours[..., None], 3, axis=2)
-    pixels = colours if alpha is None else np.concatenate((colours, alpha[..., None]), axis=2)
-    return torch.from_numpy(np.ascontiguousarray(_turned(pixels, _orientation(picture)), dtype=np.float32))
+    pixels = _pixels(picture, stride)
+    return torch.from_numpy(np.ascontiguousarray(_turned(pixels, _orientation(picture))))
 
 
 def is_grey(picture: Picture) -> bool:
@@ -55,37 +52,41 @@ def is_grey(picture: Picture) -> bool:
     return picture.mode in GREY_MODES or picture.mode.startswith("I;16")
 
 
-def _colours_and_alpha(picture: Picture, stride: int) -> tuple[Array, Array | None]:
-    """Return the colours [H, W] or [H, W, 3], and the alpha [H, W] or None."""
+def _pixels(picture: Picture, stride: int) -> Array:
+    """Return float32 [H, W, 3] or [H, W, 4], as the picture lies."""
     mode = picture.mode
     if mode == "PA" or (mode == "P" and _has_transparent_colours(picture)):
         picture = picture.convert("RGBA")
     elif not is_grey(picture) and mode not in AS_THEY_ARE:
         picture = picture.convert("RGB")
-    levels = np.asarray(picture)[::stride, ::stride]
+    levels = np.asarray(picture)
     if mode == "I" and _is_unsigned(picture):
         levels = levels.astype(np.uint32)
-    if mode == "1":
-        levels = levels * np.uint8(TOP_8_BIT)
-    if is_grey(picture):
-        return _unit(levels, mode), _keyed_alpha(levels[..., None], picture)
-    if picture.mode in ("RGB", "RGBX"):
-        return _unit(levels[..., :3], mode), _keyed_alpha(levels[..., :3], picture)
-    colours, alpha = _split(_unit(levels, mode))
-    if mode in ("La", "RGBa"):
-        divisor = alpha if colours.ndim == 2 else alpha[..., None]
-        colours = np.divide(colours, divisor, out=colours.copy(), where=divisor > 0).clip(0, 1)
-    return colours, alpha
+    top = _top_of(levels, mode)
+    levels = levels[::stride, ::stride, :3] if mode == "RGBX" else levels[::stride, ::stride]
+    values: Array = np.divide(levels, np.float32(top), dtype=np.float32)
+    if mode == "I":
+        values = values.clip(0, 1)
+    if picture.mode == "RGBA":
+        return values
+    if mode in ("LA", "La", "RGBa"):
+        colours, alpha = values[..., :-1], values[..., -1:]
+        if mode != "LA":
+            colours = np.divide(colours, alpha, out=colours.copy(), where=alpha > 0).clip(0, 1)
+        return _joined(colours, alpha)
+    values, levels = np.atleast_3d(values), np.atleast_3d(levels)
+    return _joined(values, _keyed_alpha(levels * TOP_8_BIT if mode == "1" else levels, picture))
+
+
+def _joined(colours: Array, alpha: Array | None) -> Array:
+    """Return colours [H, W, 1 or 3] as RGB, with an alpha [H, W, 1] if there is one."""
+    rgb = np.repeat(colours, 3, axis=2) if colours.shape[2] == 1 else colours
+    return rgb if alpha is None else np.concatenate((rgb, alpha), axis=2)
 
 
 def _is_unsigned(picture: Picture) -> bool:
     """Whether the 32 bits of a TIFF picture have no sign, which PIL reads as if they had one."""
     return getattr(picture, "tag_v2", {}).get(TIFF_SAMPLE_FORMAT) == (UNSIGNED,)
-
-
-def _split(pixels: Array) -> tuple[Array, Array]:
-    colours = pixels[..., 0] if pixels.shape[2] == 2 else pixels[..., :3]
-    return colours, pixels[..., -1]
 
 
 def _has_transparent_colours(picture: Picture) -> bool:
@@ -94,29 +95,28 @@ def _has_transparent_colours(picture: Picture) -> bool:
 
 
 def _keyed_alpha(levels: Array, picture: Picture) -> Array | None:
-    """Return the alpha [H, W] of a picture of which one colour is transparent: 0 there, 1 elsewhere."""
+    """Return the alpha [H, W, 1] of a picture of which one colour is transparent: 0 there, 1 elsewhere."""
     key = picture.info.get("transparency")
     colour = (key,) if isinstance(key, int) else key
     if not isinstance(colour, tuple) or len(colour) != levels.shape[2]:
         return None
-    alpha: Array = np.any(levels != np.array(colour), axis=2).astype(np.float32)
+    alpha: Array = np.any(levels != np.array(colour), axis=2, keepdims=True).astype(np.float32)
     return alpha
 
 
-def _unit(levels: Array, mode: str) -> Array:
-    """Return levels as fractions, by the rule above."""
-    values: npt.NDArray[np.float32] = levels.astype(np.float32)
+def _top_of(levels: Array, mode: str) -> float:
+    """Return the level that becomes 1, by the rule above."""
+    if mode == "1":
+        return 1
     if mode == "F":
-        known = values[np.isfinite(values) & (values < NOTHING_FROM)]
-        largest = known.max(initial=0)
-        return values if largest <= BYTE_VALUES_ABOVE else values / np.float32(max(_depth_of(largest), largest))
+        known = levels[np.isfinite(levels) & (levels < NOTHING_FROM)]
+        largest = float(known.max(initial=0))
+        if largest <= BYTE_VALUES_ABOVE:
+            return 1
+        return TOP_8_BIT if largest <= TOP_8_BIT else max(TOP_16_BIT, largest)
     if mode == "I":
-        return (values / np.float32(max(TOP_16_BIT, values.max(initial=0)))).clip(0, 1)
-    return values / np.float32(TOP_16_BIT if mode.startswith("I;16") else TOP_8_BIT)
-
-
-def _depth_of(largest: float) -> int:
-    return TOP_8_BIT if largest <= TOP_8_BIT else TOP_16_BIT
+        return max(TOP_16_BIT, float(levels.max(initial=0)))
+    return TOP_16_BIT if mode.startswith("I;16") else TOP_8_BIT
 
 
 def _orientation(picture: Picture) -> object:

@@ -214,6 +214,14 @@ def test_floats_are_fractions_levels_or_measurements(
     torch.testing.assert_close(LoadImageMask().load_image("a.tif", "red")[0], image[..., 0], equal_nan=True)
 
 
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_a_thumbnail_has_the_scale_of_the_whole_picture(mode: str) -> None:
+    levels = np.full((512, 512), 50_000, MODES[mode][0].dtype)
+    levels[1, 1] = 100_000
+    picture = Image.fromarray(levels)
+    assert pixels_of(picture)[0, 0, 0] == pixels_of(picture, 2)[0, 0, 0] == 0.5
+
+
 def test_32_bits_without_a_sign_are_no_negative_numbers(folders: Folders) -> None:
     levels = np.array([[0, 2**31, 2**32 - 1]], np.uint32)
     Image.fromarray(levels.view(np.int32)).save(folders.input / "a.tif")
