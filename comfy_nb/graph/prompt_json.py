@@ -146,6 +146,8 @@ class _Encoder:
             if isinstance(value, Mapping):
                 if not all(isinstance(key, str) for key in value):
                     return self._odd(path, value, "its keys are not all text")
+                if any(SURROGATE_PAIR.search(key) for key in value):
+                    return self._odd(path, value, "it has surrogates in pairs")
                 return {str(key): self.value(each, (*path, str(key))) for key, each in value.items()}
             if isinstance(value, tuple):
                 self._note("tuple", path)

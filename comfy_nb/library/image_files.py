@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import secrets
 import string
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
+from xxhash import xxh3_128_digest
 
 from comfy_nb.engine.node_api.context import confirm_fingerprint
 from comfy_nb.errors import LayoutError
@@ -72,13 +74,23 @@ class LoadImageMask:
 
 
 class SavedFile(dict[str, str]):
-    """A file as `ui` reports it; it knows its `mark`, by which another file of that name is told from it."""
+    """A file as `ui` reports it, which knows what was written, to tell another file of that name from it."""
 
-    __slots__ = ("mark",)
+    __slots__ = ("digest", "stamp")
 
-    def __init__(self, paths: SavePaths, name: str) -> None:
+    def __init__(self, paths: SavePaths, name: str, data: bytes) -> None:
         super().__init__(filename=name, subfolder=paths.subfolder, type=paths.type)
-        self.mark = _mark(paths.folder / name)
+        self.stamp = _stamp(paths.folder / name)
+        self.digest = xxh3_128_digest(data)
+
+    def is_at(self, path: Path) -> bool:
+        """Whether a file is what was written; it is read only if it may have been changed."""
+        if sys.platform != "win32" and _stamp(path) == self.stamp:  # its time of change cannot be set back there
+            return path.is_file()
+        try:
+            return xxh3_128_digest(path.read_bytes()) == self.digest
+        except OSError:
+            return False
 
 
 class SaveImage:
@@ -130,7 +142,7 @@ class SaveImage:
         for batch_number, data in enumerate(encoded):
             name, counter = paths.write_new(data, counter, batch_number)
             counter += 1
-            saved.append(SavedFile(paths, name))
+            saved.append(SavedFile(paths, name, data))
         return {"ui": {"images": saved}}
 
     @classmethod
@@ -165,18 +177,17 @@ def _reported(folders: Folders, entry: Mapping[str, str]) -> Path:
     return inside(folders.of(entry["type"]), f"{entry['subfolder']}/{entry['filename']}".lstrip("/"))
 
 
-def _mark(path: Path) -> tuple[int, int] | None:
-    """Return a file's size and when it was written, in ns; None where there is no such file."""
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Return what changes with a file's content, whatever else is put back; nothing where there is no such file."""
     try:
         stat = path.stat()
     except (OSError, ValueError):
-        return None
-    return (stat.st_size, stat.st_mtime_ns)
+        return ()
+    return (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 def _is_as_written(path: Path, entry: Mapping[str, str]) -> bool:
-    mark = _mark(path)
-    return mark is not None and (not isinstance(entry, SavedFile) or mark == entry.mark)
+    return entry.is_at(path) if isinstance(entry, SavedFile) else path.is_file()
 
 
 def _existing(name: str) -> Path:

@@ -156,13 +156,16 @@ REFUSED: list[tuple[Any, str]] = [
     ({1: "a"}, "its keys are not all text"),
     ({"a": [0, {None: 1}]}, "its keys are not all text"),
     ("\ud83d\ude00", "surrogates in pairs"),
+    ({"\ud83d\ude00": 1}, "surrogates in pairs"),
     ({"__value__": endless()}, "it contains itself"),
     ({"__value__": deep()}, "nested in more than"),
     (10 ** (sys.get_int_max_str_digits() + 1), "limit"),
 ]
 
 
-@pytest.mark.parametrize(("value", "reason"), REFUSED, ids=[reason for _, reason in REFUSED])
+@pytest.mark.parametrize(
+    ("value", "reason"), REFUSED, ids=[f"{place} {reason}" for place, (_, reason) in enumerate(REFUSED)]
+)
 def test_what_json_cannot_hold_is_refused_by_a_file_and_left_out_by_a_picture(
     value: Any, reason: str, folders: Folders, tmp_path: Path
 ) -> None:

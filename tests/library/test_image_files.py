@@ -336,6 +336,22 @@ async def test_a_picture_in_the_place_of_the_one_that_was_saved_is_not_taken_for
     assert (await red.run()).why("2") != "its file is gone"
 
 
+async def test_a_saved_picture_that_was_only_touched_is_still_there(folders: Folders) -> None:
+    graph = nb.Graph(nb.nodes.SaveImage(nb.nodes.EmptyImage(4, 4)))
+    (entry,) = (await graph.run()).ui["2"]["images"]
+    file = folders.output / entry["filename"]
+    data = file.read_bytes()
+    os.utime(file, ns=(0, 0))
+    assert (await graph.run()).why("2") != "its file is gone"
+    file.unlink()
+    file.write_bytes(data)
+    assert (await graph.run()).ui["2"]["images"] == [entry]
+    before = file.stat()
+    file.write_bytes(data[:-1] + b"?")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (await graph.run()).why("2") == "its file is gone"
+
+
 REPLACED = ["write", "same time", "rename", "copy"]
 
 
