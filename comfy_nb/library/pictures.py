@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from comfy_nb.errors import LayoutError
 from comfy_nb.graph.prompt_json import picture_text
-from comfy_nb.spec.pixels import pixels_of
+from comfy_nb.spec.pixels import UNREADABLE, pixels_of
 
 NO_MASK_PX = 64
 STILL_FORMATS = frozenset({"MPO"})
@@ -72,7 +71,7 @@ def _opened(source: Path | bytes, name: str) -> Iterator[Image.Image]:
         ) from error
     except PermissionError:
         raise
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+    except UNREADABLE as error:
         raise LayoutError(
             f"{name!r} is damaged or cut short: {error}. Copy or download it again, or set "
             "PIL.ImageFile.LOAD_TRUNCATED_IMAGES = True to load the part that is there."

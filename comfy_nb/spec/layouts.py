@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from comfy_nb.errors import LayoutError
-from comfy_nb.spec.pixels import BYTE_VALUES_ABOVE, is_grey, pixels_of
+from comfy_nb.spec.pixels import BYTE_VALUES_ABOVE, UNREADABLE, is_grey, pixels_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -51,7 +51,7 @@ def to_image(value: Any) -> Any:
         pixels = value[..., None] if value.ndim == 2 else value
         return _image_tensor(_unit_values(pixels, "IMAGE"), of_array=True)
     if _is_picture(value):
-        return pixels_of(value).unsqueeze(0)
+        return _read(value).unsqueeze(0)
     if _is_batch(value):
         return _join([to_image(item) for item in value], "IMAGE")
     _refuse_dict(value, "IMAGE")
@@ -238,8 +238,17 @@ def _join(batches: Sequence[Tensor], socket: str) -> Tensor:
     return torch.cat(list(batches))
 
 
+def _read(picture: Picture) -> Tensor:
+    try:
+        return pixels_of(picture)
+    except UNREADABLE as error:
+        raise LayoutError(
+            f"This PIL picture cannot be read: {error}. Open its file again, and give it before the file is closed."
+        ) from error
+
+
 def _mask_picture(picture: Picture) -> Tensor:
-    pixels = pixels_of(picture)
+    pixels = _read(picture)
     if pixels.shape[2] == RGBA_CHANNELS:
         return 1.0 - pixels[None, ..., 3]
     if not is_grey(picture):

@@ -33,6 +33,7 @@ EXIF_ORIENTATION = 0x0112
 TIFF_SAMPLE_FORMAT, UNSIGNED = 339, 1
 GREY_MODES = frozenset({"1", "L", "I", "F"})  # and all that begin with I;16
 AS_THEY_ARE = frozenset({"RGB", "RGBX", "LA", "RGBA", "La", "RGBa"})
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error)  # what PIL raises for a damaged picture
 BAD_EXIF = (SyntaxError, ValueError, TypeError, KeyError, IndexError, OSError, struct.error)
 
 
@@ -55,6 +56,9 @@ def is_grey(picture: Picture) -> bool:
 def _pixels(picture: Picture, stride: int) -> Array:
     """Return float32 [H, W, 3] or [H, W, 4], as the picture lies."""
     mode = picture.mode
+    if mode == "P" and not isinstance(picture.info.get("transparency", 0), int | bytes):
+        picture = picture.copy()
+        del picture.info["transparency"]
     if mode == "PA" or (mode == "P" and _has_transparent_colours(picture)):
         picture = picture.convert("RGBA")
     elif not is_grey(picture) and mode not in AS_THEY_ARE:

@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+import comfy_nb as nb
 from comfy_nb.library import Folders, use_folders
 from comfy_nb.library.image_files import LoadImage, LoadImageMask
 from comfy_nb.spec.coerce import coerce
@@ -316,3 +317,26 @@ def test_an_orientation_that_is_none_leaves_a_picture_as_it_is(orientation: Any)
     picture = picture_of("RGB", MODES["RGB"][0])
     picture.getexif()[0x0112] = orientation
     assert torch.equal(pixels_of(picture), pixels_of(picture_of("RGB", MODES["RGB"][0])))
+
+
+@pytest.mark.parametrize("key", [None, 3.5, (1, 2), [1, 2, 3], "x"])
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
+def test_a_transparency_that_is_none_leaves_a_picture_opaque(mode: str, key: Any) -> None:
+    picture = with_key(mode, MODES[mode][0], key)
+    assert torch.equal(pixels_of(picture), pixels_of(picture_of(mode, MODES[mode][0])))
+    assert picture.info["transparency"] is key
+
+
+@pytest.mark.parametrize("fault", ["cut", "closed"])
+def test_a_picture_that_cannot_be_read_is_an_error_that_names_node_and_input(folders: Folders, fault: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folders.input / "a.png")
+    if fault == "cut":
+        (folders.input / "a.png").write_bytes((folders.input / "a.png").read_bytes()[:2000])
+    picture = Image.open(folders.input / "a.png")
+    if fault == "closed":
+        picture.close()
+    graph = nb.Graph()
+    with pytest.raises(nb.ValidationError, match=r"ImageInvert \(node 1\).*image.*This PIL picture cannot be read"):
+        graph.node("ImageInvert", image=picture)
+        graph.run_sync()
