@@ -105,18 +105,18 @@ class Inputs(dict[str, Any]):
 
     def __delitem__(self, name: str) -> None:
         super().__delitem__(name)
-        self._node.graph.note_edit()
+        self._node.note_removal()
 
     def update(self, *others: Any, **values: Any) -> None:
         for name, value in dict(*others, **values).items():
             self[name] = value
 
     def pop(self, name: str, *default: Any) -> Any:
-        self._node.graph.note_edit()
+        self._node.note_removal()
         return super().pop(name, *default)
 
     def popitem(self) -> tuple[str, Any]:
-        self._node.graph.note_edit()
+        self._node.note_removal()
         return super().popitem()
 
     def __ior__(self, others: Any) -> Inputs:  # type: ignore[misc,override]
@@ -125,7 +125,7 @@ class Inputs(dict[str, Any]):
 
     def clear(self) -> None:
         super().clear()
-        self._node.graph.note_edit()
+        self._node.note_removal()
 
     def setdefault(self, name: str, default: Any = None) -> Any:
         if name not in self:
@@ -218,6 +218,11 @@ class Node:
         self.control = {**(self.control or {}), name: control}
         self.graph.controlled.add(self.id)
         return self
+
+    def note_removal(self) -> None:
+        """Note that inputs were removed."""
+        self.forget_fingerprint()
+        self.graph.note_edit()
 
     def forget_fingerprint(self) -> bool:
         """Drop a fingerprint that was submitted with other inputs, and say whether there was one."""

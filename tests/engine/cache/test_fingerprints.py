@@ -125,13 +125,25 @@ async def test_a_submitted_is_changed_means_nothing_for_a_class_without_fingerpr
     assert ran(await pack.graph({"1": {**made("Number", n=1), "is_changed": submitted}}).run()) == []
 
 
-async def test_a_submitted_is_changed_is_forgotten_when_the_node_is_edited(pack: Pack) -> None:
+@pytest.mark.parametrize("edit", ["set", "pop", "del", "clear", "replace"])
+async def test_a_submitted_is_changed_is_forgotten_when_the_node_is_edited(pack: Pack, edit: str) -> None:
     asked = Outside(of=[])
     marked(pack, lambda cls, n: asked.of.append(n) or "sha")
     graph = pack.graph({"1": {**made("Marked", n=1), "is_changed": ["old"]}})
     await graph.run()
     assert asked.of == []
-    graph["1"].inputs["n"] = 2
+    inputs = graph["1"].inputs
+    if edit == "pop":
+        inputs.pop("n")
+    elif edit == "del":
+        del inputs["n"]
+    elif edit == "clear":
+        inputs.clear()
+    if edit == "replace":
+        graph["1"].inputs = {"n": 2}
+    else:
+        assert edit == "set" or "is_changed" not in graph.to_prompt()["1"]
+        inputs["n"] = 2
     await graph.run()
     assert asked.of == [2]
 
