@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 from comfy_nb.graph.link import link_of
@@ -94,12 +95,15 @@ def graph_values(prompt: Any, extra_pnginfo: Any = None) -> Lookup:
     The node is named by its "Node name for S&R" in the editor's workflow, which pictures carry beside the prompt, its
     title, id or class, in this order.
     """
-    nodes: dict[str, Mapping[str, Any]] = {}
-    if isinstance(prompt, Mapping):
-        nodes = {str(node_id): node for node_id, node in prompt.items() if isinstance(node, Mapping)}
-    searched = {str(node.get("id")): _search_name(node) for node in _nodes_of(extra_pnginfo)}
+
+    @cache
+    def tables() -> tuple[Mapping[str, Mapping[str, Any]], Mapping[str, object]]:
+        entries = prompt.items() if isinstance(prompt, Mapping) else ()
+        nodes = {str(node_id): node for node_id, node in entries if isinstance(node, Mapping)}
+        return nodes, {str(node.get("id")): _search_name(node) for node in _nodes_of(extra_pnginfo)}
 
     def named(name: str) -> Iterator[Mapping[str, Any]]:
+        nodes, searched = tables()
         yield from (node for node_id, node in nodes.items() if searched.get(node_id) == name)
         yield from (node for node in nodes.values() if _title(node) == name)
         yield from (node for node_id, node in nodes.items() if node_id == name)
@@ -108,7 +112,7 @@ def graph_values(prompt: Any, extra_pnginfo: Any = None) -> Lookup:
     def lookup(token: str) -> str | None:
         for dot in (at for at, letter in enumerate(token) if letter == "."):
             for node in named(token[:dot]):
-                value = _constant(nodes, node, token[dot + 1 :])
+                value = _constant(tables()[0], node, token[dot + 1 :])
                 if value is not None:
                     return value
         return None
