@@ -563,7 +563,7 @@ class BuiltinNodes(Nodes):
 
         Inputs:
             images: IMAGE
-            filename_prefix: STRING, default 'ComfyUI'. The beginning of the file names. May name subfolders, and contain %width%, %height%, %year%, %month%, %day%, %hour%, %minute%, %second% and %batch_num%.
+            filename_prefix: STRING, default 'ComfyUI'. The beginning of the file names. May name subfolders, and contain %width%, %height%, %year%, %month%, %day%, %hour%, %minute%, %second%, %batch_num%, %date:yyyy-MM-dd% and the value of an input, %Node.input%.
         Outputs: none
         """
 

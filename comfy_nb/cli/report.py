@@ -11,12 +11,15 @@ from typing import Any
 from comfy_nb.engine.run import Run
 from comfy_nb.errors import NodeError, NotKept, Problem, Stopped, ValidationError
 from comfy_nb.graph.model import Graph
+from comfy_nb.graph.prompt_json import name_not_finite
 from comfy_nb.graph.topology import default_outputs
 from comfy_nb.library.folders import reported_file
-from comfy_nb.wording import clip, short
+from comfy_nb.wording import clip, encodable, short
 
 DONE, FAILED, INVALID, STOPPED = 0, 1, 2, 130
 REPR_MAX = 2_000
+DEPTH_MAX = 50
+INT_BITS_MAX = 2_000  # Python refuses to print much longer ones
 
 
 @dataclass(frozen=True)
@@ -103,20 +106,29 @@ def problem_as_dict(problem: Problem) -> dict[str, Any]:
 
 
 def json_text(value: Any) -> str:
-    """Return strict JSON text."""
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    """Return strict JSON text, with lone surrogates escaped."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
-def as_json(value: Any) -> Any:
-    """Return a value as JSON can hold it; arrays as shape, dtype and range, other objects as their repr."""
-    if value is None or isinstance(value, str | bool | int):
+def as_json(value: Any, above: tuple[int, ...] = ()) -> Any:
+    """Return a value as JSON can hold it; arrays as shape, dtype and range, other objects as their repr.
+
+    What is too deep, or contains itself, is cut off; `above` are the ids of the containers that it is in.
+    """
+    if value is None or isinstance(value, str | bool):
         return value
+    if isinstance(value, int):
+        return value if value.bit_length() <= INT_BITS_MAX else hex(value)
     if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, Mapping):
-        return {str(key): as_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [as_json(item) for item in value]
+        return value if math.isfinite(value) else name_not_finite(value)
+    if isinstance(value, Mapping | list | tuple):
+        if id(value) in above or len(above) == DEPTH_MAX:
+            return "…"
+        above = (*above, id(value))
+        if isinstance(value, Mapping):
+            return {str(key): as_json(item, above) for key, item in value.items()}
+        return [as_json(item, above) for item in value]
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return _array_as_dict(value)
     return short(value, REPR_MAX)
@@ -149,4 +161,5 @@ def _ui_line(kind: str, entry: Any) -> str:
 
 
 def _value_line(value: Any) -> str:
-    return clip(value if isinstance(value, str) else json.dumps(as_json(value), ensure_ascii=False), REPR_MAX)
+    text = value if isinstance(value, str) else json.dumps(as_json(value), ensure_ascii=False)
+    return clip(encodable(text), REPR_MAX)

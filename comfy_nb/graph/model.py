@@ -63,8 +63,12 @@ class Graph:
 
     @classmethod
     def from_prompt(cls, source: Any, registry: Registry | None = None, scope: Scope | None = None) -> Graph:
-        """Make a graph from a prompt: a dict, JSON text, or a parsed prompt. Raises PromptError."""
-        parsed = source if isinstance(source, ParsedPrompt) else parse_prompt(source)
+        """Make a graph from a prompt: a dict, JSON text, or a parsed prompt. Raises PromptError.
+
+        What a run noted on its nodes, such as `is_changed`, is left out where it comes from a file, a picture or text:
+        there it is a record of that run, and only in a dict what the caller submits for the next one.
+        """
+        parsed = source if isinstance(source, ParsedPrompt) else _parsed(source)
         graph = cls(registry=registry, scope=scope)
         nodes = graph.nodes
         with gc_frozen(len(parsed.nodes)):
@@ -207,7 +211,10 @@ class Graph:
         return end.as_list() if end is not None else None
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the prompt as JSON; raises PromptError for a constant that JSON cannot hold."""
+        """Write the prompt as JSON that loads as an equal graph.
+
+        Raises PromptError for a constant that JSON cannot hold, naming its node and input.
+        """
         write_prompt(self.to_prompt(), path)
 
     def validate(self, outputs: Sequence[str | Node | HandleLike] | None = None) -> list[Problem]:
@@ -325,7 +332,13 @@ def load(source: Any, registry: Registry | None = None, scope: Scope | None = No
         return Graph.from_prompt(source, registry, scope)
     if not isinstance(source, (str, os.PathLike)):
         raise PromptError(f"A graph is loaded from a path, JSON text or a dict, not from {type(source).__name__}.")
-    return Graph.from_prompt(read_prompt(source), registry, scope)
+    return Graph.from_prompt(read_prompt(source).without_records(), registry, scope)
+
+
+def _parsed(source: Any) -> ParsedPrompt:
+    parsed = parse_prompt(source)
+    is_submitted = isinstance(source, Mapping) and not isinstance(source.get("prompt"), str)
+    return parsed if is_submitted else parsed.without_records()
 
 
 def _default_registry(handles: Sequence[HandleLike]) -> Registry:

@@ -100,22 +100,23 @@ class Inputs(dict[str, Any]):
         if name not in self and not is_now_link:
             node._check_declared(name)
         super().__setitem__(name, value)
-        node.graph.note_edit(None if was_link or is_now_link else node.id)
+        was_submitted = node.forget_fingerprint()
+        node.graph.note_edit(None if was_link or is_now_link or was_submitted else node.id)
 
     def __delitem__(self, name: str) -> None:
         super().__delitem__(name)
-        self._node.graph.note_edit()
+        self._node.note_removal()
 
     def update(self, *others: Any, **values: Any) -> None:
         for name, value in dict(*others, **values).items():
             self[name] = value
 
     def pop(self, name: str, *default: Any) -> Any:
-        self._node.graph.note_edit()
+        self._node.note_removal()
         return super().pop(name, *default)
 
     def popitem(self) -> tuple[str, Any]:
-        self._node.graph.note_edit()
+        self._node.note_removal()
         return super().popitem()
 
     def __ior__(self, others: Any) -> Inputs:  # type: ignore[misc,override]
@@ -124,7 +125,7 @@ class Inputs(dict[str, Any]):
 
     def clear(self) -> None:
         super().clear()
-        self._node.graph.note_edit()
+        self._node.note_removal()
 
     def setdefault(self, name: str, default: Any = None) -> Any:
         if name not in self:
@@ -217,6 +218,18 @@ class Node:
         self.control = {**(self.control or {}), name: control}
         self.graph.controlled.add(self.id)
         return self
+
+    def note_removal(self) -> None:
+        """Note that inputs were removed."""
+        self.forget_fingerprint()
+        self.graph.note_edit()
+
+    def forget_fingerprint(self) -> bool:
+        """Drop a fingerprint that was submitted with other inputs, and say whether there was one."""
+        if not self.extras or "is_changed" not in self.extras:
+            return False
+        self.extras = {name: value for name, value in self.extras.items() if name != "is_changed"} or None
+        return True
 
     def advance_seeds(self) -> None:
         """Change the inputs that are under seed control."""

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple, TypeGuard
 
 from comfy_nb.errors import ComfyNBWarning, PromptError
 from comfy_nb.graph.media import read_metadata, sniff
-from comfy_nb.wording import short, suggest
+from comfy_nb.graph.prompt_json import RECORDS, TYPES, prompt_text, restored
+from comfy_nb.wording import name_node, short, suggest
 
 Node = dict[str, Any]
 
@@ -43,6 +44,17 @@ class ParsedPrompt(NamedTuple):
     nodes: dict[str, Node]
     workflow: dict[str, Any] | None
     origin: str
+
+    def without_records(self) -> ParsedPrompt:
+        """Return the prompt without what a run noted on its nodes, which says nothing about the next run."""
+        noted = {node_id: node for node_id, node in self.nodes.items() if not RECORDS.isdisjoint(node)}
+        if not noted:
+            return self
+        kept = {
+            node_id: {name: value for name, value in node.items() if name not in RECORDS}
+            for node_id, node in noted.items()
+        }
+        return self._replace(nodes={**self.nodes, **kept})
 
 
 def is_workflow(value: object) -> TypeGuard[Mapping[str, Any]]:
@@ -85,14 +97,10 @@ def read_prompt(path: str | os.PathLike[str]) -> ParsedPrompt:
 def write_prompt(nodes: Mapping[str, Mapping[str, Any]], path: str | os.PathLike[str]) -> Path:
     """Write a prompt as indented JSON (UTF-8), whole or not at all, and return the file's path.
 
-    NaN and infinities are written as ComfyUI does (`NaN`, `Infinity`), which strict JSON readers refuse.
-    Raises PromptError when a constant is no JSON value, naming node and input, or the file cannot be made.
+    How constants are written that JSON has no type for is said in `graph/prompt_json.py`. Raises PromptError when it
+    cannot hold one, naming node and input, or the file cannot be made.
     """
-    prompt = parse_prompt(nodes).nodes
-    try:
-        text = json.dumps(prompt, indent=2, ensure_ascii=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise PromptError(_not_json(prompt, error)) from error
+    text = prompt_text(parse_prompt(nodes).nodes, indent=2)
     file = expanded(path).resolve()
     if not file.parent.is_dir():
         raise PromptError(f"{file} cannot be written: make the folder {file.parent} first.")
@@ -165,7 +173,7 @@ def _nodes_of(value: object, origin: str) -> dict[str, Node]:
         raise PromptError(f'{_start(origin)} is a single node, not a prompt. Use {{"1": node}}.')
     if not value:
         raise PromptError(f"{_start(origin)} is an empty dict: a prompt has at least one node.")
-    return _checked(dict(value), origin)
+    return _restored(_checked(dict(value), origin), origin)
 
 
 def _checked(nodes: dict[Any, Any], origin: str) -> dict[str, Node]:
@@ -192,6 +200,21 @@ def _checked(nodes: dict[Any, Any], origin: str) -> dict[str, Node]:
         twice = next(node_id for node_id in numbers if str(node_id) in nodes)
         raise PromptError(f"{_start(origin)} has the nodes {twice} and {str(twice)!r}: ids are strings.")
     return {node_id: _relinked(node, numbers) for node_id, node in named.items()}
+
+
+def _restored(nodes: dict[str, Node], origin: str) -> dict[str, Node]:
+    """Give constants the types that JSON could not hold; warn of those that it did not hold at all."""
+    typed = {node_id: restored(node) for node_id, node in nodes.items() if TYPES in node}
+    lost = [f"{name!r} of {_named(node_id, node)}" for node_id, (node, names) in typed.items() for name in names]
+    if lost:
+        left_out = f"{_start(origin)} has constants left out that JSON could not hold: the input {', '.join(lost)}."
+        warnings.warn(f"{left_out} Give them values again.", ComfyNBWarning, stacklevel=2)
+    return {**nodes, **{node_id: node for node_id, (node, _) in typed.items()}} if typed else nodes
+
+
+def _named(node_id: str, node: Node) -> str:
+    meta = node.get("_meta")
+    return name_node(node_id, node["class_type"], str(meta.get("title") or "") if isinstance(meta, Mapping) else "")
 
 
 def _mended(node_id: object, node: object, origin: str) -> Node:
@@ -328,28 +351,6 @@ def _readable_in(folder: Path) -> list[str]:
         return sorted(entry.name for entry in folder.iterdir() if entry.suffix.lower() in MEDIA_SUFFIXES)
     except OSError:
         return []
-
-
-def _not_json(nodes: Mapping[str, Node], error: Exception) -> str:
-    """Name the first value that cannot be written."""
-    for node_id, node in nodes.items():
-        for name, value in node["inputs"].items():
-            fault = _why_not_json(value)
-            if fault:
-                return (
-                    f"Input {name!r} of node {node_id!r} ({node['class_type']}) holds {short(value)}, which "
-                    f"JSON cannot hold ({fault}). Save it to a file and load that in the graph (LoadImage "
-                    "for a picture), or give a plain number, string, list or dict."
-                )
-    return f"The prompt cannot be written as JSON: {error}."
-
-
-def _why_not_json(value: object) -> str:
-    try:
-        json.dumps(value)
-    except (TypeError, ValueError, RecursionError) as error:
-        return str(error)
-    return ""
 
 
 def _start(origin: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,13 +13,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from comfy_nb.engine.node_api.context import current_call, warn_in_call
+from comfy_nb.library.save_names import (
+    Lookup,
+    either,
+    fill_tokens,
+    fit_name,
+    fit_path,
+    graph_values,
+    size_and_time,
+    split_prefix,
+)
+from comfy_nb.library.temp_files import TempFiles, temp_files
+
 IMAGE_SUFFIXES = frozenset(
     {".apng", ".avif", ".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"}
     | {".tga", ".tif", ".tiff", ".webp"}
 )
 TYPES = ("input", "output", "temp")
 ANNOTATION = re.compile(rf"(?P<name>.*?)\s*\[(?P<type>{'|'.join(TYPES)})\]")
-DEFAULT_PREFIX = "ComfyUI"
+TOKENS = (
+    "There are %date:yyyy-MM-dd%, %width%, %height%, %year%, %month%, %day%, %hour%, %minute%, %second%, %batch_num% "
+    "and, for a constant of a node, its title or id with the input's name: %Photo.seed%."
+)
+FIRST = "_00001_.png"
 
 
 class Folders:
@@ -62,32 +80,44 @@ class Folders:
             return []
         return sorted(each.name for each in folder.iterdir() if is_image_name(each.name) and each.is_file())
 
-    def save_paths(self, prefix: str, width: int, height: int, type: str = "output") -> SavePaths:
-        """Return where files with this prefix go, and create the folder; see `expand_prefix`.
+    def save_paths(
+        self, prefix: str, width: int, height: int, type: str = "output", *, values: Lookup | None = None
+    ) -> SavePaths:
+        """Return where files with this prefix go, and create the folder.
 
-        The counter is the highest one of that prefix plus 1. Raises ValueError for a prefix that leads out of the
-        folder.
+        Tokens in it are filled in, those of nodes by `values` or else from the prompt of the run that goes on. The
+        counter is the highest one of that prefix plus 1. A name that the platform does not allow is mended. Raises
+        ValueError for a prefix that leads out of the folder.
         """
         root = self.of(type)
-        expanded = os.path.normpath(expand_prefix(prefix, width, height, time.localtime()))
-        parent, stem = os.path.split(expanded)
-        if stem in ("", os.curdir, os.pardir):
-            parent, stem = expanded, DEFAULT_PREFIX
-        folder = inside(root, parent)
+        call = current_call.get()
+        if values is None and call is not None:
+            values = graph_values(*call.run.prompt_and_pnginfo())
+        name = split_prefix(expand_prefix(prefix, width, height, time.localtime(), values), sys.platform)
+        name = fit_path(name, str(root.resolve()), sys.platform)
+        folder = _without_files(root.resolve(), inside(root, "/".join(name.folders)))
+        temp = temp_files(root.resolve()) if type == "temp" else None
+        if temp is not None:
+            temp.make_room()
         folder.mkdir(parents=True, exist_ok=True)
         subfolder = folder.relative_to(root.resolve()).as_posix()
-        return SavePaths(folder, stem, next_counter(folder, stem), "" if subfolder == "." else subfolder, type)
+        counter = next_counter(folder, name.stem)
+        return SavePaths(folder, name.stem, counter, "" if subfolder == "." else subfolder, type, temp)
 
 
 @dataclass(frozen=True, slots=True)
 class SavePaths:
-    """Where the files of a save go: `<folder>/<stem>_<counter>_.png`; `subfolder` is relative."""
+    """Where the files of a save go: `<folder>/<stem>_<counter>_.png`; `subfolder` is relative.
+
+    `temp` keeps the number of files in a temp folder within bounds.
+    """
 
     folder: Path
     stem: str
     counter: int
     subfolder: str
     type: str
+    temp: TempFiles | None = None
 
     def write_new(self, data: bytes, counter: int, batch_number: int = 0, suffix: str = ".png") -> tuple[str, int]:
         """Write `data` to a new file with the first free counter from `counter` up.
@@ -96,13 +126,15 @@ class SavePaths:
         """
         stem = self.stem.replace("%batch_num%", str(batch_number))
         while True:
-            name = f"{stem}_{counter:05}_{suffix}"
+            name = fit_name(stem, f"_{counter:05}_{suffix}", sys.platform)
             try:
                 with open(self.folder / name, "xb") as file:
                     file.write(data)
             except FileExistsError:
                 counter += 1
             else:
+                if self.temp is not None:
+                    self.temp.note(self.folder / name, len(data))
                 return name, counter
 
 
@@ -128,29 +160,37 @@ def is_image_name(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
 
 
-def expand_prefix(prefix: str, width: int, height: int, now: time.struct_time) -> str:
-    """Fill in %width%, %height%, %year%, %month%, %day%, %hour%, %minute% and %second%; others are kept."""
-    values = {"width": str(width), "height": str(height), "year": str(now.tm_year)}
-    parts = {
-        "month": now.tm_mon,
-        "day": now.tm_mday,
-        "hour": now.tm_hour,
-        "minute": now.tm_min,
-        "second": now.tm_sec,
-    }
-    values |= {name: f"{value:02}" for name, value in parts.items()}
-    return re.sub(r"%(\w+)%", lambda found: values.get(found[1], found[0]), prefix)
+def expand_prefix(prefix: str, width: int, height: int, now: time.struct_time, values: Lookup | None = None) -> str:
+    """Fill in the tokens of size and time, and of nodes by `values` (see `library/save_names.py`); others are kept.
+
+    A warning names those that `values` does not know.
+    """
+    known = size_and_time(width, height, now)
+    filled, unknown = fill_tokens(prefix, known if values is None else either((known, values)))
+    if unknown and values is not None:
+        warn_in_call(f"The name of a saved file keeps {', '.join(unknown)}, which cannot be filled in. {TOKENS}")
+    return filled
 
 
 def next_counter(folder: Path, stem: str) -> int:
     """Return one more than the highest counter of the files `<stem>_<counter>_...` in a folder."""
-    own = os.path.normcase(stem + "_")
+    own = os.path.normcase(fit_name(stem, FIRST, sys.platform).removesuffix(FIRST) + "_")
     counters = [0]
     for name in os.listdir(folder):
         digits = name[len(own) :].split("_")[0]
         if os.path.normcase(name[: len(own)]) == own and digits.isdecimal():
             counters.append(int(digits))
     return max(counters) + 1
+
+
+def _without_files(root: Path, folder: Path) -> Path:
+    """Return a folder below `root`; where one of its parts is a file, that part gets a "_" behind it."""
+    path = root
+    for part in folder.relative_to(root).parts:
+        path /= part
+        while path.exists() and not path.is_dir():
+            path = path.with_name(path.name + "_")
+    return path
 
 
 _default: Folders | None = None

@@ -10,12 +10,12 @@ from comfy_nb.spec.sockets import SOCKETS
 def coerce(value: Any, socket: str) -> Any:
     """Bring a constant to the layout of its socket type; one that already has it is returned as the same object.
 
-    IMAGE takes PIL pictures (the current frame, any mode, upright by EXIF; RGBA if there is alpha), numpy arrays [H,W],
-    [H,W,C] or [B,H,W,C] (uint8 and uint16 are scaled), float tensors [B,H,W,C] or [H,W,C], and lists of these of one
-    size, which become one batch; grey (C 1) becomes RGB. MASK takes grey pictures or the alpha of others
-    (mask = 1 - alpha), and arrays and tensors [H,W] or [B,H,W], bool too. LATENT takes its dict, AUDIO its dict with
-    the waveform [B,C,T], [C,T] or [T]. Registered types take what their `layout` takes. Everything else passes
-    unchanged.
+    IMAGE takes PIL pictures (the current frame, any mode, upright by EXIF; RGBA if there is alpha; `spec/pixels.py` has
+    the rules), numpy arrays [H,W], [H,W,C] or [B,H,W,C] (uint8 and uint16 are scaled), float tensors [B,H,W,C] or
+    [H,W,C], and lists of these of one size, which become one batch; grey (C 1) becomes RGB. MASK takes grey pictures or
+    the alpha of others (mask = 1 - alpha), and arrays and tensors [H,W] or [B,H,W], bool too. LATENT takes its dict,
+    AUDIO its dict with the waveform [B,C,T], [C,T] or [T]. Registered types take what their `layout` takes. Everything
+    else passes unchanged.
 
     Raises LayoutError if the value has another layout, dtype or range; the message says how to convert it.
     """

@@ -22,17 +22,17 @@ import torch
 from torch import Tensor
 
 from comfy_nb.errors import LayoutError
+from comfy_nb.spec.pixels import BYTE_VALUES_ABOVE, UNREADABLE, is_grey, pixels_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 Array = npt.NDArray[Any]
 
-COLOUR_CHANNELS = (3, 4)
+RGBA_CHANNELS = 4
+COLOUR_CHANNELS = (3, RGBA_CHANNELS)
 PIXEL_CHANNELS = (1, 3, 4)
-BYTE_VALUES_ABOVE = 16.0  # a float picture with larger values counts 0..255; HDR highlights stay below
 SAMPLES_PER_AXIS = 16
-EXIF_ORIENTATION = 0x0112
 MOST_AUDIO_CHANNELS = 8
 
 
@@ -51,7 +51,7 @@ def to_image(value: Any) -> Any:
         pixels = value[..., None] if value.ndim == 2 else value
         return _image_tensor(_unit_values(pixels, "IMAGE"), of_array=True)
     if _is_picture(value):
-        return to_image(_colours(_upright(value)))
+        return _read(value).unsqueeze(0)
     if _is_batch(value):
         return _join([to_image(item) for item in value], "IMAGE")
     _refuse_dict(value, "IMAGE")
@@ -65,7 +65,7 @@ def to_mask(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return _mask_tensor(_unit_values(value, "MASK"), of_array=True)
     if _is_picture(value):
-        return _mask_picture(_upright(value))
+        return _mask_picture(value)
     if _is_batch(value):
         return _join([to_mask(item) for item in value], "MASK")
     _refuse_dict(value, "MASK")
@@ -238,56 +238,25 @@ def _join(batches: Sequence[Tensor], socket: str) -> Tensor:
     return torch.cat(list(batches))
 
 
-def _upright(picture: Picture) -> Picture:
-    from PIL import ImageOps
-
-    picture.load()  # PNG may hold its EXIF after the pixels
-    if picture.getexif().get(EXIF_ORIENTATION, 1) == 1:
-        return picture
-    return ImageOps.exif_transpose(picture)
-
-
-def _deep_grey(picture: Picture) -> Array | None:
-    """Return the values [H,W] of a picture with more than 8 bits per pixel, which PIL would clip; None for others."""
-    if picture.mode == "F" or picture.mode.startswith("I;16"):
-        return np.asarray(picture)
-    if picture.mode != "I":
-        return None
-    values = np.asarray(picture)
-    if values.min(initial=0) < 0 or values.max(initial=0) > 65535:
+def _read(picture: Picture) -> Tensor:
+    try:
+        return pixels_of(picture)
+    except UNREADABLE as error:
         raise LayoutError(
-            "A PIL picture of mode I is taken as 16 bit, and this one has values outside 0..65535. "
-            "Use np.asarray(picture) and scale it to 0..1."
-        )
-    return values.astype(np.uint16)
-
-
-def _colours(picture: Picture) -> Array:
-    deep = _deep_grey(picture)
-    if deep is not None:
-        return deep
-    return np.asarray(_converted(picture, "RGBA" if picture.has_transparency_data else "RGB"))
+            f"This PIL picture cannot be read: {error}. Open its file again, and give it before the file is closed."
+        ) from error
 
 
 def _mask_picture(picture: Picture) -> Tensor:
-    deep = _deep_grey(picture)
-    if deep is not None:
-        return _mask_tensor(_unit_values(deep, "MASK"), of_array=True)
-    if picture.has_transparency_data:
-        alpha = np.asarray(_converted(picture, "RGBA"))[..., 3]
-        return 1.0 - _mask_tensor(_unit_values(alpha, "MASK"))
-    if picture.mode not in ("1", "L"):
+    pixels = _read(picture)
+    if pixels.shape[2] == RGBA_CHANNELS:
+        return 1.0 - pixels[None, ..., 3]
+    if not is_grey(picture):
         raise LayoutError(
             f"A MASK is grey or the alpha of a picture; this PIL picture of mode {picture.mode} is neither. "
             'Use picture.convert("L").'
         )
-    return _mask_tensor(_unit_values(np.asarray(picture), "MASK"))
-
-
-def _converted(picture: Picture, mode: str) -> Picture:
-    if picture.mode == mode:
-        return picture
-    return (picture.convert("LA") if picture.mode == "La" else picture).convert(mode)
+    return pixels[None, ..., 0]
 
 
 def _waveform(waveform: Any) -> Any:

@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+import comfy_nb as nb
 from comfy_nb.cli.main import main
 from comfy_nb.engine.session import Session, use_session
 from comfy_nb.library.folders import Folders, use_folders
@@ -286,3 +287,17 @@ def test_ctrl_c_stops_the_run_and_exits_130(tmp_path):
     assert process.returncode == 130, err
     assert json.loads(out)["state"] == "stopped"
     assert "Traceback" not in err
+
+
+def test_json_cuts_off_values_that_contain_themselves(command):
+    @nb.node
+    def Endless() -> object:
+        value: list[Any] = [1]
+        value += [value, {"again": value}, "\ud800", 10**5_000]
+        return value
+
+    ended = command("run", {"1": {"class_type": "Endless", "inputs": {}}}, "--json")
+    assert ended.returncode == 0
+    (value,) = json.loads(ended.stdout)["outputs"]["1"]["values"]
+    assert value == [1, "…", {"again": "…"}, "\ud800", hex(10**5_000)]
+    assert '[1, "…"' in command("run", {"1": {"class_type": "Endless", "inputs": {}}}).stdout

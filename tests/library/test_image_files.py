@@ -6,6 +6,8 @@ import hashlib
 import io
 import json
 import math
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,12 @@ import pytest
 import torch
 from PIL import Image
 
-from comfy_nb.errors import LayoutError
+import comfy_nb as nb
+from comfy_nb.errors import ComfyNBWarning, LayoutError
 from comfy_nb.library import Folders, use_folders
 from comfy_nb.library.image_files import LoadImage, LoadImageMask, PreviewImage, SaveImage
+from comfy_nb.spec.registry import Registry
+from tests.engine.support import Outside
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -248,8 +253,8 @@ def test_live_objects_in_the_graph_are_named(folders: Folders) -> None:
         "tensor": "<Tensor torch.float32 [2, 3]>",
         "array": "<ndarray int16 [4]>",
         "number": 0.5,
-        "nan": None,
-        "infinite": [None, [1, 2.5, True, None]],
+        "nan": "NaN",
+        "infinite": {"__value__": ["Infinity", [1, 2.5, True, None]]},
         "object": "<comfy_nb.library.folders.Folders>",
         "5": "key",
     }
@@ -315,3 +320,98 @@ def test_what_is_saved_can_be_loaded(folders: Folders) -> None:
     loaded, mask = LoadImage().load_image(f"sub/{name} [output]")
     torch.testing.assert_close(loaded, image[..., :3], atol=1 / 255, rtol=0)
     torch.testing.assert_close(mask, 1 - image[..., 3], atol=1 / 255, rtol=0)
+
+
+async def test_a_picture_in_the_place_of_the_one_that_was_saved_is_not_taken_for_it(folders: Folders) -> None:
+    red, blue = (nb.Graph(nb.nodes.SaveImage(nb.nodes.EmptyImage(4, 4, color=each))) for each in (0xFF0000, 0x0000FF))
+    (entry,) = (await red.run()).ui["2"]["images"]
+    (folders.output / entry["filename"]).unlink()
+    assert (await blue.run()).ui["2"]["images"] == [entry]
+    run = await red.run()
+    assert run.why("2") == "its file is gone"
+    (other,) = run.ui["2"]["images"]
+    assert other["filename"] != entry["filename"]
+    with Image.open(folders.output / other["filename"]) as picture:
+        assert picture.getpixel((0, 0)) == RED
+    assert (await red.run()).why("2") != "its file is gone"
+
+
+async def test_a_saved_picture_that_was_only_touched_is_still_there(folders: Folders) -> None:
+    graph = nb.Graph(nb.nodes.SaveImage(nb.nodes.EmptyImage(4, 4)))
+    (entry,) = (await graph.run()).ui["2"]["images"]
+    file = folders.output / entry["filename"]
+    data = file.read_bytes()
+    os.utime(file, ns=(0, 0))
+    assert (await graph.run()).why("2") != "its file is gone"
+    file.unlink()
+    file.write_bytes(data)
+    assert (await graph.run()).ui["2"]["images"] == [entry]
+    before = file.stat()
+    file.write_bytes(data[:-1] + b"?")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (await graph.run()).why("2") == "its file is gone"
+
+
+REPLACED = ["write", "same time", "rename", "copy"]
+
+
+@pytest.mark.parametrize("way", REPLACED)
+@pytest.mark.parametrize("source", ["graph", "picture", "file"])
+async def test_an_edited_photo_is_seen_however_it_was_replaced(
+    folders: Folders, tmp_path: Path, way: str, source: str
+) -> None:
+    """Also where its size and times are as they were, and where the graph comes out of a picture of the old run."""
+    photo, other = folders.input / "a.bmp", tmp_path / "b.bmp"
+    plain("RGB", RED).save(photo)
+    plain("RGB", BLUE).save(other)
+    before = photo.stat()
+    loaded = nb.nodes.LoadImage("a.bmp")
+    graph: Any = nb.Graph(nb.nodes.SaveImage(loaded.IMAGE, filename_prefix="own"))
+    (entry,) = (await graph.run()).ui["2"]["images"]
+    if source == "picture":
+        graph = nb.load(folders.output / entry["filename"])
+    elif source == "file":
+        graph.save(tmp_path / "a.json")
+        graph = nb.load(tmp_path / "a.json")
+    if way == "rename":
+        os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+        other.replace(photo)
+    elif way == "copy":
+        shutil.copyfile(other, photo)
+    else:
+        photo.write_bytes(other.read_bytes())
+    if way in ("same time", "copy"):
+        os.utime(photo, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert photo.stat().st_size == before.st_size
+    run = await graph.run()
+    (entry,) = run.ui["2"]["images"]
+    with Image.open(folders.output / entry["filename"]) as picture:
+        assert picture.getpixel((0, 0)) == BLUE
+
+
+async def test_a_photo_that_changes_during_the_run_is_not_kept_under_what_it_was(folders: Folders) -> None:
+    class Photo(LoadImage):
+        """Loads a photo that somebody writes just then."""
+
+        def load_image(self, image: str) -> tuple[torch.Tensor, torch.Tensor]:
+            if world.colour is not None:
+                plain("RGB", world.colour).save(folders.input / image)
+            return super().load_image(image)
+
+    world = Outside(colour=BLUE)
+    registry = Registry()
+    nb.register(Photo, registry=registry)
+    plain("RGB", RED).save(folders.input / "a.png")
+    graph = nb.Graph(registry=registry)
+    graph.node("Photo", id="1", image="a.png")
+
+    async def colour() -> tuple[int, ...]:
+        run = await graph.run()
+        return tuple((run["1"][0][0, 0, 0] * 255).int().tolist())
+
+    with pytest.warns(ComfyNBWarning, match=r"Photo \(node 1\): 'a.png' changed while the run went on"):
+        assert await colour() == BLUE
+    world.colour = None
+    plain("RGB", RED).save(folders.input / "a.png")
+    assert await colour() == RED
+    assert await colour() == RED

@@ -181,8 +181,8 @@ def test_a_picture_is_turned_upright_by_its_exif() -> None:
     assert image[0, 0, 3, 0] == 1
 
 
-def test_a_32_bit_picture_beyond_16_bits_is_refused() -> None:
-    assert "outside 0..65535" in refusal(picture("I", color=70000), "IMAGE")
+def test_of_a_32_bit_picture_beyond_16_bits_the_largest_value_is_white() -> None:
+    assert torch.equal(coerce(picture("I", color=70000), "IMAGE"), torch.ones(1, 4, 6, 3))
 
 
 def test_a_list_of_one_size_becomes_a_batch() -> None:

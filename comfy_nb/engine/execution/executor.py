@@ -199,10 +199,11 @@ class Executor:
             self.lookup.release_claim(node_run, None)
 
     def _read_expansion(self, node_run: NodeRun, outcome: Expand) -> tuple[dict[str, Step], Expanded, list[Step]]:
-        """Return the steps of an expansion, what it stands for, and those steps that have fingerprints."""
+        """Return the steps of an expansion, what it stands for, and those steps whose fingerprints are to be taken."""
         registry = self.state.graph.registry
         steps, expanded = read_expansion(outcome, node_run.step.id, self.scheduler, registry)
-        return steps, expanded, [step for step in steps.values() if step.spec.fingerprint is not None]
+        asked = [step for step in steps.values() if step.spec.fingerprint is not None and step.fingerprint is None]
+        return steps, expanded, asked
 
     # Async nodes, on the loop ----------------------------------------------------------------------------------------
 

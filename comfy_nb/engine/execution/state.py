@@ -6,6 +6,7 @@ import itertools
 import threading
 import time
 import uuid
+import warnings
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -17,8 +18,10 @@ from comfy_nb.engine.execution.event_log import EventLog
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.planning.hidden_inputs import HiddenInputs
+from comfy_nb.engine.planning.keys import never_equal
 from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.engine.planning.step import Step
+from comfy_nb.errors import ComfyNBWarning
 from comfy_nb.graph.model import Graph
 
 _numbers = itertools.count(1)
@@ -62,8 +65,9 @@ class RunState:
 
     `stop_as` is set once the run is to stop, to the status in which it then ends. `outer` is the run around this one,
     if a node started it, and `outer_node` that node's id. `revision` is that of the plan's keys when the run was
-    prepared. `is_tainted`: a value was replaced at a breakpoint, so nothing more is cached; `replaced_within` has the
-    nodes in whose own runs that was. `lost` notes, for `why`, how the last run's results were lost.
+    prepared. `is_tainted`: a value was replaced at a breakpoint, or a file changed meanwhile, so nothing more is
+    cached; `replaced_within` has the nodes in whose own runs a value was replaced. `lost` notes, for `why`, how the
+    last run's results were lost, `warned` what its nodes have warned of.
     """
 
     __slots__ = (
@@ -91,6 +95,7 @@ class RunState:
         "stop_as",
         "stop_event",
         "wanted",
+        "warned",
     )
 
     def __init__(
@@ -121,6 +126,7 @@ class RunState:
         self.replaced_within: set[str] = set()
         self.has_own_lane = False
         self.wanted: list[str] = []
+        self.warned: set[str] = set()
         self.revision = plan.revision
         self.lost: dict[str, str] = {}
         self.started_at = time.perf_counter()
@@ -155,13 +161,35 @@ class RunState:
         self.seconds = time.perf_counter() - self.started_at
 
     def taint(self) -> None:
-        """Note that a value was replaced: nothing more is cached, neither in this run nor in those around it."""
+        """Note that no key says what goes on: nothing more is cached, neither in this run nor in those around it."""
         state: RunState | None = self
         while state is not None:
             state.is_tainted = True
             if state.outer is not None:
                 state.outer.replaced_within.add(state.outer_node)
             state = state.outer
+
+    def confirm_fingerprint(self, node_id: str, answer: object, what: str) -> None:
+        """Compare what a node has read with the fingerprint taken for it; where they differ, nothing more is cached."""
+        node_run = self.node_run(node_id)
+        if node_run is None or node_run.fingerprint is None or never_equal(node_run.fingerprint):
+            return
+        step = node_run.step
+        was_submitted = step.extras is not None and "is_changed" in step.extras
+        if was_submitted or node_run.fingerprint == [answer]:
+            return
+        self.taint()
+        message = f"{step.named}: {what} changed while the run went on. What the run computes from it is not kept."
+        warnings.warn(message, ComfyNBWarning, stacklevel=3)
+
+    def name_of(self, node_id: str) -> str:
+        """Return a node's name as messages have it."""
+        step = self.step(node_id)
+        return step.named if step is not None else f"node {node_id}"
+
+    def prompt_and_pnginfo(self) -> tuple[Mapping[str, Any], Any]:
+        """Return the prompt of the run, and what pictures carry beside it."""
+        return self.hidden_inputs.prompt, self.hidden_inputs.extra_pnginfo
 
     def node_run(self, node_id: str) -> NodeRun | None:
         """Return the run of a node, if this run needed it."""

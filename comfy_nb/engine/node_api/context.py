@@ -6,13 +6,14 @@ and behaviour are ComfyUI's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from comfy_nb.engine.events import Event
-from comfy_nb.errors import InterruptProcessingException
+from comfy_nb.errors import ComfyNBWarning, InterruptProcessingException
 
 
 class ExecutionBlocker:
@@ -31,6 +32,7 @@ class RunSide(Protocol):
     """The run of a call, as far as the call needs it."""
 
     id: str
+    warned: set[str]
 
     @property
     def stopping(self) -> bool:
@@ -43,6 +45,18 @@ class RunSide(Protocol):
 
     def log(self, node_id: str, stream: str, text: str) -> None:
         """Report text that a node printed."""
+        ...
+
+    def confirm_fingerprint(self, node_id: str, answer: object, what: str) -> None:
+        """Keep no more results where a node's fingerprint says something else."""
+        ...
+
+    def name_of(self, node_id: str) -> str:
+        """Return a node's name as messages have it."""
+        ...
+
+    def prompt_and_pnginfo(self) -> tuple[Mapping[str, Any], Any]:
+        """Return the prompt, and what pictures carry beside it."""
         ...
 
 
@@ -76,6 +90,28 @@ def get_executing_context() -> ExecutionContext | None:
     return None if call is None else ExecutionContext(call.run.id, call.node_id, call.index)
 
 
+def warn_in_call(message: str) -> None:
+    """Warn of something, naming the node that runs; once in a run, however many calls of the node it concerns."""
+    call = current_call.get()
+    if call is not None:
+        message = f"{call.run.name_of(call.node_id)}: {message}"
+        if message in call.run.warned:
+            return
+        call.run.warned.add(message)
+    warnings.warn(message, ComfyNBWarning, stacklevel=2)
+
+
+def confirm_fingerprint(answer: object, what: str) -> None:
+    """Say, from within a node, what its IS_CHANGED would answer to what it has just read.
+
+    If that is not what it answered before the run, `what` (such as a file) changed in between, and nothing that the run
+    computes from here on is kept under that answer.
+    """
+    call = current_call.get()
+    if call is not None:
+        call.run.confirm_fingerprint(call.node_id, answer, what)
+
+
 class _NoRun:
     """The run of a context that was set by hand: it has no subscribers, and nobody stops it."""
 
@@ -83,12 +119,24 @@ class _NoRun:
 
     def __init__(self, prompt_id: str) -> None:
         self.id = prompt_id
+        self.warned: set[str] = set()
 
     def emit(self, event: Event) -> None:
         """Drop the event."""
 
     def log(self, node_id: str, stream: str, text: str) -> None:
         """Drop the text."""
+
+    def confirm_fingerprint(self, node_id: str, answer: object, what: str) -> None:
+        """Do nothing: no result is kept."""
+
+    def name_of(self, node_id: str) -> str:
+        """Return the id."""
+        return f"node {node_id}"
+
+    def prompt_and_pnginfo(self) -> tuple[Mapping[str, Any], Any]:
+        """Return an empty prompt."""
+        return {}, None
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import torch
 from comfy_nb.engine.events import NodePreview, NodeProgress, NodeText
 from comfy_nb.engine.node_api.context import CallContext, current_call
 from comfy_nb.errors import InterruptProcessingException
+from comfy_nb.spec.pixels import pixels_of
 
 PREVIEW_MAX_PX = 256
 JPEG_QUALITY = 75
@@ -116,12 +117,12 @@ class ProgressBar:
 
 
 def make_preview(call: CallContext, picture: Any) -> NodePreview | None:
-    """Encode a small JPEG of a picture: every n-th pixel of a tensor, so that the cost does not grow with its size."""
+    """Encode a small JPEG of a picture or tensor: every n-th pixel, so that the cost does not grow with its size."""
     small = _thumbnail(picture)
     if small is None:
         return None
     buffer = io.BytesIO()
-    small.convert("RGB").save(buffer, "JPEG", quality=JPEG_QUALITY)
+    small.save(buffer, "JPEG", quality=JPEG_QUALITY)
     width, height = small.size
     return NodePreview(
         call.run.id, time.perf_counter(), call.node_id, "jpeg", buffer.getvalue(), int(width), int(height)
@@ -131,21 +132,26 @@ def make_preview(call: CallContext, picture: Any) -> NodePreview | None:
 def _thumbnail(picture: Any) -> Any:
     from PIL import Image
 
-    if isinstance(picture, torch.Tensor):
-        pixels = picture.detach()
-        while pixels.ndim > 3:
-            pixels = pixels[0]
-        if pixels.ndim == 2:
-            pixels = pixels.unsqueeze(-1).expand(-1, -1, 3)
-        if pixels.ndim != 3 or pixels.shape[-1] not in (1, 3, 4) or 0 in pixels.shape:
-            return None
-        stride = max(1, -(-max(pixels.shape[0], pixels.shape[1]) // PREVIEW_MAX_PX))
-        part = pixels[::stride, ::stride, :3].float().nan_to_num(0).clamp(0, 1)
-        if part.shape[-1] == 1:
-            part = part.expand(-1, -1, 3)
-        return Image.fromarray((part * 255).to(torch.uint8).cpu().numpy())
-    if hasattr(picture, "thumbnail"):
-        small = picture.copy()
+    if isinstance(picture, Image.Image):
+        pixels = pixels_of(picture, max(1, max(picture.size) // (2 * PREVIEW_MAX_PX)))
+        small = _as_picture(pixels[..., :3])
         small.thumbnail((PREVIEW_MAX_PX, PREVIEW_MAX_PX))
         return small
-    return None
+    if not isinstance(picture, torch.Tensor):
+        return None
+    pixels = picture.detach()
+    while pixels.ndim > 3:
+        pixels = pixels[0]
+    if pixels.ndim == 2:
+        pixels = pixels.unsqueeze(-1)
+    if pixels.ndim != 3 or pixels.shape[-1] not in (1, 3, 4) or 0 in pixels.shape:
+        return None
+    stride = max(1, -(-max(pixels.shape[0], pixels.shape[1]) // PREVIEW_MAX_PX))
+    part = pixels[::stride, ::stride, :3]
+    return _as_picture(part.expand(-1, -1, 3) if part.shape[-1] == 1 else part)
+
+
+def _as_picture(pixels: torch.Tensor) -> Any:
+    from PIL import Image
+
+    return Image.fromarray((pixels.float().nan_to_num(0).clamp(0, 1) * 255).to(torch.uint8).cpu().numpy())

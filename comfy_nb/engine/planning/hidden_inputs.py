@@ -46,6 +46,12 @@ class HiddenInputs:
             self._prompt = prompt_of(self._plan)
         return self._prompt
 
+    @property
+    def extra_pnginfo(self) -> Any:
+        """What pictures carry beside the prompt: what was submitted, else the workflow that came with the graph."""
+        given = self._extra_data.get("extra_pnginfo")
+        return given if given is not None else {"workflow": self._workflow} if self._workflow else None
+
     def value(self, step: Step, kind: Any) -> Any:
         """Return the value of a hidden input of a known kind."""
         if kind == "UNIQUE_ID":
@@ -55,8 +61,7 @@ class HiddenInputs:
         if kind == "DYNPROMPT":
             return self._dynamic_prompt()
         if kind == "EXTRA_PNGINFO":
-            given = self._extra_data.get("extra_pnginfo")
-            return given if given is not None else {"workflow": self._workflow} if self._workflow else None
+            return self.extra_pnginfo
         return self._extra_data.get(FROM_EXTRA_DATA[kind])
 
 

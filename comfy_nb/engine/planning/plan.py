@@ -106,12 +106,11 @@ class Plan:
         step.extras = node.extras
         step.set_traits(simple)
         step.title = node.title if node.extras else node.class_type
-        submitted = node.extras.get("is_changed") if node.extras else None
-        step.fingerprint = submitted
-        if submitted is None and step.spec.fingerprint is not None:
-            self.fingerprinting.append(step)
-        elif submitted is not None and never_equal(submitted):
-            self.runs_every_time.append(step)
+        if step.spec.fingerprint is not None:
+            if step.fingerprint is None:
+                self.fingerprinting.append(step)
+            elif never_equal(step.fingerprint):
+                self.runs_every_time.append(step)
         if step.spec.validate is not None:
             self.validating.append(step)
         if step.spec.has_intermediate_output:

@@ -6,7 +6,7 @@ from typing import Any
 
 from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.engine.planning.step import Step
-from comfy_nb.graph.link import link_of
+from comfy_nb.graph.link import is_link, link_of, wrap_constant
 
 
 def prompt_of(plan: Plan) -> dict[str, Any]:
@@ -16,7 +16,8 @@ def prompt_of(plan: Plan) -> dict[str, Any]:
 
 def entry_of(step: Step) -> dict[str, Any]:
     """Return the entry of one node in a prompt, with the constants that its class does not declare."""
-    inputs = dict(step.template)
+    # Nodes see lists as they get them, but for one that could be taken for a link.
+    inputs = {name: wrap_constant(value) if is_link(value) else value for name, value in step.template.items()}
     for link in step.links:
         inputs[link.name] = [link.origin, link.slot]
     if step.submitted is not None:

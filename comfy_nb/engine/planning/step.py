@@ -74,12 +74,14 @@ class Step(CheckedNode):
         self.consumers: list[int] = []
 
     def set_traits(self, is_simple: bool) -> None:
-        """Set what follows from the class.
+        """Set what follows from the class, and from what the prompt says beside the inputs.
 
         That is how (see `plan.is_simple`) and where its nodes are called, their rank among ready nodes, whether results
-        are cached, and whether equal nodes share one computation.
+        are cached, whether equal nodes share one computation, and the fingerprint if one was submitted, which counts
+        only for a class that has fingerprints.
         """
         spec, extras = self.spec, self.extras
+        self.fingerprint = extras.get("is_changed") if extras and spec.fingerprint is not None else None
         self.is_simple = is_simple
         self.where = LOOP if spec.is_async else POOL if spec.thread_safe else LANE
         self.rank = 0 if spec.is_output or spec.is_async else LAST_RANK

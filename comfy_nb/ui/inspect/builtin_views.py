@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from comfy_nb.spec.pixels import pixels_of
 from comfy_nb.spec.sockets import SOCKETS, socket_of_key
 from comfy_nb.ui.inspect.arrays import Array, is_array
 from comfy_nb.ui.inspect.part import Entry, Part, View
 from comfy_nb.ui.render.drawings import drawing_of
-from comfy_nb.ui.render.thumbnails import has_alpha, is_picture
+from comfy_nb.ui.render.thumbnails import is_picture
 from comfy_nb.wording import count, format_size
 
 TEXT_MAX = 20_000
@@ -30,11 +31,10 @@ def model(value: Any, kind: str) -> Part | None:
 
 
 def picture(value: Any, kind: str) -> Part | None:
-    """Show a PIL picture."""
+    """Show a PIL picture as a node gets it."""
     if not is_picture(value):
         return None
-    pixels = _pixels(value)
-    return Part("", "IMAGE" if pixels.ndim == 4 else "TENSOR", pixels, f"{type(value).__name__}, mode {value.mode}")
+    return Part("", "IMAGE", pixels_of(value).unsqueeze(0), f"{type(value).__name__}, mode {value.mode}")
 
 
 def text(value: Any, kind: str) -> Part | None:
@@ -103,15 +103,6 @@ def _array_kind(value: Array, kind: str) -> str:
     is_float = value.dtype.is_floating_point if isinstance(value, torch.Tensor) else value.dtype.kind == "f"
     looks_like_image = len(shape) == 4 and shape[-1] in (1, 3, 4) and shape[1] > 4
     return "IMAGE" if not kind and is_float and looks_like_image else "TENSOR"
-
-
-def _pixels(picture: Any) -> np.ndarray[Any, Any]:
-    """Return a PIL picture as [1, H, W, C] of bytes, or [H, W] where its values are wider than bytes."""
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
-        return np.asarray(picture)
-    mode = "RGBA" if has_alpha(picture) else "L" if picture.mode in ("1", "L") else "RGB"
-    pixels = np.asarray(picture.convert(mode))
-    return pixels[None, ..., None] if pixels.ndim == 2 else pixels[None]
 
 
 def describe_model(value: Any, module: torch.nn.Module) -> str:

@@ -19,6 +19,7 @@ from comfy_nb.parameters.parameter import Parameter
 from comfy_nb.parameters.shown_output import copy_with_output
 from comfy_nb.ui.inspect.view import view_of
 from comfy_nb.ui.interact.controls import ControlSpec, controls_for, decimals
+from comfy_nb.ui.interact.whole_number import WholeNumber, is_exact
 from comfy_nb.ui.jupyter.cell_output import close_all, shell
 from comfy_nb.ui.jupyter.live_html import LiveHTML
 from comfy_nb.ui.render.style import ERROR_TEXT, FAINT
@@ -166,6 +167,8 @@ def make_widget(control: ControlSpec) -> widgets.ValueWidget:
         return widgets.Checkbox(indent=True, **common)
     if control.kind in ("text", "lines"):
         return (widgets.Text if control.kind == "text" else widgets.Textarea)(continuous_update=False, **common)
+    if control.is_whole and not is_exact(control.low, control.high, control.value):
+        return WholeNumber(continuous_update=False, **common)
     step = int(control.step or 1) if control.is_whole else float(control.step or 0.01)
     if control.kind == "slider":
         bounds = {"min": control.low, "max": control.high, "step": step}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from comfy_nb.library.folders import reported_file
+from comfy_nb.spec.pixels import pixels_of
 from comfy_nb.spec.sockets import ANY, SOCKETS
 from comfy_nb.ui.render.drawings import drawing_of
 from comfy_nb.wording import short
@@ -50,11 +51,6 @@ def is_picture(value: Any) -> bool:
     return not isinstance(value, type) and all(hasattr(value, name) for name in names)
 
 
-def has_alpha(picture: Picture) -> bool:
-    """Whether some pixels of a PIL picture may be transparent."""
-    return picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
-
-
 def _first_picture(value: torch.Tensor, kind: str, max_px: int) -> Thumbnail | None:
     if kind not in SOCKETS or not SOCKETS[kind].is_picture or not value.numel() or value.is_complex():
         return None
@@ -74,29 +70,37 @@ def describe_value(value: Any) -> str:
     return value[:WORDS_MAX] if isinstance(value, str) else short(value, WORDS_MAX)
 
 
-def tensor_thumbnail(pixels: torch.Tensor, max_px: int) -> Thumbnail:
-    """Return a picture of [H, W] or [H, W, C] values in 0..1, at most `max_px` wide and high; NaN is black."""
+def tensor_thumbnail(pixels: torch.Tensor, max_px: int, quality: int = JPEG_QUALITY) -> Thumbnail:
+    """Return a picture of [H, W] or [H, W, C] values in 0..1, at most `max_px` wide and high; NaN is black.
+
+    It is a PNG if it has alpha, otherwise a JPEG.
+    """
     from PIL import Image
 
-    stride = max(1, max(pixels.shape[:2]) // (2 * max_px))
+    stride = _stride(pixels.shape[:2], max_px)
     small = pixels[::stride, ::stride].detach().float().cpu()
     small = torch.nan_to_num(small, nan=0.0, posinf=1.0, neginf=0.0).clamp(0, 1)
     values = (small * 255).round().to(torch.uint8).numpy()
     if values.ndim == 3 and values.shape[-1] == 1:
         values = values[..., 0]
-    return picture_thumbnail(Image.fromarray(values), max_px)
+    picture = Image.fromarray(values)
+    picture.thumbnail((max_px, max_px))
+    buffer = io.BytesIO()
+    if picture.mode in ("L", "RGB"):
+        picture.save(buffer, "JPEG", quality=quality)
+        return Thumbnail("jpeg", buffer.getvalue())
+    picture.save(buffer, "PNG")
+    return Thumbnail("png", buffer.getvalue())
 
 
 def picture_thumbnail(picture: Picture, max_px: int, quality: int = JPEG_QUALITY) -> Thumbnail:
-    """Return a PIL picture at most `max_px` wide and high: PNG if it has alpha, JPEG otherwise."""
-    small = picture.copy()
-    small.thumbnail((max_px, max_px))
-    buffer = io.BytesIO()
-    if has_alpha(small):
-        small.convert("RGBA").save(buffer, "PNG")
-        return Thumbnail("png", buffer.getvalue())
-    small.convert("L" if small.mode == "L" else "RGB").save(buffer, "JPEG", quality=quality)
-    return Thumbnail("jpeg", buffer.getvalue())
+    """Return a PIL picture as nodes get it, at most `max_px` wide and high; see `tensor_thumbnail`."""
+    return tensor_thumbnail(pixels_of(picture, _stride(picture.size, max_px)), max_px, quality)
+
+
+def _stride(size: Sequence[int], max_px: int) -> int:
+    """Return of how many pixels one is enough: it leaves twice the size that is shown."""
+    return max(1, max(size) // (2 * max_px))
 
 
 def shrink_to_fit(data: bytes, format: str, max_bytes: int) -> Thumbnail | None:
@@ -107,7 +111,7 @@ def shrink_to_fit(data: bytes, format: str, max_bytes: int) -> Thumbnail | None:
         with Image.open(io.BytesIO(data)) as picture:
             if len(data) <= max_bytes and max(picture.size) <= SMALLER[0][0]:
                 return Thumbnail(format, data)
-            flat = picture.convert("L" if picture.mode == "L" else "RGB")
+            flat = Image.fromarray((pixels_of(picture)[..., :3] * 255).round().to(torch.uint8).numpy())
     except (OSError, ValueError, Image.DecompressionBombError):
         return None
     return _largest_fitting(flat, max_bytes)

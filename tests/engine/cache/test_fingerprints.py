@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image, PngImagePlugin
 
 import comfy_nb as nb
 from tests.engine.cache.classes import INT, NAN, marked, one
@@ -123,7 +126,8 @@ async def test_a_submitted_is_changed_is_believed(pack: Pack) -> None:
 
 
 async def test_a_submitted_is_changed_that_is_nan_means_always(pack: Pack) -> None:
-    graph = pack.graph({"1": {**made("Number", n=1), "is_changed": NAN}})
+    marked(pack, lambda cls, n: "sha")
+    graph = pack.graph({"1": {**made("Marked", n=1), "is_changed": NAN}})
     await graph.run()
     assert ran(await graph.run()) == ["1"]
 
@@ -151,3 +155,71 @@ async def test_is_changed_gets_nothing_of_the_run_among_its_hidden_inputs(pack: 
     assert outside.seen == [{"n": 1, "me": "1", "prompt": {}, "dynamic": None, "info": None}]
     graph["2"].inputs["n"] = 2
     assert ran(await graph.run()) == ["2"]
+
+
+@pytest.mark.parametrize("submitted", [NAN, [NAN], "sha", [1]])
+async def test_a_submitted_is_changed_means_nothing_for_a_class_without_fingerprints(
+    pack: Pack, submitted: Any
+) -> None:
+    await pack.graph({"1": made("Number", n=1)}).run()
+    assert ran(await pack.graph({"1": {**made("Number", n=1), "is_changed": submitted}}).run()) == []
+
+
+@pytest.mark.parametrize("edit", ["set", "pop", "del", "clear", "replace"])
+async def test_a_submitted_is_changed_is_forgotten_when_the_node_is_edited(pack: Pack, edit: str) -> None:
+    asked = Outside(of=[])
+    marked(pack, lambda cls, n: asked.of.append(n) or "sha")
+    graph = pack.graph({"1": {**made("Marked", n=1), "is_changed": ["old"]}})
+    await graph.run()
+    assert asked.of == []
+    inputs = graph["1"].inputs
+    if edit == "pop":
+        inputs.pop("n")
+    elif edit == "del":
+        del inputs["n"]
+    elif edit == "clear":
+        inputs.clear()
+    if edit == "replace":
+        graph["1"].inputs = {"n": 2}
+    else:
+        assert edit == "set" or "is_changed" not in graph.to_prompt()["1"]
+        inputs["n"] = 2
+    await graph.run()
+    assert asked.of == [2]
+
+
+@pytest.mark.parametrize("form", [json.dumps, lambda prompt: json.dumps(prompt).encode(), "file", "picture", "info"])
+async def test_a_recorded_is_changed_is_no_submitted_one(pack: Pack, tmp_path: Path, form: Any) -> None:
+    asked = Outside(of=[])
+    marked(pack, lambda cls, n: asked.of.append(n) or "sha")
+    prompt = {"1": {**made("Marked", n=1), "is_changed": ["old"]}, "2": {**made("Number", n=5), "is_changed": [NAN]}}
+    graph = nb.load(stored(prompt, form, tmp_path), registry=pack.registry)
+    await graph.run(["1", "2"])
+    assert asked.of == [1]
+    assert ran(await graph.run(["1", "2"])) == []
+
+
+def stored(prompt: Any, form: Any, folder: Path) -> Any:
+    """Return what `nb.load` takes, with a prompt in it as an old run left it."""
+    text = json.dumps(prompt)
+    if form == "info":
+        return {"prompt": text}
+    if form == "file":
+        (folder / "a.json").write_text(text)
+        return folder / "a.json"
+    if form == "picture":
+        texts = PngImagePlugin.PngInfo()
+        texts.add_text("prompt", text)
+        Image.new("RGB", (1, 1)).save(folder / "a.png", pnginfo=texts)
+        return folder / "a.png"
+    return form(prompt)
+
+
+@pytest.mark.parametrize("believed", [True, False])
+async def test_an_expansion_may_submit_fingerprints_too(pack: Pack, believed: bool) -> None:
+    asked = Outside(of=[])
+    marked(pack, lambda cls, n: asked.of.append(n) or "sha")
+    entry = {**made("Marked", n=4), **({"is_changed": ["given"]} if believed else {})}
+    pack.node("Opening", lambda self: {"result": (["in.1", 0],), "expand": {"in.1": entry}}, {})
+    await pack.graph({"1": made("Opening")}).run()
+    assert asked.of == ([] if believed else [4])

@@ -226,7 +226,7 @@ def test_a_released_value_is_not_kept_alive():
 @pytest.mark.parametrize("mode", ["I", "F", "I;16"])
 def test_a_picture_of_one_deep_channel_is_drawn(mode):
     inspector = Inspector(Image.new(mode, (6, 4), 3))
-    assert inspector.parts[0].kind == "TENSOR"
+    assert inspector.parts[0].kind == "IMAGE"
     assert picture(inspector).size[0] > 0
 
 

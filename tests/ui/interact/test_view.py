@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from typing import Annotated
 
+import ipywidgets as widgets
 import pytest
 import torch
 from ipywidgets.widgets.widget import _instances
@@ -219,3 +220,40 @@ async def test_a_live_value_waits_until_the_edits_have_rested(world):
     assert (await live).shape[1] == 4
     assert world.calls["source"] == 1
     assert states.count("running…") == 1 and len(states) == 2
+
+
+@pytest.mark.parametrize("limits", [nb.Range(0, 2**64 - 1), nb.Range(-(2**63), 2**63), None])
+async def test_a_whole_number_of_any_size_stays_exact_in_the_page(limits):
+    @nb.node
+    def draw(seed: Annotated[int, limits] if limits else int = 2**53 + 1) -> int:
+        return seed
+
+    controls = nb.interact(draw(), seed=...)
+    field = controls["seed"]
+    assert field.get_state("value") == {"value": str(2**53 + 1)}
+    assert await controls == 2**53 + 1
+    field.set_state({"value": " 9007199254740995 "})
+    assert await controls == field.value == 9007199254740995
+    assert isinstance(field, widgets.Text)
+
+
+async def test_what_is_no_whole_number_is_put_back(monkeypatch):
+    @nb.node
+    def draw(seed: Annotated[int, nb.Range(0, 2**64 - 1)] = 5) -> int:
+        return seed
+
+    controls = nb.interact(draw(), seed=...)
+    field, sent = controls["seed"], []
+    monkeypatch.setattr(field, "send_state", lambda key: sent.append((key, field.value)))
+    for text in ("abc", "", "1.5", "1e3"):
+        field.set_state({"value": text})
+    assert (field.value, set(sent), len(sent)) == (5, {("value", 5)}, 4)
+    assert await controls == 5
+
+
+async def test_a_small_whole_number_keeps_its_arrows():
+    @nb.node
+    def draw(size: Annotated[int, nb.Range(16, 16384)] = 512) -> int:
+        return size
+
+    assert isinstance(nb.interact(draw(), size=...)["size"], widgets.IntText)

@@ -1,0 +1,204 @@
+"""Prompts as JSON text, for files and pictures alike: what is written reads back equal, and any JSON reader takes it.
+
+JSON has no NaN, no infinities and no tuples. These numbers are written as the texts "NaN", "Infinity" and "-Infinity",
+which a FLOAT input takes, and tuples as lists. So that they come back as what they were, whatever input they are for,
+the node's key `_types` has the path to each:
+
+    {"class_type": "A", "inputs": {"x": "NaN", "n": 1}, "_types": {"float": [["inputs", "x"]]}}
+
+A file refuses what JSON cannot hold. A picture, whose saving must not fail for it, has a text in its place, and
+"object" in `_types` has the path: the input is left out where the picture is read.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from comfy_nb.errors import PromptError
+from comfy_nb.graph.link import is_link, unwrap_constant, wrap_constant
+from comfy_nb.wording import short
+
+TYPES = "_types"
+RECORDS = frozenset({"is_changed", "fresh"})  # what a run noted on a node; it says nothing about the next
+MAX_NESTING = 100
+LONGEST_INT_BITS = 2_000  # below this, no setting of Python's refuses to print it
+NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+
+Path = tuple[str | int, ...]
+
+
+def prompt_text(nodes: Mapping[str, Mapping[str, Any]], indent: int | None = None) -> str:
+    """Return a prompt as JSON text; raises PromptError naming node and input for what JSON cannot hold."""
+    plain = {}
+    for node_id, node in nodes.items():
+        encoder = _Encoder()
+        plain[node_id] = encoder.node(node)
+        for path, value, reason in encoder.odd:
+            raise PromptError(_refusal(node_id, node, path, value, reason))
+    return json.dumps(plain, indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def picture_text(value: Any, *, is_prompt: bool = False) -> str:
+    """Return a prompt, or what else a picture carries, as JSON text; what JSON cannot hold is named in its place."""
+    if is_prompt and isinstance(value, Mapping):
+        plain: Any = {str(node_id): _Encoder(wraps_lists=True).node(node) for node_id, node in value.items()}
+    else:
+        plain = _Encoder().value(value)
+    return json.dumps(plain, allow_nan=False)
+
+
+def name_not_finite(value: float) -> str:
+    """Return the text that stands for NaN or an infinity in JSON."""
+    return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+
+
+def restored(node: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return a node of a prompt with its constants as they were, and the names of the inputs that could not be kept."""
+    types = node[TYPES]
+    node = {name: value for name, value in node.items() if name != TYPES}
+    for path in _paths(types, "float"):
+        node = _replaced(node, path, lambda text: NOT_FINITE.get(text, text) if isinstance(text, str) else text)
+    for path in sorted(_paths(types, "tuple"), key=len, reverse=True):  # what is inside comes first
+        node = _replaced(node, path, _as_tuple)
+    lost = {str(path[1]) for path in _paths(types, "object") if len(path) > 1 and path[0] == "inputs"}
+    inputs = node.get("inputs")
+    if isinstance(inputs, dict):
+        node["inputs"] = {name: value for name, value in inputs.items() if name not in lost}
+    return node, sorted(lost)
+
+
+class _Encoder:
+    """Turns the values of one node into JSON's; collects the paths of those that JSON has no type for.
+
+    The prompt of a run has lists as its nodes get them, `wraps_lists` writes them as a prompt that is loaded has them.
+    """
+
+    def __init__(self, *, wraps_lists: bool = False) -> None:
+        self.wraps_lists = wraps_lists
+        self.types: dict[str, list[list[str | int]]] = {}
+        self.odd: list[tuple[Path, Any, str]] = []
+        self._above: set[int] = set()
+
+    def node(self, node: Any) -> Any:
+        """Return a node, with the types of its constants."""
+        if not isinstance(node, Mapping):
+            return self.value(node)
+        plain = {}
+        for name, value in node.items():
+            if name == "inputs" and isinstance(value, Mapping):
+                plain[name] = {str(key): self._input(each, ("inputs", str(key))) for key, each in value.items()}
+            elif name not in RECORDS and name != TYPES:
+                plain[str(name)] = self.value(value, (str(name),))
+        return {**plain, TYPES: self.types} if self.types else plain
+
+    def _input(self, value: Any, path: Path) -> Any:
+        if isinstance(value, tuple):
+            self._note("tuple", path)
+        elif not self.wraps_lists or not isinstance(value, list) or is_link(value):
+            return self.value(value, path)
+        return wrap_constant([self.value(each, (*path, "__value__", place)) for place, each in enumerate(value)])
+
+    def value(self, value: Any, path: Path = ()) -> Any:
+        """Return any value as JSON has it."""
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, str):
+            return self._odd(path, value, "it has surrogates in pairs") if SURROGATE_PAIR.search(value) else value
+        if isinstance(value, int):
+            return self._whole(value, path)
+        if isinstance(value, float):
+            return self._float(float(value), path)
+        if isinstance(value, np.bool_ | np.integer | np.floating) and not isinstance(value, np.longdouble):
+            return self.value(value.item(), path)
+        if isinstance(value, Mapping | list | tuple):
+            return self._container(value, path)
+        return self._odd(path, value, f"its type is {type(value).__name__}")
+
+    def _whole(self, value: int, path: Path) -> Any:
+        if value.bit_length() > LONGEST_INT_BITS:
+            try:
+                int.__repr__(value)
+            except ValueError as error:
+                return self._odd(path, value, str(error))
+        return int(value)
+
+    def _float(self, value: float, path: Path) -> Any:
+        if math.isfinite(value):
+            return value
+        self._note("float", path)
+        return name_not_finite(value)
+
+    def _container(self, value: Mapping[Any, Any] | list[Any] | tuple[Any, ...], path: Path) -> Any:
+        if id(value) in self._above:
+            return self._odd(path, value, "it contains itself")
+        if len(self._above) == MAX_NESTING:
+            return self._odd(path, value, f"it is nested in more than {MAX_NESTING} others")
+        self._above.add(id(value))
+        try:
+            if isinstance(value, Mapping):
+                if not all(isinstance(key, str) for key in value):
+                    return self._odd(path, value, "its keys are not all text")
+                if any(SURROGATE_PAIR.search(key) for key in value):
+                    return self._odd(path, value, "it has surrogates in pairs")
+                return {str(key): self.value(each, (*path, str(key))) for key, each in value.items()}
+            if isinstance(value, tuple):
+                self._note("tuple", path)
+            return [self.value(each, (*path, place)) for place, each in enumerate(value)]
+        finally:
+            self._above.discard(id(value))
+
+    def _note(self, kind: str, path: Path) -> None:
+        self.types.setdefault(kind, []).append(list(path))
+
+    def _odd(self, path: Path, value: Any, reason: str) -> str:
+        self.odd.append((path, value, reason))
+        self._note("object", path)
+        if isinstance(value, Tensor | np.ndarray):
+            return f"<{type(value).__name__} {value.dtype} {list(value.shape)}>"
+        return f"<{type(value).__module__}.{type(value).__qualname__}>"
+
+
+def _paths(types: Any, kind: str) -> Iterator[Path]:
+    """The paths of one kind in a node's `_types`, which a person may have edited."""
+    found = types.get(kind) if isinstance(types, Mapping) else None
+    for path in found if isinstance(found, list) else ():
+        if isinstance(path, list) and path and all(isinstance(key, str | int) for key in path):
+            yield tuple(path)
+
+
+def _replaced(holder: Any, path: Path, change: Callable[[Any], Any]) -> Any:
+    """Return a copy of a dict or list with the value at a path changed; itself where there is no such path."""
+    if not path:
+        return change(holder)
+    key = path[0]
+    if isinstance(holder, dict) and key in holder:
+        return {**holder, key: _replaced(holder[key], path[1:], change)}
+    if isinstance(holder, list) and isinstance(key, int) and 0 <= key < len(holder):
+        return [*holder[:key], _replaced(holder[key], path[1:], change), *holder[key + 1 :]]
+    return holder
+
+
+def _as_tuple(value: Any) -> Any:
+    inner = unwrap_constant(value)
+    return tuple(inner) if isinstance(inner, list) else value
+
+
+def _refusal(node_id: str, node: Mapping[str, Any], path: Path, value: Any, reason: str) -> str:
+    meta = node.get("_meta")
+    title = meta.get("title") if isinstance(meta, Mapping) else None
+    named = f"node {node_id!r} ({node.get('class_type')}{f', {title!r}' if title else ''})"
+    if len(path) < 2 or path[0] != "inputs":
+        return f"The prompt cannot be written as JSON: {path[0]!r} of {named} holds {short(value)} ({reason})."
+    within = "" if len(path) == 2 else f" in {'.'.join(str(key) for key in path[2:])}"
+    return (
+        f"Input {path[1]!r} of {named} holds {short(value)}{within}, which JSON cannot hold ({reason}). Save it to a "
+        "file and load that in the graph (LoadImage for a picture), or give a plain number, string, list or dict."
+    )
