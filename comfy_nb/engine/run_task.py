@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import time
+import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
 
-from comfy_nb.engine.execution.executor import Executor
+from comfy_nb.engine.execution.executor import ASK_AGAIN_S, GIVE_UP_S, Executor
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.execution.pauses import MakePause
 from comfy_nb.engine.execution.services import Services
 from comfy_nb.engine.execution.state import RunState, Status
 from comfy_nb.engine.planning.class_hooks import call_fingerprints, call_validators
 from comfy_nb.engine.planning.validity import Validity, assess
+from comfy_nb.errors import ComfyNBWarning
+
+ABANDONED = "An async VALIDATE_INPUTS or IS_CHANGED swallows its cancellation; it was abandoned."
 
 
 class RunTask:
@@ -39,6 +46,7 @@ class RunTask:
         self._on_ready = on_ready
         self._on_end = on_end
         self._preparing: asyncio.Task[list[str]] | None = None
+        self._abandoned: asyncio.Future[None] | None = None
         self._finished: asyncio.Future[None] | None = None
 
     async def execute(self, outputs: Sequence[str] | None) -> None:
@@ -46,22 +54,24 @@ class RunTask:
         loop = asyncio.get_running_loop()
         state = self.state
         self._finished = loop.create_future()
-        self._preparing = loop.create_task(self._prepare(outputs))
+        abandoned = self._abandoned = loop.create_future()
+        preparing = self._preparing = loop.create_task(self._prepare(outputs))
         if state.stopping:
-            self._preparing.cancel()
-        try:
-            state.wanted = await self._preparing
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if not state.stopping or (task is not None and task.cancelling()):
-                raise
+            self._cancel_preparing(time.perf_counter())
+        await asyncio.wait([preparing, abandoned], return_when=asyncio.FIRST_COMPLETED)
+        if state.stopping and (abandoned.done() or preparing.cancelled()):
             self.end_unexecuted()
             return
+        try:
+            state.wanted = preparing.result()
         except BaseException as error:
             self.error = error
             state.event_log.run_refused(error)
             self.end_unexecuted()
             raise
+        if state.stop_as is not None:
+            self.end_unexecuted()
+            return
         self._on_ready()
         self._start()
         await asyncio.shield(self._finished)
@@ -101,7 +111,20 @@ class RunTask:
         if executor is not None:
             post(executor.loop, executor.end, status)
         elif preparing is not None:
-            post(preparing.get_loop(), preparing.cancel)
+            post(preparing.get_loop(), self._cancel_preparing, time.perf_counter())
+
+    def _cancel_preparing(self, since: float) -> None:
+        """Cancel the preparation, again while a hook swallows that, and after `GIVE_UP_S` go on without it."""
+        preparing, abandoned = self._preparing, self._abandoned
+        if preparing is None or abandoned is None or preparing.done():
+            return
+        preparing.cancel()
+        if time.perf_counter() - since < GIVE_UP_S:
+            preparing.get_loop().call_later(ASK_AGAIN_S, self._cancel_preparing, since)
+            return
+        preparing.add_done_callback(_ignore_outcome)
+        warnings.warn(ABANDONED, ComfyNBWarning, stacklevel=2)
+        abandoned.set_result(None)
 
     def end_unexecuted(self) -> None:
         """End a run that has not been executed."""
@@ -125,9 +148,20 @@ class RunTask:
     async def clean_up(self) -> None:
         """Wait until nothing of a stopped run is left on the loop, even if this wait is cancelled."""
         if self.executor is None:
+            if self._preparing is not None and self._abandoned is not None:
+                await outlast(self._preparing, self._abandoned)
             self.end_unexecuted()
-        while self._finished is not None and self.executor is not None and not self._finished.done():
-            try:
-                await asyncio.shield(self._finished)
-            except asyncio.CancelledError:
-                continue
+        elif self._finished is not None:
+            await outlast(self._finished)
+
+
+async def outlast(*futures: asyncio.Future[Any]) -> None:
+    """Wait until one of these is done, even if this wait is cancelled."""
+    while not any(future.done() for future in futures):
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _ignore_outcome(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()
