@@ -18,8 +18,6 @@ from comfy_nb.engine.planning.class_hooks import call_fingerprints, call_validat
 from comfy_nb.engine.planning.validity import Validity, assess
 from comfy_nb.errors import ComfyNBWarning
 
-ABANDONED = "An async VALIDATE_INPUTS or IS_CHANGED swallows its cancellation; it was abandoned."
-
 
 class RunTask:
     """Takes a run from its plan to its end.
@@ -46,6 +44,7 @@ class RunTask:
         self._on_ready = on_ready
         self._on_end = on_end
         self._preparing: asyncio.Task[list[str]] | None = None
+        self._hook: Callable[..., Any] | None = None
         self._abandoned: asyncio.Future[None] | None = None
         self._finished: asyncio.Future[None] | None = None
 
@@ -75,25 +74,31 @@ class RunTask:
         self._on_ready()
         self._start()
         await asyncio.shield(self._finished)
+        if state.stopping:
+            await self.clean_up()
 
     async def _prepare(self, outputs: Sequence[str] | None) -> list[str]:
         """Validate, take fingerprints, and return the wanted nodes that can run."""
         plan, hidden = self.state.plan, self.state.hidden_inputs.value
         wanted = plan.default_outputs() if outputs is None else list(outputs)
-        found = await call_validators(plan, wanted, self._services.call_hook, hidden)
+        found = await call_validators(plan, wanted, self._call_hook, hidden)
         self.validity = assess(self.state.graph, plan, wanted, found)
         if not self.validity.runnable_outputs:
             raise self.validity.error()
         if plan.fingerprinting:
             needed = plan.above(self.validity.runnable_outputs)
             steps = [step for step in plan.fingerprinting if step.id in needed]
-            changed = await call_fingerprints(steps, self._services.call_hook, hidden)
+            changed = await call_fingerprints(steps, self._call_hook, hidden)
             if changed:
                 plan.rekey(changed)
         if plan.runs_every_time:
             plan.rekey(plan.runs_every_time)
         self.state.revision = plan.revision
         return self.validity.runnable_outputs
+
+    async def _call_hook(self, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
+        self._hook = function
+        return await self._services.call_hook(function, inputs)
 
     def _start(self) -> None:
         state = self.state
@@ -123,7 +128,10 @@ class RunTask:
             preparing.get_loop().call_later(ASK_AGAIN_S, self._cancel_preparing, since)
             return
         preparing.add_done_callback(_ignore_outcome)
-        warnings.warn(ABANDONED, ComfyNBWarning, stacklevel=2)
+        hook = getattr(self._hook, "__qualname__", "A hook of a node class")
+        warnings.warn(
+            f"{hook} did not stop (it swallows its cancellation); it was abandoned.", ComfyNBWarning, stacklevel=2
+        )
         abandoned.set_result(None)
 
     def end_unexecuted(self) -> None:
@@ -153,11 +161,14 @@ class RunTask:
             self.end_unexecuted()
         elif self._finished is not None:
             await outlast(self._finished)
+        for inner in list(self.state.inner):
+            await inner.clean_up()
 
 
 async def outlast(*futures: asyncio.Future[Any]) -> None:
-    """Wait until one of these is done, even if this wait is cancelled."""
-    while not any(future.done() for future in futures):
+    """Wait until one of these, of this loop, is done, even if this wait is cancelled."""
+    here = asyncio.get_running_loop()
+    while not any(future.done() or future.get_loop() is not here for future in futures):
         with suppress(asyncio.CancelledError):
             await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
 

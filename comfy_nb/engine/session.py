@@ -173,6 +173,9 @@ class Session:
         return run
 
     async def _await(self, run: Run, outputs: Sequence[str] | None) -> Run:
+        outer = run.task.state.outer
+        if outer is not None:
+            outer.inner.add(run.task)
         with interrupt_watch.awaiting(INTERRUPTED, run.stop, run) as awaited:
             try:
                 await self._execute(run, outputs)

@@ -198,6 +198,21 @@ def interrupted_script(code: str, presses: int = 1) -> tuple[int, list[str], str
     return script.returncode, out.splitlines(), err
 
 
+@pytest.mark.parametrize("times", range(10))
+def test_a_job_that_is_pending_when_its_loop_ends_is_cancelled(times: int):
+    @nb.node(cache="off")
+    async def sleeps(number: int) -> int:
+        await asyncio.sleep(60)
+        return number
+
+    async def main() -> list[nb.Job]:
+        jobs = [nb.Graph(sleeps(3 * each), sleeps(3 * each + 1)).start() for each in range(4)]
+        await asyncio.sleep(0.01)
+        return jobs
+
+    assert [job.run.state for job in asyncio.run(main())] == ["cancelled"] * 4
+
+
 # Every other cancellation passes on -----------------------------------------------------------------------------------
 
 
