@@ -14,10 +14,11 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Any, TypeVar
 
 from comfy_nb.engine.execution.executor import GIVE_UP_S
-from comfy_nb.engine.execution.interrupt import Awaited
+from comfy_nb.engine.execution.interrupt import Awaited, interrupt_watch
 from comfy_nb.engine.execution.lanes import on_lane
 from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.errors import InterruptProcessingException
@@ -94,9 +95,12 @@ def _nest(loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any, Any
 
     nest_asyncio2.apply(loop)
 
-    def interrupt(*_: Any) -> None:
+    def interrupt(_: int, frame: FrameType | None) -> None:
         # KeyboardInterrupt raised here would leave the run on the loop; the cell's own handler would wait for the run.
+        interrupt_watch.press()
         loop.call_soon_threadsafe(awaited.interrupt)
+        interrupt_watch.wake()
+        interrupt_watch.interrupt_node(frame)
 
     with _sigint(interrupt):
         return loop.run_until_complete(loop.create_task(make()))

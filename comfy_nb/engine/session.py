@@ -164,6 +164,7 @@ class Session:
                 raise UnknownName.of("option", name, ("outputs", *RUN_OPTIONS), "of a run")
         plan = plan_of(graph)
         run = Run(self, graph, plan, options)
+        interrupt_watch.note_run()
         plan.users += 1
         with self._lock:
             self.runs.add(run)

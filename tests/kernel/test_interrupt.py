@@ -5,6 +5,7 @@ One kernel of each version serves all tests in their order, as one does a notebo
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -79,6 +80,20 @@ def blocks(seconds: float) -> int:
     time.sleep(seconds)
     signs["blocks"] = "ended"
     return 1
+
+@nb.node(cache="off")
+async def holds() -> int:
+    print("begun", flush=True)
+    signs["holds"] = "holds"
+    try:
+        time.sleep(60)
+    finally:
+        signs["holds"] = "ended"
+    return 1
+
+@nb.node(cache="off")
+async def outer() -> int:
+    return await holds()
 
 @nb.node(cache="off")
 def one() -> int:
@@ -227,14 +242,22 @@ run.state, stopped, await one()
     assert value_of(lesson, code) == "('stopped', 'stopped', 1)"
 
 
-def test_a_second_interrupt_adds_nothing(lesson: Kernel):
-    for code in ("await sleeper()", "await reports()", "await asyncio.gather(sleeper('a').run(), sleeper('b').run())"):
-        cell = lesson.send(code)
-        lesson.wait_for_text(cell, "begun")
-        lesson.interrupt()
-        lesson.interrupt()
-        assert is_one_line(error_of(lesson.wait(cell, PATIENCE_S)))
-        assert value_of(lesson, "await one()") == "1"
+@pytest.mark.parametrize("code", ["await sleeper()", "await reports()", FORMS["gather"], FORMS["wait"]])
+@pytest.mark.parametrize("milliseconds", [0, 1, 2, 3, 5])
+def test_a_second_interrupt_adds_nothing(lesson: Kernel, code: str, milliseconds: int):
+    presses_again(lesson, code, milliseconds)
+
+
+def presses_again(kernel: Kernel, code: str, milliseconds: int) -> None:
+    """Interrupt a cell twice; it ends in one line, without anything else that it or the kernel tells of it."""
+    cell = kernel.send(code)
+    kernel.wait_for_text(cell, "begun")
+    kernel.interrupt()
+    time.sleep(milliseconds / 1000)
+    kernel.interrupt()
+    assert is_one_line(error_of(kernel.wait(cell, PATIENCE_S)))
+    assert "Traceback" not in cell.stderr and "KeyboardInterrupt" not in cell.stderr
+    assert value_of(kernel, "await one()") == "1"
 
 
 def test_an_interrupt_that_the_code_swallows_is_followed_by_another(lesson: Kernel):
@@ -300,6 +323,17 @@ def test_a_node_that_spins_leaves_the_cell_at_once_and_ends_later(lesson: Kernel
 def test_a_node_that_cannot_be_stopped_is_left_behind(lesson: Kernel):
     assert error_of(interrupted(lesson, "await blocks(20)")).ename == "Interrupted"
     assert value_of(lesson, "await one(), signs['blocks']") == "(1, 'blocks')"
+
+
+@pytest.mark.parametrize("code", ["await holds()", "await outer()", "holds().run_sync()"])
+def test_an_async_node_that_keeps_the_loop_is_interrupted_where_it_is(lesson: Kernel, code: str):
+    cell = lesson.send(code)
+    lesson.wait_for_text(cell, "begun")
+    for _ in range(2):  # the first may come before the node has kept the loop for long
+        lesson.interrupt()
+        time.sleep(0.2)
+    assert is_one_line(error_of(lesson.wait(cell, PATIENCE_S)))
+    assert value_of(lesson, "signs['holds'], await one(), left()") == "('ended', 1, [])"
 
 
 # What asyncio means stays so ---------------------------------------------------------------------------------------
@@ -382,6 +416,12 @@ def test_an_interrupted_run_sync_is_stopped_and_leaves_nothing(lesson: Kernel, a
     assert value_of(lesson, "signs['nested'], left()") == "('ended', [])"
     assert error_of(interrupted(lesson, awaits + "reports().run_sync()")).ename == "Interrupted"
     assert value_of(lesson, "await one(), one().run_sync()") == "(1, 1)"
+
+
+@pytest.mark.parametrize("awaits", ["", "await asyncio.sleep(0)\n"])
+@pytest.mark.parametrize("milliseconds", [0, 1, 2, 3, 5])
+def test_a_second_interrupt_of_run_sync_adds_nothing(lesson: Kernel, awaits: str, milliseconds: int):
+    presses_again(lesson, awaits + "sleeper().run_sync()", milliseconds)
 
 
 def test_an_awaited_run_is_stopped_on_a_patched_loop_too(lesson: Kernel):

@@ -10,18 +10,25 @@ wrapped while something is awaited, in a notebook until the cell ends, and then 
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import threading
+import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from types import FrameType
 from typing import Any
 
+from comfy_nb.engine.execution.coroutines import STALL_S, WatchedCoroutine
 from comfy_nb.engine.node_api.context import current_call
-from comfy_nb.errors import Interrupted
+from comfy_nb.errors import Interrupted, InterruptProcessingException
 
 # Iterations of the loop; the cancellation arrives within a few of them, more if awaits are nested.
 TURNS = 32
+# How long the loop sleeps at most while something is awaited.
+TICK_S = 0.1
+# Presses that follow each other faster are one press: the second would hit the kernel while it ends the cell.
+AGAIN_S = 0.05
 
 _cell: ContextVar[object | None] = ContextVar("comfy_nb_cell", default=None)
 
@@ -83,18 +90,19 @@ class _Handler:
         self.until_cell_ends = until_cell_ends
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        self.watch.is_arriving = True
-        self.watch.interrupts += 1
+        is_again = self.watch.press()
         try:
-            self.previous(number, frame)
+            if not is_again:
+                self.previous(number, frame)
         finally:
             self.watch.wake()
+        self.watch.interrupt_node(frame)
 
 
 class InterruptWatch:
     """What is awaited in this process, by whom, how many `interrupts` have come, and whether one is arriving.
 
-    `on_interrupt()` is called on the loop before the interrupt of a cell that has awaited something reaches its code.
+    `on_interrupt()` is called on the loop before the interrupt of a cell that has begun runs reaches its code.
     """
 
     def __init__(self) -> None:
@@ -102,7 +110,10 @@ class InterruptWatch:
         self.interrupts = 0
         self.on_interrupt: Callable[[], None] = lambda: None
         self._cell: object | None = None
-        self._has_awaited = False
+        self._pressed_at = -math.inf
+        self._heard = 0
+        self._is_ticking = False
+        self._has_run = False
         self._awaits: set[Awaited] = set()
         self._users = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -118,25 +129,37 @@ class InterruptWatch:
         if threading.current_thread() is threading.main_thread():
             self._cell = object()
             _cell.set(self._cell)
-            self._has_awaited = self.is_arriving = False
+            self._has_run = self.is_arriving = False
+            self.watch_cell()
+
+    def watch_cell(self) -> None:
+        """Notice interrupts until the running cell ends."""
+        if threading.current_thread() is threading.main_thread():
             self._wrap_handler(until_cell_ends=True)
 
     def end_cell(self) -> None:
-        """Note that no cell is running."""
+        """Note that no cell is running, once an interrupt of it cannot be followed by a second press."""
         if threading.current_thread() is threading.main_thread():
+            while (left := self._pressed_at + AGAIN_S - time.monotonic()) > 0:
+                time.sleep(left)
             self._cell = object()
             self._put_handler_back(until_cell_ends=True)
+
+    def note_run(self) -> None:
+        """Note that a run has begun; if it is one of the running cell, an interrupt of that is announced."""
+        self._has_run = self._has_run or _cell.get() is self._cell
 
     # Awaits ----------------------------------------------------------------------------------------------------------
 
     def enter(self, awaited: Awaited) -> None:
         """Note that something is awaited from here on."""
-        self._has_awaited = self._has_awaited or awaited.cell is self._cell
+        self.note_run()
         if not awaited.is_inner:
             self._awaits.add(awaited)
         if threading.current_thread() is threading.main_thread():
             self._users += 1
             self._wrap_handler(until_cell_ends=False)
+            self._tick()
 
     def leave(self, awaited: Awaited) -> None:
         """Note that it is no longer awaited."""
@@ -153,14 +176,38 @@ class InterruptWatch:
         """Whether an interrupt is arriving on this thread."""
         return self.is_arriving and threading.current_thread() is threading.main_thread()
 
+    def press(self) -> bool:
+        """Note an interrupt; return whether it belongs to the one before."""
+        now = time.monotonic()
+        is_again, self._pressed_at = now - self._pressed_at < AGAIN_S, now
+        self.is_arriving = True
+        self.interrupts += 1
+        return is_again
+
     def wake(self) -> None:
         """Wake the loop, and end what the cell awaits once its cancellation has had time to arrive."""
         loop = self._loop
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._announce, self._cell, self.interrupts)
 
+    def interrupt_node(self, frame: FrameType | None) -> None:
+        """Raise InterruptProcessingException in the async node that keeps the loop busy, if the cell awaits its run.
+
+        That is one that has done so for long, or already while an earlier interrupt came.
+        """
+        call, since = current_call.get(), _busy_since(frame)
+        if call is None or since is None:
+            return
+        if time.perf_counter() - since < STALL_S and self.interrupts - self._heard < 2:
+            return
+        for awaited in list(self._awaits):
+            if awaited.cell is self._cell and _is_around(awaited.run, call.run):
+                awaited.is_interrupted = True
+                raise InterruptProcessingException
+
     def _announce(self, cell: object, number: int) -> None:
-        if cell is self._cell and self._has_awaited:
+        self._heard = number
+        if cell is self._cell and self._has_run:
             self.on_interrupt()
         self._arrive(cell, number, TURNS)
 
@@ -173,13 +220,25 @@ class InterruptWatch:
             if awaited.cell is cell and awaited.begun_after < number and not awaited.is_interrupted:
                 awaited.interrupt()
 
+    def _tick(self) -> None:
+        """Wake the loop now and then: a signal that comes just before it sleeps, or to another thread, does not."""
+        loop = self._loop
+        if loop is not None and loop.is_running() and not self._is_ticking:
+            self._is_ticking = True
+            loop.call_later(TICK_S, self._tick_again)
+
+    def _tick_again(self) -> None:
+        self._is_ticking = False
+        if self._users:
+            self._tick()
+
     def _wrap_handler(self, *, until_cell_ends: bool) -> None:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             return
         if loop is not self._loop:  # what came to another loop, which has stopped since, is not for this one
-            self._loop, self.is_arriving = loop, False
+            self._loop, self.is_arriving, self._is_ticking = loop, False, False
         present = signal.getsignal(signal.SIGINT)
         if callable(present) and not isinstance(present, _Handler):
             signal.signal(signal.SIGINT, _Handler(self, present, until_cell_ends=until_cell_ends))
@@ -188,6 +247,27 @@ class InterruptWatch:
         present = signal.getsignal(signal.SIGINT)
         if isinstance(present, _Handler) and present.until_cell_ends is until_cell_ends:
             signal.signal(signal.SIGINT, present.previous)
+
+
+def _busy_since(frame: FrameType | None) -> float | None:
+    """Return when an async node got the loop, if it is its own code that this frame executes.
+
+    An exception raised in our code, which the node may have called, would leave that half done.
+    """
+    is_inside = False
+    while frame is not None and not frame.f_globals.get("__name__", "").startswith("comfy_nb.engine"):
+        frame, is_inside = frame.f_back, True
+    if not is_inside or frame is None or frame.f_code is not WatchedCoroutine.__await__.__code__:
+        return None
+    since: float = frame.f_locals["started"]
+    return since
+
+
+def _is_around(run: Any, inner: Any) -> bool:
+    """Whether a run that is awaited is the one of this state, or is around it."""
+    while inner is not None and run is not None and inner is not run.task.state:
+        inner = getattr(inner, "outer", None)
+    return inner is not None and run is not None
 
 
 interrupt_watch = InterruptWatch()

@@ -26,6 +26,7 @@ def register() -> None:
     _registered.add(found)
     ending = _Ending(found)
     interrupt_watch.on_interrupt = ending.expect
+    interrupt_watch.watch_cell()
     found.events.register("pre_run_cell", ending.begin)
     found.events.register("post_run_cell", ending.end)
 
