@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from comfy_nb.engine.execution.executor import GIVE_UP_S
-from comfy_nb.engine.execution.interrupt import Awaited, interrupt_watch
+from comfy_nb.engine.execution.interrupt import AGAIN_S, Awaited, interrupt_watch
 from comfy_nb.engine.execution.lanes import on_lane
 from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.errors import InterruptProcessingException
@@ -78,16 +78,23 @@ def _wait_here(loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any
                     raise InterruptProcessingException
                 if interrupted_at and not awaited.is_interrupted:
                     awaited.interrupt()
-                if interrupted_at and time.monotonic() - interrupted_at[0] > PATIENCE_S:
+                if interrupted_at and (
+                    time.monotonic() - interrupted_at[0] > PATIENCE_S
+                    or interrupted_at[-1] - interrupted_at[0] > AGAIN_S
+                ):
                     break
         except BaseException:
             awaited.end()
             raise
     if interrupted_at:
-        interrupt = KeyboardInterrupt()
-        vars(interrupt)["run"] = awaited.run
-        raise interrupt from None
+        raise _keyboard_interrupt(awaited) from None
     return future.result()
+
+
+def _keyboard_interrupt(awaited: Awaited) -> KeyboardInterrupt:
+    error = KeyboardInterrupt()
+    vars(error)["run"] = awaited.run
+    return error
 
 
 def _nest(loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any, Any, T]], awaited: Awaited) -> T:
@@ -103,7 +110,10 @@ def _nest(loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any, Any
         interrupt_watch.interrupt_node(frame)
 
     with _sigint(interrupt):
-        return loop.run_until_complete(loop.create_task(make()))
+        result = loop.run_until_complete(loop.create_task(make()))
+    if awaited.is_interrupted and not interrupt_watch.has_cells:
+        raise _keyboard_interrupt(awaited)
+    return result
 
 
 @contextmanager

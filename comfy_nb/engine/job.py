@@ -74,7 +74,7 @@ class Job:
             try:
                 return await settled(self)
             except asyncio.CancelledError:
-                if awaited.absorb_cancellation():
+                if awaited.notice_cancellation():
                     self.run.stop()
                     await outlast(self._task)
                 raise

@@ -181,7 +181,7 @@ class Session:
             try:
                 await self._execute(run, outputs)
             except asyncio.CancelledError:
-                run.task.stop(Status.STOPPED if awaited.absorb_cancellation() else Status.CANCELLED)
+                run.task.stop(Status.STOPPED if awaited.notice_cancellation() else Status.CANCELLED)
                 await run.task.clean_up()
                 raise
             return result_of(run)

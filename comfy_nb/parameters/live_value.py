@@ -116,7 +116,7 @@ class LiveValue:
             try:
                 await self._is_settled.wait()
             except asyncio.CancelledError:
-                if awaited.absorb_cancellation():
+                if awaited.notice_cancellation():
                     self._stop()
                 raise
         if self.error is not None:

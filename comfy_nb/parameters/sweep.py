@@ -146,7 +146,7 @@ class Sweep:
                 await asyncio.shield(self._task)
             except asyncio.CancelledError:
                 self.cancel()
-                if awaited.absorb_cancellation():
+                if awaited.notice_cancellation():
                     await outlast(self._task)
                 raise
             finally:

@@ -129,8 +129,8 @@ import comfy_nb as nb
 
 @nb.node
 async def sleeper() -> int:
-    print("begun", flush=True)
     try:
+        print("begun", flush=True)
         await asyncio.sleep(60)
     finally:
         print("cleaned up", flush=True)
@@ -174,6 +174,20 @@ print("then", one().run_sync())
 )
 def test_ctrl_c_in_a_script_ends_run_sync_by_a_keyboard_interrupt_with_the_run(call: str, shown: list[str]):
     assert interrupted_script(SCRIPT + CATCHES.format(call=call)) == (0, shown, "")
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("body", ["await sleeper()", "sleeper().run_sync()", "await sleeper().start()"])
+def test_ctrl_c_ends_a_task_group_in_a_script_by_the_signal(body: str):
+    main = f"""
+async def main():
+    async with asyncio.TaskGroup() as group:
+        group.create_task(asyncio.sleep(60))
+        {body}
+asyncio.run(main())
+"""
+    code, out, err = interrupted_script(SCRIPT + main)
+    assert (code, out) == (-signal.SIGINT, ["cleaned up"]), err
 
 
 @pytest.mark.process

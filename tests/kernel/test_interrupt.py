@@ -39,9 +39,9 @@ nb.configure(display="none")  # a display's own ticking would keep the loop awak
 
 @nb.node(cache="off")
 async def sleeper(name: str = "sleeper") -> int:
-    print("begun", flush=True)
     signs[name] = "sleeps"
     try:
+        print("begun", flush=True)
         await asyncio.sleep(60)
     finally:
         signs[name] = "ended"
@@ -83,9 +83,8 @@ def blocks(seconds: float) -> int:
 
 @nb.node(cache="off")
 async def holds() -> int:
-    print("begun", flush=True)
-    signs["holds"] = "holds"
     try:
+        print("begun", flush=True)
         time.sleep(60)
     finally:
         signs["holds"] = "ended"

@@ -19,7 +19,7 @@ from contextvars import ContextVar
 from types import FrameType
 from typing import Any
 
-from comfy_nb.engine.execution.coroutines import STALL_S, WatchedCoroutine
+from comfy_nb.engine.execution.coroutines import WatchedCoroutine
 from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.errors import Interrupted, InterruptProcessingException
 
@@ -27,6 +27,8 @@ from comfy_nb.errors import Interrupted, InterruptProcessingException
 TURNS = 32
 # How long the loop sleeps at most while something is awaited.
 TICK_S = 0.1
+# How long an async node may keep the loop before an interrupt is raised in its code.
+HELD_S = 0.5
 # Presses that follow each other faster are one press: the second would hit the kernel while it ends the cell.
 AGAIN_S = 0.05
 
@@ -35,6 +37,8 @@ _cell: ContextVar[object | None] = ContextVar("comfy_nb_cell", default=None)
 
 class Awaited:
     """A `with` block around an await. Once an interrupt has come, `is_interrupted`, and the block raises Interrupted.
+
+    In a script the cancellation that asyncio.run makes of Ctrl-C passes on instead, to become its KeyboardInterrupt.
 
     `end()` ends what is awaited, on any thread, where no cancellation does; `run` is the run of it, if there is one. An
     await in a node's code is the node's own affair: it is ended by the end of the node's run. `begun_after` is how many
@@ -58,14 +62,11 @@ class Awaited:
         self.is_interrupted = True
         self.end()
 
-    def absorb_cancellation(self) -> bool:
-        """Return whether the cancellation just caught came from an interrupt; if so, uncancel the task."""
-        task = asyncio.current_task()
-        if self.is_inner or task is None or not (self.is_interrupted or self._watch.is_arriving_here):
-            return False
-        self.is_interrupted = True
-        task.uncancel()
-        return True
+    def notice_cancellation(self) -> bool:
+        """Return whether the cancellation just caught came from an interrupt."""
+        if not self.is_interrupted and not self.is_inner:
+            self.is_interrupted = self._watch.is_arriving_here
+        return self.is_interrupted
 
     def __enter__(self) -> Awaited:
         self._watch.enter(self)
@@ -73,10 +74,17 @@ class Awaited:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         self._watch.leave(self)
-        if isinstance(error, asyncio.CancelledError) and not self.is_interrupted:
-            self.absorb_cancellation()
-        if self.is_interrupted and (error is None or isinstance(error, Exception | asyncio.CancelledError)):
-            raise Interrupted(self._message, run=self.run) from None
+        is_cancelled = isinstance(error, asyncio.CancelledError)
+        if is_cancelled:
+            self.notice_cancellation()
+        if not self.is_interrupted or not (error is None or is_cancelled or isinstance(error, Exception)):
+            return
+        if is_cancelled and not self._watch.has_cells:
+            return  # asyncio.run makes a KeyboardInterrupt of it
+        task = asyncio.current_task() if is_cancelled else None
+        if task is not None:
+            task.uncancel()
+        raise Interrupted(self._message, run=self.run) from None
 
 
 class _Handler:
@@ -102,13 +110,15 @@ class _Handler:
 class InterruptWatch:
     """What is awaited in this process, by whom, how many `interrupts` have come, and whether one is arriving.
 
-    `on_interrupt()` is called on the loop before the interrupt of a cell that has begun runs reaches its code.
+    `has_cells` in a notebook, where an interrupt ends a cell; elsewhere it ends the script. `on_interrupt()` is called
+    on the loop before the interrupt of a cell that has begun runs reaches its code.
     """
 
     def __init__(self) -> None:
         self.is_arriving = False
         self.interrupts = 0
         self.on_interrupt: Callable[[], None] = lambda: None
+        self.has_cells = False
         self._cell: object | None = None
         self._pressed_at = -math.inf
         self._heard = 0
@@ -134,6 +144,7 @@ class InterruptWatch:
 
     def watch_cell(self) -> None:
         """Notice interrupts until the running cell ends."""
+        self.has_cells = True
         if threading.current_thread() is threading.main_thread():
             self._wrap_handler(until_cell_ends=True)
 
@@ -198,7 +209,7 @@ class InterruptWatch:
         call, since = current_call.get(), _busy_since(frame)
         if call is None or since is None:
             return
-        if time.perf_counter() - since < STALL_S and self.interrupts - self._heard < 2:
+        if time.perf_counter() - since < HELD_S and self.interrupts - self._heard < 2:
             return
         for awaited in list(self._awaits):
             if awaited.cell is self._cell and _is_around(awaited.run, call.run):
