@@ -22,6 +22,7 @@ from comfy_nb.errors import (
     ComfyNBError,
     ComfyNBWarning,
     GraphError,
+    Interrupted,
     InterruptProcessingException,
     LayoutError,
     NodeError,
@@ -43,8 +44,17 @@ from comfy_nb.spec.hints import Audio, Conditioning, Image, Latent, Mask, Multil
 
 if TYPE_CHECKING:
     from comfy_nb.builtin_nodes import nodes
+
+    last: Run | None
 else:
     from comfy_nb.graph.namespace import nodes
+
+    def __getattr__(name: str):
+        """`last`, the run that the session began last, or None."""
+        if name == "last":
+            return default_session().last
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __version__ = "0.1.0"
 
@@ -61,6 +71,7 @@ __all__ = [
     "Handle",
     "Image",
     "InterruptProcessingException",
+    "Interrupted",
     "Job",
     "Latent",
     "LayoutError",

@@ -11,6 +11,7 @@
     │   └── NodeTimeout           an async node took longer than its limit
     ├── NotKept                   a value that is no longer held
     └── Stopped                   a person stopped the run
+    Interrupted                   a person interrupted the cell; no Exception
     InterruptProcessingException  raised inside a node that is to stop
     DuplicateNodeError            the cause of a NodeError: an expansion used the id of what made it
     DependencyCycleError          the cause of a NodeError: nodes of an expansion wait for each other
@@ -20,6 +21,7 @@ Each message says which node (title, id, class), which input, what was expected,
 
 from __future__ import annotations
 
+import asyncio
 import linecache
 import traceback
 import warnings
@@ -206,9 +208,25 @@ class NodeTimeout(NodeError):
 
 
 class Stopped(ComfyNBError):
-    """A person stopped the run that this cell waited for; `run` holds what had finished."""
+    """A person stopped the run that this cell waited for, and that run only; `run` holds what had finished."""
 
     def __init__(self, message: str = "Stopped.", *, run: Any = None) -> None:
+        super().__init__(message)
+        self.run = run
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
+
+
+class Interrupted(asyncio.CancelledError):
+    """A person interrupted the cell, which ends as by KeyboardInterrupt; `run` holds what had finished, if one was on.
+
+    It is no Exception, because `except Exception` in a loop would swallow the press. It is no KeyboardInterrupt either:
+    asyncio lets that leave a task through the loop, which in a kernel is the kernel's own. It is a cancellation, which
+    is what a kernel makes of an interrupt: gathers, groups and timeouts pass it on and leave no task behind.
+    """
+
+    def __init__(self, message: str = "Interrupted.", *, run: Any = None) -> None:
         super().__init__(message)
         self.run = run
 

@@ -91,8 +91,8 @@ def run_to_end(graph: Graph, outputs: Sequence[str] | None) -> Outcome:
         return Outcome(graph, wanted, graph.run_sync(outputs=outputs), None)
     except (ValidationError, NodeError, Stopped) as error:
         return Outcome(graph, wanted, error.run, error)
-    except KeyboardInterrupt:
-        return Outcome(graph, wanted, None, Stopped())
+    except KeyboardInterrupt as interrupt:
+        return Outcome(graph, wanted, getattr(interrupt, "run", None), Stopped("Stopped by Ctrl-C."))
 
 
 def problem_as_dict(problem: Problem) -> dict[str, Any]:

@@ -14,11 +14,11 @@
     execution/scheduler.py        a pure state machine: which nodes wait, are ready, run, are done
     execution/lookup.py           cached results, keys that become known late, equal nodes in flight
     execution/lanes.py            threads for sync nodes; abandon.py: one that will not stop
-    execution/callers.py          call a node on a lane or on the loop; retry.py: once more?
+    execution/callers.py          call a node on a lane or on the loop; retry.py: once more? backoff.py: the wait
     execution/turn.py             one node's turn: inputs (lazy ones too), list calls, blockers, outputs
     execution/expansion.py        nodes that a node expanded into
     execution/breakpoints.py      pauses at a value (pauses.py); failure.py: the error
-    execution/interrupt.py        Ctrl-C in an awaited cell; blocking.py: in code that cannot await
+    execution/interrupt.py        Interrupt in a cell that awaits; blocking.py: in code that cannot await
     node_api/                   what a running node may call: progress, blockers, graph_builder.py (ids of expansions)
     cache/store.py              results, are they still good? memory.py (its limit: memory_use.py), disk.py, seal.py
     events.py                   what the run tells; execution/event_log.py makes and delivers it

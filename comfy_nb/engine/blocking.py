@@ -11,16 +11,21 @@ import concurrent.futures
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Any, TypeVar
 
+from comfy_nb.engine.execution.executor import GIVE_UP_S
+from comfy_nb.engine.execution.interrupt import AGAIN_S, Awaited, interrupt_watch
 from comfy_nb.engine.execution.lanes import on_lane
 from comfy_nb.engine.node_api.context import current_call
-from comfy_nb.errors import InterruptProcessingException, Stopped
+from comfy_nb.errors import InterruptProcessingException
 
 T = TypeVar("T")
 CHECK_STOP_S = 0.05
+PATIENCE_S = GIVE_UP_S + 1.0
 
 _loop: asyncio.AbstractEventLoop | None = None
 _lock = threading.Lock()
@@ -46,64 +51,82 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_reset_after_fork)
 
 
-def wait_for(make: Callable[[], Coroutine[Any, Any, T]], stop: Callable[[], Any]) -> T:
-    """Run a coroutine to its end and return its result; an interrupt calls `stop()`, which is to end it."""
-    try:
+def wait_for(make: Callable[[], Coroutine[Any, Any, T]], awaited: Awaited) -> T:
+    """Run a coroutine to its end and return its result; a person's interrupt ends what is `awaited`.
+
+    Raises KeyboardInterrupt, with the run as its attribute `run`, for Ctrl-C in a script.
+    """
+    loop = None
+    with suppress(RuntimeError):
         loop = asyncio.get_running_loop()
-    except RuntimeError:
-        call = current_call.get() if on_lane() else None
-        outer = getattr(call.run, "loop", None) if call is not None else None
-        return _wait_here(outer or process_loop(), make, stop)
-    return _nest(loop, make, stop)
+    if loop is not None:
+        return _nest(loop, make, awaited)
+    call = current_call.get() if on_lane() else None
+    outer = getattr(call.run, "loop", None) if call is not None else None
+    return _wait_here(outer or process_loop(), make, awaited)
 
 
-def _wait_here(
-    loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any, Any, T]], stop: Callable[[], Any]
-) -> T:
+def _wait_here(loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any, Any, T]], awaited: Awaited) -> T:
     call = current_call.get()
-    future = asyncio.run_coroutine_threadsafe(make(), loop)
-    try:
-        while not concurrent.futures.wait([future], CHECK_STOP_S).done:
-            if call is not None and call.run.stopping:
-                raise InterruptProcessingException
-        return future.result()
-    except KeyboardInterrupt:
-        stop()
-        concurrent.futures.wait([future])
-        raise Stopped("Stopped by Ctrl-C.") from None
-    except InterruptProcessingException:
-        stop()
-        raise
+    interrupted_at: list[float] = []
+    # An exception raised by a second Ctrl-C would cut off the wait for the end of the run.
+    with _sigint(lambda *_: interrupted_at.append(time.monotonic()), only_instead_of=signal.default_int_handler):
+        future = asyncio.run_coroutine_threadsafe(make(), loop)
+        try:
+            while not concurrent.futures.wait([future], CHECK_STOP_S).done:
+                if call is not None and call.run.stopping:
+                    raise InterruptProcessingException
+                if interrupted_at and not awaited.is_interrupted:
+                    awaited.interrupt()
+                if interrupted_at and (
+                    time.monotonic() - interrupted_at[0] > PATIENCE_S
+                    or interrupted_at[-1] - interrupted_at[0] > AGAIN_S
+                ):
+                    break
+        except BaseException:
+            awaited.end()
+            raise
+    if interrupted_at:
+        raise _keyboard_interrupt(awaited) from None
+    return future.result()
 
 
-def _nest(loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any, Any, T]], stop: Callable[[], Any]) -> T:
+def _keyboard_interrupt(awaited: Awaited) -> KeyboardInterrupt:
+    error = KeyboardInterrupt()
+    vars(error)["run"] = awaited.run
+    return error
+
+
+def _nest(loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any, Any, T]], awaited: Awaited) -> T:
     import nest_asyncio2
 
     nest_asyncio2.apply(loop)
-    interrupts = 0
 
-    def interrupt(*_: Any) -> None:
+    def interrupt(_: int, frame: FrameType | None) -> None:
         # KeyboardInterrupt raised here would leave the run on the loop; the cell's own handler would wait for the run.
-        nonlocal interrupts
-        interrupts += 1
-        if interrupts > 1:
-            raise KeyboardInterrupt
-        loop.call_soon_threadsafe(stop)
+        interrupt_watch.press()
+        loop.call_soon_threadsafe(awaited.interrupt)
+        interrupt_watch.wake()
+        interrupt_watch.interrupt_node(frame)
 
     with _sigint(interrupt):
         result = loop.run_until_complete(loop.create_task(make()))
-    if interrupts:
-        raise Stopped("Stopped by the kernel's interrupt.")
+    if awaited.is_interrupted and not interrupt_watch.has_cells:
+        raise _keyboard_interrupt(awaited)
     return result
 
 
 @contextmanager
-def _sigint(handler: Callable[..., None]) -> Generator[None, None, None]:
+def _sigint(handler: Callable[..., None], only_instead_of: Any = None) -> Generator[None, None, None]:
     """Handle SIGINT in a `with` block; does nothing on other threads than the main one, where that is impossible."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, handler)
+    before = signal.getsignal(signal.SIGINT)
+    if before is None or only_instead_of not in (None, before):
+        yield
+        return
+    signal.signal(signal.SIGINT, handler)
     try:
         yield
     finally:

@@ -10,6 +10,9 @@ from comfy_nb.engine.execution.interrupt import interrupt_watch
 from comfy_nb.engine.execution.state import Status
 from comfy_nb.engine.presenter import safely
 from comfy_nb.engine.run import Run
+from comfy_nb.engine.run_task import outlast
+
+INTERRUPTED = "The run was interrupted; what had finished stays cached."
 
 
 class Job:
@@ -67,18 +70,23 @@ class Job:
         return self._wait().__await__()
 
     async def _wait(self) -> Any:
-        self._is_awaited = True
-        with interrupt_watch:
+        with interrupt_watch.awaiting(INTERRUPTED, self.run.stop, self.run) as awaited:
             try:
-                return await asyncio.shield(self._task)
+                return await settled(self)
             except asyncio.CancelledError:
-                if not interrupt_watch.absorb_cancellation():
-                    raise
-                self.run.stop()
-                return await asyncio.shield(self._task)
+                if awaited.notice_cancellation():
+                    self.run.stop()
+                    await outlast(self._task)
+                raise
 
     def __repr__(self) -> str:
         return f"<Job {self.run!r}>"
+
+
+async def settled(job: Job) -> Any:
+    """Wait for a job's result; unlike awaiting the job, on behalf of no cell that an interrupt would end."""
+    job._is_awaited = True
+    return await asyncio.shield(job._task)
 
 
 def result_of(run: Run) -> Run:

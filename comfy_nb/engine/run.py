@@ -193,6 +193,11 @@ class Run:
         node_run = executor.holding_loop if executor is not None else None
         return node_run.step if node_run is not None else None
 
+    @property
+    def is_inner(self) -> bool:
+        """Whether a node began the run while it ran."""
+        return self._state.outer is not None
+
     def stop(self) -> None:
         """Stop the run, from any thread; async nodes end at their await, sync ones at their next progress report."""
         self.task.stop(Status.STOPPED)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import time
+import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
 
-from comfy_nb.engine.execution.executor import Executor
+from comfy_nb.engine.execution.executor import ASK_AGAIN_S, GIVE_UP_S, Executor
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.execution.pauses import MakePause
 from comfy_nb.engine.execution.services import Services
 from comfy_nb.engine.execution.state import RunState, Status
 from comfy_nb.engine.planning.class_hooks import call_fingerprints, call_validators
 from comfy_nb.engine.planning.validity import Validity, assess
+from comfy_nb.errors import ComfyNBWarning
 
 
 class RunTask:
@@ -39,6 +44,8 @@ class RunTask:
         self._on_ready = on_ready
         self._on_end = on_end
         self._preparing: asyncio.Task[list[str]] | None = None
+        self._hook: Callable[..., Any] | None = None
+        self._abandoned: asyncio.Future[None] | None = None
         self._finished: asyncio.Future[None] | None = None
 
     async def execute(self, outputs: Sequence[str] | None) -> None:
@@ -46,44 +53,52 @@ class RunTask:
         loop = asyncio.get_running_loop()
         state = self.state
         self._finished = loop.create_future()
-        self._preparing = loop.create_task(self._prepare(outputs))
+        abandoned = self._abandoned = loop.create_future()
+        preparing = self._preparing = loop.create_task(self._prepare(outputs))
         if state.stopping:
-            self._preparing.cancel()
-        try:
-            state.wanted = await self._preparing
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if not state.stopping or (task is not None and task.cancelling()):
-                raise
+            self._cancel_preparing(time.perf_counter())
+        await asyncio.wait([preparing, abandoned], return_when=asyncio.FIRST_COMPLETED)
+        if state.stopping and (abandoned.done() or preparing.cancelled()):
             self.end_unexecuted()
             return
+        try:
+            state.wanted = preparing.result()
         except BaseException as error:
             self.error = error
             state.event_log.run_refused(error)
             self.end_unexecuted()
             raise
+        if state.stop_as is not None:
+            self.end_unexecuted()
+            return
         self._on_ready()
         self._start()
         await asyncio.shield(self._finished)
+        if state.stopping:
+            await self.clean_up()
 
     async def _prepare(self, outputs: Sequence[str] | None) -> list[str]:
         """Validate, take fingerprints, and return the wanted nodes that can run."""
         plan = self.state.plan
         wanted = plan.default_outputs() if outputs is None else list(outputs)
-        found = await call_validators(plan, wanted, self._services.call_hook)
+        found = await call_validators(plan, wanted, self._call_hook)
         self.validity = assess(self.state.graph, plan, wanted, found)
         if not self.validity.runnable_outputs:
             raise self.validity.error()
         if plan.fingerprinting:
             needed = plan.above(self.validity.runnable_outputs)
             steps = [step for step in plan.fingerprinting if step.id in needed]
-            changed = await call_fingerprints(steps, self._services.call_hook)
+            changed = await call_fingerprints(steps, self._call_hook)
             if changed:
                 plan.rekey(changed)
         if plan.runs_every_time:
             plan.rekey(plan.runs_every_time)
         self.state.revision = plan.revision
         return self.validity.runnable_outputs
+
+    async def _call_hook(self, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
+        self._hook = function
+        return await self._services.call_hook(function, inputs)
 
     def _start(self) -> None:
         state = self.state
@@ -101,7 +116,23 @@ class RunTask:
         if executor is not None:
             post(executor.loop, executor.end, status)
         elif preparing is not None:
-            post(preparing.get_loop(), preparing.cancel)
+            post(preparing.get_loop(), self._cancel_preparing, time.perf_counter())
+
+    def _cancel_preparing(self, since: float) -> None:
+        """Cancel the preparation, again while a hook swallows that, and after `GIVE_UP_S` go on without it."""
+        preparing, abandoned = self._preparing, self._abandoned
+        if preparing is None or abandoned is None or preparing.done():
+            return
+        preparing.cancel()
+        if time.perf_counter() - since < GIVE_UP_S:
+            preparing.get_loop().call_later(ASK_AGAIN_S, self._cancel_preparing, since)
+            return
+        preparing.add_done_callback(_ignore_outcome)
+        hook = getattr(self._hook, "__qualname__", "A hook of a node class")
+        warnings.warn(
+            f"{hook} did not stop (it swallows its cancellation); it was abandoned.", ComfyNBWarning, stacklevel=2
+        )
+        abandoned.set_result(None)
 
     def end_unexecuted(self) -> None:
         """End a run that has not been executed."""
@@ -125,9 +156,23 @@ class RunTask:
     async def clean_up(self) -> None:
         """Wait until nothing of a stopped run is left on the loop, even if this wait is cancelled."""
         if self.executor is None:
+            if self._preparing is not None and self._abandoned is not None:
+                await outlast(self._preparing, self._abandoned)
             self.end_unexecuted()
-        while self._finished is not None and self.executor is not None and not self._finished.done():
-            try:
-                await asyncio.shield(self._finished)
-            except asyncio.CancelledError:
-                continue
+        elif self._finished is not None:
+            await outlast(self._finished)
+        for inner in list(self.state.inner):
+            await inner.clean_up()
+
+
+async def outlast(*futures: asyncio.Future[Any]) -> None:
+    """Wait until one of these, of this loop, is done, even if this wait is cancelled."""
+    here = asyncio.get_running_loop()
+    while not any(future.done() or future.get_loop() is not here for future in futures):
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _ignore_outcome(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()

@@ -23,7 +23,7 @@ from comfy_nb.engine.execution.interrupt import interrupt_watch
 from comfy_nb.engine.execution.lanes import Lane, on_lane
 from comfy_nb.engine.execution.state import RunState, Status
 from comfy_nb.engine.history import History
-from comfy_nb.engine.job import Job, result_of
+from comfy_nb.engine.job import INTERRUPTED, Job, result_of
 from comfy_nb.engine.planning.class_hooks import call_validators
 from comfy_nb.engine.planning.planned import current_plan, plan_of
 from comfy_nb.engine.planning.validity import assess
@@ -40,7 +40,10 @@ RUN_OPTIONS = ("run_id", "extra_data", "quiet")
 
 
 class Session:
-    """Runs graphs, and holds what they share. There is a default one; make others for tests or separate budgets."""
+    """Runs graphs, and holds what they share. There is a default one; make others for tests or separate budgets.
+
+    `last` is the run that was begun last, other than by nodes.
+    """
 
     def __init__(
         self, *, budget: int | None = None, disk: DiskCache | None = None, presenter: Presenter | None = None
@@ -51,6 +54,7 @@ class Session:
         self.lane = Lane("comfy-nb-lane")
         self.pool = Lane("comfy-nb-pool", workers=os.cpu_count() or 1)
         self.runs: weakref.WeakSet[Run] = weakref.WeakSet()
+        self.last: Run | None = None
         self.history = History()
         self.provenance = ProvenanceIndex()
         self.callers: Mapping[str, MakeCaller] = {}
@@ -78,7 +82,7 @@ class Session:
     # Running ---------------------------------------------------------------------------------------------------------
 
     async def run(self, graph: Graph, outputs: Sequence[str] | None = None, **options: Any) -> Run:
-        """Run a graph and return its run. Raises ValidationError, NodeError; an interrupt leaves it "stopped"."""
+        """Run a graph and return its run, also a stopped one. Raises ValidationError, NodeError, Interrupted."""
         return await self._await(self._begin(graph, options), outputs)
 
     def start(
@@ -99,10 +103,14 @@ class Session:
         return Job(run, self._execute(run, outputs), take or (lambda run: run), self.presenter.show_refusal)
 
     def run_sync(self, graph: Graph, outputs: Sequence[str] | None = None, **options: Any) -> Run:
-        """Run a graph from code that cannot await. Raises Stopped when a person interrupts it."""
+        """Run a graph from code that cannot await. A person's interrupt raises Interrupted in a kernel's cell.
+
+        In a script, Ctrl-C raises KeyboardInterrupt, whose attribute `run` is the run.
+        """
         run = self._begin(graph, options)
         run.task.state.has_own_lane = on_lane()
-        return blocking.wait_for(lambda: self._await(run, outputs), run.stop)
+        with interrupt_watch.awaiting(INTERRUPTED, run.stop, run) as awaited:
+            return blocking.wait_for(lambda: self._await(run, outputs), awaited)
 
     def state_of(self, graph: Graph, node_id: str) -> str:
         """Return "cached", "not run" or "has problems", or nothing where no up-to-date plan is there; plans nothing."""
@@ -151,24 +159,27 @@ class Session:
                 raise UnknownName.of("option", name, ("outputs", *RUN_OPTIONS), "of a run")
         plan = plan_of(graph)
         run = Run(self, graph, plan, options)
+        interrupt_watch.note_run()
         plan.users += 1
         with self._lock:
             self.runs.add(run)
+            if not run.is_inner:
+                self.last = run
         graph.advance_seeds()
         return run
 
     async def _await(self, run: Run, outputs: Sequence[str] | None) -> Run:
-        """Let a run go to its end. A kernel's interrupt becomes a stopped run; other cancellations pass on."""
-        with interrupt_watch:
+        outer = run.task.state.outer
+        if outer is not None:
+            outer.inner.add(run.task)
+        with interrupt_watch.awaiting(INTERRUPTED, run.stop, run) as awaited:
             try:
                 await self._execute(run, outputs)
             except asyncio.CancelledError:
-                is_interrupt = interrupt_watch.absorb_cancellation()
-                run.task.stop(Status.STOPPED if is_interrupt else Status.CANCELLED)
+                run.task.stop(Status.STOPPED if awaited.notice_cancellation() else Status.CANCELLED)
                 await run.task.clean_up()
-                if not is_interrupt:
-                    raise
-        return result_of(run)
+                raise
+            return result_of(run)
 
     async def _execute(self, run: Run, outputs: Sequence[str] | None) -> None:
         for listener in list(self._listeners):

@@ -225,8 +225,8 @@ class Graph:
         """Run the graph and return its run. `outputs` are the wanted nodes; None: the output nodes, else the leaves.
 
         The options, here and in `start` and `run_sync`, are `run_id` (a str), `extra_data` (a dict, as a client posts
-        it to ComfyUI) and `quiet` (True: no notebook shows the run). Raises ValidationError, NodeError, and
-        UnknownName for another option.
+        it to ComfyUI) and `quiet` (True: no notebook shows the run). A stopped run is returned too. Raises
+        ValidationError, NodeError, Interrupted where a person interrupts the cell, and UnknownName for another option.
         """
         return await runner.current().run(self, self._targets(outputs), **options)
 
@@ -235,7 +235,10 @@ class Graph:
         return runner.current().start(self, self._targets(outputs), **options)
 
     def run_sync(self, outputs: Sequence[str | Node | HandleLike] | None = None, **options: Any) -> Any:
-        """Run the graph and wait for it, from a script or from inside a cell that does not await."""
+        """Run the graph and wait for it, from a script or from inside a cell that does not await.
+
+        In a script Ctrl-C raises KeyboardInterrupt, whose `run` is the run; in a cell an interrupt raises Interrupted.
+        """
         return runner.current().run_sync(self, self._targets(outputs), **options)
 
     def show(self) -> Any:

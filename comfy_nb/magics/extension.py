@@ -42,7 +42,7 @@ GRAPH_SUFFIXES = (".json", ".png", ".webp")
 HELP = """\
 %comfy run GRAPH [--set 3.seed=7 ...] [--outputs 9 ...] [--wait]
     Start a graph (a JSON file, or a picture that contains one) in the background and return its job: `await` it for
-    the run, press Stop to end it. With --wait the cell waits and returns the run; an interrupt stops it.
+    the run, press Stop to end it. With --wait the cell waits and returns the run; an interrupt stops both.
 %comfy why [NODE]           Why a node (id, title or class) ran in the latest run, or did not; without NODE, all nodes.
 %comfy nodes [PATTERN]      The node classes that contain a word, or whose names match Image*.
 %comfy cache [stats|clear]  Show the cache, or drop all values that are not pinned.

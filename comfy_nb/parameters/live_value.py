@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Generator
 from typing import Any
 
-from comfy_nb.engine.execution.interrupt import stopped_by_interrupt
-from comfy_nb.engine.job import Job
+from comfy_nb.engine.execution.interrupt import interrupt_watch
+from comfy_nb.engine.job import Job, settled
 from comfy_nb.engine.run import Run
 from comfy_nb.errors import Stopped
 from comfy_nb.graph.model import Graph
@@ -16,6 +16,7 @@ from comfy_nb.parameters.shown_output import ShownOutput
 from comfy_nb.wording import count, format_seconds
 
 REST_S = 0.15
+INTERRUPTED = "Interrupted before the value was there; what had finished stays cached."
 STOPPED = "The run was stopped before the value was there; what had finished stays cached."
 
 
@@ -87,7 +88,7 @@ class LiveValue:
         value: Any = None
         error: Exception | None = None
         try:
-            run: Run = await job
+            run: Run = await settled(job)
             if run.state == "done":
                 value = run.value(self.output.node_id, self.output.slot)
             else:
@@ -110,12 +111,14 @@ class LiveValue:
 
     async def _settled(self) -> Any:
         await asyncio.sleep(0)  # for edits that are on their way to the loop
-        try:
-            with stopped_by_interrupt(STOPPED):
+        run = self._job.run if self._job is not None else None
+        with interrupt_watch.awaiting(INTERRUPTED, self._stop, run) as awaited:
+            try:
                 await self._is_settled.wait()
-        except Stopped:
-            self._stop()
-            raise
+            except asyncio.CancelledError:
+                if awaited.notice_cancellation():
+                    self._stop()
+                raise
         if self.error is not None:
             raise self.error
         return self.value

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine.execution.interrupt import interrupt_watch
-from comfy_nb.engine.job import Job
+from comfy_nb.engine.job import Job, settled
 from comfy_nb.engine.run import Run
+from comfy_nb.engine.run_task import outlast
 from comfy_nb.errors import ComfyNBError, GraphError, NotKept, warn_of_fault
 from comfy_nb.graph.handle import Handle
 from comfy_nb.graph.model import Graph
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 AT_ONCE = 4
+INTERRUPTED = "The sweep was interrupted; what had finished stays in its cells and in the cache."
 
 
 @dataclass(eq=False)
@@ -51,9 +53,9 @@ class Cell:
 class Sweep:
     """The runs of a sweep; `nb.sweep` starts it in the background of the running loop.
 
-    `await sweep` waits for its end and returns it; an interrupt meanwhile stops it. `sweep[{"3.seed": 2}]` is a value,
-    `sweep.cell({...})` a cell with its state and error; `sweep.values` holds the values in nested lists by axis, None
-    where there is none. `cancel()` stops it; what was computed stays.
+    `await sweep` waits for its end and returns it; an interrupt meanwhile stops it and ends the notebook's cell.
+    `sweep[{"3.seed": 2}]` is a value, `sweep.cell({...})` a cell with its state and error; `sweep.values` holds the
+    values in nested lists by axis, None where there is none. `cancel()` stops it; what was computed stays.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Sweep:
         self._started_at = time.perf_counter()
         self._is_stopping = False
         self._jobs: set[Job] = set()
+        self._newest: Run | None = None
         self._task = self._loop.create_task(self._run_all())
 
     async def _run_all(self) -> None:
@@ -101,8 +104,9 @@ class Sweep:
             self.layout.apply(cell.place, graph)
             job: Job = graph.start([self.output.node_id], quiet=True)
             self._jobs.add(job)
+            self._newest = job.run
             try:
-                run: Run = await job
+                run: Run = await settled(job)
             finally:
                 self._jobs.discard(job)
             cell.seconds = run.seconds
@@ -137,14 +141,16 @@ class Sweep:
         return self._wait().__await__()
 
     async def _wait(self) -> Sweep:
-        with interrupt_watch:
+        with interrupt_watch.awaiting(INTERRUPTED, self.cancel) as awaited:
             try:
                 await asyncio.shield(self._task)
             except asyncio.CancelledError:
                 self.cancel()
-                if not interrupt_watch.absorb_cancellation():
-                    raise
-                await asyncio.shield(self._task)
+                if awaited.notice_cancellation():
+                    await outlast(self._task)
+                raise
+            finally:
+                awaited.run = self._newest
         return self
 
     # Results ---------------------------------------------------------------------------------------------------------

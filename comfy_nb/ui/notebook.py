@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.ui.inspect import formatter
+from comfy_nb.ui.jupyter import interrupted_cell
 from comfy_nb.ui.jupyter.cell_output import running_cell
 from comfy_nb.ui.presenter import ScriptPresenter
 from comfy_nb.ui.show_run import show_pause, show_refusal, show_run
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 class NotebookPresenter(ScriptPresenter):
     """Shows each run below the cell that began it, and values as views."""
+
+    def __init__(self) -> None:
+        interrupted_cell.register()
 
     def place(self) -> Any:
         """Return the cell that is running."""

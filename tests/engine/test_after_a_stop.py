@@ -7,15 +7,18 @@ import gc
 import sys
 import weakref
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
 
 import comfy_nb as nb
+from comfy_nb.engine import run_task
 from comfy_nb.engine.execution import executor
 from comfy_nb.engine.execution.lanes import SwitchInterval
+from tests.engine.planning.refusals import checking
 from tests.engine.signs import PATIENCE_S, Sign, others, sleeper
-from tests.engine.support import Calls
+from tests.engine.support import Calls, Pack, made
 
 
 async def test_async_calls_beside_a_failed_node_are_cancelled_and_awaited():
@@ -158,6 +161,67 @@ async def test_an_async_node_that_never_gives_in_is_left_behind_and_named(monkey
         assert (await job).state == "cancelled"
     finish.set()
     await asyncio.gather(*others())
+
+
+@pytest.mark.parametrize("how", ["stopped", "cancelled"])
+async def test_a_validation_that_swallows_its_cancellation_does_not_keep_the_run(
+    how: str, pack: Pack, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(run_task, "ASK_AGAIN_S", 0.02)
+    monkeypatch.setattr(run_task, "GIVE_UP_S", 0.1)
+    begun, finish, runs = Sign(), asyncio.Event(), []
+
+    async def validate(cls: Any, a: Any) -> bool:
+        begun.set()
+        while not finish.is_set():
+            try:
+                await finish.wait()
+            except asyncio.CancelledError:
+                continue
+        return True
+
+    checking(pack, classmethod(validate))
+    nb.default_session().on_run(runs.append)
+    task = asyncio.create_task(pack.graph({"1": made("Checked", a=1, b=2)}).run())
+    await begun.seen()
+    with pytest.warns(nb.ComfyNBWarning, match=r"validate did not stop \(it swallows its cancellation\)"):
+        if how == "cancelled":
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        else:
+            runs[0].stop()
+            assert await task is runs[0]
+    assert runs[0].state == how
+    finish.set()
+    await asyncio.gather(*others())
+    assert runs[0].counts == {}
+
+
+@pytest.mark.parametrize("how", ["stopped", "failed"])
+async def test_runs_beside_an_inner_one_that_ended_the_node_end_with_it(how: str):
+    begun, beside, ended, inner = Sign(), Sign(), Sign(), []
+
+    @nb.node
+    async def first() -> int:
+        begun.set()
+        await beside.seen()
+        if how == "failed":
+            raise ValueError("no")
+        inner[0].stop()
+        await asyncio.sleep(60)
+        return 1
+
+    @nb.node
+    async def both() -> int:
+        nb.default_session().on_run(inner.append)
+        return sum(await asyncio.gather(first().run(), sleeper(beside, ended).run()))
+
+    with pytest.raises(nb.NodeError):
+        await both()
+    assert [run.state for run in inner] == [how, "cancelled"]
+    assert await asyncio.to_thread(ended.wait, PATIENCE_S)
+    assert begun.is_set() and not others()
 
 
 async def test_what_a_stopped_async_node_held_is_let_go_without_the_collector():

@@ -115,6 +115,58 @@ async def test_a_stop_ends_the_wait_before_a_retry(is_async: bool):
     assert not others()
 
 
+@pytest.mark.parametrize("thread_safe", [False, True])
+async def test_a_sync_node_that_waits_for_its_next_try_leaves_its_lane_to_others(thread_safe: bool):
+    calls, tried, again = Calls(), Sign(), Sign()
+
+    @nb.node(retries=1, backoff=60, thread_safe=thread_safe)
+    def flaky() -> int:
+        calls["made"] += 1
+        tried.set()
+        raise OSError("no")
+
+    @nb.node
+    def other() -> int:
+        return 1
+
+    @nb.node
+    def in_the_same_run() -> int:
+        again.set()
+        return 2
+
+    job = nb.Graph(flaky(), in_the_same_run()).start()
+    equal = flaky().graph.start()
+    await tried.seen()
+    await again.seen()
+    async with asyncio.timeout(PATIENCE_S):
+        assert await other() == 1
+    assert not job.done() and calls["made"] == 1
+    equal.cancel()
+    job.cancel()
+    assert (await job).state == (await equal).state == "cancelled"
+    assert not others()
+
+
+async def test_an_equal_node_computes_when_a_stop_ended_the_wait_of_the_first():
+    calls, tried = Calls(), Sign()
+
+    @nb.node(retries=1, backoff=60)
+    def flaky() -> int:
+        calls["made"] += 1
+        tried.set()
+        if calls["made"] == 1:
+            raise OSError("no")
+        return 1
+
+    first = flaky().graph.start()
+    await tried.seen()
+    second = flaky().start()
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == 1
+    assert (await first).state == "cancelled" and calls["made"] == 2
+
+
 # Constants ---------------------------------------------------------------------------------------------------------
 
 

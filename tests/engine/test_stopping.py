@@ -129,8 +129,8 @@ import comfy_nb as nb
 
 @nb.node
 async def sleeper() -> int:
-    print("begun", flush=True)
     try:
+        print("begun", flush=True)
         await asyncio.sleep(60)
     finally:
         print("cleaned up", flush=True)
@@ -153,33 +153,78 @@ async def main():
 """
 
 
+CATCHES = """
+try:
+    {call}
+except Exception:
+    print("an Exception")
+except KeyboardInterrupt as interrupt:
+    print(interrupt.run.state)
+print("then", one().run_sync())
+"""
+
+
 @pytest.mark.process
 @pytest.mark.parametrize(
     ("call", "shown"),
     [
-        ("sleeper().run_sync()", ["cleaned up", "Stopped by Ctrl-C.", "then 1"]),
-        ("worker().graph.run_sync()", ["Stopped by Ctrl-C.", "then 1"]),
+        ("sleeper().run_sync()", ["cleaned up", "stopped", "then 1"]),
+        ("worker().graph.run_sync()", ["stopped", "then 1"]),
     ],
 )
-def test_ctrl_c_in_a_script_ends_run_sync_with_stopped(call: str, shown: list[str]):
-    code = f"try:\n    {call}\nexcept nb.Stopped as stopped:\n    print(stopped)\nprint('then', one().run_sync())"
-    assert interrupted_script(SCRIPT + code) == shown
+def test_ctrl_c_in_a_script_ends_run_sync_by_a_keyboard_interrupt_with_the_run(call: str, shown: list[str]):
+    assert interrupted_script(SCRIPT + CATCHES.format(call=call)) == (0, shown, "")
 
 
 @pytest.mark.process
-def test_ctrl_c_under_asyncio_run_stops_the_awaited_run():
-    assert interrupted_script(SCRIPT + "\nasyncio.run(main())") == ["cleaned up", "state stopped", "then 1"]
+@pytest.mark.parametrize("body", ["await sleeper()", "sleeper().run_sync()", "await sleeper().start()"])
+def test_ctrl_c_ends_a_task_group_in_a_script_by_the_signal(body: str):
+    main = f"""
+async def main():
+    async with asyncio.TaskGroup() as group:
+        group.create_task(asyncio.sleep(60))
+        {body}
+asyncio.run(main())
+"""
+    code, out, err = interrupted_script(SCRIPT + main)
+    assert (code, out) == (-signal.SIGINT, ["cleaned up"]), err
 
 
-def interrupted_script(code: str) -> list[str]:
-    """Run a script, interrupt it when it says "begun", and return the lines it printed then."""
+@pytest.mark.process
+@pytest.mark.parametrize("call", ["sleeper().run_sync()", "asyncio.run(main())"])
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_ends_a_script_by_the_signal(call: str, presses: int):
+    loop = f"\nwhile True:\n    try: {call}\n    except Exception: continue"
+    code, out, err = interrupted_script(SCRIPT + loop, presses)
+    assert (code, out) == (-signal.SIGINT, ["cleaned up"])
+    assert err.endswith("KeyboardInterrupt\n")
+    assert err.count("Traceback") == (2 if "asyncio" in call else 1)  # asyncio.run shows the cancellation too
+
+
+def interrupted_script(code: str, presses: int = 1) -> tuple[int, list[str], str]:
+    """Run a script, interrupt it when it says "begun", and return its status and what it printed then."""
     script = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert script.stdout is not None
     assert script.stdout.readline() == "begun\n"
-    script.send_signal(signal.SIGINT)
+    for _ in range(presses):
+        script.send_signal(signal.SIGINT)
     out, err = script.communicate(timeout=PATIENCE_S)
-    assert script.returncode == 0, err
-    return out.splitlines()
+    return script.returncode, out.splitlines(), err
+
+
+@pytest.mark.parametrize("times", range(10))
+def test_a_job_that_is_pending_when_its_loop_ends_is_cancelled(times: int):
+    @nb.node(cache="off")
+    async def sleeps(number: int) -> int:
+        await asyncio.sleep(60)
+        return number
+
+    async def main() -> list[nb.Job]:
+        jobs = [nb.Graph(sleeps(3 * each), sleeps(3 * each + 1)).start() for each in range(4)]
+        await asyncio.sleep(0.01)
+        return jobs
+
+    assert [job.run.state for job in asyncio.run(main())] == ["cancelled"] * 4
 
 
 # Every other cancellation passes on -----------------------------------------------------------------------------------

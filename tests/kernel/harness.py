@@ -130,10 +130,13 @@ class Kernel:
             env["PYTHONPATH"] = os.pathsep.join(filter(None, [first, env.get("PYTHONPATH")]))
         return env
 
-    def send(self, code: str) -> Reply:
-        """Send a cell without waiting; its `Reply` fills while `wait` or another call reads the kernel."""
+    def send(self, code: str, *, stop_on_error: bool = False) -> Reply:
+        """Send a cell without waiting; its `Reply` fills while `wait` or another call reads the kernel.
+
+        With `stop_on_error` its error aborts the cells that are queued behind it, as in Run All.
+        """
         sent_at = time.perf_counter()
-        msg_id = self._client.execute(code, allow_stdin=False, stop_on_error=False)
+        msg_id = self._client.execute(code, allow_stdin=False, stop_on_error=stop_on_error)
         reply = self._replies[msg_id] = Reply(msg_id, sent_at)
         return reply
 

@@ -109,7 +109,7 @@ def test_an_interrupt_ends_the_wait_for_a_breakpoint_in_one_line(lesson: Kernel)
     reply = lesson.send("point = nb.breakpoint(number(9))\nprint('waits')\nawait point.reached()")
     lesson.wait_for_text(reply, "waits")
     lesson.interrupt_to_idle(reply)
-    assert reply.error is not None and reply.error.ename == "Stopped" and "\n" not in reply.error.traceback
+    assert reply.error is not None and reply.error.ename == "Interrupted" and "\n" not in reply.error.traceback
     lesson.run("point.remove()")
 
 

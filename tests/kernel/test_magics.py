@@ -54,7 +54,7 @@ def test_an_interrupt_stops_a_file_that_the_cell_waits_for(loaded, tmp_path):
     reply = loaded.send("%comfy run long.json --wait")
     loaded.wait_for_text(reply, "inside")
     loaded.interrupt_to_idle(reply)
-    assert reply.stderr.startswith("UsageError: Stopped"), reply
+    assert reply.error is not None and reply.error.traceback.startswith("Interrupted: The run was interrupted"), reply
 
 
 def test_names_of_classes_are_completed_and_a_question_mark_shows_the_slots(loaded):

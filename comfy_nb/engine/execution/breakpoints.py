@@ -9,13 +9,14 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
+from functools import partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 
-from comfy_nb.engine.execution.interrupt import stopped_by_interrupt
+from comfy_nb.engine.execution.interrupt import interrupt_watch
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.node_api.context import ExecutionBlocker
 from comfy_nb.errors import ComfyNBError, ComfyNBWarning, GraphError, LayoutError, warn_of_fault
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from comfy_nb.graph.handle import Handle
     from comfy_nb.graph.model import Graph
 
+INTERRUPTED = "Interrupted waiting for the breakpoint; runs still pause there."
 FAULT = "The display of a breakpoint failed"
 ALIKE = (torch.Tensor, Mapping)
 PLAIN: Mapping[str, type | tuple[type, ...]] = {
@@ -71,13 +73,13 @@ class Breakpoint:
         return graph.find(self._where)
 
     async def reached(self) -> Pause:
-        """Wait until a run is paused here, and return the pause; a kernel's interrupt raises Stopped."""
+        """Wait until a run is paused here, and return the pause; a kernel's interrupt raises Interrupted."""
         while not self.paused:
             coming = asyncio.get_running_loop().create_future()
             self._waiting.append(coming)
             if not self.paused:  # a run on another thread's loop may have paused meanwhile
                 try:
-                    with stopped_by_interrupt("Stopped waiting for the breakpoint; runs still pause there."):
+                    with interrupt_watch.awaiting(INTERRUPTED, partial(post, coming.get_loop(), _set_done, coming)):
                         await coming
                 finally:
                     if coming in self._waiting:

@@ -21,7 +21,7 @@ from comfy_nb.engine.execution.lanes import Worker
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.retry import retry_after
 from comfy_nb.engine.execution.state import RunState
-from comfy_nb.engine.execution.turn import Invocation, Outcome, node_turn, simple_inputs, simple_outputs
+from comfy_nb.engine.execution.turn import Invocation, Outcome, Turn, node_turn, simple_inputs, simple_outputs
 from comfy_nb.engine.execution.turn_services import TurnServices
 from comfy_nb.engine.node_api.context import CallContext, current_call
 from comfy_nb.engine.planning.class_hooks import HookCall, call_fingerprints
@@ -44,6 +44,17 @@ class Caller(Protocol):
 MakeCaller = Callable[[RunState, TurnServices, LoopWatch], Caller]
 
 
+class PutOff:
+    """A turn on a lane that goes on after `wait_s` seconds, when a failed call is made again."""
+
+    def __init__(self, turn: Turn) -> None:
+        self.turn = turn
+        self.wait_s = 0.0
+        self.calls = next(turn)
+        self.results: list[Any] = []
+        self.attempt = 0
+
+
 class LaneCaller:
     """Calls sync nodes on the worker of a lane."""
 
@@ -52,20 +63,31 @@ class LaneCaller:
         self.services = services
         self.loop = loop
 
-    def call(self, node_run: NodeRun, worker: Worker) -> Outcome:
+    def call(self, node_run: NodeRun, worker: Worker) -> Outcome | PutOff:
         """Give a node its turn."""
         step = node_run.step
         if step.is_simple and (inputs := simple_inputs(step, self.services.scheduler.node_runs)) is not None:
             return self._call_simple(node_run, inputs, worker)
         turn = node_turn(node_run, self.services)
-        results: Any = None
+        try:
+            begun = PutOff(turn)
+        except StopIteration as stop:
+            outcome: Outcome = stop.value
+            return outcome
+        return self.go_on(node_run, begun, worker)
+
+    def go_on(self, node_run: NodeRun, begun: PutOff, worker: Worker) -> Outcome | PutOff:
+        """Go on with a turn to its outcome, or until it is put off."""
         while True:
+            while len(begun.results) < len(begun.calls):
+                if not self._call(node_run, begun, worker):
+                    return begun
             try:
-                calls = turn.send(results)
+                results, begun.results = begun.results, []
+                begun.calls = begun.turn.send(results)
             except StopIteration as stop:
                 outcome: Outcome = stop.value
                 return outcome
-            results = [self._call(node_run, call, worker) for call in calls]
 
     def _call_simple(self, node_run: NodeRun, inputs: dict[str, Any], worker: Worker) -> Outcome:
         """Make the one call of a simple node."""
@@ -81,37 +103,41 @@ class LaneCaller:
             node_run.seconds = time.perf_counter() - started
         return simple_outputs(spec, result)
 
-    def _call(self, node_run: NodeRun, call: Invocation, worker: Worker) -> Any:
-        spec = node_run.step.spec
-        for attempt in range(spec.retries + 1):
-            if self.state.stopping or worker.retired:
-                raise InterruptProcessingException
-            if attempt:
-                self.state.event_log.node_started(node_run, worker.thread.name)
-            token = current_call.set(call.context)
-            started = time.perf_counter()
-            try:
-                if spec.grad:
-                    with torch.enable_grad():
-                        result = worker.call(call, call.function, call.inputs)
-                else:
+    def _call(self, node_run: NodeRun, begun: PutOff, worker: Worker) -> bool:
+        """Make the next call of a turn; False where it failed and is to be made again after a wait."""
+        spec, call = node_run.step.spec, begun.calls[len(begun.results)]
+        if self.state.stopping or worker.retired:
+            raise InterruptProcessingException
+        if begun.attempt:
+            self.state.event_log.node_started(node_run, worker.thread.name)
+        token = current_call.set(call.context)
+        started = time.perf_counter()
+        try:
+            if spec.grad:
+                with torch.enable_grad():
                     result = worker.call(call, call.function, call.inputs)
-                if call.is_check and inspect.iscoroutine(result):
-                    result = asyncio.run_coroutine_threadsafe(result, self.loop).result()
-                _report_call(call, self.state, time.perf_counter() - started)
-                return result
-            except InterruptProcessingException:
+            else:
+                result = worker.call(call, call.function, call.inputs)
+            if call.is_check and inspect.iscoroutine(result):
+                result = asyncio.run_coroutine_threadsafe(result, self.loop).result()
+            _report_call(call, self.state, time.perf_counter() - started)
+        except InterruptProcessingException:
+            raise
+        except Exception as error:  # whatever it was, the node may have retries left
+            retry = retry_after(error, begun.attempt, spec, call)
+            if retry is None:
                 raise
-            except Exception as error:  # whatever it was, the node may have retries left
-                retry = retry_after(error, attempt, spec, call)
-                if retry is None:
-                    raise
-            finally:
-                current_call.reset(token)
-                node_run.seconds += time.perf_counter() - started
-            self.state.event_log.node_waits(node_run, retry.reason)
-            self.state.stop_event.wait(retry.wait_s)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        else:
+            begun.results.append(result)
+            begun.attempt = 0
+            return True
+        finally:
+            current_call.reset(token)
+            node_run.seconds += time.perf_counter() - started
+        begun.attempt += 1
+        begun.wait_s = retry.wait_s
+        self.state.event_log.node_waits(node_run, retry.reason)
+        return False
 
     def fingerprint(self, steps: Sequence[Step], worker: Worker) -> None:
         """Take the fingerprints of nodes that a sync node expanded into."""

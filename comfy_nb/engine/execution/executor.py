@@ -16,7 +16,8 @@ from functools import partial
 
 from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.execution.abandon import abandon, warn_abandoned
-from comfy_nb.engine.execution.callers import Caller, LaneCaller, LoopCaller
+from comfy_nb.engine.execution.backoff import Backoff
+from comfy_nb.engine.execution.callers import Caller, LaneCaller, LoopCaller, PutOff
 from comfy_nb.engine.execution.coroutines import STALL_S, warn_stalled
 from comfy_nb.engine.execution.expansion import Expanded, read_expansion, set_keys
 from comfy_nb.engine.execution.failure import blame_cycle, failure_of
@@ -29,7 +30,7 @@ from comfy_nb.engine.execution.redo import redo_below, replace
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.services import Services
 from comfy_nb.engine.execution.state import RunState, Status
-from comfy_nb.engine.execution.turn import Ask, Done, Expand
+from comfy_nb.engine.execution.turn import Ask, Done, Expand, Outcome
 from comfy_nb.engine.execution.turn_services import TurnServices
 from comfy_nb.engine.planning.step import LOOP, POOL, Step
 from comfy_nb.errors import InterruptProcessingException
@@ -61,6 +62,7 @@ class Executor:
         self.scheduler = state.scheduler = Scheduler(state.plan.steps, self.lookup.find, self._finish_expansion)
         self.lookup.scheduler = self.scheduler
         self.pauses = Pauses(self, services.breakpoints, make_pause)
+        self.backoff = Backoff(self.loop, self._send_again)
         turn_services = TurnServices(state, self.scheduler, services.store)
         self.lane_caller = LaneCaller(state, turn_services, self.loop)
         self.callers: dict[str, Caller] = {
@@ -177,14 +179,21 @@ class Executor:
         if not self.lookup.claim(node_run, self._take_shared):
             return
         self._event_log.node_started(node_run, worker.thread.name)
+        self._call_on_lane(node_run, partial(self.lane_caller.call, node_run, worker), worker)
+
+    def _call_on_lane(self, node_run: NodeRun, call: Callable[[], Outcome | PutOff], worker: Worker) -> None:
         self.calling[worker] = node_run
+        keeps_claim = False
         try:
             try:
-                outcome = self.lane_caller.call(node_run, worker)
+                outcome = call()
             finally:
                 if self.calling.pop(worker, None) is None:
                     worker.retired = True  # the run has ended and abandoned this worker
-            if isinstance(outcome, Expand):
+            if isinstance(outcome, PutOff):
+                keeps_claim = True
+                post(self.loop, self._put_off, node_run, outcome)
+            elif isinstance(outcome, Expand):
                 steps, expanded, fingerprinted = self._read_expansion(node_run, outcome)
                 if fingerprinted:
                     self.lane_caller.fingerprint(fingerprinted, worker)
@@ -196,7 +205,23 @@ class Executor:
         except BaseException as error:  # a node may raise or return anything, and none of it may end the lane
             self.fail(node_run, error)
         finally:
+            if not keeps_claim:
+                self.lookup.release_claim(node_run, None)
+
+    def _put_off(self, node_run: NodeRun, put_off: PutOff) -> None:
+        if self.is_over:
             self.lookup.release_claim(node_run, None)
+        else:
+            self.backoff.begin(node_run, put_off)
+
+    def _send_again(self, node_run: NodeRun, put_off: PutOff) -> None:
+        def go_on(worker: Worker) -> None:
+            if self.is_over:
+                self.lookup.release_claim(node_run, None)
+                return
+            self._call_on_lane(node_run, partial(self.lane_caller.go_on, node_run, put_off, worker), worker)
+
+        self._send(self._services.pool if node_run.step.where == POOL else self._lane, go_on)
 
     def _read_expansion(self, node_run: NodeRun, outcome: Expand) -> tuple[dict[str, Step], Expanded, list[Step]]:
         """Return the steps of an expansion, what it stands for, and those steps whose fingerprints are to be taken."""
@@ -223,8 +248,9 @@ class Executor:
 
     def _task_done(self, task: asyncio.Task[None]) -> None:
         node_run = self.tasks.pop(task)
-        if self.ending is None and task.cancelled():
-            self.fail(node_run, RuntimeError("the node's task was cancelled from outside the run."))
+        # At the end of asyncio.run, which cancels all tasks, the run's own task has asked for the stop by this time.
+        if task.cancelled() and not self.state.stopping:
+            self.fail(node_run, RuntimeError("the node raised CancelledError though nobody cancelled it."))
         if self.ending is not None and not self.tasks:
             self._close(self.ending)
 
@@ -241,8 +267,6 @@ class Executor:
         except InterruptProcessingException:
             self._interrupted()
         except asyncio.CancelledError:
-            if self.ending is None:
-                self.fail(node_run, RuntimeError("the node raised CancelledError though nobody cancelled it."))
             raise
         except BaseException as error:  # a node may raise or return anything, and none of it may end the loop
             self.fail(node_run, error)
@@ -365,8 +389,11 @@ class Executor:
             self.ending = status
         if status is not Status.DONE:
             self.state.request_stop(status)
+            for inner in list(self.state.inner):
+                inner.stop(Status.CANCELLED)
         calling = [(worker, node_run) for worker in list(self.calling) if (node_run := self.calling.pop(worker, None))]
-        for node_run in [*(node_run for _, node_run in calling), *self.tasks.values()]:
+        waiting = self.backoff.close()
+        for node_run in [*(node_run for _, node_run in calling), *self.tasks.values(), *waiting]:
             self.lookup.release_claim(node_run, None)
         for worker, node_run in calling:
             abandon(worker, node_run)

@@ -1,100 +1,284 @@
-"""The kernel's interrupt, noticed at once and distinguished from every other cancellation.
+"""The kernel's interrupt: it ends what a cell awaits, and is told from every other cancellation.
 
 A kernel's SIGINT handler cancels the cell's task by a call that does not wake an idle loop, and the cancellation looks
-like any other. So while a run is awaited the present handler is wrapped: it is called, the loop is woken, and a flag is
-set for the few iterations of the loop in which the cancellation arrives. The handler is process-wide, so its users are
-counted, and the last one restores it.
+like any other. So the present handler is wrapped: it is called, the loop is woken, and in the few iterations of the
+loop in which the cancellation arrives, each one counts as the interrupt's. Then what the cell's code and tasks still
+await is ended too, since asyncio.wait and asyncio.shield pass no cancellation on. Handlers are process-wide: one is
+wrapped while something is awaited, in a notebook until the cell ends, and then put back.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
 from types import FrameType
 from typing import Any
 
-from comfy_nb.errors import Stopped
+from comfy_nb.engine.execution.coroutines import WatchedCoroutine
+from comfy_nb.engine.node_api.context import current_call
+from comfy_nb.errors import Interrupted, InterruptProcessingException
 
 # Iterations of the loop; the cancellation arrives within a few of them, more if awaits are nested.
 TURNS = 32
+# How long the loop sleeps at most while something is awaited.
+TICK_S = 0.1
+# How long an async node may keep the loop before an interrupt is raised in its code.
+HELD_S = 0.5
+# Presses that follow each other faster are one press: the second would hit the kernel while it ends the cell.
+AGAIN_S = 0.05
+
+_cell: ContextVar[object | None] = ContextVar("comfy_nb_cell", default=None)
 
 
-class _Passing:
+class Awaited:
+    """A `with` block around an await. Once an interrupt has come, `is_interrupted`, and the block raises Interrupted.
+
+    In a script the cancellation that asyncio.run makes of Ctrl-C passes on instead, to become its KeyboardInterrupt.
+
+    `end()` ends what is awaited, on any thread, where no cancellation does; `run` is the run of it, if there is one. An
+    await in a node's code is the node's own affair: it is ended by the end of the node's run. `begun_after` is how many
+    interrupts came before it.
+    """
+
+    __slots__ = ("_message", "_watch", "begun_after", "cell", "end", "is_inner", "is_interrupted", "run")
+
+    def __init__(self, watch: InterruptWatch, message: str, end: Callable[[], Any], run: Any) -> None:
+        self.cell = _cell.get()
+        self.begun_after = watch.interrupts
+        self.is_inner = current_call.get() is not None
+        self.is_interrupted = False
+        self._watch = watch
+        self._message = message
+        self.end = end
+        self.run = run
+
+    def interrupt(self) -> None:
+        """End what is awaited."""
+        self.is_interrupted = True
+        self.end()
+
+    def notice_cancellation(self) -> bool:
+        """Return whether the cancellation just caught came from an interrupt."""
+        if not self.is_interrupted and not self.is_inner:
+            self.is_interrupted = self._watch.is_arriving_here
+        return self.is_interrupted
+
+    def __enter__(self) -> Awaited:
+        self._watch.enter(self)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._watch.leave(self)
+        is_cancelled = isinstance(error, asyncio.CancelledError)
+        if is_cancelled:
+            self.notice_cancellation()
+        if not self.is_interrupted or not (error is None or is_cancelled or isinstance(error, Exception)):
+            return
+        if is_cancelled and not self._watch.has_cells:
+            return  # asyncio.run makes a KeyboardInterrupt of it
+        task = asyncio.current_task() if is_cancelled else None
+        if task is not None:
+            task.uncancel()
+        raise Interrupted(self._message, run=self.run) from None
+
+
+class _Handler:
     """Calls the previous handler and then wakes the loop; one that is still installed later only passes signals on."""
 
-    def __init__(self, watch: InterruptWatch, previous: Callable[[int, FrameType | None], Any]) -> None:
+    def __init__(
+        self, watch: InterruptWatch, previous: Callable[[int, FrameType | None], Any], *, until_cell_ends: bool
+    ) -> None:
         self.watch = watch
         self.previous = previous
+        self.until_cell_ends = until_cell_ends
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        self.watch.seen = True
+        is_again = self.watch.press()
         try:
-            self.previous(number, frame)
+            if not is_again:
+                self.previous(number, frame)
         finally:
             self.watch.wake()
+        self.watch.interrupt_node(frame)
 
 
 class InterruptWatch:
-    """A context manager around awaiting a run; `seen` is true while an interrupt is arriving."""
+    """What is awaited in this process, by whom, how many `interrupts` have come, and whether one is arriving.
+
+    `has_cells` in a notebook, where an interrupt ends a cell; elsewhere it ends the script. `on_interrupt()` is called
+    on the loop before the interrupt of a cell that has begun runs reaches its code.
+    """
 
     def __init__(self) -> None:
-        self.seen = False
+        self.is_arriving = False
+        self.interrupts = 0
+        self.on_interrupt: Callable[[], None] = lambda: None
+        self.has_cells = False
+        self._cell: object | None = None
+        self._pressed_at = -math.inf
+        self._heard = 0
+        self._is_ticking = False
+        self._has_run = False
+        self._awaits: set[Awaited] = set()
         self._users = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def __enter__(self) -> InterruptWatch:
+    def awaiting(self, message: str, end: Callable[[], Any], run: Any = None) -> Awaited:
+        """Return a `with` block for an await that an interrupt ends by `Interrupted(message, run=run)`."""
+        return Awaited(self, message, end, run)
+
+    # Cells -----------------------------------------------------------------------------------------------------------
+
+    def begin_cell(self) -> None:
+        """Note that a cell begins: an interrupt is for its code and tasks, not for the tasks of earlier cells."""
         if threading.current_thread() is threading.main_thread():
-            if self._users == 0:
-                self.seen = False  # an earlier interrupt, on a loop that has stopped since, is not for this run
+            self._cell = object()
+            _cell.set(self._cell)
+            self._has_run = self.is_arriving = False
+            self.watch_cell()
+
+    def watch_cell(self) -> None:
+        """Notice interrupts until the running cell ends."""
+        self.has_cells = True
+        if threading.current_thread() is threading.main_thread():
+            self._wrap_handler(until_cell_ends=True)
+
+    def end_cell(self) -> None:
+        """Note that no cell is running, once an interrupt of it cannot be followed by a second press."""
+        if threading.current_thread() is threading.main_thread():
+            while (left := self._pressed_at + AGAIN_S - time.monotonic()) > 0:
+                time.sleep(left)
+            self._cell = object()
+            self._put_handler_back(until_cell_ends=True)
+
+    def note_run(self) -> None:
+        """Note that a run has begun; if it is one of the running cell, an interrupt of that is announced."""
+        self._has_run = self._has_run or _cell.get() is self._cell
+
+    # Awaits ----------------------------------------------------------------------------------------------------------
+
+    def enter(self, awaited: Awaited) -> None:
+        """Note that something is awaited from here on."""
+        self.note_run()
+        if not awaited.is_inner:
+            self._awaits.add(awaited)
+        if threading.current_thread() is threading.main_thread():
             self._users += 1
-            self._loop = asyncio.get_running_loop()
-            present = signal.getsignal(signal.SIGINT)
-            if callable(present) and not isinstance(present, _Passing):
-                signal.signal(signal.SIGINT, _Passing(self, present))
-        return self
+            self._wrap_handler(until_cell_ends=False)
+            self._tick()
 
-    def __exit__(self, *_: object) -> None:
-        if threading.current_thread() is not threading.main_thread() or self._users == 0:
-            return
-        self._users -= 1
-        present = signal.getsignal(signal.SIGINT)
-        if self._users == 0 and isinstance(present, _Passing):
-            signal.signal(signal.SIGINT, present.previous)
+    def leave(self, awaited: Awaited) -> None:
+        """Note that it is no longer awaited."""
+        self._awaits.discard(awaited)
+        if threading.current_thread() is threading.main_thread():
+            self._users -= 1
+            if self._users == 0:
+                self._put_handler_back(until_cell_ends=False)
 
-    def absorb_cancellation(self) -> bool:
-        """Return whether the cancellation just caught came from an interrupt; if so, uncancel the task."""
-        task = asyncio.current_task()
-        if not self.seen or task is None:
-            return False
-        task.uncancel()
-        return True
+    # Signals ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def is_arriving_here(self) -> bool:
+        """Whether an interrupt is arriving on this thread."""
+        return self.is_arriving and threading.current_thread() is threading.main_thread()
+
+    def press(self) -> bool:
+        """Note an interrupt; return whether it belongs to the one before."""
+        now = time.monotonic()
+        is_again, self._pressed_at = now - self._pressed_at < AGAIN_S, now
+        self.is_arriving = True
+        self.interrupts += 1
+        return is_again
 
     def wake(self) -> None:
-        """Wake the loop, and clear the flag once the cancellation has had time to arrive."""
+        """Wake the loop, and end what the cell awaits once its cancellation has had time to arrive."""
         loop = self._loop
         if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._clear, TURNS)
+            loop.call_soon_threadsafe(self._announce, self._cell, self.interrupts)
 
-    def _clear(self, turns: int) -> None:
+    def interrupt_node(self, frame: FrameType | None) -> None:
+        """Raise InterruptProcessingException in the async node that keeps the loop busy, if the cell awaits its run.
+
+        That is one that has done so for long, or already while an earlier interrupt came.
+        """
+        call, since = current_call.get(), _busy_since(frame)
+        if call is None or since is None:
+            return
+        if time.perf_counter() - since < HELD_S and self.interrupts - self._heard < 2:
+            return
+        for awaited in list(self._awaits):
+            if awaited.cell is self._cell and _is_around(awaited.run, call.run):
+                awaited.is_interrupted = True
+                raise InterruptProcessingException
+
+    def _announce(self, cell: object, number: int) -> None:
+        self._heard = number
+        if cell is self._cell and self._has_run:
+            self.on_interrupt()
+        self._arrive(cell, number, TURNS)
+
+    def _arrive(self, cell: object, number: int, turns: int) -> None:
         if turns:
-            asyncio.get_running_loop().call_soon(self._clear, turns - 1)
-        else:
-            self.seen = False
+            asyncio.get_running_loop().call_soon(self._arrive, cell, number, turns - 1)
+            return
+        self.is_arriving = self.interrupts > number
+        for awaited in list(self._awaits):
+            if awaited.cell is cell and awaited.begun_after < number and not awaited.is_interrupted:
+                awaited.interrupt()
+
+    def _tick(self) -> None:
+        """Wake the loop now and then: a signal that comes just before it sleeps, or to another thread, does not."""
+        loop = self._loop
+        if loop is not None and loop.is_running() and not self._is_ticking:
+            self._is_ticking = True
+            loop.call_later(TICK_S, self._tick_again)
+
+    def _tick_again(self) -> None:
+        self._is_ticking = False
+        if self._users:
+            self._tick()
+
+    def _wrap_handler(self, *, until_cell_ends: bool) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        if loop is not self._loop:  # what came to another loop, which has stopped since, is not for this one
+            self._loop, self.is_arriving, self._is_ticking = loop, False, False
+        present = signal.getsignal(signal.SIGINT)
+        if callable(present) and not isinstance(present, _Handler):
+            signal.signal(signal.SIGINT, _Handler(self, present, until_cell_ends=until_cell_ends))
+
+    def _put_handler_back(self, *, until_cell_ends: bool) -> None:
+        present = signal.getsignal(signal.SIGINT)
+        if isinstance(present, _Handler) and present.until_cell_ends is until_cell_ends:
+            signal.signal(signal.SIGINT, present.previous)
+
+
+def _busy_since(frame: FrameType | None) -> float | None:
+    """Return when an async node got the loop, if it is its own code that this frame executes.
+
+    An exception raised in our code, which the node may have called, would leave that half done.
+    """
+    is_inside = False
+    while frame is not None and not frame.f_globals.get("__name__", "").startswith("comfy_nb.engine"):
+        frame, is_inside = frame.f_back, True
+    if not is_inside or frame is None or frame.f_code is not WatchedCoroutine.__await__.__code__:
+        return None
+    since: float = frame.f_locals["started"]
+    return since
+
+
+def _is_around(run: Any, inner: Any) -> bool:
+    """Whether a run that is awaited is the one of this state, or is around it."""
+    while inner is not None and run is not None and inner is not run.task.state:
+        inner = getattr(inner, "outer", None)
+    return inner is not None and run is not None
 
 
 interrupt_watch = InterruptWatch()
-
-
-@contextmanager
-def stopped_by_interrupt(message: str) -> Iterator[None]:
-    """Around an await: a kernel's interrupt raises Stopped(message) there; other cancellations propagate."""
-    with interrupt_watch:
-        try:
-            yield
-        except asyncio.CancelledError:
-            if interrupt_watch.absorb_cancellation():
-                raise Stopped(message) from None
-            raise

@@ -10,7 +10,8 @@ import warnings
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
+from weakref import WeakSet
 
 from comfy_nb.engine.events import Event, Subscriber
 from comfy_nb.engine.execution.dynamic_prompt import DynamicPrompt
@@ -60,14 +61,26 @@ LEGAL_MOVES: Mapping[Status, frozenset[Status]] = {
 }
 
 
+class Stoppable(Protocol):
+    """The course of a run, as far as the run around it needs it."""
+
+    def stop(self, status: Status) -> None:
+        """Stop the run."""
+        ...
+
+    async def clean_up(self) -> None:
+        """Wait until nothing of it is left."""
+        ...
+
+
 class RunState:
     """The state of one run, shared by the parts that execute it.
 
     `stop_as` is set once the run is to stop, to the status in which it then ends. `outer` is the run around this one,
-    if a node started it, and `outer_node` that node's id. `revision` is that of the plan's keys when the run was
-    prepared. `is_tainted`: a value was replaced at a breakpoint, or a file changed meanwhile, so nothing more is
-    cached; `replaced_within` has the nodes in whose own runs a value was replaced. `lost` notes, for `why`, how the
-    last run's results were lost, `warned` what its nodes have warned of.
+    if a node started it, `outer_node` that node's id, and `inner` are the runs that its nodes wait for. `revision` is
+    that of the plan's keys when the run was prepared. `is_tainted`: a value was replaced at a breakpoint, or a file
+    changed meanwhile, so nothing more is cached; `replaced_within` has the nodes in whose own runs that was. `lost`
+    notes, for `why`, how the last run's results were lost, `warned` what its nodes have warned of.
     """
 
     __slots__ = (
@@ -78,6 +91,7 @@ class RunState:
         "has_own_lane",
         "hidden_inputs",
         "id",
+        "inner",
         "is_tainted",
         "log",
         "lost",
@@ -119,6 +133,7 @@ class RunState:
         self.hidden_inputs = HiddenInputs(plan, self.dynamic_prompt, extra_data, graph.workflow)
         self.outer = outer
         self.outer_node = outer_node
+        self.inner: WeakSet[Stoppable] = WeakSet()
         self.status = Status.RUNNING
         self.stop_as: Status | None = None
         self.stop_event = threading.Event()

@@ -1,0 +1,81 @@
+"""The end of an interrupted cell: an error of one line, also where asyncio hides the interrupt.
+
+Out of asyncio.wait and out of gathers and groups comes a bare CancelledError, or a group of errors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from weakref import WeakSet
+
+from comfy_nb.engine.execution.interrupt import interrupt_watch
+from comfy_nb.errors import Interrupted
+from comfy_nb.ui.jupyter.cell_output import shell
+
+CELL = "The cell was interrupted; what had finished stays cached."
+
+_registered: WeakSet[Any] = WeakSet()
+
+
+def register() -> None:
+    """End interrupted cells of this notebook in one line; one call is enough."""
+    found = shell()
+    if found is None or found in _registered:
+        return
+    _registered.add(found)
+    ending = _Ending(found)
+    interrupt_watch.on_interrupt = ending.expect
+    interrupt_watch.watch_cell()
+    found.events.register("pre_run_cell", ending.begin)
+    found.events.register("post_run_cell", ending.end)
+
+
+class _Ending:
+    """How the running cell ends, if it is interrupted: the shell's own handling of errors is replaced until then."""
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._before: tuple[Any, Any] | None = None
+        self._shown: Interrupted | None = None
+
+    def begin(self, _info: Any) -> None:
+        """A cell begins."""
+        interrupt_watch.begin_cell()
+
+    def expect(self) -> None:
+        """The running cell has been interrupted."""
+        if self._before is None:
+            self._before = self._shell.custom_exceptions, self._shell.CustomTB
+            self._shell.set_custom_exc((asyncio.CancelledError, BaseExceptionGroup), self._show)
+
+    def end(self, result: Any) -> None:
+        """The cell has ended; its reply says what was shown."""
+        interrupt_watch.end_cell()
+        self._restore()
+        shown, self._shown = self._shown, None
+        if shown is not None and result is not None:
+            result.error_in_exec = shown
+
+    def _show(self, shell: Any, kind: Any, error: BaseException, trace: Any, tb_offset: int | None = None) -> None:
+        self._restore()
+        self._shown = _interrupt_in(error)
+        if self._shown is not None:
+            kind, error, trace = type(self._shown), self._shown, None
+        shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
+
+    def _restore(self) -> None:
+        if self._before is not None:
+            self._shell.custom_exceptions, self._shell.CustomTB = self._before
+            self._before = None
+
+
+def _interrupt_in(error: BaseException) -> Interrupted | None:
+    """Return the interrupt that an error stands for; None where there is more in it than cancellations."""
+    if isinstance(error, BaseExceptionGroup):
+        cancelled, other = error.split(asyncio.CancelledError)
+        if cancelled is None or other is not None:
+            return None
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+    return error if isinstance(error, Interrupted) else Interrupted(CELL)
