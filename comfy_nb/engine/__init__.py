@@ -16,13 +16,14 @@
     execution/lanes.py            threads for sync nodes; abandon.py: one that will not stop
     execution/callers.py          call a node on a lane or on the loop; retry.py: once more? backoff.py: the wait
     execution/turn.py             one node's turn: inputs (lazy ones too), list calls, blockers, outputs
-    execution/expansion.py        nodes that a node expanded into
+    execution/expansion.py        nodes that a node expanded into; redo.py: what one of them takes the place of
     execution/breakpoints.py      pauses at a value (pauses.py); failure.py: the error
     execution/interrupt.py        Interrupt in a cell that awaits; blocking.py: in code that cannot await
     node_api/                   what a running node may call: progress, blockers, graph_builder.py (ids of expansions)
     cache/store.py              results, are they still good? memory.py (its limit: memory_use.py), disk.py, seal.py
     events.py                   what the run tells; execution/event_log.py makes and delivers it
     history.py, why.py          why a node ran: what is different from the last time
+    expanded.py                 what cached nodes expanded into, for as long as they are there
     provenance.py               where a value that was handed out came from
 
 The engine imports no notebook, widget or HTTP library. See ARCHITECTURE.md for threads and rules.

@@ -293,7 +293,8 @@ class Executor:
                 return
             for above in invalidated:
                 self.scheduler.invalidate(above)
-            self._redo_below(node_run)
+            if self.state.replaced_within:
+                self._redo_below(node_run)
             self.scheduler.finish(node_run, outcome.outputs)
             needs_loop = self.scheduler.wants_loop or not self._is_draining
         if needs_loop:

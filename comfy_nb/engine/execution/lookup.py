@@ -34,6 +34,7 @@ class Lookup:
         self.below_breakpoints: set[str] = set()
         self._get, self._peek = store.cache.get, store.cache.peek
         self._in_flight = store.in_flight
+        self._shares_nothing = store.holds_nothing
         self._held: dict[int, bytes] = {}
 
     # The cache -------------------------------------------------------------------------------------------------------
@@ -206,9 +207,9 @@ class Lookup:
         Then `when_done` is called with that node's entry.
         """
         key = node_run.key.full
-        if key is None or not (node_run.step.deduplicated and node_run.key.reusable):
+        if key is None or self._shares_nothing or not (node_run.step.deduplicated and node_run.key.reusable):
             return True
-        if self.state.is_tainted or self.store.holds_nothing:
+        if self.state.is_tainted:
             return True
         if not self._in_flight.claim(key, when_done, node_run):
             return False

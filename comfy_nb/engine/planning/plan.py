@@ -258,16 +258,19 @@ class Plan:
         """Return the ids of the output nodes, or where there are none, of the leaves."""
         if self._outputs is None:
             outputs = [node_id for node_id, step in self.steps.items() if step.spec.is_output]
-            # In a cycle the last one counts as a leaf, so that a graph that is nothing else is reported as one.
-            taken_from = (
-                node_id for node_id, step in self.steps.items() if any(each > step.index for each in step.consumers)
-            )
+            taken_from = (node_id for node_id, step in self.steps.items() if self._is_taken_from(step))
             self._outputs = topology.outputs_or_leaves(outputs, self.steps, taken_from)
         return self._outputs
 
     def above(self, wanted: Iterable[str]) -> set[str]:
         """Return the ids of these nodes and of all that they could need."""
         return topology.reach([node_id for node_id in wanted if node_id in self.steps], self._parents)
+
+    def _is_taken_from(self, step: Step) -> bool:
+        """Whether a step is no leaf; of a cycle the last one is, so that a graph that is nothing else is reported."""
+        if self.has_cycle:
+            return any(each > step.index for each in step.consumers)
+        return bool(step.consumers)
 
     def checked_for(self, wanted: Iterable[str]) -> set[str]:
         """Return the ids of these nodes and of all above them by declared inputs: those that must be valid."""
