@@ -149,13 +149,27 @@ class NodeBlocked(NamedTuple):
 
 
 class NodeFailed(NamedTuple):
-    """A node raised; the run ends. `error` is the `NodeError`."""
+    """A node raised. `error` is the `NodeError`. The run ends, or goes on with what does not depend on the node.
+
+    A node fails with one that is part of its expansion: both report the same error.
+    """
 
     run_id: str
     time: float
     node_id: str
     display_id: str
     error: Exception
+
+
+class NodeGivenUp(NamedTuple):
+    """A node is not run, because it needs node `failed_id`, which failed; `reason` says so in words."""
+
+    run_id: str
+    time: float
+    node_id: str
+    display_id: str
+    failed_id: str
+    reason: str
 
 
 class LoopHeld(NamedTuple):
@@ -191,6 +205,7 @@ Event = (
     | NodeFinished
     | NodeBlocked
     | NodeFailed
+    | NodeGivenUp
     | LoopHeld
     | RunFinished
 )

@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
-from comfy_nb.errors import ComfyNBWarning, PromptError
+from comfy_nb.errors import ComfyNBWarning, PromptError, UnknownName
 from comfy_nb.graph.media import read_metadata, sniff
+from comfy_nb.graph.on_error import STOP, policy_in
 from comfy_nb.wording import short, suggest
 
 Node = dict[str, Any]
@@ -37,12 +38,14 @@ STRINGS_ONLY = frozenset((str,))
 class ParsedPrompt(NamedTuple):
     """A prompt of the right shape: each node a dict with a `class_type` (str) and `inputs` (a dict).
 
-    `workflow` is the editor's file that came with it, if any; `origin` says in words where it was found.
+    `workflow` is the editor's file that came with it, if any; `origin` says in words where it was found; `on_error` is
+    what a client posted with it as `node_failure_policy`, "stop" or "continue".
     """
 
     nodes: dict[str, Node]
     workflow: dict[str, Any] | None
     origin: str
+    on_error: str = STOP
 
 
 def is_workflow(value: object) -> TypeGuard[Mapping[str, Any]]:
@@ -133,7 +136,15 @@ def _from_value(value: object, origin: str) -> ParsedPrompt:
     extra: Any = value.get("extra_data")
     pnginfo = extra.get("extra_pnginfo") if isinstance(extra, Mapping) else None
     workflow = (pnginfo if isinstance(pnginfo, Mapping) else value).get("workflow")
-    return _from_envelope(inner, workflow, origin)
+    return _from_envelope(inner, workflow, origin)._replace(on_error=_on_error(extra, origin))
+
+
+def _on_error(extra_data: Any, origin: str) -> str:
+    try:
+        return policy_in(extra_data) or STOP
+    except UnknownName as error:
+        warnings.warn(f"{_start(origin)}: {error} A failed node stops the run.", ComfyNBWarning, stacklevel=2)
+        return STOP
 
 
 def _is_nodes(value: object) -> bool:

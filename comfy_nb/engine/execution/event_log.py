@@ -178,6 +178,11 @@ class EventLog:
         self._end_prints(node.step.id)
         self.emit(events.NodeFailed(self._run_id, time.perf_counter(), node.step.id, node.display_id, error))
 
+    def node_given_up(self, node: ReportedNode, failed_id: str, reason: str) -> None:
+        """Report that a node is not run, because it needs one that failed."""
+        now = time.perf_counter()
+        self.emit(events.NodeGivenUp(self._run_id, now, node.step.id, node.display_id, failed_id, reason))
+
     def loop_held(self, node: ReportedNode, seconds: float) -> None:
         """Report that an async node held the event loop without an await."""
         self.emit(events.LoopHeld(self._run_id, time.perf_counter(), node.step.id, seconds))

@@ -23,7 +23,7 @@ from comfy_nb.engine.execution.failure import blame_cycle, failure_of
 from comfy_nb.engine.execution.lanes import Lane, Worker, switch_interval
 from comfy_nb.engine.execution.lookup import Lookup
 from comfy_nb.engine.execution.loops import post
-from comfy_nb.engine.execution.node_run import NodeRun
+from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.pauses import MakePause, Pauses
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.services import Services
@@ -31,7 +31,7 @@ from comfy_nb.engine.execution.state import RunState, Status
 from comfy_nb.engine.execution.turn import Ask, Done, Expand
 from comfy_nb.engine.execution.turn_services import TurnServices
 from comfy_nb.engine.planning.step import LOOP, POOL, Step
-from comfy_nb.errors import InterruptProcessingException
+from comfy_nb.errors import InterruptProcessingException, NodeError, NodeErrors
 from comfy_nb.graph.gc_freeze import gc_frozen
 
 SLICE_S = 0.02
@@ -58,6 +58,7 @@ class Executor:
         self.lock = threading.Lock()
         self.lookup = Lookup(state, services.store)
         self.scheduler = state.scheduler = Scheduler(state.plan.steps, self.lookup.find, self._finish_expansion)
+        self.scheduler.on_given_up = self._report_given_up
         self.lookup.scheduler = self.scheduler
         self.pauses = Pauses(self, services.breakpoints, make_pause)
         turn_services = TurnServices(state, self.scheduler)
@@ -140,7 +141,7 @@ class Executor:
         for node_run in held:
             self.pauses.begin(node_run)
         if cycle:
-            self.fail(*blame_cycle(cycle))
+            self.fail(*blame_cycle(cycle), stuck=cycle)
         elif done:
             self.loop.call_soon(self.end, Status.DONE)
 
@@ -288,8 +289,13 @@ class Executor:
         self._event_log.node_waits(node_run, f"expanded into {len(steps)} nodes", added)
         self.wake()
 
-    def _finish_expansion(self, node_run: NodeRun) -> Outputs:
-        outputs: Outputs = node_run.expansion.outputs(node_run, self.scheduler)
+    def _finish_expansion(self, node_run: NodeRun) -> Outputs | None:
+        """Return the outputs of an expansion; None where they do not fit, so that its node fails."""
+        try:
+            outputs: Outputs = node_run.expansion.outputs(node_run, self.scheduler)
+        except Exception as error:
+            self._take_failure(node_run, failure_of(self.scheduler, node_run, error), is_contained=True)
+            return None
         self.lookup.keep(node_run, outputs)
         self._finished(node_run)
         return outputs
@@ -307,7 +313,7 @@ class Executor:
                     node_run.entry = entry
                     self._finished(node_run)
                     self.scheduler.finish(node_run, entry.outputs)
-        except Exception as error:  # an expansion's outputs may not fit: not the other run's fault
+        except Exception as error:  # not the other run's fault
             self.fail(node_run, error)
         self.wake()
 
@@ -317,15 +323,39 @@ class Executor:
 
     # Ending ----------------------------------------------------------------------------------------------------------
 
-    def fail(self, node_run: NodeRun, error: BaseException) -> None:
-        """Let the run fail at a node; may be called from any thread."""
+    def fail(self, node_run: NodeRun, error: BaseException, stuck: Sequence[NodeRun] = ()) -> None:
+        """Let a node fail, and with it the run or, if that goes on, what needs it; may be called from any thread.
+
+        Nodes that are `stuck` because of it are given up too.
+        """
         failure = failure_of(self.scheduler, node_run, error)
         with self.lock:
-            if self.is_over:
-                return
-            self.error = failure
+            # An error in a node's own turn leaves the scheduler as it should be; one that comes later may not.
+            self._take_failure(node_run, failure, node_run.state is NodeState.RUNNING or bool(stuck), stuck)
+        self.wake()
+
+    def _take_failure(
+        self, node_run: NodeRun, failure: NodeError, is_contained: bool, stuck: Sequence[NodeRun] = ()
+    ) -> None:
+        if self.is_over or node_run.state is NodeState.FAILED:
+            return
+        self.state.failures.append(failure)
         self._event_log.node_failed(node_run, failure)
-        post(self.loop, self.end, Status.FAILED)
+        is_contained = is_contained and not isinstance(failure.__cause__, KeyboardInterrupt)
+        if self.state.goes_on_after_failures and is_contained:
+            self.scheduler.fail(node_run, stuck)
+        else:
+            self.error = failure
+            post(self.loop, self.end, Status.FAILED)
+
+    def _report_given_up(self, node_run: NodeRun) -> None:
+        """Report a node that needs one that failed: as failed itself, where that was in its expansion."""
+        failed = self.scheduler.failed_above[node_run.step.id]
+        if node_run.state is NodeState.FAILED:
+            failed_id = self.scheduler.origin_of_failure(node_run).step.id
+            self._event_log.node_failed(node_run, next(e for e in self.state.failures if e.real_node_id == failed_id))
+        else:
+            self._event_log.node_given_up(node_run, failed.step.id, f"waits for {failed.step.named}, which failed")
 
     def _interrupted(self) -> None:
         if self.ending is None:
@@ -336,6 +366,8 @@ class Executor:
         with self.lock:
             if self.ending is not None:
                 return
+            if self.state.goes_on_after_failures and status in (Status.DONE, Status.FAILED):
+                status = self._gather_failures(status)
             self.ending = status
         if status is not Status.DONE:
             self.state.request_stop(status)
@@ -348,6 +380,14 @@ class Executor:
             self._close(status)
         elif status is not Status.DONE:
             self._cancel_tasks(time.perf_counter())
+
+    def _gather_failures(self, status: Status) -> Status:
+        """Make one error of all failures of a run that went on after them, unless the engine itself failed."""
+        failures = self.state.failures
+        if not failures or not (self.error is None or isinstance(self.error, NodeError)):
+            return status
+        self.error = NodeErrors(failures)
+        return Status.FAILED
 
     def _cancel_tasks(self, since: float) -> None:
         """Cancel the tasks that are left, again while they swallow it, and after `GIVE_UP_S` go on without them."""

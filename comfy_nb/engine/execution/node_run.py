@@ -12,7 +12,7 @@ from comfy_nb.graph.check import InLink
 
 
 class NodeState(IntEnum):
-    """The state of a node run: WAITING, READY, RUNNING, DONE.
+    """The state of a node run: WAITING, READY, RUNNING, DONE; or FAILED, or BLOCKED by one that failed.
 
     RUNNING goes back to WAITING if the node asks for lazy inputs, expands or is requeued, and DONE to RUNNING if a
     cached value is held at a breakpoint.
@@ -22,6 +22,8 @@ class NodeState(IntEnum):
     READY = 1
     RUNNING = 2
     DONE = 3
+    FAILED = 4
+    BLOCKED = 5
 
 
 class NodeRun:

@@ -19,6 +19,7 @@ from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.planning.hidden_inputs import HiddenInputs
 from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.engine.planning.step import Step
+from comfy_nb.errors import NodeError
 from comfy_nb.graph.model import Graph
 
 _numbers = itertools.count(1)
@@ -60,15 +61,19 @@ LEGAL_MOVES: Mapping[Status, frozenset[Status]] = {
 class RunState:
     """The state of one run, shared by the parts that execute it.
 
-    `stop_as` is set once the run is to stop, to the status in which it then ends. `outer` is the run around this one,
-    if a node started it. `revision` is that of the plan's keys when the run was prepared. `is_tainted`: a value was
-    replaced at a breakpoint, so nothing more is cached. `lost` notes, for `why`, how the last run's results were lost.
+    `goes_on_after_failures`: what does not depend on a failed node runs all the same. `failures` are the errors of the
+    nodes that have failed so far. `stop_as` is set once the run is to stop, to the status in which it then ends.
+    `outer` is the run around this one, if a node started it. `revision` is that of the plan's keys when the run was
+    prepared. `is_tainted`: a value was replaced at a breakpoint, so nothing more is cached. `lost` notes, for `why`,
+    how the last run's results were lost.
     """
 
     __slots__ = (
         "emit",
         "event_log",
         "extra_data",
+        "failures",
+        "goes_on_after_failures",
         "graph",
         "has_own_lane",
         "hidden_inputs",
@@ -98,6 +103,7 @@ class RunState:
         previous: Mapping[str, NodeRun] | None = None,
         run_id: str | None = None,
         extra_data: Mapping[str, Any] | None = None,
+        goes_on_after_failures: bool = False,
         outer: RunState | None = None,
         note_slow: Callable[[Subscriber], None] = lambda subscriber: None,
     ) -> None:
@@ -108,6 +114,8 @@ class RunState:
         self.number = next(_numbers)
         self.extra_data: Mapping[str, Any] = extra_data or {}
         self.hidden_inputs = HiddenInputs(plan, self.dynamic_prompt, extra_data, graph.workflow)
+        self.goes_on_after_failures = goes_on_after_failures
+        self.failures: list[NodeError] = []
         self.outer = outer
         self.status = Status.RUNNING
         self.stop_as: Status | None = None
