@@ -29,7 +29,7 @@ from comfy_nb.engine.summary import counts_line, counts_of, node_lines
 from comfy_nb.engine.why import reason, why_unfinished
 from comfy_nb.errors import NodeError, NodeErrors, NotKept, Stopped, UnknownName
 from comfy_nb.graph.model import Graph
-from comfy_nb.graph.on_error import CONTINUE, chosen, policy_in
+from comfy_nb.graph.on_error import CONTINUE, STOP, chosen, policy_in
 from comfy_nb.wording import format_seconds
 
 
@@ -156,6 +156,11 @@ class Run:
     def blocked(self) -> list[tuple[str, str]]:
         """The nodes that a blocker with a message reached: (node id, message)."""
         return self._state.event_log.blocked
+
+    @property
+    def on_error(self) -> str:
+        """What the run does when a node fails: "stop", or "continue" with all that does not depend on the node."""
+        return CONTINUE if self._state.goes_on_after_failures else STOP
 
     @property
     def failed(self) -> dict[str, NodeError]:

@@ -250,14 +250,14 @@ def test_a_run_that_continues_computes_all_that_does_not_depend_on_a_failure(dra
     async def main() -> None:
         session = nb.Session(budget=BUDGET)
         graph = Graph.from_prompt(prompt, REGISTRY)
-        for _ in range(2):
+        for number in range(2):
             failures: set[tuple[str, str]] = set()
             try:
                 run = await session.run(graph, wanted, on_error="continue")
             except NodeErrors as errors:
                 run = errors.run
                 failures = {(each.node_id, type(each.__cause__).__name__) for each in errors.exceptions}
-            held = check_held(run, prompt, due)
+            held = check_held(run, prompt, due) if number == 0 else list(run)
             assert {name for name in targets if name in due.values} - unknown <= set(held)
             assert {each for each in due.possible_errors if each[0] not in unknown} <= failures
             assert failures <= set(due.possible_errors)

@@ -108,7 +108,7 @@ class LiveGraph:
 
         def take(events: Sequence[Event]) -> None:
             with self._lock:
-                self._states.take(events, lambda: run.plan.above(run.wanted))
+                self._states.take(events, lambda: run.plan.above(run.wanted), goes_on=run.on_error == "continue")
 
         def tick(now: float) -> None:
             self._send()

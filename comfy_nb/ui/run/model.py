@@ -14,6 +14,7 @@ from comfy_nb.engine.events import (
     NodeBlocked,
     NodeFailed,
     NodeFinished,
+    NodeGivenUp,
     NodeLog,
     NodePreview,
     NodeProgress,
@@ -57,7 +58,8 @@ class RunModel:
         self._started = started
         self._seconds: float | None = None
         self._total = self._cached = self._ran = 0
-        self._failed = 0
+        self._errors: list[Exception] = []
+        self._blocked = 0
         self._just_ended: list[Row] = []
 
     def apply(self, events: Sequence[Event]) -> list[Row]:
@@ -94,7 +96,8 @@ class RunModel:
             rows=nested(shown),
             more_running=max(len(running) - ROWS_MAX, 0),
             more_finished=self._ended_count - len(kept),
-            failed=self._failed,
+            failed=len(self._errors),
+            blocked_nodes=self._blocked,
             eta=self._eta(),
         )
 
@@ -179,8 +182,16 @@ class RunModel:
     def _node_failed(self, event: NodeFailed) -> None:
         row = self._live.pop(event.node_id, None) or self._unannounced(event.node_id, event.time)
         row.state, row.note, row.error = "failed", str(event.error), event.error
-        self._failed += 1
+        if not any(error is event.error for error in self._errors):  # a node fails with one of its expansion
+            self._errors.append(event.error)
         self._end(row, event.time - row.started)
+
+    def _node_given_up(self, event: NodeGivenUp) -> None:
+        row = self._live.pop(event.node_id, None) or self._unannounced(event.node_id, event.time)
+        row.state, row.note = "blocked", event.reason
+        row.under = event.display_id if event.display_id != event.node_id else ""
+        self._blocked += 1
+        self._end(row, 0.0)
 
     def _loop_held(self, event: LoopHeld) -> None:
         row = self._live.get(event.node_id)
@@ -226,6 +237,7 @@ class RunModel:
         NodeFinished: _node_finished,
         NodeBlocked: _node_blocked,
         NodeFailed: _node_failed,
+        NodeGivenUp: _node_given_up,
         LoopHeld: _loop_held,
         RunFinished: _run_finished,
     }
