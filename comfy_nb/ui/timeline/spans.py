@@ -99,7 +99,7 @@ class Missing(NamedTuple):
 
 @dataclass(frozen=True)
 class Spans:
-    """A run over time. `critical` has the ids of the nodes on the critical path, in order; `blocked` what did not run."""
+    """A run over time. `critical` are the ids of the nodes on the critical path, in order; `blocked` did not run."""
 
     seconds: float
     state: str
