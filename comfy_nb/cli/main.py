@@ -16,7 +16,7 @@ import click
 
 from comfy_nb.cli import report
 from comfy_nb.cli.node_search import complete_class, node_lines
-from comfy_nb.cli.run_command import RunCommand, edits_option, outputs_option
+from comfy_nb.cli.run_command import RunCommand, edits_option, on_error_option, outputs_option
 from comfy_nb.cli.run_notebook import run_notebook
 from comfy_nb.engine.session import default_session
 from comfy_nb.errors import ComfyNBError
@@ -48,10 +48,19 @@ def main(context: click.Context, debug: bool) -> None:
 @graph_argument
 @edits_option
 @outputs_option
+@on_error_option
 @json_option
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.pass_obj
-def run(debug: bool, graph: str, edits: tuple[str, ...], outputs: tuple[str, ...], as_json: bool, quiet: bool) -> None:
+def run(
+    debug: bool,
+    graph: str,
+    edits: tuple[str, ...],
+    outputs: tuple[str, ...],
+    on_error: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Run a graph and print what its output nodes produced."""
     with _exit_codes(debug):
         loaded = _load(graph)
@@ -60,7 +69,7 @@ def run(debug: bool, graph: str, edits: tuple[str, ...], outputs: tuple[str, ...
         with ExitStack() as stack:
             if not quiet:
                 stack.callback(default_session().on_run(watch))
-            outcome = report.run_to_end(loaded, outputs or None)
+            outcome = report.run_to_end(loaded, outputs or None, on_error)
     if as_json:
         click.echo(report.json_text(outcome.as_dict()))
     else:

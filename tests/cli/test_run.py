@@ -209,6 +209,20 @@ def test_a_node_that_fails_is_named_and_exits_1(command, process, tmp_path):
     assert "Traceback" in command("--debug", "run", BROKEN_PICTURE).stderr
 
 
+def test_with_on_error_continue_the_rest_is_saved_and_printed_and_each_failure_is_named(command, tmp_path):
+    (tmp_path / "comfy" / "input").mkdir(parents=True)
+    (tmp_path / "comfy" / "input" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"junk" * 10)
+    done = command("run", {**BROKEN_PICTURE, **BLUR}, "--on-error", "continue", "--quiet")
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [f"9 SaveImage: {tmp_path / 'comfy' / 'output' / 'soft_00001_.png'}"]
+    assert 'Error: 1 node failed:\n  - "My photo" (node 4, LoadImage)' in done.stderr
+    printed = json.loads(command("run", {**BROKEN_PICTURE, **BLUR}, "--on-error=continue", "--json", "--quiet").stdout)
+    assert printed["state"] == "failed"
+    assert [(each["type"], each["node_id"]) for each in printed["errors"]] == [("node_failed", "4")]
+    assert printed["why"]["5"] == "did not run: it waits for \"My photo\" (node 4, LoadImage), which failed"
+    assert command("run", BLUR, "--on-error", "go").returncode == 2
+
+
 INVALID: dict[str, Any] = {
     **BLUR,
     "2": {"class_type": "ImageBlur", "inputs": {"image": ["1", 0], "sigma": 1.0}},

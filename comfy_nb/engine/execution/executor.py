@@ -19,7 +19,7 @@ from comfy_nb.engine.execution.abandon import abandon, warn_abandoned
 from comfy_nb.engine.execution.callers import Caller, LaneCaller, LoopCaller
 from comfy_nb.engine.execution.coroutines import STALL_S, warn_stalled
 from comfy_nb.engine.execution.expansion import Expanded, read_expansion, set_keys
-from comfy_nb.engine.execution.failure import blame_cycle, failure_of
+from comfy_nb.engine.execution.failure import blame_cycle, failure_of, group_of
 from comfy_nb.engine.execution.lanes import Lane, Worker, switch_interval
 from comfy_nb.engine.execution.lookup import Lookup
 from comfy_nb.engine.execution.loops import post
@@ -31,7 +31,7 @@ from comfy_nb.engine.execution.state import RunState, Status
 from comfy_nb.engine.execution.turn import Ask, Done, Expand
 from comfy_nb.engine.execution.turn_services import TurnServices
 from comfy_nb.engine.planning.step import LOOP, POOL, Step
-from comfy_nb.errors import InterruptProcessingException, NodeError, NodeErrors
+from comfy_nb.errors import InterruptProcessingException, NodeError
 from comfy_nb.graph.gc_freeze import gc_frozen
 
 SLICE_S = 0.02
@@ -366,8 +366,9 @@ class Executor:
         with self.lock:
             if self.ending is not None:
                 return
-            if self.state.goes_on_after_failures and status in (Status.DONE, Status.FAILED):
-                status = self._gather_failures(status)
+            failures = self.state.failures if self.state.goes_on_after_failures else ()
+            if failures and status in (Status.DONE, Status.FAILED) and isinstance(self.error, NodeError | None):
+                status, self.error = Status.FAILED, group_of(failures)
             self.ending = status
         if status is not Status.DONE:
             self.state.request_stop(status)
@@ -380,14 +381,6 @@ class Executor:
             self._close(status)
         elif status is not Status.DONE:
             self._cancel_tasks(time.perf_counter())
-
-    def _gather_failures(self, status: Status) -> Status:
-        """Make one error of all failures of a run that went on after them, unless the engine itself failed."""
-        failures = self.state.failures
-        if not failures or not (self.error is None or isinstance(self.error, NodeError)):
-            return status
-        self.error = NodeErrors(failures)
-        return Status.FAILED
 
     def _cancel_tasks(self, since: float) -> None:
         """Cancel the tasks that are left, again while they swallow it, and after `GIVE_UP_S` go on without them."""

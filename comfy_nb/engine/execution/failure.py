@@ -7,7 +7,7 @@ from typing import Any
 
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.scheduler import Scheduler
-from comfy_nb.errors import DependencyCycleError, NodeError, NodeTimeout
+from comfy_nb.errors import DependencyCycleError, NodeError, NodeErrors, NodeTimeout, own_frames
 from comfy_nb.wording import describe_error, printable
 
 LOOP_RUNS = ("from a running event loop", "event loop is already running", "another loop is running")
@@ -35,6 +35,15 @@ def failure_of(scheduler: Scheduler, node_run: NodeRun, error: BaseException) ->
     )
     failure.__cause__ = error
     return failure
+
+
+def group_of(failures: Sequence[NodeError]) -> NodeErrors:
+    """Make the one error of a run that went on after failures."""
+    for failure in failures:  # Python and IPython show all frames of each error in a group
+        cause = failure.__cause__
+        if cause is not None and (own := own_frames(cause.__traceback__)) is not None:
+            cause.__traceback__ = own
+    return NodeErrors(failures)
 
 
 def blame_cycle(cycle: Sequence[NodeRun]) -> tuple[NodeRun, DependencyCycleError]:

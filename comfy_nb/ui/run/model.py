@@ -263,10 +263,10 @@ def finite(number: Any) -> float | None:
 
 
 def names_in(run: Run) -> NameOf:
-    """Return a function that looks up a node's title and class in a run's graph."""
+    """Return a function that looks up a node's title and class in a run, nodes of expansions included."""
 
     def name_of(node_id: str) -> tuple[str, str]:
-        node = run.graph.nodes.get(node_id)
+        node = run.step(node_id)
         return (node.title, node.class_type) if node is not None else (f"node {node_id}", "")
 
     return name_of

@@ -24,6 +24,7 @@ CHARACTER_PX = 6.0
 TICKS_MAX = 10
 CACHED_MAX = 400
 PATH_MAX = 8
+REASONS_MAX = 3
 LABEL_MAX = 60
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 STATE_WORDS = {
@@ -70,7 +71,11 @@ def summary(spans: Spans) -> str:
 
 
 def _blocked(spans: Spans) -> str:
-    return f", {count(len(spans.blocked), 'node')} blocked" if spans.blocked else ""
+    if not spans.blocked:
+        return ""
+    shown = [f"{number:,} {reason}" for reason, number in spans.reasons[:REASONS_MAX]]
+    more = ["…"] if len(spans.reasons) > REASONS_MAX else []
+    return f", {count(len(spans.blocked), 'node')} blocked ({'; '.join([*shown, *more])})"
 
 
 def to_svg(spans: Spans) -> str:
@@ -167,8 +172,7 @@ class Drawing:
                 yield _text(self._x(span.end) + 5, self.height + WAITING_LINE - 2, format_seconds(span.seconds))
 
     def _missing(self) -> Iterator[str]:
-        words = "; ".join(f"{count(number, 'node')}: {reason}" for reason, number in self._spans.reasons)
-        yield from self._marks("miss", [each.time for each in self._spans.blocked], words)
+        yield from self._marks("miss", [each.time for each in self._spans.blocked], f"{len(self._spans.blocked):,}")
 
     def _ticks(self) -> Iterator[str]:
         yield from self._marks("tick", [each.time for each in self._spans.ticks], f"{len(self._spans.ticks):,}")
