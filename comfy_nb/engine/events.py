@@ -127,7 +127,8 @@ class NodeFinished(NamedTuple):
     """A node is done. `seconds` is the time inside the node's own function, `ui` what it reported for display.
 
     `source` is "ran", "shared" (an equal node of this or another run computed it), "memory" or "disk" (cached), or
-    "replaced" (by another value, at a breakpoint).
+    "replaced" (by another value, at a breakpoint). `blocked` says why none of its calls was made, if a blocker kept it
+    from that.
     """
 
     run_id: str
@@ -136,10 +137,14 @@ class NodeFinished(NamedTuple):
     source: str
     seconds: float
     ui: Mapping[str, Sequence[Any]] | None
+    blocked: str = ""
 
 
 class NodeBlocked(NamedTuple):
-    """A call of a node was skipped because an `ExecutionBlocker` with a `message` reached it."""
+    """A call of a node was skipped because an `ExecutionBlocker` with a `message` reached it.
+
+    It is reported again where that result is taken from the cache, or where one below it is.
+    """
 
     run_id: str
     time: float

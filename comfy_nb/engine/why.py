@@ -90,6 +90,8 @@ def _is_same(old: Any, new: Any) -> bool:
 def reason(node_run: NodeRun, old: NodeRun | None, lost: str | None) -> str:
     """Return why a needed node ran, or why it did not have to."""
     step = node_run.step
+    if node_run.is_blocked:
+        return f"it was not called: {node_run.skips[0].reason}"
     if node_run.source == "replaced":
         return "its value was replaced at a breakpoint"
     if node_run.source == "shared":

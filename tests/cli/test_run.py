@@ -219,7 +219,7 @@ def test_with_on_error_continue_the_rest_is_saved_and_printed_and_each_failure_i
     printed = json.loads(command("run", {**BROKEN_PICTURE, **BLUR}, "--on-error=continue", "--json", "--quiet").stdout)
     assert printed["state"] == "failed"
     assert [(each["type"], each["node_id"]) for each in printed["errors"]] == [("node_failed", "4")]
-    assert printed["why"]["5"] == "did not run: it waits for \"My photo\" (node 4, LoadImage), which failed"
+    assert printed["why"]["5"] == 'did not run: it waits for "My photo" (node 4, LoadImage), which failed'
     assert command("run", BLUR, "--on-error", "go").returncode == 2
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 from comfy_nb.engine import events
+from comfy_nb.engine.cache.entry import Skip
 from comfy_nb.engine.events import Event, Subscriber
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.node_api.context import current_call
@@ -37,6 +38,8 @@ class ReportedNode(Protocol):
     source: str
     seconds: float
     ui: Mapping[str, Any] | None
+    skips: tuple[Skip, ...]
+    is_blocked: bool
 
     @property
     def step(self) -> ReportedStep:
@@ -268,4 +271,5 @@ def _started(run_id: str, when: float, node: ReportedNode, lane: str) -> events.
 
 
 def _finished(run_id: str, when: float, node: ReportedNode, _: str) -> events.NodeFinished:
-    return events.NodeFinished(run_id, when, node.step.id, node.source, node.seconds, node.ui)
+    blocked = node.skips[0].reason if node.is_blocked else ""
+    return events.NodeFinished(run_id, when, node.step.id, node.source, node.seconds, node.ui, blocked)

@@ -61,7 +61,7 @@ class Executor:
         self.scheduler.on_given_up = self._report_given_up
         self.lookup.scheduler = self.scheduler
         self.pauses = Pauses(self, services.breakpoints, make_pause)
-        turn_services = TurnServices(state, self.scheduler)
+        turn_services = TurnServices(state, self.scheduler, self.lookup.skips)
         self.lane_caller = LaneCaller(state, turn_services, self.loop)
         self.callers: dict[str, Caller] = {
             LOOP: LoopCaller(state, turn_services, self, services.call_hook),
@@ -311,6 +311,8 @@ class Executor:
                 else:
                     node_run.ui, node_run.source = entry.ui, "shared"
                     node_run.entry = entry
+                    if entry.skips:
+                        self.lookup.skips.repeat(node_run, entry)
                     self._finished(node_run)
                     self.scheduler.finish(node_run, entry.outputs)
         except Exception as error:  # not the other run's fault

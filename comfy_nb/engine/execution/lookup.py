@@ -11,6 +11,7 @@ from comfy_nb.engine.cache.seal import seal
 from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.scheduler import Scheduler
+from comfy_nb.engine.execution.skips import Skips
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.planning.keys import key_of, lazy_key
 from comfy_nb.engine.planning.step import UNKNOWN, NodeKey
@@ -26,6 +27,7 @@ class Lookup:
         self.state = state
         self.store = store
         self.hits = 0
+        self.skips = Skips(state)
         self.below_breakpoints: set[str] = set()
         self._get, self._peek = store.cache.get, store.cache.peek
         self._in_flight = store.in_flight
@@ -56,6 +58,8 @@ class Lookup:
         node_run.ui = entry.ui
         node_run.source = entry.source
         self.hits += 1
+        if entry.skips:
+            self.skips.repeat(node_run, entry)
         if node_run.step.id not in self.scheduler.breakpoints:
             self.state.event_log.node_finished(node_run)
         return True
@@ -132,8 +136,10 @@ class Lookup:
             step.id,
             step.title,
             node_run.key.reusable,
-            node_run.key.durable and not step.spec.is_output,
+            node_run.key.durable and not step.spec.is_output and not node_run.skips,
             seal(outputs),
+            skips=node_run.skips,
+            is_blocked=node_run.is_blocked,
         )
         node_run.entry = entry
         if key is not None and step.cacheable:

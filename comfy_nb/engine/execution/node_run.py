@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
-from comfy_nb.engine.cache.entry import Entry, Outputs
+from comfy_nb.engine.cache.entry import Entry, Outputs, Skip
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.graph.check import InLink
 
@@ -30,6 +30,7 @@ class NodeRun:
     """A needed node of one run.
 
     `unmet` counts the inputs it waits for, `refs` the nodes that wait for it; `asked` and `passed` are its lazy inputs.
+    `skips` are the calls that blockers kept from being made; with `is_blocked`, none was made.
     """
 
     __slots__ = (
@@ -38,6 +39,7 @@ class NodeRun:
         "entry",
         "expansion",
         "fingerprint",
+        "is_blocked",
         "key",
         "outputs",
         "parent",
@@ -46,6 +48,7 @@ class NodeRun:
         "refs",
         "seconds",
         "sequence",
+        "skips",
         "source",
         "state",
         "step",
@@ -72,6 +75,8 @@ class NodeRun:
         self.parent: NodeRun | None = None
         self.seconds = 0.0
         self.source = "ran"
+        self.skips: tuple[Skip, ...] = ()
+        self.is_blocked = False
 
     @property
     def display_id(self) -> str:

@@ -11,8 +11,7 @@ of invocations, is sent their results, and returns an outcome.
 from __future__ import annotations
 
 import inspect
-import itertools
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from comfy_nb.engine.cache.entry import Outputs
@@ -79,8 +78,8 @@ class CallServices(Protocol):
         """Return the context of one call."""
         ...
 
-    def blocked(self, node_run: NodeRun, message: str) -> None:
-        """Report a call that was skipped because of a blocker with a message."""
+    def skipped(self, node_run: NodeRun, blockers: Sequence[tuple[str, ExecutionBlocker]]) -> ExecutionBlocker:
+        """Report a call that was skipped because of blockers on inputs; returns what takes its result's place."""
         ...
 
 
@@ -186,8 +185,9 @@ def _map(
     """Call once per list index, or once with whole lists; calls that a blocker reaches are skipped."""
     calls = _calls(node_run, services, function, lists)
     made = [call for call in calls if type(call) is Invocation]
+    node_run.is_blocked = not made
     results = iter((yield made) if made else ())
-    return [next(results) if type(call) is Invocation else _pass_on(node_run, services, call) for call in calls]
+    return [next(results) if type(call) is Invocation else services.skipped(node_run, call) for call in calls]
 
 
 def _calls(
@@ -197,19 +197,25 @@ def _calls(
     lists: Mapping[str, list[Any]],
     is_check: bool = False,
 ) -> list[Any]:
-    """Return the invocations over a node's lists; one that a blocker would reach is replaced by the blocker."""
+    """Return the invocations over a node's lists; in place of one that blockers would reach, their inputs and these."""
     whole = node_run.step.spec.input_is_list
     rows = [dict(lists)] if whole else _rows(node_run, lists)
     calls: list[Any] = []
     for index, row in enumerate(rows):
-        items = itertools.chain.from_iterable(row.values()) if whole else row.values()
-        blocker = next((item for item in items if type(item) is ExecutionBlocker), None)
-        if blocker is not None:
-            calls.append(blocker)
+        blockers = list(_blockers(row, whole))
+        if blockers:
+            calls.append(blockers)
             continue
         _fill_hidden(node_run, services, row, index, len(rows))
         calls.append(Invocation(function, row, services.context(node_run, index, len(rows)), is_check))
     return calls
+
+
+def _blockers(row: Mapping[str, Any], whole: bool) -> Iterator[tuple[str, ExecutionBlocker]]:
+    for name, value in row.items():
+        for item in value if whole else (value,):
+            if type(item) is ExecutionBlocker:
+                yield name, item
 
 
 def _rows(node_run: NodeRun, lists: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
@@ -221,13 +227,6 @@ def _rows(node_run: NodeRun, lists: Mapping[str, list[Any]]) -> list[dict[str, A
         )
     count = max((len(items) for items in lists.values()), default=1)
     return [{name: items[min(index, len(items) - 1)] for name, items in lists.items()} for index in range(count)]
-
-
-def _pass_on(node_run: NodeRun, services: CallServices, blocker: ExecutionBlocker) -> ExecutionBlocker:
-    if blocker.message is None:
-        return blocker
-    services.blocked(node_run, blocker.message)
-    return ExecutionBlocker(None)
 
 
 def _ask(

@@ -6,6 +6,7 @@ from typing import Any
 
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.scheduler import Scheduler
+from comfy_nb.engine.execution.skips import Skips
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.node_api.context import CallContext
 
@@ -13,8 +14,9 @@ from comfy_nb.engine.node_api.context import CallContext
 class TurnServices:
     """The `turn.CallServices` of one run."""
 
-    def __init__(self, state: RunState, scheduler: Scheduler) -> None:
+    def __init__(self, state: RunState, scheduler: Scheduler, skips: Skips) -> None:
         self.scheduler = scheduler
+        self.skipped = skips.add
         self._state = state
 
     def available(self, node_id: str) -> NodeRun | None:
@@ -41,7 +43,3 @@ class TurnServices:
     def context(self, node_run: NodeRun, index: int, calls: int) -> CallContext:
         """Return the context of one call."""
         return CallContext(self._state, node_run.step.id, index, calls)
-
-    def blocked(self, node_run: NodeRun, message: str) -> None:
-        """Report a call that was skipped because of a blocker with a message."""
-        self._state.event_log.node_blocked(node_run, message)

@@ -117,6 +117,9 @@ class States:
             self._set(shown, state="waiting", note=event.reason)
         elif isinstance(event, NodeFinished) and shown == node_id and self.of(shown).state != "blocked":
             is_cached = event.source in CACHED
+            if event.blocked:
+                self._set(shown, state="blocked", share=None, note=event.blocked)
+                return
             took = "" if is_cached else format_seconds(event.seconds)
             self._set(shown, state="cached" if is_cached else "done", share=None, note=took)
 

@@ -164,10 +164,12 @@ class RunModel:
             self._ran += 1
         else:
             self._cached += 1
-            if row is None and not event.ui and len(self._ended) == ROWS_MAX:
+            if row is None and not event.ui and not event.blocked and len(self._ended) == ROWS_MAX:
                 self._ended_count += 1  # thousands of these arrive at once
                 return
         row = row or self._unannounced(event.node_id, event.time)
+        if event.blocked:
+            self._block(row, event.blocked)
         if row.state != "blocked":
             row.state = "done" if event.source in COMPUTED else "cached"
         row.ui = event.ui
@@ -177,7 +179,11 @@ class RunModel:
         row = self._live.get(event.node_id)
         if row is None:
             row = self._live[event.node_id] = self._unannounced(event.node_id, event.time)
-        row.state, row.note = "blocked", event.message
+        self._block(row, event.message)
+
+    def _block(self, row: Row, reason: str) -> None:
+        self._blocked += row.state != "blocked"
+        row.state, row.note = "blocked", reason
 
     def _node_failed(self, event: NodeFailed) -> None:
         row = self._live.pop(event.node_id, None) or self._unannounced(event.node_id, event.time)
@@ -188,9 +194,8 @@ class RunModel:
 
     def _node_given_up(self, event: NodeGivenUp) -> None:
         row = self._live.pop(event.node_id, None) or self._unannounced(event.node_id, event.time)
-        row.state, row.note = "blocked", event.reason
         row.under = event.display_id if event.display_id != event.node_id else ""
-        self._blocked += 1
+        self._block(row, event.reason)
         self._end(row, 0.0)
 
     def _loop_held(self, event: LoopHeld) -> None:
@@ -201,9 +206,10 @@ class RunModel:
     def _run_finished(self, event: RunFinished) -> None:
         self._state, self._seconds = event.state, event.seconds
         for row in self._live.values():
+            seconds = event.time - row.started if row.is_live else 0.0  # a blocked one was not looked at otherwise
             if row.is_live:
                 row.state = "stopped"
-            self._end(row, event.time - row.started)
+            self._end(row, seconds)
         self._live = {}
 
     def _unannounced(self, node_id: str, time: float) -> Row:

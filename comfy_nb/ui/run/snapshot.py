@@ -163,8 +163,8 @@ class RunSnapshot:
 
     @property
     def is_all_cached(self) -> bool:
-        """Whether the run is done and nothing had to be computed."""
-        return self.state == "done" and not self.ran
+        """Whether the run is done, nothing had to be computed, and no node is blocked."""
+        return self.state == "done" and not self.ran and not self.blocked_nodes
 
     def elapsed(self, now: float) -> float:
         """Seconds that the run took, or has taken until `now`."""

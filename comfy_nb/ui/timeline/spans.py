@@ -15,6 +15,7 @@ from comfy_nb.engine.events import (
     CallFinished,
     Event,
     LoopHeld,
+    NodeBlocked,
     NodeFailed,
     NodeFinished,
     NodeGivenUp,
@@ -90,7 +91,7 @@ class Tick(NamedTuple):
 
 
 class Missing(NamedTuple):
-    """A node that did not run, which was known at `time`; `reason` says why."""
+    """A node that did not run, or not for each item of a list, which was known at `time`; `reason` says why."""
 
     time: float
     node_id: str
@@ -134,7 +135,7 @@ class Recorder:
         self._zero: float | None = None
         self._bars: dict[str, Bar] = {}
         self._ticks: list[Tick] = []
-        self._blocked: list[Missing] = []
+        self._blocked: dict[str, Missing] = {}
         self._ended: dict[str, float] = {}
         self._pauses: dict[str, tuple[float, str]] = {}
         self._finish: tuple[float, str] | None = None
@@ -157,7 +158,7 @@ class Recorder:
                 bar.end = max(seconds, bar.start)
         bars = tuple(self._bars.values())
         path = critical_path(bars, self._parents_of)
-        return Spans(seconds, state, bars, tuple(self._ticks), path, tuple(self._blocked))
+        return Spans(seconds, state, bars, tuple(self._ticks), path, tuple(self._blocked.values()))
 
     def _node_started(self, event: NodeStarted, at: float) -> None:
         bar = self._bars.get(event.node_id)
@@ -191,17 +192,22 @@ class Recorder:
 
     def _node_finished(self, event: NodeFinished, at: float) -> None:
         self._ended[event.node_id] = at
+        if event.blocked:
+            self._blocked.setdefault(event.node_id, Missing(max(at, 0.0), event.node_id, event.blocked))
         if event.node_id in self._bars:
-            self._end(event.node_id, at, "done")
-        else:
+            self._end(event.node_id, at, "blocked" if event.node_id in self._blocked else "done")
+        elif event.node_id not in self._blocked:
             self._ticks.append(Tick(max(at, 0.0), event.node_id, event.source))
 
     def _node_failed(self, event: NodeFailed, at: float) -> None:
         self._end(event.node_id, at, "failed")
 
     def _node_given_up(self, event: NodeGivenUp, at: float) -> None:
-        self._blocked.append(Missing(at, event.node_id, event.reason))
+        self._blocked[event.node_id] = Missing(at, event.node_id, event.reason)
         self._end(event.node_id, at, "blocked")
+
+    def _node_blocked(self, event: NodeBlocked, at: float) -> None:
+        self._blocked.setdefault(event.node_id, Missing(max(at, 0.0), event.node_id, event.message))
 
     def _end(self, node_id: str, at: float, state: BarState) -> None:
         bar = self._bars.get(node_id)
@@ -221,6 +227,7 @@ class Recorder:
         CallFinished: _call_finished,
         LoopHeld: _loop_held,
         NodeFinished: _node_finished,
+        NodeBlocked: _node_blocked,
         NodeFailed: _node_failed,
         NodeGivenUp: _node_given_up,
         RunFinished: _run_finished,
