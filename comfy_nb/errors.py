@@ -22,6 +22,7 @@ Each message says which node (title, id, class), which input, what was expected,
 from __future__ import annotations
 
 import linecache
+import sys
 import traceback
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -251,6 +252,15 @@ def warn_of_fault(what: str, error: BaseException) -> None:
     """Warn of a fault that must not hurt anybody but whoever made it; not even where warnings are errors."""
     with suppress(ComfyNBWarning):
         warnings.warn(f"{what}: {describe_error(error)}", ComfyNBWarning, stacklevel=3)
+
+
+def warn_each_time(message: str) -> None:
+    """Warn of something that happened just now: by its defaults, Python shows an equal warning only once."""
+    frame = sys._getframe(1)
+    module = str(frame.f_globals.get("__name__", ""))
+    warnings.warn_explicit(
+        message, ComfyNBWarning, frame.f_code.co_filename, frame.f_lineno, module=module, registry={}
+    )
 
 
 def their_lines(trace: TracebackType | None) -> list[str]:

@@ -25,6 +25,8 @@ from tests.reference.classes import made, make_classes
 from tests.reference.evaluator import Outcome, comparable, default_targets, evaluate
 from tests.reference.graphs import Edit, Prompt, edited_prompts, prompts, sources_of, with_edit
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* missing, and None")
+
 CLASSES = make_classes()
 REGISTRY = Registry()
 nb.register(make_classes(), registry=REGISTRY)

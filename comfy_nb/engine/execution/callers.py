@@ -79,7 +79,7 @@ class LaneCaller:
             result = worker.call(node_run, function, inputs)
         finally:
             node_run.seconds = time.perf_counter() - started
-        return simple_outputs(spec, result)
+        return simple_outputs(node_run, self.services, result)
 
     def _call(self, node_run: NodeRun, call: Invocation, worker: Worker) -> Any:
         spec = node_run.step.spec
@@ -150,7 +150,7 @@ class LoopCaller:
                 result = await WatchedCoroutine(made, node_run, self.watch, grad=False)
             finally:
                 node_run.seconds = time.perf_counter() - started
-            return simple_outputs(spec, result)
+            return simple_outputs(node_run, self.services, result)
         turn = node_turn(node_run, self.services)
         results: Any = None
         while True:

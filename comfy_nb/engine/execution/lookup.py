@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from comfy_nb.engine.execution.skips import Skips
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.planning.keys import key_of, lazy_key
 from comfy_nb.engine.planning.step import UNKNOWN, NodeKey
-from comfy_nb.errors import ComfyNBWarning
+from comfy_nb.errors import warn_each_time
 
 
 class Lookup:
@@ -198,11 +197,9 @@ class Lookup:
             if what is not None and above not in changed:
                 changed.append(above)
                 self.store.forget(entry, f"changed in place by {node_run.step.named}")
-                warnings.warn(
+                warn_each_time(
                     f"{node_run.step.named} changed its input {link.name!r} in place: {what}. The result of "
-                    f"{above.step.named} will be computed again where it is needed. Work on a copy (x.clone()).",
-                    ComfyNBWarning,
-                    stacklevel=2,
+                    f"{above.step.named} will be computed again where it is needed. Work on a copy (x.clone())."
                 )
                 above.entry = None
         return changed

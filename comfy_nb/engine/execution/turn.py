@@ -16,12 +16,14 @@ from typing import Any, NamedTuple, Protocol
 
 from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.execution.node_run import NodeRun
+from comfy_nb.engine.execution.result_counts import count_misfit
 from comfy_nb.engine.node_api.context import CallContext, ExecutionBlocker
 from comfy_nb.engine.node_api.progress import Progress
 from comfy_nb.engine.planning.hidden_inputs import KNOWN_HIDDEN
 from comfy_nb.engine.planning.step import Step, as_lists
 from comfy_nb.graph.check import InLink
 from comfy_nb.spec.node_spec import NodeSpec
+from comfy_nb.wording import short
 
 SPECIAL_KEYS = frozenset({"ui", "result", "expand"})
 
@@ -82,6 +84,10 @@ class CallServices(Protocol):
         """Report a call that was skipped because of blockers on inputs; returns what takes its result's place."""
         ...
 
+    def warn(self, node_run: NodeRun, message: str) -> None:
+        """Warn once in this run of something that a node does."""
+        ...
+
 
 def node_turn(node_run: NodeRun, services: CallServices) -> Turn:
     """Give a node its turn; yields lists of invocations that may be made at the same time."""
@@ -104,7 +110,7 @@ def node_turn(node_run: NodeRun, services: CallServices) -> Turn:
         results: Sequence[Any] = yield [Invocation(function, inputs, services.context(node_run, 0, 1))]
     else:
         results = yield from _map(node_run, services, function, inputs)
-    return collect(spec, results)
+    return collect(node_run, services, results)
 
 
 def simple_inputs(step: Step, node_runs: Mapping[str, NodeRun]) -> dict[str, Any] | None:
@@ -124,13 +130,14 @@ def simple_inputs(step: Step, node_runs: Mapping[str, NodeRun]) -> dict[str, Any
     return inputs
 
 
-def simple_outputs(spec: NodeSpec, result: Any) -> Outcome:
+def simple_outputs(node_run: NodeRun, services: CallServices, result: Any) -> Outcome:
     """Put what the one call of a simple node returned into output slots."""
+    spec = node_run.step.spec
     if spec.pack is not None and type(result) is not ExecutionBlocker:
         result = spec.pack(result)
-    if type(result) is tuple:
+    if type(result) is tuple and len(result) == len(spec.return_types):
         return Done(tuple([[value] for value in result]), None)
-    return collect(spec, [result])
+    return collect(node_run, services, [result])
 
 
 def gather(node_run: NodeRun, services: CallServices) -> tuple[dict[str, Any], bool]:
@@ -237,6 +244,11 @@ def _ask(
     calls = _calls(node_run, services, check, lists, is_check=True)
     made = [call for call in calls if type(call) is Invocation]
     answers = (yield made) if made else ()
+    for answer in answers:
+        if answer is not None and not isinstance(answer, list):
+            advice = f"[{answer!r}]" if isinstance(answer, str) else "a list of names"
+            what = f"its check_lazy_status returned {short(answer)}, a {type(answer).__name__}, which asks for nothing"
+            services.warn(node_run, f"{what}. Return {advice}.")
     named = (name for answer in answers if isinstance(answer, list) for name in answer if isinstance(name, str))
     known = dict.fromkeys([*step.template, *step.interface.hidden])
     by_name = {link.name: link for link in step.links}
@@ -250,8 +262,9 @@ def _ask(
     return missing
 
 
-def collect(spec: NodeSpec, results: Sequence[Any]) -> Outcome:
-    """Put what the calls returned into output slots."""
+def collect(node_run: NodeRun, services: CallServices, results: Sequence[Any]) -> Outcome:
+    """Put what the calls returned into output slots; warns of one that returned too few values, or too many."""
+    spec = node_run.step.spec
     parts: list[tuple[Mapping[str, Any] | None, Any]] = []
     uis: list[Mapping[str, Any]] = []
     expands = False
@@ -263,6 +276,9 @@ def collect(spec: NodeSpec, results: Sequence[Any]) -> Outcome:
             expands = True
         if values is not None:
             parts.append((graph, values))
+        misfit = "" if values is None and spec.is_output else count_misfit(spec, values or ())
+        if misfit:
+            services.warn(node_run, misfit)
     ui = merge_ui(uis)
     if expands:
         return Expand(parts, ui)

@@ -9,6 +9,7 @@ from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.skips import Skips
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.node_api.context import CallContext
+from comfy_nb.errors import warn_each_time
 
 
 class TurnServices:
@@ -18,6 +19,7 @@ class TurnServices:
         self.scheduler = scheduler
         self.skipped = skips.add
         self._state = state
+        self._warned: set[tuple[str, str]] = set()
 
     def available(self, node_id: str) -> NodeRun | None:
         """Return the run of another node if its outputs are there."""
@@ -43,3 +45,9 @@ class TurnServices:
     def context(self, node_run: NodeRun, index: int, calls: int) -> CallContext:
         """Return the context of one call."""
         return CallContext(self._state, node_run.step.id, index, calls)
+
+    def warn(self, node_run: NodeRun, message: str) -> None:
+        """Warn once in this run of something that a node does."""
+        if (node_run.step.id, message) not in self._warned:
+            self._warned.add((node_run.step.id, message))
+            warn_each_time(f"{node_run.step.named}: {message}")
