@@ -10,6 +10,13 @@ from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.errors import DependencyCycleError, NodeError, NodeErrors, NodeTimeout, own_frames
 from comfy_nb.wording import describe_error, printable
 
+NO_GRADIENTS = (
+    "does not require grad",
+    "doesn't require grad",
+    "requires_grad=False",
+    "not require gradient",
+    "doesn't require gradient",
+)
 LOOP_RUNS = ("from a running event loop", "event loop is already running", "another loop is running")
 
 
@@ -64,6 +71,9 @@ def _message(node_run: NodeRun, submitted: NodeRun, error: BaseException, timed_
     text = describe_error(error)
     if spec.is_async and any(sign in text for sign in LOOP_RUNS):
         text += ". The node is async and runs on that loop: `await` the coroutine there."
+    if isinstance(error, RuntimeError) and not spec.grad and any(sign in text for sign in NO_GRADIENTS):
+        remedy = "@nb.node(grad=True)" if spec.make_object is None else "`with torch.enable_grad():` around that code"
+        text += f" (nodes run without gradients; write {remedy} to have them)"
     return f"{inside}{text}"
 
 

@@ -22,6 +22,7 @@ from comfy_nb.engine.node_api.progress import Progress
 from comfy_nb.engine.planning.hidden_inputs import KNOWN_HIDDEN
 from comfy_nb.engine.planning.step import Step, as_lists
 from comfy_nb.graph.check import InLink
+from comfy_nb.graph.link import link_of
 from comfy_nb.spec.node_spec import NodeSpec
 from comfy_nb.wording import short
 
@@ -276,8 +277,9 @@ def collect(node_run: NodeRun, services: CallServices, results: Sequence[Any]) -
             expands = True
         if values is not None:
             parts.append((graph, values))
-        misfit = "" if values is None and spec.is_output else count_misfit(spec, values or ())
-        if misfit:
+        # A link in the result of an expansion stands for as many values as it brings.
+        is_open = any(map(link_of, values or ())) if graph is not None else values is None and spec.is_output
+        if not is_open and (misfit := count_misfit(spec, values or ())):
             services.warn(node_run, misfit)
     ui = merge_ui(uis)
     if expands:
