@@ -97,7 +97,7 @@ def sweep(
     in common, and up to four run at once. `output` names the node to show where there are several; nothing is saved.
     More than 256 cells need a `limit`. Raises UnknownName, GraphError.
     """
-    from comfy_nb.ui.sweep.live import begin
+    from comfy_nb.ui.sweep.begin import begin
 
     return begin(source, axes, output, limit)
 

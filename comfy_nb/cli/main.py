@@ -6,9 +6,10 @@ Exit codes: 0 done, 1 a node failed, 2 the graph or the command line is wrong, 1
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from comfy_nb.engine.session import default_session
 from comfy_nb.errors import ComfyNBError
 from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.model import Graph, load
+from comfy_nb.graph.prompt import parse_prompt
 from comfy_nb.parameters.edits import apply_edit
 from comfy_nb.ui.run.terminal import watch
 from comfy_nb.wording import count
@@ -70,11 +72,7 @@ def run(
             if not quiet:
                 stack.callback(default_session().on_run(watch))
             outcome = report.run_to_end(loaded, outputs or None, on_error)
-    if as_json:
-        click.echo(report.json_text(outcome.as_dict()))
-    else:
-        for line in outcome.lines():
-            click.echo(line)
+    _print([report.json_text(outcome.as_dict())] if as_json else outcome.lines())
     if outcome.error is not None:
         _report_error(outcome.error, debug)
     sys.exit(outcome.exit_code)
@@ -91,12 +89,12 @@ def validate(debug: bool, graph: str, as_json: bool) -> None:
         problems = loaded.validate()
     if as_json:
         found = [report.problem_as_dict(problem) for problem in problems]
-        click.echo(report.json_text({"valid": not problems, "problems": found}))
+        _print([report.json_text({"valid": not problems, "problems": found})])
     else:
         for problem in problems:
             click.echo(str(problem), err=True)
         if not problems:
-            click.echo(f"The graph is valid: {count(len(loaded), 'node')}.")
+            _print([f"The graph is valid: {count(len(loaded), 'node')}."])
     sys.exit(report.INVALID if problems else report.DONE)
 
 
@@ -109,8 +107,8 @@ def nodes(debug: bool, name: str) -> None:
     NAME is the name of a class, a word to search for, or a pattern such as Image*.
     """
     with _exit_codes(debug):
-        for line in node_lines(default_registry(), name):
-            click.echo(line)
+        lines = list(node_lines(default_registry(), name))
+    _print(lines)
 
 
 @main.command()
@@ -144,7 +142,22 @@ def demo() -> None:
 
 
 def _load(source: str) -> Graph:
-    return Graph.from_prompt(sys.stdin.buffer.read()) if source == "-" else load(source)
+    if source != "-":
+        return load(source)
+    return Graph.from_prompt(parse_prompt(sys.stdin.buffer.read(), "the standard input"))
+
+
+def _print(lines: Iterable[str]) -> None:
+    """Print lines to stdout; where that cannot be written, say why and exit."""
+    for line in list(lines):
+        try:
+            click.echo(line)
+        except BrokenPipeError:
+            raise  # the reader has enough (`| head`): click ends quietly
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries again when it ends
+            click.echo(f"Error: The output cannot be written: {error.strerror or error}.", err=True)
+            sys.exit(report.INVALID)
 
 
 @contextmanager

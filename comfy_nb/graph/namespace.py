@@ -123,9 +123,8 @@ def register(classes: Any, display_names: Mapping[str, str] | None = None, regis
     if len(faults) == 1:
         raise faults[0]
     if faults:
-        raise SpecError(
-            "\n".join([f"{len(faults)} classes cannot be registered:", *(f"  - {each}" for each in faults)])
-        )
+        head = f"{len(faults)} classes cannot be registered:"
+        raise SpecError("\n".join([head, *(f"  - {each}" for each in faults)]))
     return classes
 
 

@@ -53,20 +53,21 @@ def is_workflow(value: object) -> TypeGuard[Mapping[str, Any]]:
     return isinstance(value, Mapping) and isinstance(value.get("nodes"), list)
 
 
-def parse_prompt(source: str | bytes | Mapping[Any, Any]) -> ParsedPrompt:
+def parse_prompt(source: str | bytes | Mapping[Any, Any], origin: str = "") -> ParsedPrompt:
     """Read a prompt from JSON text, from the bytes of a file, or from a dict.
 
     An envelope as posted to /prompt, `{"prompt": {...}, "extra_data": ...}`, is opened; NaN and Infinity are
     read as Python's json does; node ids given as ints become strings, also in links; a node without `inputs`
     gets an empty dict. The nodes of a dict are shared with the result unless something in them had to change.
+    `origin` says in words where the source is from.
     Raises PromptError saying what the source is instead, and where it is wrong.
     """
     if isinstance(source, str):
-        return _from_text(source, "the text")
+        return _from_text(source, origin or "the text")
     if isinstance(source, bytes | bytearray | memoryview):
-        return _from_bytes(bytes(source), "the bytes")
+        return _from_bytes(bytes(source), origin or "the data")
     if isinstance(source, Mapping):
-        return _from_value(source, "the dict")
+        return _from_value(source, origin or "the dict")
     if isinstance(source, os.PathLike):
         raise PromptError(f"parse_prompt takes JSON text, bytes or a dict. Use read_prompt({str(source)!r}).")
     return _from_value(source, "the value")

@@ -126,6 +126,24 @@ def test_a_graph_comes_from_stdin(process):
     assert done.stdout == "2 StringConcatenate: 7!\n"
 
 
+def test_an_empty_stdin_is_named_in_a_sentence(command):
+    done = command("run", "-", stdin="")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "Error: The standard input is empty: a prompt in JSON is expected.\n"
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("words", [("validate", BLUR), ("run", WORDS, "--json", "--quiet"), ("nodes",)])
+def test_an_output_that_cannot_be_written_is_an_error_in_a_line(tmp_path, words):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*COMMAND, *spelled(tmp_path, words)], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 2
+    assert done.stderr == "Error: The output cannot be written: No space left on device.\n"
+
+
 def test_set_changes_inputs_as_they_are_declared(command):
     edits = ["--set", "1.width=64", "--set", "2.sigma=2", "--set", "9.filename_prefix=33"]
     done = command("run", BLUR, *edits, "--quiet")
@@ -148,6 +166,8 @@ def test_set_reaches_nodes_whose_ids_have_dots(command):
         ("1.width=wide", r"input 'width'.*whole number.*'wide'"),
         ("1.width", r"NODE\.INPUT=VALUE"),
         ('2.image=["8", 0]', r"no node '8' to link to"),
+        ("2.image=5", r"input 'image'.*takes IMAGE.*not '5'.*image=\["),
+        ("2.image=photo.png", r"takes IMAGE, which cannot be written as text"),
     ],
 )
 def test_an_edit_that_cannot_be_made_is_an_error_and_nothing_runs(command, tmp_path, edit, message):

@@ -147,7 +147,7 @@ def test_a_node_without_inputs_gets_none_and_the_callers_stays_as_it_was() -> No
         ({}, "empty dict"),
         ({"prompt": {}}, "The prompt in the dict is an empty dict"),
         ("", "The text is empty"),
-        (b" \n", "The bytes is empty"),
+        (b" \n", "The data is empty"),
         ({"7": [1]}, "node '7' is a list ([1])"),
         ({"7": {"inputs": {}}}, "node '7' has no class_type, which names its class; it has 'inputs'"),
         ({"7": {}}, "it has nothing"),

@@ -29,8 +29,9 @@ def refusal(cls: type) -> str:
 def test_a_type_with_its_options_inside_is_not_taken_for_two_choices():
     text = refusal(node_class({"required": {"text": (("STRING", {"multiline": True}), {"lazy": True})}}))
     assert text == (
-        "Odd: the input 'text' is declared as (('STRING', {'multiline': True}), {'lazy': True}), a list of two choices. "
-        "Put the type and all its options side by side: ('STRING', {'multiline': True, 'lazy': True})."
+        "Odd: the input 'text' is declared as (('STRING', {'multiline': True}), {'lazy': True}), "
+        "a list of two choices. Put the type and all its options side by side: "
+        "('STRING', {'multiline': True, 'lazy': True})."
     )
 
 
