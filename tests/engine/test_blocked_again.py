@@ -10,6 +10,7 @@ import pytest
 import comfy_nb as nb
 from comfy_nb.engine import events
 from comfy_nb.engine.events import Event
+from comfy_nb.ui.graph.cached_values import blocked_nodes, cached_nodes
 from comfy_nb.ui.graph.states import States
 from comfy_nb.ui.run.model import RunModel, names_in
 from comfy_nb.ui.run.snapshot import RunSnapshot
@@ -71,6 +72,19 @@ async def test_every_view_shows_the_node_as_blocked_both_times(pack: Pack) -> No
         run.subscribe(lambda batch, states=states: states.take(batch))
         assert (states.of("2").state, states.of("4").state) == ("blocked", "blocked")
         assert {"2", "4"} <= {each.node_id for each in Timeline(run).spans.blocked}
+
+
+async def test_a_graph_that_is_drawn_later_shows_them_as_blocked_too(pack: Pack, session: nb.Session) -> None:
+    graph, states = pack.graph(CHAIN), States()
+    await graph.run()
+    states.add_cached(cached_nodes(graph, session), blocked_nodes(graph, session))
+    assert {node_id: state.state for node_id, state in states.nodes.items()} == {
+        "1": "cached",
+        "2": "blocked",
+        "3": "blocked",
+        "4": "blocked",
+    }
+    assert states.of("2").note == "not allowed"
 
 
 async def test_a_cached_run_with_blocked_nodes_is_more_than_a_line(pack: Pack) -> None:

@@ -26,6 +26,7 @@ from comfy_nb.wording import format_seconds
 CACHED = ("memory", "disk")
 CURRENT = ("done", "cached", "skipped")  # an edited node is none of these until it has run again
 OVER = ("failed", "blocked")
+NONE: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +67,15 @@ class States:
         self.nodes = {node_id: state for node_id, state in self.nodes.items() if node_id in ids}
         self.changed &= set(ids)
 
-    def add_cached(self, found: Mapping[str, Thumbnail | None]) -> None:
-        """Take over what the cache holds: an idle node becomes cached, and a node with a current value its picture."""
+    def add_cached(self, found: Mapping[str, Thumbnail | None], blocked: Mapping[str, str] = NONE) -> None:
+        """Take over what the cache holds: an idle node becomes cached, and a node with a current value its picture.
+
+        For the `blocked` nodes it holds why they were not called.
+        """
         for node_id, picture in found.items():
             if self.of(node_id).state == "idle":
-                self._set(node_id, state="cached")
+                is_blocked = node_id in blocked
+                self._set(node_id, state="blocked" if is_blocked else "cached", note=blocked.get(node_id, ""))
             if picture is not None and self.of(node_id).state in CURRENT:
                 self._set(node_id, picture=picture.data, picture_format=picture.format)
 

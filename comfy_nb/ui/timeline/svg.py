@@ -73,7 +73,7 @@ def summary(spans: Spans) -> str:
 def _blocked(spans: Spans) -> str:
     if not spans.blocked:
         return ""
-    shown = [f"{number:,} {reason}" for reason, number in spans.reasons[:REASONS_MAX]]
+    shown = [f"{number:,}: {reason}" for reason, number in spans.reasons[:REASONS_MAX]]
     more = ["…"] if len(spans.reasons) > REASONS_MAX else []
     return f", {count(len(spans.blocked), 'node')} blocked ({'; '.join([*shown, *more])})"
 
