@@ -179,7 +179,7 @@ def _report_error(error: BaseException, debug: bool) -> None:
     if debug:
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
     else:
-        click.echo(f"Error: {error}", err=True)
+        click.echo("\n".join([f"Error: {error}", *getattr(error, "__notes__", ())]), err=True)
 
 
 def _needs_checkout(what: str, path: Path) -> str:

@@ -225,6 +225,8 @@ class Run:
             failure.run = self
         if isinstance(self.error, NodeErrors):
             self.error.run = self
+            if self.validity is not None and self.validity.problems:  # of outputs that could not run
+                self.error.add_note(str(self.validity.error()))
         scheduler = self._state.scheduler
         assert scheduler is not None
         history, graph = self._history, self.graph
@@ -418,8 +420,8 @@ class Run:
 
 def _on_error(graph: Graph, options: Mapping[str, Any]) -> str:
     """Return what the run does when a node fails: as its option says, else as its client asked, else as its graph."""
-    asked = policy_in(options.get("extra_data"))
-    return chosen(options.get("on_error") or asked or graph.on_error)
+    asked, on_error = policy_in(options.get("extra_data")), options.get("on_error")
+    return chosen(on_error if on_error is not None else asked or graph.on_error)
 
 
 def _why_of(run: weakref.ref[Run], node_id: str) -> str:

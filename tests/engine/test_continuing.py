@@ -380,6 +380,14 @@ async def test_one_bad_item_of_a_list_fails_its_node(pack: Pack) -> None:
     assert run["3"] == [2, 5, 7]
 
 
+async def test_what_was_wrong_with_other_outputs_is_noted_with_the_failures(pack: Pack) -> None:
+    prompt = {"1": made("Refuse", n=4), "2": made("Show", n=["1", 0]), "3": made("Show"), "4": made("Show", n=1)}
+    run = await continued(pack.graph(prompt))
+    assert run.ui["4"]["shown"] == [1]
+    (note,) = run.error.__notes__
+    assert "Show (node 3): Required input is missing: n" in note
+
+
 def test_it_works_from_a_script_too(pack: Pack) -> None:
     with pytest.raises(nb.NodeErrors) as caught:
         two_branches(pack).run_sync(on_error="continue")
@@ -421,7 +429,11 @@ def test_an_unknown_policy_in_a_file_is_named_and_ignored(pack: Pack) -> None:
         assert nb.load(posted, registry=pack.registry).on_error == "stop"
 
 
-@pytest.mark.parametrize("options", [{"on_error": "go"}, {"on_error": 1}, {"extra_data": {"node_failure_policy": 3}}])
+@pytest.mark.parametrize(
+@pytest.mark.parametrize(
+    "options", [{"on_error": "go"}, {"on_error": ""}, {"on_error": 1}, {"extra_data": {"node_failure_policy": 3}}]
+)
+)
 async def test_an_unknown_choice_is_refused_before_anything_runs(pack: Pack, options: dict[str, Any]) -> None:
     with pytest.raises(nb.GraphError, match="on_error|node_failure_policy"):
         await two_branches(pack).run(**options)
