@@ -430,9 +430,7 @@ def test_an_unknown_policy_in_a_file_is_named_and_ignored(pack: Pack) -> None:
 
 
 @pytest.mark.parametrize(
-@pytest.mark.parametrize(
     "options", [{"on_error": "go"}, {"on_error": ""}, {"on_error": 1}, {"extra_data": {"node_failure_policy": 3}}]
-)
 )
 async def test_an_unknown_choice_is_refused_before_anything_runs(pack: Pack, options: dict[str, Any]) -> None:
     with pytest.raises(nb.GraphError, match="on_error|node_failure_policy"):
