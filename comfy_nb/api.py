@@ -15,7 +15,7 @@ from comfy_nb.engine.session import default_session
 from comfy_nb.errors import ComfyNBError
 from comfy_nb.graph import runner
 from comfy_nb.graph.default_registry import fill_default_registry
-from comfy_nb.graph.namespace import register
+from comfy_nb.spec.reading import spec_of
 from comfy_nb.spec.registry import Registry
 from comfy_nb.ui.render.cache_table import CacheTable
 from comfy_nb.wording import parse_size
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 def _fill(registry: Registry) -> None:
     from comfy_nb.library import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
 
-    register(NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS, registry)
+    for class_type, cls in NODE_CLASS_MAPPINGS.items():  # unlike `register`, without reading what folders hold
+        registry.register(spec_of(cls, class_type, NODE_DISPLAY_NAME_MAPPINGS.get(class_type, "")))
 
 
 fill_default_registry(_fill)
@@ -96,7 +97,7 @@ def sweep(
     in common, and up to four run at once. `output` names the node to show where there are several; nothing is saved.
     More than 256 cells need a `limit`. Raises UnknownName, GraphError.
     """
-    from comfy_nb.ui.sweep.live import begin
+    from comfy_nb.ui.sweep.begin import begin
 
     return begin(source, axes, output, limit)
 

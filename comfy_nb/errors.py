@@ -9,6 +9,7 @@
     │   └── ValidationError       all that is wrong with a graph, at once
     ├── NodeError                 a node failed while it ran
     │   └── NodeTimeout           an async node took longer than its limit
+    ├── NodeErrors                all failures of a run that went on without the failed nodes (an ExceptionGroup)
     ├── NotKept                   a value that is no longer held
     └── Stopped                   a person stopped the run
     Interrupted                   a person interrupted the cell; no Exception
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 import asyncio
 import linecache
+import sys
 import traceback
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +32,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from comfy_nb.wording import describe_error, name_node, suggest
+from comfy_nb.wording import count, describe_error, name_node, suggest
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -207,6 +209,36 @@ class NodeTimeout(NodeError):
     """An async node took longer than its `timeout`."""
 
 
+class NodeErrors(ComfyNBError, ExceptionGroup[NodeError]):
+    """Nodes failed in a run with `on_error="continue"`, which ran all that does not depend on them.
+
+    `exceptions` are their `NodeError`s in the order in which they failed; `run` has what finished.
+    """
+
+    run: Any
+
+    def __new__(cls, failures: Sequence[NodeError], *, run: Any = None) -> NodeErrors:
+        failed = count(len({failure.node_id for failure in failures}), "node")
+        made = super().__new__(cls, f"{failed} failed", failures)
+        made.run = run
+        return made
+
+    def __init__(self, failures: Sequence[NodeError], *, run: Any = None) -> None:
+        super().__init__(self.message, failures)
+
+    def derive(self, failures: Sequence[NodeError], /) -> NodeErrors:  # type: ignore[override]
+        """Return the group of some of the failures, as `except*` and `split` make it."""
+        return NodeErrors(failures, run=self.run)
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.message}:", *(f"  - {failure}" for failure in self.exceptions)])
+
+    def _render_traceback_(self) -> list[str]:
+        failures = [failure for failure in self.exceptions if isinstance(failure, NodeError)]
+        lines = [line for failure in failures for line in [*failure._render_traceback_(), ""]]
+        return [*lines, f"{type(self).__name__}: {self.message}"]
+
+
 class Stopped(ComfyNBError):
     """A person stopped the run that this cell waited for, and that run only; `run` holds what had finished."""
 
@@ -238,6 +270,15 @@ def warn_of_fault(what: str, error: BaseException) -> None:
     """Warn of a fault that must not hurt anybody but whoever made it; not even where warnings are errors."""
     with suppress(ComfyNBWarning):
         warnings.warn(f"{what}: {describe_error(error)}", ComfyNBWarning, stacklevel=3)
+
+
+def warn_each_time(message: str) -> None:
+    """Warn of something that happened just now: by its defaults, Python shows an equal warning only once."""
+    frame = sys._getframe(1)
+    module = str(frame.f_globals.get("__name__", ""))
+    warnings.warn_explicit(
+        message, ComfyNBWarning, frame.f_code.co_filename, frame.f_lineno, module=module, registry={}
+    )
 
 
 def their_lines(trace: TracebackType | None) -> list[str]:

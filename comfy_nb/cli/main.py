@@ -6,9 +6,10 @@ Exit codes: 0 done, 1 a node failed, 2 the graph or the command line is wrong, 1
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -16,12 +17,13 @@ import click
 
 from comfy_nb.cli import report
 from comfy_nb.cli.node_search import complete_class, node_lines
-from comfy_nb.cli.run_command import RunCommand, edits_option, outputs_option
+from comfy_nb.cli.run_command import RunCommand, edits_option, on_error_option, outputs_option
 from comfy_nb.cli.run_notebook import run_notebook
 from comfy_nb.engine.session import default_session
 from comfy_nb.errors import ComfyNBError
 from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.model import Graph, load
+from comfy_nb.graph.prompt import parse_prompt
 from comfy_nb.parameters.edits import apply_edit
 from comfy_nb.ui.run.terminal import watch
 from comfy_nb.wording import count
@@ -48,10 +50,19 @@ def main(context: click.Context, debug: bool) -> None:
 @graph_argument
 @edits_option
 @outputs_option
+@on_error_option
 @json_option
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.pass_obj
-def run(debug: bool, graph: str, edits: tuple[str, ...], outputs: tuple[str, ...], as_json: bool, quiet: bool) -> None:
+def run(
+    debug: bool,
+    graph: str,
+    edits: tuple[str, ...],
+    outputs: tuple[str, ...],
+    on_error: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Run a graph and print what its output nodes produced."""
     with _exit_codes(debug):
         loaded = _load(graph)
@@ -60,12 +71,8 @@ def run(debug: bool, graph: str, edits: tuple[str, ...], outputs: tuple[str, ...
         with ExitStack() as stack:
             if not quiet:
                 stack.callback(default_session().on_run(watch))
-            outcome = report.run_to_end(loaded, outputs or None)
-    if as_json:
-        click.echo(report.json_text(outcome.as_dict()))
-    else:
-        for line in outcome.lines():
-            click.echo(line)
+            outcome = report.run_to_end(loaded, outputs or None, on_error)
+    _print([report.json_text(outcome.as_dict())] if as_json else outcome.lines())
     if outcome.error is not None:
         _report_error(outcome.error, debug)
     sys.exit(outcome.exit_code)
@@ -82,12 +89,12 @@ def validate(debug: bool, graph: str, as_json: bool) -> None:
         problems = loaded.validate()
     if as_json:
         found = [report.problem_as_dict(problem) for problem in problems]
-        click.echo(report.json_text({"valid": not problems, "problems": found}))
+        _print([report.json_text({"valid": not problems, "problems": found})])
     else:
         for problem in problems:
             click.echo(str(problem), err=True)
         if not problems:
-            click.echo(f"The graph is valid: {count(len(loaded), 'node')}.")
+            _print([f"The graph is valid: {count(len(loaded), 'node')}."])
     sys.exit(report.INVALID if problems else report.DONE)
 
 
@@ -100,8 +107,8 @@ def nodes(debug: bool, name: str) -> None:
     NAME is the name of a class, a word to search for, or a pattern such as Image*.
     """
     with _exit_codes(debug):
-        for line in node_lines(default_registry(), name):
-            click.echo(line)
+        lines = list(node_lines(default_registry(), name))
+    _print(lines)
 
 
 @main.command()
@@ -135,7 +142,22 @@ def demo() -> None:
 
 
 def _load(source: str) -> Graph:
-    return Graph.from_prompt(sys.stdin.buffer.read()) if source == "-" else load(source)
+    if source != "-":
+        return load(source)
+    return Graph.from_prompt(parse_prompt(sys.stdin.buffer.read(), "the standard input"))
+
+
+def _print(lines: Iterable[str]) -> None:
+    """Print lines to stdout; where that cannot be written, say why and exit."""
+    for line in list(lines):
+        try:
+            click.echo(line)
+        except BrokenPipeError:
+            raise  # the reader has enough (`| head`): click ends quietly
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries again when it ends
+            click.echo(f"Error: The output cannot be written: {error.strerror or error}.", err=True)
+            sys.exit(report.INVALID)
 
 
 @contextmanager
@@ -157,7 +179,7 @@ def _report_error(error: BaseException, debug: bool) -> None:
     if debug:
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
     else:
-        click.echo(f"Error: {error}", err=True)
+        click.echo("\n".join([f"Error: {error}", *getattr(error, "__notes__", ())]), err=True)
 
 
 def _needs_checkout(what: str, path: Path) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from comfy_nb.engine.run import Run
-from comfy_nb.errors import NodeError, NotKept, Problem, Stopped, ValidationError
+from comfy_nb.errors import NodeError, NodeErrors, NotKept, Problem, Stopped, ValidationError
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.prompt_json import name_not_finite
 from comfy_nb.graph.topology import default_outputs
@@ -36,7 +36,7 @@ class Outcome:
         """ "done", "failed", "invalid", "stopped" or "cancelled"."""
         if isinstance(self.error, ValidationError):
             return "invalid"
-        if isinstance(self.error, NodeError):
+        if isinstance(self.error, NodeError | NodeErrors):
             return "failed"
         if self.error is not None or self.run is None:
             return "stopped"
@@ -84,12 +84,12 @@ class Outcome:
             yield from (f"{name}: {each}" for each in shown)
 
 
-def run_to_end(graph: Graph, outputs: Sequence[str] | None) -> Outcome:
+def run_to_end(graph: Graph, outputs: Sequence[str] | None, on_error: str | None = None) -> Outcome:
     """Run a graph and return the outcome; raises GraphError for a graph that cannot even be started."""
     wanted = tuple(outputs or default_outputs(graph))
     try:
-        return Outcome(graph, wanted, graph.run_sync(outputs=outputs), None)
-    except (ValidationError, NodeError, Stopped) as error:
+        return Outcome(graph, wanted, graph.run_sync(outputs=outputs, on_error=on_error), None)
+    except (ValidationError, NodeError, NodeErrors, Stopped) as error:
         return Outcome(graph, wanted, error.run, error)
     except KeyboardInterrupt as interrupt:
         return Outcome(graph, wanted, getattr(interrupt, "run", None), Stopped("Stopped by Ctrl-C."))
@@ -145,6 +145,8 @@ def _array_as_dict(value: Any) -> dict[str, Any]:
 def _errors(error: BaseException | None) -> list[dict[str, Any]]:
     if isinstance(error, ValidationError):
         return [problem_as_dict(problem) for problem in error.problems]
+    if isinstance(error, NodeErrors):
+        return [record for failure in error.exceptions for record in _errors(failure)]
     if isinstance(error, NodeError):
         named = {"type": "node_failed", "node_id": error.node_id, "class_type": error.class_type}
         return [{**named, "text": str(error), "traceback": "".join(error.node_traceback)}]

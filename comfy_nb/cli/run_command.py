@@ -10,6 +10,7 @@ import click
 from comfy_nb.errors import ComfyNBError
 from comfy_nb.graph.model import load
 from comfy_nb.graph.node import Node
+from comfy_nb.graph.on_error import CHOICES
 
 
 class RunCommand(click.Command):
@@ -58,4 +59,9 @@ edits_option = click.option(
 )
 outputs_option = click.option(
     "--output", "--outputs", "outputs", multiple=True, metavar="NODE", shell_complete=_ids, help="Run only up to NODE."
+)
+on_error_option = click.option(
+    "--on-error",
+    type=click.Choice(CHOICES),
+    help="When a node fails: stop, or continue with all that does not depend on it.",
 )

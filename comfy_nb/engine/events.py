@@ -127,7 +127,8 @@ class NodeFinished(NamedTuple):
     """A node is done. `seconds` is the time inside the node's own function, `ui` what it reported for display.
 
     `source` is "ran", "shared" (an equal node of this or another run computed it), "memory" or "disk" (cached), or
-    "replaced" (by another value, at a breakpoint).
+    "replaced" (by another value, at a breakpoint). `blocked` says why none of its calls was made, if a blocker kept it
+    from that.
     """
 
     run_id: str
@@ -136,10 +137,14 @@ class NodeFinished(NamedTuple):
     source: str
     seconds: float
     ui: Mapping[str, Sequence[Any]] | None
+    blocked: str = ""
 
 
 class NodeBlocked(NamedTuple):
-    """A call of a node was skipped because an `ExecutionBlocker` with a `message` reached it."""
+    """A call of a node was skipped because an `ExecutionBlocker` with a `message` reached it.
+
+    It is reported again where that result is taken from the cache, or where one below it is.
+    """
 
     run_id: str
     time: float
@@ -149,13 +154,27 @@ class NodeBlocked(NamedTuple):
 
 
 class NodeFailed(NamedTuple):
-    """A node raised; the run ends. `error` is the `NodeError`."""
+    """A node raised. `error` is the `NodeError`. The run ends, or goes on with what does not depend on the node.
+
+    A node fails with one that is part of its expansion: both report the same error.
+    """
 
     run_id: str
     time: float
     node_id: str
     display_id: str
     error: Exception
+
+
+class NodeGivenUp(NamedTuple):
+    """A node is not run, because it needs node `failed_id`, which failed; `reason` says so in words."""
+
+    run_id: str
+    time: float
+    node_id: str
+    display_id: str
+    failed_id: str
+    reason: str
 
 
 class LoopHeld(NamedTuple):
@@ -191,6 +210,7 @@ Event = (
     | NodeFinished
     | NodeBlocked
     | NodeFailed
+    | NodeGivenUp
     | LoopHeld
     | RunFinished
 )

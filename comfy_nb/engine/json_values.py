@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from comfy_nb.errors import NodeError, Problem, ValidationError
+from comfy_nb.errors import NodeError, NodeErrors, Problem, ValidationError
 from comfy_nb.wording import encodable, error_message, printable
 
 DEPTH_MAX = 12
@@ -61,6 +61,8 @@ def error_record(error: BaseException) -> dict[str, Any]:
         record |= {name: as_json(getattr(error, name)) for name in names}
         record["traceback"] = as_json(error.node_traceback)
         record["cause"] = error_record(error.__cause__) if error.__cause__ is not None else None
+    elif isinstance(error, NodeErrors):
+        record["errors"] = [error_record(each) for each in error.exceptions]
     elif isinstance(error, ValidationError):
         record["problems"] = [_problem_record(problem) for problem in error.problems]
         record["node_errors"] = as_json(error.node_errors)

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -26,9 +26,11 @@ from comfy_nb.engine.planning.validity import Validity
 from comfy_nb.engine.presenter import Presenter, safely
 from comfy_nb.engine.provenance import Provenance, ProvenanceIndex
 from comfy_nb.engine.run_task import RunTask
-from comfy_nb.engine.why import reason
-from comfy_nb.errors import NodeError, NotKept, Stopped, UnknownName
+from comfy_nb.engine.summary import counts_line, counts_of, node_lines
+from comfy_nb.engine.why import reason, why_unfinished
+from comfy_nb.errors import NodeError, NodeErrors, NotKept, Stopped, UnknownName
 from comfy_nb.graph.model import Graph
+from comfy_nb.graph.on_error import CONTINUE, STOP, chosen, policy_in
 from comfy_nb.wording import format_seconds
 
 
@@ -82,6 +84,7 @@ class Run:
             previous=self._history,
             run_id=options.get("run_id"),
             extra_data=options.get("extra_data"),
+            goes_on_after_failures=_on_error(graph, options) == CONTINUE,
             outer=around.run if around is not None and isinstance(around.run, RunState) else None,
             outer_node=around.node_id if around is not None else "",
             note_slow=session.note_slow,
@@ -157,6 +160,19 @@ class Run:
         return self._state.event_log.blocked
 
     @property
+    def on_error(self) -> str:
+        """What the run does when a node fails: "stop", or "continue" with all that does not depend on the node."""
+        return CONTINUE if self._state.goes_on_after_failures else STOP
+
+    @property
+    def failed(self) -> dict[str, NodeError]:
+        """The nodes of the graph that failed so far, by id, each with its error; in a stopped run too."""
+        found: dict[str, NodeError] = {}
+        for failure in list(self._state.failures):
+            found.setdefault(failure.node_id, failure)
+        return found
+
+    @property
     def started_at(self) -> float:
         """When the run was asked for (`time.perf_counter()`, s)."""
         return self._state.started_at
@@ -212,8 +228,12 @@ class Run:
 
     def _keep(self) -> None:
         """The run has been executed: keep its values and what its keys were made of, and release the rest."""
-        if isinstance(self.error, NodeError):
+        for failure in self._state.failures:
+            failure.run = self
+        if isinstance(self.error, NodeErrors):
             self.error.run = self
+            if self.validity is not None and self.validity.problems:  # of outputs that could not run
+                self.error.add_note(str(self.validity.error()))
         scheduler = self._state.scheduler
         assert scheduler is not None
         history, graph = self._history, self.graph
@@ -263,7 +283,7 @@ class Run:
             return entry.outputs
         named = step.named
         if node_run is not None and node_run.state is not NodeState.DONE:
-            raise NotKept(f"{named} did not finish: the run {self.state.in_words}.") from self.error
+            raise NotKept(f"{named} {why_unfinished(node_run, self._state)}.") from self.error
         raise NotKept(f"The result of {named} is not held any more. Run again with outputs=[{node_id!r}] to have it.")
 
     def result(self, node_id: str, slot: int | None = None) -> Any:
@@ -316,10 +336,32 @@ class Run:
     def __getitem__(self, node_id: str | int) -> Any:
         return self.value(str(node_id))
 
+    def __contains__(self, node_id: object) -> bool:
+        """Whether a node of the graph has a value that this run can give."""
+        step = self.plan.steps.get(str(node_id))
+        return step is not None and self._has_value(step)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the ids of the graph's nodes that have a value."""
+        return iter([node_id for node_id, step in self.plan.steps.items() if self._has_value(step)])
+
+    def __len__(self) -> int:
+        return sum(map(self._has_value, self.plan.steps.values()))
+
+    def __bool__(self) -> bool:
+        return True
+
+    def _has_value(self, step: Step) -> bool:
+        node_run = self.node_run(step.id)
+        if self._values.get(step.id) is not None or (node_run is not None and node_run.outputs is not None):
+            return True
+        keyed = node_run or (step if self.plan.revision == self._state.revision else None)
+        return keyed is not None and keyed.key.full is not None and self.session.store.holds(keyed.key.full, step)
+
     @property
     def counts(self) -> Counter[str]:
         """How many nodes ran, were shared with an equal one, and came from the cache in memory or on disk."""
-        return Counter(node_run.source for node_run in self._node_runs() if node_run.state is NodeState.DONE)
+        return counts_of(self._node_runs())
 
     def _node_runs(self) -> Iterable[NodeRun]:
         scheduler = self._state.scheduler
@@ -337,7 +379,7 @@ class Run:
         if self.state is Status.RUNNING:
             return "known when the run has ended" if is_done else "has not finished yet"
         if not is_done:
-            return f"did not finish: the run {self.state.in_words}"
+            return why_unfinished(node_run, self._state)
         old = self._before.get(node_id) or self.session.history.nearest(node_run, self.number)
         key = node_run.key.full
         is_twin = any(each.key.full == key and each.source == "ran" for each in self._node_runs())
@@ -345,20 +387,8 @@ class Run:
 
     def summary(self) -> str:
         """Tell what ran, in what time, and why, in a few lines."""
-        counts = self.counts
-        cached = counts["memory"] + counts["disk"]
-        parts = [f"{counts['ran']} ran"] + [
-            f"{n} {what}"
-            for n, what in ((cached, "from cache"), (counts["shared"], "shared"), (counts["replaced"], "replaced"))
-            if n
-        ]
-        lines = [f"Run {self.state} in {format_seconds(self.seconds)}: {', '.join(parts)}."]
-        for node_run in itertools.islice((each for each in self._node_runs() if each.source == "ran"), 20):
-            step = node_run.step
-            lines.append(f"  {step.named}: {format_seconds(node_run.seconds)}, {self.why(step.id)}")
-        if counts["ran"] > 20:
-            lines.append(f"  ... and {counts['ran'] - 20} more")
-        lines += [f"  node {node_id} was blocked: {message}" for node_id, message in self.blocked[:10]]
+        lines = [f"Run {self.state} in {format_seconds(self.seconds)}: {counts_line(self.counts)}."]
+        lines += node_lines(list(self._node_runs()), self.blocked, self.why)
         if self.error is not None:
             lines.append(f"  {type(self.error).__name__}: {self.error}")
         return "\n".join(lines)
@@ -392,6 +422,12 @@ class Run:
     def __repr__(self) -> str:
         ran = f"{self.counts['ran']} of {len(self.plan.steps)} nodes ran"
         return f"<Run {self.state}: {ran}, {format_seconds(self.seconds)}>"
+
+
+def _on_error(graph: Graph, options: Mapping[str, Any]) -> str:
+    """Return what the run does when a node fails: as its option says, else as its client asked, else as its graph."""
+    asked, on_error = policy_in(options.get("extra_data")), options.get("on_error")
+    return chosen(on_error if on_error is not None else asked or graph.on_error)
 
 
 def _why_of(run: weakref.ref[Run], node_id: str) -> str:

@@ -36,7 +36,7 @@ from comfy_nb.graph.model import Graph
 if TYPE_CHECKING:
     from comfy_nb.engine.cache.disk import DiskCache
 
-RUN_OPTIONS = ("run_id", "extra_data", "quiet")
+RUN_OPTIONS = ("run_id", "extra_data", "quiet", "on_error")
 
 
 class Session:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
+from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.planning.keys import never_equal
 from comfy_nb.graph.check import InLink
 from comfy_nb.spec.code import code_changes, unreadable_in_code
@@ -117,6 +118,8 @@ def _is_same(old: Any, new: Any) -> bool:
 def reason(node_run: NodeRun, old: NodeRun | None, lost: str | None, is_twin: bool = False) -> str:
     """Return why a needed node ran, or why it did not have to; `is_twin`: an equal node of its run ran."""
     step = node_run.step
+    if node_run.is_blocked:
+        return f"it was not called: {node_run.skips[0].reason}"
     if node_run.source == "replaced":
         return "its value was replaced at a breakpoint"
     if node_run.source == "shared":
@@ -143,3 +146,14 @@ def reason(node_run: NodeRun, old: NodeRun | None, lost: str | None, is_twin: bo
     if old.key.full is None or node_run.key.full is None:
         return "a value above it was replaced at a breakpoint, or cannot be cached"
     return "the lazy inputs it uses changed"
+
+
+def why_unfinished(node_run: NodeRun, state: RunState) -> str:
+    """Return why a needed node has no result; a sentence that begins with the node."""
+    node_id, scheduler = node_run.step.id, state.scheduler
+    if node_run.state is NodeState.FAILED:
+        failures = [each for each in state.failures if node_id in (each.node_id, each.real_node_id)]
+        return f"failed: {failures[0].args[0]}" if failures else "failed"
+    if node_run.state is NodeState.BLOCKED and scheduler is not None:
+        return f"did not run: it waits for {scheduler.failed_above[node_id].step.named}, which failed"
+    return f"did not finish: the run {state.status.in_words}"

@@ -14,6 +14,7 @@ from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.gc_freeze import gc_frozen
 from comfy_nb.graph.link import is_link, link_of, short_input, wrap_constant
 from comfy_nb.graph.node import HandleLike, Node, is_handle
+from comfy_nb.graph.on_error import STOP
 from comfy_nb.graph.prompt import ParsedPrompt, parse_prompt, read_prompt, write_prompt
 from comfy_nb.spec.registry import Registry
 from comfy_nb.wording import count
@@ -40,6 +41,8 @@ class Graph:
     """A workflow: nodes by id, in order. Build it with `node()`, from handles, or from a prompt by `nb.load`.
 
     Editing a graph between runs re-runs what depends on the edit; a run uses the graph as it was when it started.
+    `on_error` is what its runs do when a node fails, if they are not told otherwise: "stop", or "continue" with all
+    that does not depend on the node.
     """
 
     def __init__(self, *handles: HandleLike, registry: Registry | None = None, scope: Scope | None = None) -> None:
@@ -47,6 +50,7 @@ class Graph:
         self.nodes: dict[str, Node] = {}
         self.workflow: dict[str, Any] | None = None
         self.origin = ""
+        self.on_error = STOP
         self.structure = 0
         self.is_edited = False
         self.edited: set[str] = set()
@@ -78,7 +82,7 @@ class Graph:
                     extras = {name: value for name, value in entry.items() if name not in ("class_type", "inputs")}
                 nodes[node_id] = Node(graph, node_id, entry["class_type"], entry.get("inputs") or {}, extras)
         graph.workflow = parsed.workflow
-        graph.origin = parsed.origin
+        graph.origin, graph.on_error = parsed.origin, parsed.on_error
         return graph
 
     def node(self, class_type: str, id: str | int | None = None, title: str = "", **inputs: Any) -> Node:
@@ -178,7 +182,7 @@ class Graph:
             twin._mode, twin.control = node._mode, dict(node.control) if node.control else None
             other.nodes[node.id] = twin
         other.controlled, other.inactive = set(self.controlled), set(self.inactive)
-        other.workflow, other.origin = self.workflow, self.origin
+        other.workflow, other.origin, other.on_error = self.workflow, self.origin, self.on_error
         other._ids_of_calls = dict(self._ids_of_calls)
         return other
 
@@ -225,8 +229,10 @@ class Graph:
         """Run the graph and return its run. `outputs` are the wanted nodes; None: the output nodes, else the leaves.
 
         The options, here and in `start` and `run_sync`, are `run_id` (a str), `extra_data` (a dict, as a client posts
-        it to ComfyUI) and `quiet` (True: no notebook shows the run). A stopped run is returned too. Raises
-        ValidationError, NodeError, Interrupted where a person interrupts the cell, and UnknownName for another option.
+        it to ComfyUI), `quiet` (True: no notebook shows the run) and `on_error`: with "continue" a failed node stops
+        only what needs it, and all failures are raised at the end, as one NodeErrors. A stopped run is returned too.
+        Raises ValidationError, NodeError for the first failure, Interrupted where a person interrupts the cell,
+        GraphError for another `on_error`, and UnknownName for another option.
         """
         return await runner.current().run(self, self._targets(outputs), **options)
 

@@ -9,7 +9,7 @@ from comfy_nb.errors import SpecError, UnknownName
 from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.handle import NodeFactory
 from comfy_nb.spec.function import spec_from_function
-from comfy_nb.spec.node_spec import CacheMode
+from comfy_nb.spec.node_spec import CacheMode, NodeSpec
 from comfy_nb.spec.reading import spec_of
 from comfy_nb.spec.registry import Registry
 
@@ -88,6 +88,7 @@ def node(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
     The options are those of `spec_from_function`: class_type, title, category, output, lazy, fingerprint, validate,
     thread_safe, grad, timeout, retries, backoff, cache ("on", "off", or "node": bound to the node's id), list_output.
+    Nodes run without gradients, as ComfyUI's do; `grad=True` switches them on, for a loss and an optimiser inside.
     Defining it again replaces it. Raises SpecError for a signature that cannot be a node.
     """
     if function is None:
@@ -105,10 +106,32 @@ def _declare(function: Callable[..., Any], options: Mapping[str, Any]) -> NodeFa
 def register(classes: Any, display_names: Mapping[str, str] | None = None, registry: Registry | None = None) -> Any:
     """Register a ComfyUI node class, or a `NODE_CLASS_MAPPINGS` dict of them, and return it; also a decorator.
 
-    Raises SpecError for what is no node class.
+    Raises SpecError for what is no node class, and for one whose inputs cannot be read; the other classes of a dict are
+    registered all the same. Inputs that a file or folder still lacks are read when they are needed.
     """
     target = registry if registry is not None else default_registry()
     mapping = classes if isinstance(classes, Mapping) else {getattr(classes, "__name__", str(classes)): classes}
+    faults: list[SpecError] = []
     for class_type, cls in mapping.items():
-        target.register(spec_of(cls, class_type, (display_names or {}).get(class_type, "")))
+        try:
+            spec = spec_of(cls, class_type, (display_names or {}).get(class_type, ""))
+            _check_inputs(spec)
+        except SpecError as error:
+            faults.append(error)
+        else:
+            target.register(spec)
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        head = f"{len(faults)} classes cannot be registered:"
+        raise SpecError("\n".join([head, *(f"  - {each}" for each in faults)]))
     return classes
+
+
+def _check_inputs(spec: NodeSpec) -> None:
+    """Read the inputs once; raises SpecError where that will never work."""
+    try:
+        spec.interface()
+    except SpecError as error:
+        if not isinstance(error.__cause__, OSError):  # what a file or folder lacks may come
+            raise

@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
-from comfy_nb.errors import ComfyNBWarning, PromptError
+from comfy_nb.errors import ComfyNBWarning, PromptError, UnknownName
 from comfy_nb.graph.media import read_metadata, sniff
+from comfy_nb.graph.on_error import STOP, policy_in
 from comfy_nb.graph.prompt_json import RECORDS, TYPES, prompt_text, restored
 from comfy_nb.wording import name_node, short, suggest
 
@@ -38,12 +39,14 @@ STRINGS_ONLY = frozenset((str,))
 class ParsedPrompt(NamedTuple):
     """A prompt of the right shape: each node a dict with a `class_type` (str) and `inputs` (a dict).
 
-    `workflow` is the editor's file that came with it, if any; `origin` says in words where it was found.
+    `workflow` is the editor's file that came with it, if any; `origin` says in words where it was found; `on_error` is
+    what a client posted with it as `node_failure_policy`, "stop" or "continue".
     """
 
     nodes: dict[str, Node]
     workflow: dict[str, Any] | None
     origin: str
+    on_error: str = STOP
 
     def without_records(self) -> ParsedPrompt:
         """Return the prompt without what a run noted on its nodes, which says nothing about the next run."""
@@ -62,20 +65,21 @@ def is_workflow(value: object) -> TypeGuard[Mapping[str, Any]]:
     return isinstance(value, Mapping) and isinstance(value.get("nodes"), list)
 
 
-def parse_prompt(source: str | bytes | Mapping[Any, Any]) -> ParsedPrompt:
+def parse_prompt(source: str | bytes | Mapping[Any, Any], origin: str = "") -> ParsedPrompt:
     """Read a prompt from JSON text, from the bytes of a file, or from a dict.
 
     An envelope as posted to /prompt, `{"prompt": {...}, "extra_data": ...}`, is opened; NaN and Infinity are
     read as Python's json does; node ids given as ints become strings, also in links; a node without `inputs`
     gets an empty dict. The nodes of a dict are shared with the result unless something in them had to change.
+    `origin` says in words where the source is from.
     Raises PromptError saying what the source is instead, and where it is wrong.
     """
     if isinstance(source, str):
-        return _from_text(source, "the text")
+        return _from_text(source, origin or "the text")
     if isinstance(source, bytes | bytearray | memoryview):
-        return _from_bytes(bytes(source), "the bytes")
+        return _from_bytes(bytes(source), origin or "the data")
     if isinstance(source, Mapping):
-        return _from_value(source, "the dict")
+        return _from_value(source, origin or "the dict")
     if isinstance(source, os.PathLike):
         raise PromptError(f"parse_prompt takes JSON text, bytes or a dict. Use read_prompt({str(source)!r}).")
     return _from_value(source, "the value")
@@ -141,7 +145,15 @@ def _from_value(value: object, origin: str) -> ParsedPrompt:
     extra: Any = value.get("extra_data")
     pnginfo = extra.get("extra_pnginfo") if isinstance(extra, Mapping) else None
     workflow = (pnginfo if isinstance(pnginfo, Mapping) else value).get("workflow")
-    return _from_envelope(inner, workflow, origin)
+    return _from_envelope(inner, workflow, origin)._replace(on_error=_on_error(extra, origin))
+
+
+def _on_error(extra_data: Any, origin: str) -> str:
+    try:
+        return policy_in(extra_data) or STOP
+    except UnknownName as error:
+        warnings.warn(f"{_start(origin)}: {error} A failed node stops the run.", ComfyNBWarning, stacklevel=2)
+        return STOP
 
 
 def _is_nodes(value: object) -> bool:

@@ -20,7 +20,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
 from comfy_nb.cli.node_search import complete_class, find_nodes
-from comfy_nb.cli.run_command import RunCommand, edits_option, outputs_option
+from comfy_nb.cli.run_command import RunCommand, edits_option, on_error_option, outputs_option
 from comfy_nb.engine.cache.cache_view import CacheView
 from comfy_nb.engine.job import Job
 from comfy_nb.engine.run import Run
@@ -40,9 +40,10 @@ from comfy_nb.wording import count, describe_error, suggest
 _COMFY = re.compile(r"(?:^|=)\s*(%comfy\s.*)$")
 GRAPH_SUFFIXES = (".json", ".png", ".webp")
 HELP = """\
-%comfy run GRAPH [--set 3.seed=7 ...] [--outputs 9 ...] [--wait]
+%comfy run GRAPH [--set 3.seed=7 ...] [--outputs 9 ...] [--on-error continue] [--wait]
     Start a graph (a JSON file, or a picture that contains one) in the background and return its job: `await` it for
-    the run, press Stop to end it. With --wait the cell waits and returns the run; an interrupt stops both.
+    the run, press Stop to end it. With --wait the cell waits and returns the run; an interrupt stops both. With
+    --on-error continue, a node that fails stops only what depends on it.
 %comfy why [NODE]           Why a node (id, title or class) ran in the latest run, or did not; without NODE, all nodes.
 %comfy nodes [PATTERN]      The node classes that contain a word, or whose names match Image*.
 %comfy cache [stats|clear]  Show the cache, or drop all values that are not pinned.
@@ -193,14 +194,15 @@ def _complete_file(_context: click.Context, _parameter: click.Parameter, typed: 
 @click.argument("graph", shell_complete=_complete_file)
 @edits_option
 @outputs_option
+@on_error_option
 @click.option("--wait", is_flag=True)
-def run(graph: str, edits: tuple[str, ...], outputs: tuple[str, ...], wait: bool) -> Run | Job:
+def run(graph: str, edits: tuple[str, ...], outputs: tuple[str, ...], on_error: str | None, wait: bool) -> Run | Job:
     """Run a graph in the background, or to its end."""
     loaded = load_graph(Path(graph))
     for edit in edits:
         apply_edit(loaded, edit)
     start = loaded.run_sync if wait or not _loop_runs() else loaded.start
-    started: Run | Job = start(outputs or None)
+    started: Run | Job = start(outputs or None, on_error=on_error)
     return started
 
 

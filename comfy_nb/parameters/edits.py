@@ -11,6 +11,7 @@ from comfy_nb.graph.link import Link, is_link, link_of
 from comfy_nb.graph.model import Graph
 from comfy_nb.parameters.parameter import Parameter, any_input_of, split_key
 from comfy_nb.spec.node_spec import InputSpec
+from comfy_nb.spec.sockets import SOCKETS
 from comfy_nb.wording import suggest
 
 
@@ -36,11 +37,26 @@ def parse_value(text: str, parameter: Parameter, graph: Graph) -> Any:
     if link is not None:
         _check_link(link, parameter.where, graph)
         return value
+    if _is_linked_only(parameter):
+        raise GraphError(
+            f"{parameter.where}: it takes {input_spec.socket}, which cannot be written as text, so not {text!r}. "
+            f"""Link it to an output: {parameter.name}=["1",0]."""
+        )
     if input_spec.socket == "STRING" or (input_spec.choices is not None and text in input_spec.choices):
         value = value if isinstance(value, str) else text
     elif input_spec.socket == "BOOLEAN" and text.lower() in ("true", "false"):
         value = text.lower() == "true"
     return parameter.checked(value)
+
+
+def _is_linked_only(parameter: Parameter) -> bool:
+    """Whether an input takes no constants: its type is one of tensors, or unknown here and the input is linked now."""
+    input_spec = parameter.input_spec
+    kinds = input_spec.socket.split(",")
+    if input_spec.choices is not None or any(kind in (*EXPECTED, "*", "COMBO") for kind in kinds):
+        return False
+    has_layout = all(kind in SOCKETS and SOCKETS[kind].layout is not None for kind in kinds)
+    return has_layout or is_link(parameter.value)
 
 
 def _with_quotes(value: Any, input_spec: InputSpec, graph: Graph) -> Any:

@@ -58,7 +58,7 @@ class LiveValue:
             return
         self._overtake()
         self._is_settled.clear()
-        self._job = self.graph.start([self.output.node_id], quiet=True)
+        self._job = self.graph.start([self.output.node_id], quiet=True, on_error="stop")
         task = self._loop.create_task(self._follow(self._job))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

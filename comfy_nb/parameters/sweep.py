@@ -102,7 +102,7 @@ class Sweep:
     async def _fill(self, cell: Cell, graph: Graph) -> None:
         try:
             self.layout.apply(cell.place, graph)
-            job: Job = graph.start([self.output.node_id], quiet=True)
+            job: Job = graph.start([self.output.node_id], quiet=True, on_error="stop")
             self._jobs.add(job)
             self._newest = job.run
             try:

@@ -50,7 +50,8 @@ def spec_from_function(
     `lazy` names inputs that are computed only if needed: a collection (the function gets None for those that are not),
     or a mapping from each name to a predicate over the other inputs. `timeout` is in seconds, for async functions only.
     After an exception the function is called up to `retries` more times, first after `backoff` seconds, then each time
-    after twice as long. Raises SpecError for a function that cannot be a node.
+    after twice as long. With `grad`, torch records gradients while it runs, so that it can call `backward()`; a tensor
+    that it returns may then hold its graph. Raises SpecError for a function that cannot be a node.
     """
     if not inspect.isfunction(function) and not inspect.ismethod(function):
         raise SpecError(f"A node is made from a function (def or async def), not from {function!r}.")

@@ -13,6 +13,7 @@ from comfy_nb.spec.code import code_digest
 from comfy_nb.spec.digest import Digest
 from comfy_nb.spec.node_spec import InputSpec, Interface, NodeSpec, read_input
 from comfy_nb.spec.source import source_digest
+from comfy_nb.wording import describe_error
 
 SECTIONS = ("required", "optional")
 
@@ -63,7 +64,12 @@ def is_v1(cls: object) -> bool:
 
 def read_interface(cls: Any, class_type: str) -> Interface:
     """Read the inputs that a V1 class declares now; raises SpecError if they cannot be read."""
-    raw = cls.INPUT_TYPES()
+    try:
+        raw = cls.INPUT_TYPES()
+    except Exception as error:  # whatever a class's own code raises
+        is_unbound = inspect.isfunction(inspect.getattr_static(cls, "INPUT_TYPES", None)) and _takes_arguments(cls)
+        advice = " Write @classmethod above it." if is_unbound else ""
+        raise SpecError(f"{class_type}.INPUT_TYPES() failed: {describe_error(error)}.{advice}") from error
     if not isinstance(raw, dict):
         raise SpecError(f"{class_type}.INPUT_TYPES() must return a dict, not {type(raw).__name__}.")
     declared: dict[str, InputSpec] = {}
@@ -79,7 +85,23 @@ def read_interface(cls: Any, class_type: str) -> Interface:
                 raise SpecError(
                     f"{class_type}: the input {name!r} is declared as {entry!r}; expected (type,) or (type, options)."
                 ) from error
+            _refuse_nested(class_type, name, declared[name])
     return Interface(declared, _read_hidden(raw.get("hidden")), raw)
+
+
+def _takes_arguments(cls: Any) -> bool:
+    return bool(inspect.signature(cls.INPUT_TYPES).parameters)
+
+
+def _refuse_nested(class_type: str, name: str, entry: InputSpec) -> None:
+    """Refuse `(("STRING", {...}), {...})`, whose type and options would be taken for two choices."""
+    kind = entry.type
+    if isinstance(kind, tuple) and len(kind) == 2 and isinstance(kind[0], str) and isinstance(kind[1], Mapping):
+        options = {**kind[1], **entry.options}
+        raise SpecError(
+            f"{class_type}: the input {name!r} is declared as ({kind!r}, {dict(entry.options)!r}), "
+            f"a list of two choices. Put the type and all its options side by side: ({kind[0]!r}, {options!r})."
+        )
 
 
 def _read_hidden(hidden: Any) -> Mapping[str, Any]:

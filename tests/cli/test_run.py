@@ -127,6 +127,24 @@ def test_a_graph_comes_from_stdin(process):
     assert done.stdout == "2 StringConcatenate: 7!\n"
 
 
+def test_an_empty_stdin_is_named_in_a_sentence(command):
+    done = command("run", "-", stdin="")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "Error: The standard input is empty: a prompt in JSON is expected.\n"
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("words", [("validate", BLUR), ("run", WORDS, "--json", "--quiet"), ("nodes",)])
+def test_an_output_that_cannot_be_written_is_an_error_in_a_line(tmp_path, words):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*COMMAND, *spelled(tmp_path, words)], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 2
+    assert done.stderr == "Error: The output cannot be written: No space left on device.\n"
+
+
 def test_set_changes_inputs_as_they_are_declared(command):
     edits = ["--set", "1.width=64", "--set", "2.sigma=2", "--set", "9.filename_prefix=33"]
     done = command("run", BLUR, *edits, "--quiet")
@@ -149,6 +167,8 @@ def test_set_reaches_nodes_whose_ids_have_dots(command):
         ("1.width=wide", r"input 'width'.*whole number.*'wide'"),
         ("1.width", r"NODE\.INPUT=VALUE"),
         ('2.image=["8", 0]', r"no node '8' to link to"),
+        ("2.image=5", r"input 'image'.*takes IMAGE.*not '5'.*image=\["),
+        ("2.image=photo.png", r"takes IMAGE, which cannot be written as text"),
     ],
 )
 def test_an_edit_that_cannot_be_made_is_an_error_and_nothing_runs(command, tmp_path, edit, message):
@@ -208,6 +228,20 @@ def test_a_node_that_fails_is_named_and_exits_1(command, process, tmp_path):
     assert printed["state"] == "failed"
     assert [(each["type"], each["node_id"]) for each in printed["errors"]] == [("node_failed", "4")]
     assert "Traceback" in command("--debug", "run", BROKEN_PICTURE).stderr
+
+
+def test_with_on_error_continue_the_rest_is_saved_and_printed_and_each_failure_is_named(command, tmp_path):
+    (tmp_path / "comfy" / "input").mkdir(parents=True)
+    (tmp_path / "comfy" / "input" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"junk" * 10)
+    done = command("run", {**BROKEN_PICTURE, **BLUR}, "--on-error", "continue", "--quiet")
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [f"9 SaveImage: {tmp_path / 'comfy' / 'output' / 'soft_00001_.png'}"]
+    assert 'Error: 1 node failed:\n  - "My photo" (node 4, LoadImage)' in done.stderr
+    printed = json.loads(command("run", {**BROKEN_PICTURE, **BLUR}, "--on-error=continue", "--json", "--quiet").stdout)
+    assert printed["state"] == "failed"
+    assert [(each["type"], each["node_id"]) for each in printed["errors"]] == [("node_failed", "4")]
+    assert printed["why"]["5"] == 'did not run: it waits for "My photo" (node 4, LoadImage), which failed'
+    assert command("run", BLUR, "--on-error", "go").returncode == 2
 
 
 INVALID: dict[str, Any] = {

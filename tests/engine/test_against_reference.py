@@ -17,13 +17,15 @@ from hypothesis import strategies as st
 import comfy_nb as nb
 from comfy_nb.engine import events
 from comfy_nb.engine.planning.planned import plan_of
-from comfy_nb.errors import NodeError, NotKept
+from comfy_nb.errors import NodeError, NodeErrors, NotKept
 from comfy_nb.graph.model import Graph
 from comfy_nb.spec.registry import Registry
 from tests.engine.support import reported
 from tests.reference.classes import made, make_classes
 from tests.reference.evaluator import Outcome, comparable, default_targets, evaluate
-from tests.reference.graphs import Edit, Prompt, edited_prompts, prompts, with_edit
+from tests.reference.graphs import Edit, Prompt, edited_prompts, prompts, sources_of, with_edit
+
+pytestmark = pytest.mark.filterwarnings("ignore:.* missing, and None")
 
 CLASSES = make_classes()
 REGISTRY = Registry()
@@ -69,18 +71,24 @@ def computed(run: nb.Run) -> set[str]:
     return {event.node_id for event in reported(run, events.NodeFinished) if event.source == "ran"}
 
 
-def check_values(run: nb.Run, failure: tuple[str, str] | None, prompt: Prompt, wanted: Wanted, due: Outcome) -> None:
-    """No value that a run holds differs from the reference, and unless it failed all wanted values are there."""
+def check_held(run: nb.Run, prompt: Prompt, due: Outcome) -> list[str]:
+    """No value that a run holds differs from the reference; returns the ids of those that it holds."""
     values = values_of(run, prompt)
     held = [node_id for node_id in values if node_id in due.values]
     assert {name: comparable(values[name]) for name in held} == {name: comparable(due.values[name]) for name in held}
     ui = {name: {key: list(items) for key, items in shown.items()} for name, shown in run.ui.items()}
     assert ui == {name: due.ui[name] for name in ui if name in due.ui}
+    return held
+
+
+def check_values(run: nb.Run, failure: tuple[str, str] | None, prompt: Prompt, wanted: Wanted, due: Outcome) -> None:
+    """No value that a run holds differs from the reference, and unless it failed all wanted values are there."""
+    held = check_held(run, prompt, due)
     if failure is None:
         assert due.error is None
         targets = default_targets(prompt, CLASSES) if wanted is None else wanted
         assert set(targets) <= set(held)
-        assert {name for name in targets if name in due.ui} <= set(ui)
+        assert {name for name in targets if name in due.ui} <= set(run.ui)
     else:
         assert failure in due.possible_errors
 
@@ -94,6 +102,14 @@ def check_reports(run: nb.Run, failure: tuple[str, str] | None, due: Outcome) ->
     if failure is None:
         assert reported == Counter({who: count for who, count in expected.items() if who[0] in ran})
         assert {message for _, message in reported} == {message for _, message in expected}
+
+
+def below(prompt: Prompt, ids: set[str]) -> set[str]:
+    """The nodes with these ids, and all that have links to them."""
+    found = set(ids)
+    while more := {name for name, node in prompt.items() if sources_of(node["inputs"]) & found} - found:
+        found |= more
+    return found
 
 
 def check_nothing_left(graph: Graph, *runs: nb.Run) -> None:
@@ -222,3 +238,36 @@ async def test_the_comparison_notices_a_difference(what: str) -> None:
     with pytest.raises(AssertionError):
         check_values(run, failure, WRONG[what], None, due)
     close(session)
+
+
+@pytest.mark.long
+@given(prompts())
+def test_a_run_that_continues_computes_all_that_does_not_depend_on_a_failure(drawn: tuple[Prompt, Wanted]) -> None:
+    prompt, wanted = drawn
+    due = evaluate(prompt, CLASSES, wanted)
+    targets = default_targets(prompt, CLASSES) if wanted is None else wanted
+    # The reference computes a node though an output node in its expansion fails.
+    unknown = below(prompt, {node_id for node_id, _ in due.possible_errors if node_id in due.values})
+
+    async def main() -> None:
+        session = nb.Session(budget=BUDGET)
+        graph = Graph.from_prompt(prompt, REGISTRY)
+        for number in range(2):
+            failures: set[tuple[str, str]] = set()
+            try:
+                run = await session.run(graph, wanted, on_error="continue")
+            except NodeErrors as errors:
+                run = errors.run
+                failures = {(each.node_id, type(each.__cause__).__name__) for each in errors.exceptions}
+            held = check_held(run, prompt, due) if number == 0 else list(run)
+            assert {name for name in targets if name in due.values} - unknown <= set(held)
+            assert {each for each in due.possible_errors if each[0] not in unknown} <= failures
+            assert failures <= set(due.possible_errors)
+            assert run.state == ("failed" if failures else "done")
+            assert set(run.failed) == {node_id for node_id, _ in failures}
+            assert run.task.executor is not None
+            assert (run.task.executor.scheduler.pending, run.task.executor.scheduler.running) == (0, 0)
+        check_nothing_left(graph, run)
+        close(session)
+
+    together(main())

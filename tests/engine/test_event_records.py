@@ -36,6 +36,7 @@ SAMPLES: tuple[Event, ...] = (
     events.NodeFinished("run", 1.0, "3", "ran", 0.5, {"images": [torch.zeros(2, 3), {"n": np.float32(0.5)}]}),
     events.NodeBlocked("run", 1.0, "3", "3", "no image"),
     events.NodeFailed("run", 1.0, "3", "3", NodeError("it broke", node_id="3", class_type="ImageBlur")),
+    events.NodeGivenUp("run", 1.0, "4", "4", "3", "waits for ImageBlur (node 3), which failed"),
     events.LoopHeld("run", 1.0, "3", 0.2),
     events.RunFinished("run", 1.0, Status.DONE, 2.0),
 )

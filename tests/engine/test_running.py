@@ -94,10 +94,12 @@ async def test_results_are_appended_or_concatenated_where_the_slot_is_a_list(pac
     assert run.outputs("2") == ([4, 7], [2, 2, 3, 4])
 
 
+@pytest.mark.filterwarnings("ignore:.* missing, and None")
 async def test_the_number_of_slots_is_what_the_first_call_returned(pack: Pack) -> None:
     assert (await run_of(pack, {"1": made("Fewer", n=1)})).outputs("1") == ([1],)
 
 
+@pytest.mark.filterwarnings("ignore:.* missing, and None")
 async def test_the_number_of_slots_is_cut_to_output_is_list(pack: Pack) -> None:
     pack.node("Many", lambda self: (1, [2, 3], 4), None, ("INT", "INT", "INT"), OUTPUT_IS_LIST=(False, True))
     assert (await run_of(pack, {"1": made("Many")})).outputs("1") == ([1], [2, 3])
@@ -106,6 +108,7 @@ async def test_the_number_of_slots_is_cut_to_output_is_list(pack: Pack) -> None:
 # Links
 
 
+@pytest.mark.filterwarnings("ignore:.* missing, and None")
 async def test_a_link_to_a_slot_that_is_not_there_at_run_time_arrives_as_none(pack: Pack) -> None:
     pack.node("See", lambda self, n: ((n,),), {"n": INT})
     run = await run_of(pack, {"1": made("Fewer", n=1), "2": made("See", n=["1", 2]), "3": made("See", n=["1", -1])})

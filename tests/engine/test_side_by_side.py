@@ -205,6 +205,7 @@ async def test_a_second_run_takes_everything_from_the_cache(pack: Pack) -> None:
     assert ran(await graph.run()) == []
 
 
+@pytest.mark.filterwarnings("ignore:.* missing, and None")
 async def test_a_run_whose_expansion_misuses_a_shared_result_fails_alone(pack: Pack) -> None:
     gate = asyncio.Event()
 

@@ -93,7 +93,7 @@ def test_a_posted_envelope_gives_its_workflow() -> None:
 @pytest.mark.parametrize("workflow", [WORKFLOW, json.dumps(WORKFLOW)])
 def test_the_text_entries_of_a_picture_are_an_envelope_too(workflow: object) -> None:
     parsed = parse_prompt({"prompt": json.dumps(BLUR), "workflow": workflow})
-    assert parsed == (BLUR, WORKFLOW, "the dict")
+    assert parsed == (BLUR, WORKFLOW, "the dict", "stop")
 
 
 def test_a_damaged_workflow_is_left_out_with_a_warning() -> None:
@@ -103,7 +103,7 @@ def test_a_damaged_workflow_is_left_out_with_a_warning() -> None:
 
 @pytest.mark.parametrize("extra", [None, 3, {"extra_pnginfo": None}, {"extra_pnginfo": {"workflow": 3}}])
 def test_odd_extra_data_is_passed_over(extra: object) -> None:
-    assert parse_prompt({"prompt": BLUR, "extra_data": extra}) == (BLUR, None, "the dict")
+    assert parse_prompt({"prompt": BLUR, "extra_data": extra}) == (BLUR, None, "the dict", "stop")
 
 
 def test_a_node_may_be_called_prompt() -> None:
@@ -147,7 +147,7 @@ def test_a_node_without_inputs_gets_none_and_the_callers_stays_as_it_was() -> No
         ({}, "empty dict"),
         ({"prompt": {}}, "The prompt in the dict is an empty dict"),
         ("", "The text is empty"),
-        (b" \n", "The bytes is empty"),
+        (b" \n", "The data is empty"),
         ({"7": [1]}, "node '7' is a list ([1])"),
         ({"7": {"inputs": {}}}, "node '7' has no class_type, which names its class; it has 'inputs'"),
         ({"7": {}}, "it has nothing"),
@@ -242,7 +242,7 @@ def test_a_file_of_any_encoding_is_read_whatever_its_name(tmp_path: Path) -> Non
     for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-16-le"):
         file = tmp_path / f"{encoding}.txt"
         file.write_text(json.dumps(BLUR, ensure_ascii=False), encoding=encoding)
-        assert read_prompt(file) == (BLUR, None, str(file))
+        assert read_prompt(file) == (BLUR, None, str(file), "stop")
 
 
 def test_a_picture_is_read_by_content_not_by_name(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_a_picture_is_read_by_content_not_by_name(tmp_path: Path) -> None:
     entries.add_text("workflow", json.dumps(WORKFLOW))
     file = tmp_path / "picture.json"
     Image.new("RGB", (4, 4)).save(file, "png", pnginfo=entries)
-    assert read_prompt(str(file)) == (BLUR, WORKFLOW, str(file))
+    assert read_prompt(str(file)) == (BLUR, WORKFLOW, str(file), "stop")
 
 
 def test_a_picture_without_a_graph_says_so(tmp_path: Path) -> None:

@@ -300,3 +300,19 @@ def test_a_node_may_be_asked_for_by_its_class(notebook):
 
 def test_nothing_is_offered_in_comments_and_strings(notebook):
     assert "run" not in notebook.complete("# %comfy ") and "run" not in notebook.complete("x = '%comfy ")
+
+
+def test_with_on_error_continue_a_run_goes_on_after_a_failure(notebook, tmp_path):
+    notebook.run("""
+@nb.node
+def fails(x: int) -> int:
+    raise ValueError("no")
+@nb.node
+def works(x: int) -> int:
+    return x
+""")
+    graph = {"1": {"class_type": "fails", "inputs": {"x": 1}}, "2": {"class_type": "works", "inputs": {"x": 2}}}
+    (tmp_path / "two.json").write_text(json.dumps(graph))
+    notebook.run("%comfy run two.json --on-error continue --wait")
+    assert "1 node failed: fails (node 1): ValueError: no" in notebook.printed
+    assert max(nb.default_session().runs, key=lambda run: run.number)["2"] == 2

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import builtins
 import math
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
@@ -222,3 +224,16 @@ async def test_progress_is_in_the_headline(world):
     world.gate.set()
     await sweep
     assert sweep.headline().startswith("done: 3 of 3 cells")
+
+
+def test_outside_a_notebook_no_widgets_are_loaded():
+    code = (
+        "import asyncio, sys, comfy_nb as nb\n"
+        "async def main():\n"
+        "    sweep = await nb.sweep(nb.nodes.EmptyImage(width=8, height=8), {'width': [4, 8]})\n"
+        "    assert sweep.grid.size[0] > 8\n"
+        "asyncio.run(main())\n"
+        "print([name for name in ('ipywidgets', 'anywidget', 'IPython') if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

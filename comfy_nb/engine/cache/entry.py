@@ -11,12 +11,38 @@ from comfy_nb.engine.cache.seal import Seal
 Outputs = tuple[list[Any], ...]
 
 
+class Skip:
+    """A call that was skipped because of blockers on its `inputs`: their names, with what was skipped above for each.
+
+    `message` is that of the blocker, if it came from right above and has one; `root` that of the first one on the way.
+    """
+
+    __slots__ = ("class_type", "inputs", "message", "root")
+
+    def __init__(self, class_type: str, inputs: tuple[tuple[str, Skip | None], ...], message: str | None) -> None:
+        self.class_type = class_type
+        self.inputs = inputs
+        self.message = message
+        roots = (above.root for _, above in inputs if above is not None)
+        self.root: str | None = message if message is not None else next(filter(None, roots), None)
+
+    @property
+    def reason(self) -> str:
+        """Why the call was skipped, in words."""
+        if self.message is not None:
+            return self.message
+        if self.root is not None:
+            return f"a node above it is blocked: {self.root}"
+        return f"its input {self.inputs[0][0]!r} is blocked"
+
+
 class Entry:
     """The outputs of a node under a key, one list per output slot, and how they were made.
 
     `seconds` is how long they took to compute, `made_at` when that was (`time.time()`). `reusable` is False where the
     key never occurs again (an always-run node): such an entry is evicted first. `durable`: the key means the same in
-    another process. `source` is "memory" or "disk". `size` (bytes) and `hits` are kept by the memory tier, which alone
+    another process. `skips` are the calls that blockers kept from being made, and `is_blocked` says that none was made.
+    `source` is "memory" or "disk". `size` (bytes) and `hits` are kept by the memory tier, which alone
     sets and reads `rank` and `blocks`.
     """
 
@@ -25,6 +51,7 @@ class Entry:
         "class_type",
         "durable",
         "hits",
+        "is_blocked",
         "key",
         "made_at",
         "node_id",
@@ -35,6 +62,7 @@ class Entry:
         "seal",
         "seconds",
         "size",
+        "skips",
         "source",
         "title",
         "ui",
@@ -56,6 +84,8 @@ class Entry:
         durable: bool = False,
         seal: Seal | None = None,
         source: str = "memory",
+        skips: tuple[Skip, ...] = (),
+        is_blocked: bool = False,
     ) -> None:
         self.key = key
         self.outputs = outputs
@@ -68,6 +98,8 @@ class Entry:
         self.durable = durable
         self.seal = seal
         self.source = source
+        self.skips = skips
+        self.is_blocked = is_blocked
         self.made_at = time.time()
         self.pinned = False
         self.hits = 0

@@ -101,7 +101,7 @@ class LaneCaller:
             result = worker.call(node_run, function, inputs)
         finally:
             node_run.seconds = time.perf_counter() - started
-        return simple_outputs(spec, result)
+        return simple_outputs(node_run, self.services, result)
 
     def _call(self, node_run: NodeRun, begun: PutOff, worker: Worker) -> bool:
         """Make the next call of a turn; False where it failed and is to be made again after a wait."""
@@ -176,7 +176,7 @@ class LoopCaller:
                 result = await WatchedCoroutine(made, node_run, self.watch, grad=False)
             finally:
                 node_run.seconds = time.perf_counter() - started
-            return simple_outputs(spec, result)
+            return simple_outputs(node_run, self.services, result)
         turn = node_turn(node_run, self.services)
         results: Any = None
         while True:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 from comfy_nb.engine import events
+from comfy_nb.engine.cache.entry import Skip
 from comfy_nb.engine.events import Event, Subscriber
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.node_api.context import current_call
@@ -37,6 +38,8 @@ class ReportedNode(Protocol):
     source: str
     seconds: float
     ui: Mapping[str, Any] | None
+    skips: tuple[Skip, ...]
+    is_blocked: bool
 
     @property
     def step(self) -> ReportedStep:
@@ -178,6 +181,11 @@ class EventLog:
         self._end_prints(node.step.id)
         self.emit(events.NodeFailed(self._run_id, time.perf_counter(), node.step.id, node.display_id, error))
 
+    def node_given_up(self, node: ReportedNode, failed_id: str, reason: str) -> None:
+        """Report that a node is not run, because it needs one that failed."""
+        now = time.perf_counter()
+        self.emit(events.NodeGivenUp(self._run_id, now, node.step.id, node.display_id, failed_id, reason))
+
     def loop_held(self, node: ReportedNode, seconds: float) -> None:
         """Report that an async node held the event loop without an await."""
         self.emit(events.LoopHeld(self._run_id, time.perf_counter(), node.step.id, seconds))
@@ -263,4 +271,5 @@ def _started(run_id: str, when: float, node: ReportedNode, lane: str) -> events.
 
 
 def _finished(run_id: str, when: float, node: ReportedNode, _: str) -> events.NodeFinished:
-    return events.NodeFinished(run_id, when, node.step.id, node.source, node.seconds, node.ui)
+    blocked = node.skips[0].reason if node.is_blocked else ""
+    return events.NodeFinished(run_id, when, node.step.id, node.source, node.seconds, node.ui, blocked)

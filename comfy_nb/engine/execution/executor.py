@@ -20,11 +20,11 @@ from comfy_nb.engine.execution.backoff import Backoff
 from comfy_nb.engine.execution.callers import Caller, LaneCaller, LoopCaller, PutOff
 from comfy_nb.engine.execution.coroutines import STALL_S, warn_stalled
 from comfy_nb.engine.execution.expansion import Expanded, read_expansion, set_keys
-from comfy_nb.engine.execution.failure import blame_cycle, failure_of
+from comfy_nb.engine.execution.failure import blame_cycle, failure_of, group_of
 from comfy_nb.engine.execution.lanes import Lane, Worker, switch_interval
 from comfy_nb.engine.execution.lookup import Lookup
 from comfy_nb.engine.execution.loops import post
-from comfy_nb.engine.execution.node_run import NodeRun
+from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.pauses import MakePause, Pauses
 from comfy_nb.engine.execution.redo import redo_below, replace
 from comfy_nb.engine.execution.scheduler import Scheduler
@@ -33,7 +33,7 @@ from comfy_nb.engine.execution.state import RunState, Status
 from comfy_nb.engine.execution.turn import Ask, Done, Expand, Outcome
 from comfy_nb.engine.execution.turn_services import TurnServices
 from comfy_nb.engine.planning.step import LOOP, POOL, Step
-from comfy_nb.errors import InterruptProcessingException
+from comfy_nb.errors import InterruptProcessingException, NodeError
 from comfy_nb.graph.gc_freeze import gc_frozen
 
 SLICE_S = 0.02
@@ -60,10 +60,11 @@ class Executor:
         self.lock = threading.Lock()
         self.lookup = Lookup(state, services.store)
         self.scheduler = state.scheduler = Scheduler(state.plan.steps, self.lookup.find, self._finish_expansion)
+        self.scheduler.on_given_up = self._report_given_up
         self.lookup.scheduler = self.scheduler
         self.pauses = Pauses(self, services.breakpoints, make_pause)
         self.backoff = Backoff(self.loop, self._send_again)
-        turn_services = TurnServices(state, self.scheduler, services.store)
+        turn_services = TurnServices(state, self.scheduler, services.store, self.lookup.skips)
         self.lane_caller = LaneCaller(state, turn_services, self.loop)
         self.callers: dict[str, Caller] = {
             LOOP: LoopCaller(state, turn_services, self, services.call_hook),
@@ -144,7 +145,7 @@ class Executor:
         for node_run in held:
             self.pauses.begin(node_run)
         if cycle:
-            self.fail(*blame_cycle(cycle))
+            self.fail(*blame_cycle(cycle), stuck=cycle)
         elif done:
             self.loop.call_soon(self.end, Status.DONE)
 
@@ -339,8 +340,13 @@ class Executor:
         self._event_log.node_waits(node_run, f"expanded into {len(steps)} nodes", added)
         self.wake()
 
-    def _finish_expansion(self, node_run: NodeRun) -> Outputs:
-        outputs: Outputs = node_run.expansion.outputs(node_run, self.scheduler)
+    def _finish_expansion(self, node_run: NodeRun) -> Outputs | None:
+        """Return the outputs of an expansion; None where they do not fit, so that its node fails."""
+        try:
+            outputs: Outputs = node_run.expansion.outputs(node_run, self.scheduler)
+        except Exception as error:
+            self._take_failure(node_run, failure_of(self.scheduler, node_run, error), is_contained=True)
+            return None
         self.lookup.keep(node_run, outputs)
         self._finished(node_run)
         return outputs
@@ -356,9 +362,11 @@ class Executor:
                 else:
                     node_run.ui, node_run.source = entry.ui, "shared"
                     node_run.entry = entry
+                    if entry.skips:
+                        self.lookup.skips.repeat(node_run, entry)
                     self._finished(node_run)
                     self.scheduler.finish(node_run, entry.outputs)
-        except Exception as error:  # an expansion's outputs may not fit: not the other run's fault
+        except Exception as error:  # not the other run's fault
             self.fail(node_run, error)
         self.wake()
 
@@ -368,15 +376,39 @@ class Executor:
 
     # Ending ----------------------------------------------------------------------------------------------------------
 
-    def fail(self, node_run: NodeRun, error: BaseException) -> None:
-        """Let the run fail at a node; may be called from any thread."""
+    def fail(self, node_run: NodeRun, error: BaseException, stuck: Sequence[NodeRun] = ()) -> None:
+        """Let a node fail, and with it the run or, if that goes on, what needs it; may be called from any thread.
+
+        Nodes that are `stuck` because of it are given up too.
+        """
         failure = failure_of(self.scheduler, node_run, error)
         with self.lock:
-            if self.is_over:
-                return
-            self.error = failure
+            # An error in a node's own turn leaves the scheduler as it should be; one that comes later may not.
+            self._take_failure(node_run, failure, node_run.state is NodeState.RUNNING or bool(stuck), stuck)
+        self.wake()
+
+    def _take_failure(
+        self, node_run: NodeRun, failure: NodeError, is_contained: bool, stuck: Sequence[NodeRun] = ()
+    ) -> None:
+        if self.is_over or node_run.state is NodeState.FAILED:
+            return
+        self.state.failures.append(failure)
         self._event_log.node_failed(node_run, failure)
-        post(self.loop, self.end, Status.FAILED)
+        is_contained = is_contained and not isinstance(failure.__cause__, KeyboardInterrupt)
+        if self.state.goes_on_after_failures and is_contained:
+            self.scheduler.fail(node_run, stuck)
+        else:
+            self.error = failure
+            post(self.loop, self.end, Status.FAILED)
+
+    def _report_given_up(self, node_run: NodeRun) -> None:
+        """Report a node that needs one that failed: as failed itself, where that was in its expansion."""
+        failed = self.scheduler.failed_above[node_run.step.id]
+        if node_run.state is NodeState.FAILED:
+            failed_id = self.scheduler.origin_of_failure(node_run).step.id
+            self._event_log.node_failed(node_run, next(e for e in self.state.failures if e.real_node_id == failed_id))
+        else:
+            self._event_log.node_given_up(node_run, failed.step.id, f"waits for {failed.step.named}, which failed")
 
     def _interrupted(self) -> None:
         if self.ending is None:
@@ -387,6 +419,9 @@ class Executor:
         with self.lock:
             if self.ending is not None:
                 return
+            failures = self.state.failures if self.state.goes_on_after_failures else ()
+            if failures and status in (Status.DONE, Status.FAILED) and isinstance(self.error, NodeError | None):
+                status, self.error = Status.FAILED, group_of(failures)
             self.ending = status
         if status is not Status.DONE:
             self.state.request_stop(status)

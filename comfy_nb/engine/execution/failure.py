@@ -7,9 +7,16 @@ from typing import Any
 
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.scheduler import Scheduler
-from comfy_nb.errors import DependencyCycleError, NodeError, NodeTimeout
+from comfy_nb.errors import DependencyCycleError, NodeError, NodeErrors, NodeTimeout, own_frames
 from comfy_nb.wording import describe_error, printable
 
+NO_GRADIENTS = (
+    "does not require grad",
+    "doesn't require grad",
+    "requires_grad=False",
+    "not require gradient",
+    "doesn't require gradient",
+)
 LOOP_RUNS = ("from a running event loop", "event loop is already running", "another loop is running")
 
 
@@ -37,6 +44,15 @@ def failure_of(scheduler: Scheduler, node_run: NodeRun, error: BaseException) ->
     return failure
 
 
+def group_of(failures: Sequence[NodeError]) -> NodeErrors:
+    """Make the one error of a run that went on after failures."""
+    for failure in failures:  # Python and IPython show all frames of each error in a group
+        cause = failure.__cause__
+        if cause is not None and (own := own_frames(cause.__traceback__)) is not None:
+            cause.__traceback__ = own
+    return NodeErrors(failures)
+
+
 def blame_cycle(cycle: Sequence[NodeRun]) -> tuple[NodeRun, DependencyCycleError]:
     """Return the node that expanded into a cycle, and the error to report."""
     names = " -> ".join(node_run.step.id for node_run in [*cycle, cycle[0]])
@@ -55,6 +71,9 @@ def _message(node_run: NodeRun, submitted: NodeRun, error: BaseException, timed_
     text = describe_error(error)
     if spec.is_async and any(sign in text for sign in LOOP_RUNS):
         text += ". The node is async and runs on that loop: `await` the coroutine there."
+    if isinstance(error, RuntimeError) and not spec.grad and any(sign in text for sign in NO_GRADIENTS):
+        remedy = "@nb.node(grad=True)" if spec.make_object is None else "`with torch.enable_grad():` around that code"
+        text += f" (nodes run without gradients; write {remedy} to have them)"
     return f"{inside}{text}"
 
 

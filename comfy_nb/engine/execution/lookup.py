@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,16 +9,15 @@ from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.cache.seal import seal
 from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution import redo
-from comfy_nb.engine.execution.node_run import NodeRun, NodeState
+from comfy_nb.engine.execution.node_run import NOT_SCHEDULED, NodeRun, NodeState
 from comfy_nb.engine.execution.scheduler import Scheduler
+from comfy_nb.engine.execution.skips import Skips
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.planning.keys import key_of, lazy_key
 from comfy_nb.engine.planning.step import UNKNOWN, NodeKey, Step
-from comfy_nb.errors import ComfyNBWarning, warn_of_fault
+from comfy_nb.errors import warn_each_time, warn_of_fault
 from comfy_nb.graph.check import InLink
 from comfy_nb.wording import CONSTANT_ADVICE
-
-NOT_SCHEDULED = -1
 
 
 class Lookup:
@@ -31,6 +29,7 @@ class Lookup:
         self.state = state
         self.store = store
         self.hits = 0
+        self.skips = Skips(state)
         self.below_breakpoints: set[str] = set()
         self._get, self._peek = store.cache.get, store.cache.peek
         self._in_flight = store.in_flight
@@ -63,6 +62,8 @@ class Lookup:
             node_run.ui = entry.ui
         node_run.source = entry.source
         self.hits += 1
+        if entry.skips:
+            self.skips.repeat(node_run, entry)
         if node_run.step.id not in self.scheduler.breakpoints:
             self.state.event_log.node_finished(node_run)
         return True
@@ -162,8 +163,10 @@ class Lookup:
             step.id,
             step.title,
             node_run.key.reusable,
-            node_run.key.durable and not step.spec.is_output,
+            node_run.key.durable and not step.spec.is_output and not node_run.skips,
             sealed,
+            skips=node_run.skips,
+            is_blocked=node_run.is_blocked,
         )
         node_run.entry = entry
         if key is not None and step.cacheable:
@@ -240,11 +243,9 @@ class Lookup:
             if what is not None and above not in changed:
                 changed.append(above)
                 self.store.forget(entry, f"changed in place by {node_run.step.named}")
-                warnings.warn(
+                warn_each_time(
                     f"{node_run.step.named} changed its input {link.name!r} in place: {what}. The result of "
-                    f"{above.step.named} will be computed again where it is needed. Work on a copy (x.clone()).",
-                    ComfyNBWarning,
-                    stacklevel=2,
+                    f"{above.step.named} will be computed again where it is needed. Work on a copy (x.clone())."
                 )
                 above.entry = None
         return changed

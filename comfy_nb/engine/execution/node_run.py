@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
-from comfy_nb.engine.cache.entry import Entry, Outputs
+from comfy_nb.engine.cache.entry import Entry, Outputs, Skip
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.graph.check import InLink
 
+# In place of its number, for a node that is reported in a run and never called.
+NOT_SCHEDULED = -1
+
 
 class NodeState(IntEnum):
-    """The state of a node run: WAITING, READY, RUNNING, DONE.
+    """The state of a node run: WAITING, READY, RUNNING, DONE; or FAILED, or BLOCKED by one that failed.
 
     RUNNING goes back to WAITING if the node asks for lazy inputs, expands or is requeued, and DONE to RUNNING if a
     cached value is held at a breakpoint.
@@ -22,12 +25,15 @@ class NodeState(IntEnum):
     READY = 1
     RUNNING = 2
     DONE = 3
+    FAILED = 4
+    BLOCKED = 5
 
 
 class NodeRun:
     """A needed node of one run.
 
     `unmet` counts the inputs it waits for, `refs` the nodes that wait for it; `asked` and `passed` are its lazy inputs.
+    `skips` are the calls that blockers kept from being made; with `is_blocked`, none was made.
     """
 
     __slots__ = (
@@ -36,6 +42,7 @@ class NodeRun:
         "entry",
         "expansion",
         "fingerprint",
+        "is_blocked",
         "key",
         "outputs",
         "parent",
@@ -44,6 +51,7 @@ class NodeRun:
         "refs",
         "seconds",
         "sequence",
+        "skips",
         "source",
         "state",
         "step",
@@ -70,6 +78,8 @@ class NodeRun:
         self.parent: NodeRun | None = None
         self.seconds = 0.0
         self.source = "ran"
+        self.skips: tuple[Skip, ...] = ()
+        self.is_blocked = False
 
     def takes(self, link: InLink) -> bool:
         """Whether the node waits for a link: a lazy one only after it asked for it."""

@@ -87,7 +87,10 @@ class Pauses:
         executor.wake()
 
     def fail(self, node_run: NodeRun, error: Exception) -> None:
-        """Let the run fail at a paused node."""
+        """Let a paused node fail."""
+        for pause in [each for each in self._now if each.node_run is node_run]:
+            self._now.remove(pause)
+            pause.close()
         self._executor.fail(node_run, error)
 
     def close(self) -> None:
@@ -104,7 +107,7 @@ class Pauses:
                 pause.resume()
                 return
         except Exception as error:
-            self._executor.fail(node_run, error)
+            self.fail(node_run, error)
             return
         pause.point.hold(pause)
         if pause.point.is_removed:  # by another thread meanwhile

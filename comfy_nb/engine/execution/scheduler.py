@@ -32,13 +32,15 @@ class Scheduler:
     """Which nodes of a run are needed, and which of these can be called now.
 
     `find(node_run)` looks a node up in the cache: it fills in the outputs and returns True, or returns False.
-    `resolve(node_run)` returns the outputs of a node whose expansion is done. `added` are the steps of expansions, and
-    `expanders` maps their ids to the nodes that expanded into them. Nodes in `breakpoints` are held when they are done,
-    until `release`. The running nodes in `outdated`, by sequence, were called with values that have been replaced. The
-    outputs of nodes in `retained` stay until the end, all others until nothing waits for them.
+    `resolve(node_run)` returns the outputs of a node whose expansion is done, or None where they cannot be had.
+    `added` are the steps of expansions, and `expanders` maps their ids to the nodes that expanded into them. Nodes in
+    `breakpoints` are held when they are done, until `release`. The running nodes in `outdated`, by sequence, were
+    called with values that have been replaced. The outputs of nodes in `retained` stay until the end, all others until
+    nothing waits for them. Nodes that need one that failed fail with it or are blocked; `failed_above` maps their ids
+    to the one that failed, and `on_given_up` is called for each.
     """
 
-    def __init__(self, steps: Mapping[str, Step], find: Find, resolve: Callable[[NodeRun], Outputs]) -> None:
+    def __init__(self, steps: Mapping[str, Step], find: Find, resolve: Callable[[NodeRun], Outputs | None]) -> None:
         self.steps = steps
         self.added: dict[str, Step] = {}
         self.expanders: dict[str, str] = {}
@@ -56,6 +58,9 @@ class Scheduler:
         self._held: list[NodeRun] = []
         self.outdated: set[int] = set()
         self._found_held: set[int] = set()
+        self.failed_above: dict[str, NodeRun] = {}
+        self.on_given_up: Callable[[NodeRun], None] = lambda node_run: None
+        self._doomed: list[tuple[NodeRun, NodeRun]] = []
 
     def step(self, node_id: str) -> Step | None:
         """Return a step of the graph or of an expansion."""
@@ -97,6 +102,7 @@ class Scheduler:
         for node_run in created:
             if node_run.unmet == 0 and node_run.state is NodeState.WAITING:
                 self.make_ready(node_run)
+        self._give_up_doomed()
         return len(created)
 
     def depend(self, node_run: NodeRun, on: NodeRun) -> None:
@@ -105,6 +111,8 @@ class Scheduler:
         if on.state is not NodeState.DONE:
             on.dependents.append(node_run)
             node_run.unmet += 1
+            if on.state >= NodeState.FAILED:
+                self._doomed.append((node_run, on))
 
     def _rank(self, created: Sequence[NodeRun]) -> None:
         outputs = [
@@ -131,7 +139,9 @@ class Scheduler:
         while work:
             node_run = work.pop()
             if node_run.expansion is not None:
-                work.extend(self._complete_or_hold(node_run, self.resolve(node_run)))
+                outputs = self.resolve(node_run)
+                if outputs is not None:
+                    work.extend(self._complete_or_hold(node_run, outputs))
             elif node_run.key.full is None and node_run.outputs is None and self.find(node_run):
                 work.extend(self._complete_or_hold(node_run, node_run.outputs or ()))
             else:
@@ -191,6 +201,7 @@ class Scheduler:
         self.need(gone)
         for origin in gone:
             self.depend(node_run, self.node_runs[origin])
+        self._give_up_doomed()
         if node_run.unmet == 0:
             self.make_ready(node_run)
         return False
@@ -283,6 +294,39 @@ class Scheduler:
         node_run.unmet = NEVER_MET
         self.pending -= 1
 
+    def fail(self, node_run: NodeRun, stuck: Iterable[NodeRun] = ()) -> None:
+        """Note that a node failed, and give up all that need it, or are `stuck` because of it; others go on."""
+        self.running -= node_run.state is NodeState.RUNNING
+        node_run.state = NodeState.FAILED
+        self._give_up(node_run, stuck)
+        self._give_up_doomed()
+
+    def _give_up_doomed(self) -> None:
+        """Give up the nodes that need one that was given up: it fails where that was part of its expansion."""
+        for node_run, above in self._doomed:  # it grows meanwhile
+            if node_run.state is not NodeState.WAITING:
+                continue
+            failed = above if above.state is NodeState.FAILED else self.failed_above[above.step.id]
+            is_inside = node_run.expansion is not None and node_run.step.id in _expanders_of(failed)
+            node_run.state = NodeState.FAILED if is_inside else NodeState.BLOCKED
+            self.failed_above[node_run.step.id] = failed
+            self._give_up(node_run)
+            self.on_given_up(node_run)
+        self._doomed.clear()
+
+    def origin_of_failure(self, node_run: NodeRun) -> NodeRun:
+        """Return the node whose own failure is the reason why one was given up."""
+        while node_run.step.id in self.failed_above:
+            node_run = self.failed_above[node_run.step.id]
+        return node_run
+
+    def _give_up(self, node_run: NodeRun, stuck: Iterable[NodeRun] = ()) -> None:
+        self.pending -= 1
+        if node_run.sequence not in self._found_held:
+            self._release_inputs(node_run)
+        self._doomed += [(each, node_run) for each in (*node_run.dependents, *stuck)]
+        node_run.dependents = []
+
     def requeue(self, node_run: NodeRun) -> None:
         """Make a running node ready again: the equal node that it waited for gave up."""
         self.running -= 1
@@ -299,6 +343,7 @@ class Scheduler:
         added = self.need([link.origin for link in links])
         for link in links:
             self.depend(node_run, self.node_runs[link.origin])
+        self._give_up_doomed()
         if node_run.unmet == 0:
             self.make_ready(node_run)
         return added
@@ -319,6 +364,7 @@ class Scheduler:
         added = self.need(wanted)
         for node_id in wanted:
             self.depend(node_run, self.node_runs[node_id])
+        self._give_up_doomed()
         if node_run.unmet == 0:
             self.make_ready(node_run)
         return added
@@ -342,3 +388,12 @@ class Scheduler:
             node_run = waits_for[node_run.sequence]
         cycle = list(path.values())
         return cycle[cycle.index(node_run) :]
+
+
+def _expanders_of(node_run: NodeRun) -> set[str]:
+    """Return the ids of the nodes that a node is, directly or not, part of the expansion of."""
+    found = set()
+    while node_run.parent is not None:
+        node_run = node_run.parent
+        found.add(node_run.step.id)
+    return found

@@ -22,7 +22,7 @@ from comfy_nb.engine.planning.hidden_inputs import HiddenInputs
 from comfy_nb.engine.planning.keys import never_equal
 from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.engine.planning.step import Step
-from comfy_nb.errors import ComfyNBWarning
+from comfy_nb.errors import ComfyNBWarning, NodeError
 from comfy_nb.graph.model import Graph
 
 _numbers = itertools.count(1)
@@ -76,17 +76,21 @@ class Stoppable(Protocol):
 class RunState:
     """The state of one run, shared by the parts that execute it.
 
-    `stop_as` is set once the run is to stop, to the status in which it then ends. `outer` is the run around this one,
-    if a node started it, `outer_node` that node's id, and `inner` are the runs that its nodes wait for. `revision` is
-    that of the plan's keys when the run was prepared. `is_tainted`: a value was replaced at a breakpoint, or a file
-    changed meanwhile, so nothing more is cached; `replaced_within` has the nodes in whose own runs that was. `lost`
-    notes, for `why`, how the last run's results were lost, `warned` what its nodes have warned of.
+    `goes_on_after_failures`: what does not depend on a failed node runs all the same. `failures` are the errors of the
+    nodes that have failed so far. `stop_as` is set once the run is to stop, to the status in which it then ends.
+    `outer` is the run around this one, if a node started it, `outer_node` that node's id, and `inner` are the runs that
+    its nodes wait for. `revision` is that of the plan's keys when the run was prepared. `is_tainted`: a value was
+    replaced at a breakpoint, or a file changed meanwhile, so nothing more is cached; `replaced_within` has the nodes in
+    whose own runs that was. `lost` notes, for `why`, how the last run's results were lost, `warned` what its nodes have
+    warned of.
     """
 
     __slots__ = (
         "emit",
         "event_log",
         "extra_data",
+        "failures",
+        "goes_on_after_failures",
         "graph",
         "has_own_lane",
         "hidden_inputs",
@@ -120,6 +124,7 @@ class RunState:
         previous: Mapping[str, NodeRun] | None = None,
         run_id: str | None = None,
         extra_data: Mapping[str, Any] | None = None,
+        goes_on_after_failures: bool = False,
         outer: RunState | None = None,
         outer_node: str = "",
         note_slow: Callable[[Subscriber], None] = lambda subscriber: None,
@@ -131,6 +136,8 @@ class RunState:
         self.number = next(_numbers)
         self.extra_data: Mapping[str, Any] = extra_data or {}
         self.hidden_inputs = HiddenInputs(plan, self.dynamic_prompt, extra_data, graph.workflow)
+        self.goes_on_after_failures = goes_on_after_failures
+        self.failures: list[NodeError] = []
         self.outer = outer
         self.outer_node = outer_node
         self.inner: WeakSet[Stoppable] = WeakSet()

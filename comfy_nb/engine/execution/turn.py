@@ -11,18 +11,20 @@ of invocations, is sent their results, and returns an outcome.
 from __future__ import annotations
 
 import inspect
-import itertools
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.execution.node_run import NodeRun
+from comfy_nb.engine.execution.result_counts import count_misfit
 from comfy_nb.engine.node_api.context import CallContext, ExecutionBlocker
 from comfy_nb.engine.node_api.progress import Progress
 from comfy_nb.engine.planning.hidden_inputs import KNOWN_HIDDEN
 from comfy_nb.engine.planning.step import Step, as_lists
 from comfy_nb.graph.check import InLink
+from comfy_nb.graph.link import link_of
 from comfy_nb.spec.node_spec import NodeSpec
+from comfy_nb.wording import short
 
 SPECIAL_KEYS = frozenset({"ui", "result", "expand"})
 
@@ -79,8 +81,12 @@ class CallServices(Protocol):
         """Return the context of one call."""
         ...
 
-    def blocked(self, node_run: NodeRun, message: str) -> None:
-        """Report a call that was skipped because of a blocker with a message."""
+    def skipped(self, node_run: NodeRun, blockers: Sequence[tuple[str, ExecutionBlocker]]) -> ExecutionBlocker:
+        """Report a call that was skipped because of blockers on inputs; returns what takes its result's place."""
+        ...
+
+    def warn(self, node_run: NodeRun, message: str) -> None:
+        """Warn once in this run of something that a node does."""
         ...
 
 
@@ -104,7 +110,7 @@ def node_turn(node_run: NodeRun, services: CallServices) -> Turn:
         results: Sequence[Any] = yield [Invocation(function, inputs, services.context(node_run, 0, 1))]
     else:
         results = yield from _map(node_run, services, function, inputs)
-    return collect(spec, results)
+    return collect(node_run, services, results)
 
 
 def simple_inputs(step: Step, node_runs: Mapping[str, NodeRun]) -> dict[str, Any] | None:
@@ -124,13 +130,14 @@ def simple_inputs(step: Step, node_runs: Mapping[str, NodeRun]) -> dict[str, Any
     return inputs
 
 
-def simple_outputs(spec: NodeSpec, result: Any) -> Outcome:
+def simple_outputs(node_run: NodeRun, services: CallServices, result: Any) -> Outcome:
     """Put what the one call of a simple node returned into output slots."""
+    spec = node_run.step.spec
     if spec.pack is not None and not isinstance(result, ExecutionBlocker):
         result = spec.pack(result)
-    if type(result) is tuple:
+    if type(result) is tuple and len(result) == len(spec.return_types):
         return Done(tuple([[value] for value in result]), None)
-    return collect(spec, [result])
+    return collect(node_run, services, [result])
 
 
 def gather(node_run: NodeRun, services: CallServices) -> tuple[dict[str, Any], bool]:
@@ -183,8 +190,9 @@ def _map(
     """Call once per list index, or once with whole lists; calls that a blocker reaches are skipped."""
     calls = _calls(node_run, services, function, lists)
     made = [call for call in calls if type(call) is Invocation]
+    node_run.is_blocked = not made
     results = iter((yield made) if made else ())
-    return [next(results) if type(call) is Invocation else _pass_on(node_run, services, call) for call in calls]
+    return [next(results) if type(call) is Invocation else services.skipped(node_run, call) for call in calls]
 
 
 def _calls(
@@ -194,19 +202,25 @@ def _calls(
     lists: Mapping[str, list[Any]],
     is_check: bool = False,
 ) -> list[Any]:
-    """Return the invocations over a node's lists; one that a blocker would reach is replaced by the blocker."""
+    """Return the invocations over a node's lists; in place of one that blockers would reach, their inputs and these."""
     whole = node_run.step.spec.input_is_list
     rows = [dict(lists)] if whole else _rows(node_run, lists)
     calls: list[Any] = []
     for index, row in enumerate(rows):
-        items = itertools.chain.from_iterable(row.values()) if whole else row.values()
-        blocker = next((item for item in items if isinstance(item, ExecutionBlocker)), None)
-        if blocker is not None:
-            calls.append(blocker)
+        blockers = list(_blockers(row, whole))
+        if blockers:
+            calls.append(blockers)
             continue
         _fill_hidden(node_run, services, row, index, len(rows))
         calls.append(Invocation(function, row, services.context(node_run, index, len(rows)), is_check))
     return calls
+
+
+def _blockers(row: Mapping[str, Any], whole: bool) -> Iterator[tuple[str, ExecutionBlocker]]:
+    for name, value in row.items():
+        for item in value if whole else (value,):
+            if isinstance(item, ExecutionBlocker):
+                yield name, item
 
 
 def _rows(node_run: NodeRun, lists: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
@@ -220,13 +234,6 @@ def _rows(node_run: NodeRun, lists: Mapping[str, list[Any]]) -> list[dict[str, A
     return [{name: items[min(index, len(items) - 1)] for name, items in lists.items()} for index in range(count)]
 
 
-def _pass_on(node_run: NodeRun, services: CallServices, blocker: ExecutionBlocker) -> ExecutionBlocker:
-    if blocker.message is None:
-        return blocker
-    services.blocked(node_run, blocker.message)
-    return ExecutionBlocker(None)
-
-
 def _ask(
     node_run: NodeRun, services: CallServices, check: Callable[..., Any], lists: Mapping[str, list[Any]]
 ) -> Generator[Any, Any, list[str]]:
@@ -235,6 +242,11 @@ def _ask(
     calls = _calls(node_run, services, check, lists, is_check=True)
     made = [call for call in calls if type(call) is Invocation]
     answers = (yield made) if made else ()
+    for answer in answers:
+        if answer is not None and not isinstance(answer, list):
+            advice = f"[{answer!r}]" if isinstance(answer, str) else "a list of names"
+            what = f"its check_lazy_status returned {short(answer)}, a {type(answer).__name__}, which asks for nothing"
+            services.warn(node_run, f"{what}. Return {advice}.")
     named = (name for answer in answers if isinstance(answer, list) for name in answer if isinstance(name, str))
     known = dict.fromkeys([*step.template, *step.interface.hidden])
     by_name = {link.name: link for link in step.links}
@@ -248,8 +260,9 @@ def _ask(
     return missing
 
 
-def collect(spec: NodeSpec, results: Sequence[Any]) -> Outcome:
-    """Put what the calls returned into output slots."""
+def collect(node_run: NodeRun, services: CallServices, results: Sequence[Any]) -> Outcome:
+    """Put what the calls returned into output slots; warns of one that returned too few values, or too many."""
+    spec = node_run.step.spec
     parts: list[tuple[Mapping[str, Any] | None, Any]] = []
     uis: list[Mapping[str, Any]] = []
     expands = False
@@ -261,6 +274,10 @@ def collect(spec: NodeSpec, results: Sequence[Any]) -> Outcome:
             expands = True
         if values is not None:
             parts.append((graph, values))
+        # A link in the result of an expansion stands for as many values as it brings.
+        is_open = any(map(link_of, values or ())) if graph is not None else values is None and spec.is_output
+        if not is_open and (misfit := count_misfit(spec, values or ())):
+            services.warn(node_run, misfit)
     ui = merge_ui(uis)
     if expands:
         return Expand(parts, ui)

@@ -8,17 +8,21 @@ from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.scheduler import Scheduler
+from comfy_nb.engine.execution.skips import Skips
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.node_api.context import CallContext
+from comfy_nb.errors import warn_each_time
 
 
 class TurnServices:
     """The `turn.CallServices` of one run."""
 
-    def __init__(self, state: RunState, scheduler: Scheduler, store: Store) -> None:
+    def __init__(self, state: RunState, scheduler: Scheduler, store: Store, skips: Skips) -> None:
         self.scheduler = scheduler
+        self.skipped = skips.add
         self._store = store
         self._state = state
+        self._warned: set[tuple[str, str]] = set()
 
     def outputs_of(self, node_id: str) -> Outputs:
         """Return the outputs of another node; none where it has not run."""
@@ -51,6 +55,8 @@ class TurnServices:
         """Return the context of one call."""
         return CallContext(self._state, node_run.step.id, index, calls)
 
-    def blocked(self, node_run: NodeRun, message: str) -> None:
-        """Report a call that was skipped because of a blocker with a message."""
-        self._state.event_log.node_blocked(node_run, message)
+    def warn(self, node_run: NodeRun, message: str) -> None:
+        """Warn once in this run of something that a node does."""
+        if (node_run.step.id, message) not in self._warned:
+            self._warned.add((node_run.step.id, message))
+            warn_each_time(f"{node_run.step.named}: {message}")

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple, Protocol
 
+from comfy_nb.engine.cache.entry import Skip
 from comfy_nb.engine.events import Event
 from comfy_nb.errors import ComfyNBWarning, InterruptProcessingException
 
@@ -19,10 +20,11 @@ from comfy_nb.errors import ComfyNBWarning, InterruptProcessingException
 class ExecutionBlocker:
     """Returned in place of a value: nodes that would receive it are skipped, and its message, if any, is reported."""
 
-    __slots__ = ("message",)
+    __slots__ = ("message", "skip")
 
     def __init__(self, message: str | None = None) -> None:
         self.message = message
+        self.skip: Skip | None = None  # what was skipped, if a skipped node passed this on
 
     def __repr__(self) -> str:
         return f"ExecutionBlocker({self.message!r})"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import traceback
-import warnings
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -12,7 +11,7 @@ from comfy_nb.engine.planning.hidden_inputs import hidden_for_hooks
 from comfy_nb.engine.planning.keys import never_equal
 from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.engine.planning.step import Step, as_lists
-from comfy_nb.errors import ComfyNBWarning, Problem
+from comfy_nb.errors import Problem, warn_each_time
 from comfy_nb.graph.check import validate_traits
 from comfy_nb.spec.fingerprint import digest_of
 from comfy_nb.wording import describe_error, error_message
@@ -57,7 +56,7 @@ async def _validate(step: Step, call_hook: HookCall) -> list[Problem]:
     try:
         answer = await call_hook(function, inputs)
     except Exception as error:  # whatever a class's own validation raises is reported as a problem
-        return [_validation_failed(step, error)]
+        return [_validation_failed(step, error, links_as_none(step, inputs, "validating"))]
     if answer is True or isinstance(answer, ExecutionBlocker):
         return []
     return [_rejected(step, name, answer) for name in inputs or ("",)]
@@ -78,7 +77,16 @@ def _rejected(step: Step, name: str, answer: Any) -> Problem:
     )
 
 
-def _validation_failed(step: Step, error: Exception) -> Problem:
+def links_as_none(step: Step, inputs: Mapping[str, Any], while_doing: str) -> str:
+    """Say which of the inputs that a hook was given are linked, and so None; nothing where none is."""
+    names = [link.name for link in step.links if link.name in inputs]
+    if not names:
+        return ""
+    are, they_are = ("is", "it is") if len(names) == 1 else ("are", "they are")
+    return f"{' and '.join(names)} {are} linked, so {they_are} None while {while_doing}."
+
+
+def _validation_failed(step: Step, error: Exception, advice: str) -> Problem:
     kind = "exception_during_validation" if step.spec.is_output else "exception_during_inner_validation"
     extra = {
         "exception_message": error_message(error),
@@ -87,7 +95,7 @@ def _validation_failed(step: Step, error: Exception) -> Problem:
     }
     message = "Exception when validating node" if step.spec.is_output else "Exception when validating inner node"
     details = f"{type(error).__name__}: {error_message(error)}"
-    return Problem(kind, message, details, step.id, step.class_type, step.title, extra)
+    return Problem(kind, message, details, step.id, step.class_type, step.title, extra, advice)
 
 
 async def call_fingerprints(steps: Sequence[Step], call_hook: HookCall) -> list[Step]:
@@ -109,11 +117,9 @@ async def _fingerprint(step: Step, call_hook: HookCall) -> Any:
     try:
         answer = await call_hook(function, _as_called(step, inputs))
     except Exception as error:  # whatever it raised, a node without a fingerprint runs
-        warnings.warn(
-            f"{step.named}: taking its fingerprint failed ({describe_error(error)}), so it runs every time.",
-            ComfyNBWarning,
-            stacklevel=2,
-        )
+        what = f"taking its fingerprint failed ({describe_error(error)}), so it runs every time."
+        hint = links_as_none(step, inputs, "its fingerprint is taken")
+        warn_each_time(f"{step.named}: {what} {hint}".rstrip())
         return [NAN]
     return [None if isinstance(answer, ExecutionBlocker) else answer]
 

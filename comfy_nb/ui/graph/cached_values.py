@@ -32,6 +32,12 @@ def cached_nodes(graph: Graph, session: Session) -> Mapping[str, Thumbnail | Non
     return found
 
 
+def blocked_nodes(graph: Graph, session: Session) -> Mapping[str, str]:
+    """Return the nodes that were not called because of a blocker, by id, each with the reason."""
+    found = _cached(graph, session).items()
+    return {node_id: entry.skips[0].reason for node_id, (_, entry) in found if entry.is_blocked}
+
+
 def cached_ids(graph: Graph, session: Session) -> Collection[str]:
     """Return the ids of the nodes whose values are in memory."""
     return _cached(graph, session).keys()

@@ -21,7 +21,7 @@ from comfy_nb.errors import ComfyNBError
 from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.topology import descendants
-from comfy_nb.ui.graph.cached_values import cached_nodes, cached_value, describe_values
+from comfy_nb.ui.graph.cached_values import blocked_nodes, cached_nodes, cached_value, describe_values
 from comfy_nb.ui.graph.edit import reseed, set_from_text
 from comfy_nb.ui.graph.from_graph import scene_of
 from comfy_nb.ui.graph.layout import laid_out_as, lay_out
@@ -76,7 +76,7 @@ class LiveGraph:
 
     def _join(self, graph: Graph) -> None:
         """Follow the graph's runs, those that go on already too, and edits in other views of it."""
-        self._states.add_cached(cached_nodes(graph, self._session))
+        self._states.add_cached(cached_nodes(graph, self._session), blocked_nodes(graph, self._session))
         self._stop_listening = self._session.on_run(self.follow)
         _views.setdefault(graph, WeakSet()).add(self)
         for run in self._session.live_runs():
@@ -108,7 +108,7 @@ class LiveGraph:
 
         def take(events: Sequence[Event]) -> None:
             with self._lock:
-                self._states.take(events, lambda: run.plan.above(run.wanted))
+                self._states.take(events, lambda: run.plan.above(run.wanted), goes_on=run.on_error == "continue")
 
         def tick(now: float) -> None:
             self._send()
@@ -137,7 +137,7 @@ class LiveGraph:
 
     def _end(self, run: Run) -> None:
         with self._lock:
-            self._states.add_cached(cached_nodes(run.graph, self._session))
+            self._states.add_cached(cached_nodes(run.graph, self._session), blocked_nodes(run.graph, self._session))
         self._send_all()
 
     def _send(self) -> None:

@@ -11,6 +11,7 @@ from comfy_nb.engine.events import (
     NodeBlocked,
     NodeFailed,
     NodeFinished,
+    NodeGivenUp,
     NodePreview,
     NodeProgress,
     NodeStarted,
@@ -24,6 +25,8 @@ from comfy_nb.wording import format_seconds
 
 CACHED = ("memory", "disk")
 CURRENT = ("done", "cached", "skipped")  # an edited node is none of these until it has run again
+OVER = ("failed", "blocked")
+NONE: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +67,25 @@ class States:
         self.nodes = {node_id: state for node_id, state in self.nodes.items() if node_id in ids}
         self.changed &= set(ids)
 
-    def add_cached(self, found: Mapping[str, Thumbnail | None]) -> None:
-        """Take over what the cache holds: an idle node becomes cached, and a node with a current value its picture."""
+    def add_cached(self, found: Mapping[str, Thumbnail | None], blocked: Mapping[str, str] = NONE) -> None:
+        """Take over what the cache holds: an idle node becomes cached, and a node with a current value its picture.
+
+        For the `blocked` nodes it holds why they were not called.
+        """
         for node_id, picture in found.items():
             if self.of(node_id).state == "idle":
-                self._set(node_id, state="cached")
+                is_blocked = node_id in blocked
+                self._set(node_id, state="blocked" if is_blocked else "cached", note=blocked.get(node_id, ""))
             if picture is not None and self.of(node_id).state in CURRENT:
                 self._set(node_id, picture=picture.data, picture_format=picture.format)
 
-    def take(self, events: Sequence[Event], needed: Callable[[], Iterable[str]] = tuple) -> None:
-        """Apply a batch of events; `needed` returns the nodes that a run which starts now may need."""
+    def take(
+        self, events: Sequence[Event], needed: Callable[[], Iterable[str]] = tuple, *, goes_on: bool = False
+    ) -> None:
+        """Apply a batch of events; `needed` returns the nodes that a run which starts now may need.
+
+        With `goes_on`, the run goes on after failures.
+        """
         for event in events:
             if isinstance(event, RunStarted):
                 self._shown_under = {}
@@ -82,9 +94,11 @@ class States:
                     self._set(node_id, state="waiting", share=None, note="")
             elif isinstance(event, NodeStarted):
                 self._shown_under[event.node_id] = event.display_id
-                self._set(event.display_id, state="running", share=None, note="")
+                is_itself = event.display_id == event.node_id
+                if is_itself or self.of(event.display_id).state not in OVER:  # the rest of a failed expansion goes on
+                    self._set(event.display_id, state="running", share=None, note="")
             elif isinstance(event, RunFinished):
-                self._end(event.state)
+                self._end(is_whole=event.state == "done" or (goes_on and event.state == "failed"))
             else:
                 self._take_node_event(event)
 
@@ -102,19 +116,24 @@ class States:
             self._set(shown, state="failed", share=None, note=str(event.error))
         elif isinstance(event, NodeBlocked):
             self._set(shown, state="blocked", share=None, note=event.message)
+        elif isinstance(event, NodeGivenUp) and shown == node_id:
+            self._set(shown, state="blocked", share=None, note=event.reason)
         elif isinstance(event, NodeWaiting) and shown == node_id:
             self._set(shown, state="waiting", note=event.reason)
         elif isinstance(event, NodeFinished) and shown == node_id and self.of(shown).state != "blocked":
             is_cached = event.source in CACHED
+            if event.blocked:
+                self._set(shown, state="blocked", share=None, note=event.blocked)
+                return
             took = "" if is_cached else format_seconds(event.seconds)
             self._set(shown, state="cached" if is_cached else "done", share=None, note=took)
 
-    def _end(self, state: str) -> None:
+    def _end(self, *, is_whole: bool) -> None:
         for node_id, node in list(self.nodes.items()):
             if node.state == "running":
                 self._set(node_id, state="stopped", share=None)
             elif node.state == "waiting":
-                self._set(node_id, state="skipped" if state == "done" else "stopped", share=None, note="")
+                self._set(node_id, state="skipped" if is_whole else "stopped", share=None, note="")
 
     def _set(self, node_id: str, **values: object) -> None:
         if node_id in self._stale_since and values.get("state") in CURRENT:

@@ -14,6 +14,7 @@ from comfy_nb.engine.events import (
     NodeBlocked,
     NodeFailed,
     NodeFinished,
+    NodeGivenUp,
     NodeLog,
     NodePreview,
     NodeProgress,
@@ -57,7 +58,8 @@ class RunModel:
         self._started = started
         self._seconds: float | None = None
         self._total = self._cached = self._ran = 0
-        self._failed = 0
+        self._errors: list[Exception] = []
+        self._blocked = 0
         self._just_ended: list[Row] = []
 
     def apply(self, events: Sequence[Event]) -> list[Row]:
@@ -94,7 +96,8 @@ class RunModel:
             rows=nested(shown),
             more_running=max(len(running) - ROWS_MAX, 0),
             more_finished=self._ended_count - len(kept),
-            failed=self._failed,
+            failed=len(self._errors),
+            blocked_nodes=self._blocked,
             eta=self._eta(),
         )
 
@@ -161,10 +164,12 @@ class RunModel:
             self._ran += 1
         else:
             self._cached += 1
-            if row is None and not event.ui and len(self._ended) == ROWS_MAX:
+            if row is None and not event.ui and not event.blocked and len(self._ended) == ROWS_MAX:
                 self._ended_count += 1  # thousands of these arrive at once
                 return
         row = row or self._unannounced(event.node_id, event.time)
+        if event.blocked:
+            self._block(row, event.blocked)
         if row.state != "blocked":
             row.state = "done" if event.source in COMPUTED else "cached"
         row.ui = event.ui
@@ -174,13 +179,24 @@ class RunModel:
         row = self._live.get(event.node_id)
         if row is None:
             row = self._live[event.node_id] = self._unannounced(event.node_id, event.time)
-        row.state, row.note = "blocked", event.message
+        self._block(row, event.message)
+
+    def _block(self, row: Row, reason: str) -> None:
+        self._blocked += row.state != "blocked"
+        row.state, row.note = "blocked", reason
 
     def _node_failed(self, event: NodeFailed) -> None:
         row = self._live.pop(event.node_id, None) or self._unannounced(event.node_id, event.time)
         row.state, row.note, row.error = "failed", str(event.error), event.error
-        self._failed += 1
+        if not any(error is event.error for error in self._errors):  # a node fails with one of its expansion
+            self._errors.append(event.error)
         self._end(row, event.time - row.started)
+
+    def _node_given_up(self, event: NodeGivenUp) -> None:
+        row = self._live.pop(event.node_id, None) or self._unannounced(event.node_id, event.time)
+        row.under = event.display_id if event.display_id != event.node_id else ""
+        self._block(row, event.reason)
+        self._end(row, 0.0)
 
     def _loop_held(self, event: LoopHeld) -> None:
         row = self._live.get(event.node_id)
@@ -190,9 +206,10 @@ class RunModel:
     def _run_finished(self, event: RunFinished) -> None:
         self._state, self._seconds = event.state, event.seconds
         for row in self._live.values():
+            seconds = event.time - row.started if row.is_live else 0.0  # a blocked one was not looked at otherwise
             if row.is_live:
                 row.state = "stopped"
-            self._end(row, event.time - row.started)
+            self._end(row, seconds)
         self._live = {}
 
     def _unannounced(self, node_id: str, time: float) -> Row:
@@ -226,6 +243,7 @@ class RunModel:
         NodeFinished: _node_finished,
         NodeBlocked: _node_blocked,
         NodeFailed: _node_failed,
+        NodeGivenUp: _node_given_up,
         LoopHeld: _loop_held,
         RunFinished: _run_finished,
     }
@@ -251,10 +269,10 @@ def finite(number: Any) -> float | None:
 
 
 def names_in(run: Run) -> NameOf:
-    """Return a function that looks up a node's title and class in a run's graph."""
+    """Return a function that looks up a node's title and class in a run, nodes of expansions included."""
 
     def name_of(node_id: str) -> tuple[str, str]:
-        node = run.graph.nodes.get(node_id)
+        node = run.step(node_id)
         return (node.title, node.class_type) if node is not None else (f"node {node_id}", "")
 
     return name_of

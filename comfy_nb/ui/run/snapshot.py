@@ -113,20 +113,26 @@ class Row:
             return None
         return max(self.total - self.value, 0.0) / self.rate
 
+    @property
+    def has_duration(self) -> bool:
+        """Whether it was called: a cached node was not, and one that was blocked may not have been."""
+        return self.state != "cached" and (self.state != "blocked" or bool(self.seconds))
+
     def elapsed(self, now: float) -> float:
         """Seconds that the node took, or has taken until `now`."""
         return self.seconds if self.seconds is not None else max(now - self.started, 0.0)
 
     def describe_duration(self, now: float) -> str:
         """Describe the time it took, or has taken until `now`; nothing for a node from the cache."""
-        return "" if self.state == "cached" else format_seconds(self.elapsed(now))
+        return format_seconds(self.elapsed(now)) if self.has_duration else ""
 
 
 @dataclass(frozen=True, slots=True)
 class RunSnapshot:
     """A run at one moment. `rows` are those to show, running ones first; `more_*` count the hidden ones.
 
-    `eta` is the seconds left, if known. `blocked` names what blocks the event loop, and for how many seconds.
+    `failed` counts errors, `blocked_nodes` the nodes that a failed one or a blocker kept from running. `eta` is the
+    seconds left, if known. `blocked` names what blocks the event loop, and for how many seconds.
     """
 
     state: str
@@ -140,6 +146,7 @@ class RunSnapshot:
     more_running: int = 0
     more_finished: int = 0
     failed: int = 0
+    blocked_nodes: int = 0
     eta: float | None = None
     blocked: tuple[str, float] | None = None
     stopping: bool = False
@@ -156,8 +163,8 @@ class RunSnapshot:
 
     @property
     def is_all_cached(self) -> bool:
-        """Whether the run is done and nothing had to be computed."""
-        return self.state == "done" and not self.ran
+        """Whether the run is done, nothing had to be computed, and no node is blocked."""
+        return self.state == "done" and not self.ran and not self.blocked_nodes
 
     def elapsed(self, now: float) -> float:
         """Seconds that the run took, or has taken until `now`."""
@@ -171,7 +178,14 @@ class RunSnapshot:
         state = "stopping" if self.stopping and not self.is_over else self.state
         kept = f", {self.cached} from cache" if self.cached else ""
         left = f", {format_seconds(self.eta)} left" if self.eta is not None else ""
-        return f"{state}: {self.done} of {count(self.total, 'node')}{kept}, {elapsed}{left}"
+        wrong = "".join(f", {words}" for words in self.describe_wrong())
+        return f"{state}: {self.done} of {count(self.total, 'node')}{kept}{wrong}, {elapsed}{left}"
+
+    def describe_wrong(self) -> list[str]:
+        """Count the nodes that failed, where that says more than the state, and those that are blocked, as texts."""
+        says_more = not self.is_over or self.failed > 1 or self.blocked_nodes
+        failed = [f"{self.failed:,} failed"] if self.failed and says_more else []
+        return failed + ([f"{self.blocked_nodes:,} blocked"] if self.blocked_nodes else [])
 
     def describe_hidden(self) -> str:
         """Count the rows that are not shown, as text; nothing if all are."""
@@ -218,6 +232,7 @@ def merge(runs: Sequence[RunSnapshot]) -> RunSnapshot:
         more_running=sum(run.more_running for run in runs) + sum(row.is_live for row in hidden),
         more_finished=sum(run.more_finished for run in runs) + sum(not row.is_live for row in hidden),
         failed=sum(run.failed for run in runs),
+        blocked_nodes=sum(run.blocked_nodes for run in runs),
         eta=_longest([run.eta for run in runs if not run.is_over]),
         blocked=max((run.blocked for run in runs if run.blocked), key=lambda blocked: blocked[1], default=None),
         stopping=any(run.stopping for run in runs),
@@ -238,8 +253,9 @@ def _longest(etas: Sequence[float | None]) -> float | None:
 
 def importance(row: Row) -> tuple[bool, bool, float]:
     """Return a key that sorts finished rows by how much they deserve to be shown."""
-    went_wrong = row.state in ("failed", "blocked", "stopped")
-    return went_wrong, bool(row.preview or row.text or row.log or row.ui), row.seconds or 0.0
+    went_wrong = row.state in ("failed", "stopped")
+    has_words = bool(row.preview or row.text or row.log or row.ui) or row.state == "blocked"
+    return went_wrong, has_words, row.seconds or 0.0
 
 
 def with_labels(rows: Sequence[Row]) -> tuple[Row, ...]:

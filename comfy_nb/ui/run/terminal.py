@@ -100,7 +100,7 @@ class LogLines:
         if row.state == "cached":
             return
         self._printed += 1
-        if self._printed <= LINES_MAX or row.state in ("failed", "blocked"):
+        if self._printed <= LINES_MAX or row.state == "failed":
             self._print(format_row(row, now))
         elif self._printed == LINES_MAX + 1:
             self._print("… further nodes are not listed")

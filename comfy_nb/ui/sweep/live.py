@@ -11,33 +11,18 @@ import ipywidgets as widgets
 from traitlets import Dict
 
 from comfy_nb.engine.execution.loops import post
-from comfy_nb.graph.handle import Handle
-from comfy_nb.graph.model import Graph
-from comfy_nb.graph.node import Node
-from comfy_nb.parameters.grid import Axes
 from comfy_nb.parameters.sweep import Cell, Sweep
 from comfy_nb.ui.inspect.view import show_in, view_of
-from comfy_nb.ui.jupyter.cell_output import close_all, shell
+from comfy_nb.ui.jupyter.cell_output import close_all
 from comfy_nb.ui.jupyter.live_html import LiveHTML
 from comfy_nb.ui.jupyter.stop_button import StopButton
 from comfy_nb.ui.jupyter.widget import THEME, FrontEnd, script, style
 from comfy_nb.ui.render.style import ERROR_TEXT, FAINT
 from comfy_nb.ui.sweep.cell_contents import note_on, picture_in, words_in
 from comfy_nb.ui.sweep.html import to_html
-from comfy_nb.ui.sweep.image import draw_grid
 from comfy_nb.wording import short
 
 DRAW_EVERY_S = 0.25
-
-
-def begin(
-    source: Graph | Handle, axes: Axes, output: str | int | Node | Handle | None = None, limit: int | None = None
-) -> Sweep:
-    """Start a sweep, and in a notebook show its grid below the running cell."""
-    sweep = Sweep(source, axes, output, limit, draw_grid)
-    if shell() is not None:
-        LiveGrid(sweep).open()
-    return sweep
 
 
 class GridWidget(FrontEnd):

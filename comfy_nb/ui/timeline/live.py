@@ -18,7 +18,7 @@ from comfy_nb.ui.render.labels import NamedNode, constants_of, distinguish
 from comfy_nb.ui.timeline.spans import NOTICEABLE_S, Recorder, Spans
 from comfy_nb.ui.timeline.svg import summary, to_html
 from comfy_nb.ui.timeline.trace import to_trace
-from comfy_nb.wording import encodable, format_seconds
+from comfy_nb.wording import count, encodable, format_seconds
 
 if TYPE_CHECKING:
     from comfy_nb.engine.run import Run
@@ -120,7 +120,9 @@ def _as_text(spans: Spans) -> str:
     longest = sorted(spans.bars, key=lambda bar: bar.start - bar.end)[:ROWS_MAX]
     for bar in sorted(longest, key=lambda bar: bar.start):
         waited = f", waited {format_seconds(bar.waited)}" if bar.waited > NOTICEABLE_S else ""
-        lines.append(f"  {bar.start:8.3f} to {bar.end:8.3f} s  {bar.lane}  {bar.name}{waited}")
+        state = f", {bar.state}" if bar.state in ("failed", "blocked", "stopped") else ""
+        lines.append(f"  {bar.start:8.3f} to {bar.end:8.3f} s  {bar.lane}  {bar.name}{waited}{state}")
     if len(spans.bars) > ROWS_MAX:
         lines.append(f"  and {len(spans.bars) - ROWS_MAX:,} more")
+    lines += [f"  {count(number, 'node')} blocked: {reason}" for reason, number in spans.reasons[:ROWS_MAX]]
     return "\n".join(lines)

@@ -6,6 +6,7 @@ Times are seconds since the run began.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -14,8 +15,10 @@ from comfy_nb.engine.events import (
     CallFinished,
     Event,
     LoopHeld,
+    NodeBlocked,
     NodeFailed,
     NodeFinished,
+    NodeGivenUp,
     NodeStarted,
     NodeWaiting,
     RunFinished,
@@ -25,7 +28,7 @@ from comfy_nb.engine.execution.coroutines import STALL_S
 LOOP = "loop"
 NOTICEABLE_S = 0.001
 
-BarState = Literal["running", "done", "failed", "stopped"]
+BarState = Literal["running", "done", "failed", "blocked", "stopped"]
 ParentsOf = Callable[[str], Iterable[str]]
 
 
@@ -87,21 +90,35 @@ class Tick(NamedTuple):
     source: str
 
 
+class Missing(NamedTuple):
+    """A node that did not run, or not for each item of a list, which was known at `time`; `reason` says why."""
+
+    time: float
+    node_id: str
+    reason: str
+
+
 @dataclass(frozen=True)
 class Spans:
-    """A run over time. `critical` are the ids of the nodes on the critical path, in order."""
+    """A run over time. `critical` are the ids of the nodes on the critical path, in order; `blocked` did not run."""
 
     seconds: float
     state: str
     bars: tuple[Bar, ...]
     ticks: tuple[Tick, ...]
     critical: tuple[str, ...]
+    blocked: tuple[Missing, ...] = ()
 
     @property
     def critical_seconds(self) -> float:
         """Seconds that the nodes of the critical path took together."""
         on_path = set(self.critical)
         return min(sum(bar.end - bar.start for bar in self.bars if bar.node_id in on_path), self.seconds)
+
+    @property
+    def reasons(self) -> list[tuple[str, int]]:
+        """Why nodes did not run, with the number of nodes, most of them first."""
+        return Counter(each.reason for each in self.blocked).most_common()
 
     @property
     def lanes(self) -> list[str]:
@@ -118,6 +135,7 @@ class Recorder:
         self._zero: float | None = None
         self._bars: dict[str, Bar] = {}
         self._ticks: list[Tick] = []
+        self._blocked: dict[str, Missing] = {}
         self._ended: dict[str, float] = {}
         self._pauses: dict[str, tuple[float, str]] = {}
         self._finish: tuple[float, str] | None = None
@@ -139,7 +157,8 @@ class Recorder:
             if bar.state == "running":
                 bar.end = max(seconds, bar.start)
         bars = tuple(self._bars.values())
-        return Spans(seconds, state, bars, tuple(self._ticks), critical_path(bars, self._parents_of))
+        path = critical_path(bars, self._parents_of)
+        return Spans(seconds, state, bars, tuple(self._ticks), path, tuple(self._blocked.values()))
 
     def _node_started(self, event: NodeStarted, at: float) -> None:
         bar = self._bars.get(event.node_id)
@@ -173,13 +192,22 @@ class Recorder:
 
     def _node_finished(self, event: NodeFinished, at: float) -> None:
         self._ended[event.node_id] = at
+        if event.blocked:
+            self._blocked.setdefault(event.node_id, Missing(max(at, 0.0), event.node_id, event.blocked))
         if event.node_id in self._bars:
-            self._end(event.node_id, at, "done")
-        else:
+            self._end(event.node_id, at, "blocked" if event.node_id in self._blocked else "done")
+        elif event.node_id not in self._blocked:
             self._ticks.append(Tick(max(at, 0.0), event.node_id, event.source))
 
     def _node_failed(self, event: NodeFailed, at: float) -> None:
         self._end(event.node_id, at, "failed")
+
+    def _node_given_up(self, event: NodeGivenUp, at: float) -> None:
+        self._blocked[event.node_id] = Missing(at, event.node_id, event.reason)
+        self._end(event.node_id, at, "blocked")
+
+    def _node_blocked(self, event: NodeBlocked, at: float) -> None:
+        self._blocked.setdefault(event.node_id, Missing(max(at, 0.0), event.node_id, event.message))
 
     def _end(self, node_id: str, at: float, state: BarState) -> None:
         bar = self._bars.get(node_id)
@@ -199,7 +227,9 @@ class Recorder:
         CallFinished: _call_finished,
         LoopHeld: _loop_held,
         NodeFinished: _node_finished,
+        NodeBlocked: _node_blocked,
         NodeFailed: _node_failed,
+        NodeGivenUp: _node_given_up,
         RunFinished: _run_finished,
     }
 

@@ -15,7 +15,7 @@ from html import escape
 from comfy_nb.engine.execution.coroutines import STALL_S
 from comfy_nb.ui.timeline.lines import PADDING_PX, Block, LaneLines, arrange_lanes
 from comfy_nb.ui.timeline.spans import LOOP, Spans
-from comfy_nb.wording import clip, format_seconds
+from comfy_nb.wording import clip, count, format_seconds
 
 WIDTH, WIDTH_MIN = 960, 640
 LEFT, RIGHT, TOP = 92, 12, 26
@@ -24,6 +24,7 @@ CHARACTER_PX = 6.0
 TICKS_MAX = 10
 CACHED_MAX = 400
 PATH_MAX = 8
+REASONS_MAX = 3
 LABEL_MAX = 60
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 STATE_WORDS = {
@@ -39,7 +40,7 @@ text{font:11px system-ui,sans-serif;fill:#767676}
 .in{fill:#fff}.grid{stroke:#888;stroke-opacity:.25}
 .loop{fill:#8566c9}.held{fill:#2e1065}.thread,.many{fill:#2f7fbf}
 .waiting,.pause{fill:#999;fill-opacity:.35}.stall{fill:#d64545}.tick{stroke:#7a8a99;stroke-width:1.5}
-.failed{fill:#d64545}.stopped{fill:#b97a16}
+.failed{fill:#d64545}.stopped,.blocked{fill:#b97a16}.miss{stroke:#b97a16;stroke-width:1.5}
 .path{fill:none;stroke:#d98200;stroke-width:2.5}
 """.replace("\n", "")
 
@@ -60,13 +61,21 @@ def summary(spans: Spans) -> str:
     """Describe in a sentence how long the run took, and its critical path."""
     took = f"{format_seconds(spans.seconds)}{STATE_WORDS[spans.state]}"
     if not spans.bars:
-        return f"{took}, all from the cache" if spans.ticks else took
+        return f"{took}, all from the cache{_blocked(spans)}" if spans.ticks else f"{took}{_blocked(spans)}"
     titles = {bar.node_id: bar.name for bar in spans.bars}
     path = [titles[node_id] for node_id in spans.critical]
     shown = path if len(path) <= PATH_MAX else [*path[:3], f"… {len(path) - 6} more …", *path[-3:]]
-    text = f"{took}; critical path, {format_seconds(spans.critical_seconds)}: {' → '.join(shown)}"
+    text = f"{took}{_blocked(spans)}; critical path, {format_seconds(spans.critical_seconds)}: {' → '.join(shown)}"
     stalled = sum(span.seconds for bar in spans.bars for span in bar.stalls)
     return f"{text}; the loop was blocked for {format_seconds(stalled)}" if stalled else text
+
+
+def _blocked(spans: Spans) -> str:
+    if not spans.blocked:
+        return ""
+    shown = [f"{number:,}: {reason}" for reason, number in spans.reasons[:REASONS_MAX]]
+    more = ["…"] if len(spans.reasons) > REASONS_MAX else []
+    return f", {count(len(spans.blocked), 'node')} blocked ({'; '.join([*shown, *more])})"
 
 
 def to_svg(spans: Spans) -> str:
@@ -93,7 +102,8 @@ class Drawing:
     def parts(self) -> Iterator[str]:
         """Yield the elements of the picture."""
         body = [part for lane in self._lanes for part in self._lane(lane)]
-        body += self._strip("stalls", list(self._stalls())) + self._strip("from cache", list(self._ticks()))
+        body += self._strip("stalls", list(self._stalls())) + self._strip("blocked", list(self._missing()))
+        body += self._strip("from cache", list(self._ticks()))
         yield from self._axis()
         yield from body
         yield from self._legend()
@@ -124,7 +134,7 @@ class Drawing:
         bar = block.bar
         x, end = self._x(block.start), self._x(block.end)
         width = max(end - x, 1.0)
-        state = bar.state if bar.state in ("failed", "stopped") and block.kind != "waiting" else ""
+        state = bar.state if bar.state in ("failed", "blocked", "stopped") and block.kind != "waiting" else ""
         yield _rect(state or block.kind, x, y, width, height)
         if block.kind in ("loop", "thread"):
             yield from self._inside(block, y, height)
@@ -161,12 +171,18 @@ class Drawing:
                 yield _rect("stall", x, self.height + 2, max(self._x(span.end) - x, 2.0), WAITING_LINE - 4)
                 yield _text(self._x(span.end) + 5, self.height + WAITING_LINE - 2, format_seconds(span.seconds))
 
+    def _missing(self) -> Iterator[str]:
+        yield from self._marks("miss", [each.time for each in self._spans.blocked], f"{len(self._spans.blocked):,}")
+
     def _ticks(self) -> Iterator[str]:
-        places = sorted({self._x(tick.time) for tick in self._spans.ticks})
+        yield from self._marks("tick", [each.time for each in self._spans.ticks], f"{len(self._spans.ticks):,}")
+
+    def _marks(self, kind: str, times: Sequence[float], words: str) -> Iterator[str]:
+        places = sorted({self._x(time) for time in times})
         for x in places[:CACHED_MAX]:
-            yield f'<path class="tick" d="M{x} {self.height + 1:.0f}v{WAITING_LINE - 3}"/>'
+            yield f'<path class="{kind}" d="M{x} {self.height + 1:.0f}v{WAITING_LINE - 3}"/>'
         if places:
-            yield _text(places[-1] + 5, self.height + WAITING_LINE - 3, f"{len(self._spans.ticks):,}")
+            yield _text(places[-1] + 5, self.height + WAITING_LINE - 3, words)
 
     def _legend(self) -> Iterator[str]:
         bars = self._spans.bars

@@ -102,6 +102,7 @@ async def test_a_check_with_input_is_list_is_asked_once_with_lists(pack: Pack) -
     assert seen == [([1, 2], [None], ["3"]), ([1, 2], [7, 8], ["3"])]
 
 
+@pytest.mark.filterwarnings("ignore:.*which asks for nothing")
 @pytest.mark.parametrize("answer", [("n",), {"n"}, "n", None, 5, [None, 3]])
 async def test_only_a_list_of_names_is_an_answer(pack: Pack, answer: Any) -> None:
     pack.node("Lazy", lambda self, n: ((n,),), {"n": LAZY_INT}, check_lazy_status=lambda self, n: answer)

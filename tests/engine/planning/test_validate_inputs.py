@@ -235,4 +235,4 @@ async def test_a_class_whose_exception_cannot_be_shown_cannot_be_read(pack: Pack
     graph = pack.graph({"1": made("Closed")})
     cls.INPUT_TYPES = classmethod(mute)  # type: ignore[attr-defined]
     (found,) = (await refused(graph)).problems
-    assert found.details == "Mute: (it cannot be shown: RuntimeError)"
+    assert found.details == "SpecError: Closed.INPUT_TYPES() failed: Mute: (it cannot be shown: RuntimeError)."

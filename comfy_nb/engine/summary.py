@@ -1,0 +1,41 @@
+"""What came of a run, in a few lines of text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from comfy_nb.engine.execution.node_run import NodeRun, NodeState
+from comfy_nb.wording import format_seconds
+
+RAN_MAX = 20
+BLOCKED_MAX = 10
+
+
+def counts_of(node_runs: Iterable[NodeRun]) -> Counter[str]:
+    """Return how many nodes ran, were shared with an equal one, and came from the cache in memory or on disk."""
+    return Counter(node_run.source for node_run in node_runs if node_run.state is NodeState.DONE)
+
+
+def counts_line(counts: Counter[str]) -> str:
+    """Return the counts as text: "2 ran, 3 from cache"."""
+    cached = counts["memory"] + counts["disk"]
+    named = ((cached, "from cache"), (counts["shared"], "shared"), (counts["replaced"], "replaced"))
+    return ", ".join([f"{counts['ran']} ran", *(f"{number} {what}" for number, what in named if number)])
+
+
+def node_lines(
+    node_runs: Sequence[NodeRun], blocked: Sequence[tuple[str, str]], why: Callable[[str], str]
+) -> Iterator[str]:
+    """Yield a line for each of the first nodes that ran, and for those that did not because of another one."""
+    ran = [each for each in node_runs if each.source == "ran" and each.state <= NodeState.DONE]
+    for node_run in ran[:RAN_MAX]:
+        step = node_run.step
+        yield f"  {step.named}: {format_seconds(node_run.seconds)}, {why(step.id)}"
+    if len(ran) > RAN_MAX:
+        yield f"  ... and {len(ran) - RAN_MAX} more"
+    waiting = [each for each in node_runs if each.state is NodeState.BLOCKED]
+    yield from (f"  {node_run.step.named}: {why(node_run.step.id)}" for node_run in waiting[:BLOCKED_MAX])
+    if len(waiting) > BLOCKED_MAX:
+        yield f"  ... and {len(waiting) - BLOCKED_MAX} more that did not run"
+    yield from (f"  node {node_id} was blocked: {message}" for node_id, message in blocked[:BLOCKED_MAX])

@@ -1,0 +1,34 @@
+"""What a run does when a node fails: it stops, or it continues with all that does not depend on the node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from comfy_nb.errors import GraphError, UnknownName
+from comfy_nb.wording import short
+
+STOP, CONTINUE = "stop", "continue"
+CHOICES = (STOP, CONTINUE)
+POLICY = "node_failure_policy"
+POLICIES: Mapping[str, str] = {"fail_fast": STOP, "continue_independent": CONTINUE}  # ComfyUI's names
+
+
+def policy_in(extra_data: Any) -> str | None:
+    """Return what `node_failure_policy` asks for in what a client posts: "stop", "continue" or None.
+
+    Raises UnknownName for a policy that is neither of ComfyUI's.
+    """
+    policy = extra_data.get(POLICY) if isinstance(extra_data, Mapping) else None
+    if policy is None:
+        return None
+    if not isinstance(policy, str) or policy not in POLICIES:
+        raise UnknownName.of(POLICY, policy, POLICIES)
+    return POLICIES[policy]
+
+
+def chosen(on_error: Any) -> str:
+    """Return the choice for `on_error`; raises GraphError for another value."""
+    if on_error not in CHOICES:
+        raise GraphError(f"on_error is {short(on_error)}, but it must be 'stop' or 'continue'.")
+    return str(on_error)
