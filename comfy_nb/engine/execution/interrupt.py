@@ -29,8 +29,10 @@ TURNS = 32
 TICK_S = 0.1
 # How long an async node may keep the loop before an interrupt is raised in its code.
 HELD_S = 0.5
-# Presses that follow each other faster are one press: the second would hit the kernel while it ends the cell.
-AGAIN_S = 0.05
+# Presses that follow each other faster are one press: the second would hit the end of the cell.
+AGAIN_S = 0.25
+# How long after a press a cell ends: a second one that comes after its end would hit the kernel itself.
+SETTLE_S = 0.05
 
 _cell: ContextVar[object | None] = ContextVar("comfy_nb_cell", default=None)
 
@@ -140,6 +142,7 @@ class InterruptWatch:
             self._cell = object()
             _cell.set(self._cell)
             self._has_run = self.is_arriving = False
+            self._pressed_at = -math.inf
             self.watch_cell()
 
     def watch_cell(self) -> None:
@@ -151,7 +154,7 @@ class InterruptWatch:
     def end_cell(self) -> None:
         """Note that no cell is running, once an interrupt of it cannot be followed by a second press."""
         if threading.current_thread() is threading.main_thread():
-            while (left := self._pressed_at + AGAIN_S - time.monotonic()) > 0:
+            while (left := self._pressed_at + SETTLE_S - time.monotonic()) > 0:
                 time.sleep(left)
             self._cell = object()
             self._put_handler_back(until_cell_ends=True)
@@ -188,9 +191,9 @@ class InterruptWatch:
         return self.is_arriving and threading.current_thread() is threading.main_thread()
 
     def press(self) -> bool:
-        """Note an interrupt; return whether it belongs to the one before."""
+        """Note an interrupt; return whether it belongs to the one before, in a cell that has begun runs."""
         now = time.monotonic()
-        is_again, self._pressed_at = now - self._pressed_at < AGAIN_S, now
+        is_again, self._pressed_at = self._has_run and now - self._pressed_at < AGAIN_S, now
         self.is_arriving = True
         self.interrupts += 1
         return is_again

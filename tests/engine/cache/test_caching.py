@@ -189,7 +189,7 @@ async def test_a_cached_node_reports_its_ui_again_only_where_it_is_wanted(pack: 
     graph = pack.graph({"1": made("Show", n=1), "2": made("Show", n=["1", 0])})
     assert set((await graph.run()).ui) == {"1", "2"}
     assert set((await graph.run()).ui) == {"1", "2"}
-    pack.node("Last", lambda self, n: {"ui": {"shown": [n]}}, {"n": INT})
+    pack.node("Last", lambda self, n: {"ui": {"shown": [n]}, "result": (n,)}, {"n": INT})
     graph.node("Last", id="3", n=["1", 0])
     run = await graph.run(["3"])
     assert run.counts == {"memory": 1, "ran": 1}
