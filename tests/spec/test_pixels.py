@@ -333,10 +333,11 @@ def test_a_picture_that_cannot_be_read_is_an_error_that_names_node_and_input(fol
     Image.fromarray(noise).save(folders.input / "a.png")
     if fault == "cut":
         (folders.input / "a.png").write_bytes((folders.input / "a.png").read_bytes()[:2000])
-    picture = Image.open(folders.input / "a.png")
-    if fault == "closed":
-        picture.close()
-    graph = nb.Graph()
-    with pytest.raises(nb.ValidationError, match=r"ImageInvert \(node 1\).*image.*This PIL picture cannot be read"):
-        graph.node("ImageInvert", image=picture)
-        graph.run_sync()
+    with Image.open(folders.input / "a.png") as picture:
+        if fault == "closed":
+            picture.close()
+        graph = nb.Graph()
+        words = r"ImageInvert \(node 1\).*image.*This PIL picture cannot be read"
+        with pytest.raises(nb.ValidationError, match=words):
+            graph.node("ImageInvert", image=picture)
+            graph.run_sync()
