@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from comfy_nb.engine.execution.executor import Executor
 from comfy_nb.engine.execution.loops import post
@@ -70,14 +71,15 @@ class RunTask:
         """Validate, take fingerprints, and return the wanted nodes that can run."""
         plan, hidden = self.state.plan, self.state.hidden_inputs.value
         wanted = plan.default_outputs() if outputs is None else list(outputs)
-        found = await call_validators(plan, wanted, self._services.call_hook, hidden)
+        call_hook = partial(self._services.call_hook, modes=self.state.modes)
+        found = await call_validators(plan, wanted, call_hook, hidden)
         self.validity = assess(self.state.graph, plan, wanted, found)
         if not self.validity.runnable_outputs:
             raise self.validity.error()
         if plan.fingerprinting:
             needed = plan.above(self.validity.runnable_outputs)
             steps = [step for step in plan.fingerprinting if step.id in needed]
-            changed = await call_fingerprints(steps, self._services.call_hook, hidden)
+            changed = await call_fingerprints(steps, call_hook, hidden)
             if changed:
                 plan.rekey(changed)
         if plan.runs_every_time:

@@ -28,6 +28,7 @@ from comfy_nb.engine.history import History
 from comfy_nb.engine.job import Job, result_of
 from comfy_nb.engine.planning.class_hooks import call_validators
 from comfy_nb.engine.planning.hidden_inputs import HiddenInputs
+from comfy_nb.engine.planning.modes import modes_here
 from comfy_nb.engine.planning.planned import current_plan, plan_of
 from comfy_nb.engine.planning.prompts import prompt_of
 from comfy_nb.engine.planning.validity import assess
@@ -154,8 +155,9 @@ class Session:
         for name in options:
             if name not in RUN_OPTIONS:
                 raise UnknownName.of("option", name, ("outputs", *RUN_OPTIONS), "of a run")
-        plan = plan_of(graph)
-        run = Run(self, graph, plan, options)
+        modes = modes_here()
+        plan = plan_of(graph, modes)
+        run = Run(self, graph, plan, modes, options)
         plan.users += 1
         with self._lock:
             self.runs.add(run)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine.execution.interrupt import interrupt_watch
 from comfy_nb.engine.job import Job
+from comfy_nb.engine.planning.modes import modes_here
 from comfy_nb.engine.run import Run
 from comfy_nb.errors import ComfyNBError, GraphError, NotKept, warn_of_fault
 from comfy_nb.graph.handle import Handle
@@ -77,6 +78,7 @@ class Sweep:
         self._started_at = time.perf_counter()
         self._is_stopping = False
         self._jobs: set[Job] = set()
+        self._modes = modes_here()
         self._task = self._loop.create_task(self._run_all())
 
     async def _run_all(self) -> None:
@@ -99,7 +101,8 @@ class Sweep:
     async def _fill(self, cell: Cell, graph: Graph) -> None:
         try:
             self.layout.apply(cell.place, graph)
-            job: Job = graph.start([self.output.node_id], quiet=True)
+            with self._modes.around(grad=False):
+                job: Job = graph.start([self.output.node_id], quiet=True)
             self._jobs.add(job)
             try:
                 run: Run = await job

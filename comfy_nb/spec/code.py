@@ -16,6 +16,7 @@ import sys
 import sysconfig
 import types
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,8 @@ class _Walk:
         code = getattr(type(value), "__comfy_nb_code__", None)
         if code is not None:
             self.parts.append(code(value))
+        elif isinstance(value, ContextVar):
+            self._read_context_variable(value)
         elif type(value).__module__ == "dataclasses":
             # Its records and sentinels add nothing to the methods that it makes.
             self._name("dataclasses", type(value).__name__)
@@ -198,6 +201,14 @@ class _Walk:
             self.parts.append(found.value)
             if not found.durable:
                 self.visit(type(value))
+
+    def _read_context_variable(self, variable: ContextVar[Any]) -> None:
+        """Add the value that a context variable has now, in the code that asks for the digest."""
+        self._name("context variable", variable.name)
+        try:
+            self.visit(variable.get())
+        except LookupError:
+            self._name("context variable", "without a value")
 
     def _read_function(self, function: types.FunctionType) -> None:
         if not _is_local_file(function.__code__.co_filename):

@@ -277,7 +277,7 @@ class Executor:
         self.wake()
 
     def _expand(self, node_run: NodeRun, steps: dict[str, Step], expanded: Expanded, outcome: Expand) -> None:
-        set_keys(steps, self.scheduler, self.state.graph.scope.uid)
+        set_keys(steps, self.scheduler, self.state.graph.scope.uid, self.state.modes)
         node_run.ui = outcome.ui
         with self.lock:
             if self.ending is not None:

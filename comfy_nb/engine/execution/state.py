@@ -17,6 +17,7 @@ from comfy_nb.engine.execution.event_log import EventLog
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.planning.hidden_inputs import HiddenInputs
+from comfy_nb.engine.planning.modes import Modes
 from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.graph.model import Graph
@@ -61,8 +62,9 @@ class RunState:
     """The state of one run, shared by the parts that execute it.
 
     `stop_as` is set once the run is to stop, to the status in which it then ends. `outer` is the run around this one,
-    if a node started it. `revision` is that of the plan's keys when the run was prepared. `is_tainted`: a value was
-    replaced at a breakpoint, so nothing more is cached. `lost` notes, for `why`, how the last run's results were lost.
+    if a node started it; `modes` are those of the code that began it. `revision` is that of the plan's keys when the
+    run was prepared. `is_tainted`: a value was replaced at a breakpoint, or torch's settings changed meanwhile, so
+    nothing more is cached. `lost` notes, for `why`, how the last run's results were lost.
     """
 
     __slots__ = (
@@ -76,6 +78,7 @@ class RunState:
         "is_tainted",
         "log",
         "lost",
+        "modes",
         "number",
         "outer",
         "plan",
@@ -94,6 +97,7 @@ class RunState:
         self,
         graph: Graph,
         plan: Plan,
+        modes: Modes,
         *,
         previous: Mapping[str, NodeRun] | None = None,
         run_id: str | None = None,
@@ -103,6 +107,7 @@ class RunState:
     ) -> None:
         self.graph = graph
         self.plan = plan
+        self.modes = modes
         self.previous: Mapping[str, NodeRun] = previous if previous is not None else {}
         self.id = str(run_id or uuid.uuid4().hex)
         self.number = next(_numbers)
@@ -149,7 +154,7 @@ class RunState:
         self.seconds = time.perf_counter() - self.started_at
 
     def taint(self) -> None:
-        """Note that a value was replaced: nothing more is cached, neither in this run nor in those around it."""
+        """Note that keys do not tell everything any more: nothing is cached, in this run nor in those around it."""
         state: RunState | None = self
         while state is not None:
             state.is_tainted = True

@@ -1,4 +1,4 @@
-"""Cache keys: Merkle digests over class, code, constants, fingerprint and the keys above.
+"""Cache keys: Merkle digests over class, code, constants, fingerprint, the modes around the run, and the keys above.
 
 The key of a node with lazy links has two levels: its base covers all but the lazy links. Which of these the node uses
 depends on the base alone, and their keys complete it.
@@ -23,10 +23,13 @@ _nonces = itertools.count(1)
 def head_of(step: Step, scope: int) -> Digest:
     """Digest a node without what is above it. `scope` is the graph's number, for results that belong to one node."""
     spec, extras = step.spec, step.extras
+    mark = step.modes.mark(spec.grad)
     fresh = extras.get("fresh", 0) if extras else 0
     bound_to = (scope, step.id) if spec.cache == "node" or spec.not_idempotent or step.interface.takes_id else None
     links = tuple([part for link in step.links for part in _link_parts(link, scope)]) if step.links else ()
-    return node_digest(spec.class_type, step.code, fresh, bound_to, step.template, links)
+    code = step.code if mark is None else step.code + mark.value
+    head = node_digest(spec.class_type, code, fresh, bound_to, step.template, links)
+    return head if mark is None else head._replace(durable=head.durable and mark.durable)
 
 
 def _link_parts(link: InLink, scope: int) -> tuple[Any, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
+from comfy_nb.engine.planning.modes import Modes, usual_modes
 from comfy_nb.graph.check import CheckedNode, InLink
 from comfy_nb.spec.fingerprint import Digest
 from comfy_nb.wording import name_node
@@ -45,7 +46,8 @@ class Step(CheckedNode):
     """A node in a plan, with its key.
 
     `head` digests the node itself; `key` adds what is above it. `where` names who calls the node: the run's lane, the
-    pool for thread-safe nodes, the event loop, or another caller (see `execution.callers`).
+    pool for thread-safe nodes, the event loop, or another caller (see `execution.callers`). `modes` are those of
+    its run.
     """
 
     __slots__ = (
@@ -58,6 +60,7 @@ class Step(CheckedNode):
         "index",
         "is_simple",
         "key",
+        "modes",
         "rank",
         "where",
     )
@@ -69,6 +72,7 @@ class Step(CheckedNode):
         self.code = b""
         self.fingerprint: Any = None
         self.key = UNKNOWN
+        self.modes: Modes = usual_modes()
         self.consumers: list[int] = []
 
     def set_traits(self, is_simple: bool) -> None:
