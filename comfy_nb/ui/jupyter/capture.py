@@ -2,7 +2,7 @@
 
 A process has one `sys.stdout`, so there is one switch for it, which counts its users and restores the streams: while
 a run is shown, each stream has a `write` that looks up which node's call the code belongs to. That follows a node
-across `await` and `asyncio.to_thread`; a thread that a node starts by itself is unknown, and prints as usual.
+across `await` and `asyncio.to_thread`, and into its threads and thread pools (see `node_threads`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine.node_api.context import CallContext, current_call
+from comfy_nb.ui.jupyter.node_threads import NodeThreads
 from comfy_nb.ui.jupyter.tqdm_progress import tqdm_as_node_progress
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Capture:
         self._runs: list[str] = []
         self._lock = threading.Lock()
         self._undo = ExitStack()
+        self._threads = NodeThreads(self.call_of_node)
 
     def start(self, run: Run) -> None:
         """Capture what the nodes of a run print from now on."""
@@ -35,9 +37,11 @@ class Capture:
                 self._tap(getattr(sys, name), name)
             if len(self._runs) == 1:
                 self._undo.enter_context(tqdm_as_node_progress(self.call_of_node))
+                self._undo.enter_context(self._threads.passing_on())
 
     def stop(self, run: Run) -> None:
         """Stop capturing a run; after the last one the streams are as they were."""
+        self._threads.let_go(run)
         with self._lock, suppress(ValueError):
             self._runs.remove(run.id)
             if not self._runs:
