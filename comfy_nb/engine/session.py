@@ -101,6 +101,7 @@ class Session:
         _need_loop()
         run = self._begin(graph, options)
         run.in_background = True
+        safely("The display of runs failed", self.presenter.expect_run, run)
         return Job(run, self._execute(run, outputs), take or (lambda run: run), self.presenter.show_refusal)
 
     def run_sync(self, graph: Graph, outputs: Sequence[str] | None = None, **options: Any) -> Run:

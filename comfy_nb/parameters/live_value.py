@@ -18,6 +18,7 @@ from comfy_nb.parameters.shown_output import ShownOutput
 from comfy_nb.wording import count, format_seconds
 
 REST_S = 0.15
+RUNNING = "running…"
 STOPPED = "The run was stopped before the value was there; what had finished stays cached."
 
 
@@ -65,7 +66,7 @@ class LiveValue:
         task = self._loop.create_task(self._follow(self._job))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        self._change_to("running…")
+        self._change_to(RUNNING)
 
     def _begin(self) -> Job:
         """Start a run in the context and under the modes in which this was made, whatever callback asks for it."""

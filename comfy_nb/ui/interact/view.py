@@ -14,12 +14,13 @@ from comfy_nb.errors import GraphError
 from comfy_nb.graph.handle import Handle
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import Node, random_seed
-from comfy_nb.parameters.live_value import LiveValue
+from comfy_nb.parameters.live_value import RUNNING, LiveValue
 from comfy_nb.parameters.parameter import Parameter
 from comfy_nb.parameters.shown_output import copy_with_output
 from comfy_nb.ui.inspect.view import view_of
 from comfy_nb.ui.interact.controls import ControlSpec, controls_for, decimals
-from comfy_nb.ui.jupyter.cell_output import close_all, shell
+from comfy_nb.ui.jupyter.cell_output import close_all, unfinished
+from comfy_nb.ui.jupyter.cells import cells, shell
 from comfy_nb.ui.jupyter.live_html import LiveHTML
 from comfy_nb.ui.render.style import ERROR_TEXT, FAINT
 from comfy_nb.wording import short
@@ -114,7 +115,7 @@ class Controls:
         live = self._live_value
         is_over = live.error is not None or live.state.startswith("done")
         self._state.value = f'<div role="status" style="{FAINT}">{escape(live.state)}</div>'
-        if live.state == "running…" or not is_over:
+        if live.state == RUNNING or not is_over:
             return
         if live.error is not None:
             text = escape(str(live.error))
@@ -125,9 +126,17 @@ class Controls:
         if self._keeping is not None:
             self._keeping.cancel()
         self._keeping = self._loop.call_later(KEEP_AFTER_S, self._keep)
+        cells.at_end(self, self._keep)
 
     def _keep(self) -> None:
-        """Renew what a saved notebook shows, once the controls rest: doing so may take the focus from them."""
+        """Renew what a saved notebook shows, once the controls rest: doing so may take the focus from them.
+
+        The end of a cell is a rest too: it may be the last one, and then nothing is read any more.
+        """
+        if self._keeping is None:
+            return
+        self._keeping.cancel()
+        self._keeping = None
         for live_html in self._shown_live:
             live_html.set_static(self._static())
 
@@ -139,7 +148,10 @@ class Controls:
         )
         state = f'<div style="{FAINT}">{escape(self.state)}</div>'
         html = f'<div class="comfy-nb-value">{rows}{state}{self._shown}</div>'
-        return {"text/html": html, "text/plain": repr(self)}
+        live = self._live_value
+        value = [str(live.error)] if live.error is not None else [short(live.value)] if live.value is not None else []
+        static = {"text/html": html, "text/plain": "\n".join([repr(self), *value])}
+        return unfinished(static) if live.state == RUNNING else static
 
     def _ipython_display_(self) -> None:
         from IPython.display import display

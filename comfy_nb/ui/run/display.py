@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from comfy_nb.ui.jupyter.capture import capture
-from comfy_nb.ui.jupyter.cell_output import Output
+from comfy_nb.ui.jupyter.cell_output import Output, unfinished
 from comfy_nb.ui.jupyter.ticker import REST_FACTOR, ticker
-from comfy_nb.ui.run.html import to_html
+from comfy_nb.ui.run.html import faint, to_html
 from comfy_nb.ui.run.monitor import RunMonitor
 from comfy_nb.ui.run.snapshot import RunSnapshot, has_details, merge
 from comfy_nb.ui.run.summary_line import SummaryLine
@@ -89,18 +89,27 @@ class Display:
         with self._lock:
             if self.is_over or now < self._due or not self._monitors:
                 return
-            began = time.perf_counter()
-            snapshot = merge([monitor.snapshot() for monitor in self._monitors])
-            if snapshot.is_over:
-                return
-            if self._screen is None:
-                self._screen = self._make_screen(self.press_stop, self.newest_run)
-                self._screen.draw(snapshot, now)
-                self._output.show(_static(snapshot, now), self._screen.open())
-                self._due = now + self._screen.every_s  # making the screen takes longer than later draws will
-            else:
-                self._screen.draw(snapshot, now)
-                self._due = now + max(self._screen.every_s, REST_FACTOR * (time.perf_counter() - began))
+            self._draw(now)
+
+    def show_now(self) -> None:
+        """Show the runs, if they go on and are not shown yet: their cell is about to end."""
+        with self._lock:
+            if not self.is_over and self._screen is None and self._monitors:
+                self._draw(time.perf_counter())
+
+    def _draw(self, now: float) -> None:
+        began = time.perf_counter()
+        snapshot = merge([monitor.snapshot() for monitor in self._monitors])
+        if snapshot.is_over:
+            return
+        if self._screen is None:
+            self._screen = self._make_screen(self.press_stop, self.newest_run)
+            self._screen.draw(snapshot, now)
+            self._output.show(unfinished(_static(snapshot, now)), self._screen.open())
+            self._due = now + self._screen.every_s  # making the screen takes longer than later draws will
+        else:
+            self._screen.draw(snapshot, now)
+            self._due = now + max(self._screen.every_s, REST_FACTOR * (time.perf_counter() - began))
 
     def _note_end(self) -> None:
         """A run has ended: if it was the last, finish, but not in its callback, because encoding pictures is slow."""
@@ -115,12 +124,16 @@ class Display:
     def _finish(self) -> None:
         with self._lock:
             snapshots = [monitor.snapshot() for monitor in self._monitors]
-            if self._screen is None and all(self._fits_a_line(snapshot) for snapshot in snapshots):
+            fit_a_line = all(self._fits_a_line(snapshot) for snapshot in snapshots)
+            if self._screen is None and fit_a_line:
                 for snapshot in snapshots:
                     self._line.add(snapshot)
                 return
+            static = _static(merge(snapshots), time.perf_counter())
+            if fit_a_line:
+                static["text/html"] = faint(static["text/plain"].splitlines()[0])
             try:
-                self._output.show(_static(merge(snapshots), time.perf_counter()))
+                self._output.show(static)
             finally:
                 if self._screen is not None:
                     self._screen.close()

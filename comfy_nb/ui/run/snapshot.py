@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from comfy_nb.ui.render.labels import NamedNode, distinguish
+from comfy_nb.ui.render.text import strip_terminal_codes
 from comfy_nb.wording import count, encodable, format_seconds
 
 RowState = Literal["waiting", "running", "done", "cached", "failed", "blocked", "stopped"]
 
 ROWS_MAX = 12
+LOG_LINES_MAX = 40
 GLYPHS: Mapping[str, str] = {
     "waiting": "…",
     "running": "▶",
@@ -121,6 +123,11 @@ class Row:
         """Describe the time it took, or has taken until `now`; nothing for a node from the cache."""
         return "" if self.state == "cached" else format_seconds(self.elapsed(now))
 
+    def as_lines(self, now: float) -> list[str]:
+        """Return the row as a line of text, and below it the last lines that the node printed."""
+        indent = "    " if self.under else "  "
+        return [indent + format_row(self, now), *(f"{indent}  | {line}" for line in _printed(self))]
+
 
 @dataclass(frozen=True, slots=True)
 class RunSnapshot:
@@ -171,7 +178,8 @@ class RunSnapshot:
         state = "stopping" if self.stopping and not self.is_over else self.state
         kept = f", {self.cached} from cache" if self.cached else ""
         left = f", {format_seconds(self.eta)} left" if self.eta is not None else ""
-        return f"{state}: {self.done} of {count(self.total, 'node')}{kept}, {elapsed}{left}"
+        progress = f"{self.done} of {count(self.total, 'node')}" if self.total or self.is_over else "about to begin"
+        return f"{state}: {progress}{kept}, {elapsed}{left}"
 
     def describe_hidden(self) -> str:
         """Count the rows that are not shown, as text; nothing if all are."""
@@ -190,7 +198,8 @@ class RunSnapshot:
         lines = [f"{self.glyph} {self.headline(now)}"]
         if self.is_all_cached:
             return lines[0]
-        lines += [f"  {'  ' if row.under else ''}{format_row(row, now)}" for row in self.rows]
+        for row in self.rows:
+            lines += row.as_lines(now)
         hidden = self.describe_hidden()
         return encodable("\n".join([*lines, f"  {hidden}"] if hidden else lines))
 
@@ -283,6 +292,13 @@ def format_row(row: Row, now: float) -> str:
         text,
     )
     return "  ".join(part for part in parts if part)
+
+
+def _printed(row: Row) -> list[str]:
+    """Return the last lines that a node printed, as plain text."""
+    lines = strip_terminal_codes(row.log).rstrip().splitlines()
+    left_out = len(lines) - LOG_LINES_MAX
+    return lines if left_out <= 0 else [f"… {count(left_out, 'earlier line')}", *lines[-LOG_LINES_MAX:]]
 
 
 def has_details(snapshot: RunSnapshot) -> bool:
