@@ -18,6 +18,7 @@ import threading
 import uuid
 import weakref
 from collections.abc import Callable, Mapping, Sequence, Set
+from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
 from functools import partial, singledispatch
 from pathlib import PurePath
@@ -165,6 +166,12 @@ def _(value: Any) -> Digest:
 @content_digest.register
 def _(value: re.Pattern) -> Digest:  # type: ignore[type-arg]
     return combine(b"pattern", [digest_of(value.pattern), digest_of(value.flags)])
+
+
+@content_digest.register
+def _(value: ContextVar) -> Digest:  # type: ignore[type-arg]
+    """Digest a context variable by itself and by the value that it has in the code that asks."""
+    return combine(b"context variable", [by_identity(value), digest_of(value.get(None))])
 
 
 @content_digest.register

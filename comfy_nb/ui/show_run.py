@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from comfy_nb.errors import UnknownName
-from comfy_nb.ui.jupyter.cell_output import CellOutput, cell_key
+from comfy_nb.ui.jupyter.cell_output import CellOutput, cell_key, is_watched
 from comfy_nb.ui.jupyter.cells import cells
 from comfy_nb.ui.render.style import ERROR_TEXT
 from comfy_nb.ui.run.display import Display, MakeScreen, Screen
@@ -140,7 +140,9 @@ def _display_for(run: Run) -> Display:
     key = "" if run.in_background else cell_key(run.place)
     display = _displays.get(key) if key else None
     if display is None or display.is_over:
-        display = Display(_screen(), _output_of(run), _lines.of(run.place), show_after_s=SHOW_AFTER_S)
+        is_live = run.in_background or is_watched(run.place)
+        output, line = _output_of(run), _lines.of(run.place)
+        display = Display(_screen(), output, line, show_after_s=SHOW_AFTER_S, is_live=is_live)
         if key:
             _displays[key] = display
         cells.at_end(display, display.show_now)

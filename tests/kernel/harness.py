@@ -136,7 +136,7 @@ class Kernel:
     def send(self, code: str) -> Reply:
         """Send a cell without waiting; its `Reply` fills while `wait` or another call reads the kernel."""
         sent_at = time.perf_counter()
-        msg_id = self._client.execute(code, allow_stdin=False, stop_on_error=False)
+        msg_id = self._client.execute(code, allow_stdin=True, stop_on_error=False)  # as a page does
         reply = self._replies[msg_id] = Reply(msg_id, sent_at)
         return reply
 

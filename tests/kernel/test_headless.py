@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import nbformat
 import pytest
@@ -44,10 +44,23 @@ async def paint(seconds: float = 0.0, radius: int = 3) -> nb.Image:
 """
 
 
+class Client(NotebookClient):
+    """Logs what each output says when it is made, as papermill does."""
+
+    logged: ClassVar[list[str]] = []
+
+    def output(self, outs: Any, msg: Any, display_id: Any, cell_index: int) -> Any:
+        made = super().output(outs, msg, display_id, cell_index)
+        if made is not None and "data" in made:
+            self.logged.append(made["data"].get("text/plain", ""))
+        return made
+
+
 def execute(folder: Path, *cells: str) -> list[list[dict[str, Any]]]:
     """Return the outputs that are saved below each of the cells, which follow the one that prepares them."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in (PREPARE, *cells)])
-    NotebookClient(notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+    Client.logged.clear()
+    Client(notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
     return [cell.outputs for cell in notebook.cells[1:]]
 
 
@@ -74,6 +87,19 @@ def test_a_run_says_what_ran_and_what_it_printed(tmp_path: Path) -> None:
     assert printed == ["    | begun 0", "    | over 0"]
     assert text_of(short).splitlines()[1].startswith("  ✓ PrimitiveInt  done")
     assert "3 runs: 3 nodes ran" in text_of(several) and text_of(several).count("✓ PrimitiveInt") == 3
+
+
+def test_a_log_of_outputs_as_they_are_made_has_how_the_run_of_a_cell_ended(tmp_path: Path) -> None:
+    execute(tmp_path, "_ = await slow(0.4)", "_ = slow(0.3, 1).run_sync()")
+    assert [text.splitlines()[2:] for text in Client.logged] == [
+        ["    | begun 0", "    | over 0"],
+        ["    | begun 1", "    | over 1"],
+    ]
+
+
+def test_a_run_that_a_task_of_an_earlier_cell_begins_is_saved_below_the_cell_that_runs(tmp_path: Path) -> None:
+    _, running = execute(tmp_path, "task = asyncio.create_task(nb.Graph(slow(0.3)).run())", "_ = await task")
+    assert "✓ done: 1 of 1 node" in text_of(running) and "| over 0" in text_of(running)
 
 
 @pytest.mark.parametrize("display", ["panel", "bars", "text"])

@@ -188,10 +188,10 @@ def _state(value: Any) -> tuple[Any, ...]:
 
 
 def _tensor_content(value: torch.Tensor) -> bytes | None:
-    """Digest a tensor in main memory that is small, or that has no version counter."""
-    if value.layout is not torch.strided or value.device.type != "cpu":
+    """Digest a tensor that is small and in main memory, or that has no version counter."""
+    if value.layout is not torch.strided:
         return None
-    if value.nbytes > CONTENT_CHECK_BYTES and not value.is_inference():
+    if (value.nbytes > CONTENT_CHECK_BYTES or value.device.type != "cpu") and not value.is_inference():
         return None
     try:
         return xxh3_128_digest(tensor_bytes(value))

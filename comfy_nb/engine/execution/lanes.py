@@ -48,6 +48,7 @@ class Worker:
                 switch_off_torch_modes()
             if self._interrupted:
                 self._absorb_late()
+                switch_off_torch_modes()  # it may have come in between two of those that a block was switching off
 
     def interrupt(self, token: object) -> bool:
         """Raise InterruptProcessingException in the call of this token; False where that call has ended.

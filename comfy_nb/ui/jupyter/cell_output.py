@@ -49,6 +49,12 @@ class CellOutput:
         """Replace what was shown by a widget, or by these texts by MIME type, which also stand in for the widget."""
         bundle = {**(widget._repr_mimebundle_() if widget is not None else {}), **static}
         if not self._is_shown:
+            if not is_watched(self._cell) and cell_key(self._cell) != cell_key(cells.running or {}):
+                # Nobody reads what comes below a cell that has ended, so it goes below another one.
+                if cells.running is None:
+                    cells.at_begin(self, partial(self.show, static, widget))
+                    return
+                self._cell = cells.running
             self._is_shown = True
             self._publish(bundle, self._cell, update=False)
             return
@@ -101,8 +107,16 @@ def running_cell() -> CellRef:
 
 def cell_key(cell: CellRef | None = None) -> str:
     """Return the id of a cell's execution, by default of the running one; empty outside a cell."""
-    header = (cell or running_cell()).get("header") or {}
+    header = (running_cell() if cell is None else cell).get("header") or {}
     return str(header.get("msg_id", ""))
+
+
+def is_watched(cell: CellRef | None = None) -> bool:
+    """Whether a cell was sent by a page, where a person watches it; programs that execute notebooks take no input.
+
+    Of an output such a program logs what is displayed first, as papermill does: that should be how a run ended.
+    """
+    return (cell or running_cell()).get("content", {}).get("allow_stdin") is not False
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Threads that a node starts, and tasks that it gives to a thread pool, belong to its call.
 
-So what they print, log and report finds the node's row. Of a thread's context only the call is set. The tasks of a
-`multiprocessing.pool.ThreadPool` belong to whoever made the pool: which of them a node gave it cannot be known.
+So what they print, log and report finds the node's row. Of a thread's context only the call is set. A pool of
+`multiprocessing` that a node makes is the node's, with all its tasks; which tasks a node gave to one that was there
+before cannot be known, so these print as usual: below whatever cell is running.
 """
 
 from __future__ import annotations

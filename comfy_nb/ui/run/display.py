@@ -50,9 +50,12 @@ class Display:
     """Follows its runs to their end: a screen after `show_after_s`, replaced by HTML when all of them are over.
 
     Runs that end before that, and have nothing to show but their headline, go to the summary `line` of their cell.
+    Where nobody is watching, and so not `is_live`, there is no screen before the cell ends.
     """
 
-    def __init__(self, make_screen: MakeScreen, output: Output, line: SummaryLine, *, show_after_s: float) -> None:
+    def __init__(
+        self, make_screen: MakeScreen, output: Output, line: SummaryLine, *, show_after_s: float, is_live: bool = True
+    ) -> None:
         self._make_screen = make_screen
         self._output = output
         self._line = line
@@ -61,6 +64,8 @@ class Display:
         self._lock = threading.Lock()
         self._screen: Screen | None = None
         self._due = time.perf_counter() + show_after_s
+        self._is_live = is_live
+        self._is_finished = False
         self.is_over = False
         ticker.add(self.tick)
 
@@ -87,14 +92,17 @@ class Display:
         for monitor in list(self._monitors):
             monitor.check_loop(now)
         with self._lock:
-            if self.is_over or now < self._due or not self._monitors:
+            if self.is_over or now < self._due or not self._monitors or not self._is_live:
                 return
             self._draw(now)
 
     def show_now(self) -> None:
-        """Show the runs, if they go on and are not shown yet: their cell is about to end."""
+        """Show the runs, or how they ended, if they are not shown yet: their cell is about to end."""
+        if self.is_over:
+            self._finish()
+            return
         with self._lock:
-            if not self.is_over and self._screen is None and self._monitors:
+            if self._screen is None and self._monitors:
                 self._draw(time.perf_counter())
 
     def _draw(self, now: float) -> None:
@@ -123,6 +131,9 @@ class Display:
 
     def _finish(self) -> None:
         with self._lock:
+            if self._is_finished:
+                return
+            self._is_finished = True
             snapshots = [monitor.snapshot() for monitor in self._monitors]
             fit_a_line = all(self._fits_a_line(snapshot) for snapshot in snapshots)
             if self._screen is None and fit_a_line:
