@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from comfy_nb.errors import UnknownName
-from comfy_nb.ui.jupyter.cell_output import CellOutput, cell_key, is_watched
-from comfy_nb.ui.jupyter.cells import cells
+from comfy_nb.ui.jupyter.cell_output import CellOutput, cell_key, is_watched, running_cell
+from comfy_nb.ui.jupyter.cells import CellRef, cells
 from comfy_nb.ui.render.style import ERROR_TEXT
 from comfy_nb.ui.run.display import Display, MakeScreen, Screen
 from comfy_nb.ui.run.monitor import RunMonitor, monitor_of
-from comfy_nb.ui.run.summary_line import SummaryLines
+from comfy_nb.ui.run.summary_line import SummaryLine, SummaryLines
 from comfy_nb.wording import describe_error, encodable
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def choose_display(name: str) -> None:
 
 
 def expect_run(run: Run) -> None:
-    """Show a background run when its cell ends, if it has not ended by then: it may begin only after that."""
-    if _chosen == "none" or run.is_quiet:
+    """Show a background run when its cell ends, if it has not ended by then: without a page it cannot be later."""
+    if _chosen == "none" or run.is_quiet or is_watched(run.place):
         return
     if not _expected:
         cells.at_end(_show_expected, _show_expected)
@@ -115,8 +115,7 @@ def _output_of(run: Run) -> CellOutput:
 
 def follow_here(monitor: RunMonitor) -> None:
     """Show a run below the cell that is running now, in a display of its own."""
-    display = Display(_screen(), CellOutput(), _lines.of(), show_after_s=0.0)
-    display.add(monitor)
+    _new_display(CellOutput(), _lines.of(), running_cell(), show_after_s=0.0).add(monitor)
 
 
 def show_refusal(run: Run, error: BaseException) -> None:
@@ -140,11 +139,16 @@ def _display_for(run: Run) -> Display:
     key = "" if run.in_background else cell_key(run.place)
     display = _displays.get(key) if key else None
     if display is None or display.is_over:
-        is_live = run.in_background or is_watched(run.place)
-        output, line = _output_of(run), _lines.of(run.place)
-        display = Display(_screen(), output, line, show_after_s=SHOW_AFTER_S, is_live=is_live)
+        display = _new_display(_output_of(run), _lines.of(run.place), run.place, show_after_s=SHOW_AFTER_S)
         if key:
             _displays[key] = display
+    return display
+
+
+def _new_display(output: CellOutput, line: SummaryLine, cell: CellRef | None, *, show_after_s: float) -> Display:
+    watched = is_watched(cell)
+    display = Display(_screen(), output, line, show_after_s=show_after_s, is_live=watched)
+    if not watched:
         cells.at_end(display, display.show_now)
     return display
 

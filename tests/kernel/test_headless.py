@@ -144,6 +144,8 @@ def test_what_goes_on_at_the_end_of_the_notebook_says_so(tmp_path: Path) -> None
     job, controls, _ = execute(tmp_path, "job = slow(60).start()", "nb.interact(paint(60), radius=(0, 9))", "1")
     for outputs in (job, controls):
         assert STILL in text_of(outputs) and STILL in html_of(outputs)
+        # A page that a notebook is converted to has no kernel, and would show nothing in a widget's place.
+        assert {kind for each in outputs for kind in each["data"]} == {"text/html", "text/plain"}
 
 
 def test_controls_are_saved_with_the_value_of_a_later_cell(tmp_path: Path) -> None:

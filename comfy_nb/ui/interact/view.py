@@ -19,7 +19,7 @@ from comfy_nb.parameters.parameter import Parameter
 from comfy_nb.parameters.shown_output import copy_with_output
 from comfy_nb.ui.inspect.view import view_of
 from comfy_nb.ui.interact.controls import ControlSpec, controls_for, decimals
-from comfy_nb.ui.jupyter.cell_output import close_all, unfinished
+from comfy_nb.ui.jupyter.cell_output import close_all, is_watched, unfinished
 from comfy_nb.ui.jupyter.cells import cells, shell
 from comfy_nb.ui.jupyter.live_html import LiveHTML
 from comfy_nb.ui.render.style import ERROR_TEXT, FAINT
@@ -44,6 +44,7 @@ class Controls:
         self.graph, self.output = copy_with_output(source, output)
         self.controls = controls_for(self.graph, self.output, wishes)
         self._shown_live: list[LiveHTML] = []
+        self._is_watched = True
         self._keeping: asyncio.TimerHandle | None = None
         self._shown = ""
         self._widgets: dict[str, widgets.ValueWidget] = {}
@@ -126,13 +127,11 @@ class Controls:
         if self._keeping is not None:
             self._keeping.cancel()
         self._keeping = self._loop.call_later(KEEP_AFTER_S, self._keep)
-        cells.at_end(self, self._keep)
+        if not self._is_watched:
+            cells.at_end(self, self._keep)
 
     def _keep(self) -> None:
-        """Renew what a saved notebook shows, once the controls rest: doing so may take the focus from them.
-
-        The end of a cell is a rest too: it may be the last one, and then nothing is read any more.
-        """
+        """Renew what a saved notebook shows, once the controls rest: doing so may take the focus from them."""
         if self._keeping is None:
             return
         self._keeping.cancel()
@@ -159,6 +158,7 @@ class Controls:
         if shell() is None or self._live_value.is_closed:
             display(self._static(), raw=True)
             return
+        self._is_watched = is_watched()
         self._shown_live.append(LiveHTML(self.widget, self._static()))
 
     def __repr__(self) -> str:

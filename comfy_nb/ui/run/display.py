@@ -50,7 +50,7 @@ class Display:
     """Follows its runs to their end: a screen after `show_after_s`, replaced by HTML when all of them are over.
 
     Runs that end before that, and have nothing to show but their headline, go to the summary `line` of their cell.
-    Where nobody is watching, and so not `is_live`, there is no screen before the cell ends.
+    Where nobody is watching, and so not `is_live`, there is never a screen: only `show_now`, and the end.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Display:
         self._screen: Screen | None = None
         self._due = time.perf_counter() + show_after_s
         self._is_live = is_live
-        self._is_finished = False
+        self._is_shown = self._is_finished = False
         self.is_over = False
         ticker.add(self.tick)
 
@@ -94,7 +94,18 @@ class Display:
         with self._lock:
             if self.is_over or now < self._due or not self._monitors or not self._is_live:
                 return
-            self._draw(now)
+            began = time.perf_counter()
+            snapshot = merge([monitor.snapshot() for monitor in self._monitors])
+            if snapshot.is_over:
+                return
+            if self._screen is None:
+                self._screen = self._make_screen(self.press_stop, self.newest_run)
+                self._screen.draw(snapshot, now)
+                self._output.show(unfinished(_static(snapshot, now)), self._screen.open())
+                self._due = now + self._screen.every_s  # making the screen takes longer than later draws will
+            else:
+                self._screen.draw(snapshot, now)
+                self._due = now + max(self._screen.every_s, REST_FACTOR * (time.perf_counter() - began))
 
     def show_now(self) -> None:
         """Show the runs, or how they ended, if they are not shown yet: their cell is about to end."""
@@ -102,22 +113,10 @@ class Display:
             self._finish()
             return
         with self._lock:
-            if self._screen is None and self._monitors:
-                self._draw(time.perf_counter())
-
-    def _draw(self, now: float) -> None:
-        began = time.perf_counter()
-        snapshot = merge([monitor.snapshot() for monitor in self._monitors])
-        if snapshot.is_over:
-            return
-        if self._screen is None:
-            self._screen = self._make_screen(self.press_stop, self.newest_run)
-            self._screen.draw(snapshot, now)
-            self._output.show(unfinished(_static(snapshot, now)), self._screen.open())
-            self._due = now + self._screen.every_s  # making the screen takes longer than later draws will
-        else:
-            self._screen.draw(snapshot, now)
-            self._due = now + max(self._screen.every_s, REST_FACTOR * (time.perf_counter() - began))
+            snapshot = merge([monitor.snapshot() for monitor in self._monitors])
+            if self._screen is None and not snapshot.is_over:
+                self._is_shown = True
+                self._output.show(unfinished(_static(snapshot, time.perf_counter())))
 
     def _note_end(self) -> None:
         """A run has ended: if it was the last, finish, but not in its callback, because encoding pictures is slow."""
@@ -136,7 +135,7 @@ class Display:
             self._is_finished = True
             snapshots = [monitor.snapshot() for monitor in self._monitors]
             fit_a_line = all(self._fits_a_line(snapshot) for snapshot in snapshots)
-            if self._screen is None and fit_a_line:
+            if self._screen is None and not self._is_shown and fit_a_line:
                 for snapshot in snapshots:
                     self._line.add(snapshot)
                 return
