@@ -85,7 +85,7 @@ class Modes:
             "default dtype": dtype is not torch.float32 and str(dtype),
             "precision of float32 products": precision != "highest" and precision,
             "deterministic algorithms": deterministic and "on",
-            "decimal context": decimal_values != _decimal_values(_PLAIN_DECIMAL) and decimal_values,
+            "decimal context": decimal_values != _PLAIN_VALUES and decimal_values,
             "floating-point errors of numpy": float_errors != FLOAT_ERRORS and float_errors,
         }
         return {name: value for name, value in found.items() if value}
@@ -167,6 +167,15 @@ def _decimal_values(context: decimal.Context) -> tuple[Any, ...]:
     return (*values, traps)
 
 
+_PLAIN_VALUES = _decimal_values(_PLAIN_DECIMAL)
+
+
+def _is_plain_decimal(context: decimal.Context) -> bool:
+    """Whether a decimal context is as Python makes it: the quicker question."""
+    same = context.prec == 28 and context.rounding is decimal.ROUND_HALF_EVEN and context.traps == _PLAIN_DECIMAL.traps
+    return same and (context.Emin, context.Emax, context.capitals, context.clamp) == (-999999, 999999, 1, 0)
+
+
 def _decimal_here() -> tuple[decimal.Context, bool]:
     """Return the decimal context of the running code, and whether it is its own: reading it would make it one."""
     context = contextvars.copy_context()
@@ -194,7 +203,8 @@ def modes_here() -> Modes:
     usual = usual_modes()
     torch, settings, float_errors = torch_modes(), torch_settings(), _float_errors()
     context, is_own = _decimal_here()
-    parts = (torch, settings, _decimal_values(context), float_errors)
+    decimal_values = _PLAIN_VALUES if _is_plain_decimal(context) else _decimal_values(context)
+    parts = (torch, settings, decimal_values, float_errors)
     if not is_own:
         return usual if parts == usual.parts else Modes(parts, None)
     context = context.copy()
@@ -205,4 +215,4 @@ def modes_here() -> Modes:
 @cache
 def usual_modes() -> Modes:
     """Return the modes of a process that has set none."""
-    return Modes((no_torch_modes(), USUAL_SETTINGS, _decimal_values(_PLAIN_DECIMAL), FLOAT_ERRORS), None)
+    return Modes((no_torch_modes(), USUAL_SETTINGS, _PLAIN_VALUES, FLOAT_ERRORS), None)

@@ -19,6 +19,9 @@ DEVICE_TYPES = ("cpu", "cuda", "xpu", "mps", "hpu", "xla", "mtia", "maia", "ipu"
 
 _function_mode_stack: Callable[[], list[Any]] = torch.overrides._get_current_function_mode_stack
 _any_autocast = torch._C._is_any_autocast_enabled
+_is_casting = torch.is_autocast_enabled
+_dtype_of = torch.get_autocast_dtype
+_has_cache = torch.is_autocast_cache_enabled
 _function_modes = torch._C._len_torch_function_stack
 _dispatch_modes = torch._C._len_torch_dispatch_stack
 _in_inference_mode = torch.is_inference_mode_enabled
@@ -72,14 +75,13 @@ def _replace(old: Sequence[Any], new: Sequence[Any], pop: Callable[[], Any], pus
 
 def torch_modes() -> TorchModes:
     """Return the modes of this thread."""
-    is_on, dtype = torch.is_autocast_enabled, torch.get_autocast_dtype
-    casts = _any_autocast() or any(map(is_on, _missed_by_any()))
-    if not casts and not has_torch_modes() and _is_usual_while_off():
+    if not has_torch_modes() and _is_usual_autocast():
         return no_torch_modes()
+    casts = _any_autocast() or any(map(_is_casting, _missed_by_any()))
     read = device_types() if casts else _present()
     return TorchModes(
-        {each: (is_on(each), dtype(each)) for each in read},
-        torch.is_autocast_cache_enabled(),
+        {each: (_is_casting(each), _dtype_of(each)) for each in read},
+        _has_cache(),
         _in_inference_mode(),
         tuple(_function_mode_stack()) if _function_modes() else (),
         tuple(dispatch._get_current_dispatch_mode_stack()) if _dispatch_modes() else (),
@@ -94,15 +96,23 @@ def has_torch_modes() -> bool:
     """
     if _any_autocast() or _function_modes() or _dispatch_modes() or _in_inference_mode():
         return True
-    return any(map(torch.is_autocast_enabled, missed)) if (missed := _missed_and_present()) else False
+    return any(map(_is_casting, missed)) if (missed := _missed_and_present()) else False
 
 
-def _is_usual_while_off() -> bool:
-    usual = usual_autocast()
-    for each in _present():
-        if torch.get_autocast_dtype(each) is not usual[each][1]:
+def _is_usual_autocast() -> bool:
+    """Whether autocast is off where torch's test for any does not look, and its settings are the usual ones."""
+    for each in _missed_by_any():
+        if _is_casting(each):
             return False
-    return torch.is_autocast_cache_enabled()
+    for each, dtype in _usual_dtypes():
+        if _dtype_of(each) is not dtype:
+            return False
+    return _has_cache()
+
+
+@cache
+def _usual_dtypes() -> tuple[tuple[str, torch.dtype], ...]:
+    return tuple((each, usual_autocast()[each][1]) for each in _present())
 
 
 @cache
