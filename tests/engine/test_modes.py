@@ -255,6 +255,45 @@ async def test_checks_and_fingerprints_see_the_modes_too() -> None:
     assert seen == [True, True]
 
 
+async def test_the_tasks_of_an_async_node_have_the_modes_in_which_it_starts_them() -> None:
+    async def part() -> dict[str, Any]:
+        await asyncio.sleep(0)
+        return read_modes()
+
+    @nb.node
+    async def in_parts() -> object:
+        await asyncio.sleep(0)
+        with torch.device("meta"):
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(part()) for _ in range(2)]
+            nested = await asyncio.gather(on_lane(), on_loop())
+        return [task.result() for task in tasks] + nested, await asyncio.gather(part(), on_loop())
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        expected = seen_in(torch.no_grad), seen_in(lambda: torch.device("meta"))
+        inside, after = await in_parts()
+    assert inside == [expected[1]] * 4 and after == [expected[0]] * 2
+    factory = asyncio.get_running_loop().get_task_factory()
+    assert factory is None
+
+
+async def test_a_task_that_a_node_leaves_behind_leaves_nothing_on() -> None:
+    left: list[asyncio.Task[None]] = []
+
+    @nb.node
+    async def leaves() -> int:
+        with torch.inference_mode(), torch.autocast("cpu"), torch.device("meta"):
+            left.append(asyncio.create_task(asyncio.sleep(60)))
+            await asyncio.sleep(0)
+        return 1
+
+    await leaves()
+    before = read_modes()
+    left[0].cancel()
+    await asyncio.wait(left)
+    assert left[0].cancelled() and read_modes() == before == {**seen_in(torch.no_grad), "grad": True}
+
+
 # What nodes leave behind
 
 
