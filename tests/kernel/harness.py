@@ -52,9 +52,7 @@ class Reply:
     results: list[str] = field(default_factory=list)
     """`text/plain` of the cell's own value."""
     displays: list[dict[str, Any]] = field(default_factory=list)
-    """Mime bundles of `display(...)`, and of later updates to them, whichever cell sends those."""
-    display_ids: set[str] = field(default_factory=set)
-    """Names of the displays that later messages may update."""
+    """Mime bundles of `display(...)`, and of later updates to them."""
     comms: list[dict[str, Any]] = field(default_factory=list)
     """Contents of the comm messages (widgets) that the cell sent."""
     pages: list[str] = field(default_factory=list)
@@ -79,7 +77,6 @@ class Reply:
                 self.results.append(content["data"].get("text/plain", ""))
             case "display_data" | "update_display_data":
                 self.displays.append(content["data"])
-                self.display_ids.add(content.get("transient", {}).get("display_id", ""))
             case "comm_open" | "comm_msg" | "comm_close":
                 self.comms.append(content)
             case "error":
@@ -180,15 +177,8 @@ class Kernel:
                 if not self._manager.is_alive():
                     raise RuntimeError(f"the kernel died. {failure}") from None
                 continue
-            if reply := self._shown_in(message):
+            if reply := self._replies.get(message["parent_header"].get("msg_id")):
                 reply.take(message)
-
-    def _shown_in(self, message: dict[str, Any]) -> Reply | None:
-        """Return where a page shows a message: an update in the output that it names, all else below its cell."""
-        if message["msg_type"] == "update_display_data":
-            name = message["content"].get("transient", {}).get("display_id")
-            return next((reply for reply in self._replies.values() if name in reply.display_ids), None)
-        return self._replies.get(message["parent_header"].get("msg_id"))
 
     def stop_button(self, reply: Reply) -> str:
         """Wait for the only stop button that a cell shows, and return its id."""

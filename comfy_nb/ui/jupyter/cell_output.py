@@ -48,25 +48,23 @@ class CellOutput:
     def show(self, static: Mapping[str, str], widget: Widget | None = None) -> None:
         """Replace what was shown by a widget, or by these texts by MIME type, which also stand in for the widget."""
         bundle = {**(widget._repr_mimebundle_() if widget is not None else {}), **static}
-        if not self._is_shown:
-            if not is_watched(self._cell) and cell_key(self._cell) != cell_key(cells.running or {}):
-                # Nobody reads what comes below a cell that has ended, so it goes below another one.
-                if cells.running is None:
-                    cells.at_begin(self, partial(self.show, static, widget))
-                    return
-                self._cell = cells.running
-            self._is_shown = True
-            self._publish(bundle, self._cell, update=False)
-            return
-        # An update says itself which output it is for; without a page, only those of the running cell are read.
-        running = cells.running
-        self._publish(bundle, running or self._cell, update=True)
-        if running is None or cells.running is not running:
-            cells.at_begin(self, partial(self._publish_again, bundle))
+        if is_watched(self._cell):
+            update, self._is_shown = self._is_shown, True
+            self._publish(bundle, self._cell, update=update)
+        else:
+            self._show_unwatched(bundle)
 
-    def _publish_again(self, bundle: Mapping[str, Any]) -> None:
-        """A cell has begun: whoever executes the notebook without a page reads again."""
-        self._publish(bundle, cells.running or self._cell, update=True)
+    def _show_unwatched(self, bundle: Mapping[str, Any]) -> None:
+        """Show this so that a program which executes the notebook reads it: it takes what the running cell sends.
+
+        An update says itself which output it is for. A first display of a cell that has ended goes below another one.
+        """
+        running = cells.running
+        if running is not None:
+            self._publish(bundle, running, update=self._is_shown)
+            self._is_shown = True
+        if running is None or cells.running is not running:
+            cells.at_begin(self, partial(self._show_unwatched, bundle))
 
     def _publish(self, bundle: Mapping[str, Any], cell: CellRef, *, update: bool) -> None:
         from IPython.display import display
