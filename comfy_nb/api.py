@@ -45,7 +45,7 @@ fill_default_registry(_fill)
 def _presenter() -> Presenter:
     """Return what shows the runs of a new session: in a notebook they show themselves."""
     if "IPython" in sys.modules:
-        from comfy_nb.ui.jupyter.cell_output import shell
+        from comfy_nb.ui.jupyter.cells import shell
 
         if shell() is not None:
             from comfy_nb.ui.notebook import NotebookPresenter

@@ -22,6 +22,10 @@ class Presenter(runner.Presenter[Graph], Protocol):
         """Return a token for the place where a run begins now: in a notebook the cell."""
         ...
 
+    def expect_run(self, run: Any) -> None:
+        """Keep a place for a run in the background, which is shown later; the code that began it may end before."""
+        ...
+
     def show_run(self, run: Any) -> None:
         """Show a run that is about to be executed, from here to its end."""
         ...
@@ -52,6 +56,9 @@ class NoPresenter:
 
     def place(self) -> Any:
         """Return None: no place is known."""
+
+    def expect_run(self, run: Any) -> None:
+        """Keep no place."""
 
     def show_run(self, run: Any) -> None:
         """Show nothing."""

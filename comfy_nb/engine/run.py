@@ -20,6 +20,7 @@ from comfy_nb.engine.execution.state import RunState, Status
 from comfy_nb.engine.expanded import settle
 from comfy_nb.engine.history import History
 from comfy_nb.engine.node_api.context import current_call
+from comfy_nb.engine.planning.modes import Modes
 from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.engine.planning.validity import Validity
@@ -69,7 +70,7 @@ class Run:
     `place` is an opaque token from the display for where the run began: in a notebook, the cell.
     """
 
-    def __init__(self, session: Host, graph: Graph, plan: Plan, options: Mapping[str, Any]) -> None:
+    def __init__(self, session: Host, graph: Graph, plan: Plan, modes: Modes, options: Mapping[str, Any]) -> None:
         around = current_call.get()
         self.session = session
         self.place = safely("The display of runs failed", session.presenter.place)
@@ -81,6 +82,7 @@ class Run:
         self._state = RunState(
             graph,
             plan,
+            modes,
             previous=self._history,
             run_id=options.get("run_id"),
             extra_data=options.get("extra_data"),

@@ -98,7 +98,7 @@ class RunTask:
 
     async def _call_hook(self, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
         self._hook = function
-        return await self._services.call_hook(function, inputs)
+        return await self._services.call_hook(function, inputs, self.state.modes)
 
     def _start(self) -> None:
         state = self.state

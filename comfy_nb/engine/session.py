@@ -25,6 +25,7 @@ from comfy_nb.engine.execution.state import RunState, Status
 from comfy_nb.engine.history import History
 from comfy_nb.engine.job import INTERRUPTED, Job, result_of
 from comfy_nb.engine.planning.class_hooks import call_validators
+from comfy_nb.engine.planning.modes import modes_here
 from comfy_nb.engine.planning.planned import current_plan, plan_of
 from comfy_nb.engine.planning.validity import assess
 from comfy_nb.engine.presenter import Presenter, make_presenter, safely
@@ -100,6 +101,7 @@ class Session:
         _need_loop()
         run = self._begin(graph, options)
         run.in_background = True
+        safely("The display of runs failed", self.presenter.expect_run, run)
         return Job(run, self._execute(run, outputs), take or (lambda run: run), self.presenter.show_refusal)
 
     def run_sync(self, graph: Graph, outputs: Sequence[str] | None = None, **options: Any) -> Run:
@@ -157,8 +159,9 @@ class Session:
         for name in options:
             if name not in RUN_OPTIONS:
                 raise UnknownName.of("option", name, ("outputs", *RUN_OPTIONS), "of a run")
-        plan = plan_of(graph)
-        run = Run(self, graph, plan, options)
+        modes = modes_here()
+        plan = plan_of(graph, modes)
+        run = Run(self, graph, plan, modes, options)
         interrupt_watch.note_run()
         plan.users += 1
         with self._lock:

@@ -31,6 +31,8 @@ def differences(old: NodeRun, new: NodeRun) -> list[str]:
         found += code_changes(before.code.value, now.code.value)
     if fresh_of(new) and fresh_of(new) != fresh_of(old):
         found.append("fresh() asked for a new result")
+    if before.modes is not now.modes:
+        found += now.modes.changes(before.modes, now.spec.grad)
     if not _is_same(old.fingerprint, new.fingerprint):
         found.append("its fingerprint changed")
     found += _input_differences(old, new)
@@ -144,7 +146,10 @@ def reason(node_run: NodeRun, old: NodeRun | None, lost: str | None, is_twin: bo
     if old.key.full == node_run.key.full and node_run.key.full is not None:
         return lost or "evicted"
     if old.key.full is None or node_run.key.full is None:
-        return "a value above it was replaced at a breakpoint, or cannot be cached"
+        return (
+            "a result of it was not cached: a value above it was replaced at a breakpoint or cannot be cached, "
+            "or torch's settings changed during the run"
+        )
     return "the lazy inputs it uses changed"
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator
+from contextvars import copy_context
 from typing import Any
 
 from comfy_nb.engine.execution.interrupt import interrupt_watch
 from comfy_nb.engine.job import Job, settled
+from comfy_nb.engine.planning.modes import modes_here
 from comfy_nb.engine.run import Run
 from comfy_nb.errors import Stopped
 from comfy_nb.graph.model import Graph
@@ -17,6 +19,7 @@ from comfy_nb.wording import count, format_seconds
 
 REST_S = 0.15
 INTERRUPTED = "Interrupted before the value was there; what had finished stays cached."
+RUNNING = "running…"
 STOPPED = "The run was stopped before the value was there; what had finished stays cached."
 
 
@@ -38,6 +41,8 @@ class LiveValue:
         self._on_change = on_change
         self._rest_s = rest_s
         self._loop = asyncio.get_running_loop()
+        self._context = copy_context()
+        self._modes = modes_here()
         self._timer: asyncio.TimerHandle | None = None
         self._job: Job | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -58,11 +63,17 @@ class LiveValue:
             return
         self._overtake()
         self._is_settled.clear()
-        self._job = self.graph.start([self.output.node_id], quiet=True, on_error="stop")
+        self._job = self._context.copy().run(self._begin)
         task = self._loop.create_task(self._follow(self._job))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        self._change_to("running…")
+        self._change_to(RUNNING)
+
+    def _begin(self) -> Job:
+        """Start a run in the context and under the modes in which this was made, whatever callback asks for it."""
+        with self._modes.around(grad=False):
+            job: Job = self.graph.start([self.output.node_id], quiet=True, on_error="stop")
+        return job
 
     def close(self) -> None:
         """Stop the run that goes on, and start no other."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine.execution.interrupt import interrupt_watch
 from comfy_nb.engine.job import Job, settled
+from comfy_nb.engine.planning.modes import modes_here
 from comfy_nb.engine.run import Run
 from comfy_nb.engine.run_task import outlast
 from comfy_nb.errors import ComfyNBError, GraphError, NotKept, warn_of_fault
@@ -80,6 +81,7 @@ class Sweep:
         self._is_stopping = False
         self._jobs: set[Job] = set()
         self._newest: Run | None = None
+        self._modes = modes_here()
         self._task = self._loop.create_task(self._run_all())
 
     async def _run_all(self) -> None:
@@ -102,7 +104,8 @@ class Sweep:
     async def _fill(self, cell: Cell, graph: Graph) -> None:
         try:
             self.layout.apply(cell.place, graph)
-            job: Job = graph.start([self.output.node_id], quiet=True, on_error="stop")
+            with self._modes.around(grad=False):
+                job: Job = graph.start([self.output.node_id], quiet=True, on_error="stop")
             self._jobs.add(job)
             self._newest = job.run
             try:

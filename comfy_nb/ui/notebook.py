@@ -8,7 +8,7 @@ from comfy_nb.ui.inspect import formatter
 from comfy_nb.ui.jupyter import interrupted_cell
 from comfy_nb.ui.jupyter.cell_output import running_cell
 from comfy_nb.ui.presenter import ScriptPresenter
-from comfy_nb.ui.show_run import show_pause, show_refusal, show_run
+from comfy_nb.ui.show_run import expect_run, show_pause, show_refusal, show_run
 
 if TYPE_CHECKING:
     from comfy_nb.engine.execution.breakpoints import Pause
@@ -25,6 +25,10 @@ class NotebookPresenter(ScriptPresenter):
     def place(self) -> Any:
         """Return the cell that is running."""
         return running_cell()
+
+    def expect_run(self, run: Run) -> None:
+        """Show a run in the background when its cell ends, at the latest, where only that is read."""
+        expect_run(run)
 
     def show_run(self, run: Run) -> None:
         """Show a run below its cell; from the first one on, the tensors that runs return are shown as pictures."""

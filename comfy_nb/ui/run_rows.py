@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from comfy_nb.ui.jupyter.cell_output import shell
+from comfy_nb.ui.jupyter.cells import shell
 from comfy_nb.ui.run.html import to_html
 from comfy_nb.ui.run.monitor import RunMonitor
 from comfy_nb.ui.run.snapshot import merge

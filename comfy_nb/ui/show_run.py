@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING, cast
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from comfy_nb.errors import UnknownName
-from comfy_nb.ui.jupyter.cell_output import CellOutput, cell_key
+from comfy_nb.ui.jupyter.cell_output import CellOutput, cell_key, is_watched, running_cell
+from comfy_nb.ui.jupyter.cells import CellRef, cells
 from comfy_nb.ui.render.style import ERROR_TEXT
 from comfy_nb.ui.run.display import Display, MakeScreen, Screen
 from comfy_nb.ui.run.monitor import RunMonitor, monitor_of
-from comfy_nb.ui.run.summary_line import SummaryLines
+from comfy_nb.ui.run.summary_line import SummaryLine, SummaryLines
 from comfy_nb.wording import describe_error, encodable
 
 if TYPE_CHECKING:
@@ -20,11 +21,16 @@ if TYPE_CHECKING:
     from comfy_nb.engine.run import Run
     from comfy_nb.engine.session import Session
     from comfy_nb.ui.graph.live import LiveGraph
+    from comfy_nb.ui.run.text_view import TextView
 
 SHOW_AFTER_S = 0.15
+EXPECTED_MAX = 12  # displays of the background runs of one cell; the last one is for all that are left
 
 _lines = SummaryLines()
 _displays: WeakValueDictionary[str, Display] = WeakValueDictionary()
+_shown: WeakSet[Run] = WeakSet()
+_outputs: WeakKeyDictionary[Run, CellOutput] = WeakKeyDictionary()
+_expected: list[Run] = []
 
 
 def _bars(press_stop: Callable[[], None], newest_run: Callable[[], Run]) -> Screen:
@@ -60,22 +66,56 @@ def choose_display(name: str) -> None:
     _chosen = name
 
 
+def expect_run(run: Run) -> None:
+    """Show a background run when its cell ends, if it has not ended by then: without a page it cannot be later."""
+    if _chosen == "none" or run.is_quiet or is_watched(run.place):
+        return
+    if not _expected:
+        cells.at_end(_show_expected, _show_expected)
+    _expected.append(run)
+
+
+def _show_expected() -> None:
+    """The cell ends: show the runs that it began and that go on, while it can have outputs."""
+    expected = [run for run in _expected if run.state == "running" and run not in _shown]
+    _expected.clear()
+    shared: Display | TextView | None = None
+    for number, run in enumerate(expected, 1):
+        if number > EXPECTED_MAX and isinstance(shared, Display):
+            _shown.add(run)
+            shared.add(monitor_of(run))
+        else:
+            shared = _view(run)
+            shared.show_now()
+
+
 def show_run(run: Run) -> None:
     """Show a run from its start, below the cell that began it."""
-    if _chosen == "none" or run.is_quiet:
-        return
+    if _chosen != "none" and not run.is_quiet and run not in _shown:
+        _view(run)
+
+
+def _view(run: Run) -> Display | TextView:
+    _shown.add(run)
     if _chosen == "text":
         from comfy_nb.ui.run.text_view import TextView
 
-        TextView(run, CellOutput(run.place))
-        return
-    _display_for(run).add(monitor_of(run))
+        return TextView(run, _output_of(run))
+    display = _display_for(run)
+    display.add(monitor_of(run))
+    return display
+
+
+def _output_of(run: Run) -> CellOutput:
+    output = _outputs.get(run)
+    if output is None:
+        output = _outputs[run] = CellOutput(run.place)
+    return output
 
 
 def follow_here(monitor: RunMonitor) -> None:
     """Show a run below the cell that is running now, in a display of its own."""
-    display = Display(_screen(), CellOutput(), _lines.of(), show_after_s=0.0)
-    display.add(monitor)
+    _new_display(CellOutput(), _lines.of(), running_cell(), show_after_s=0.0).add(monitor)
 
 
 def show_refusal(run: Run, error: BaseException) -> None:
@@ -84,7 +124,7 @@ def show_refusal(run: Run, error: BaseException) -> None:
         return
     text = encodable(describe_error(error))
     html = f'<div class="comfy-nb-run" style="{ERROR_TEXT}">✗ {escape(text)}</div>'
-    CellOutput(run.place).show({"text/html": html, "text/plain": f"✗ {text}"})
+    _output_of(run).show({"text/html": html, "text/plain": f"✗ {text}"})
 
 
 def show_pause(pause: Pause) -> None:
@@ -99,9 +139,17 @@ def _display_for(run: Run) -> Display:
     key = "" if run.in_background else cell_key(run.place)
     display = _displays.get(key) if key else None
     if display is None or display.is_over:
-        display = Display(_screen(), CellOutput(run.place), _lines.of(run.place), show_after_s=SHOW_AFTER_S)
+        display = _new_display(_output_of(run), _lines.of(run.place), run.place, show_after_s=SHOW_AFTER_S)
         if key:
             _displays[key] = display
+    return display
+
+
+def _new_display(output: CellOutput, line: SummaryLine, cell: CellRef | None, *, show_after_s: float) -> Display:
+    watched = is_watched(cell)
+    display = Display(_screen(), output, line, show_after_s=show_after_s, is_live=watched)
+    if not watched:
+        cells.at_end(display, display.show_now)
     return display
 
 

@@ -136,7 +136,7 @@ class Kernel:
         With `stop_on_error` its error aborts the cells that are queued behind it, as in Run All.
         """
         sent_at = time.perf_counter()
-        msg_id = self._client.execute(code, allow_stdin=False, stop_on_error=stop_on_error)
+        msg_id = self._client.execute(code, allow_stdin=True, stop_on_error=stop_on_error)  # as a page does
         reply = self._replies[msg_id] = Reply(msg_id, sent_at)
         return reply
 

@@ -265,7 +265,7 @@ def _tensor_state(value: torch.Tensor) -> tuple[Any, ...]:
 
 
 def _tensor_content(value: torch.Tensor) -> bytes | None:
-    """Digest a tensor in main memory that is small, or that has no version counter."""
-    if value.device.type != "cpu" or (value.nbytes > CONTENT_CHECK_BYTES and not value.is_inference()):
+    """Digest a tensor that is small and in main memory, or that has no version counter."""
+    if (value.nbytes > CONTENT_CHECK_BYTES or value.device.type != "cpu") and not value.is_inference():
         return None
     return xxh3_128_digest(tensor_bytes(value))

@@ -17,6 +17,7 @@ import torch
 
 from comfy_nb.engine.execution.coroutines import LoopWatch, WatchedCoroutine, run_without_waiting
 from comfy_nb.engine.execution.failure import TookTooLong
+from comfy_nb.engine.execution.hook_caller import HookCaller
 from comfy_nb.engine.execution.lanes import Worker
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.retry import retry_after
@@ -24,7 +25,7 @@ from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.execution.turn import Invocation, Outcome, Turn, node_turn, simple_inputs, simple_outputs
 from comfy_nb.engine.execution.turn_services import TurnServices
 from comfy_nb.engine.node_api.context import CallContext, current_call
-from comfy_nb.engine.planning.class_hooks import HookCall, call_fingerprints
+from comfy_nb.engine.planning.class_hooks import call_fingerprints
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.errors import InterruptProcessingException
 
@@ -93,6 +94,7 @@ class LaneCaller:
         """Make the one call of a simple node."""
         state, spec = self.state, node_run.step.spec
         function = spec.function(None if spec.make_object is None else self.services.object_of(node_run))
+        function = state.modes.wrap(function)
         if state.stop_as is not None or worker.retired:
             raise InterruptProcessingException
         current_call.set(CallContext(state, node_run.step.id))
@@ -113,11 +115,9 @@ class LaneCaller:
         token = current_call.set(call.context)
         started = time.perf_counter()
         try:
-            if spec.grad:
-                with torch.enable_grad():
-                    result = worker.call(call, call.function, call.inputs)
-            else:
-                result = worker.call(call, call.function, call.inputs)
+            function = self.state.modes.wrap(call.function, grad=spec.grad)
+            with torch.set_grad_enabled(spec.grad):
+                result = worker.call(call, function, call.inputs)
             if call.is_check and inspect.iscoroutine(result):
                 result = asyncio.run_coroutine_threadsafe(result, self.loop).result()
             _report_call(call, self.state, time.perf_counter() - started)
@@ -145,7 +145,7 @@ class LaneCaller:
         run_without_waiting(taken, "A fingerprint on a lane waits for the event loop.")
 
     async def _call_hook(self, worker: Worker, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
-        result = worker.call(inputs, function, inputs)
+        result = worker.call(inputs, self.state.modes.wrap(function), inputs)
         if inspect.iscoroutine(result):
             result = asyncio.run_coroutine_threadsafe(result, self.loop).result()
         return result
@@ -154,7 +154,7 @@ class LaneCaller:
 class LoopCaller:
     """Calls async nodes on the event loop."""
 
-    def __init__(self, state: RunState, services: TurnServices, watch: LoopWatch, call_hook: HookCall) -> None:
+    def __init__(self, state: RunState, services: TurnServices, watch: LoopWatch, call_hook: HookCaller) -> None:
         self.state = state
         self.services = services
         self.watch = watch
@@ -162,7 +162,7 @@ class LoopCaller:
 
     async def fingerprint(self, steps: Sequence[Step]) -> None:
         """Take the fingerprints of nodes that an async node expanded into."""
-        await call_fingerprints(steps, self._call_hook)
+        await call_fingerprints(steps, partial(self._call_hook, modes=self.state.modes))
 
     async def call(self, node_run: NodeRun) -> Outcome:
         """Give a node its turn."""
@@ -173,7 +173,7 @@ class LoopCaller:
             current_call.set(CallContext(self.state, step.id))
             started = time.perf_counter()
             try:
-                result = await WatchedCoroutine(made, node_run, self.watch, grad=False)
+                result = await WatchedCoroutine(made, node_run, self.watch, grad=False, modes=self.state.modes)
             finally:
                 node_run.seconds = time.perf_counter() - started
             return simple_outputs(node_run, self.services, result)
@@ -201,9 +201,9 @@ class LoopCaller:
             started = time.perf_counter()
             try:
                 if not inspect.iscoroutinefunction(call.function) and call.is_check:
-                    return await self._call_hook(call.function, call.inputs)
+                    return await self._call_hook(call.function, call.inputs, self.state.modes)
                 made = call.function(**call.inputs)
-                stepped = WatchedCoroutine(made, node_run, self.watch, grad=spec.grad)
+                stepped = WatchedCoroutine(made, node_run, self.watch, grad=spec.grad, modes=self.state.modes)
                 result = await stepped if spec.timeout is None else await _in_time(stepped, spec.timeout)
                 _report_call(call, self.state, time.perf_counter() - started)
                 return result

@@ -1,20 +1,17 @@
-"""Driving a node's coroutine step by step: gradients off, and each step timed, since it keeps the loop busy.
-
-The gradient mode belongs to the thread, so it is set and restored around each step; across an await it would leak into
-whatever the loop runs next.
-"""
+"""Driving a node's coroutine step by step: under its run's modes, and each step timed, since it keeps the loop busy."""
 
 from __future__ import annotations
 
 import time
 import warnings
 from collections.abc import Coroutine, Generator
+from decimal import setcontext
 from typing import Any, Protocol, TypeVar
 
-import torch
-
 from comfy_nb.engine.execution.node_run import NodeRun
+from comfy_nb.engine.execution.stepped_modes import SteppedModes
 from comfy_nb.engine.node_api.context import current_call
+from comfy_nb.engine.planning.modes import Modes
 from comfy_nb.errors import ComfyNBWarning
 
 HELD_S = 0.002
@@ -44,23 +41,31 @@ class Unwatched:
 class WatchedCoroutine:
     """An awaitable that drives a node's coroutine, with gradients off unless `grad`; `watch` sees each of its steps."""
 
-    __slots__ = ("_coroutine", "_grad", "_node_run", "_watch")
+    __slots__ = ("_coroutine", "_decimal_context", "_modes", "_node_run", "_watch")
 
     def __init__(
-        self, coroutine: Coroutine[Any, Any, Any], node_run: NodeRun | None, watch: LoopWatch, *, grad: bool
+        self,
+        coroutine: Coroutine[Any, Any, Any],
+        node_run: NodeRun | None,
+        watch: LoopWatch,
+        *,
+        grad: bool,
+        modes: Modes,
     ) -> None:
         self._coroutine = coroutine
-        self._grad = grad
+        self._decimal_context = modes.decimal_context
+        self._modes = SteppedModes(modes.torch_for(grad), grad=grad)
         self._node_run = node_run
         self._watch = watch
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        coroutine, grad, node_run, watch = self._coroutine, self._grad, self._node_run, self._watch
+        coroutine, modes, node_run, watch = self._coroutine, self._modes, self._node_run, self._watch
+        if self._decimal_context is not None:
+            setcontext(self._decimal_context.copy())
         value: Any = None
         error: BaseException | None = None
         while True:
-            before = torch.is_grad_enabled()
-            torch._C._set_grad_enabled(grad)
+            modes.enter()
             outer, watch.holding_loop = watch.holding_loop, node_run
             started = time.perf_counter()
             try:
@@ -71,13 +76,17 @@ class WatchedCoroutine:
                 error = None  # its traceback holds this frame, and so all that the node holds
                 seconds = time.perf_counter() - started
                 watch.holding_loop = outer
-                torch._C._set_grad_enabled(before)
+                modes.leave()
                 if seconds > HELD_S and node_run is not None:
                     watch.on_stall(node_run, seconds)
             try:
                 value = yield waited_for
             except GeneratorExit:
-                coroutine.close()
+                modes.enter()
+                try:
+                    coroutine.close()
+                finally:
+                    modes.leave()
                 raise
             except BaseException as thrown:  # whatever is thrown in belongs to the coroutine
                 error = thrown

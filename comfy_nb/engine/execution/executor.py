@@ -327,7 +327,7 @@ class Executor:
         if node_run.sequence in self.scheduler.outdated:
             self._call_again(node_run)
             return
-        set_keys(steps, self.scheduler, self.state.graph.scope.uid)
+        set_keys(steps, self.scheduler, self.state.graph.scope.uid, self.state.modes)
         node_run.ui = outcome.ui
         with self.lock:
             if self.ending is not None:

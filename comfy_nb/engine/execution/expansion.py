@@ -11,6 +11,7 @@ from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.turn import Expand, merge
 from comfy_nb.engine.planning.keys import head_of, key_of
+from comfy_nb.engine.planning.modes import Modes
 from comfy_nb.engine.planning.plan import child_step
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.errors import ComfyNBWarning, DependencyCycleError, DuplicateNodeError, GraphError, UnknownName
@@ -123,8 +124,11 @@ def _check_links(step: Step, steps: Mapping[str, Step], scheduler: Scheduler) ->
             )
 
 
-def set_keys(steps: Mapping[str, Step], scheduler: Scheduler, scope: int) -> None:
-    """Set the keys of an expansion's steps; raises DependencyCycleError where they wait for each other."""
+def set_keys(steps: Mapping[str, Step], scheduler: Scheduler, scope: int, modes: Modes) -> None:
+    """Set the keys of an expansion's steps, for a run under these modes.
+
+    Raises DependencyCycleError where they wait for each other.
+    """
     known = _Known(steps, scheduler)
 
     def parents(node_id: str) -> list[str]:
@@ -132,6 +136,7 @@ def set_keys(steps: Mapping[str, Step], scheduler: Scheduler, scope: int) -> Non
 
     for node_id in topology.sort(steps, parents, _refuse_cycle):
         step = steps[node_id]
+        step.modes = modes
         step.head = head_of(step, scope)
         step.key = key_of(step.head, step.fingerprint, step.links, known)
 

@@ -12,6 +12,7 @@ from typing import Any
 from comfy_nb.engine.execution.coroutines import Unwatched, WatchedCoroutine
 from comfy_nb.engine.execution.lanes import Lane, Worker
 from comfy_nb.engine.execution.loops import post
+from comfy_nb.engine.planning.modes import Modes
 from comfy_nb.wording import describe_error
 
 
@@ -21,10 +22,11 @@ class HookCaller:
     def __init__(self) -> None:
         self.lane = Lane("comfy-nb-hooks")
 
-    async def __call__(self, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
-        """Call a function of a node class off the loop, or await it if it is async."""
+    async def __call__(self, function: Callable[..., Any], inputs: dict[str, Any], modes: Modes) -> Any:
+        """Call a function of a node class off the loop, or await it if it is async; under these modes."""
         if inspect.iscoroutinefunction(function):
-            return await WatchedCoroutine(function(**inputs), None, Unwatched(), grad=False)
+            return await WatchedCoroutine(function(**inputs), None, Unwatched(), grad=False, modes=modes)
+        function = modes.wrap(function)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         context = contextvars.copy_context()

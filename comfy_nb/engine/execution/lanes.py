@@ -11,10 +11,12 @@ import queue
 import sys
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any
 
 import torch
 
+from comfy_nb.engine.planning.torch_modes import has_torch_modes, switch_off_torch_modes
 from comfy_nb.errors import InterruptProcessingException
 
 Job = Callable[["Worker"], None]
@@ -36,13 +38,17 @@ class Worker:
         """Call a function under a token."""
         self.token = token
         try:
-            return function(**inputs)
+            # What a node sets in its context, as precision of decimals, is not for the next one.
+            return copy_context().run(function, **inputs)
         finally:
             self.token = None
-            if torch.is_grad_enabled():  # a node may leave it on, and the mode belongs to the thread
+            if torch.is_grad_enabled():  # a node may leave a mode on, and the modes belong to the thread
                 torch.set_grad_enabled(False)
+            if has_torch_modes():
+                switch_off_torch_modes()
             if self._interrupted:
                 self._absorb_late()
+                switch_off_torch_modes()  # it may have come in between two of those that a block was switching off
 
     def interrupt(self, token: object) -> bool:
         """Raise InterruptProcessingException in the call of this token; False where that call has ended.

@@ -14,6 +14,7 @@ from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.skips import Skips
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.planning.keys import key_of, lazy_key
+from comfy_nb.engine.planning.modes import Settings, torch_settings
 from comfy_nb.engine.planning.step import UNKNOWN, NodeKey, Step
 from comfy_nb.errors import warn_each_time, warn_of_fault
 from comfy_nb.graph.check import InLink
@@ -145,9 +146,12 @@ class Lookup:
     def keep(self, node_run: NodeRun, outputs: Outputs) -> None:
         """Cache what a node returned, and pass it to those who wait for an equal node.
 
-        Nothing is cached once a value was replaced: it may reach nodes in ways that no key covers.
+        Nothing is cached once a value was replaced: it may reach nodes in ways that no key covers. Nor is anything once
+        torch's settings are others than when the run began: they belong to the process, and the keys have those.
         """
         step = node_run.step
+        if (settings := torch_settings()) != self.state.modes.settings and not self.state.is_tainted:
+            self._note_settings(settings, step)
         if self.state.is_tainted:
             node_run.key = node_run.key.forgotten()
         elif node_run.key.full is None and node_run.key.base is not None:
@@ -178,6 +182,16 @@ class Lookup:
             self.store.refuse(entry, f"it gave {entry.seal.unknown}, which may have changed since. {CONSTANT_ADVICE}")
         else:
             self.store.remember(entry)
+
+    def _note_settings(self, settings: Settings, step: Step) -> None:
+        """Note that torch's settings have changed since the run began."""
+        modes = self.state.modes
+        changes = "; ".join(modes.with_settings(settings).changes(modes, step.spec.grad))
+        self.state.taint()
+        warn_each_time(
+            f"{changes} while {step.named} ran or before it did: torch has one setting for the whole process. What the "
+            "run computes from here on is not cached.",
+        )
 
     def _complete(self, node_run: NodeRun) -> None:
         """Set the key of a lazy node that has run, by the lazy inputs that were passed to it.

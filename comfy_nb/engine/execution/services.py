@@ -8,9 +8,9 @@ from typing import Protocol
 from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution.breakpoints import Breakpoints
 from comfy_nb.engine.execution.callers import MakeCaller
+from comfy_nb.engine.execution.hook_caller import HookCaller
 from comfy_nb.engine.execution.lanes import Lane
 from comfy_nb.engine.execution.state import RunState
-from comfy_nb.engine.planning.class_hooks import HookCall
 
 
 class Services(Protocol):
@@ -27,7 +27,7 @@ class Services(Protocol):
         ...
 
     @property
-    def call_hook(self) -> HookCall:
+    def call_hook(self) -> HookCaller:
         """Calls hooks of node classes off the loop."""
         ...
 

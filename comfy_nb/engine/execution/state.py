@@ -20,6 +20,7 @@ from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.planning.hidden_inputs import HiddenInputs
 from comfy_nb.engine.planning.keys import never_equal
+from comfy_nb.engine.planning.modes import Modes
 from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.errors import ComfyNBWarning, NodeError
@@ -79,10 +80,10 @@ class RunState:
     `goes_on_after_failures`: what does not depend on a failed node runs all the same. `failures` are the errors of the
     nodes that have failed so far. `stop_as` is set once the run is to stop, to the status in which it then ends.
     `outer` is the run around this one, if a node started it, `outer_node` that node's id, and `inner` are the runs that
-    its nodes wait for. `revision` is that of the plan's keys when the run was prepared. `is_tainted`: a value was
-    replaced at a breakpoint, or a file changed meanwhile, so nothing more is cached; `replaced_within` has the nodes in
-    whose own runs that was. `lost` notes, for `why`, how the last run's results were lost, `warned` what its nodes have
-    warned of.
+    its nodes wait for. `modes` are those of the code that began it. `revision` is that of the plan's keys when the run
+    was prepared. `is_tainted`: a value was replaced at a breakpoint, or a file or torch's settings changed meanwhile,
+    so nothing more is cached; `replaced_within` has the nodes in whose own runs a value was replaced. `lost` notes, for
+    `why`, how the last run's results were lost, `warned` what its nodes have warned of.
     """
 
     __slots__ = (
@@ -99,6 +100,7 @@ class RunState:
         "is_tainted",
         "log",
         "lost",
+        "modes",
         "number",
         "outer",
         "outer_node",
@@ -120,6 +122,7 @@ class RunState:
         self,
         graph: Graph,
         plan: Plan,
+        modes: Modes,
         *,
         previous: Mapping[str, NodeRun] | None = None,
         run_id: str | None = None,
@@ -131,6 +134,7 @@ class RunState:
     ) -> None:
         self.graph = graph
         self.plan = plan
+        self.modes = modes
         self.previous: Mapping[str, NodeRun] = previous if previous is not None else {}
         self.id = str(run_id or uuid.uuid4())
         self.number = next(_numbers)
@@ -183,7 +187,7 @@ class RunState:
         self.seconds = time.perf_counter() - self.started_at
 
     def taint(self) -> None:
-        """Note that no key says what goes on: nothing more is cached, neither in this run nor in those around it."""
+        """Note that keys do not tell everything any more: nothing is cached, in this run nor in those around it."""
         state: RunState | None = self
         while state is not None:
             state.is_tainted = True

@@ -141,6 +141,14 @@ class _NoRun:
         return {}, None
 
 
+class EndedRun(_NoRun):
+    """What a thread of a node has of its run once that has ended."""
+
+    def __init__(self, prompt_id: str, stopping: bool) -> None:
+        super().__init__(prompt_id)
+        self.stopping = stopping
+
+
 @contextmanager
 def CurrentNodeContext(prompt_id: str, node_id: str, list_index: int | None = None) -> Iterator[None]:
     """Set what is being executed, for a `with` block; inside a run the block still reports to that run."""

@@ -1,4 +1,4 @@
-"""Cache keys: Merkle digests over class, code, constants, fingerprint and the keys above.
+"""Cache keys: Merkle digests over class, code, constants, fingerprint, the modes around the run, and the keys above.
 
 The key of a node with lazy links has two levels: its base covers all but the lazy links. Which of these the node uses
 depends on the base alone, and their keys complete it.
@@ -15,7 +15,7 @@ from xxhash import xxh3_128_digest
 
 from comfy_nb.engine.planning.step import UNKNOWN, Keyed, NodeKey, Step
 from comfy_nb.graph.check import InLink
-from comfy_nb.spec.digest import Digest
+from comfy_nb.spec.digest import Digest, combine
 from comfy_nb.spec.fingerprint import digest_of, node_digest
 
 _nonces = itertools.count(1)
@@ -27,12 +27,14 @@ def head_of(step: Step, scope: int) -> Digest:
     A class that takes the prompt finds the constants there that it does not declare, so they count.
     """
     spec, extras = step.spec, step.extras
+    mark = step.modes.mark(spec.grad)
     fresh = extras.get("fresh", 0) if extras else 0
     bound_to = (scope, step.id) if spec.cache == "node" or spec.not_idempotent or step.interface.takes_id else None
     links = tuple([part for link in step.links for part in _link_parts(link, scope)]) if step.links else ()
     seen = step.submitted if step.submitted is not None and step.interface.takes_prompt else None
     constants = step.template if seen is None else {**seen, **step.template}
-    return node_digest(spec.class_type, step.code, fresh, bound_to, constants, links)
+    code = step.code if mark is None else combine(b"modes", [step.code, mark])
+    return node_digest(spec.class_type, code, fresh, bound_to, constants, links)
 
 
 def _link_parts(link: InLink, scope: int) -> tuple[Any, ...]:

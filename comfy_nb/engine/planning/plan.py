@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from comfy_nb.engine.planning.keys import head_of, key_of, never_equal
+from comfy_nb.engine.planning.modes import Modes
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.errors import Problem
 from comfy_nb.graph import topology
@@ -30,10 +31,12 @@ CYCLE_MAX = 12
 class Plan:
     """The steps of a graph by id (`steps`) and in topological order (`order`), and their problems (`faulty`).
 
-    `users` counts the runs that use the plan: while there are any, an edit makes a new one.
+    Their keys are those of a run under these `modes`. `users` counts the runs that use the plan: while there are any,
+    an edit makes a new one.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, modes: Modes) -> None:
+        self.modes = modes
         self.uid = graph.scope.uid
         self.structure = graph.structure
         self.steps: dict[str, Step] = {}
@@ -103,6 +106,7 @@ class Plan:
         step = Step()
         step.id, step.class_type = node_id, node.class_type
         step.spec, step.interface, step.code, simple = known
+        step.modes = self.modes
         step.extras = node.extras
         step.set_traits(simple)
         step.title = node.title if node.extras else node.class_type
@@ -160,28 +164,28 @@ class Plan:
             )
             self.faulty[node_id] = step.problems
 
-    def is_current(self, graph: Graph) -> bool:
+    def is_current(self, graph: Graph, modes: Modes) -> bool:
         """Whether nothing has outdated this plan, as far as that shows without reading constants or calling a class."""
-        if graph.structure != self.structure or graph.edited or self.unknown or self.changeable:
+        if graph.structure != self.structure or graph.edited or self.unknown or self.changeable or modes != self.modes:
             return False
         find = graph.registry.find
         return all(
             find(class_type) is spec and spec.code() == code for class_type, (spec, _, code, _) in self.classes.items()
         )
 
-    def refresh(self, graph: Graph) -> Plan:
+    def refresh(self, graph: Graph, modes: Modes) -> Plan:
         """Return a plan of the graph as it is now: this one where it can be brought up to date, else a new one."""
-        if graph.structure != self.structure or self._classes_changed(graph.registry):
-            return Plan(graph)
+        if graph.structure != self.structure or modes != self.modes or self._classes_changed(graph.registry):
+            return Plan(graph, modes)
         dirty = self._changed_code()
         if (dirty or graph.edited) and (self.users or self.has_cycle):
-            return Plan(graph)
+            return Plan(graph, modes)
         if graph.edited:
             dirty += self._recheck(graph)
             graph.edited.clear()
         if changed := self._changed_in_place():
             if self.users:
-                return Plan(graph)
+                return Plan(graph, modes)
             dirty += [self._renew(self.steps[node_id]) for node_id in changed]
             for node_id in changed:
                 self._set_head(self.steps[node_id])

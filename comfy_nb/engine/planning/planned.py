@@ -6,6 +6,7 @@ from collections.abc import MutableMapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from comfy_nb.engine.planning.modes import Modes, modes_here
 from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.graph.gc_freeze import gc_frozen
 from comfy_nb.graph.model import Graph
@@ -28,18 +29,19 @@ def planned(graph: Graph) -> Planned:
     return graph.planned
 
 
-def plan_of(graph: Graph) -> Plan:
-    """Return the up-to-date plan of a graph."""
+def plan_of(graph: Graph, modes: Modes | None = None) -> Plan:
+    """Return the up-to-date plan of a graph for a run under these modes, by default those of the running code."""
+    modes = modes if modes is not None else modes_here()
     kept = planned(graph)
     plan = kept.plan
     if plan is not None:
-        plan = plan.refresh(graph)
+        plan = plan.refresh(graph, modes)
     else:
         with gc_frozen(len(graph.nodes)):
-            plan = Plan(graph)
+            plan = Plan(graph, modes)
     if plan.users and (plan.fingerprinting or plan.runs_every_time):
         # The run that uses it has its own keys for these nodes.
-        plan = Plan(graph)
+        plan = Plan(graph, modes)
     kept.plan = plan
     return plan
 
@@ -47,4 +49,4 @@ def plan_of(graph: Graph) -> Plan:
 def current_plan(graph: Graph) -> Plan | None:
     """Return the plan of a graph if it has one that neither an edit nor new code has outdated; plans nothing."""
     plan = planned(graph).plan
-    return plan if plan is not None and plan.is_current(graph) else None
+    return plan if plan is not None and plan.is_current(graph, modes_here()) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
+from comfy_nb.engine.planning.modes import Modes, usual_modes
 from comfy_nb.graph.check import CheckedNode, InLink
 from comfy_nb.spec.digest import Digest
 from comfy_nb.wording import name_node
@@ -46,6 +47,7 @@ class Step(CheckedNode):
 
     `head` digests the node itself, `mark` its fingerprint; `key` adds what is above it. `where` names who calls the
     node: the run's lane, the pool for thread-safe nodes, the event loop, or another caller (see `execution.callers`).
+    `modes` are those of its run.
     """
 
     __slots__ = (
@@ -59,6 +61,7 @@ class Step(CheckedNode):
         "is_simple",
         "key",
         "mark",
+        "modes",
         "rank",
         "where",
     )
@@ -71,6 +74,7 @@ class Step(CheckedNode):
         self.fingerprint: Any = None
         self.mark: Digest | None = None
         self.key = UNKNOWN
+        self.modes: Modes = usual_modes()
         self.consumers: list[int] = []
 
     def set_traits(self, is_simple: bool) -> None:

@@ -15,7 +15,7 @@ from comfy_nb.ui.graph.from_graph import scene_of
 from comfy_nb.ui.graph.html import as_lines, headline, to_html
 from comfy_nb.ui.graph.layout import lay_out
 from comfy_nb.ui.graph.live import LiveGraph
-from comfy_nb.ui.jupyter.cell_output import shell
+from comfy_nb.ui.jupyter.cells import shell
 from comfy_nb.ui.jupyter.live_html import LiveHTML
 from comfy_nb.wording import encodable
 

@@ -8,7 +8,7 @@ from weakref import WeakSet
 import torch
 
 from comfy_nb.engine.session import default_session
-from comfy_nb.ui.jupyter.cell_output import shell
+from comfy_nb.ui.jupyter.cells import shell
 
 _registered: WeakSet[Any] = WeakSet()
 _shows_all = False

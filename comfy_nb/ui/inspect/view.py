@@ -17,7 +17,8 @@ from comfy_nb.ui.inspect.html import as_text, to_html
 from comfy_nb.ui.inspect.inspector import LIMITS, Inspector, Request
 from comfy_nb.ui.inspect.parts import OWN_PARTS
 from comfy_nb.ui.inspect.statistics import scan
-from comfy_nb.ui.jupyter.cell_output import close_all, shell
+from comfy_nb.ui.jupyter.cell_output import close_all
+from comfy_nb.ui.jupyter.cells import shell
 from comfy_nb.ui.jupyter.live_html import LiveHTML
 from comfy_nb.ui.jupyter.widget import THEME, FrontEnd, script, style
 from comfy_nb.wording import encodable

@@ -14,13 +14,14 @@ from comfy_nb.errors import GraphError
 from comfy_nb.graph.handle import Handle
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import Node, random_seed
-from comfy_nb.parameters.live_value import LiveValue
+from comfy_nb.parameters.live_value import RUNNING, LiveValue
 from comfy_nb.parameters.parameter import Parameter
 from comfy_nb.parameters.shown_output import copy_with_output
 from comfy_nb.ui.inspect.view import view_of
 from comfy_nb.ui.interact.controls import ControlSpec, controls_for, decimals
 from comfy_nb.ui.interact.whole_number import WholeNumber, is_exact
-from comfy_nb.ui.jupyter.cell_output import close_all, shell
+from comfy_nb.ui.jupyter.cell_output import close_all, is_watched, unfinished
+from comfy_nb.ui.jupyter.cells import cells, shell
 from comfy_nb.ui.jupyter.live_html import LiveHTML
 from comfy_nb.ui.render.style import ERROR_TEXT, FAINT
 from comfy_nb.wording import short
@@ -44,6 +45,7 @@ class Controls:
         self.graph, self.output = copy_with_output(source, output)
         self.controls = controls_for(self.graph, self.output, wishes)
         self._shown_live: list[LiveHTML] = []
+        self._is_watched = True
         self._keeping: asyncio.TimerHandle | None = None
         self._shown = ""
         self._widgets: dict[str, widgets.ValueWidget] = {}
@@ -115,7 +117,7 @@ class Controls:
         live = self._live_value
         is_over = live.error is not None or live.state.startswith("done")
         self._state.value = f'<div role="status" style="{FAINT}">{escape(live.state)}</div>'
-        if live.state == "running…" or not is_over:
+        if live.state == RUNNING or not is_over:
             return
         if live.error is not None:
             text = escape(str(live.error))
@@ -126,9 +128,15 @@ class Controls:
         if self._keeping is not None:
             self._keeping.cancel()
         self._keeping = self._loop.call_later(KEEP_AFTER_S, self._keep)
+        if not self._is_watched:
+            cells.at_end(self, self._keep)
 
     def _keep(self) -> None:
         """Renew what a saved notebook shows, once the controls rest: doing so may take the focus from them."""
+        if self._keeping is None:
+            return
+        self._keeping.cancel()
+        self._keeping = None
         for live_html in self._shown_live:
             live_html.set_static(self._static())
 
@@ -140,7 +148,10 @@ class Controls:
         )
         state = f'<div style="{FAINT}">{escape(self.state)}</div>'
         html = f'<div class="comfy-nb-value">{rows}{state}{self._shown}</div>'
-        return {"text/html": html, "text/plain": repr(self)}
+        live = self._live_value
+        value = [str(live.error)] if live.error is not None else [short(live.value)] if live.value is not None else []
+        static = {"text/html": html, "text/plain": "\n".join([repr(self), *value])}
+        return unfinished(static) if live.state == RUNNING else static
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
@@ -148,6 +159,7 @@ class Controls:
         if shell() is None or self._live_value.is_closed:
             display(self._static(), raw=True)
             return
+        self._is_watched = is_watched()
         self._shown_live.append(LiveHTML(self.widget, self._static()))
 
     def __repr__(self) -> str:

@@ -2,17 +2,20 @@
 
 A process has one `sys.stdout`, so there is one switch for it, which counts its users and restores the streams: while
 a run is shown, each stream has a `write` that looks up which node's call the code belongs to. That follows a node
-across `await` and `asyncio.to_thread`; a thread that a node starts by itself is unknown, and prints as usual.
+across `await` and `asyncio.to_thread`, and into its threads and thread pools (see `node_threads`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine.node_api.context import CallContext, current_call
+from comfy_nb.ui.jupyter.cells import cells
+from comfy_nb.ui.jupyter.node_threads import NodeThreads
 from comfy_nb.ui.jupyter.tqdm_progress import tqdm_as_node_progress
 
 if TYPE_CHECKING:
@@ -26,15 +29,16 @@ class Capture:
         self._runs: list[str] = []
         self._lock = threading.Lock()
         self._undo = ExitStack()
+        self._threads = NodeThreads(self.call_of_node)
 
     def start(self, run: Run) -> None:
         """Capture what the nodes of a run print from now on."""
         with self._lock:
             self._runs.append(run.id)
-            for name in ("stdout", "stderr"):  # later runs too: a cell under %%capture has streams of its own
-                self._tap(getattr(sys, name), name)
+            self._tap_streams()  # for later runs too: a cell under %%capture has streams of its own
             if len(self._runs) == 1:
                 self._undo.enter_context(tqdm_as_node_progress(self.call_of_node))
+                self._undo.enter_context(self._threads.passing_on())
 
     def stop(self, run: Run) -> None:
         """Stop capturing a run; after the last one the streams are as they were."""
@@ -42,6 +46,22 @@ class Capture:
             self._runs.remove(run.id)
             if not self._runs:
                 self._undo.close()
+        self._threads.let_go(run)
+
+    def _tap_streams(self) -> None:
+        for name in ("stdout", "stderr"):
+            self._tap(getattr(sys, name), name)
+        cells.at_end(self, self._outlive_cell)
+
+    def _outlive_cell(self) -> None:
+        """IPython records what a cell prints, and then restores the streams as they were when the cell began."""
+        if self._runs:
+            asyncio.get_running_loop().call_soon(self._tap_again)
+
+    def _tap_again(self) -> None:
+        with self._lock:
+            if self._runs:
+                self._tap_streams()
 
     def call_of_node(self) -> CallContext | None:
         """Return the call that this code belongs to, if its run is one of these."""

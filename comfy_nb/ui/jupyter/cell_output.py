@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
+
+from comfy_nb.ui.jupyter.cells import CellRef, cells, shell
+from comfy_nb.ui.render.style import FAINT
 
 if TYPE_CHECKING:
     from ipywidgets import Widget
 
 LOADING_S = 2.0
-CellRef = Mapping[str, Any]  # the execute_request message of a cell
+STILL_RUNNING = "still running when the notebook ended"
 
 
 class Output(Protocol):
@@ -25,10 +28,18 @@ class Output(Protocol):
         ...
 
 
+def unfinished(static: Mapping[str, str]) -> dict[str, str]:
+    """Return what stands in for a view of something that goes on: nothing else is left if no update comes."""
+    html = f'<div style="{FAINT}">{STILL_RUNNING}</div>'
+    texts = {"text/html": static.get("text/html", "") + html, "text/plain": f"{static['text/plain']}\n{STILL_RUNNING}"}
+    return {kind: text for kind, text in texts.items() if kind in static}
+
+
 class CellOutput:
     """An output of a cell, by default of the one that is running when this is made."""
 
     def __init__(self, cell: CellRef | None = None) -> None:
+        cells.follow()
         self._publisher = shell().display_pub
         self._cell = cell or running_cell()
         self._id = uuid.uuid4().hex
@@ -36,11 +47,29 @@ class CellOutput:
 
     def show(self, static: Mapping[str, str], widget: Widget | None = None) -> None:
         """Replace what was shown by a widget, or by these texts by MIME type, which also stand in for the widget."""
+        bundle = {**(widget._repr_mimebundle_() if widget is not None else {}), **static}
+        if is_watched(self._cell):
+            update, self._is_shown = self._is_shown, True
+            self._publish(bundle, self._cell, update=update)
+        else:
+            self._show_unwatched(bundle)
+
+    def _show_unwatched(self, bundle: Mapping[str, Any]) -> None:
+        """Show this so that a program which executes the notebook reads it: it takes what the running cell sends.
+
+        An update says itself which output it is for. A first display of a cell that has ended goes below another one.
+        """
+        running = cells.running
+        if running is not None:
+            self._publish(bundle, running, update=self._is_shown)
+            self._is_shown = True
+        if running is None or cells.running is not running:
+            cells.at_begin(self, partial(self._show_unwatched, bundle))
+
+    def _publish(self, bundle: Mapping[str, Any], cell: CellRef, *, update: bool) -> None:
         from IPython.display import display
 
-        bundle = {**(widget._repr_mimebundle_() if widget is not None else {}), **static}
-        update, self._is_shown = self._is_shown, True
-        with _publishing_for(self._publisher, self._cell):
+        with _publishing_for(self._publisher, cell):
             display(bundle, display_id=self._id, update=update, raw=True)
 
 
@@ -68,13 +97,6 @@ def close_when_loaded(widget: Widget, opened_at: float) -> None:
     timer.start()
 
 
-def shell() -> Any:
-    """Return the shell of the notebook kernel that this runs in, or None outside one; imports nothing."""
-    ipython = sys.modules.get("IPython")
-    found = ipython.get_ipython() if ipython is not None else None
-    return found if getattr(found, "kernel", None) is not None else None
-
-
 def running_cell() -> CellRef:
     """Return the cell that is running; before ipykernel 7 that is the newest one, also for tasks of earlier cells."""
     cell: CellRef = shell().get_parent()
@@ -83,8 +105,16 @@ def running_cell() -> CellRef:
 
 def cell_key(cell: CellRef | None = None) -> str:
     """Return the id of a cell's execution, by default of the running one; empty outside a cell."""
-    header = (cell or running_cell()).get("header") or {}
+    header = (running_cell() if cell is None else cell).get("header") or {}
     return str(header.get("msg_id", ""))
+
+
+def is_watched(cell: CellRef | None = None) -> bool:
+    """Whether a cell was sent by a page, where a person watches it; programs that execute notebooks take no input.
+
+    Of an output such a program logs what is displayed first, as papermill does: that should be how a run ended.
+    """
+    return (cell or running_cell()).get("content", {}).get("allow_stdin") is not False
 
 
 @contextmanager

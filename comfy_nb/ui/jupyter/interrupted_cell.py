@@ -11,7 +11,7 @@ from weakref import WeakSet
 
 from comfy_nb.engine.execution.interrupt import interrupt_watch
 from comfy_nb.errors import Interrupted
-from comfy_nb.ui.jupyter.cell_output import shell
+from comfy_nb.ui.jupyter.cells import shell
 
 CELL = "The cell was interrupted; what had finished stays cached."
 

@@ -14,7 +14,8 @@ from typing import Any
 from ipywidgets import Widget, widget_serialization
 from traitlets import Instance, Unicode
 
-from comfy_nb.ui.jupyter.cell_output import CellOutput, running_cell, shell
+from comfy_nb.ui.jupyter.cell_output import CellOutput, running_cell
+from comfy_nb.ui.jupyter.cells import shell
 from comfy_nb.ui.jupyter.widget import FrontEnd, script
 
 

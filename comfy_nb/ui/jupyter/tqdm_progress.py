@@ -36,6 +36,7 @@ class TqdmProgress:
 
     def __init__(self, call: CallContext) -> None:
         self.call = call
+        self.place = (call.run.id, call.node_id, call.index)
         self.number = next(_numbers)
         self._progress = Progress(call)
         self._due = 0.0
@@ -80,9 +81,9 @@ class TqdmProgress:
             self._open.pop(self.number, None)
 
     def _is_within_another(self) -> bool:
-        """Whether an earlier bar of the same call is open."""
+        """Whether an earlier bar of the same call is open, perhaps in another thread."""
         bars = (each() for each in self._open.valuerefs())  # a copy: other threads open and close bars meanwhile
-        return any(bar is not None and bar.call is self.call and bar.number < self.number for bar in bars)
+        return any(bar is not None and bar.place == self.place and bar.number < self.number for bar in bars)
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from traitlets import Unicode
 
 from comfy_nb.engine.execution.breakpoints import SAME, Pause
 from comfy_nb.ui.inspect.view import InspectorWidget, ValueView
-from comfy_nb.ui.jupyter.cell_output import CellOutput, close_when_loaded, shell
+from comfy_nb.ui.jupyter.cell_output import CellOutput, close_when_loaded
+from comfy_nb.ui.jupyter.cells import shell
 from comfy_nb.ui.jupyter.widget import THEME, FrontEnd, script, style
 from comfy_nb.ui.render.style import FAINT
 from comfy_nb.wording import describe_error, format_seconds

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from comfy_nb.ui.render.labels import NamedNode, distinguish
+from comfy_nb.ui.render.text import strip_terminal_codes
 from comfy_nb.wording import count, encodable, format_seconds
 
 RowState = Literal["waiting", "running", "done", "cached", "failed", "blocked", "stopped"]
 
 ROWS_MAX = 12
+LOG_LINES_MAX = 40
 GLYPHS: Mapping[str, str] = {
     "waiting": "…",
     "running": "▶",
@@ -126,6 +128,11 @@ class Row:
         """Describe the time it took, or has taken until `now`; nothing for a node from the cache."""
         return format_seconds(self.elapsed(now)) if self.has_duration else ""
 
+    def as_lines(self, now: float) -> list[str]:
+        """Return the row as a line of text, and below it the last lines that the node printed."""
+        indent = "    " if self.under else "  "
+        return [indent + format_row(self, now), *(f"{indent}  | {line}" for line in _printed(self))]
+
 
 @dataclass(frozen=True, slots=True)
 class RunSnapshot:
@@ -179,7 +186,8 @@ class RunSnapshot:
         kept = f", {self.cached} from cache" if self.cached else ""
         left = f", {format_seconds(self.eta)} left" if self.eta is not None else ""
         wrong = "".join(f", {words}" for words in self.describe_wrong())
-        return f"{state}: {self.done} of {count(self.total, 'node')}{kept}{wrong}, {elapsed}{left}"
+        progress = f"{self.done} of {count(self.total, 'node')}" if self.total or self.is_over else "about to begin"
+        return f"{state}: {progress}{kept}{wrong}, {elapsed}{left}"
 
     def describe_wrong(self) -> list[str]:
         """Count the nodes that failed, where that says more than the state, and those that are blocked, as texts."""
@@ -204,7 +212,8 @@ class RunSnapshot:
         lines = [f"{self.glyph} {self.headline(now)}"]
         if self.is_all_cached:
             return lines[0]
-        lines += [f"  {'  ' if row.under else ''}{format_row(row, now)}" for row in self.rows]
+        for row in self.rows:
+            lines += row.as_lines(now)
         hidden = self.describe_hidden()
         return encodable("\n".join([*lines, f"  {hidden}"] if hidden else lines))
 
@@ -299,6 +308,13 @@ def format_row(row: Row, now: float) -> str:
         text,
     )
     return "  ".join(part for part in parts if part)
+
+
+def _printed(row: Row) -> list[str]:
+    """Return the last lines that a node printed, as plain text."""
+    lines = strip_terminal_codes(row.log).rstrip().splitlines()
+    left_out = len(lines) - LOG_LINES_MAX
+    return lines if left_out <= 0 else [f"… {count(left_out, 'earlier line')}", *lines[-LOG_LINES_MAX:]]
 
 
 def has_details(snapshot: RunSnapshot) -> bool:

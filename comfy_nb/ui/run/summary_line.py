@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from comfy_nb.ui.jupyter.cell_output import CellOutput, CellRef, Output, cell_key
+from comfy_nb.ui.jupyter.cell_output import CellOutput, Output, cell_key
+from comfy_nb.ui.jupyter.cells import CellRef, cells
 from comfy_nb.ui.run.html import faint
-from comfy_nb.ui.run.snapshot import RunSnapshot
-from comfy_nb.wording import count, format_seconds
+from comfy_nb.ui.run.snapshot import RunSnapshot, merge
+from comfy_nb.wording import count, encodable, format_seconds
 
 REDRAW_S = 0.2
+ROWS_MAX = 60  # in the text that stands for the line where there is no HTML, as in a log
 
 
 class SummaryLine:
@@ -23,6 +25,7 @@ class SummaryLine:
         self._seconds = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None  # the one that will redraw it
         self._is_stale = False
+        self._rows: list[str] = []
         self.text = ""
 
     def add(self, snapshot: RunSnapshot) -> None:
@@ -31,24 +34,33 @@ class SummaryLine:
         self._ran += snapshot.ran
         self._cached += snapshot.cached
         self._seconds += snapshot.elapsed(snapshot.started)
+        if len(self._rows) <= ROWS_MAX:
+            computed = [row for row in merge([snapshot]).rows if row.state != "cached"]
+            self._rows += [encodable(line) for row in computed for line in row.as_lines(snapshot.started)]
         self.text = f"{snapshot.glyph} {snapshot.headline(snapshot.started)}" if self._runs == 1 else self._sentence()
         if self._loop is None or self._loop.is_closed():
             self._draw()
         else:
             self._is_stale = True
+            cells.at_end(self, self._draw_if_stale)
 
     def _sentence(self) -> str:
         counts = f"{count(self._ran, 'node')} ran, {self._cached:,} from cache"
         return f"✓ {count(self._runs, 'run')}: {counts}, {format_seconds(self._seconds)}"
 
     def _draw(self) -> None:
-        self._output.show({"text/html": faint(self.text), "text/plain": self.text})
+        rows = self._rows[:ROWS_MAX]
+        more = ["  …"] if len(self._rows) > ROWS_MAX else []
+        self._output.show({"text/html": faint(self.text), "text/plain": "\n".join([self.text, *rows, *more])})
         self._is_stale = False
         self._loop = asyncio.get_running_loop()
         self._loop.call_later(REDRAW_S, self._redraw)
 
     def _redraw(self) -> None:
         self._loop = None
+        self._draw_if_stale()
+
+    def _draw_if_stale(self) -> None:
         if self._is_stale:
             self._draw()
 

@@ -7,7 +7,7 @@ from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import Node
 from comfy_nb.parameters.grid import Axes
 from comfy_nb.parameters.sweep import Sweep
-from comfy_nb.ui.jupyter.cell_output import shell
+from comfy_nb.ui.jupyter.cells import shell
 from comfy_nb.ui.sweep.image import draw_grid
 
 

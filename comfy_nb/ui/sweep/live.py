@@ -13,7 +13,7 @@ from traitlets import Dict
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.parameters.sweep import Cell, Sweep
 from comfy_nb.ui.inspect.view import show_in, view_of
-from comfy_nb.ui.jupyter.cell_output import close_all
+from comfy_nb.ui.jupyter.cell_output import close_all, unfinished
 from comfy_nb.ui.jupyter.live_html import LiveHTML
 from comfy_nb.ui.jupyter.stop_button import StopButton
 from comfy_nb.ui.jupyter.widget import THEME, FrontEnd, script, style
@@ -66,7 +66,8 @@ class LiveGrid:
         close_all(self.widget)
 
     def _static(self) -> dict[str, str]:
-        return {"text/html": to_html(self._sweep), "text/plain": repr(self._sweep)}
+        static = {"text/html": to_html(self._sweep), "text/plain": repr(self._sweep)}
+        return unfinished(static) if self._sweep.state == "running" else static
 
     # The sweep -------------------------------------------------------------------------------------------------------
 

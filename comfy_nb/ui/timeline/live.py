@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine.events import Event, RunFinished
 from comfy_nb.engine.execution.loops import post
-from comfy_nb.ui.jupyter.cell_output import CellOutput, shell
+from comfy_nb.ui.jupyter.cell_output import CellOutput, unfinished
+from comfy_nb.ui.jupyter.cells import shell
 from comfy_nb.ui.jupyter.ticker import REST_FACTOR
 from comfy_nb.ui.render.labels import NamedNode, constants_of, distinguish
 from comfy_nb.ui.timeline.spans import NOTICEABLE_S, Recorder, Spans
@@ -94,7 +95,8 @@ class Timeline:
 
     def _static(self) -> dict[str, str]:
         spans = self.spans
-        return {"text/html": encodable(to_html(spans)), "text/plain": encodable(_as_text(spans))}
+        static = {"text/html": encodable(to_html(spans)), "text/plain": encodable(_as_text(spans))}
+        return static if self._is_over else unfinished(static)
 
     def _ipython_display_(self) -> None:
         from IPython.display import display

@@ -16,43 +16,11 @@ import tqdm.auto
 import tqdm.notebook
 
 import comfy_nb as nb
-from comfy_nb.engine.events import NodeFailed, NodeFinished, NodeLog, NodeProgress, NodeText
+from comfy_nb.engine.events import NodeFailed, NodeFinished, NodeLog, NodeText
 from comfy_nb.ui.jupyter.capture import Capture, capture
 from comfy_nb.ui.run.monitor import RunMonitor
+from tests.ui.jupyter.captured import logged, progress_of, shown
 from tests.ui.scripted import ScriptedRun, finished
-
-
-class Console:
-    """What was printed elsewhere."""
-
-    def __init__(self, capsys) -> None:
-        self._capsys = capsys
-
-    def getvalue(self) -> str:
-        out, err = self._capsys.readouterr()
-        return out + err
-
-
-@pytest.fixture
-def console(capsys) -> Console:
-    return Console(capsys)
-
-
-async def shown(handle) -> list:
-    """Run a handle as a display does, and return its events."""
-    events: list = []
-    job = handle.start()
-    job.run.subscribe(events.extend)
-    capture.start(job.run)
-    try:
-        await asyncio.gather(job, return_exceptions=True)
-    finally:
-        capture.stop(job.run)
-    return events
-
-
-def logged(events, node_id: str = "1") -> str:
-    return "".join(event.text for event in events if isinstance(event, NodeLog) and event.node_id == node_id)
 
 
 async def test_what_a_sync_node_prints_becomes_its_log_and_shows_nowhere_else(console):
@@ -183,18 +151,6 @@ async def test_a_node_that_redirects_its_output_gets_it(console):
     assert await handle == "mine\n"
 
 
-async def test_the_thread_of_a_node_prints_as_usual(console):
-    @nb.node
-    def starts() -> int:
-        thread = threading.Thread(target=print, args=("nobody's",))
-        thread.start()
-        thread.join()
-        return 1
-
-    assert logged(await shown(starts())) == ""
-    assert console.getvalue() == "nobody's\n"
-
-
 def test_streams_are_put_back_when_the_last_run_has_ended(capsys):
     switch, runs = Capture(), [SimpleNamespace(id="1"), SimpleNamespace(id="2")]
     before = dict(vars(sys.stdout))
@@ -228,10 +184,6 @@ def test_without_a_console_the_other_stream_is_captured_and_put_back(monkeypatch
     switch.stop(run)
     assert sys.stdout is None and "write" not in vars(sys.stderr)
     assert capsys.readouterr().err == "still written\n"
-
-
-def progress_of(events) -> list[tuple[float, float]]:
-    return [(event.value, event.total) for event in events if isinstance(event, NodeProgress)]
 
 
 @pytest.mark.parametrize("kind", [tqdm.tqdm, tqdm.auto.tqdm, tqdm.notebook.tqdm])
