@@ -32,6 +32,7 @@ import zoneinfo
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import attrs
 import numpy as np
 import pandas as pd
 import pydantic
@@ -99,6 +100,12 @@ class Model(pydantic.BaseModel):
     steps: int = 1
     name: str = ""
     _secret: int = pydantic.PrivateAttr(default=0)
+
+
+@attrs.define
+class Frozen:
+    steps: int
+    note: str = attrs.field(default="", eq=False, repr=False)
 
 
 class Units(np.ndarray):
@@ -275,7 +282,8 @@ FAMILIES: dict[str, list[Callable[[], Any]]] = {
         lambda: types.SimpleNamespace(a=1), lambda: types.SimpleNamespace(a=2), lambda: types.SimpleNamespace(b=1),
         lambda: Slotted(a=1), lambda: Slotted(b=1), lambda: Slotted(a=1, b=2), lambda: Slotted(), lambda: Settings(1),
         lambda: Settings(1, ["a"]), lambda: Settings(1, note="x"), lambda: with_attributes(Settings(1), more=1),
-        lambda: Model(), lambda: Model(steps=1), lambda: Model(steps=2), lambda: Model(more=1), lambda: secret(1),
+        lambda: Frozen(1), lambda: Frozen(2), lambda: Frozen(1, "x"), lambda: Model(), lambda: Model(steps=1),
+        lambda: Model(steps=2), lambda: Model(more=1), lambda: secret(1),
         lambda: Mood.CALM, lambda: Mood.WILD, lambda: Access.READ, lambda: Access.READ | Access.WRITE,
         lambda: Access(0), lambda: uuid.UUID(int=1), lambda: uuid.UUID(int=1, is_safe=uuid.SafeUUID.safe),
         lambda: ipaddress.ip_address("1.1.1.1"), lambda: ipaddress.ip_network("1.1.1.0/24"),
