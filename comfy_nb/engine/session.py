@@ -18,6 +18,7 @@ from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution.breakpoints import Breakpoints
 from comfy_nb.engine.execution.callers import MakeCaller
 from comfy_nb.engine.execution.coroutines import run_without_waiting
+from comfy_nb.engine.execution.failure import release_frames
 from comfy_nb.engine.execution.hook_caller import HookCaller, call_now
 from comfy_nb.engine.execution.interrupt import interrupt_watch
 from comfy_nb.engine.execution.lanes import Lane, on_lane
@@ -61,6 +62,7 @@ class Session:
         self.callers: Mapping[str, MakeCaller] = {}
         self.breakpoints = Breakpoints(self.presenter.show_pause)
         self._listeners: list[Callable[[Run], None]] = []
+        self._failed: list[weakref.ref[Run]] = []
         self._slow: set[int] = set()
         self._lock = threading.Lock()
         for lane in (self.lane, self.pool, self.call_hook.lane):
@@ -162,6 +164,7 @@ class Session:
         modes = modes_here()
         plan = plan_of(graph, modes)
         run = Run(self, graph, plan, modes, options)
+        self._release_failures(run.place)
         interrupt_watch.note_run()
         plan.users += 1
         with self._lock:
@@ -170,6 +173,14 @@ class Session:
                 self.last = run
         graph.advance_seeds()
         return run
+
+    def _release_failures(self, place: Any) -> None:
+        """Let failed runs of earlier cells go of what their nodes held; until then a debugger finds it."""
+        failed = [(reference, reference()) for reference in self._failed]
+        self._failed = [reference for reference, run in failed if run is not None and run.place == place]
+        for _, run in failed:
+            if run is not None and run.place != place:
+                release_frames(run.error)
 
     async def _await(self, run: Run, outputs: Sequence[str] | None) -> Run:
         outer = run.task.state.outer
@@ -188,6 +199,8 @@ class Session:
         for listener in list(self._listeners):
             safely("A listener for runs failed", listener, run)
         await run.task.execute(outputs)
+        if run.error is not None:
+            self._failed.append(weakref.ref(run))
 
     def on_run(self, listener: Callable[[Run], None]) -> Callable[[], None]:
         """Call `listener(run)` for each run, on its loop, before it is validated; call the result to end that."""

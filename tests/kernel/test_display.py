@@ -123,3 +123,19 @@ def test_what_is_refused_is_told_with_the_line_of_the_cell_and_none_of_ours(less
     reply = lesson.run("name = 'not_there.json'\ngraph = nb.load(name)")
     line, message = reply.error.traceback.splitlines()
     assert line == "line 2 of the cell: graph = nb.load(name)" and message.startswith("PromptError: There is no file")
+
+
+def test_a_failed_node_lets_go_of_its_tensors_at_the_next_cell_that_runs_a_graph(lesson: Kernel):
+    lesson.run("""
+        import torch, weakref
+        held = []
+        @nb.node
+        def fails() -> int:
+            tensor = torch.zeros(8)
+            held.append(weakref.ref(tensor))
+            raise ValueError("no")
+    """)
+    assert lesson.run("await fails()").error is not None
+    assert lesson.run("held[0]() is not None").results == ["True"]
+    lesson.run("await slow(0.01)")
+    assert lesson.run("held[0]() is None").results == ["True"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,6 +43,20 @@ def failure_of(scheduler: Scheduler, node_run: NodeRun, error: BaseException) ->
     )
     failure.__cause__ = error
     return failure
+
+
+def release_frames(error: BaseException | None) -> None:
+    """Let the frames that an error went through, and those of its causes, go of their variables: a node's tensors."""
+    stack, seen = [error], set[int]()
+    while stack:
+        error = stack.pop()
+        if error is None or id(error) in seen:
+            continue
+        seen.add(id(error))
+        traceback.clear_frames(error.__traceback__)
+        stack += (error.__cause__, error.__context__)
+        if isinstance(error, BaseExceptionGroup):
+            stack += error.exceptions
 
 
 def group_of(failures: Sequence[NodeError]) -> NodeErrors:
