@@ -77,6 +77,8 @@ def _describe_change(mark: Mark, before: Ledger, now: Ledger) -> str:
 
 
 SEEN = b"again"
+# Built-in functions by which code can read globals that it does not name.
+READS_ANYTHING = frozenset({"eval", "exec", "globals"})
 
 
 class _Walk:
@@ -170,8 +172,12 @@ class _Walk:
         self.parts.append(found.value)
         self.durable = self.durable and found.durable
         if not found.reusable:
-            self.reusable = False
-            self._unreadable = self._unreadable or (len(self.parts) - 1, last_unreadable())
+            self._give_up(last_unreadable())
+
+    def _give_up(self, reason: str) -> None:
+        """Note that what was added last does not tell all."""
+        self.reusable = False
+        self._unreadable = self._unreadable or (len(self.parts) - 1, reason)
 
     def _read_function(self, function: types.FunctionType) -> None:
         if (name := installed_name(function)) is not None:
@@ -207,6 +213,9 @@ class _Walk:
                 self._read_global(name, scope[name], code.co_names)
             elif name in sys.modules and is_local(name):
                 self._read_global(name, sys.modules[name], code.co_names)
+            elif name in READS_ANYTHING:
+                self._name("reads anything", name)
+                self._give_up(f"whatever `{name}` is asked for")
 
     def _read_global(self, path: str, value: Any, names: tuple[str, ...]) -> None:
         if not isinstance(value, types.ModuleType) or not is_local(value.__name__):

@@ -178,6 +178,19 @@ def test_a_result_that_can_change_without_a_trace_is_not_kept() -> None:
     assert run.why("1").startswith("it gave a value of class list_iterator in output 0, which may have changed since.")
 
 
+@pytest.mark.parametrize("name", ["eval", "exec", "globals"])
+def test_code_that_can_read_any_global_runs_each_time(name: str) -> None:
+    calls = Calls()
+    names: dict[str, Any] = {"nb": nb, "calls": calls}
+    body = {"eval": "eval('k')", "exec": "exec('global r; r = k') or r", "globals": "globals()['k']"}[name]
+    exec(f"def reads() -> int:\n    calls['reads'] += 1\n    return {body}", names)
+    reads = nb.node(names["reads"])
+    for names["k"] in (1, 2):
+        run = nb.Graph(reads()).run_sync()
+        assert run["1"] == names["k"]
+    assert run.why("1").startswith(f"its code reads whatever `{name}` is asked for, which may have changed.")
+
+
 def test_a_result_that_was_declared_constant_is_kept() -> None:
     calls = Calls()
 
