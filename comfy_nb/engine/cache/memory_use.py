@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import types
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,11 +13,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from comfy_nb.spec.attributes import attributes_of, slots_of
+
 Blocks = tuple[tuple[int, int], ...]
 
 # An entry with its key, its place in the cache and one list per slot.
 ENTRY_BYTES = 480
 SLOT_BYTES = 72
+MOST_OBJECTS = 10_000
+# They belong to no value alone.
+_SHARED = (type, types.FunctionType, types.MethodType, types.ModuleType, str, bytes)
 _SMALL: frozenset[type] = frozenset({int, float, bool, type(None)})
 _SMALL_BYTES = 28
 _TEXT: frozenset[type] = frozenset({str, bytes})
@@ -74,6 +80,9 @@ def _walk(stack: list[Any], blocks: dict[int, int]) -> int:
             stack += value
         elif _is_picture(value):
             own += value.width * value.height * len(value.getbands()) * (4 if value.mode in ("I", "F") else 1)
+        elif not isinstance(value, _SHARED) and len(seen) < MOST_OBJECTS:
+            with suppress(Exception):  # a foreign object may refuse to show its attributes
+                stack += attributes_of(value, slots_of(type(value), object))
         with suppress(Exception):  # a class of somebody else's may raise anything here
             own += sys.getsizeof(value)
     return own

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import random
 import threading
+import types
 import weakref
 
 import numpy as np
@@ -87,6 +88,7 @@ def test_an_array_and_the_tensor_on_its_memory_count_once():
         bytearray(12_000),
         [["x" * 12_000]],
         {"k": b"x" * 12_000},
+        types.SimpleNamespace(inner=types.SimpleNamespace(text="x" * 12_000)),
     ],
     ids=lambda value: type(value).__name__,
 )
