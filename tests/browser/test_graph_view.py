@@ -57,7 +57,7 @@ def halt(value: int) -> int:
 def fail(value: int) -> int:
     raise ValueError("no luck")
 
-gate = asyncio.Event()
+gate = nb.constant(asyncio.Event())
 """
 PAIR = """
 nb.cache.clear()
