@@ -197,8 +197,9 @@ def test_ctrl_c_ends_a_script_by_the_signal(call: str, presses: int):
     loop = f"\nwhile True:\n    try: {call}\n    except Exception: continue"
     code, out, err = interrupted_script(SCRIPT + loop, presses)
     assert (code, out) == (-signal.SIGINT, ["cleaned up"])
-    assert err.endswith("KeyboardInterrupt\n")
-    assert err.count("Traceback") == (2 if "asyncio" in call else 1)  # asyncio.run shows the cancellation too
+    if presses == 1:  # a second one may meet Python as it shuts down
+        assert err.endswith("KeyboardInterrupt\n")
+        assert err.count("Traceback") == (2 if "asyncio" in call else 1)  # asyncio.run shows the cancellation too
 
 
 def interrupted_script(code: str, presses: int = 1) -> tuple[int, list[str], str]:
