@@ -296,17 +296,19 @@ class NodeFactory:
         return dict(zip(names, args, strict=False))
 
     def _given(self, entry: InputSpec, value: Any) -> Any:
-        if isinstance(value, Handle):
+        if type(value) is Handle:
             return value if value.slot is not None else Handle(value.call, value.index)
         if type(value) in (int, float, str, bool):
             return value
-        if isinstance(value, (list, tuple)) and any(isinstance(item, Handle) for item in value):
+        # A proxy or a container of somebody else's may do anything when it is asked for its class or items.
+        items = next((base.__iter__(value) for base in (list, tuple) if issubclass(type(value), base)), ())
+        if any(type(item) is Handle for item in items):
             raise GraphError(
                 f"{self.spec.class_type}, input {entry.name!r}: a handle can be an input, but not part of a list. "
                 "Join the nodes first (ImageBatch joins pictures), or await them and give the values."
             )
         try:
-            if entry.is_list and isinstance(value, (list, tuple)):
+            if entry.is_list and issubclass(type(value), (list, tuple)):
                 return [coerce(entry.name_of(item), entry.socket) for item in value]
             return coerce(entry.name_of(value), entry.socket)
         except LayoutError as error:

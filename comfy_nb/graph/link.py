@@ -50,7 +50,7 @@ def links_in(inputs: Mapping[str, Any]) -> dict[str, Link]:
 
 def wrap_constant(value: Any) -> Any:
     """Return a constant as prompts have it: a list is wrapped, so that it is not taken for a link."""
-    return {"__value__": value} if isinstance(value, list) else value
+    return {"__value__": value} if issubclass(type(value), list) else value
 
 
 def unwrap_constant(value: Any) -> Any:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import types
-from collections.abc import Mapping
 from typing import Any
 
 POINTER = 8
@@ -18,15 +16,20 @@ Slots = tuple[tuple[str, types.MemberDescriptorType], ...]
 def attributes_of(value: Any, slots: Slots) -> list[Any]:
     """Return the names and values of an object's attributes, in the order in which they were set, and of its slots.
 
-    Nothing is computed: properties are not asked. What a `cached_property` holds is left out, it follows from the rest.
+    Nothing is computed: properties are not asked. What a `cached_property` or the like holds is left out, since it
+    follows from the rest.
     """
     kind = type(value)
     found: list[Any] = []
-    own = getattr(value, "__dict__", None)
-    if isinstance(own, Mapping):
-        for name, item in own.items():
-            if not isinstance(_of_class(kind, name), functools.cached_property):
-                found += (name, item)
+    try:
+        own = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        own = {}
+    if type(own) is not dict or isinstance(_of_class(kind, "__dict__"), property):
+        raise TypeError("it does not show its attributes")
+    for name, item in own.items():
+        if not _is_cache(_of_class(kind, name)):
+            found += (name, item)
     for name, slot in slots:
         try:
             found += (name, slot.__get__(value, kind))
@@ -57,6 +60,13 @@ def has_hidden_state(kind: type, base: type) -> bool:
 def _added_to(kind: type, base: type) -> list[type]:
     """Return the classes of which an instance has a part besides what its base class has."""
     return [each for each in kind.__mro__ if each not in base.__mro__]
+
+
+def _is_cache(entry: Any) -> bool:
+    """Whether what a class has under a name computes a value once, and keeps it in the instance under that name."""
+    kind = type(entry)
+    is_method = isinstance(entry, (types.FunctionType, staticmethod, classmethod, types.BuiltinFunctionType))
+    return hasattr(kind, "__get__") and not hasattr(kind, "__set__") and not is_method
 
 
 def _of_class(kind: type, name: str) -> Any:

@@ -6,8 +6,7 @@ constants of the notebook and of the project's own modules. Code from installed 
 
 from __future__ import annotations
 
-import dis
-import functools
+import importlib
 import inspect
 import itertools
 import reprlib
@@ -22,6 +21,7 @@ from comfy_nb.spec.contents.callables import PARTS_OF_CALLABLES
 from comfy_nb.spec.digest import PLAIN, Digest, encode_plain
 from comfy_nb.spec.fingerprint import declared_constant, digest_of, last_unreadable
 from comfy_nb.spec.locality import installed_name, is_local, is_local_file, version_of
+from comfy_nb.spec.names import module_name, names_in
 from comfy_nb.spec.readers import Parts, Whole, reads
 
 
@@ -78,7 +78,9 @@ def _describe_change(mark: Mark, before: Ledger, now: Ledger) -> str:
 
 SEEN = b"again"
 # Built-in functions by which code can read globals that it does not name.
-READS_ANYTHING = frozenset({"eval", "exec", "globals"})
+READS_ANYTHING = frozenset({"__import__", "eval", "exec", "globals"})
+# The same for modules, and what code reads of them.
+DOORS = {sys: "modules", importlib: "import_module"}
 
 
 class _Walk:
@@ -141,7 +143,7 @@ class _Walk:
             self._read_function(thing)
         elif isinstance(thing, type):
             self._read_class(thing)
-        elif isinstance(thing, types.ModuleType):
+        elif isinstance(thing, types.ModuleType) and not is_local(thing.__name__):
             self._name("module", thing.__name__)
         elif type(thing) in (list, tuple):
             self._read_items(thing)
@@ -164,10 +166,6 @@ class _Walk:
             self.visit(item)
 
     def _read_value(self, value: Any) -> None:
-        if type(value).__module__ == "dataclasses":
-            # Its records and sentinels add nothing to the methods that it makes.
-            self._name("dataclasses", type(value).__name__)
-            return
         found = digest_of(value)
         self.parts.append(found.value)
         self.durable = self.durable and found.durable
@@ -194,38 +192,48 @@ class _Walk:
                 self.visit_named("closure variable", name, cell.cell_contents)
             except ValueError:
                 self._name("empty closure variable", name)
+        self.visit(function.__doc__)
         for name, value in function.__dict__.items():
             self.visit_named("attribute", f"{function.__name__}.{name}", value)
 
     def _read_code(self, code: types.CodeType, scope: dict[str, Any]) -> None:
         self.parts += (code.co_code, code.co_exceptiontable)
         self.parts.append(repr((code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)).encode())
-        self.parts.append(b"%d/%d/%d" % (code.co_argcount, code.co_kwonlyargcount, code.co_flags))
+        counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
+        self.parts.append(b"%d/%d/%d/%d" % counts)
         for constant in code.co_consts:
             if isinstance(constant, types.CodeType):
                 self._read_code(constant, scope)
             elif isinstance(constant, frozenset):
+                self._name("set", "")
                 self._read_items(sorted(constant, key=encode_plain))
             else:
                 self.visit(constant)
-        for name in _names_read(code):
+        names = names_in(code)
+        for name in names.variables:
             if name in scope:
-                self._read_global(name, scope[name], code.co_names)
-            elif name in sys.modules and is_local(name):
-                self._read_global(name, sys.modules[name], code.co_names)
+                self._read_global(name, scope[name], code.co_names, names.bare)
             elif name in READS_ANYTHING:
                 self._name("reads anything", name)
                 self._give_up(f"whatever `{name}` is asked for")
+        for found in names.imports:
+            name = module_name(found, scope)
+            if name in sys.modules and is_local(name):
+                bare = names.bare | {name} if found.bound_to in names.bare else names.bare
+                self._read_global(name, sys.modules[name], code.co_names, bare)
 
-    def _read_global(self, path: str, value: Any, names: tuple[str, ...]) -> None:
-        if not isinstance(value, types.ModuleType) or not is_local(value.__name__):
+    def _read_global(self, path: str, value: Any, names: tuple[str, ...], bare: frozenset[str]) -> None:
+        """Add a global: of a module only what the code can reach by these names, unless it hands the module on."""
+        if not isinstance(value, types.ModuleType) or path.rpartition(".")[2] in bare or path in bare:
             self.visit_named(_kind_of(value), path, value)
             return
         self._name("module", value.__name__)
-        for name in names:
+        if value in DOORS and DOORS[value] in names:
+            self._give_up(f"whatever `{value.__name__}.{DOORS[value]}` is asked for")
+        for name in names if is_local(value.__name__) else ():
             if name in value.__dict__:
                 others = tuple(other for other in names if other != name)
-                self._read_global(f"{path}.{name}", value.__dict__[name], others)
+                self._read_global(f"{path}.{name}", value.__dict__[name], others, bare)
 
     def _read_class(self, cls: type) -> None:
         if (name := installed_name(cls)) is not None:
@@ -237,16 +245,6 @@ class _Walk:
             self.visit(base)
         for name, value in _own_attributes(cls):
             self.visit_named("attribute", f"{cls.__name__}.{name}", value)
-
-
-@functools.lru_cache(maxsize=4096)
-def _names_read(code: types.CodeType) -> tuple[str, ...]:
-    """Return the globals and modules that a piece of code reads, without the attributes that it reads from them."""
-    asked = (step.argval for step in dis.get_instructions(code) if step.opname in _READS)
-    return tuple(dict.fromkeys(asked))
-
-
-_READS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "IMPORT_NAME"}
 
 
 def _defaults(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
@@ -273,14 +271,10 @@ _NOT_CODE = {
     "__pydantic_validator__",
     "__signature__",
     "__annotate_func__",
-    "__annotations__",
     "__annotations_cache__",
     "__dict__",
-    "__doc__",
     "__firstlineno__",
     "__module__",
-    "__orig_bases__",
-    "__parameters__",
     "__qualname__",
     "__static_attributes__",
     "__weakref__",
@@ -288,8 +282,7 @@ _NOT_CODE = {
 
 
 def _own_attributes(cls: type) -> Iterator[tuple[str, Any]]:
-    for name in sorted(vars(cls)):
-        value = vars(cls)[name]
+    for name, value in list(vars(cls).items()):
         is_slot = inspect.isdatadescriptor(value) and not isinstance(value, property)
         if name in _NOT_CODE or name.startswith("_abc_") or (is_slot and not is_local(type(value).__module__)):
             continue

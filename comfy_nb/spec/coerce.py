@@ -20,7 +20,7 @@ def coerce(value: Any, socket: str) -> Any:
     Raises LayoutError if the value has another layout, dtype or range; the message says how to convert it.
     """
     known = SOCKETS.get(str.__str__(socket))
-    if known is None or known.layout is None or value is None or isinstance(value, str | bytes | int | float):
+    if known is None or known.layout is None or value is None or issubclass(type(value), (str, bytes, int, float)):
         return value
     return known.layout(value)
 

@@ -6,11 +6,13 @@ that is not known, or that may change unseen, is known by its identity, and its 
 
 from __future__ import annotations
 
+import enum
 import itertools
 import os
 import threading
+import types
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -18,19 +20,21 @@ from weakref import WeakKeyDictionary
 from xxhash import xxh3_128_digest
 
 from comfy_nb.spec.digest import PLAIN, Digest, combine, encode_plain
-from comfy_nb.spec.readers import Parts, Unreadable, known_of
+from comfy_nb.spec.readers import UNCHANGEABLE, Parts, Unreadable, known_of
 
 DEEPEST = 120
 MOST_OBJECTS = 200_000
-# Values of these classes cannot change if what they hold cannot.
-UNCHANGEABLE = frozenset({tuple, frozenset})
+SHARED_BY_ALL = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType, enum.Enum)
 
 
 def digest_of(value: Any) -> Digest:
     """Digest any value by what it holds; never raises."""
-    if type(value) in PLAIN:
-        return Digest(xxh3_128_digest(encode_plain(value)), fixed=True)
-    return value if type(value) is Digest else _reading.read(value)
+    try:
+        if type(value) in PLAIN:
+            return Digest(xxh3_128_digest(encode_plain(value)), fixed=True)
+        return value if type(value) is Digest else _reading.read(value)
+    except Exception:  # a class may refuse to be hashed or compared
+        return _reading.give_up(value, f"a value of class {type(value).__name__}")
 
 
 def unreadable_in(value: Any) -> str | None:
@@ -76,7 +80,7 @@ def node_digest(
     for value in values:
         if type(value) not in PLAIN:
             tag = encode_plain((class_type, code.value, fresh, bound, names, links))
-            found = combine(tag, [digest_of(each) for each in values])
+            found = combine(tag, _reading.read_together(values))
             return Digest(found.value, found.durable and durable, found.reusable and code.reusable, found.fixed)
     whole = encode_plain((class_type, code.value, fresh, bound, names, links, values))
     return Digest(xxh3_128_digest(whole), durable, code.reusable, True)
@@ -85,8 +89,9 @@ def node_digest(
 class _Reading(threading.local):
     """What a thread is reading: one value, with all that it holds.
 
-    Values are numbered as they are met. One that is met again inside itself, or elsewhere in a cycle that is still
-    being read, stands for the number of values since: so equal cycles have equal digests, and nothing is read twice.
+    One that is met again inside itself, or elsewhere in a cycle that is still being read, stands for the number of
+    values since: so equal cycles have equal digests. One that was read before stands for its number among those that
+    can change: two places that share one value differ from two that have equal ones. So nothing is read twice.
     """
 
     def __init__(self) -> None:
@@ -95,10 +100,10 @@ class _Reading(threading.local):
         self._begin()
 
     def _begin(self) -> None:
-        self._done: dict[int, tuple[Any, Digest]] = {}
+        self._done: dict[int, tuple[Any, Digest, int]] = {}
         self._open: dict[int, tuple[Any, int]] = {}
         self._path: list[int] = []
-        self._number = self._reaches = self._depth = self._count = 0
+        self._number = self._reaches = self._depth = self._count = self._places = 0
 
     def read(self, value: Any) -> Digest:
         """Return the digest of a value that is not plain."""
@@ -110,18 +115,32 @@ class _Reading(threading.local):
         finally:
             self._begin()
 
+    def read_together(self, values: Iterable[Any]) -> list[Digest]:
+        """Return the digests of values that may share parts."""
+        if self._depth:
+            return [digest_of(value) for value in values]
+        self.unreadable = self.sampled = None
+        self._depth = 1
+        try:
+            return [digest_of(value) for value in values]
+        finally:
+            self._begin()
+
     def _read(self, value: Any) -> Digest:
         key, number = id(value), self._number
         self._number += 1
         if key in self._done:
-            return self._done[key][1]
+            _, found, place = self._done[key]
+            if found.fixed or isinstance(value, SHARED_BY_ALL):
+                return found
+            return found._replace(value=xxh3_128_digest(b"the one at %d" % place))
         if key in self._open:
             met = self._open[key][1]
             self._reaches = min(self._reaches, met)
             return Digest(xxh3_128_digest(b"met %d ago" % (number - met)))
         self._count += 1
         if self._depth >= DEEPEST or self._count > MOST_OBJECTS:
-            return self._give_up(value, "a value too deep or too large to be read at each run")
+            return self.give_up(value, "a value too deep or too large to be read at each run")
         self._open[key] = (value, number)
         self._path.append(key)
         outer, self._reaches = self._reaches, number
@@ -142,7 +161,9 @@ class _Reading(threading.local):
         while member != key:
             member = self._path.pop()
             value, number = self._open.pop(member)
-            self._done[member] = (value, combine(b"member %d" % (number - first), [found]) if number > first else found)
+            known = combine(b"member %d" % (number - first), [found]) if number > first else found
+            self._places += not known.fixed and not isinstance(value, SHARED_BY_ALL)
+            self._done[member] = (value, known, self._places)
 
     def _digest(self, value: Any) -> Digest:
         # A bare object is nothing but itself.
@@ -153,7 +174,7 @@ class _Reading(threading.local):
             return self._digest_parts(type(value), _parts_of(value))
         except Exception as error:  # a closed picture, a half-made object: foreign values may fail in any way
             known = isinstance(error, Unreadable) and str(error)
-            return self._give_up(value, known or f"a value of class {type(value).__name__}")
+            return self.give_up(value, known or f"a value of class {type(value).__name__}")
 
     def _digest_parts(self, kind: type, parts: Parts) -> Digest:
         if type(parts) is Digest:
@@ -176,7 +197,8 @@ class _Reading(threading.local):
             _tags[kind] = tag
         return tag
 
-    def _give_up(self, value: Any, reason: str) -> Digest:
+    def give_up(self, value: Any, reason: str) -> Digest:
+        """Return the digest of a value that cannot be read; it is known by its identity, and not reusable."""
         self.unreadable = self.unreadable or reason
         return Digest(xxh3_128_digest(_process + b"object %d" % id(value)), durable=False, reusable=False)
 

@@ -6,6 +6,7 @@ import functools
 import os
 import sys
 import sysconfig
+import types
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,10 @@ def is_local(module_name: str | None) -> bool:
     module = sys.modules.get(module_name)
     if module is None:
         return True
-    path = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), None)
-    return module_name not in sys.builtin_module_names if path is None else is_local_file(path)
+    path = vars(module).get("__file__") or next(iter(vars(module).get("__path__") or ()), None)
+    if not isinstance(path, str):
+        return module_name not in sys.builtin_module_names
+    return is_local_file(path)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -62,11 +65,12 @@ def _find(module: str, name: str) -> Any:
     """Return what a module holds under a dotted name."""
     found: Any = sys.modules[module]
     for part in name.split("."):
-        found = vars(found).get(part) if hasattr(found, "__dict__") else None
+        found = vars(found).get(part) if isinstance(found, (type, types.ModuleType)) else None
     return found
 
 
 def version_of(module: str) -> str:
     """Return the version that the package of a module tells, or nothing."""
-    version = getattr(sys.modules.get(module.partition(".")[0]), "__version__", "")
+    package = sys.modules.get(module.partition(".")[0])
+    version = vars(package).get("__version__") if isinstance(package, types.ModuleType) else None
     return version if isinstance(version, str) else ""

@@ -46,7 +46,7 @@ class InputSpec:
 
     def name_of(self, value: Any) -> Any:
         """Return the name of an enum member if it is one of the choices; any other value as it is."""
-        if isinstance(value, enum.Enum) and not isinstance(self.type, str) and value.name in self.type:
+        if issubclass(type(value), enum.Enum) and not isinstance(self.type, str) and value.name in self.type:
             return value.name
         return value
 

@@ -19,6 +19,8 @@ Reader = Callable[[Any], Parts]
 SomeReader = TypeVar("SomeReader", bound=Reader)
 
 _by_class: dict[type, tuple[Reader, bool]] = {}
+UNCHANGEABLE: set[type] = {tuple, frozenset}
+"""Classes whose values cannot change if what they hold cannot, so that nobody asks which of two equal ones it is."""
 _by_name: dict[tuple[str, str], tuple[Reader, bool]] = {}
 
 
@@ -47,13 +49,15 @@ class Known(NamedTuple):
 _known: WeakKeyDictionary[type, Known] = WeakKeyDictionary()
 
 
-def reads(*classes: type, with_derived: bool = False) -> Callable[[SomeReader], SomeReader]:
+def reads(*classes: type, with_derived: bool = False, unchangeable: bool = False) -> Callable[[SomeReader], SomeReader]:
     """Register a reader for the instances of classes, and of those that are derived from them in Python.
 
-    `with_derived`: also of those that were derived from them in C, of which the reader tells all.
+    `with_derived`: also of those that were derived from them in C, of which the reader tells all. `unchangeable`:
+    values of just these classes cannot change if what they hold cannot.
     """
 
     def register(reader: SomeReader) -> SomeReader:
+        UNCHANGEABLE.update(classes if unchangeable else ())
         _by_class.update(dict.fromkeys(classes, (reader, with_derived)))
         _known.clear()
         return reader

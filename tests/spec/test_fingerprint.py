@@ -301,10 +301,24 @@ def test_a_cycle_is_known_by_what_is_in_it():
     assert digest_of([shared, shared[1]]) != digest_of([shared, shared])
 
 
-def test_shared_parts_do_not_make_a_value_another():
-    part = [1, [2]]
-    assert digest_of([part, part]) == digest_of([[1, [2]], [1, [2]]])
-    assert digest_of([part, ring(1), part]) == digest_of([[1, [2]], ring(1), [1, [2]]])
+def test_which_parts_are_shared_counts():
+    part, other = [1, [2]], [1, [2]]
+    assert digest_of([part, part]) == digest_of([other, other]) != digest_of([part, other])
+    assert digest_of([part, ring(1), part]) != digest_of([part, ring(1), other])
+    layer = torch.nn.Linear(1, 1)
+    twin = torch.nn.Linear(1, 1)
+    twin.load_state_dict(layer.state_dict())
+    assert digest_of(torch.nn.Sequential(layer, layer)) != digest_of(torch.nn.Sequential(layer, twin))
+
+
+def test_what_cannot_change_is_not_told_apart_from_its_equals():
+    def dates():
+        return [datetime.date(2026, 1, 1), (1, "a"), decimal.Decimal(1), pathlib.Path("a"), Mood.CALM]
+
+    same = dates()
+    assert digest_of([same[0], same[0], *same]) == digest_of([dates()[0], dates()[0], *dates()])
+    pair, twin = (1, 2), tuple(range(1, 3))
+    assert digest_of([pair, pair]) == digest_of([pair, twin])
 
 
 def test_many_objects_that_know_each_other_are_read_in_one_pass():

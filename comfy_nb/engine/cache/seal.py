@@ -1,7 +1,8 @@
 """Seals notice that a cached value was changed in place.
 
-A tensor is compared by its version counter, and a small one also by its content, since a write through `.numpy()` or
-`.data` leaves the counter as it is. Containers are compared by the objects they hold, other objects by their digest.
+A tensor in main memory is compared by its content, since a write through `.numpy()` or `.data` leaves its version
+counter as it is; one elsewhere by the counter. Containers are compared by the objects they hold, other objects by their
+digest. The cost is paid when a value is cached and each time it is used: at memory bandwidth, 1 ms for 16 MiB.
 """
 
 from __future__ import annotations
@@ -14,14 +15,9 @@ import numpy as np
 import torch
 from xxhash import xxh3_128_digest
 
-from comfy_nb.spec.contents.tensors import is_plain, tensor_bytes
-from comfy_nb.spec.digest import PLAIN
+from comfy_nb.spec.contents.tensors import elements_of, is_plain
+from comfy_nb.spec.digest import PLAIN, Digest
 from comfy_nb.spec.fingerprint import digest_of, unreadable_in
-
-# The cost, paid when a value is cached and each time it is used. Measured on one core of a busy 2-core
-# server, in ms of CPU: 0.02 for 1 kB, 0.05 for 1 MiB, 0.7 for a picture of 1024 x 1024 x 3 floats, 1.3 for
-# 16 MiB, 5 for 64 MiB; the version counter alone takes 0.005.
-CONTENT_CHECK_BYTES = 16 << 20
 
 _GONE = object()
 _Path = tuple[Any, Any]
@@ -250,11 +246,8 @@ def _state(value: Any) -> tuple[Any, ...]:
     if isinstance(value, torch.Tensor):
         return (*_tensor_state(value), _tensor_content(value))
     if isinstance(value, bytearray):
-        return (len(value), xxh3_128_digest(value) if len(value) <= CONTENT_CHECK_BYTES else None)
-    content = None
-    if value.nbytes <= CONTENT_CHECK_BYTES and not value.dtype.hasobject:
-        content = xxh3_128_digest(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data)
-    return (value.ctypes.data, value.shape, value.strides, value.dtype, content)
+        return (len(value), xxh3_128_digest(value))
+    return (value.ctypes.data, value.strides, value.flags.writeable, digest_of(value))
 
 
 def _tensor_state(value: torch.Tensor) -> tuple[Any, ...]:
@@ -264,8 +257,8 @@ def _tensor_state(value: torch.Tensor) -> tuple[Any, ...]:
     return (value.data_ptr(), version, value.dtype, tuple(value.shape), value.stride(), value.requires_grad, attributes)
 
 
-def _tensor_content(value: torch.Tensor) -> bytes | None:
-    """Digest a tensor that is small and in main memory, or that has no version counter."""
-    if (value.nbytes > CONTENT_CHECK_BYTES or value.device.type != "cpu") and not value.is_inference():
+def _tensor_content(value: torch.Tensor) -> Digest | None:
+    """Digest a tensor that is in main memory, or that has no version counter."""
+    if value.device.type != "cpu" and not value.is_inference():
         return None
-    return xxh3_128_digest(tensor_bytes(value))
+    return digest_of(elements_of(value))

@@ -122,6 +122,12 @@ class Store:
         """
         self.cache.drop(entry.key, reason)
 
+    def discard(self, key: bytes, reason: str) -> None:
+        """Drop a result from every tier, with the reason that `why` reports: its key does not say how it came about."""
+        self.cache.drop(key, reason)
+        for tier in self.lower:
+            tier.drop(key)
+
     def refuse(self, entry: Entry, reason: str) -> None:
         """Note why a result cannot be kept, for `why`."""
         self.cache.drop(entry.key, reason)

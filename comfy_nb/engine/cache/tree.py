@@ -72,6 +72,8 @@ def _encode_tensor(value: torch.Tensor, tensors: list[torch.Tensor], known: dict
         raise NotATree(f"it holds a tensor on {value.device}")
     if value.requires_grad:
         raise NotATree("it holds a tensor that carries gradients")
+    if value.__dict__ or value.grad is not None or value.is_inference() or value.is_conj() or value.is_neg():
+        raise NotATree("it holds a tensor with attributes, with a gradient, or made under a mode of torch")
     tag = "complex" if value.is_complex() else "tensor"
     if id(value) not in known:
         known[id(value)] = len(tensors)

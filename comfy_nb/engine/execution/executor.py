@@ -458,6 +458,7 @@ class Executor:
         self._is_closed = True
         self.pauses.close()
         self._process_settings.close()
+        self.lookup.drop_outdated()
         if status is Status.DONE:
             self.lookup.report_intermediate()
         self._services.lane_done(self._lane)

@@ -13,7 +13,7 @@ from comfy_nb.engine.execution.node_run import NOT_SCHEDULED, NodeRun, NodeState
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.skips import Skips
 from comfy_nb.engine.execution.state import RunState
-from comfy_nb.engine.planning.keys import key_of, lazy_key
+from comfy_nb.engine.planning.keys import head_of, key_of, lazy_key
 from comfy_nb.engine.planning.modes import Settings, torch_settings
 from comfy_nb.engine.planning.step import UNKNOWN, NodeKey, Step
 from comfy_nb.errors import warn_each_time, warn_of_fault
@@ -152,6 +152,8 @@ class Lookup:
         step = node_run.step
         if (settings := torch_settings()) != self.state.modes.settings and not self.state.is_tainted:
             self._note_settings(settings, step)
+        if not (step.head.fixed or self.state.is_tainted):
+            self._compare_constants(step)
         if self.state.is_tainted:
             node_run.key = node_run.key.forgotten()
         elif node_run.key.full is None and node_run.key.base is not None:
@@ -192,6 +194,39 @@ class Lookup:
             f"{changes} while {step.named} ran or before it did: torch has one setting for the whole process. What the "
             "run computes from here on is not cached.",
         )
+
+    def _compare_constants(self, step: Step) -> None:
+        """Cache nothing more where a constant is not any more what the key of its node says."""
+        if head_of(step, self.state.plan.uid).value == step.head.value:
+            return
+        self.state.taint()
+        warn_each_time(
+            f"A constant of {step.named} was changed while the run went on. What the run computes from here on is not "
+            "cached. Work on a copy."
+        )
+
+    def drop_outdated(self) -> None:
+        """At the end of a run, drop what was computed by code that reads something else by now than when it began."""
+        ran = [each for each in self.scheduler.node_runs.values() if each.source == "ran"]
+        classes = {each.step.class_type for each in ran}
+        changed = {name for name in classes if self._is_changed(name)}
+        if not changed:
+            return
+        stale = {each.step.id for each in ran if each.step.class_type in changed}
+        below = self.state.plan.below(stale)
+        for each in ran:
+            if each.key.full is not None and (each.step.id in stale or each.step.id in below):
+                self.store.discard(each.key.full, "the code that computed it, or what it reads, changed while it ran")
+
+    def _is_changed(self, class_type: str) -> bool:
+        known = self.state.plan.classes.get(class_type)
+        if known is None:
+            return False
+        spec, _, code, _ = known
+        try:
+            return spec.code() != code
+        except Exception:  # a class's code may not be readable any more; then nothing is known of it
+            return True
 
     def _complete(self, node_run: NodeRun) -> None:
         """Set the key of a lazy node that has run, by the lazy inputs that were passed to it.

@@ -54,8 +54,8 @@ def elements_of(value: np.ndarray[Any, Any]) -> Any:
     A large array that is wider than its memory, as `broadcast_to` makes them, is read as it lies there.
     """
     if value.dtype.hasobject or value.dtype.kind == "T":
-        return value.ravel().tolist()
-    plain = value.view(np.ndarray)
+        return np.ndarray.tolist(np.ndarray.ravel(value))
+    plain = np.ndarray.view(value, np.ndarray)
     if plain.nbytes > LARGE_BYTES:
         low, high = np.lib.array_utils.byte_bounds(plain)
         if plain.nbytes > high - low:

@@ -23,7 +23,7 @@ def _wrapper(value: Any) -> tuple[Any, ...]:
 
 
 def _property(value: property) -> tuple[Any, ...]:
-    return (value.fget, value.fset, value.fdel)
+    return (value.fget, value.fset, value.fdel, value.__doc__)
 
 
 def _cached_property(value: functools.cached_property[Any]) -> tuple[Any, ...]:

@@ -42,4 +42,6 @@ def _(value: asyncio.Queue[Any]) -> Parts:
 
 @reads(logging.Logger)
 def _(value: logging.Logger) -> Parts:
-    return Whole((value.name, value.level, value.disabled))
+    handlers = [type(each).__qualname__ for each in value.handlers]
+    state = (value.level, value.getEffectiveLevel(), value.disabled, value.propagate, len(value.filters))
+    return Whole((value.name, *state, *handlers))

@@ -118,14 +118,10 @@ def _(value: types.MappingProxyType[Any, Any]) -> Parts:
 
 
 @reads(type({}.keys()), type({}.values()), type({}.items()))
-def _(value: Any) -> Parts:
-    return tuple(value)
-
-
 @reads(type(collections.OrderedDict().keys()), type(collections.OrderedDict().values()))
 @reads(type(collections.OrderedDict().items()))
 def _(value: Any) -> Parts:
-    return tuple(value)
+    return (value.mapping,)
 
 
 @reads(array.array)
@@ -133,32 +129,32 @@ def _(value: array.array[Any]) -> Parts:
     return (value.typecode, array.array.tobytes(value))
 
 
-@reads(range, slice)
+@reads(range, slice, unchangeable=True)
 def _(value: Any) -> Parts:
     return (value.start, value.stop, value.step)
 
 
-@reads(datetime.date)
+@reads(datetime.date, unchangeable=True)
 def _(value: datetime.date) -> Parts:
     return (datetime.date.isoformat(value),)
 
 
-@reads(datetime.timedelta)
+@reads(datetime.timedelta, unchangeable=True)
 def _(value: datetime.timedelta) -> Parts:
     return (value.days, value.seconds, value.microseconds)
 
 
-@reads(datetime.timezone)
+@reads(datetime.timezone, unchangeable=True)
 def _(value: datetime.timezone) -> Parts:
     return (datetime.timezone.utcoffset(value, None), datetime.timezone.tzname(value, None))
 
 
-@reads(datetime.datetime)
+@reads(datetime.datetime, unchangeable=True)
 def _(value: datetime.datetime) -> Parts:
     return (datetime.datetime.isoformat(value.replace(tzinfo=None)), value.fold, value.tzinfo)
 
 
-@reads(datetime.time)
+@reads(datetime.time, unchangeable=True)
 def _(value: datetime.time) -> Parts:
     return (datetime.time.isoformat(value.replace(tzinfo=None)), value.fold, value.tzinfo)
 
@@ -168,14 +164,14 @@ def _(_value: datetime.tzinfo) -> Parts:
     return ()
 
 
-@reads(zoneinfo.ZoneInfo)
+@reads(zoneinfo.ZoneInfo, unchangeable=True)
 def _(value: zoneinfo.ZoneInfo) -> Parts:
     if value.key is None:
         raise Unreadable("a time zone read from a file")
     return (value.key,)
 
 
-@reads(decimal.Decimal)
+@reads(decimal.Decimal, unchangeable=True)
 def _(value: decimal.Decimal) -> Parts:
     return (decimal.Decimal.__str__(value),)
 
@@ -185,12 +181,12 @@ def _(value: decimal.Context) -> Parts:
     return (repr(value),)
 
 
-@reads(pathlib.PurePath)
+@reads(pathlib.PurePath, pathlib.Path, pathlib.PosixPath, pathlib.WindowsPath, unchangeable=True)
 def _(value: pathlib.PurePath) -> Parts:
     return (pathlib.PurePath.__str__(value),)
 
 
-@reads(re.Pattern)
+@reads(re.Pattern, unchangeable=True)
 def _(value: re.Pattern[Any]) -> Parts:
     return (value.pattern, value.flags)
 
@@ -210,17 +206,17 @@ def _(_value: types.SimpleNamespace) -> Parts:
     return ()
 
 
-@reads(types.GenericAlias)
+@reads(types.GenericAlias, unchangeable=True)
 def _(value: types.GenericAlias) -> Parts:
     return (value.__origin__, value.__args__, value.__unpacked__)
 
 
-@reads(types.UnionType)
+@reads(types.UnionType, unchangeable=True)
 def _(value: types.UnionType) -> Parts:
     return (value.__args__,)
 
 
-@reads(type(NotImplemented))
+@reads(type(NotImplemented), unchangeable=True)
 def _(_value: Any) -> Parts:
     return ()
 
@@ -239,7 +235,7 @@ def _(value: io.BytesIO | io.StringIO) -> Parts:
     return (value.getvalue(), value.tell())
 
 
-@reads(struct.Struct)
+@reads(struct.Struct, unchangeable=True)
 def _(value: struct.Struct) -> Parts:
     return (value.format,)
 

@@ -36,7 +36,8 @@ def _(value: Any) -> Parts:
 
 def _notes(value: Any) -> Parts:
     derived = [(name, getattr(value, name, None)) for name in value._metadata if name not in ("_name", "name")]
-    return (value.attrs, value.flags.allows_duplicate_labels, derived)
+    added = [pair for pair in vars(value).items() if not pair[0].startswith("_")]
+    return (value.attrs, value.flags.allows_duplicate_labels, derived, added)
 
 
 @reads_named("pandas", "Index")
@@ -61,7 +62,7 @@ def _(value: Any) -> Parts:
 
 @reads_named("pandas", "NumpyExtensionArray")
 def _(value: Any) -> Parts:
-    return Whole((value.to_numpy(),))
+    return Whole((value.dtype, value.to_numpy()))
 
 
 @reads_named("pandas", "Categorical")

@@ -13,12 +13,21 @@ from comfy_nb.spec.readers import Parts, Unreadable, Whole, reads
 LARGE_BYTES = 1 << 20
 
 
-@reads(torch.dtype, torch.device, torch.layout, torch.memory_format, torch.qscheme, torch.finfo, torch.iinfo)
+@reads(
+    torch.dtype,
+    torch.device,
+    torch.layout,
+    torch.memory_format,
+    torch.qscheme,
+    torch.finfo,
+    torch.iinfo,
+    unchangeable=True,
+)
 def _(value: Any) -> Parts:
     return (str(value),)
 
 
-@reads(torch.Size)
+@reads(torch.Size, unchangeable=True)
 def _(value: torch.Size) -> Parts:
     return tuple(value)
 
@@ -49,7 +58,9 @@ def _gradient(value: torch.Tensor) -> Parts:
     """What a tensor shows of its gradient, but for the graph of functions that it came from."""
     if not value.is_leaf:
         return (value.retains_grad, value._backward_hooks)
-    return (value.grad, value._backward_hooks) if value.grad is not None or value.requires_grad else ()
+    if value.grad is None and not value.requires_grad:
+        return ()
+    return (value.grad, value._backward_hooks, value._post_accumulate_grad_hooks)
 
 
 def elements_of(value: torch.Tensor) -> Any:

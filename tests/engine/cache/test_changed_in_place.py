@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import dataclasses
 import types
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -70,7 +73,16 @@ CHANGES: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     "an array": (lambda: np.zeros(3), lambda v: v.fill(1)),
     "a tensor": (lambda: torch.zeros(3), write),
     "a tensor, by numpy": (lambda: torch.zeros(3), lambda v: v.numpy().fill(1)),
-    "a large tensor, by numpy": (lambda: torch.zeros(1 << 20), lambda v: v.numpy().fill(1)),
+    "a large tensor, by numpy": (lambda: torch.zeros(5 << 20), lambda v: v.numpy().fill(1)),
+    "a large array": (lambda: np.zeros(3 << 20), lambda v: v.fill(1)),
+    "a large bytearray": (lambda: bytearray(20 << 20), lambda v: v.__setitem__(5, 1)),
+    "whether an array can be written": (lambda: np.zeros(3), lambda v: v.setflags(write=False)),
+    "an array of objects": (lambda: np.array([[1]], object), lambda v: v[0].__setitem__(0, [2])),
+    "a plain attribute of a table": (lambda: pd.DataFrame({"a": [1]}), lambda v: object.__setattr__(v, "foo", 5)),
+    "a hook of a parameter": (
+        lambda: torch.nn.Parameter(torch.zeros(1)),
+        lambda v: v.register_post_accumulate_grad_hook(write),
+    ),
     "a tensor, by its data": (lambda: torch.zeros(1 << 20), lambda v: v.data.add_(1)),
     "a sparse tensor": (lambda: torch.eye(3).to_sparse(), lambda v: v.mul_(2)),
     "whether a tensor wants gradients": (lambda: torch.zeros(3), lambda v: v.requires_grad_()),
@@ -231,3 +243,91 @@ def test_of_a_very_large_module_samples_and_version_counters_are_compared(monkey
     weight.requires_grad_(False)
     graph.run_sync()
     assert calls["reads"] == 6
+
+
+def test_what_was_computed_from_a_constant_that_changed_meanwhile_is_not_kept() -> None:
+    @nb.node
+    def appends(value: object) -> int:
+        value.append(9)  # type: ignore[attr-defined]
+        return len(value)  # type: ignore[arg-type]
+
+    @nb.node
+    def reads_both(count: int, value: object) -> list:  # type: ignore[type-arg]
+        return list(value)  # type: ignore[call-overload]
+
+    value = [1]
+    with pytest.warns(nb.ComfyNBWarning, match="A constant of appends .* was changed while the run went on"):
+        assert reads_both(appends(value), value).run_sync() == [1, 9]
+    with pytest.warns(nb.ComfyNBWarning):
+        assert reads_both(appends([1]), [1]).run_sync() == [1]
+
+
+async def test_what_was_computed_while_a_global_changed_is_not_kept() -> None:
+    world = types.SimpleNamespace(factor=1)
+    begun, go_on = nb.constant(asyncio.Event()), nb.constant(asyncio.Event())
+
+    @nb.node
+    async def scales() -> int:
+        begun.set()
+        await go_on.wait()
+        return world.factor
+
+    @nb.node
+    def below(value: int) -> int:
+        return value
+
+    job = nb.Graph(below(scales())).start()
+    await begun.wait()
+    world.factor = 2
+    go_on.set()
+    assert (await job)["2"] == 2
+    world.factor = 1
+    run = await nb.Graph(below(scales())).run()
+    assert run["2"] == 1
+
+
+def test_a_module_that_code_hands_on_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "handed_on.py").write_text("K = 1\nZ = [1]\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import handed_on  # type: ignore[import-not-found]
+
+    def items(module: Any) -> Any:
+        return [*module.Z, module.K]
+
+    table = [handed_on]
+
+    @nb.node
+    def passes_on() -> list:  # type: ignore[type-arg]
+        return items(handed_on)  # type: ignore[no-any-return]
+
+    @nb.node
+    def looks_up() -> int:
+        return getattr(handed_on, "K")  # type: ignore[no-any-return]  # noqa: B009
+
+    @nb.node
+    def keeps() -> int:
+        return table[0].K  # type: ignore[no-any-return]
+
+    for handed_on.K in (1, 2):
+        handed_on.Z.append(handed_on.K)
+        assert passes_on().run_sync() == items(handed_on)
+        assert looks_up().run_sync() == keeps().run_sync() == handed_on.K
+
+
+def test_a_relative_import_in_a_function_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "relative_package"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "other.py").write_text("Z = 1\n")
+    (package / "sub.py").write_text(
+        "def one():\n    from .other import Z\n    return Z\ndef two():\n    from . import other\n    return other.Z\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    from relative_package import other, sub  # type: ignore[import-not-found]
+
+    @nb.node
+    def reads_both() -> list:  # type: ignore[type-arg]
+        return [sub.one(), sub.two()]
+
+    for other.Z in (1, 2):
+        assert reads_both().run_sync() == [other.Z, other.Z]

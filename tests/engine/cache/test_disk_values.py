@@ -50,8 +50,7 @@ def test_tensors_of_mixed_widths_views_and_strides_come_back(disk):
         base.t(),
         base[0, 0].expand(3, 2),
         torch.arange(3, dtype=torch.int16),
-        complicated.conj(),
-        complicated.conj().imag,
+        complicated,
     ]
     back = [slot[0] for slot in stored(disk, "a", *values).outputs]
     for before, after in zip(values, back, strict=True):
