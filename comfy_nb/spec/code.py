@@ -18,7 +18,7 @@ from typing import Any
 from xxhash import xxh3_128_digest
 
 from comfy_nb.spec.contents.callables import PARTS_OF_CALLABLES
-from comfy_nb.spec.digest import PLAIN, Digest, encode_plain
+from comfy_nb.spec.digest import PLAIN, Digest, encode_plain, is_plain
 from comfy_nb.spec.fingerprint import declared_constant, digest_of, last_unreadable
 from comfy_nb.spec.locality import installed_name, is_local, is_local_file, version_of
 from comfy_nb.spec.names import module_name, names_in
@@ -113,7 +113,7 @@ class _Walk:
         ledger: Ledger = {OWN_CODE: (xxh3_128_digest(b"".join(own.get(-1, ()))), "")}
         for index, (_, _, kind, name, value) in enumerate(self._spans):
             if not own[index][1:2] or not own[index][1].startswith(SEEN):
-                shown = reprlib.repr(value) if name and type(value) in PLAIN else ""
+                shown = reprlib.repr(value) if name and is_plain(value) else ""
                 ledger[kind, name] = (xxh3_128_digest(b"".join(own[index])), shown)
         if self._unreadable is not None:
             place, reason = self._unreadable
@@ -123,6 +123,13 @@ class _Walk:
 
     def visit(self, thing: Any) -> None:
         """Add a value to the digest, following code that belongs to the notebook or the project."""
+        try:
+            self._visit(thing)
+        except Exception:  # a proxy or a class of somebody else's may refuse to be looked at in any way
+            self._name("unreadable", type(thing).__name__)
+            self._give_up(f"a value of class {type(thing).__name__}")
+
+    def _visit(self, thing: Any) -> None:
         if type(thing) in PLAIN:
             self.parts.append(encode_plain(thing))
             return

@@ -13,6 +13,14 @@ _MARSHAL_VERSION = 2
 PLAIN: frozenset[type] = frozenset({int, float, str, bool, type(None), bytes, complex, type(...)})
 
 
+def is_plain(value: Any) -> bool:
+    """Whether a value is of a `PLAIN` type; False also for one whose class refuses to be hashed."""
+    try:
+        return type(value) in PLAIN
+    except TypeError:
+        return False
+
+
 class Digest(NamedTuple):
     """A digest, and how far it can be trusted.
 

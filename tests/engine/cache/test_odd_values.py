@@ -123,3 +123,29 @@ def test_what_cannot_be_read_passes_and_is_not_reused(kind: str) -> None:
 def test_the_cache_tells_what_it_holds(kind: str) -> None:
     passes((READ | UNREADABLE)[kind]())
     assert str(nb.cache) and nb.cache._repr_html_()
+
+
+class Unhashable(type):
+    __hash__ = None  # type: ignore[assignment]
+
+
+class OfUnhashableClass(metaclass=Unhashable):
+    pass
+
+
+class Proxy:
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError("outside of its context")
+
+
+@pytest.mark.parametrize("make", [Proxy, lambda: OfUnhashableClass()])
+def test_code_can_read_a_global_that_refuses_to_be_looked_at(make: Callable[[], Any]) -> None:
+    value = make()
+
+    @nb.node
+    def reads_odd() -> str:
+        return type(value).__name__
+
+    assert reads_odd().run_sync() == type(value).__name__
+    run = nb.Graph(reads_odd()).run_sync()
+    assert "may have changed" in run.why("1")
