@@ -14,7 +14,7 @@
     execution/executor.py         moves it: lock, lanes, tasks, the end
     execution/scheduler.py        a pure state machine: which nodes wait, are ready, run, are done
     execution/lookup.py           cached results, keys that become known late, equal nodes in flight
-    execution/lanes.py            threads for sync nodes; abandon.py: one that will not stop
+    execution/lanes.py            threads for sync nodes; abandon.py: one that will not stop; cancelling.py: tasks
     execution/callers.py          call a node on a lane or on the loop; retry.py: once more? backoff.py: the wait
     execution/coroutines.py       an async node, step by step; stepped_modes.py: its modes between the steps
     execution/turn.py             one node's turn: inputs (lazy ones too), list calls, blockers, outputs

@@ -18,6 +18,7 @@ from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.execution.abandon import abandon, warn_abandoned
 from comfy_nb.engine.execution.backoff import Backoff
 from comfy_nb.engine.execution.callers import Caller, LaneCaller, LoopCaller, PutOff
+from comfy_nb.engine.execution.cancelling import cancel_until_done
 from comfy_nb.engine.execution.coroutines import STALL_S, warn_stalled
 from comfy_nb.engine.execution.expansion import Expanded, read_expansion, set_keys
 from comfy_nb.engine.execution.failure import blame_cycle, failure_of, group_of
@@ -37,8 +38,6 @@ from comfy_nb.errors import InterruptProcessingException, NodeError
 from comfy_nb.graph.gc_freeze import gc_frozen
 
 SLICE_S = 0.02
-ASK_AGAIN_S = 0.5
-GIVE_UP_S = 5.0
 
 
 class Executor:
@@ -436,21 +435,13 @@ class Executor:
         if not self.tasks:
             self._close(status)
         elif status is not Status.DONE:
-            self._cancel_tasks(time.perf_counter())
+            cancel_until_done(self.tasks.keys, self._abandon_tasks)
 
-    def _cancel_tasks(self, since: float) -> None:
-        """Cancel the tasks that are left, again while they swallow it, and after `GIVE_UP_S` go on without them."""
-        if self._is_closed:
-            return
-        late = time.perf_counter() - since > GIVE_UP_S
-        for task, node_run in list(self.tasks.items()):
-            if late:
-                warn_abandoned(node_run, "it swallows its cancellation")
-            task.cancel()
-        if late:
-            self._close(self.ending or Status.CANCELLED)
-        else:
-            self.loop.call_later(ASK_AGAIN_S, self._cancel_tasks, since)
+    def _abandon_tasks(self) -> None:
+        """End without the async nodes that swallow their cancellation."""
+        for node_run in self.tasks.values():
+            warn_abandoned(node_run, "it swallows its cancellation")
+        self._close(self.ending or Status.CANCELLED)
 
     def _close(self, status: Status) -> None:
         if self._is_closed:
