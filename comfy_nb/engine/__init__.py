@@ -12,6 +12,7 @@
     presenter.py                  what shows the run (ui/ installs itself here)
     execution/state.py            `RunState`: what the parts below share of one run (turn_services.py: of a turn)
     execution/executor.py         moves it: lock, lanes, tasks, the end
+    execution/results.py          takes what nodes came to; after_failure.py: what a failed one does to the run
     execution/scheduler.py        a pure state machine: which nodes wait, are ready, run, are done
     execution/lookup.py           cached results, keys that become known late, equal nodes in flight
     execution/lanes.py            threads for sync nodes; abandon.py: one that will not stop; cancelling.py: tasks
