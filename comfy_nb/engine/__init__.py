@@ -5,7 +5,7 @@
     planning/plan.py              checked steps in topological order, kept up to date after edits; what runs by default
     planning/step.py, keys.py     a step, its `NodeKey`, and how that is made of what is above it
     planning/modes.py             what surrounds the run, for its keys and its nodes; torch_modes.py: those of a thread
-    run.py                      `Run`: what the person holds (values, why, summary); also background: job.py
+    run.py                      `Run`: what the person holds (why, summary; values.py); in the background: job.py
     run_task.py                 `RunTask`: prepares, executes, ends; may be stopped at any moment
     planning/class_hooks.py       calls VALIDATE_INPUTS and fingerprints; hidden_inputs.py: PROMPT, UNIQUE_ID ...
     planning/validity.py          which of the wanted outputs can run
