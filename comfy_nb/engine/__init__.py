@@ -18,7 +18,7 @@
     execution/lanes.py            threads for sync nodes; abandon.py: one that will not stop; cancelling.py: tasks
     execution/callers.py          call a node on a lane or on the loop; retry.py: once more? backoff.py: the wait
     execution/coroutines.py       an async node, step by step; stepped_modes.py: its modes between the steps
-    execution/turn.py             one node's turn: inputs (lazy ones too), list calls, blockers, outputs
+    execution/turn.py             one node's turn: inputs (lazy ones too), list calls, blockers; returned.py: outputs
     execution/expansion.py        nodes that a node expanded into; redo.py: what one of them takes the place of
     execution/breakpoints.py      pauses at a value (pauses.py); failure.py: the error
     execution/interrupt.py        Interrupt in a cell that awaits; blocking.py: in code that cannot await
