@@ -122,9 +122,9 @@ class Results:
             if self._executor.ending is not None:
                 return
             if self._breakpoints or self._state.is_tainted:
-                self._lookup.below_breakpoints.update(steps)
+                self._lookup.keyed_late.update(steps)
             self._redo_below(node_run)
-            replace(self._scheduler, node_run, steps, self._lookup.below_breakpoints)
+            replace(self._scheduler, node_run, steps, self._lookup.keyed_late)
             added = self._scheduler.expand(node_run, steps.values(), expanded)
         self._event_log.node_waits(node_run, f"expanded into {len(steps)} nodes", added)
         self._executor.wake()
@@ -160,7 +160,7 @@ class Results:
     def _redo_below(self, node_run: NodeRun) -> None:
         """Where a value was replaced in a run of a node's own, let that reach what was taken from the cache below."""
         if node_run.step.id in self._state.replaced_within:
-            redo_below(self._scheduler, node_run, self._lookup.below_breakpoints)
+            redo_below(self._scheduler, node_run, self._lookup.keyed_late)
 
     def _finished(self, node_run: NodeRun) -> None:
         if node_run.step.id not in self._breakpoints:  # else it is reported when the breakpoint is resumed

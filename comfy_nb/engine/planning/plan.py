@@ -286,9 +286,7 @@ class Plan:
 
     def below(self, origins: Iterable[str]) -> set[str]:
         """Return the ids of all nodes that could need one of these."""
-        children = topology.children_of({node_id: self._parents(node_id) for node_id in self.steps})
-        takers = [taker for origin in origins for taker in children.get(origin, ())]
-        return topology.reach(takers, lambda node_id: children.get(node_id, ()))
+        return topology.below({node_id: self._parents(node_id) for node_id in self.steps}, origins)
 
 
 def is_simple(spec: NodeSpec, interface: Interface) -> bool:
