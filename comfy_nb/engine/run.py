@@ -16,7 +16,7 @@ from comfy_nb.engine.execution.dynamic_prompt import DynamicPrompt
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.services import Services
 from comfy_nb.engine.execution.state import RunState, Status
-from comfy_nb.engine.expanded import settle
+from comfy_nb.engine.expanded import prune
 from comfy_nb.engine.history import History
 from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.engine.planning.modes import Modes
@@ -254,7 +254,7 @@ class Run:
         self.session.history.record(self.number, scheduler.node_runs)
         planned = (step.key.full for step in self.plan.order)
         ran = (each.key.full for each in scheduler.node_runs.values())
-        expanded = settle(graph.scope, scheduler)
+        expanded = prune(graph.scope, scheduler)
         self.session.store.run_ended(self.number, itertools.chain(planned, ran, expanded))
 
     # What came of it -------------------------------------------------------------------------------------------------

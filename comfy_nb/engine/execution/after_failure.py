@@ -35,7 +35,7 @@ class Failures:
         self.error = failure
         return True
 
-    def settle(self, status: Status) -> Status:
+    def final_status(self, status: Status) -> Status:
         """Return the status in which the run ends; one that went on after failures has failed, with all of them."""
         failures = self._state.failures if self._state.goes_on_after_failures else ()
         if failures and status in (Status.DONE, Status.FAILED) and isinstance(self.error, NodeError | None):

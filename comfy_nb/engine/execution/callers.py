@@ -118,8 +118,8 @@ class LaneCaller:
             function = self.state.modes.wrap(call.function, grad=spec.grad)
             with torch.set_grad_enabled(spec.grad):
                 result = worker.call(call, function, call.inputs)
-            if call.is_check and inspect.iscoroutine(result):
-                result = asyncio.run_coroutine_threadsafe(result, self.loop).result()
+            if call.is_check:
+                result = self._answer(result)
             _report_call(call, self.state, time.perf_counter() - started)
         except InterruptProcessingException:
             raise
@@ -145,9 +145,12 @@ class LaneCaller:
         run_without_waiting(taken, "A fingerprint on a lane waits for the event loop.")
 
     async def _call_hook(self, worker: Worker, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
-        result = worker.call(inputs, self.state.modes.wrap(function), inputs)
+        return self._answer(worker.call(inputs, self.state.modes.wrap(function), inputs))
+
+    def _answer(self, result: Any) -> Any:
+        """Return what a hook answered: a coroutine's result, once the loop has run it."""
         if inspect.iscoroutine(result):
-            result = asyncio.run_coroutine_threadsafe(result, self.loop).result()
+            return asyncio.run_coroutine_threadsafe(result, self.loop).result()
         return result
 
 

@@ -303,7 +303,7 @@ class Executor:
         with self.lock:
             if self.ending is not None:
                 return
-            status = self.ending = self.failures.settle(status)
+            status = self.ending = self.failures.final_status(status)
         if status is not Status.DONE:
             self.state.request_stop(status)
             for inner in list(self.state.inner):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -88,6 +88,13 @@ class NodeRun:
     def sources(self) -> set[str]:
         """Return the ids of the nodes that it has waited for; what comes from any other node is not there for it."""
         return {link.origin for link in self.step.links if self.takes(link)}
+
+    def parents(self) -> Iterator[NodeRun]:
+        """Yield the nodes whose expansions it is part of, from the one that made it to that of the graph."""
+        parent = self.parent
+        while parent is not None:
+            yield parent
+            parent = parent.parent
 
     @property
     def display_id(self) -> str:

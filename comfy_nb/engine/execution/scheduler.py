@@ -307,8 +307,8 @@ class Scheduler:
             if node_run.state is not NodeState.WAITING:
                 continue
             failed = above if above.state is NodeState.FAILED else self.failed_above[above.step.id]
-            is_inside = node_run.expansion is not None and node_run.step.id in _expanders_of(failed)
-            node_run.state = NodeState.FAILED if is_inside else NodeState.BLOCKED
+            made_it = node_run.expansion is not None and node_run.step.id in {each.step.id for each in failed.parents()}
+            node_run.state = NodeState.FAILED if made_it else NodeState.BLOCKED
             self.failed_above[node_run.step.id] = failed
             self._give_up(node_run)
             self.on_given_up(node_run)
@@ -388,12 +388,3 @@ class Scheduler:
             node_run = waits_for[node_run.sequence]
         cycle = list(path.values())
         return cycle[cycle.index(node_run) :]
-
-
-def _expanders_of(node_run: NodeRun) -> set[str]:
-    """Return the ids of the nodes that a node is, directly or not, part of the expansion of."""
-    found = set()
-    while node_run.parent is not None:
-        node_run = node_run.parent
-        found.add(node_run.step.id)
-    return found
