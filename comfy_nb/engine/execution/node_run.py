@@ -15,7 +15,7 @@ NOT_SCHEDULED = -1
 
 
 class NodeState(IntEnum):
-    """The state of a node run: WAITING, READY, RUNNING, DONE; or FAILED, or BLOCKED by one that failed.
+    """The state of a node run: WAITING, READY, RUNNING, DONE; or FAILED, or GIVEN_UP for one that failed.
 
     RUNNING goes back to WAITING if the node asks for lazy inputs, expands or is requeued, and DONE to RUNNING if a
     cached value is held at a breakpoint.
@@ -26,7 +26,7 @@ class NodeState(IntEnum):
     RUNNING = 2
     DONE = 3
     FAILED = 4
-    BLOCKED = 5
+    GIVEN_UP = 5
 
 
 class NodeRun:

@@ -36,7 +36,7 @@ class Scheduler:
     `added` are the steps of expansions, and `expanders` maps their ids to the nodes that expanded into them. Nodes in
     `breakpoints` are held when they are done, until `release`. The running nodes in `outdated`, by sequence, were
     called with values that have been replaced. The outputs of nodes in `retained` stay until the end, all others until
-    nothing waits for them. Nodes that need one that failed fail with it or are blocked; `failed_above` maps their ids
+    nothing waits for them. Nodes that need one that failed fail with it or are given up; `failed_above` maps their ids
     to the one that failed, and `on_given_up` is called for each.
     """
 
@@ -308,7 +308,7 @@ class Scheduler:
                 continue
             failed = above if above.state is NodeState.FAILED else self.failed_above[above.step.id]
             made_it = node_run.expansion is not None and node_run.step.id in {each.step.id for each in failed.parents()}
-            node_run.state = NodeState.FAILED if made_it else NodeState.BLOCKED
+            node_run.state = NodeState.FAILED if made_it else NodeState.GIVEN_UP
             self.failed_above[node_run.step.id] = failed
             self._give_up(node_run)
             self.on_given_up(node_run)
