@@ -12,7 +12,7 @@ from comfy_nb.errors import NodeError
 
 
 class Failures:
-    """The failures of one run's nodes; used by whoever owns the scheduler. `error` is what ends the run, if any did."""
+    """The failures of one run's nodes; called by the owner of the scheduler. `error` is what ends the run, if any."""
 
     def __init__(self, state: RunState, scheduler: Scheduler) -> None:
         self.error: BaseException | None = None

@@ -18,7 +18,7 @@ from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.execution.abandon import abandon, warn_abandoned
 from comfy_nb.engine.execution.after_failure import Failures
 from comfy_nb.engine.execution.backoff import Backoff
-from comfy_nb.engine.execution.callers import Caller, LaneCaller, LoopCaller, PutOff
+from comfy_nb.engine.execution.callers import Caller, LaneCaller, LaneTurn, LoopCaller
 from comfy_nb.engine.execution.cancelling import cancel_until_done
 from comfy_nb.engine.execution.coroutines import STALL_S, warn_stalled
 from comfy_nb.engine.execution.failure import blame_cycle, failure_of
@@ -184,7 +184,7 @@ class Executor:
         self._event_log.node_started(node_run, worker.thread.name)
         self._call_on_lane(node_run, partial(self.lane_caller.call, node_run, worker), worker)
 
-    def _call_on_lane(self, node_run: NodeRun, call: Callable[[], Outcome | PutOff], worker: Worker) -> None:
+    def _call_on_lane(self, node_run: NodeRun, call: Callable[[], Outcome | LaneTurn], worker: Worker) -> None:
         self.calling[worker] = node_run
         keeps_claim = False
         try:
@@ -193,7 +193,7 @@ class Executor:
             finally:
                 if self.calling.pop(worker, None) is None:
                     worker.retired = True  # the run has ended and abandoned this worker
-            if isinstance(outcome, PutOff):
+            if isinstance(outcome, LaneTurn):
                 keeps_claim = True
                 post(self.loop, self._put_off, node_run, outcome)
             elif isinstance(outcome, Expand):
@@ -211,13 +211,13 @@ class Executor:
             if not keeps_claim:
                 self.lookup.release_claim(node_run, None)
 
-    def _put_off(self, node_run: NodeRun, put_off: PutOff) -> None:
+    def _put_off(self, node_run: NodeRun, put_off: LaneTurn) -> None:
         if self.is_over:
             self.lookup.release_claim(node_run, None)
         else:
             self.backoff.begin(node_run, put_off)
 
-    def _send_again(self, node_run: NodeRun, put_off: PutOff) -> None:
+    def _send_again(self, node_run: NodeRun, put_off: LaneTurn) -> None:
         def go_on(worker: Worker) -> None:
             if self.is_over:
                 self.lookup.release_claim(node_run, None)

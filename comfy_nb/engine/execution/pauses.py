@@ -32,7 +32,7 @@ class Pausable(Protocol):
         ...
 
     def fail(self, node_run: NodeRun, error: BaseException) -> None:
-        """Let the run fail at a node."""
+        """Let a node fail, and with it the run or what needs it."""
         ...
 
     def wake(self) -> Any:

@@ -2,48 +2,28 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Protocol
 
 from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.execution.expansion import Expanded, read_expansion, set_keys
-from comfy_nb.engine.execution.lookup import Lookup
 from comfy_nb.engine.execution.node_run import NodeRun
-from comfy_nb.engine.execution.pauses import Pauses
+from comfy_nb.engine.execution.pauses import Pausable, Pauses
 from comfy_nb.engine.execution.redo import redo_below, replace
-from comfy_nb.engine.execution.scheduler import Scheduler
-from comfy_nb.engine.execution.state import RunState, Status
+from comfy_nb.engine.execution.state import Status
 from comfy_nb.engine.execution.turn import Ask, Done, Expand
 from comfy_nb.engine.planning.step import Step
 
 
-class Taker(Protocol):
-    """The executor, as far as taking results needs it."""
+class Taker(Pausable, Protocol):
+    """The executor, as far as taking results needs it; `ending` is the status that a run is about to end in."""
 
-    state: RunState
-    lock: threading.Lock
-    lookup: Lookup
-    scheduler: Scheduler
     pauses: Pauses
     ending: Status | None
     is_draining: bool
 
-    @property
-    def is_over(self) -> bool:
-        """Whether no further node is to be called."""
-        ...
-
-    def fail(self, node_run: NodeRun, error: BaseException) -> None:
-        """Let a node fail."""
-        ...
-
     def fail_in_turn(self, node_run: NodeRun, error: BaseException) -> None:
         """Let a node fail whose turn this is; called by the owner of the scheduler."""
-        ...
-
-    def wake(self) -> None:
-        """Have the loop look at the scheduler."""
         ...
 
 
