@@ -268,7 +268,7 @@ class Run:
         return self._state.step(node_id)
 
     def outputs(self, node_id: str) -> tuple[list[Any], ...]:
-        """Return a node's output slots, each a list; raises NotKept, UnknownName, or the run's error."""
+        """Return a node's output slots, each a list; raises UnknownName, or NotKept from the run's error."""
         return self._values.outputs(node_id)
 
     def result(self, node_id: str, slot: int | None = None) -> Any:

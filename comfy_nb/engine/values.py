@@ -32,7 +32,7 @@ class Values:
         self._held[node_id] = outputs
 
     def outputs(self, node_id: str) -> Outputs:
-        """Return a node's output slots, each a list; raises NotKept, UnknownName, or the run's error."""
+        """Return a node's output slots, each a list; raises UnknownName, or NotKept from the run's error."""
         node_run, plan = self._state.node_run(node_id), self._state.plan
         there = self._there(node_id, node_run)
         if there is not None:

@@ -46,7 +46,7 @@ def _may_change(value: Any) -> bool:
 
 
 def unreadable(node_run: NodeRun) -> str | None:
-    """Return what a node reads of which the engine cannot know whether it changed, in words; None if there is nothing.
+    """Return in words what a node reads that may have changed unnoticed; None if there is nothing.
 
     >>> unreadable(node_run)
     'input `client` is a value of class Client'
