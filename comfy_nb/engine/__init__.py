@@ -5,19 +5,20 @@
     planning/plan.py              checked steps in topological order, kept up to date after edits; what runs by default
     planning/step.py, keys.py     a step, its `NodeKey`, and how that is made of what is above it
     planning/modes.py             what surrounds the run, for its keys and its nodes; torch_modes.py: those of a thread
-    run.py                      `Run`: what the person holds (values, why, summary); also background: job.py
+    run.py                      `Run`: what the person holds (why, summary; values.py); in the background: job.py
     run_task.py                 `RunTask`: prepares, executes, ends; may be stopped at any moment
     planning/class_hooks.py       calls VALIDATE_INPUTS and fingerprints; hidden_inputs.py: PROMPT, UNIQUE_ID ...
     planning/validity.py          which of the wanted outputs can run
     presenter.py                  what shows the run (ui/ installs itself here)
     execution/state.py            `RunState`: what the parts below share of one run (turn_services.py: of a turn)
     execution/executor.py         moves it: lock, lanes, tasks, the end
+    execution/results.py          takes what nodes came to; after_failure.py: what a failed one does to the run
     execution/scheduler.py        a pure state machine: which nodes wait, are ready, run, are done
     execution/lookup.py           cached results, keys that become known late, equal nodes in flight
-    execution/lanes.py            threads for sync nodes; abandon.py: one that will not stop
+    execution/lanes.py            threads for sync nodes; abandon.py: one that will not stop; cancelling.py: tasks
     execution/callers.py          call a node on a lane or on the loop; retry.py: once more? backoff.py: the wait
     execution/coroutines.py       an async node, step by step; stepped_modes.py: its modes between the steps
-    execution/turn.py             one node's turn: inputs (lazy ones too), list calls, blockers, outputs
+    execution/turn.py             one node's turn: inputs (lazy ones too), list calls, blockers; returned.py: outputs
     execution/expansion.py        nodes that a node expanded into; redo.py: what one of them takes the place of
     execution/breakpoints.py      pauses at a value (pauses.py); failure.py: the error
     execution/interrupt.py        Interrupt in a cell that awaits; blocking.py: in code that cannot await

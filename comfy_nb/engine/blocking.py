@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, TypeVar
 
-from comfy_nb.engine.execution.executor import GIVE_UP_S
+from comfy_nb.engine.execution.cancelling import GIVE_UP_S
 from comfy_nb.engine.execution.interrupt import AGAIN_S, Awaited, interrupt_watch
 from comfy_nb.engine.execution.lanes import on_lane
 from comfy_nb.engine.node_api.context import current_call

@@ -6,7 +6,7 @@ from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.graph.model import Place, Scope
 
 
-def settle(scope: Scope, scheduler: Scheduler) -> list[bytes | None]:
+def prune(scope: Scope, scheduler: Scheduler) -> list[bytes | None]:
     """After a run, forget the nodes that are no longer there, with their objects; return the keys of the expanded ones.
 
     A node is there if the run's prompt has it, or if a node that is there expanded into it when it ran last.

@@ -23,7 +23,7 @@ class Presenter(runner.Presenter[Graph], Protocol):
         ...
 
     def expect_run(self, run: Any) -> None:
-        """Keep a place for a run in the background, which is shown later; the code that began it may end before."""
+        """Note that a run in the background will be shown: the cell that began it may end before that."""
         ...
 
     def show_run(self, run: Any) -> None:
@@ -58,7 +58,7 @@ class NoPresenter:
         """Return None: no place is known."""
 
     def expect_run(self, run: Any) -> None:
-        """Keep no place."""
+        """Note nothing."""
 
     def show_run(self, run: Any) -> None:
         """Show nothing."""

@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.events import Subscriber
 from comfy_nb.engine.execution.breakpoints import Pause
 from comfy_nb.engine.execution.dynamic_prompt import DynamicPrompt
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.services import Services
 from comfy_nb.engine.execution.state import RunState, Status
-from comfy_nb.engine.expanded import settle
+from comfy_nb.engine.expanded import prune
 from comfy_nb.engine.history import History
 from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.engine.planning.modes import Modes
@@ -28,6 +27,7 @@ from comfy_nb.engine.presenter import Presenter, safely
 from comfy_nb.engine.provenance import Provenance, ProvenanceIndex
 from comfy_nb.engine.run_task import RunTask
 from comfy_nb.engine.summary import counts_line, counts_of, node_lines
+from comfy_nb.engine.values import Values
 from comfy_nb.engine.why import reason, why_unfinished
 from comfy_nb.errors import NodeError, NodeErrors, NotKept, Stopped, UnknownName
 from comfy_nb.graph.model import Graph
@@ -78,7 +78,6 @@ class Run:
         self.in_background = False
         self._history = session.history.of(graph)
         self._before: dict[str, NodeRun] = {}
-        self._values: dict[str, Outputs | None] = {}
         self._state = RunState(
             graph,
             plan,
@@ -93,6 +92,7 @@ class Run:
         )
         self._state.event_log.run_queued(self._state.started_at)
         self.task = RunTask(self._state, session, partial(Pause, self), self._show, self._keep)
+        self._values = Values(self.task, session.store, session.provenance, partial(_why_of, weakref.ref(self)))
 
     # How it stands ---------------------------------------------------------------------------------------------------
 
@@ -246,7 +246,7 @@ class Run:
                     self._before[node_id] = old
                 history[node_id] = node_run
                 if node_id in scheduler.retained:
-                    self._values[node_id] = node_run.outputs
+                    self._values.hold(node_id, node_run.outputs)
             else:
                 history.setdefault(node_id, node_run)
             node_run.outputs = node_run.entry = None
@@ -254,7 +254,7 @@ class Run:
         self.session.history.record(self.number, scheduler.node_runs)
         planned = (step.key.full for step in self.plan.order)
         ran = (each.key.full for each in scheduler.node_runs.values())
-        expanded = settle(graph.scope, scheduler)
+        expanded = prune(graph.scope, scheduler)
         self.session.store.run_ended(self.number, itertools.chain(planned, ran, expanded))
 
     # What came of it -------------------------------------------------------------------------------------------------
@@ -268,25 +268,8 @@ class Run:
         return self._state.step(node_id)
 
     def outputs(self, node_id: str) -> tuple[list[Any], ...]:
-        """Return a node's output slots, each a list; raises NotKept, UnknownName, or the run's error."""
-        kept = self._values.get(node_id)
-        node_run = self.node_run(node_id)
-        if kept is None and node_run is not None:
-            kept = node_run.outputs
-        if kept is not None:
-            return kept
-        step = node_run.step if node_run is not None else self.plan.steps.get(node_id)
-        if step is None:
-            raise UnknownName.of("node", node_id, self.plan.steps, "in the run's graph")
-        keyed = node_run or (step if self.plan.revision == self._state.revision else None)
-        key = keyed.key.full if keyed is not None else None
-        entry = self.session.store.recall(key, step) if key is not None else None
-        if entry is not None:
-            return entry.outputs
-        named = step.named
-        if node_run is not None and node_run.state is not NodeState.DONE:
-            raise NotKept(f"{named} {why_unfinished(node_run, self._state)}.") from self.error
-        raise NotKept(f"The result of {named} is not held any more. Run again with outputs=[{node_id!r}] to have it.")
+        """Return a node's output slots, each a list; raises UnknownName, or NotKept from the run's error."""
+        return self._values.outputs(node_id)
 
     def result(self, node_id: str, slot: int | None = None) -> Any:
         """Return a node's value as `value` does; raises Stopped where the run was stopped before it finished.
@@ -307,58 +290,28 @@ class Run:
 
         A slot that is a list, or of which several came, gives a list.
         """
-        outputs = self.outputs(node_id)
-        node_run = self.node_run(node_id)
-        step = node_run.step if node_run is not None else self.plan.steps[node_id]
-        spec = step.spec
-        if slot is None:
-            if not spec.return_types and not outputs:
-                return self.ui.get(node_id)
-            if len(outputs) != 1:
-                return tuple(self._handed(step, index, items) for index, items in enumerate(outputs))
-            slot = 0
-        if not -len(outputs) <= slot < len(outputs):
-            raise NotKept(f"{step.named} returned {len(outputs)} values, so there is no output {slot}.")
-        return self._handed(step, slot % len(outputs), outputs[slot])
-
-    def _handed(self, step: Step, slot: int, items: list[Any]) -> Any:
-        value = _plain(step.spec.output_is_list, slot, items)
-        self.session.provenance.record(value, partial(self.provenance, step.id, slot))
-        return value
+        return self._values.value(node_id, slot)
 
     def provenance(self, node_id: str, slot: int) -> Provenance:
         """Return where the value of a node's output slot came from, as far as this run knows."""
-        node_run = self.node_run(node_id)
-        step = node_run.step if node_run is not None else self.plan.steps[node_id]
-        socket = step.spec.socket_of(slot)
-        seconds, source = (node_run.seconds, node_run.source) if node_run is not None else (0.0, "memory")
-        named = step.named
-        return Provenance(node_id, slot, socket, named, seconds, source, partial(_why_of, weakref.ref(self), node_id))
+        return self._values.provenance(node_id, slot)
 
     def __getitem__(self, node_id: str | int) -> Any:
         return self.value(str(node_id))
 
     def __contains__(self, node_id: object) -> bool:
         """Whether a node of the graph has a value that this run can give."""
-        step = self.plan.steps.get(str(node_id))
-        return step is not None and self._has_value(step)
+        return self._values.has(str(node_id))
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the ids of the graph's nodes that have a value."""
-        return iter([node_id for node_id, step in self.plan.steps.items() if self._has_value(step)])
+        return iter([node_id for node_id in self.plan.steps if self._values.has(node_id)])
 
     def __len__(self) -> int:
-        return sum(map(self._has_value, self.plan.steps.values()))
+        return sum(map(self._values.has, self.plan.steps))
 
     def __bool__(self) -> bool:
         return True
-
-    def _has_value(self, step: Step) -> bool:
-        node_run = self.node_run(step.id)
-        if self._values.get(step.id) is not None or (node_run is not None and node_run.outputs is not None):
-            return True
-        keyed = node_run or (step if self.plan.revision == self._state.revision else None)
-        return keyed is not None and keyed.key.full is not None and self.session.store.holds(keyed.key.full, step)
 
     @property
     def counts(self) -> Counter[str]:
@@ -436,8 +389,3 @@ def _why_of(run: weakref.ref[Run], node_id: str) -> str:
     """Return why a node of a run ran, or nothing where the run is gone: a provenance must not keep it alive."""
     alive = run()
     return alive.why(node_id) if alive is not None else ""
-
-
-def _plain(whole: Sequence[bool], slot: int, items: list[Any]) -> Any:
-    is_list = slot < len(whole) and whole[slot]
-    return items[0] if len(items) == 1 and not is_list else list(items)

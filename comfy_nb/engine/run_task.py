@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
-from comfy_nb.engine.execution.executor import ASK_AGAIN_S, GIVE_UP_S, Executor
+from comfy_nb.engine.execution.cancelling import cancel_until_done
+from comfy_nb.engine.execution.executor import Executor
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.execution.pauses import MakePause
 from comfy_nb.engine.execution.services import Services
@@ -56,7 +57,7 @@ class RunTask:
         abandoned = self._abandoned = loop.create_future()
         preparing = self._preparing = loop.create_task(self._prepare(outputs))
         if state.stopping:
-            self._cancel_preparing(time.perf_counter())
+            self._cancel_preparing()
         await asyncio.wait([preparing, abandoned], return_when=asyncio.FIRST_COMPLETED)
         if state.stopping and (abandoned.done() or preparing.cancelled()):
             self.end_unexecuted()
@@ -116,17 +117,17 @@ class RunTask:
         if executor is not None:
             post(executor.loop, executor.end, status)
         elif preparing is not None:
-            post(preparing.get_loop(), self._cancel_preparing, time.perf_counter())
+            post(preparing.get_loop(), self._cancel_preparing)
 
-    def _cancel_preparing(self, since: float) -> None:
-        """Cancel the preparation, again while a hook swallows that, and after `GIVE_UP_S` go on without it."""
+    def _cancel_preparing(self) -> None:
         preparing, abandoned = self._preparing, self._abandoned
-        if preparing is None or abandoned is None or preparing.done():
-            return
-        preparing.cancel()
-        if time.perf_counter() - since < GIVE_UP_S:
-            preparing.get_loop().call_later(ASK_AGAIN_S, self._cancel_preparing, since)
-            return
+        assert preparing is not None and abandoned is not None
+        cancel_until_done(
+            lambda: () if preparing.done() else (preparing,), partial(self._abandon, preparing, abandoned)
+        )
+
+    def _abandon(self, preparing: asyncio.Task[list[str]], abandoned: asyncio.Future[None]) -> None:
+        """Go on without the preparation: a hook swallows its cancellation."""
         preparing.add_done_callback(_ignore_outcome)
         hook = getattr(self._hook, "__qualname__", "A hook of a node class")
         warnings.warn(

@@ -34,8 +34,8 @@ def node_lines(
         yield f"  {step.named}: {format_seconds(node_run.seconds)}, {why(step.id)}"
     if len(ran) > RAN_MAX:
         yield f"  ... and {len(ran) - RAN_MAX} more"
-    waiting = [each for each in node_runs if each.state is NodeState.BLOCKED]
-    yield from (f"  {node_run.step.named}: {why(node_run.step.id)}" for node_run in waiting[:BLOCKED_MAX])
-    if len(waiting) > BLOCKED_MAX:
-        yield f"  ... and {len(waiting) - BLOCKED_MAX} more that did not run"
+    given_up = [each for each in node_runs if each.state is NodeState.GIVEN_UP]
+    yield from (f"  {node_run.step.named}: {why(node_run.step.id)}" for node_run in given_up[:BLOCKED_MAX])
+    if len(given_up) > BLOCKED_MAX:
+        yield f"  ... and {len(given_up) - BLOCKED_MAX} more that did not run"
     yield from (f"  node {node_id} was blocked: {message}" for node_id, message in blocked[:BLOCKED_MAX])

@@ -46,7 +46,7 @@ def _may_change(value: Any) -> bool:
 
 
 def unreadable(node_run: NodeRun) -> str | None:
-    """Return what a node reads of which the engine cannot know whether it changed, in words; None if there is nothing.
+    """Return in words what a node reads that may have changed unnoticed; None if there is nothing.
 
     >>> unreadable(node_run)
     'input `client` is a value of class Client'
@@ -159,6 +159,6 @@ def why_unfinished(node_run: NodeRun, state: RunState) -> str:
     if node_run.state is NodeState.FAILED:
         failures = [each for each in state.failures if node_id in (each.node_id, each.real_node_id)]
         return f"failed: {failures[0].args[0]}" if failures else "failed"
-    if node_run.state is NodeState.BLOCKED and scheduler is not None:
+    if node_run.state is NodeState.GIVEN_UP and scheduler is not None:
         return f"did not run: it waits for {scheduler.failed_above[node_id].step.named}, which failed"
     return f"did not finish: the run {state.status.in_words}"

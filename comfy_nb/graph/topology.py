@@ -35,6 +35,13 @@ def children_of(parents: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
     return children
 
 
+def below(parents: Mapping[str, Iterable[str]], origins: Iterable[str]) -> set[str]:
+    """Return the nodes that take from one of these, directly or not."""
+    children = children_of(parents)
+    takers = [taker for origin in origins for taker in children.get(origin, ())]
+    return reach(takers, lambda node_id: children.get(node_id, ()))
+
+
 def sort(ids: Iterable[str], parents: Parents, on_cycle: Callable[[list[str]], None]) -> list[str]:
     """Return the ids so that each comes after its parents, in the given order where that is possible.
 
@@ -94,8 +101,7 @@ def ancestors(graph: Graph, node_id: str) -> set[str]:
 
 def descendants(graph: Graph, node_id: str) -> set[str]:
     """Return a node and all below it."""
-    children = children_of(parents_in(graph))
-    return reach([node_id], lambda each: children.get(each, ()))
+    return {node_id} | below(parents_in(graph), [node_id])
 
 
 def default_outputs(graph: Graph) -> list[str]:

@@ -27,7 +27,7 @@ class NotebookPresenter(ScriptPresenter):
         return running_cell()
 
     def expect_run(self, run: Run) -> None:
-        """Show a run in the background when its cell ends, at the latest, where only that is read."""
+        """Show a run in the background before its cell ends, where no page takes what comes later."""
         expect_run(run)
 
     def show_run(self, run: Run) -> None:

@@ -13,8 +13,7 @@ import pytest
 import torch
 
 import comfy_nb as nb
-from comfy_nb.engine import run_task
-from comfy_nb.engine.execution import executor
+from comfy_nb.engine.execution import cancelling
 from comfy_nb.engine.execution.lanes import SwitchInterval
 from tests.engine.planning.refusals import checking
 from tests.engine.signs import PATIENCE_S, Sign, others, sleeper
@@ -116,7 +115,7 @@ async def test_the_switch_interval_is_put_back_after_the_last_run(usual_interval
 
 
 async def test_an_async_node_that_swallows_its_cancellation_is_asked_again(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(executor, "ASK_AGAIN_S", 0.02)
+    monkeypatch.setattr(cancelling, "ASK_AGAIN_S", 0.02)
     begun, asked = Sign(), Calls()
 
     @nb.node
@@ -138,8 +137,8 @@ async def test_an_async_node_that_swallows_its_cancellation_is_asked_again(monke
 
 
 async def test_an_async_node_that_never_gives_in_is_left_behind_and_named(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(executor, "ASK_AGAIN_S", 0.02)
-    monkeypatch.setattr(executor, "GIVE_UP_S", 0.1)
+    monkeypatch.setattr(cancelling, "ASK_AGAIN_S", 0.02)
+    monkeypatch.setattr(cancelling, "GIVE_UP_S", 0.1)
     begun, finish = Sign(), asyncio.Event()
 
     @nb.node
@@ -167,8 +166,8 @@ async def test_an_async_node_that_never_gives_in_is_left_behind_and_named(monkey
 async def test_a_validation_that_swallows_its_cancellation_does_not_keep_the_run(
     how: str, pack: Pack, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(run_task, "ASK_AGAIN_S", 0.02)
-    monkeypatch.setattr(run_task, "GIVE_UP_S", 0.1)
+    monkeypatch.setattr(cancelling, "ASK_AGAIN_S", 0.02)
+    monkeypatch.setattr(cancelling, "GIVE_UP_S", 0.1)
     begun, finish, runs = Sign(), asyncio.Event(), []
 
     async def validate(cls: Any, a: Any) -> bool:

@@ -45,8 +45,11 @@ class Caller(Protocol):
 MakeCaller = Callable[[RunState, TurnServices, LoopWatch], Caller]
 
 
-class PutOff:
-    """A turn on a lane that goes on after `wait_s` seconds, when a failed call is made again."""
+class LaneTurn:
+    """A turn on a lane, and how far it has come. One that is put off goes on after `wait_s` seconds.
+
+    `attempt` is how often the next call has failed. Raises StopIteration for a turn without calls.
+    """
 
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
@@ -64,20 +67,20 @@ class LaneCaller:
         self.services = services
         self.loop = loop
 
-    def call(self, node_run: NodeRun, worker: Worker) -> Outcome | PutOff:
+    def call(self, node_run: NodeRun, worker: Worker) -> Outcome | LaneTurn:
         """Give a node its turn."""
         step = node_run.step
         if step.is_simple and (inputs := simple_inputs(step, self.services.scheduler.node_runs)) is not None:
             return self._call_simple(node_run, inputs, worker)
         turn = node_turn(node_run, self.services)
         try:
-            begun = PutOff(turn)
+            begun = LaneTurn(turn)
         except StopIteration as stop:
             outcome: Outcome = stop.value
             return outcome
         return self.go_on(node_run, begun, worker)
 
-    def go_on(self, node_run: NodeRun, begun: PutOff, worker: Worker) -> Outcome | PutOff:
+    def go_on(self, node_run: NodeRun, begun: LaneTurn, worker: Worker) -> Outcome | LaneTurn:
         """Go on with a turn to its outcome, or until it is put off."""
         while True:
             while len(begun.results) < len(begun.calls):
@@ -105,7 +108,7 @@ class LaneCaller:
             node_run.seconds = time.perf_counter() - started
         return simple_outputs(node_run, self.services, result)
 
-    def _call(self, node_run: NodeRun, begun: PutOff, worker: Worker) -> bool:
+    def _call(self, node_run: NodeRun, begun: LaneTurn, worker: Worker) -> bool:
         """Make the next call of a turn; False where it failed and is to be made again after a wait."""
         spec, call = node_run.step.spec, begun.calls[len(begun.results)]
         if self.state.stopping or worker.retired:
@@ -118,8 +121,8 @@ class LaneCaller:
             function = self.state.modes.wrap(call.function, grad=spec.grad)
             with torch.set_grad_enabled(spec.grad):
                 result = worker.call(call, function, call.inputs)
-            if call.is_check and inspect.iscoroutine(result):
-                result = asyncio.run_coroutine_threadsafe(result, self.loop).result()
+            if call.is_check:
+                result = self._answer(result)
             _report_call(call, self.state, time.perf_counter() - started)
         except InterruptProcessingException:
             raise
@@ -145,9 +148,12 @@ class LaneCaller:
         run_without_waiting(taken, "A fingerprint on a lane waits for the event loop.")
 
     async def _call_hook(self, worker: Worker, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
-        result = worker.call(inputs, self.state.modes.wrap(function), inputs)
+        return self._answer(worker.call(inputs, self.state.modes.wrap(function), inputs))
+
+    def _answer(self, result: Any) -> Any:
+        """Return what a hook answered: a coroutine's result, once the loop has run it."""
         if inspect.iscoroutine(result):
-            result = asyncio.run_coroutine_threadsafe(result, self.loop).result()
+            return asyncio.run_coroutine_threadsafe(result, self.loop).result()
         return result
 
 

@@ -1,4 +1,4 @@
-"""The executor of a run: it moves nodes from the scheduler to their callers, takes what they return, and ends the run.
+"""The executor of a run: it moves nodes from the scheduler to their callers, and ends the run.
 
 Whoever holds the lock owns the scheduler for that moment. A lane calls ready sync nodes one after the other in one hop;
 async nodes that become ready meanwhile are posted to the loop at once. Everything is cleaned up on the loop.
@@ -14,31 +14,30 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 
-from comfy_nb.engine.cache.entry import Entry, Outputs
+from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.execution.abandon import abandon, warn_abandoned
+from comfy_nb.engine.execution.after_failure import Failures
 from comfy_nb.engine.execution.backoff import Backoff
-from comfy_nb.engine.execution.callers import Caller, LaneCaller, LoopCaller, PutOff
+from comfy_nb.engine.execution.callers import Caller, LaneCaller, LaneTurn, LoopCaller
+from comfy_nb.engine.execution.cancelling import cancel_until_done
 from comfy_nb.engine.execution.coroutines import STALL_S, warn_stalled
-from comfy_nb.engine.execution.expansion import Expanded, read_expansion, set_keys
-from comfy_nb.engine.execution.failure import blame_cycle, failure_of, group_of
+from comfy_nb.engine.execution.failure import blame_cycle, failure_of
 from comfy_nb.engine.execution.lanes import Lane, Worker, switch_interval
 from comfy_nb.engine.execution.lookup import Lookup
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.pauses import MakePause, Pauses
-from comfy_nb.engine.execution.redo import redo_below, replace
+from comfy_nb.engine.execution.results import Results
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.services import Services
 from comfy_nb.engine.execution.state import RunState, Status
-from comfy_nb.engine.execution.turn import Ask, Done, Expand, Outcome
+from comfy_nb.engine.execution.turn import Expand, Outcome
 from comfy_nb.engine.execution.turn_services import TurnServices
-from comfy_nb.engine.planning.step import LOOP, POOL, Step
+from comfy_nb.engine.planning.step import LOOP, POOL
 from comfy_nb.errors import InterruptProcessingException, NodeError
 from comfy_nb.graph.gc_freeze import gc_frozen
 
 SLICE_S = 0.02
-ASK_AGAIN_S = 0.5
-GIVE_UP_S = 5.0
 
 
 class Executor:
@@ -59,9 +58,9 @@ class Executor:
         self.context = contextvars.copy_context()
         self.lock = threading.Lock()
         self.lookup = Lookup(state, services.store)
-        self.scheduler = state.scheduler = Scheduler(state.plan.steps, self.lookup.find, self._finish_expansion)
-        self.scheduler.on_given_up = self._report_given_up
+        self.scheduler = state.scheduler = Scheduler(state.plan.steps, self.lookup.find, self._resolve)
         self.lookup.scheduler = self.scheduler
+        self.failures = Failures(state, self.scheduler)
         self.pauses = Pauses(self, services.breakpoints, make_pause)
         self.backoff = Backoff(self.loop, self._send_again)
         turn_services = TurnServices(state, self.scheduler, services.store, self.lookup.skips)
@@ -74,13 +73,13 @@ class Executor:
         self.calling: dict[Worker, NodeRun] = {}
         self.holding_loop: NodeRun | None = None
         self.ending: Status | None = None
-        self.error: BaseException | None = None
+        self.is_draining = False
+        self.results = Results(self)
         self._services = services
         self._event_log = state.event_log
         self._on_end = on_end
         self._thread = threading.get_ident()
         self._lane = services.lane_for(state)
-        self._is_draining = False
         self._is_woken = False
         self._is_closed = False
         self._process_settings = ExitStack()
@@ -88,7 +87,7 @@ class Executor:
     @property
     def is_over(self) -> bool:
         """Whether no further node is to be called: the run has ended, or is about to because a node failed."""
-        return self.ending is not None or self.error is not None
+        return self.ending is not None or self.failures.error is not None
 
     # Starting ----------------------------------------------------------------------------------------------------
 
@@ -119,7 +118,7 @@ class Executor:
         try:
             self._advance()
         except Exception as error:
-            self.error = self.error or error
+            self.failures.error = self.failures.error or error
             self.end(Status.FAILED)
 
     def _advance(self) -> None:
@@ -130,8 +129,8 @@ class Executor:
             scheduler = self.scheduler
             off_lane = scheduler.take_off_lane()
             held = scheduler.take_held()
-            drain = scheduler.has_ready() and not self._is_draining
-            self._is_draining = self._is_draining or drain
+            drain = scheduler.has_ready() and not self.is_draining
+            self.is_draining = self.is_draining or drain
             done = scheduler.pending == 0
             cycle = scheduler.find_cycle() if scheduler.is_deadlocked and not off_lane and not drain else None
         for node_run in off_lane:
@@ -149,6 +148,9 @@ class Executor:
         elif done:
             self.loop.call_soon(self.end, Status.DONE)
 
+    def _resolve(self, node_run: NodeRun) -> Outputs | None:
+        return self.results.finish_expansion(node_run)
+
     def _send(self, lane: Lane, job: Callable[[Worker], None]) -> None:
         context = self.context.copy()
         lane.submit(lambda worker: context.run(job, worker))
@@ -162,7 +164,7 @@ class Executor:
             with self.lock:
                 node_run = None if self.is_over or worker.retired else self.scheduler.take()
                 if node_run is None:
-                    self._is_draining = False
+                    self.is_draining = False
                     needs_loop = (
                         self.scheduler.pending == 0 or self.scheduler.is_deadlocked or self.scheduler.wants_loop
                     )
@@ -177,12 +179,12 @@ class Executor:
             self.wake()
 
     def _sync_turn(self, node_run: NodeRun, worker: Worker) -> None:
-        if not self.lookup.claim(node_run, self._take_shared):
+        if not self.lookup.claim(node_run, self.results.take_shared):
             return
         self._event_log.node_started(node_run, worker.thread.name)
         self._call_on_lane(node_run, partial(self.lane_caller.call, node_run, worker), worker)
 
-    def _call_on_lane(self, node_run: NodeRun, call: Callable[[], Outcome | PutOff], worker: Worker) -> None:
+    def _call_on_lane(self, node_run: NodeRun, call: Callable[[], Outcome | LaneTurn], worker: Worker) -> None:
         self.calling[worker] = node_run
         keeps_claim = False
         try:
@@ -191,16 +193,16 @@ class Executor:
             finally:
                 if self.calling.pop(worker, None) is None:
                     worker.retired = True  # the run has ended and abandoned this worker
-            if isinstance(outcome, PutOff):
+            if isinstance(outcome, LaneTurn):
                 keeps_claim = True
                 post(self.loop, self._put_off, node_run, outcome)
             elif isinstance(outcome, Expand):
-                steps, expanded, fingerprinted = self._read_expansion(node_run, outcome)
+                steps, expanded, fingerprinted = self.results.read_expansion(node_run, outcome)
                 if fingerprinted:
                     self.lane_caller.fingerprint(fingerprinted, worker)
-                self._expand(node_run, steps, expanded, outcome)
+                self.results.expand(node_run, steps, expanded, outcome)
             else:
-                self._accept(node_run, outcome)
+                self.results.accept(node_run, outcome)
         except InterruptProcessingException:
             self._interrupted()
         except BaseException as error:  # a node may raise or return anything, and none of it may end the lane
@@ -209,13 +211,13 @@ class Executor:
             if not keeps_claim:
                 self.lookup.release_claim(node_run, None)
 
-    def _put_off(self, node_run: NodeRun, put_off: PutOff) -> None:
+    def _put_off(self, node_run: NodeRun, put_off: LaneTurn) -> None:
         if self.is_over:
             self.lookup.release_claim(node_run, None)
         else:
             self.backoff.begin(node_run, put_off)
 
-    def _send_again(self, node_run: NodeRun, put_off: PutOff) -> None:
+    def _send_again(self, node_run: NodeRun, put_off: LaneTurn) -> None:
         def go_on(worker: Worker) -> None:
             if self.is_over:
                 self.lookup.release_claim(node_run, None)
@@ -223,13 +225,6 @@ class Executor:
             self._call_on_lane(node_run, partial(self.lane_caller.go_on, node_run, put_off, worker), worker)
 
         self._send(self._services.pool if node_run.step.where == POOL else self._lane, go_on)
-
-    def _read_expansion(self, node_run: NodeRun, outcome: Expand) -> tuple[dict[str, Step], Expanded, list[Step]]:
-        """Return the steps of an expansion, what it stands for, and those steps whose fingerprints are to be taken."""
-        registry = self.state.graph.registry
-        steps, expanded = read_expansion(outcome, node_run.step.id, self.scheduler, registry)
-        asked = [step for step in steps.values() if step.spec.fingerprint is not None and step.fingerprint is None]
-        return steps, expanded, asked
 
     # Async nodes, on the loop ----------------------------------------------------------------------------------------
 
@@ -240,7 +235,7 @@ class Executor:
             warn_stalled(node_run, seconds)
 
     def _start_task(self, node_run: NodeRun, caller: Caller) -> None:
-        if not self.lookup.claim(node_run, self._take_shared):
+        if not self.lookup.claim(node_run, self.results.take_shared):
             return
         self._event_log.node_started(node_run, node_run.step.where)
         task = self.loop.create_task(self._async_turn(node_run, caller), context=self.context.copy())
@@ -259,12 +254,12 @@ class Executor:
         try:
             outcome = await caller.call(node_run)
             if isinstance(outcome, Expand):
-                steps, expanded, fingerprinted = self._read_expansion(node_run, outcome)
+                steps, expanded, fingerprinted = self.results.read_expansion(node_run, outcome)
                 if fingerprinted:
                     await caller.fingerprint(fingerprinted)
-                self._expand(node_run, steps, expanded, outcome)
+                self.results.expand(node_run, steps, expanded, outcome)
             else:
-                self._accept(node_run, outcome)
+                self.results.accept(node_run, outcome)
         except InterruptProcessingException:
             self._interrupted()
         except asyncio.CancelledError:
@@ -273,106 +268,6 @@ class Executor:
             self.fail(node_run, error)
         finally:
             self.lookup.release_claim(node_run, None)
-
-    # The result of a turn ---------------------------------------------------------------------------------------------
-
-    def _accept(self, node_run: NodeRun, outcome: Ask | Done) -> None:
-        if self.state.stop_as is not None:
-            return  # a node that noticed the stop may have returned half of its work
-        if isinstance(outcome, Ask):
-            self._ask(node_run, outcome.names)
-            return
-        if node_run.sequence in self.scheduler.outdated:
-            self._call_again(node_run)
-            return
-        node_run.ui = outcome.ui
-        invalidated = self.lookup.check_inputs(node_run) if node_run.step.links else ()
-        self.lookup.keep(node_run, outcome.outputs)
-        self._finished(node_run)
-        with self.lock:
-            if self.ending is not None:
-                return
-            for above in invalidated:
-                self.scheduler.invalidate(above)
-            if self.state.replaced_within:
-                self._redo_below(node_run)
-            self.scheduler.finish(node_run, outcome.outputs)
-            needs_loop = self.scheduler.wants_loop or not self._is_draining
-        if needs_loop:
-            self.wake()
-
-    def _redo_below(self, node_run: NodeRun) -> None:
-        """Where a value was replaced in a run of a node's own, let that reach what was taken from the cache below."""
-        if node_run.step.id in self.state.replaced_within:
-            redo_below(self.scheduler, node_run, self.lookup.below_breakpoints)
-
-    def _call_again(self, node_run: NodeRun) -> None:
-        """Call a node again that was called with values which others have replaced since."""
-        with self.lock:
-            if self.ending is not None:
-                return
-            self.scheduler.outdated.discard(node_run.sequence)
-            self.scheduler.requeue(node_run)
-        self.wake()
-
-    def _ask(self, node_run: NodeRun, names: Sequence[str]) -> None:
-        with self.lock:
-            if self.ending is not None:
-                return
-            added = self.scheduler.ask(node_run, names)
-        self._event_log.node_waits(node_run, "waits for " + ", ".join(names), added)
-        self.wake()
-
-    def _expand(self, node_run: NodeRun, steps: dict[str, Step], expanded: Expanded, outcome: Expand) -> None:
-        if node_run.sequence in self.scheduler.outdated:
-            self._call_again(node_run)
-            return
-        set_keys(steps, self.scheduler, self.state.graph.scope.uid, self.state.modes)
-        node_run.ui = outcome.ui
-        with self.lock:
-            if self.ending is not None:
-                return
-            if self.pauses.breakpoints or self.state.is_tainted:
-                self.lookup.below_breakpoints.update(steps)
-            self._redo_below(node_run)
-            replace(self.scheduler, node_run, steps, self.lookup.below_breakpoints)
-            added = self.scheduler.expand(node_run, steps.values(), expanded)
-        self._event_log.node_waits(node_run, f"expanded into {len(steps)} nodes", added)
-        self.wake()
-
-    def _finish_expansion(self, node_run: NodeRun) -> Outputs | None:
-        """Return the outputs of an expansion; None where they do not fit, so that its node fails."""
-        try:
-            outputs: Outputs = node_run.expansion.outputs(node_run, self.scheduler)
-        except Exception as error:
-            self._take_failure(node_run, failure_of(self.scheduler, node_run, error), is_contained=True)
-            return None
-        self.lookup.keep(node_run, outputs)
-        self._finished(node_run)
-        return outputs
-
-    def _take_shared(self, node_run: NodeRun, entry: Entry | None) -> None:
-        """Take the result of an equal node that was in flight; without an entry it gave up, so this one is computed."""
-        try:
-            with self.lock:
-                if self.is_over:
-                    return
-                if entry is None:
-                    self.scheduler.requeue(node_run)
-                else:
-                    node_run.ui, node_run.source = entry.ui, "shared"
-                    node_run.entry = entry
-                    if entry.skips:
-                        self.lookup.skips.repeat(node_run, entry)
-                    self._finished(node_run)
-                    self.scheduler.finish(node_run, entry.outputs)
-        except Exception as error:  # not the other run's fault
-            self.fail(node_run, error)
-        self.wake()
-
-    def _finished(self, node_run: NodeRun) -> None:
-        if node_run.step.id not in self.pauses.breakpoints:  # else it is reported when the breakpoint is resumed
-            self._event_log.node_finished(node_run)
 
     # Ending ----------------------------------------------------------------------------------------------------------
 
@@ -387,28 +282,17 @@ class Executor:
             self._take_failure(node_run, failure, node_run.state is NodeState.RUNNING or bool(stuck), stuck)
         self.wake()
 
+    def fail_in_turn(self, node_run: NodeRun, error: BaseException) -> None:
+        """Let a node fail whose turn this is; called by the owner of the scheduler."""
+        self._take_failure(node_run, failure_of(self.scheduler, node_run, error), is_contained=True)
+
     def _take_failure(
         self, node_run: NodeRun, failure: NodeError, is_contained: bool, stuck: Sequence[NodeRun] = ()
     ) -> None:
         if self.is_over or node_run.state is NodeState.FAILED:
             return
-        self.state.failures.append(failure)
-        self._event_log.node_failed(node_run, failure)
-        is_contained = is_contained and not isinstance(failure.__cause__, KeyboardInterrupt)
-        if self.state.goes_on_after_failures and is_contained:
-            self.scheduler.fail(node_run, stuck)
-        else:
-            self.error = failure
+        if self.failures.take(node_run, failure, is_contained, stuck):
             post(self.loop, self.end, Status.FAILED)
-
-    def _report_given_up(self, node_run: NodeRun) -> None:
-        """Report a node that needs one that failed: as failed itself, where that was in its expansion."""
-        failed = self.scheduler.failed_above[node_run.step.id]
-        if node_run.state is NodeState.FAILED:
-            failed_id = self.scheduler.origin_of_failure(node_run).step.id
-            self._event_log.node_failed(node_run, next(e for e in self.state.failures if e.real_node_id == failed_id))
-        else:
-            self._event_log.node_given_up(node_run, failed.step.id, f"waits for {failed.step.named}, which failed")
 
     def _interrupted(self) -> None:
         if self.ending is None:
@@ -419,10 +303,7 @@ class Executor:
         with self.lock:
             if self.ending is not None:
                 return
-            failures = self.state.failures if self.state.goes_on_after_failures else ()
-            if failures and status in (Status.DONE, Status.FAILED) and isinstance(self.error, NodeError | None):
-                status, self.error = Status.FAILED, group_of(failures)
-            self.ending = status
+            status = self.ending = self.failures.final_status(status)
         if status is not Status.DONE:
             self.state.request_stop(status)
             for inner in list(self.state.inner):
@@ -436,21 +317,13 @@ class Executor:
         if not self.tasks:
             self._close(status)
         elif status is not Status.DONE:
-            self._cancel_tasks(time.perf_counter())
+            cancel_until_done(self.tasks.keys, self._abandon_tasks)
 
-    def _cancel_tasks(self, since: float) -> None:
-        """Cancel the tasks that are left, again while they swallow it, and after `GIVE_UP_S` go on without them."""
-        if self._is_closed:
-            return
-        late = time.perf_counter() - since > GIVE_UP_S
-        for task, node_run in list(self.tasks.items()):
-            if late:
-                warn_abandoned(node_run, "it swallows its cancellation")
-            task.cancel()
-        if late:
-            self._close(self.ending or Status.CANCELLED)
-        else:
-            self.loop.call_later(ASK_AGAIN_S, self._cancel_tasks, since)
+    def _abandon_tasks(self) -> None:
+        """End without the async nodes that swallow their cancellation."""
+        for node_run in self.tasks.values():
+            warn_abandoned(node_run, "it swallows its cancellation")
+        self._close(self.ending or Status.CANCELLED)
 
     def _close(self, status: Status) -> None:
         if self._is_closed:
@@ -462,4 +335,4 @@ class Executor:
         if status is Status.DONE:
             self.lookup.report_intermediate()
         self._services.lane_done(self._lane)
-        self._on_end(status, self.error)
+        self._on_end(status, self.failures.error)

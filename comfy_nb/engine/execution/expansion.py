@@ -8,8 +8,9 @@ from typing import Any, NoReturn
 
 from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.execution.node_run import NodeRun
+from comfy_nb.engine.execution.returned import merge
 from comfy_nb.engine.execution.scheduler import Scheduler
-from comfy_nb.engine.execution.turn import Expand, merge
+from comfy_nb.engine.execution.turn import Expand
 from comfy_nb.engine.planning.keys import head_of, key_of
 from comfy_nb.engine.planning.modes import Modes
 from comfy_nb.engine.planning.plan import child_step

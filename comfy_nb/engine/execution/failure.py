@@ -27,9 +27,7 @@ class TookTooLong(TimeoutError):
 
 def failure_of(scheduler: Scheduler, node_run: NodeRun, error: BaseException) -> NodeError:
     """Make the error of a failed node, with the node of the submitted graph and, as its cause, the node's own error."""
-    submitted = node_run
-    while submitted.parent is not None:
-        submitted = submitted.parent
+    submitted = [node_run, *node_run.parents()][-1]
     step = submitted.step
     timed_out = isinstance(error, TookTooLong)
     kind = NodeTimeout if timed_out else NodeError

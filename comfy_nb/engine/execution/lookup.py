@@ -22,7 +22,11 @@ from comfy_nb.wording import CONSTANT_ADVICE
 
 
 class Lookup:
-    """One run's view of the store."""
+    """One run's view of the store.
+
+    `keyed_late` are the ids of nodes whose keys do not follow from the plan, because a value above them may be replaced
+    or was: each is made of the keys above it when these are final.
+    """
 
     scheduler: Scheduler
 
@@ -31,7 +35,7 @@ class Lookup:
         self.store = store
         self.hits = 0
         self.skips = Skips(state)
-        self.below_breakpoints: set[str] = set()
+        self.keyed_late: set[str] = set()
         self._get, self._peek = store.cache.get, store.cache.peek
         self._in_flight = store.in_flight
         self._shares_nothing = store.holds_nothing
@@ -41,7 +45,7 @@ class Lookup:
 
     def find(self, node_run: NodeRun) -> bool:
         """Fill a node run from the cache, first setting its key if need be; False where it must be computed."""
-        if node_run.step.id in self.below_breakpoints:
+        if node_run.step.id in self.keyed_late:
             node_run.key = node_run.key.forgotten()  # it depends on what is above, which may be replaced
             if not self._is_settled_above(node_run):
                 return False
@@ -140,7 +144,7 @@ class Lookup:
         at_breakpoint = node_id in self.scheduler.breakpoints
         if above is not None and (above.state is NodeState.DONE or not at_breakpoint):
             return above.key
-        step = self.scheduler.step(node_id) if not at_breakpoint and node_id not in self.below_breakpoints else None
+        step = self.scheduler.step(node_id) if not at_breakpoint and node_id not in self.keyed_late else None
         return step.key if step is not None else UNKNOWN
 
     def keep(self, node_run: NodeRun, outputs: Outputs) -> None:

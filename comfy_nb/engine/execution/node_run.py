@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -15,7 +15,7 @@ NOT_SCHEDULED = -1
 
 
 class NodeState(IntEnum):
-    """The state of a node run: WAITING, READY, RUNNING, DONE; or FAILED, or BLOCKED by one that failed.
+    """The state of a node run: WAITING, READY, RUNNING, DONE; or FAILED, or GIVEN_UP for one that failed.
 
     RUNNING goes back to WAITING if the node asks for lazy inputs, expands or is requeued, and DONE to RUNNING if a
     cached value is held at a breakpoint.
@@ -26,7 +26,7 @@ class NodeState(IntEnum):
     RUNNING = 2
     DONE = 3
     FAILED = 4
-    BLOCKED = 5
+    GIVEN_UP = 5
 
 
 class NodeRun:
@@ -88,6 +88,13 @@ class NodeRun:
     def sources(self) -> set[str]:
         """Return the ids of the nodes that it has waited for; what comes from any other node is not there for it."""
         return {link.origin for link in self.step.links if self.takes(link)}
+
+    def parents(self) -> Iterator[NodeRun]:
+        """Yield the nodes whose expansions it is part of, from the one that made it to that of the graph."""
+        parent = self.parent
+        while parent is not None:
+            yield parent
+            parent = parent.parent
 
     @property
     def display_id(self) -> str:

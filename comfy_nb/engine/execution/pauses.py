@@ -32,7 +32,7 @@ class Pausable(Protocol):
         ...
 
     def fail(self, node_run: NodeRun, error: BaseException) -> None:
-        """Let the run fail at a node."""
+        """Let a node fail, and with it the run or what needs it."""
         ...
 
     def wake(self) -> Any:
@@ -53,7 +53,7 @@ class Pauses:
         self._now: list[Pause] = []
         if self.breakpoints:
             executor.scheduler.breakpoints = self.breakpoints.keys()
-            executor.lookup.below_breakpoints = executor.state.plan.below(self.breakpoints)
+            executor.lookup.keyed_late = executor.state.plan.below(self.breakpoints)
 
     def begin(self, node_run: NodeRun) -> None:
         """Pause at the breakpoints of a node whose value is there."""

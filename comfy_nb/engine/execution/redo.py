@@ -19,18 +19,16 @@ def above(scheduler: Scheduler, wanted: Iterable[str]) -> set[str]:
 def below(scheduler: Scheduler, origins: Iterable[str]) -> set[str]:
     """Return the ids of all nodes that could need one of these, in the graph and in expansions."""
     steps = {**scheduler.steps, **scheduler.added}
-    children = topology.children_of({node_id: [link.origin for link in step.links] for node_id, step in steps.items()})
-    takers = [taker for origin in origins for taker in children.get(origin, ())]
-    return topology.reach(takers, lambda node_id: children.get(node_id, ()))
+    return topology.below({node_id: [link.origin for link in step.links] for node_id, step in steps.items()}, origins)
 
 
-def redo_below(scheduler: Scheduler, node_run: NodeRun, own_keys: set[str]) -> None:
+def redo_below(scheduler: Scheduler, node_run: NodeRun, keyed_late: set[str]) -> None:
     """Have all that was taken or computed below a running node computed anew: its value will be another one.
 
-    `own_keys` gets the ids of what is below, whose keys no longer follow from the plan.
+    `keyed_late` (see `Lookup`) gets the ids of what is below.
     """
     ids = below(scheduler, [node_run.step.id])
-    own_keys |= ids
+    keyed_late |= ids
     found = [scheduler.node_runs[node_id] for node_id in ids if node_id in scheduler.node_runs]
     for each in found:
         each.key = each.key.forgotten()
@@ -42,10 +40,10 @@ def redo_below(scheduler: Scheduler, node_run: NodeRun, own_keys: set[str]) -> N
     scheduler.need([each.step.id for each in found if each.outputs is None and each.step.id in scheduler.retained])
 
 
-def replace(scheduler: Scheduler, node_run: NodeRun, steps: Mapping[str, Step], own_keys: set[str]) -> None:
+def replace(scheduler: Scheduler, node_run: NodeRun, steps: Mapping[str, Step], keyed_late: set[str]) -> None:
     """Let steps that a node expanded into take the place of other nodes of their ids, for all that has not begun yet.
 
-    `own_keys` gets the ids of what is below, whose keys no longer follow from the plan.
+    `keyed_late` (see `Lookup`) gets the ids of what is below.
     """
     there = [(scheduler.step(node_id), step) for node_id, step in steps.items()]
     others = [step.id for old, step in there if old is not None and _is_other(old, step)]
@@ -56,7 +54,7 @@ def replace(scheduler: Scheduler, node_run: NodeRun, steps: Mapping[str, Step], 
     scheduler.add(node_run, steps.values())
     scheduler.is_invalidated = True
     ids_below = below(scheduler, ids)
-    own_keys |= ids_below
+    keyed_late |= ids_below
     for each in [scheduler.node_runs[node_id] for node_id in ids_below if node_id in scheduler.node_runs]:
         has_its_inputs = each.state is NodeState.DONE or each.expansion is not None or each is node_run
         if not has_its_inputs:

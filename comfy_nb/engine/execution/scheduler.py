@@ -36,7 +36,7 @@ class Scheduler:
     `added` are the steps of expansions, and `expanders` maps their ids to the nodes that expanded into them. Nodes in
     `breakpoints` are held when they are done, until `release`. The running nodes in `outdated`, by sequence, were
     called with values that have been replaced. The outputs of nodes in `retained` stay until the end, all others until
-    nothing waits for them. Nodes that need one that failed fail with it or are blocked; `failed_above` maps their ids
+    nothing waits for them. Nodes that need one that failed fail with it or are given up; `failed_above` maps their ids
     to the one that failed, and `on_given_up` is called for each.
     """
 
@@ -197,14 +197,19 @@ class Scheduler:
         ]
         if not gone:
             return True
+        self._wait_for(node_run, gone)
+        return False
+
+    def _wait_for(self, node_run: NodeRun, node_ids: Sequence[str]) -> int:
+        """Let a node wait for others, which are needed for that; return how many nodes that added."""
         node_run.state = NodeState.WAITING
-        self.need(gone)
-        for origin in gone:
-            self.depend(node_run, self.node_runs[origin])
+        added = self.need(node_ids)
+        for node_id in node_ids:
+            self.depend(node_run, self.node_runs[node_id])
         self._give_up_doomed()
         if node_run.unmet == 0:
             self.make_ready(node_run)
-        return False
+        return added
 
     def invalidate(self, node_run: NodeRun) -> None:
         """Drop the outputs of a done node, which were changed in place; if still needed, they are computed again."""
@@ -307,8 +312,8 @@ class Scheduler:
             if node_run.state is not NodeState.WAITING:
                 continue
             failed = above if above.state is NodeState.FAILED else self.failed_above[above.step.id]
-            is_inside = node_run.expansion is not None and node_run.step.id in _expanders_of(failed)
-            node_run.state = NodeState.FAILED if is_inside else NodeState.BLOCKED
+            around = {each.step.id for each in failed.parents()} if node_run.expansion is not None else ()
+            node_run.state = NodeState.FAILED if node_run.step.id in around else NodeState.GIVEN_UP
             self.failed_above[node_run.step.id] = failed
             self._give_up(node_run)
             self.on_given_up(node_run)
@@ -339,14 +344,7 @@ class Scheduler:
         links = [link for link in node_run.step.links if link.lazy and link.name in names and link.name not in asked]
         asked.update(link.name for link in links)
         self.running -= 1
-        node_run.state = NodeState.WAITING
-        added = self.need([link.origin for link in links])
-        for link in links:
-            self.depend(node_run, self.node_runs[link.origin])
-        self._give_up_doomed()
-        if node_run.unmet == 0:
-            self.make_ready(node_run)
-        return added
+        return self._wait_for(node_run, [link.origin for link in links])
 
     def add(self, node_run: NodeRun, steps: Iterable[Step]) -> None:
         """Take in the steps that a running node expanded into."""
@@ -356,18 +354,10 @@ class Scheduler:
 
     def expand(self, node_run: NodeRun, steps: Iterable[Step], expansion: Expansion) -> int:
         """Let a running node wait for the nodes it expanded into; `resolve` returns its outputs when they are done."""
-        wanted = expansion.wanted
         self.add(node_run, steps)
         self.running -= 1
-        node_run.state = NodeState.WAITING
         node_run.expansion = expansion
-        added = self.need(wanted)
-        for node_id in wanted:
-            self.depend(node_run, self.node_runs[node_id])
-        self._give_up_doomed()
-        if node_run.unmet == 0:
-            self.make_ready(node_run)
-        return added
+        return self._wait_for(node_run, expansion.wanted)
 
     @property
     def is_deadlocked(self) -> bool:
@@ -388,12 +378,3 @@ class Scheduler:
             node_run = waits_for[node_run.sequence]
         cycle = list(path.values())
         return cycle[cycle.index(node_run) :]
-
-
-def _expanders_of(node_run: NodeRun) -> set[str]:
-    """Return the ids of the nodes that a node is, directly or not, part of the expansion of."""
-    found = set()
-    while node_run.parent is not None:
-        node_run = node_run.parent
-        found.add(node_run.step.id)
-    return found

@@ -86,7 +86,5 @@ class Skips:
 
 def _note_in_parents(node_run: NodeRun, message: str) -> None:
     """Note a message of a node of an expansion with the nodes that it stands for, whose results will be cached."""
-    parent = node_run.parent
-    while parent is not None:
+    for parent in node_run.parents():
         parent.skips = (*parent.skips, Skip(parent.step.class_type, (), message))
-        parent = parent.parent

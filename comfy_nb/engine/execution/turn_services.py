@@ -22,7 +22,6 @@ class TurnServices:
         self.skipped = skips.add
         self._store = store
         self._state = state
-        self._warned: set[tuple[str, str]] = set()
 
     def outputs_of(self, node_id: str) -> Outputs:
         """Return the outputs of another node; none where it has not run."""
@@ -57,6 +56,7 @@ class TurnServices:
 
     def warn(self, node_run: NodeRun, message: str) -> None:
         """Warn once in this run of something that a node does."""
-        if (node_run.step.id, message) not in self._warned:
-            self._warned.add((node_run.step.id, message))
-            warn_each_time(f"{node_run.step.named}: {message}")
+        message = f"{node_run.step.named}: {message}"
+        if message not in self._state.warned:
+            self._state.warned.add(message)
+            warn_each_time(message)

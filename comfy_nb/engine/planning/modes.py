@@ -121,14 +121,14 @@ class Modes:
 
     @contextmanager
     def around(self, *, grad: bool) -> Generator[None, None, None]:
-        """Set these modes for a `with` block."""
+        """Set these modes for a `with` block; the decimal context stays, for each call has a copy of the context."""
         if self.decimal_context is not None:
             decimal.setcontext(self.decimal_context.copy())
         with set_torch_modes(self.torch_for(grad), grad=grad):
             yield
 
     def wrap(self, function: Callable[..., Any], *, grad: bool = False) -> Callable[..., Any]:
-        """Return a function that calls this one under these modes, in a context of its own."""
+        """Return a function that calls this one under these modes; it leaves the decimal context of its caller set."""
         if not self.is_set_apart:
             return function
 

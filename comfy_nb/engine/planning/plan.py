@@ -31,8 +31,11 @@ CYCLE_MAX = 12
 class Plan:
     """The steps of a graph by id (`steps`) and in topological order (`order`), and their problems (`faulty`).
 
-    Their keys are those of a run under these `modes`. `users` counts the runs that use the plan: while there are any,
-    an edit makes a new one.
+    Their keys are those of a run under these `modes`; each change of them has a new `revision`. `users` counts the runs
+    that use the plan: while there are any, an edit makes a new one. What has to be done before a run is listed:
+    `fingerprinting` and `validating` steps have such hooks, `runs_every_time` have a submitted fingerprint that is
+    never equal, and `changeable` ids have constants that may have changed in place. `reporting` ids have intermediate
+    output.
     """
 
     def __init__(self, graph: Graph, modes: Modes) -> None:
@@ -286,9 +289,7 @@ class Plan:
 
     def below(self, origins: Iterable[str]) -> set[str]:
         """Return the ids of all nodes that could need one of these."""
-        children = topology.children_of({node_id: self._parents(node_id) for node_id in self.steps})
-        takers = [taker for origin in origins for taker in children.get(origin, ())]
-        return topology.reach(takers, lambda node_id: children.get(node_id, ()))
+        return topology.below({node_id: self._parents(node_id) for node_id in self.steps}, origins)
 
 
 def is_simple(spec: NodeSpec, interface: Interface) -> bool:

@@ -96,7 +96,7 @@ def has_torch_modes() -> bool:
     """
     if _any_autocast() or _function_modes() or _dispatch_modes() or _in_inference_mode():
         return True
-    return any(map(_is_casting, missed)) if (missed := _missed_and_present()) else False
+    return any(map(_is_casting, _missed_and_present()))
 
 
 def _is_usual_autocast() -> bool:

@@ -20,6 +20,7 @@ from comfy_nb.engine.session import Session, default_session
 from comfy_nb.errors import ComfyNBError
 from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.model import Graph
+from comfy_nb.graph.on_error import CONTINUE
 from comfy_nb.graph.topology import descendants
 from comfy_nb.ui.graph.cached_values import blocked_nodes, cached_nodes, cached_value, describe_values
 from comfy_nb.ui.graph.edit import reseed, set_from_text
@@ -108,7 +109,7 @@ class LiveGraph:
 
         def take(events: Sequence[Event]) -> None:
             with self._lock:
-                self._states.take(events, lambda: run.plan.above(run.wanted), goes_on=run.on_error == "continue")
+                self._states.take(events, lambda: run.plan.above(run.wanted), goes_on=run.on_error == CONTINUE)
 
         def tick(now: float) -> None:
             self._send()

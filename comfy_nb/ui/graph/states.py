@@ -26,7 +26,7 @@ from comfy_nb.wording import format_seconds
 CACHED = ("memory", "disk")
 CURRENT = ("done", "cached", "skipped")  # an edited node is none of these until it has run again
 OVER = ("failed", "blocked")
-NONE: Mapping[str, str] = {}
+NONE_BLOCKED: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class States:
         self.nodes = {node_id: state for node_id, state in self.nodes.items() if node_id in ids}
         self.changed &= set(ids)
 
-    def add_cached(self, found: Mapping[str, Thumbnail | None], blocked: Mapping[str, str] = NONE) -> None:
+    def add_cached(self, found: Mapping[str, Thumbnail | None], blocked: Mapping[str, str] = NONE_BLOCKED) -> None:
         """Take over what the cache holds: an idle node becomes cached, and a node with a current value its picture.
 
         For the `blocked` nodes it holds why they were not called.

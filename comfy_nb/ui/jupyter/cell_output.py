@@ -112,7 +112,7 @@ def cell_key(cell: CellRef | None = None) -> str:
 def is_watched(cell: CellRef | None = None) -> bool:
     """Whether a cell was sent by a page, where a person watches it; programs that execute notebooks take no input.
 
-    Of an output such a program logs what is displayed first, as papermill does: that should be how a run ended.
+    Such a program, as papermill, logs of an output what is displayed first: that should be how a run ended.
     """
     return (cell or running_cell()).get("content", {}).get("allow_stdin") is not False
 

@@ -39,7 +39,7 @@ class Cells:
         kernel_shell.events.register("post_run_cell", self._end)
 
     def at_end(self, owner: object, callback: Callback) -> None:
-        """Call `callback()` once before the next end of a cell, where outputs are still that cell's; one an owner."""
+        """Call `callback()` once before the next cell ends, where outputs are still its own; one for each owner."""
         self.follow()
         if self._shell is not None:
             with self._lock:

@@ -13,7 +13,7 @@ from comfy_nb.engine.execution.interrupt import interrupt_watch
 from comfy_nb.errors import Interrupted
 from comfy_nb.ui.jupyter.cells import shell
 
-CELL = "The cell was interrupted; what had finished stays cached."
+INTERRUPTED = "The cell was interrupted; what had finished stays cached."
 
 _registered: WeakSet[Any] = WeakSet()
 
@@ -78,4 +78,4 @@ def _interrupt_in(error: BaseException) -> Interrupted | None:
             return None
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-    return error if isinstance(error, Interrupted) else Interrupted(CELL)
+    return error if isinstance(error, Interrupted) else Interrupted(INTERRUPTED)

@@ -99,7 +99,7 @@ def picture_thumbnail(picture: Picture, max_px: int, quality: int = JPEG_QUALITY
 
 
 def _stride(size: Sequence[int], max_px: int) -> int:
-    """Return of how many pixels one is enough: it leaves twice the size that is shown."""
+    """Return the step between pixels to read, for a picture of twice the size that is shown."""
     return max(1, max(size) // (2 * max_px))
 
 

@@ -119,9 +119,9 @@ def _part(part: str | bytes, parts: Parts) -> str:
 
 
 def _block(snapshot: RunSnapshot) -> str:
-    if snapshot.blocked is None:
+    if snapshot.loop_blocked is None:
         return ""
-    is_node = "node " in snapshot.blocked[0]
+    is_node = "node " in snapshot.loop_blocked[0]
     advice = ". Make it a plain function, or let it await." if is_node else " until it ends or awaits."
     return f"Event {snapshot.describe_block().removeprefix('event ')}{advice}"
 

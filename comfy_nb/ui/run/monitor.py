@@ -59,7 +59,7 @@ class RunMonitor:
             row.constants = constants_of(self.run, row.node_id)
             row.run = self.run.number
         blocked = None if snapshot.is_over else self._blocked
-        snapshot = replace(snapshot, blocked=blocked, stopping=self.run.stopping and not snapshot.is_over)
+        snapshot = replace(snapshot, loop_blocked=blocked, stopping=self.run.stopping and not snapshot.is_over)
         # a loop that is blocked from the start has not delivered how many nodes there are
         return snapshot if snapshot.total else replace(snapshot, total=self.run.total + self.run.cached)
 

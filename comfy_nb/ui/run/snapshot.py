@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import Any, Literal
 
 from comfy_nb.ui.render.labels import NamedNode, distinguish
@@ -139,7 +140,7 @@ class RunSnapshot:
     """A run at one moment. `rows` are those to show, running ones first; `more_*` count the hidden ones.
 
     `failed` counts errors, `blocked_nodes` the nodes that a failed one or a blocker kept from running. `eta` is the
-    seconds left, if known. `blocked` names what blocks the event loop, and for how many seconds.
+    seconds left, if known. `loop_blocked` names what blocks the event loop, and for how many seconds.
     """
 
     state: str
@@ -155,7 +156,7 @@ class RunSnapshot:
     failed: int = 0
     blocked_nodes: int = 0
     eta: float | None = None
-    blocked: tuple[str, float] | None = None
+    loop_blocked: tuple[str, float] | None = None
     stopping: bool = False
 
     @property
@@ -202,9 +203,9 @@ class RunSnapshot:
 
     def describe_block(self) -> str:
         """Describe what blocks the event loop; nothing if it turns."""
-        if self.blocked is None:
+        if self.loop_blocked is None:
             return ""
-        blocker, seconds = self.blocked
+        blocker, seconds = self.loop_blocked
         return f"event loop blocked for {format_seconds(seconds)} by {blocker}: nothing else can run"
 
     def as_text(self, now: float) -> str:
@@ -243,7 +244,7 @@ def merge(runs: Sequence[RunSnapshot]) -> RunSnapshot:
         failed=sum(run.failed for run in runs),
         blocked_nodes=sum(run.blocked_nodes for run in runs),
         eta=_longest([run.eta for run in runs if not run.is_over]),
-        blocked=max((run.blocked for run in runs if run.blocked), key=lambda blocked: blocked[1], default=None),
+        loop_blocked=max((run.loop_blocked for run in runs if run.loop_blocked), key=itemgetter(1), default=None),
         stopping=any(run.stopping for run in runs),
     )
 

@@ -90,7 +90,7 @@ class Tick(NamedTuple):
     source: str
 
 
-class Missing(NamedTuple):
+class BlockedNode(NamedTuple):
     """A node that did not run, or not for each item of a list, which was known at `time`; `reason` says why."""
 
     time: float
@@ -107,7 +107,7 @@ class Spans:
     bars: tuple[Bar, ...]
     ticks: tuple[Tick, ...]
     critical: tuple[str, ...]
-    blocked: tuple[Missing, ...] = ()
+    blocked: tuple[BlockedNode, ...] = ()
 
     @property
     def critical_seconds(self) -> float:
@@ -135,7 +135,7 @@ class Recorder:
         self._zero: float | None = None
         self._bars: dict[str, Bar] = {}
         self._ticks: list[Tick] = []
-        self._blocked: dict[str, Missing] = {}
+        self._blocked: dict[str, BlockedNode] = {}
         self._ended: dict[str, float] = {}
         self._pauses: dict[str, tuple[float, str]] = {}
         self._finish: tuple[float, str] | None = None
@@ -193,7 +193,7 @@ class Recorder:
     def _node_finished(self, event: NodeFinished, at: float) -> None:
         self._ended[event.node_id] = at
         if event.blocked:
-            self._blocked.setdefault(event.node_id, Missing(max(at, 0.0), event.node_id, event.blocked))
+            self._blocked.setdefault(event.node_id, BlockedNode(max(at, 0.0), event.node_id, event.blocked))
         if event.node_id in self._bars:
             self._end(event.node_id, at, "blocked" if event.node_id in self._blocked else "done")
         elif event.node_id not in self._blocked:
@@ -203,11 +203,11 @@ class Recorder:
         self._end(event.node_id, at, "failed")
 
     def _node_given_up(self, event: NodeGivenUp, at: float) -> None:
-        self._blocked[event.node_id] = Missing(at, event.node_id, event.reason)
+        self._blocked[event.node_id] = BlockedNode(at, event.node_id, event.reason)
         self._end(event.node_id, at, "blocked")
 
     def _node_blocked(self, event: NodeBlocked, at: float) -> None:
-        self._blocked.setdefault(event.node_id, Missing(max(at, 0.0), event.node_id, event.message))
+        self._blocked.setdefault(event.node_id, BlockedNode(max(at, 0.0), event.node_id, event.message))
 
     def _end(self, node_id: str, at: float, state: BarState) -> None:
         bar = self._bars.get(node_id)

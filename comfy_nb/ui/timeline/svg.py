@@ -102,7 +102,7 @@ class Drawing:
     def parts(self) -> Iterator[str]:
         """Yield the elements of the picture."""
         body = [part for lane in self._lanes for part in self._lane(lane)]
-        body += self._strip("stalls", list(self._stalls())) + self._strip("blocked", list(self._missing()))
+        body += self._strip("stalls", list(self._stalls())) + self._strip("blocked", list(self._blocked_nodes()))
         body += self._strip("from cache", list(self._ticks()))
         yield from self._axis()
         yield from body
@@ -171,7 +171,7 @@ class Drawing:
                 yield _rect("stall", x, self.height + 2, max(self._x(span.end) - x, 2.0), WAITING_LINE - 4)
                 yield _text(self._x(span.end) + 5, self.height + WAITING_LINE - 2, format_seconds(span.seconds))
 
-    def _missing(self) -> Iterator[str]:
+    def _blocked_nodes(self) -> Iterator[str]:
         yield from self._marks("miss", [each.time for each in self._spans.blocked], f"{len(self._spans.blocked):,}")
 
     def _ticks(self) -> Iterator[str]:

@@ -106,7 +106,7 @@ def test_a_run_from_the_cache_is_one_line():
     [('"Slow" (node 3, Sleeper)', "Make it a plain function"), ("a cell or a callback", "until it ends or awaits")],
 )
 def test_a_blocked_loop_is_reported_with_its_blocker_and_what_to_do(who, advice):
-    blocked = message_of(replace(snapshot_of(started(), node("3")), blocked=(who, 2.3)))["head"]["blocked"]
+    blocked = message_of(replace(snapshot_of(started(), node("3")), loop_blocked=(who, 2.3)))["head"]["blocked"]
     assert blocked.startswith("Event loop blocked for 2.30 s by") and who in blocked and advice in blocked
 
 

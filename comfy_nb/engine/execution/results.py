@@ -1,0 +1,147 @@
+"""What a node's turn came to, taken into the run: outputs, lazy inputs that it asks for, or its expansion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from comfy_nb.engine.cache.entry import Entry, Outputs
+from comfy_nb.engine.execution.expansion import Expanded, read_expansion, set_keys
+from comfy_nb.engine.execution.node_run import NodeRun
+from comfy_nb.engine.execution.pauses import Pausable, Pauses
+from comfy_nb.engine.execution.redo import redo_below, replace
+from comfy_nb.engine.execution.state import Status
+from comfy_nb.engine.execution.turn import Ask, Done, Expand
+from comfy_nb.engine.planning.step import Step
+
+
+class Taker(Pausable, Protocol):
+    """The executor, as far as taking results needs it; `ending` is the status that a run is about to end in."""
+
+    pauses: Pauses
+    ending: Status | None
+    is_draining: bool
+
+    def fail_in_turn(self, node_run: NodeRun, error: BaseException) -> None:
+        """Let a node fail whose turn this is; called by the owner of the scheduler."""
+        ...
+
+
+class Results:
+    """Takes what the nodes of one run came to; called on lanes and on the loop."""
+
+    def __init__(self, executor: Taker) -> None:
+        self._executor = executor
+        self._state = executor.state
+        self._lock = executor.lock
+        self._lookup = executor.lookup
+        self._scheduler = executor.scheduler
+        self._breakpoints = executor.pauses.breakpoints
+        self._event_log = executor.state.event_log
+
+    def accept(self, node_run: NodeRun, outcome: Ask | Done) -> None:
+        """Take a node's outputs, or its wish for lazy inputs."""
+        if self._state.stop_as is not None:
+            return  # a node that noticed the stop may have returned half of its work
+        if isinstance(outcome, Ask):
+            self._ask(node_run, outcome.names)
+            return
+        executor, scheduler = self._executor, self._scheduler
+        if node_run.sequence in scheduler.outdated:
+            self._call_again(node_run)
+            return
+        node_run.ui = outcome.ui
+        invalidated = self._lookup.check_inputs(node_run) if node_run.step.links else ()
+        self._lookup.keep(node_run, outcome.outputs)
+        self._finished(node_run)
+        with self._lock:
+            if executor.ending is not None:
+                return
+            for above in invalidated:
+                scheduler.invalidate(above)
+            if self._state.replaced_within:
+                self._redo_below(node_run)
+            scheduler.finish(node_run, outcome.outputs)
+            needs_loop = scheduler.wants_loop or not executor.is_draining
+        if needs_loop:
+            executor.wake()
+
+    def take_shared(self, node_run: NodeRun, entry: Entry | None) -> None:
+        """Take the result of an equal node that was in flight; without an entry it gave up, so this one is computed."""
+        try:
+            with self._lock:
+                if self._executor.is_over:
+                    return
+                if entry is None:
+                    self._scheduler.requeue(node_run)
+                else:
+                    node_run.ui, node_run.source = entry.ui, "shared"
+                    node_run.entry = entry
+                    if entry.skips:
+                        self._lookup.skips.repeat(node_run, entry)
+                    self._finished(node_run)
+                    self._scheduler.finish(node_run, entry.outputs)
+        except Exception as error:  # not the other run's fault
+            self._executor.fail(node_run, error)
+        self._executor.wake()
+
+    def read_expansion(self, node_run: NodeRun, outcome: Expand) -> tuple[dict[str, Step], Expanded, list[Step]]:
+        """Return the steps of an expansion, what it stands for, and those steps whose fingerprints are to be taken."""
+        steps, expanded = read_expansion(outcome, node_run.step.id, self._scheduler, self._state.graph.registry)
+        asked = [step for step in steps.values() if step.spec.fingerprint is not None and step.fingerprint is None]
+        return steps, expanded, asked
+
+    def expand(self, node_run: NodeRun, steps: dict[str, Step], expanded: Expanded, outcome: Expand) -> None:
+        """Take the steps that a node expanded into, whose fingerprints are there."""
+        if node_run.sequence in self._scheduler.outdated:
+            self._call_again(node_run)
+            return
+        set_keys(steps, self._scheduler, self._state.graph.scope.uid, self._state.modes)
+        node_run.ui = outcome.ui
+        with self._lock:
+            if self._executor.ending is not None:
+                return
+            if self._breakpoints or self._state.is_tainted:
+                self._lookup.keyed_late.update(steps)
+            self._redo_below(node_run)
+            replace(self._scheduler, node_run, steps, self._lookup.keyed_late)
+            added = self._scheduler.expand(node_run, steps.values(), expanded)
+        self._event_log.node_waits(node_run, f"expanded into {len(steps)} nodes", added)
+        self._executor.wake()
+
+    def finish_expansion(self, node_run: NodeRun) -> Outputs | None:
+        """Return the outputs of an expansion; None where they do not fit, so that its node fails."""
+        try:
+            outputs: Outputs = node_run.expansion.outputs(node_run, self._scheduler)
+        except Exception as error:
+            self._executor.fail_in_turn(node_run, error)
+            return None
+        self._lookup.keep(node_run, outputs)
+        self._finished(node_run)
+        return outputs
+
+    def _ask(self, node_run: NodeRun, names: Sequence[str]) -> None:
+        with self._lock:
+            if self._executor.ending is not None:
+                return
+            added = self._scheduler.ask(node_run, names)
+        self._event_log.node_waits(node_run, "waits for " + ", ".join(names), added)
+        self._executor.wake()
+
+    def _call_again(self, node_run: NodeRun) -> None:
+        """Call a node again that was called with values which others have replaced since."""
+        with self._lock:
+            if self._executor.ending is not None:
+                return
+            self._scheduler.outdated.discard(node_run.sequence)
+            self._scheduler.requeue(node_run)
+        self._executor.wake()
+
+    def _redo_below(self, node_run: NodeRun) -> None:
+        """Where a value was replaced in a run of a node's own, let that reach what was taken from the cache below."""
+        if node_run.step.id in self._state.replaced_within:
+            redo_below(self._scheduler, node_run, self._lookup.keyed_late)
+
+    def _finished(self, node_run: NodeRun) -> None:
+        if node_run.step.id not in self._breakpoints:  # else it is reported when the breakpoint is resumed
+            self._event_log.node_finished(node_run)
