@@ -6,7 +6,7 @@ import types
 from typing import Any
 
 POINTER = 8
-_WRITTEN_IN_PYTHON = 1 << 9
+HEAP_TYPE = 1 << 9
 """Py_TPFLAGS_HEAPTYPE: the class was made at run time, by a class statement or by a module in C."""
 UNSET = "(unset)"
 
@@ -50,7 +50,7 @@ def slots_of(kind: type, base: type) -> Slots:
 
 def has_hidden_state(kind: type, base: type) -> bool:
     """Whether a class adds more to one of its base classes than attributes and slots: memory that only C code reads."""
-    if not all(each.__flags__ & _WRITTEN_IN_PYTHON for each in _added_to(kind, base)):
+    if not all(each.__flags__ & HEAP_TYPE for each in _added_to(kind, base)):
         return True
     size = kind.__basicsize__ - base.__basicsize__ - POINTER * len(slots_of(kind, base))
     pointers = (kind.__dictoffset__ != base.__dictoffset__) + (kind.__weakrefoffset__ != base.__weakrefoffset__)

@@ -10,6 +10,8 @@ import types
 from pathlib import Path
 from typing import Any
 
+from comfy_nb.spec.attributes import HEAP_TYPE
+
 _INSTALLED = tuple(
     {
         os.path.realpath(path)
@@ -18,7 +20,6 @@ _INSTALLED = tuple(
     }
 )
 _OWN_PACKAGE = str(Path(__file__).resolve().parents[1])
-_HEAP_TYPE = 1 << 9
 
 
 def is_local(module_name: str | None) -> bool:
@@ -54,7 +55,7 @@ def installed_name(thing: Any) -> str | None:
         return None
     if not isinstance(module, str) or not isinstance(name, str):
         return None
-    if isinstance(thing, type) and not thing.__flags__ & _HEAP_TYPE:
+    if isinstance(thing, type) and not thing.__flags__ & HEAP_TYPE:
         return f"{module}.{name}"  # part of the interpreter or of a compiled module, and not to be changed
     if is_local(module) or _find(module, name) is not thing:
         return None

@@ -105,16 +105,16 @@ class _Sealing:
             if mark is not None:
                 yield mark
             if is_watched and type(value) not in _MARKED_IN_FULL:
-                digest = digest_of(value)
+                digest = mark.before if isinstance(mark, _Object) else digest_of(value)
                 if not digest.reusable:
                     self._unknown = self._unknown or f"{unreadable_in(value)} {_place(path)}"
-                elif not digest.fixed:
-                    yield _Object(path, value)
+                elif not digest.fixed and not isinstance(mark, _Object):
+                    yield _Object(path, value, digest)
             self._stack += [((path, key), is_watched, item) for key, item in held]
 
     def _mark(self, path: _Path, value: Any) -> _Mark | None:
         if isinstance(value, torch.Tensor):
-            return _Data(path, value) if is_plain(value) else _Object(path, value)
+            return _Data(path, value) if is_plain(value) else _Object(path, value, digest_of(value))
         if isinstance(value, (np.ndarray, bytearray)):
             return _Data(path, value)
         if isinstance(value, dict):
@@ -134,15 +134,15 @@ def _items(value: Any) -> list[tuple[Any, Any]]:
 class _Object:
     """Any object, by the digest of what it holds."""
 
-    __slots__ = ("_before", "_path", "_value")
+    __slots__ = ("_path", "_value", "before")
 
-    def __init__(self, path: _Path, value: Any) -> None:
+    def __init__(self, path: _Path, value: Any, before: Digest) -> None:
         self._path = path
         self._value = value
-        self._before = digest_of(value)
+        self.before = before
 
     def broken(self) -> str | None:
-        if digest_of(self._value) == self._before:
+        if digest_of(self._value) == self.before:
             return None
         if isinstance(self._value, torch.Tensor):
             return f"the tensor {_place(self._path)} was written to"

@@ -22,34 +22,25 @@ import types
 import weakref
 import xml.etree.ElementTree
 import zoneinfo
+from collections.abc import Callable
 from typing import Any
 
 from comfy_nb.spec.readers import Parts, Unreadable, Whole, reads
 
-
-@reads(int)
-def _(value: int) -> Parts:
-    return (int.__index__(value),)
-
-
-@reads(float)
-def _(value: float) -> Parts:
-    return (float.__float__(value),)
-
-
-@reads(complex)
-def _(value: complex) -> Parts:
-    return (complex.__complex__(value),)
+# What a value of a derived class is to its base class, whatever the derived one says under these names.
+_AS_BASE: dict[type, Callable[[Any], Any]] = {
+    int: int.__index__,
+    float: float.__float__,
+    complex: complex.__complex__,
+    str: str.__str__,
+    bytes: bytes.__bytes__,
+}
 
 
-@reads(str)
-def _(value: str) -> Parts:
-    return (str.__str__(value),)
-
-
-@reads(bytes)
-def _(value: bytes) -> Parts:
-    return (bytes.__bytes__(value),)
+@reads(*_AS_BASE)
+def _(value: Any) -> Parts:
+    base = next(each for each in type(value).__mro__ if each in _AS_BASE)
+    return (_AS_BASE[base](value),)
 
 
 @reads(bytearray)
