@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from xxhash import xxh3_128_digest
 
-from comfy_nb.spec.contents.tensors import elements_of, is_plain
+from comfy_nb.spec.contents.tensors import elements_of, is_dense
 from comfy_nb.spec.digest import PLAIN, Digest
 from comfy_nb.spec.fingerprint import digest_of, unreadable_in
 
@@ -114,7 +114,7 @@ class _Sealing:
 
     def _mark(self, path: _Path, value: Any) -> _Mark | None:
         if isinstance(value, torch.Tensor):
-            return _Data(path, value) if is_plain(value) else _Object(path, value, digest_of(value))
+            return _Data(path, value) if is_dense(value) else _Object(path, value, digest_of(value))
         if isinstance(value, (np.ndarray, bytearray)):
             return _Data(path, value)
         if isinstance(value, dict):

@@ -10,7 +10,7 @@ import torch
 from xxhash import xxh3_128_digest
 
 from comfy_nb.spec.attributes import attributes_of
-from comfy_nb.spec.contents.tensors import is_plain, tensor_bytes
+from comfy_nb.spec.contents.tensors import is_dense, tensor_bytes
 from comfy_nb.spec.digest import Digest
 from comfy_nb.spec.fingerprint import note_sampled
 from comfy_nb.spec.readers import Parts, Whole, reads
@@ -25,7 +25,7 @@ _TENSORS = {"_parameters", "_buffers", "_modules"}
 
 @reads(torch.nn.Module)
 def _(value: torch.nn.Module) -> Parts:
-    size = sum(each.nbytes for each in chain(value.parameters(), value.buffers()) if is_plain(each))
+    size = sum(each.nbytes for each in chain(value.parameters(), value.buffers()) if is_dense(each))
     if size <= READ_WHOLE_BYTES:
         return ()
     note_sampled(f"a module of {format_size(size)}")
@@ -46,7 +46,7 @@ def _attributes(module: torch.nn.Module) -> Iterator[Any]:
 
 def _sampled(tensor: torch.Tensor) -> Parts:
     """Return what tells a large tensor from another. Its version can prove a change, never that there was none."""
-    if tensor.nbytes <= BLOCKS * BLOCK_BYTES or not is_plain(tensor) or not tensor.is_contiguous():
+    if tensor.nbytes <= BLOCKS * BLOCK_BYTES or not is_dense(tensor) or not tensor.is_contiguous():
         return (tensor,)
     version = -1 if tensor.is_inference() else tensor._version
     here = Digest(xxh3_128_digest(b"%d %d %d" % (id(tensor), tensor.data_ptr(), version)), durable=False)

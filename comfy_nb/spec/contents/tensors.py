@@ -7,10 +7,9 @@ from typing import Any
 import torch
 from xxhash import xxh3_128_digest
 
+from comfy_nb.spec.contents.arrays import LARGE_BYTES
 from comfy_nb.spec.digest import Digest
 from comfy_nb.spec.readers import Parts, Unreadable, Whole, reads
-
-LARGE_BYTES = 1 << 20
 
 
 @reads(
@@ -100,7 +99,7 @@ def _scales(value: torch.Tensor) -> Parts:
     return (value.q_per_channel_scales(), value.q_per_channel_zero_points(), value.q_per_channel_axis())
 
 
-def is_plain(value: torch.Tensor) -> bool:
+def is_dense(value: torch.Tensor) -> bool:
     """Whether a tensor is no more than its elements, which lie in memory as its strides say."""
     kind = type(value)
     special = value.layout is not torch.strided or value.is_nested or value.is_quantized or value.device.type == "meta"
