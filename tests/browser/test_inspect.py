@@ -110,7 +110,7 @@ def test_two_are_compared_by_a_divider_and_by_their_difference(notebook):
 
 def test_a_batch_is_leafed_through_and_opened(notebook):
     shown = inspect(notebook, "many")
-    assert "1 to 24 of 60" in readout(shown).inner_text()
+    readout(shown).get_by_text("1 to 24 of 60").wait_for(timeout=PATIENCE_MS)
     press(shown, "Next (Page Down)")
     readout(shown).get_by_text("25 to 48 of 60").wait_for(timeout=PATIENCE_MS)
     stage(shown).click(position={"x": 8, "y": 8})
