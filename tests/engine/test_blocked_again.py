@@ -191,11 +191,12 @@ async def test_a_shared_result_reports_its_messages_too(pack: Pack) -> None:
     assert sorted(run.blocked) == [("2", "not allowed"), ("3", "not allowed")]
 
 
-async def test_a_deep_chain_of_blocked_nodes_takes_no_recursion(pack: Pack) -> None:
+async def test_a_deep_chain_of_blocked_nodes_takes_no_recursion(pack: Pack, session: nb.Session) -> None:
     prompt = {"0": made("Gate", message="not allowed"), "1": made("Add", a=["0", 0])}
     prompt |= {str(number): made("Add", a=[str(number - 1), 0]) for number in range(2, 3_000)}
     first, second = await run_of(pack, prompt), await run_of(pack, prompt)
     assert first.blocked == second.blocked == [("1", "not allowed")]
+    assert len({entry.size for entry in session.cache.entries() if entry.class_type == "Add"}) == 1
 
 
 async def test_a_blocked_result_is_not_kept_on_disk(pack: Pack, session: nb.Session, tmp_path: Path) -> None:

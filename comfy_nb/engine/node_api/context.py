@@ -29,6 +29,9 @@ class ExecutionBlocker:
     def __repr__(self) -> str:
         return f"ExecutionBlocker({self.message!r})"
 
+    def __comfy_nb_key__(self) -> str | None:
+        return self.message
+
 
 class RunSide(Protocol):
     """The run of a call, as far as the call needs it."""
