@@ -84,7 +84,9 @@ def _input_differences(old: NodeRun, new: NodeRun) -> list[str]:
         elif name in old_links and name in new_links:
             (before, key_before), (now, key_now) = old_links[name], new_links[name]
             if key_before != key_now and before.origin == now.origin:
-                found.append(f"input `{name}` changed: node {now.origin} above has a different result")
+                changed = "changed: node {} above has a different result"
+                again = "may have changed: node {} above ran again"
+                found.append(f"input `{name}` " + (changed if new.key.reusable else again).format(now.origin))
             elif key_before != key_now or before.slot != now.slot:
                 found.append(f"input `{name}` changed: it is linked to node {now.origin}[{now.slot}] now")
         elif name in old_links or name in new_links:

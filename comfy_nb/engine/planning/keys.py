@@ -24,7 +24,8 @@ _nonces = itertools.count(1)
 def head_of(step: Step, scope: int) -> Digest:
     """Digest a node without what is above it. `scope` is the graph's number, for results that belong to one node.
 
-    A class that takes the prompt finds the constants there that it does not declare, so they count.
+    A class that takes the prompt finds the constants there that it does not declare, so they count. A node that may not
+    be cached depends on what no key covers, so what is below it cannot be found again either.
     """
     spec, extras = step.spec, step.extras
     mark = step.modes.mark(spec.grad)
@@ -34,7 +35,8 @@ def head_of(step: Step, scope: int) -> Digest:
     seen = step.submitted if step.submitted is not None and step.interface.takes_prompt else None
     constants = step.template if seen is None else {**seen, **step.template}
     code = step.code if mark is None else combine(b"modes", [step.code, mark])
-    return node_digest(spec.class_type, code, fresh, bound_to, constants, links)
+    head = node_digest(spec.class_type, code, fresh, bound_to, constants, links)
+    return head if step.cacheable else head._replace(reusable=False)
 
 
 def _link_parts(link: InLink, scope: int) -> tuple[Any, ...]:

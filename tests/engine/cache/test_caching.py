@@ -375,16 +375,20 @@ def in_notebook(pack: Pack, function: Callable[..., Any], **options: Any) -> Any
     return nb.graph.handle.NodeFactory(pack.registry.register(spec), pack.registry)
 
 
-async def test_cache_off_runs_each_time_and_what_is_below_is_used_again_by_structure(pack: Pack) -> None:
+async def test_cache_off_runs_each_time_with_what_is_below(pack: Pack) -> None:
+    rolled = iter(range(10))
+
     def roll(n: int) -> int:
-        return n
+        return next(rolled)
 
     in_notebook(pack, roll, cache="off")
-    graph = pack.graph(one("roll"))
+    graph = pack.graph({**one("roll"), "2": made("Number", n=["1", 0])})
     await graph.run()
     run = await graph.run()
-    assert ran(run) == ["1"]
+    assert ran(run) == ["1", "2"]
+    assert run["2"] == 1
     assert run.why("1") == "its cache is off"
+    assert run.why("2") == "input `n` may have changed: node 1 above ran again"
 
 
 async def test_cache_node_binds_to_the_node_of_the_graph(pack: Pack) -> None:
@@ -402,3 +406,4 @@ async def test_no_cache_in_the_prompt_is_never_kept_beyond_the_run(pack: Pack, s
     await graph.run()
     assert "Number" not in {entry.class_type for entry in session.cache.entries()}
     assert ran(await graph.run(outputs=["1"])) == ["1"]
+    assert ran(await graph.run(outputs=["2"])) == ["1", "2"]

@@ -61,7 +61,10 @@ async def test_what_awaits_a_run_with_a_replaced_value_is_not_kept_either(pauses
 
 
 class Nested:
-    """A graph whose node 1 is never cached and gives what a graph of its own computes: `n`, unless that is replaced."""
+    """A graph whose node 1 runs each time and gives what a graph of its own computes: `n`, unless that is replaced.
+
+    What is below it is cached all the same: only a file that it wrote is gone.
+    """
 
     def __init__(self, pack: Pack) -> None:
         @nb.node
@@ -69,13 +72,13 @@ class Nested:
             return n
 
         async def runs(self, n):
-            return (await within(n),)
+            return {"result": (await within(n),), "ui": {"files": []}}
 
         def expands(self, n, m):
             graph = nb.GraphBuilder()
             return {"result": (graph.node("Double", n=n).out(0),), "expand": graph.finalize()}
 
-        pack.node("Runs", runs, {"n": INT})
+        pack.node("Runs", runs, {"n": INT}, STILL_THERE=lambda ui: False)
         pack.node("Double", lambda self, n: (2 * n,), {"n": INT})
         pack.node("Sum", lambda self, a, b: (a + b,), {"a": INT, "b": INT})
         wish = {"check_lazy_status": lambda self, m, n=None: ["n"]}
@@ -83,7 +86,7 @@ class Nested:
         pack.node("Expand", expands, {"n": RAW_INT, "m": INT})
         self.breakpoint = lambda: nb.breakpoint(within(3))
         self.prompt = {
-            "1": {**made("Runs", n=3), "no_cache": True},
+            "1": made("Runs", n=3),
             "2": made("Double", n=["1", 0]),
             "3": made("Sum", a=["2", 0], b=["1", 0]),
             "wish": made("Wish", n=["2", 0], m=1),
