@@ -252,10 +252,18 @@ class Run:
             node_run.outputs = node_run.entry = None
             node_run.dependents = []
         self.session.history.record(self.number, scheduler.node_runs)
+        self._complete_plan()
         planned = (step.key.full for step in self.plan.order)
         ran = (each.key.full for each in scheduler.node_runs.values())
         expanded = prune(graph.scope, scheduler)
         self.session.store.run_ended(self.number, itertools.chain(planned, ran, expanded))
+
+    def _complete_plan(self) -> None:
+        """Let the plan take in what ran inside its nodes; where its keys are the run's, they stay that."""
+        is_own = self.plan.revision == self._state.revision
+        self.plan.complete_anew()
+        if is_own:
+            self._state.revision = self.plan.revision
 
     # What came of it -------------------------------------------------------------------------------------------------
 

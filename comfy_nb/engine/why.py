@@ -145,8 +145,10 @@ def reason(node_run: NodeRun, old: NodeRun | None, lost: str | None, is_twin: bo
         return "; ".join(changes)
     if old.state is not NodeState.DONE:
         return UNFINISHED
+    if lost is not None:
+        return lost
     if old.key.full == node_run.key.full and node_run.key.full is not None:
-        return lost or "evicted"
+        return "evicted"
     if old.key.full is None or node_run.key.full is None:
         return (
             "a result of it was not cached: a value above it was replaced at a breakpoint or cannot be cached, "

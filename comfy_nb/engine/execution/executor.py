@@ -57,7 +57,7 @@ class Executor:
         self.loop = asyncio.get_running_loop()
         self.context = contextvars.copy_context()
         self.lock = threading.Lock()
-        self.lookup = Lookup(state, services.store)
+        self.lookup = Lookup(state, services.store, services.inner)
         self.scheduler = state.scheduler = Scheduler(state.plan.steps, self.lookup.find, self._resolve)
         self.lookup.scheduler = self.scheduler
         self.failures = Failures(state, self.scheduler)

@@ -9,10 +9,12 @@ from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.cache.seal import seal
 from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution import redo
+from comfy_nb.engine.execution.expansion import inside_expansion
 from comfy_nb.engine.execution.node_run import NOT_SCHEDULED, NodeRun, NodeState
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.skips import Skips
 from comfy_nb.engine.execution.state import RunState
+from comfy_nb.engine.planning.inner import Inner, join
 from comfy_nb.engine.planning.keys import head_of, key_of, lazy_key
 from comfy_nb.engine.planning.modes import Settings, torch_settings
 from comfy_nb.engine.planning.step import UNKNOWN, NodeKey, Step
@@ -22,7 +24,7 @@ from comfy_nb.wording import CONSTANT_ADVICE
 
 
 class Lookup:
-    """One run's view of the store.
+    """One run's view of the store, and of what is known of what runs inside nodes (`inner`).
 
     `keyed_late` are the ids of nodes whose keys do not follow from the plan, because a value above them may be replaced
     or was: each is made of the keys above it when these are final.
@@ -30,9 +32,10 @@ class Lookup:
 
     scheduler: Scheduler
 
-    def __init__(self, state: RunState, store: Store) -> None:
+    def __init__(self, state: RunState, store: Store, inner: Inner) -> None:
         self.state = state
         self.store = store
+        self.inner = inner
         self.hits = 0
         self.skips = Skips(state)
         self.keyed_late: set[str] = set()
@@ -111,18 +114,19 @@ class Lookup:
     def _late_key(self, node_run: NodeRun) -> None:
         """Set a key that depends on parents that have run, or for a lazy node on the inputs it used before."""
         step = node_run.step
-        if node_run.key.base is None and not self._rekey(node_run):
+        if node_run.key.base is None and (not self._rekey(node_run) or node_run.key.full is not None):
             return
         base = node_run.key.base
         assert base is not None
         if not step.lazy_links:
-            node_run.key = node_run.key._replace(full=base)
+            node_run.key = node_run.key._replace(full=base)  # what runs inside it may be something else by now
+            self._note_change(node_run)
             return
         for names in self.store.uses_of(base):
             used = [(link.name, self._key_of(link.origin).full) for link in step.lazy_links if link.name in names]
-            key = lazy_key(base, used)
-            if key is not None and self.store.holds(key, step):
-                node_run.key = node_run.key._replace(full=key)
+            key = self.inner.complete(node_run.key._replace(full=lazy_key(base, used)))
+            if key.full is not None and self.store.holds(key.full, step):
+                node_run.key = key
                 return
 
     def _rekey(self, node_run: NodeRun) -> bool:
@@ -136,8 +140,14 @@ class Lookup:
             if source is None or source.key.full is None:
                 return False
             above[link.origin] = source
-        node_run.key = key_of(step.head, step.fingerprint, step.links, above)
+        node_run.key = self.inner.complete(key_of(step.head, step.fingerprint, step.links, above))
         return True
+
+    def _note_change(self, node_run: NodeRun) -> None:
+        """Note for `why` what ran inside a node and is something else by now."""
+        key = node_run.key.full
+        if key is not None and (change := self.inner.change(key)) is not None:
+            self.state.lost[node_run.step.id] = change
 
     def _key_of(self, node_id: str) -> NodeKey:
         above = self.scheduler.node_runs.get(node_id)
@@ -162,6 +172,8 @@ class Lookup:
             node_run.key = node_run.key.forgotten()
         elif node_run.key.full is None and node_run.key.base is not None:
             self._complete(node_run)
+        if node_run.expansion is not None or self.state.inside:
+            self._count_inside(node_run)
         key = node_run.key.full
         sealed = seal(outputs, step.spec.watches)
         entry = Entry(
@@ -182,6 +194,19 @@ class Lookup:
         if key is not None and step.cacheable:
             self._remember(entry)
         self.release_claim(node_run, None if self.state.is_tainted else entry)
+
+    def _count_inside(self, node_run: NodeRun) -> None:
+        """Let what ran inside a node count in the key of its result."""
+        several = self.state.inside.pop(node_run.step.id, [])
+        if node_run.expansion is not None:
+            registry = self.state.graph.registry
+            several.append(inside_expansion(node_run, self.scheduler, self.inner, registry))
+        if not several or node_run.key.base is None:
+            return
+        node_run.key = node_run.key._replace(full=None if node_run.step.lazy_links else node_run.key.base)
+        if node_run.step.lazy_links:
+            self._complete(node_run)
+        node_run.key = self.inner.note(node_run.key, join(several))
 
     def _remember(self, entry: Entry) -> None:
         if entry.seal is not None and entry.seal.unknown is not None:
@@ -270,7 +295,10 @@ class Lookup:
         if not self._in_flight.claim(key, when_done, node_run):
             return False
         self._held[node_run.sequence] = key
-        if self._peek(key) is not None and (entry := self.store.recall(key, node_run.step)) is not None:
+        found = self.inner.complete(node_run.key).full if self.inner.revision else key
+        if found is None or self._peek(found) is None:
+            return True
+        if (entry := self.store.recall(found, node_run.step)) is not None:
             self.release_claim(node_run, entry)
             when_done(node_run, entry)
             return False

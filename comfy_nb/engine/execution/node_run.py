@@ -81,6 +81,11 @@ class NodeRun:
         self.skips: tuple[Skip, ...] = ()
         self.is_blocked = False
 
+    @property
+    def is_keyed_anew(self) -> bool:
+        """Whether its key turned out to be another one than was planned."""
+        return self.key.full != self.step.key.full
+
     def takes(self, link: InLink) -> bool:
         """Whether the node waits for a link: a lazy one only after it asked for it."""
         return not link.lazy or (self.asked is not None and link.name in self.asked)

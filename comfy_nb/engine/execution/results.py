@@ -77,6 +77,8 @@ class Results:
                 else:
                     node_run.ui, node_run.source = entry.ui, "shared"
                     node_run.entry = entry
+                    if entry.key:  # it tells of what ran inside as well
+                        node_run.key = node_run.key._replace(full=entry.key)
                     if entry.skips:
                         self._lookup.skips.repeat(node_run, entry)
                     self._finished(node_run)
@@ -96,7 +98,7 @@ class Results:
         if node_run.sequence in self._scheduler.outdated:
             self._call_again(node_run)
             return
-        set_keys(steps, self._scheduler, self._state.graph.scope.uid, self._state.modes)
+        set_keys(steps, self._scheduler, self._state.graph.scope.uid, self._state.modes, self._lookup.inner)
         node_run.ui = outcome.ui
         with self._lock:
             if self._executor.ending is not None:

@@ -108,7 +108,10 @@ class Scheduler:
     def depend(self, node_run: NodeRun, on: NodeRun) -> None:
         """Let a node wait for another one, and keep what that one gives for it."""
         on.refs += 1
-        if on.state is not NodeState.DONE:
+        if on.state is NodeState.DONE:
+            if on.is_keyed_anew:
+                _forget_key(node_run, on)
+        else:
             on.dependents.append(node_run)
             node_run.unmet += 1
             if on.state >= NodeState.FAILED:
@@ -261,8 +264,11 @@ class Scheduler:
             return ()
         node_run.dependents = []
         ready = []
+        is_keyed_anew = node_run.key is not node_run.step.key and node_run.is_keyed_anew
         for dependent in dependents:
             dependent.unmet -= 1
+            if is_keyed_anew:
+                _forget_key(dependent, node_run)
             if dependent.unmet == 0:
                 ready.append(dependent)
         return ready
@@ -378,3 +384,9 @@ class Scheduler:
             node_run = waits_for[node_run.sequence]
         cycle = list(path.values())
         return cycle[cycle.index(node_run) :]
+
+
+def _forget_key(node_run: NodeRun, above: NodeRun) -> None:
+    """Forget a key that was made of a planned key above which turned out to be another one; it is made anew later."""
+    if any(link.origin == above.step.id and not link.lazy for link in node_run.step.links):
+        node_run.key = node_run.key.forgotten()

@@ -11,6 +11,7 @@ from comfy_nb.engine.execution.callers import MakeCaller
 from comfy_nb.engine.execution.hook_caller import HookCaller
 from comfy_nb.engine.execution.lanes import Lane
 from comfy_nb.engine.execution.state import RunState
+from comfy_nb.engine.planning.inner import Inner
 
 
 class Services(Protocol):
@@ -19,6 +20,11 @@ class Services(Protocol):
     @property
     def store(self) -> Store:
         """The cache, and the keys that are being computed."""
+        ...
+
+    @property
+    def inner(self) -> Inner:
+        """What is known of what runs inside nodes."""
         ...
 
     @property
