@@ -14,7 +14,7 @@ from comfy_nb.errors import Problem
 from comfy_nb.graph.constant_check import LONGEST_COMBO, Misfit, check_constant, config_of
 from comfy_nb.graph.link import Link, is_link, link_of, unwrap_constant
 from comfy_nb.spec.matching import matches, socket_name
-from comfy_nb.spec.node_spec import NO_OPTIONS, InputSpec, Interface, NodeSpec
+from comfy_nb.spec.node_spec import NO_OPTIONS, InputSpec, Interface, NodeSpec, Ordinary
 from comfy_nb.spec.sockets import ANY
 from comfy_nb.wording import suggest
 
@@ -30,6 +30,7 @@ class InLink(NamedTuple):
 
 
 NONE: Sequence[Problem] = ()
+NONE_ORDINARY: Mapping[str, Ordinary] = {}
 
 
 def in_link(name: str, link: Link, entry: InputSpec | None) -> InLink:
@@ -119,7 +120,10 @@ def check_node(node: CheckedNode, inputs: Mapping[str, Any], origins: Origins) -
     declared = interface.declared
     traits = NO_VALIDATION if validate is None else validate_traits(validate)
     unlimited, is_limited = traits.names, validate is None
+    ordinary = interface.ordinary if is_limited and origins.resolve is None else NONE_ORDINARY
     for name, value in inputs.items():
+        if (known := ordinary.get(name)) is not None and _take_ordinary(node, name, value, known, origins.spec_of):
+            continue
         entry = declared.get(name)
         if entry is None and interface.is_open:
             entry = interface.lookup(name)
@@ -145,6 +149,29 @@ def check_node(node: CheckedNode, inputs: Mapping[str, Any], origins: Origins) -
     for name in interface.required:
         if name not in template and all(each.extra.get("input_name") != name for each in node.problems):
             _report_missing(node, declared[name], inputs)
+
+
+def _take_ordinary(
+    node: CheckedNode, name: str, value: Any, known: Ordinary, spec_of: Callable[[str], NodeSpec | None]
+) -> bool:
+    """Take an ordinary input if it is right at first sight, as nearly all are; False where it has to be looked at."""
+    socket, kind, least, most = known
+    if type(value) is kind:
+        if least is not None and not least <= value:
+            return False
+        if most is not None and not value <= most:
+            return False
+        node.template[name] = value
+        return True
+    if type(value) is not list or len(value) != 2:
+        return False
+    origin, slot = value
+    spec = spec_of(origin) if type(origin) is str and type(slot) is int and slot >= 0 else None
+    if spec is None or slot >= len(spec.return_types) or spec.return_types[slot] is not socket:
+        return False
+    node.template[name] = None
+    node.links.append(tuple.__new__(InLink, (name, origin, slot, False, False)))
+    return True
 
 
 def _report_list(node: CheckedNode, entry: InputSpec, value: Sequence[Any]) -> None:

@@ -83,7 +83,8 @@ def node_digest(
             found = combine(tag, _reading.read_together(values))
             return Digest(found.value, found.durable and durable, found.reusable and code.reusable, found.fixed)
     whole = encode_plain((class_type, code.value, fresh, bound, names, links, values))
-    return Digest(xxh3_128_digest(whole), durable, code.reusable, True)
+    # Half the cost of Digest(...), and there is one for each node.
+    return tuple.__new__(Digest, (xxh3_128_digest(whole), durable, code.reusable, True))
 
 
 class _Reading(threading.local):

@@ -6,7 +6,7 @@ import enum
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from comfy_nb.spec.digest import Digest
 from comfy_nb.spec.matching import socket_name
@@ -82,6 +82,33 @@ def _fits_json(value: Any) -> bool:
     return True
 
 
+class Ordinary(NamedTuple):
+    """An input of which most values can be taken at first sight.
+
+    A link from an output of the same `socket` is neither lazy nor raw. A constant of just the class `kind` (None: no
+    constant) is what the node gets if it lies between `least` and `most` (None: no bound).
+    """
+
+    socket: str
+    kind: type | None
+    least: Any
+    most: Any
+
+
+_KINDS: Mapping[str, type] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
+
+
+def _ordinary(entry: InputSpec) -> Ordinary | None:
+    options = entry.options
+    if type(entry.type) is not str or options.get("lazy") or options.get("rawLink"):
+        return None
+    least, most = options.get("min"), options.get("max")
+    kind = None if entry.is_list else _KINDS.get(entry.type)
+    if not {type(least), type(most)} <= {int, float, type(None)} or (kind is str and (least, most) != (None, None)):
+        kind = None
+    return Ordinary(entry.type, kind, least, most)
+
+
 class Interface:
     """The inputs of a node class as they are declared now.
 
@@ -90,6 +117,7 @@ class Interface:
 
     __slots__ = (
         "_open",
+        "_ordinary",
         "declared",
         "hidden",
         "lazy",
@@ -115,6 +143,15 @@ class Interface:
         self.raw_links = frozenset(name for name, spec in self.declared.items() if spec.options.get("rawLink"))
         optional = raw.get("optional") if isinstance(raw, dict) else None
         self._open = optional if optional is not None and type(optional) is not dict else None
+        self._ordinary: Mapping[str, Ordinary] | None = None
+
+    @property
+    def ordinary(self) -> Mapping[str, Ordinary]:
+        """The inputs of which most values can be taken at first sight."""
+        if self._ordinary is None:
+            found = ((name, _ordinary(entry)) for name, entry in self.declared.items())
+            self._ordinary = {name: ordinary for name, ordinary in found if ordinary is not None}
+        return self._ordinary
 
     def lookup(self, name: str) -> InputSpec | None:
         """Return the declaration of an input, or None."""

@@ -15,10 +15,11 @@ from comfy_nb.engine.execution.turn import Expand
 from comfy_nb.engine.planning.inner import Inner, Inside
 from comfy_nb.engine.planning.keys import head_of, key_of
 from comfy_nb.engine.planning.modes import Modes
-from comfy_nb.engine.planning.plan import child_step
+from comfy_nb.engine.planning.plan import is_simple
 from comfy_nb.engine.planning.step import NodeKey, Step
 from comfy_nb.errors import ComfyNBWarning, DependencyCycleError, DuplicateNodeError, GraphError, UnknownName
 from comfy_nb.graph import topology
+from comfy_nb.graph.check import in_link
 from comfy_nb.graph.link import link_of
 from comfy_nb.spec.registry import Registry
 
@@ -113,11 +114,31 @@ def _check_graph(graph: Any) -> None:
 
 
 def _step(node_id: str, entry: Mapping[str, Any], registry: Registry) -> Step:
+    """Make the step of a node of an expansion; its inputs are neither validated nor converted."""
     class_type = entry.get("class_type")
     spec = registry.find(class_type) if isinstance(class_type, str) else None
     if spec is None:
         raise UnknownName.of("node class", class_type, registry, f"for node {node_id!r} of the expansion")
-    return child_step(node_id, entry, spec, spec.interface(), spec.code())
+    interface = spec.interface()
+    step = Step()
+    step.id, step.class_type = node_id, spec.class_type
+    step.spec, step.interface, step.code = spec, interface, spec.code()
+    step.extras = {name: value for name, value in entry.items() if name not in ("class_type", "inputs")} or None
+    step.set_traits(is_simple(spec, interface))
+    meta = entry.get("_meta")
+    step.title = str(meta.get("title")) if isinstance(meta, Mapping) and meta.get("title") else spec.class_type
+    step.template, step.links, step.problems, step.received, step.submitted = {}, [], (), None, None
+    inputs = entry.get("inputs") or {}
+    for name, value in inputs.items():
+        link = link_of(value)
+        if link is not None:
+            step.template[name] = None
+            step.links.append(in_link(name, link, interface.lookup(name)))
+        elif interface.lookup(name) is not None or name in interface.hidden:
+            step.template[name] = value
+        else:
+            step.submitted = step.submitted or dict(inputs)
+    return step
 
 
 def _check_links(step: Step, steps: Mapping[str, Step], scheduler: Scheduler) -> None:

@@ -31,17 +31,15 @@ def head_of(step: Step, scope: int) -> Digest:
     mark = step.modes.mark(spec.grad)
     fresh = extras.get("fresh", 0) if extras else 0
     bound_to = (scope, step.id) if spec.cache == "node" or spec.not_idempotent or step.interface.takes_id else None
-    links = tuple([part for link in step.links for part in _link_parts(link, scope)]) if step.links else ()
+    links: list[Any] = []
+    for name, origin, slot, lazy, raw in step.links:
+        # A raw link passes the id itself to the node, so the id is one of its values.
+        links += (name, slot, lazy, (scope, origin) if raw else None)
     seen = step.submitted if step.submitted is not None and step.interface.takes_prompt else None
     constants = step.template if seen is None else {**seen, **step.template}
     code = step.code if mark is None else combine(b"modes", [step.code, mark])
-    head = node_digest(spec.class_type, code, fresh, bound_to, constants, links)
+    head = node_digest(spec.class_type, code, fresh, bound_to, constants, tuple(links))
     return head if step.cacheable else head._replace(reusable=False)
-
-
-def _link_parts(link: InLink, scope: int) -> tuple[Any, ...]:
-    # A raw link passes the id itself to the node, so the id is one of its values.
-    return (link.name, link.slot, link.lazy, (scope, link.origin) if link.raw else None)
 
 
 def key_of(head: Digest, fingerprint: Any, links: Sequence[InLink], above: Mapping[str, Keyed]) -> NodeKey:

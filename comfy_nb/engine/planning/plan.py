@@ -6,7 +6,7 @@ An unchanged graph costs nothing, a changed constant costs the nodes below it, a
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,8 +17,7 @@ from comfy_nb.engine.planning.step import NodeKey, Step
 from comfy_nb.errors import Problem
 from comfy_nb.graph import topology
 from comfy_nb.graph.bypass import resolve
-from comfy_nb.graph.check import Origins, check_node, in_link
-from comfy_nb.graph.link import link_of
+from comfy_nb.graph.check import Origins, check_node
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import Node
 from comfy_nb.spec.digest import Digest
@@ -149,20 +148,27 @@ class Plan:
 
     def _sort(self) -> None:
         """Put the steps in topological order, and report cycles."""
-        steps, order = self.steps, self.order
-        cycles: list[list[str]] = []
-        ids = topology.sort(steps, self._parents, cycles.append)
-        self.has_cycle = bool(cycles)
-        if cycles:  # walked again from the outputs, as ComfyUI does: the report begins at the node they need
-            outputs = [node_id for node_id, step in steps.items() if step.spec.is_output]
-            topology.sort([*outputs, *steps], self._parents, self._report_cycle)
-        for node_id in ids:
-            step = steps[node_id]
-            step.index = len(order)
-            order.append(step)
-        for step in order:
+        steps = self.steps
+        self._number(list(steps.values()))
+        if any(steps[link.origin].index >= step.index for step in self.order for link in step.links):
+            self._number([steps[node_id] for node_id in self._sorted_ids()])
+        for step in self.order:
             for link in step.links:
                 steps[link.origin].consumers.append(step.index)
+
+    def _number(self, order: list[Step]) -> None:
+        self.order = order
+        for index, step in enumerate(order):
+            step.index = index
+
+    def _sorted_ids(self) -> list[str]:
+        cycles: list[list[str]] = []
+        ids = topology.sort(self.steps, self._parents, cycles.append)
+        self.has_cycle = bool(cycles)
+        if cycles:  # walked again from the outputs, as ComfyUI does: the report begins at the node they need
+            outputs = [node_id for node_id, step in self.steps.items() if step.spec.is_output]
+            topology.sort([*outputs, *self.steps], self._parents, self._report_cycle)
+        return ids
 
     def _parents(self, node_id: str) -> list[str]:
         return [link.origin for link in self.steps[node_id].links]
@@ -331,29 +337,6 @@ def is_simple(spec: NodeSpec, interface: Interface) -> bool:
     """Whether nodes of a class are called once, with single values: nothing lazy, raw, hidden, listed or retried."""
     special = interface.is_open or interface.raw_links or interface.hidden or spec.check_lazy or interface.lazy
     return not (special or spec.input_is_list or spec.output_is_list or spec.retries or spec.grad or spec.timeout)
-
-
-def child_step(node_id: str, entry: Mapping[str, Any], spec: NodeSpec, interface: Interface, code: Digest) -> Step:
-    """Make the step of a node of an expansion; its inputs are neither validated nor converted."""
-    step = Step()
-    step.id, step.class_type = node_id, spec.class_type
-    step.spec, step.interface, step.code = spec, interface, code
-    step.extras = {name: value for name, value in entry.items() if name not in ("class_type", "inputs")} or None
-    step.set_traits(is_simple(spec, interface))
-    meta = entry.get("_meta")
-    step.title = str(meta.get("title")) if isinstance(meta, Mapping) and meta.get("title") else spec.class_type
-    step.template, step.links, step.problems, step.received, step.submitted = {}, [], (), None, None
-    inputs = entry.get("inputs") or {}
-    for name, value in inputs.items():
-        link = link_of(value)
-        if link is not None:
-            step.template[name] = None
-            step.links.append(in_link(name, link, interface.lookup(name)))
-        elif interface.lookup(name) is not None or name in interface.hidden:
-            step.template[name] = value
-        else:
-            step.submitted = step.submitted or dict(inputs)
-    return step
 
 
 def _raw_of(spec: NodeSpec) -> Any:
