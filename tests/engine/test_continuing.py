@@ -13,7 +13,7 @@ import pytest
 import comfy_nb as nb
 from comfy_nb.engine import events
 from comfy_nb.engine.execution.breakpoints import Pause
-from tests.engine.support import Pack, following, listed, made, number, ran, reported
+from tests.engine.support import Pack, failure_of, following, listed, made, number, ran, reported
 from tests.reference.classes import INT, LAZY_INT
 
 pytestmark = pytest.mark.usefixtures("zoo")
@@ -386,6 +386,18 @@ async def test_what_was_wrong_with_other_outputs_is_noted_with_the_failures(pack
     assert run.ui["4"]["shown"] == [1]
     (note,) = run.error.__notes__
     assert "Show (node 3): Required input is missing: n" in note
+    assert note.splitlines() == run.error._render_traceback_()[-2:]
+
+
+async def test_a_failure_that_ends_the_run_tells_what_was_wrong_with_other_outputs_too(pack: Pack) -> None:
+    prompt = {"1": made("Refuse", n=4), "2": made("Show", n=["1", 0]), "3": made("Show")}
+    error = await failure_of(pack, prompt)
+    problem = "Show (node 3): Required input is missing: n"
+    assert error.node_id == "1"
+    assert problem in error.__notes__[0]
+    assert problem in "\n".join(error._render_traceback_())
+    assert problem in error.run.summary()
+    assert [each.node_id for each in error.run.validity.problems] == ["3"]
 
 
 def test_it_works_from_a_script_too(pack: Pack) -> None:
