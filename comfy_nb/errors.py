@@ -269,7 +269,7 @@ class Interrupted(asyncio.CancelledError):
 def warn_of_fault(what: str, error: BaseException) -> None:
     """Warn of a fault that must not hurt anybody but whoever made it; not even where warnings are errors."""
     with suppress(ComfyNBWarning):
-        warnings.warn(f"{what}: {describe_error(error)}", ComfyNBWarning, stacklevel=3)
+        warn_each_time(f"{what}: {describe_error(error)}")
 
 
 def warn_each_time(message: str) -> None:

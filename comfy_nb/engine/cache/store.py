@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections import OrderedDict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
@@ -13,7 +12,7 @@ from comfy_nb.engine.cache.in_flight import InFlight
 from comfy_nb.engine.cache.memory import MemoryCache
 from comfy_nb.engine.cache.policies import ByCost, ByRun, Nothing
 from comfy_nb.engine.cache.tier import Tier
-from comfy_nb.errors import ComfyNBWarning, UnknownName
+from comfy_nb.errors import UnknownName, warn_each_time
 from comfy_nb.spec.node_spec import NodeSpec
 from comfy_nb.wording import name_node
 
@@ -78,11 +77,9 @@ class Store:
             entry = self._from_lower(key, node)
         elif entry.seal is not None and (what := entry.seal.broken()) is not None:
             self.forget(entry, "changed in place")
-            warnings.warn(
+            warn_each_time(
                 f"The result of {name_node(entry.node_id, entry.class_type, entry.title)} was changed in place after "
-                f"it was computed: {what}. It is computed again. Work on a copy (x.clone()).",
-                ComfyNBWarning,
-                stacklevel=2,
+                f"it was computed: {what}. It is computed again. Work on a copy (x.clone())."
             )
             entry = self._from_lower(key, node)
         if entry is None:

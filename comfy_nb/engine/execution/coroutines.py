@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Coroutine, Generator
 from contextvars import copy_context
 from decimal import setcontext
@@ -13,7 +12,7 @@ from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.stepped_modes import SteppedModes
 from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.engine.planning.modes import Modes
-from comfy_nb.errors import ComfyNBWarning
+from comfy_nb.errors import warn_each_time
 
 HELD_S = 0.002
 T = TypeVar("T")
@@ -116,6 +115,6 @@ def warn_stalled(node_run: NodeRun, seconds: float) -> None:
     )
     token = current_call.set(None)  # so that the warning does not count as printed by the node
     try:
-        warnings.warn(message, ComfyNBWarning, stacklevel=2)
+        warn_each_time(message)
     finally:
         current_call.reset(token)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -15,7 +14,7 @@ from comfy_nb.engine.planning.keys import head_of, key_of
 from comfy_nb.engine.planning.modes import Modes
 from comfy_nb.engine.planning.plan import child_step
 from comfy_nb.engine.planning.step import Step
-from comfy_nb.errors import ComfyNBWarning, DependencyCycleError, DuplicateNodeError, GraphError, UnknownName
+from comfy_nb.errors import DependencyCycleError, DuplicateNodeError, GraphError, UnknownName, warn_each_time
 from comfy_nb.graph import topology
 from comfy_nb.graph.link import link_of
 from comfy_nb.spec.registry import Registry
@@ -92,11 +91,9 @@ def _check_replaceable(node_id: str, by: str, scheduler: Scheduler) -> None:
         above = scheduler.expanders.get(above)
     step = scheduler.step(by)
     assert step is not None
-    warnings.warn(
+    warn_each_time(
         f"{step.named} expands into a node {node_id!r}, which exists already. From now on the new one is used. "
-        "Make ids with GraphBuilder(), so that each is used once.",
-        ComfyNBWarning,
-        stacklevel=2,
+        "Make ids with GraphBuilder(), so that each is used once."
     )
 
 
