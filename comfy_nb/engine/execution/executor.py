@@ -22,6 +22,7 @@ from comfy_nb.engine.execution.callers import Caller, LaneCaller, LaneTurn, Loop
 from comfy_nb.engine.execution.cancelling import cancel_until_done
 from comfy_nb.engine.execution.coroutines import STALL_S, warn_stalled
 from comfy_nb.engine.execution.failure import blame_cycle, failure_of
+from comfy_nb.engine.execution.interrupt import interrupt_watch
 from comfy_nb.engine.execution.lanes import Lane, Worker, switch_interval
 from comfy_nb.engine.execution.lookup import Lookup
 from comfy_nb.engine.execution.loops import post
@@ -203,8 +204,8 @@ class Executor:
                 self.results.expand(node_run, steps, expanded, outcome)
             else:
                 self.results.accept(node_run, outcome)
-        except InterruptProcessingException:
-            self._interrupted()
+        except (InterruptProcessingException, KeyboardInterrupt) as error:
+            self._interrupted(error)
         except BaseException as error:  # a node may raise or return anything, and none of it may end the lane
             self.fail(node_run, error)
         finally:
@@ -260,8 +261,8 @@ class Executor:
                 self.results.expand(node_run, steps, expanded, outcome)
             else:
                 self.results.accept(node_run, outcome)
-        except InterruptProcessingException:
-            self._interrupted()
+        except (InterruptProcessingException, KeyboardInterrupt) as error:
+            self._interrupted(error)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # a node may raise or return anything, and none of it may end the loop
@@ -294,7 +295,9 @@ class Executor:
         if self.failures.take(node_run, failure, is_contained, stuck):
             post(self.loop, self.end, Status.FAILED)
 
-    def _interrupted(self) -> None:
+    def _interrupted(self, error: BaseException) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            interrupt_watch.interrupt_run(self.state)
         if self.ending is None:
             post(self.loop, self.end, self.state.stop_as or Status.STOPPED)
 
