@@ -143,7 +143,8 @@ class NodeFinished(NamedTuple):
 class NodeBlocked(NamedTuple):
     """A call of a node was skipped because an `ExecutionBlocker` with a `message` reached it.
 
-    It is reported again where that result is taken from the cache, or where one below it is.
+    It is reported again where that result is taken from the cache, or where one below it is; for a node of an expansion
+    too, of which nothing else is reported then.
     """
 
     run_id: str
@@ -151,6 +152,7 @@ class NodeBlocked(NamedTuple):
     node_id: str
     display_id: str
     message: str
+    class_type: str = ""
 
 
 class NodeFailed(NamedTuple):

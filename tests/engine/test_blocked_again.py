@@ -159,26 +159,77 @@ async def test_the_message_survives_the_results_above(pack: Pack, session: nb.Se
     assert run.blocked == [("2", "not allowed")]
 
 
-async def test_the_message_of_a_node_in_an_expansion_is_reported_under_the_node_that_stands_for_it(pack: Pack) -> None:
+async def test_the_message_of_a_node_in_an_expansion_is_reported_again_with_its_id(pack: Pack) -> None:
     prompt = {"1": made("Gate", message="stop"), "2": made("Expand", n=1, link=["1", 0]), "3": made("Keep", n=["2", 0])}
     graph = pack.graph(prompt)  # a raw link binds the result to its graph
     first, second = await graph.run(), await graph.run()
-    assert first.blocked == [("2.0.0.sum", "stop")]
-    assert second.blocked == [("2", "stop")]
+    assert first.blocked == second.blocked == [("2.0.0.sum", "stop")]
+    assert [event.display_id for event in reported(second, events.NodeBlocked)] == ["2"]
 
 
-async def test_a_message_within_an_expansion_whose_output_is_used_below_comes_once(pack: Pack) -> None:
+def add_blocking_expansion(pack: Pack) -> None:
+    """Add a class that expands into a gate and two nodes below it, and one that expands into that class."""
+
     def expands(self: Any) -> dict[str, Any]:
         graph = nb.GraphBuilder()
         gate = graph.node("Gate", id="gate", message="inside")
         first = graph.node("Add", id="first", a=gate.out(0))
         return {"result": (graph.node("Add", id="second", a=first.out(0)).out(0),), "expand": graph.finalize()}
 
+    def nests(self: Any) -> dict[str, Any]:
+        graph = nb.GraphBuilder()
+        return {"result": (graph.node("Make", id="make").out(0),), "expand": graph.finalize()}
+
     pack.node("Make", expands)
+    pack.node("Nest", nests)
+
+
+@pytest.mark.parametrize("wanted", [("3",), ("1", "3"), ("1",)])
+async def test_a_message_within_an_expansion_whose_output_is_used_below_comes_once(
+    pack: Pack, wanted: tuple[str, ...]
+) -> None:
+    add_blocking_expansion(pack)
     prompt = {"1": made("Make"), "2": made("Add", a=["1", 0]), "3": made("Keep", n=["2", 0])}
-    first, second = await run_of(pack, prompt), await run_of(pack, prompt)
-    assert first.blocked == [("1.0.0.first", "inside")]
-    assert second.blocked == [("1", "inside")]
+    first, second = await run_of(pack, prompt, "3"), await run_of(pack, prompt, *wanted)
+    assert first.blocked == second.blocked == [("1.0.0.first", "inside")]
+    assert [event.display_id for event in reported(second, events.NodeBlocked)] == ["1"]
+
+
+@pytest.mark.parametrize("wanted", ["1", "3"])
+async def test_a_message_within_nested_expansions_has_the_id_of_its_node_in_every_graph(
+    pack: Pack, wanted: str
+) -> None:
+    add_blocking_expansion(pack)
+    prompt = {"1": made("Nest"), "2": made("Add", a=["1", 0]), "3": made("Keep", n=["2", 0])}
+    first, second = await run_of(pack, prompt), await run_of(pack, prompt, wanted)
+    assert first.blocked == second.blocked == [("1.0.0.make.0.0.first", "inside")]
+    renamed = {"a": made("Nest"), "2": made("Add", a=["a", 0]), "3": made("Keep", n=["2", 0])}
+    third = await run_of(pack, renamed, "a" if wanted == "1" else wanted)
+    assert ran(third) == []
+    assert third.blocked == [("a.0.0.make.0.0.first", "inside")]
+
+
+async def test_a_message_above_an_expansion_has_the_id_of_the_node_above(pack: Pack) -> None:
+    prompt = {
+        "1": made("Gate", message="stop"),
+        "2": made("Add", a=["1", 0]),
+        "3": made("Expand", n=1, link=["2", 0]),
+        "4": made("Keep", n=["3", 0]),
+    }
+    graph = pack.graph(prompt)  # a raw link binds the result to its graph
+    first, second = await graph.run(), await graph.run()
+    assert first.blocked == second.blocked == [("2", "stop")]
+
+
+async def test_a_node_of_an_expansion_that_is_blocked_is_shown_below_the_one_that_expanded(pack: Pack) -> None:
+    add_blocking_expansion(pack)
+    prompt = {"1": made("Make"), "3": made("Keep", n=["1", 0])}
+    for _ in range(2):
+        run, states = await run_of(pack, prompt), States()
+        run.subscribe(lambda batch, states=states: states.take(batch))
+        row = next(row for row in shown(run).rows if row.node_id == "1.0.0.first")
+        assert (row.state, row.note, row.class_type, row.under) == ("blocked", "inside", "Add", "1")
+        assert states.of("1").state == "blocked"
 
 
 async def test_a_shared_result_reports_its_messages_too(pack: Pack) -> None:
@@ -196,6 +247,24 @@ async def test_a_deep_chain_of_blocked_nodes_takes_no_recursion(pack: Pack) -> N
     prompt |= {str(number): made("Add", a=[str(number - 1), 0]) for number in range(2, 3_000)}
     first, second = await run_of(pack, prompt), await run_of(pack, prompt)
     assert first.blocked == second.blocked == [("1", "not allowed")]
+
+
+async def test_nodes_of_the_notebook_are_kept_however_far_below_the_blocker() -> None:
+    @nb.node
+    def gate() -> object:
+        return nb.ExecutionBlocker("not allowed")
+
+    @nb.node
+    def passes(value: object) -> object:
+        return value
+
+    handle = gate()
+    for _ in range(300):
+        handle = passes(handle)
+    graph = handle.graph
+    first, second = await graph.run(), await graph.run()
+    assert ran(second) == []
+    assert first.blocked == second.blocked == [("2", "not allowed")]
 
 
 async def test_a_blocked_result_is_not_kept_on_disk(pack: Pack, session: nb.Session, tmp_path: Path) -> None:

@@ -170,11 +170,11 @@ class EventLog:
             self.total += added
             self.emit(events.NodesAdded(self._run_id, now, added))
 
-    def node_blocked(self, node: ReportedNode, message: str) -> None:
+    def node_blocked(self, node_id: str, display_id: str, class_type: str, message: str) -> None:
         """Report that a call was skipped because of a blocker with a message."""
-        self.blocked.append((node.step.id, message))
+        self.blocked.append((node_id, message))
         now = time.perf_counter()
-        self.emit(events.NodeBlocked(self._run_id, now, node.step.id, node.display_id, message))
+        self.emit(events.NodeBlocked(self._run_id, now, node_id, display_id, message, class_type))
 
     def node_failed(self, node: ReportedNode, error: Exception) -> None:
         """Report that a node raised."""

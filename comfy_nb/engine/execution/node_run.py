@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
-from comfy_nb.engine.cache.entry import Entry, Outputs, Skip
+from comfy_nb.engine.cache.entry import Entry, Outputs, Place, Skip
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.graph.check import InLink
 
@@ -95,6 +95,11 @@ class NodeRun:
         while parent is not None:
             yield parent
             parent = parent.parent
+
+    @property
+    def place(self) -> Place:
+        """Where the node is: itself by (id, class), after the nodes whose expansions it is part of."""
+        return tuple((each.step.id, each.step.class_type) for each in [*list(self.parents())[::-1], self])
 
     @property
     def display_id(self) -> str:

@@ -179,6 +179,8 @@ class RunModel:
         row = self._live.get(event.node_id)
         if row is None:
             row = self._live[event.node_id] = self._unannounced(event.node_id, event.time)
+            row.class_type = row.class_type or event.class_type
+            row.under = event.display_id if event.display_id != event.node_id else ""
         self._block(row, event.message)
 
     def _block(self, row: Row, reason: str) -> None:
