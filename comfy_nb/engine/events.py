@@ -128,7 +128,7 @@ class NodeFinished(NamedTuple):
 
     `source` is "ran", "shared" (an equal node of this or another run computed it), "memory" or "disk" (cached), or
     "replaced" (by another value, at a breakpoint). `blocked` says why none of its calls was made, if a blocker kept it
-    from that.
+    from that; `blocked_output` says that calls were made, and all that came out is blocked.
     """
 
     run_id: str
@@ -138,6 +138,7 @@ class NodeFinished(NamedTuple):
     seconds: float
     ui: Mapping[str, Sequence[Any]] | None
     blocked: str = ""
+    blocked_output: str = ""
 
 
 class NodeBlocked(NamedTuple):

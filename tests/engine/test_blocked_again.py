@@ -10,7 +10,7 @@ import pytest
 import comfy_nb as nb
 from comfy_nb.engine import events
 from comfy_nb.engine.events import Event
-from comfy_nb.ui.graph.cached_values import blocked_nodes, cached_nodes
+from comfy_nb.ui.graph.cached_values import blocked_nodes, blocked_outputs, cached_nodes
 from comfy_nb.ui.graph.states import States
 from comfy_nb.ui.run.model import RunModel, names_in
 from comfy_nb.ui.run.snapshot import RunSnapshot
@@ -283,3 +283,63 @@ def test_a_subscriber_from_the_start_hears_of_a_blocked_node_before_it_ends(pack
     pack.graph(CHAIN).run_sync()
     kinds = [type(event).__name__ for event in heard if getattr(event, "node_id", "") == "2"]
     assert kinds[:3] == ["NodeStarted", "NodeBlocked", "NodeFinished"]
+
+
+# What a node gives that is blocked ------------------------------------------------------------------------------------
+
+GAVE = "what it gave is blocked: not allowed"
+
+
+async def test_a_node_that_gives_nothing_but_a_blocker_says_so_in_every_view(pack: Pack) -> None:
+    for _ in range(2):
+        run, states = await run_of(pack, CHAIN, "1"), States()
+        (row,) = shown(run).rows
+        assert (row.state in ("done", "cached"), row.note) == (True, GAVE)
+        assert GAVE in shown(run).as_text(0.0)
+        assert f"Gate (node 1): {GAVE}" in run.summary()
+        run.subscribe(lambda batch, states=states: states.take(batch))
+        assert states.of("1").note.endswith(GAVE)
+        timeline = Timeline(run)
+        assert GAVE in repr(timeline)
+        assert f"{GAVE} (1 node)" in timeline._repr_html_()
+        instants = [each for each in timeline.to_trace()["traceEvents"] if each["name"] == "blocked output"]
+        assert [each["args"]["reason"] for each in instants] == [GAVE]
+    assert run.blocked == []  # it has reached no node
+
+
+async def test_a_graph_that_is_drawn_later_says_so_too(pack: Pack, session: nb.Session) -> None:
+    graph, states = pack.graph(CHAIN), States()
+    await graph.run()
+    states.add_cached(cached_nodes(graph, session), blocked_nodes(graph, session), blocked_outputs(graph, session))
+    assert (states.of("1").state, states.of("1").note) == ("cached", GAVE)
+    assert states.of("2").note == "not allowed"
+
+
+def given(run: nb.Run) -> dict[str, str]:
+    """What is said of the outputs of a run's nodes, by id."""
+    finished = reported(run, events.NodeFinished)
+    return {event.node_id: event.blocked_output for event in finished if event.blocked_output}
+
+
+async def test_a_silent_blocker_is_said_without_a_message_and_partly_blocked_outputs_are_not(pack: Pack) -> None:
+    pack.node("Either", lambda self: (nb.ExecutionBlocker("no"), 1), None, ("INT", "INT"))
+    pack.node("Neither", lambda self: nb.ExecutionBlocker("no"), None, ("INT", "INT"))
+    prompt = {
+        "1": made("Gate", message=""),
+        "2": made("Either"),
+        "3": made("Neither"),
+        "4": listed(1, 2),
+        "5": made("BlockOdd", n=["4", 0], message="odd"),
+    }
+    for _ in range(2):
+        run = await run_of(pack, prompt, *prompt)
+        assert given(run) == {"1": "what it gave is blocked", "3": "what it gave is blocked: no"}
+
+
+async def test_an_expansion_that_comes_to_a_blocker_and_a_shared_one_say_so(pack: Pack) -> None:
+    add_blocking_expansion(pack)
+    prompt = {"1": made("Make"), "2": made("Make")}
+    for _ in range(2):
+        run = await run_of(pack, prompt, *prompt)
+        words = "what it gave is blocked: a node above it is blocked: inside"
+        assert [given(run)[node_id] for node_id in prompt] == [words] * 2

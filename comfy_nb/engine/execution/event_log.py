@@ -40,6 +40,7 @@ class ReportedNode(Protocol):
     ui: Mapping[str, Any] | None
     skips: tuple[Skip, ...]
     is_blocked: bool
+    blocked_output: str
 
     @property
     def step(self) -> ReportedStep:
@@ -272,4 +273,5 @@ def _started(run_id: str, when: float, node: ReportedNode, lane: str) -> events.
 
 def _finished(run_id: str, when: float, node: ReportedNode, _: str) -> events.NodeFinished:
     blocked = node.skips[0].reason if node.is_blocked else ""
-    return events.NodeFinished(run_id, when, node.step.id, node.source, node.seconds, node.ui, blocked)
+    made = (node.step.id, node.source, node.seconds, node.ui, blocked, node.blocked_output)
+    return events.NodeFinished(run_id, when, *made)

@@ -11,7 +11,7 @@ from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution import redo
 from comfy_nb.engine.execution.node_run import NOT_SCHEDULED, NodeRun, NodeState
 from comfy_nb.engine.execution.scheduler import Scheduler
-from comfy_nb.engine.execution.skips import Skips
+from comfy_nb.engine.execution.skips import Skips, blocked_output
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.planning.keys import head_of, key_of, lazy_key
 from comfy_nb.engine.planning.modes import Settings, torch_settings
@@ -67,8 +67,7 @@ class Lookup:
             node_run.ui = entry.ui
         node_run.source = entry.source
         self.hits += 1
-        if entry.skips:
-            self.skips.repeat(node_run, entry)
+        self.skips.repeat(node_run, entry)
         if node_run.step.id not in self.scheduler.breakpoints:
             self.state.event_log.node_finished(node_run)
         return True
@@ -179,6 +178,8 @@ class Lookup:
             is_blocked=node_run.is_blocked,
         )
         node_run.entry = entry
+        if not node_run.is_blocked:
+            node_run.blocked_output = blocked_output(outputs)
         if key is not None and step.cacheable:
             self._remember(entry)
         self.release_claim(node_run, None if self.state.is_tainted else entry)

@@ -33,11 +33,13 @@ class NodeRun:
     """A needed node of one run.
 
     `unmet` counts the inputs it waits for, `refs` the nodes that wait for it; `asked` and `passed` are its lazy inputs.
-    `skips` are the calls that blockers kept from being made; with `is_blocked`, none was made.
+    `skips` are the calls that blockers kept from being made; with `is_blocked`, none was made. `blocked_output` says
+    in words that calls were made, and all that came out is blocked.
     """
 
     __slots__ = (
         "asked",
+        "blocked_output",
         "dependents",
         "entry",
         "expansion",
@@ -80,6 +82,7 @@ class NodeRun:
         self.source = "ran"
         self.skips: tuple[Skip, ...] = ()
         self.is_blocked = False
+        self.blocked_output = ""
 
     def takes(self, link: InLink) -> bool:
         """Whether the node waits for a link: a lazy one only after it asked for it."""

@@ -77,8 +77,7 @@ class Results:
                 else:
                     node_run.ui, node_run.source = entry.ui, "shared"
                     node_run.entry = entry
-                    if entry.skips:
-                        self._lookup.skips.repeat(node_run, entry)
+                    self._lookup.skips.repeat(node_run, entry)
                     self._finished(node_run)
                     self._scheduler.finish(node_run, entry.outputs)
         except Exception as error:  # not the other run's fault

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from comfy_nb.engine.cache.entry import Entry, Skip
+from comfy_nb.engine.cache.entry import Entry, Outputs, Skip
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.node_api.context import ExecutionBlocker
@@ -41,6 +41,10 @@ class Skips:
 
     def repeat(self, node_run: NodeRun, entry: Entry) -> None:
         """Report what a cached or shared result has to say: the messages of the node itself, and of nodes above it."""
+        if not entry.is_blocked:
+            node_run.blocked_output = blocked_output(entry.outputs)
+        if not entry.skips:
+            return
         node_run.skips, node_run.is_blocked = entry.skips, entry.is_blocked
         found: dict[str, tuple[Step, list[Skip]]] = {}
         if node_run.step.id not in self._told | self._skipping:
@@ -90,6 +94,24 @@ class Skips:
             return True
         node_run = self._state.node_run(node_id)
         return node_run is not None and node_run.state < NodeState.DONE
+
+
+def blocked_output(outputs: Outputs) -> str:
+    """Say that all of what a node gave is blocked, with the first message; nothing where something of it is not."""
+    if not (outputs and outputs[0] and isinstance(outputs[0][0], ExecutionBlocker)):
+        return ""
+    blockers = [item for items in outputs for item in items]
+    if not all(isinstance(item, ExecutionBlocker) for item in blockers):
+        return ""
+    reason = next(filter(None, map(reason_of, blockers)), "")
+    return f"what it gave is blocked: {reason}" if reason else "what it gave is blocked"
+
+
+def reason_of(blocker: ExecutionBlocker) -> str:
+    """Return the message of a blocker, or why a call was skipped that passed it on; nothing where it has neither."""
+    if blocker.message is not None or blocker.skip is None:
+        return blocker.message or ""
+    return blocker.skip.reason
 
 
 def _is_own(step: Step, skip: Skip) -> bool:
