@@ -64,7 +64,7 @@ class Executor:
         self.failures = Failures(state, self.scheduler)
         self.pauses = Pauses(self, services.breakpoints, make_pause)
         self.backoff = Backoff(self.loop, self._send_again)
-        turn_services = TurnServices(state, self.scheduler, services.store, self.lookup.skips)
+        turn_services = TurnServices(state, self.scheduler, services.store, self.lookup.skips, self.lookup.remarks)
         self.lane_caller = LaneCaller(state, turn_services, self.loop)
         self.callers: dict[str, Caller] = {
             LOOP: LoopCaller(state, turn_services, self, services.call_hook),
@@ -337,5 +337,7 @@ class Executor:
         self.lookup.drop_outdated()
         if status is Status.DONE:
             self.lookup.report_intermediate()
+        if status in (Status.DONE, Status.FAILED):
+            self.lookup.remarks.repeat()
         self._services.lane_done(self._lane)
         self._on_end(status, self.failures.error)

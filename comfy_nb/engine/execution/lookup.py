@@ -10,6 +10,7 @@ from comfy_nb.engine.cache.seal import seal
 from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution import redo
 from comfy_nb.engine.execution.node_run import NOT_SCHEDULED, NodeRun, NodeState
+from comfy_nb.engine.execution.remarks import Remarks
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.skips import Skips, blocked_output
 from comfy_nb.engine.execution.state import RunState
@@ -35,6 +36,7 @@ class Lookup:
         self.store = store
         self.hits = 0
         self.skips = Skips(state)
+        self.remarks = Remarks(state, store)
         self.keyed_late: set[str] = set()
         self._get, self._peek = store.cache.get, store.cache.peek
         self._in_flight = store.in_flight
@@ -68,6 +70,7 @@ class Lookup:
         node_run.source = entry.source
         self.hits += 1
         self.skips.repeat(node_run, entry)
+        self.remarks.found(node_run, key)
         if node_run.step.id not in self.scheduler.breakpoints:
             self.state.event_log.node_finished(node_run)
         return True
@@ -182,6 +185,7 @@ class Lookup:
             node_run.blocked_output = blocked_output(outputs)
         if key is not None and step.cacheable:
             self._remember(entry)
+            self.remarks.keep(node_run, key)
         self.release_claim(node_run, None if self.state.is_tainted else entry)
 
     def _remember(self, entry: Entry) -> None:

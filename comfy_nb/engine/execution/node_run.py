@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import Any
 
 from comfy_nb.engine.cache.entry import Entry, Outputs, Place, Skip
+from comfy_nb.engine.cache.store import Remark
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.graph.check import InLink
 
@@ -34,7 +35,7 @@ class NodeRun:
 
     `unmet` counts the inputs it waits for, `refs` the nodes that wait for it; `asked` and `passed` are its lazy inputs.
     `skips` are the calls that blockers kept from being made; with `is_blocked`, none was made. `blocked_output` says
-    in words that calls were made, and all that came out is blocked.
+    in words that calls were made, and all that came out is blocked. `remarks` are what it was warned of, in order.
     """
 
     __slots__ = (
@@ -51,6 +52,7 @@ class NodeRun:
         "passed",
         "rank",
         "refs",
+        "remarks",
         "seconds",
         "sequence",
         "skips",
@@ -83,6 +85,7 @@ class NodeRun:
         self.skips: tuple[Skip, ...] = ()
         self.is_blocked = False
         self.blocked_output = ""
+        self.remarks: tuple[Remark, ...] = ()
 
     def takes(self, link: InLink) -> bool:
         """Whether the node waits for a link: a lazy one only after it asked for it."""
