@@ -423,6 +423,22 @@ async def test_the_policy_of_a_posted_prompt_is_kept_with_its_graph(pack: Pack, 
         await graph.run(on_error="stop")
 
 
+def test_a_graph_that_continues_is_saved_with_its_policy_and_any_other_as_a_plain_prompt(
+    pack: Pack, tmp_path: Path
+) -> None:
+    graph, path = two_branches(pack), tmp_path / "graph.json"
+    graph.save(path)
+    assert json.loads(path.read_text()) == graph.to_prompt()
+    graph.on_error = "continue"
+    graph.save(path)
+    assert json.loads(path.read_text()) == {"prompt": graph.to_prompt(), "extra_data": POLICY}
+    loaded = nb.load(path, registry=pack.registry)
+    assert (loaded.on_error, loaded.to_prompt()) == ("continue", graph.to_prompt())
+    graph.on_error = "go"
+    with pytest.raises(nb.GraphError, match="on_error is 'go'"):
+        graph.save(path)
+
+
 async def test_the_policy_may_come_with_the_run(pack: Pack) -> None:
     run = await continued(two_branches(pack), extra_data=POLICY, on_error=None)
     assert run.ui["6"]["shown"] == [5]
