@@ -368,9 +368,50 @@ async def test_a_node_that_interrupts_ends_everything(pack: Pack) -> None:
     assert run.state == "stopped"
 
 
-async def test_equal_nodes_that_fail_each_fail_for_themselves(pack: Pack) -> None:
-    run = await continued(pack.graph({"1": made("AsyncRefuse", n=9), "2": made("AsyncRefuse", n=9), "3": number(1)}))
+@pytest.mark.parametrize("kind", ["Refuse", "AsyncRefuse"])
+async def test_equal_nodes_share_a_failure_as_they_share_a_result(pack: Pack, kind: str) -> None:
+    prompt = {"1": made(kind, n=9), "2": made(kind, n=9), "3": number(1), "4": made("Add", a=["2", 0])}
+    graph = pack.graph(prompt)
+    for runs in (1, 2):
+        run = await continued(graph)
+        assert set(run.failed) == {"1", "2"}
+        assert run.failed["1"].__cause__ is run.failed["2"].__cause__
+        assert sorted(event.node_id for event in reported(run, events.NodeFailed)) == ["1", "2"]
+        assert run.why("4") == f"did not run: it waits for {kind} (node 2), which failed"
+        assert pack.calls[kind] == runs
+
+
+async def test_a_failure_is_not_shared_by_nodes_that_share_no_result(pack: Pack) -> None:
+    def refuses(self: Any) -> None:
+        raise ValueError("no")
+
+    pack.node("Unique", refuses, NOT_IDEMPOTENT=True)
+    run = await continued(pack.graph({"1": made("Unique"), "2": made("Unique")}))
     assert set(run.failed) == {"1", "2"}
+    assert pack.calls["Unique"] == 2
+
+
+async def test_the_failure_of_one_run_is_not_that_of_another_at_the_same_time(pack: Pack) -> None:
+    begun, release = asyncio.Event(), asyncio.Event()
+    tries: list[int] = []
+
+    async def luck(self: Any) -> tuple[int]:
+        tries.append(1)
+        if len(tries) > 1:
+            return (7,)
+        begun.set()
+        await release.wait()
+        raise ValueError("no luck")
+
+    pack.node("Luck", luck)
+    first = pack.graph({"1": made("Luck")}).start(on_error="continue")
+    await begun.wait()
+    second = pack.graph({"1": made("Luck")}).start(on_error="continue")
+    await asyncio.sleep(0.01)
+    release.set()
+    with pytest.raises(nb.NodeErrors):
+        await first
+    assert (await second)["1"] == 7
 
 
 async def test_one_bad_item_of_a_list_fails_its_node(pack: Pack) -> None:

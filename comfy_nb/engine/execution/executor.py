@@ -156,6 +156,14 @@ class Executor:
         context = self.context.copy()
         lane.submit(lambda worker: context.run(job, worker))
 
+    def _is_its_turn(self, node_run: NodeRun) -> bool:
+        """Whether a node is to be called: no equal one is in flight, has been computed, or has failed in this run."""
+        error = self.lookup.failure_of_equal(node_run)
+        if error is not None:
+            self.fail(node_run, error)
+            return False
+        return self.lookup.claim(node_run, self.results.take_shared)
+
     # Sync nodes, on a lane -----------------------------------------------------------------------------------------
 
     def _drain(self, worker: Worker) -> None:
@@ -180,7 +188,7 @@ class Executor:
             self.wake()
 
     def _sync_turn(self, node_run: NodeRun, worker: Worker) -> None:
-        if not self.lookup.claim(node_run, self.results.take_shared):
+        if not self._is_its_turn(node_run):
             return
         self._event_log.node_started(node_run, worker.thread.name)
         self._call_on_lane(node_run, partial(self.lane_caller.call, node_run, worker), worker)
@@ -207,6 +215,7 @@ class Executor:
         except (InterruptProcessingException, KeyboardInterrupt) as error:
             self._interrupted(error)
         except BaseException as error:  # a node may raise or return anything, and none of it may end the lane
+            self.lookup.note_failure(node_run, error)
             self.fail(node_run, error)
         finally:
             if not keeps_claim:
@@ -236,7 +245,7 @@ class Executor:
             warn_stalled(node_run, seconds)
 
     def _start_task(self, node_run: NodeRun, caller: Caller) -> None:
-        if not self.lookup.claim(node_run, self.results.take_shared):
+        if not self._is_its_turn(node_run):
             return
         self._event_log.node_started(node_run, node_run.step.where)
         task = self.loop.create_task(self._async_turn(node_run, caller), context=self.context.copy())
@@ -266,6 +275,7 @@ class Executor:
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # a node may raise or return anything, and none of it may end the loop
+            self.lookup.note_failure(node_run, error)
             self.fail(node_run, error)
         finally:
             self.lookup.release_claim(node_run, None)

@@ -42,6 +42,7 @@ class Lookup:
         self._in_flight = store.in_flight
         self._shares_nothing = store.holds_nothing
         self._held: dict[int, bytes] = {}
+        self._failed: dict[bytes, BaseException] = {}
 
     # The cache -------------------------------------------------------------------------------------------------------
 
@@ -267,10 +268,8 @@ class Lookup:
 
         Then `when_done` is called with that node's entry.
         """
-        key = node_run.key.full
-        if key is None or self._shares_nothing or not (node_run.step.deduplicated and node_run.key.reusable):
-            return True
-        if self.state.is_tainted:
+        key = self._shared_key(node_run)
+        if key is None:
             return True
         if not self._in_flight.claim(key, when_done, node_run):
             return False
@@ -280,6 +279,23 @@ class Lookup:
             when_done(node_run, entry)
             return False
         return True
+
+    def _shared_key(self, node_run: NodeRun) -> bytes | None:
+        """Return the key under which equal nodes share what a node comes to; None where each is computed."""
+        if self._shares_nothing or self.state.is_tainted:
+            return None
+        return node_run.key.full if node_run.step.deduplicated and node_run.key.reusable else None
+
+    def note_failure(self, node_run: NodeRun, error: BaseException) -> None:
+        """Note that a node failed, for the equal ones of this run."""
+        key = self._shared_key(node_run)
+        if key is not None:
+            self._failed.setdefault(key, error)
+
+    def failure_of_equal(self, node_run: NodeRun) -> BaseException | None:
+        """Return why an equal node of this run failed, if one has."""
+        key = self._shared_key(node_run) if self._failed else None
+        return self._failed.get(key) if key is not None else None
 
     def release_claim(self, node_run: NodeRun, entry: Entry | None) -> None:
         """Release a node's claim if it has one: with its entry, or with None so that an equal node computes it."""
