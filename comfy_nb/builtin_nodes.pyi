@@ -65,7 +65,7 @@ class BuiltinNodes(Nodes):
         """Download an image over HTTP: one image per frame, and a mask that is 1 where it is transparent.
 
         Inputs:
-            url: STRING, default ''. http:// or https:// address.
+            url: STRING, default ''. http:// or https:// address. It is downloaded once; .fresh() does it anew.
             timeout: FLOAT, 0.1 to 3600.0, default 30.0. Seconds until the request is given up.
         Outputs: IMAGE, MASK
         """
@@ -74,7 +74,7 @@ class BuiltinNodes(Nodes):
         """Download JSON over HTTP, as a Python value and as the text itself.
 
         Inputs:
-            url: STRING, default ''. http:// or https:// address.
+            url: STRING, default ''. http:// or https:// address. It is downloaded once; .fresh() does it anew.
             timeout: FLOAT, 0.1 to 3600.0, default 30.0. Seconds until the request is given up.
         Outputs: value (*), text (STRING)
         """

@@ -202,7 +202,7 @@ class NodeError(ComfyNBError):
 
     def _render_traceback_(self) -> list[str]:
         lines = "".join(self.node_traceback).splitlines()
-        return [*lines, *([""] if lines else []), f"{type(self).__name__}: {self}"]
+        return [*lines, *([""] if lines else []), f"{type(self).__name__}: {self}", *notes_of(self)]
 
 
 class NodeTimeout(NodeError):
@@ -236,7 +236,7 @@ class NodeErrors(ComfyNBError, ExceptionGroup[NodeError]):
     def _render_traceback_(self) -> list[str]:
         failures = [failure for failure in self.exceptions if isinstance(failure, NodeError)]
         lines = [line for failure in failures for line in [*failure._render_traceback_(), ""]]
-        return [*lines, f"{type(self).__name__}: {self.message}"]
+        return [*lines, f"{type(self).__name__}: {self.message}", *notes_of(self)]
 
 
 class Stopped(ComfyNBError):
@@ -269,7 +269,7 @@ class Interrupted(asyncio.CancelledError):
 def warn_of_fault(what: str, error: BaseException) -> None:
     """Warn of a fault that must not hurt anybody but whoever made it; not even where warnings are errors."""
     with suppress(ComfyNBWarning):
-        warnings.warn(f"{what}: {describe_error(error)}", ComfyNBWarning, stacklevel=3)
+        warn_each_time(f"{what}: {describe_error(error)}")
 
 
 def warn_each_time(message: str) -> None:
@@ -279,6 +279,11 @@ def warn_each_time(message: str) -> None:
     warnings.warn_explicit(
         message, ComfyNBWarning, frame.f_code.co_filename, frame.f_lineno, module=module, registry={}
     )
+
+
+def notes_of(error: BaseException) -> list[str]:
+    """Return the lines of the notes that were added to an error."""
+    return [line for note in getattr(error, "__notes__", ()) for line in str(note).splitlines()]
 
 
 def their_lines(trace: TracebackType | None) -> list[str]:

@@ -20,7 +20,7 @@ from comfy_nb.cli.node_search import complete_class, node_lines
 from comfy_nb.cli.run_command import RunCommand, edits_option, on_error_option, outputs_option
 from comfy_nb.cli.run_notebook import run_notebook
 from comfy_nb.engine.session import default_session
-from comfy_nb.errors import ComfyNBError
+from comfy_nb.errors import ComfyNBError, notes_of
 from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.model import Graph, load
 from comfy_nb.graph.prompt import parse_prompt
@@ -179,7 +179,7 @@ def _report_error(error: BaseException, debug: bool) -> None:
     if debug:
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
     else:
-        click.echo("\n".join([f"Error: {error}", *getattr(error, "__notes__", ())]), err=True)
+        click.echo("\n".join([f"Error: {error}", *notes_of(error)]), err=True)
 
 
 def _needs_checkout(what: str, path: Path) -> str:

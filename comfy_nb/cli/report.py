@@ -71,8 +71,15 @@ class Outcome:
                 outputs[node_id] = {"ui": ui, "values": [as_json(value) for value in self.values(node_id)]}
             why = {node_id: self.run.why(node_id) for node_id in self.graph.nodes if node_id in self.run.plan.steps}
         seconds = self.run.seconds if self.run is not None else 0.0
-        errors = _errors(self.error)
+        errors = [*_errors(self.error), *self._problems_beside()]
         return {"state": self.state, "seconds": seconds, "outputs": outputs, "why": why, "errors": errors}
+
+    def _problems_beside(self) -> list[dict[str, Any]]:
+        """Return what was wrong with outputs that could not run, where the run ended by something else."""
+        validity = self.run.validity if self.run is not None else None
+        if validity is None or isinstance(self.error, ValidationError):
+            return []
+        return [problem_as_dict(problem) for problem in validity.problems]
 
     def lines(self) -> Iterator[str]:
         """Yield a line for each file that a wanted node wrote, or else for each of its values."""

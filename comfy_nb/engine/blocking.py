@@ -86,7 +86,7 @@ def _wait_here(loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any
         except BaseException:
             awaited.end()
             raise
-    if interrupted_at:
+    if interrupted_at or (awaited.is_interrupted and not interrupt_watch.has_cells):
         raise _keyboard_interrupt(awaited) from None
     return future.result()
 

@@ -128,7 +128,7 @@ class NodeFinished(NamedTuple):
 
     `source` is "ran", "shared" (an equal node of this or another run computed it), "memory" or "disk" (cached), or
     "replaced" (by another value, at a breakpoint). `blocked` says why none of its calls was made, if a blocker kept it
-    from that.
+    from that; `blocked_output` says that calls were made, and all that came out is blocked.
     """
 
     run_id: str
@@ -138,12 +138,14 @@ class NodeFinished(NamedTuple):
     seconds: float
     ui: Mapping[str, Sequence[Any]] | None
     blocked: str = ""
+    blocked_output: str = ""
 
 
 class NodeBlocked(NamedTuple):
     """A call of a node was skipped because an `ExecutionBlocker` with a `message` reached it.
 
-    It is reported again where that result is taken from the cache, or where one below it is.
+    It is reported again where that result is taken from the cache, or where one below it is; for a node of an expansion
+    too, of which nothing else is reported then.
     """
 
     run_id: str
@@ -151,6 +153,7 @@ class NodeBlocked(NamedTuple):
     node_id: str
     display_id: str
     message: str
+    class_type: str = ""
 
 
 class NodeFailed(NamedTuple):

@@ -29,7 +29,7 @@ from comfy_nb.engine.run_task import RunTask
 from comfy_nb.engine.summary import counts_line, counts_of, node_lines
 from comfy_nb.engine.values import Values
 from comfy_nb.engine.why import reason, why_unfinished
-from comfy_nb.errors import NodeError, NodeErrors, NotKept, Stopped, UnknownName
+from comfy_nb.errors import NodeError, NodeErrors, NotKept, Stopped, UnknownName, notes_of
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.on_error import CONTINUE, STOP, chosen, policy_in
 from comfy_nb.wording import format_seconds
@@ -234,8 +234,8 @@ class Run:
             failure.run = self
         if isinstance(self.error, NodeErrors):
             self.error.run = self
-            if self.validity is not None and self.validity.problems:  # of outputs that could not run
-                self.error.add_note(str(self.validity.error()))
+        if self.error is not None and self.validity is not None and self.validity.problems:
+            self.error.add_note(str(self.validity.error()))  # of outputs that could not run
         scheduler = self._state.scheduler
         assert scheduler is not None
         history, graph = self._history, self.graph
@@ -354,6 +354,7 @@ class Run:
         lines += node_lines(list(self._node_runs()), self.blocked, self.why)
         if self.error is not None:
             lines.append(f"  {type(self.error).__name__}: {self.error}")
+            lines += [f"  {line}" for line in notes_of(self.error)]
         return "\n".join(lines)
 
     @property

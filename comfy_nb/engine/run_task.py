@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -19,7 +18,7 @@ from comfy_nb.engine.planning.class_hooks import call_fingerprints, call_validat
 from comfy_nb.engine.planning.inner import Inside, unfinished
 from comfy_nb.engine.planning.step import NodeKey, Step
 from comfy_nb.engine.planning.validity import Validity, assess
-from comfy_nb.errors import ComfyNBWarning
+from comfy_nb.errors import warn_each_time
 
 
 class RunTask:
@@ -132,9 +131,7 @@ class RunTask:
         """Go on without the preparation: a hook swallows its cancellation."""
         preparing.add_done_callback(_ignore_outcome)
         hook = getattr(self._hook, "__qualname__", "A hook of a node class")
-        warnings.warn(
-            f"{hook} did not stop (it swallows its cancellation); it was abandoned.", ComfyNBWarning, stacklevel=2
-        )
+        warn_each_time(f"{hook} did not stop (it swallows its cancellation); it was abandoned.")
         abandoned.set_result(None)
 
     def end_unexecuted(self) -> None:

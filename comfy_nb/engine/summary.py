@@ -38,4 +38,6 @@ def node_lines(
     yield from (f"  {node_run.step.named}: {why(node_run.step.id)}" for node_run in given_up[:BLOCKED_MAX])
     if len(given_up) > BLOCKED_MAX:
         yield f"  ... and {len(given_up) - BLOCKED_MAX} more that did not run"
+    giving = [each for each in node_runs if each.state is NodeState.DONE and each.blocked_output]
+    yield from (f"  {each.step.named}: {each.blocked_output}" for each in giving[:BLOCKED_MAX])
     yield from (f"  node {node_id} was blocked: {message}" for node_id, message in blocked[:BLOCKED_MAX])

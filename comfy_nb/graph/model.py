@@ -14,7 +14,7 @@ from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.gc_freeze import gc_frozen
 from comfy_nb.graph.link import is_link, link_of, short_input, wrap_constant
 from comfy_nb.graph.node import HandleLike, Node, is_handle
-from comfy_nb.graph.on_error import STOP
+from comfy_nb.graph.on_error import STOP, posted
 from comfy_nb.graph.prompt import ParsedPrompt, parse_prompt, read_prompt, write_prompt
 from comfy_nb.spec.registry import Registry
 from comfy_nb.wording import count
@@ -215,11 +215,11 @@ class Graph:
         return end.as_list() if end is not None else None
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the prompt as JSON that loads as an equal graph.
+        """Write the prompt as JSON that loads as an equal graph: wrapped as a client posts it, if it is to "continue".
 
         Raises PromptError for a constant that JSON cannot hold, naming its node and input.
         """
-        write_prompt(self.to_prompt(), path)
+        write_prompt(self.to_prompt(), path, posted(self.on_error))
 
     def validate(self, outputs: Sequence[str | Node | HandleLike] | None = None) -> list[Problem]:
         """Return all that is wrong with the graph; an empty list means that it can run."""

@@ -27,6 +27,12 @@ def policy_in(extra_data: Any) -> str | None:
     return POLICIES[policy]
 
 
+def posted(on_error: str) -> dict[str, str]:
+    """Return what a client posts for a choice; nothing for "stop", which is the default. Raises GraphError."""
+    policies = {choice: policy for policy, choice in POLICIES.items()}
+    return {} if chosen(on_error) == STOP else {POLICY: policies[on_error]}
+
+
 def chosen(on_error: Any) -> str:
     """Return the choice for `on_error`; raises GraphError for another value."""
     if on_error not in CHOICES:

@@ -98,13 +98,16 @@ def read_prompt(path: str | os.PathLike[str]) -> ParsedPrompt:
     return _from_bytes(data, str(file))
 
 
-def write_prompt(nodes: Mapping[str, Mapping[str, Any]], path: str | os.PathLike[str]) -> Path:
+def write_prompt(
+    nodes: Mapping[str, Mapping[str, Any]], path: str | os.PathLike[str], extra_data: Mapping[str, Any] | None = None
+) -> Path:
     """Write a prompt as indented JSON (UTF-8), whole or not at all, and return the file's path.
 
-    How constants are written that JSON has no type for is said in `graph/prompt_json.py`. Raises PromptError when it
-    cannot hold one, naming node and input, or the file cannot be made.
+    With `extra_data` it is wrapped as a client posts it. How constants are written that JSON has no type for is said in
+    `graph/prompt_json.py`. Raises PromptError when it cannot hold one, naming node and input, or the file cannot be
+    made.
     """
-    text = prompt_text(parse_prompt(nodes).nodes, indent=2)
+    text = prompt_text(parse_prompt(nodes).nodes, indent=2, extra_data=extra_data)
     file = expanded(path).resolve()
     if not file.parent.is_dir():
         raise PromptError(f"{file} cannot be written: make the folder {file.parent} first.")

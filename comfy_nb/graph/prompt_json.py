@@ -35,15 +35,21 @@ SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 Path = tuple[str | int, ...]
 
 
-def prompt_text(nodes: Mapping[str, Mapping[str, Any]], indent: int | None = None) -> str:
-    """Return a prompt as JSON text; raises PromptError naming node and input for what JSON cannot hold."""
+def prompt_text(
+    nodes: Mapping[str, Mapping[str, Any]], indent: int | None = None, extra_data: Mapping[str, Any] | None = None
+) -> str:
+    """Return a prompt as JSON text, wrapped as a client posts it if there is `extra_data`.
+
+    Raises PromptError naming node and input for what JSON cannot hold.
+    """
     plain = {}
     for node_id, node in nodes.items():
         encoder = _Encoder()
         plain[node_id] = encoder.node(node)
         for path, value, reason in encoder.odd:
             raise PromptError(_refusal(node_id, node, path, value, reason))
-    return json.dumps(plain, indent=indent, ensure_ascii=False, allow_nan=False)
+    whole = {"prompt": plain, "extra_data": extra_data} if extra_data else plain
+    return json.dumps(whole, indent=indent, ensure_ascii=False, allow_nan=False)
 
 
 def picture_text(value: Any, *, is_prompt: bool = False) -> str:

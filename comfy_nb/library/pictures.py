@@ -14,7 +14,7 @@ from torch import Tensor
 
 from comfy_nb.errors import LayoutError
 from comfy_nb.graph.prompt_json import picture_text
-from comfy_nb.spec.pixels import UNREADABLE, pixels_of
+from comfy_nb.spec.pixels import UNREADABLE, levels_of, pixels_of
 
 NO_MASK_PX = 64
 STILL_FORMATS = frozenset({"MPO"})
@@ -98,7 +98,7 @@ def to_png(image: Tensor, texts: Mapping[str, Any] | None = None, compress_level
             f"an image of a batch must be [height, width, 1 to 4 channels], got {list(image.shape)}. "
             "IMAGE is [batch, height, width, channels]: reshape it with unsqueeze or movedim."
         )
-    levels = (image.detach().float().cpu() * 255).nan_to_num(0).clamp(0, 255).to(torch.uint8).numpy()
+    levels = levels_of(image)
     entries = PngImagePlugin.PngInfo()
     for key, value in (texts or {}).items():
         entries.add_text(_keyword(key), picture_text(value, is_prompt=key == "prompt"))

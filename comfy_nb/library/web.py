@@ -22,8 +22,9 @@ SHOWN_MAX = 200
 
 
 def _url_inputs() -> dict[str, Any]:
+    tooltip = "http:// or https:// address. It is downloaded once; .fresh() does it anew."
     return {
-        "url": string_input(multiline=False, default="", tooltip="http:// or https:// address."),
+        "url": string_input(multiline=False, default="", tooltip=tooltip),
         "timeout": float_input(30.0, 0.1, 3600.0, 0.1, tooltip="Seconds until the request is given up."),
     }
 

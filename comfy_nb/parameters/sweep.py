@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine.execution.interrupt import interrupt_watch
+from comfy_nb.engine.execution.skips import reason_of
 from comfy_nb.engine.job import Job, settled
+from comfy_nb.engine.node_api.context import ExecutionBlocker
 from comfy_nb.engine.planning.modes import modes_here
 from comfy_nb.engine.run import Run
 from comfy_nb.engine.run_task import outlast
@@ -33,8 +35,8 @@ INTERRUPTED = "The sweep was interrupted; what had finished stays in its cells a
 class Cell:
     """One combination: its parameters, and its result.
 
-    `state` is "waiting", "running", "done", "failed" or "stopped"; `seconds` is how long its run took, and `note` how
-    many of its nodes ran and how many came from the cache.
+    `state` is "waiting", "running", "done", "blocked", "failed" or "stopped"; `seconds` is how long its run took, and
+    `note` how many of its nodes ran and how many came from the cache. `reason` says why a blocked one has no value.
     """
 
     index: int
@@ -45,10 +47,16 @@ class Cell:
     error: Exception | None = None
     seconds: float = 0.0
     note: str = ""
+    reason: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """Its state, with the reason if it is blocked."""
+        return f"{self.state}: {self.reason}" if self.reason else self.state
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{key}={short(value)}" for key, value in self.parameters.items())
-        return f"<Cell {shown}: {self.state}>"
+        return f"<Cell {shown}: {self.outcome}>"
 
 
 class Sweep:
@@ -115,13 +123,23 @@ class Sweep:
             cell.seconds = run.seconds
             cell.note = _describe_counts(run.counts)
             if run.state == "done":
-                cell.value = run.value(self.output.node_id, self.output.slot)
-                cell.state = "done"
+                self._take(cell, run)
             else:
                 cell.state = "stopped"
                 self.cancel()
         except Exception as error:  # whatever goes wrong in one cell is shown in that cell
             cell.state, cell.error = "failed", error
+
+    def _take(self, cell: Cell, run: Run) -> None:
+        """Take a cell's value from its run; a cell all of whose values are blocked has none."""
+        items = [item for slot in run.outputs(self.output.node_id)[self.output.slot :][:1] for item in slot]
+        blockers = [item for item in items if isinstance(item, ExecutionBlocker)]
+        if blockers and len(blockers) == len(items):
+            cell.reason = next(filter(None, map(reason_of, blockers)), "")
+            cell.state = "blocked"
+        else:
+            cell.value = run.value(self.output.node_id, self.output.slot)
+            cell.state = "done"
 
     def _notify(self, cell: Cell | None) -> None:
         for listener in list(self.on_change):
@@ -219,10 +237,10 @@ class Sweep:
     def headline(self) -> str:
         """Return its progress in one line."""
         states = [cell.state for cell in self]
-        over = sum(state in ("done", "failed") for state in states)
+        over = sum(state in ("done", "blocked", "failed") for state in states)
         seconds = self.seconds if self.done() or self.state != "running" else time.perf_counter() - self._started_at
-        failed = f", {states.count('failed')} failed" if "failed" in states else ""
-        return f"{self.state}: {over} of {len(states)} cells{failed}, {format_seconds(seconds)}"
+        wrong = "".join(f", {states.count(state)} {state}" for state in ("failed", "blocked") if state in states)
+        return f"{self.state}: {over} of {len(states)} cells{wrong}, {format_seconds(seconds)}"
 
     def __repr__(self) -> str:
         axes = " × ".join(axis.name for axis in self.layout.axes)

@@ -48,6 +48,16 @@ def pixels_of(picture: Picture, stride: int = 1) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(_turned(pixels, _orientation(picture))))
 
 
+def levels_of(values: Tensor) -> Array:
+    """Return values in 0..1 as the 8-bit levels that files and views have: 255 times each, cut off as in ComfyUI.
+
+    NaN becomes 0. What came from 8 bits comes back as it was.
+    """
+    scaled = values.detach().float().cpu() * TOP_8_BIT
+    levels: Array = scaled.nan_to_num(0).clamp(0, TOP_8_BIT).to(torch.uint8).numpy()
+    return levels
+
+
 def is_grey(picture: Picture) -> bool:
     """Whether a picture has one value a pixel, which is no palette's index."""
     return picture.mode in GREY_MODES or picture.mode.startswith("I;16")

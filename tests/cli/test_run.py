@@ -250,6 +250,18 @@ INVALID: dict[str, Any] = {
 }
 
 
+def test_a_node_that_fails_does_not_hide_what_is_wrong_with_other_outputs(command, tmp_path):
+    broken = tmp_path / "comfy" / "input" / "broken.png"
+    broken.parent.mkdir(parents=True)
+    broken.write_bytes(b"not a picture")
+    prompt = {**BROKEN_PICTURE, "6": {"class_type": "PreviewImage", "inputs": {}}}
+    done = command("run", prompt, "--quiet", "--json")
+    assert done.returncode == 1
+    found = [(error["type"], error["node_id"]) for error in json.loads(done.stdout)["errors"]]
+    assert found == [("node_failed", "4"), ("required_input_missing", "6")]
+    assert "PreviewImage (node 6): Required input is missing: images" in done.stderr
+
+
 def test_an_invalid_graph_is_explained_and_exits_2(command):
     done = command("run", INVALID)
     assert (done.returncode, done.stdout) == (2, "")

@@ -10,7 +10,7 @@ import pytest
 import comfy_nb as nb
 from comfy_nb.engine import events
 from comfy_nb.engine.events import Event
-from comfy_nb.ui.graph.cached_values import blocked_nodes, cached_nodes
+from comfy_nb.ui.graph.cached_values import blocked_nodes, blocked_outputs, cached_nodes
 from comfy_nb.ui.graph.states import States
 from comfy_nb.ui.run.model import RunModel, names_in
 from comfy_nb.ui.run.snapshot import RunSnapshot
@@ -159,26 +159,77 @@ async def test_the_message_survives_the_results_above(pack: Pack, session: nb.Se
     assert run.blocked == [("2", "not allowed")]
 
 
-async def test_the_message_of_a_node_in_an_expansion_is_reported_under_the_node_that_stands_for_it(pack: Pack) -> None:
+async def test_the_message_of_a_node_in_an_expansion_is_reported_again_with_its_id(pack: Pack) -> None:
     prompt = {"1": made("Gate", message="stop"), "2": made("Expand", n=1, link=["1", 0]), "3": made("Keep", n=["2", 0])}
     graph = pack.graph(prompt)  # a raw link binds the result to its graph
     first, second = await graph.run(), await graph.run()
-    assert first.blocked == [("2.0.0.sum", "stop")]
-    assert second.blocked == [("2", "stop")]
+    assert first.blocked == second.blocked == [("2.0.0.sum", "stop")]
+    assert [event.display_id for event in reported(second, events.NodeBlocked)] == ["2"]
 
 
-async def test_a_message_within_an_expansion_whose_output_is_used_below_comes_once(pack: Pack) -> None:
+def add_blocking_expansion(pack: Pack) -> None:
+    """Add a class that expands into a gate and two nodes below it, and one that expands into that class."""
+
     def expands(self: Any) -> dict[str, Any]:
         graph = nb.GraphBuilder()
         gate = graph.node("Gate", id="gate", message="inside")
         first = graph.node("Add", id="first", a=gate.out(0))
         return {"result": (graph.node("Add", id="second", a=first.out(0)).out(0),), "expand": graph.finalize()}
 
+    def nests(self: Any) -> dict[str, Any]:
+        graph = nb.GraphBuilder()
+        return {"result": (graph.node("Make", id="make").out(0),), "expand": graph.finalize()}
+
     pack.node("Make", expands)
+    pack.node("Nest", nests)
+
+
+@pytest.mark.parametrize("wanted", [("3",), ("1", "3"), ("1",)])
+async def test_a_message_within_an_expansion_whose_output_is_used_below_comes_once(
+    pack: Pack, wanted: tuple[str, ...]
+) -> None:
+    add_blocking_expansion(pack)
     prompt = {"1": made("Make"), "2": made("Add", a=["1", 0]), "3": made("Keep", n=["2", 0])}
-    first, second = await run_of(pack, prompt), await run_of(pack, prompt)
-    assert first.blocked == [("1.0.0.first", "inside")]
-    assert second.blocked == [("1", "inside")]
+    first, second = await run_of(pack, prompt, "3"), await run_of(pack, prompt, *wanted)
+    assert first.blocked == second.blocked == [("1.0.0.first", "inside")]
+    assert [event.display_id for event in reported(second, events.NodeBlocked)] == ["1"]
+
+
+@pytest.mark.parametrize("wanted", ["1", "3"])
+async def test_a_message_within_nested_expansions_has_the_id_of_its_node_in_every_graph(
+    pack: Pack, wanted: str
+) -> None:
+    add_blocking_expansion(pack)
+    prompt = {"1": made("Nest"), "2": made("Add", a=["1", 0]), "3": made("Keep", n=["2", 0])}
+    first, second = await run_of(pack, prompt), await run_of(pack, prompt, wanted)
+    assert first.blocked == second.blocked == [("1.0.0.make.0.0.first", "inside")]
+    renamed = {"a": made("Nest"), "2": made("Add", a=["a", 0]), "3": made("Keep", n=["2", 0])}
+    third = await run_of(pack, renamed, "a" if wanted == "1" else wanted)
+    assert ran(third) == []
+    assert third.blocked == [("a.0.0.make.0.0.first", "inside")]
+
+
+async def test_a_message_above_an_expansion_has_the_id_of_the_node_above(pack: Pack) -> None:
+    prompt = {
+        "1": made("Gate", message="stop"),
+        "2": made("Add", a=["1", 0]),
+        "3": made("Expand", n=1, link=["2", 0]),
+        "4": made("Keep", n=["3", 0]),
+    }
+    graph = pack.graph(prompt)  # a raw link binds the result to its graph
+    first, second = await graph.run(), await graph.run()
+    assert first.blocked == second.blocked == [("2", "stop")]
+
+
+async def test_a_node_of_an_expansion_that_is_blocked_is_shown_below_the_one_that_expanded(pack: Pack) -> None:
+    add_blocking_expansion(pack)
+    prompt = {"1": made("Make"), "3": made("Keep", n=["1", 0])}
+    for _ in range(2):
+        run, states = await run_of(pack, prompt), States()
+        run.subscribe(lambda batch, states=states: states.take(batch))
+        row = next(row for row in shown(run).rows if row.node_id == "1.0.0.first")
+        assert (row.state, row.note, row.class_type, row.under) == ("blocked", "inside", "Add", "1")
+        assert states.of("1").state == "blocked"
 
 
 async def test_a_shared_result_reports_its_messages_too(pack: Pack) -> None:
@@ -199,6 +250,24 @@ async def test_a_deep_chain_of_blocked_nodes_takes_no_recursion(pack: Pack, sess
     assert len({entry.size for entry in session.cache.entries() if entry.class_type == "Add"}) == 1
 
 
+async def test_nodes_of_the_notebook_are_kept_however_far_below_the_blocker() -> None:
+    @nb.node
+    def gate() -> object:
+        return nb.ExecutionBlocker("not allowed")
+
+    @nb.node
+    def passes(value: object) -> object:
+        return value
+
+    handle = gate()
+    for _ in range(300):
+        handle = passes(handle)
+    graph = handle.graph
+    first, second = await graph.run(), await graph.run()
+    assert ran(second) == []
+    assert first.blocked == second.blocked == [("2", "not allowed")]
+
+
 async def test_a_blocked_result_is_not_kept_on_disk(pack: Pack, session: nb.Session, tmp_path: Path) -> None:
     nb.configure(cache_dir=tmp_path)
     pack.node("Drop", lambda self, n: (), {"n": INT}, ())
@@ -215,3 +284,63 @@ def test_a_subscriber_from_the_start_hears_of_a_blocked_node_before_it_ends(pack
     pack.graph(CHAIN).run_sync()
     kinds = [type(event).__name__ for event in heard if getattr(event, "node_id", "") == "2"]
     assert kinds[:3] == ["NodeStarted", "NodeBlocked", "NodeFinished"]
+
+
+# What a node gives that is blocked ------------------------------------------------------------------------------------
+
+GAVE = "what it gave is blocked: not allowed"
+
+
+async def test_a_node_that_gives_nothing_but_a_blocker_says_so_in_every_view(pack: Pack) -> None:
+    for _ in range(2):
+        run, states = await run_of(pack, CHAIN, "1"), States()
+        (row,) = shown(run).rows
+        assert (row.state in ("done", "cached"), row.note) == (True, GAVE)
+        assert GAVE in shown(run).as_text(0.0)
+        assert f"Gate (node 1): {GAVE}" in run.summary()
+        run.subscribe(lambda batch, states=states: states.take(batch))
+        assert states.of("1").note.endswith(GAVE)
+        timeline = Timeline(run)
+        assert GAVE in repr(timeline)
+        assert f"{GAVE} (1 node)" in timeline._repr_html_()
+        instants = [each for each in timeline.to_trace()["traceEvents"] if each["name"] == "blocked output"]
+        assert [each["args"]["reason"] for each in instants] == [GAVE]
+    assert run.blocked == []  # it has reached no node
+
+
+async def test_a_graph_that_is_drawn_later_says_so_too(pack: Pack, session: nb.Session) -> None:
+    graph, states = pack.graph(CHAIN), States()
+    await graph.run()
+    states.add_cached(cached_nodes(graph, session), blocked_nodes(graph, session), blocked_outputs(graph, session))
+    assert (states.of("1").state, states.of("1").note) == ("cached", GAVE)
+    assert states.of("2").note == "not allowed"
+
+
+def given(run: nb.Run) -> dict[str, str]:
+    """What is said of the outputs of a run's nodes, by id."""
+    finished = reported(run, events.NodeFinished)
+    return {event.node_id: event.blocked_output for event in finished if event.blocked_output}
+
+
+async def test_a_silent_blocker_is_said_without_a_message_and_partly_blocked_outputs_are_not(pack: Pack) -> None:
+    pack.node("Either", lambda self: (nb.ExecutionBlocker("no"), 1), None, ("INT", "INT"))
+    pack.node("Neither", lambda self: nb.ExecutionBlocker("no"), None, ("INT", "INT"))
+    prompt = {
+        "1": made("Gate", message=""),
+        "2": made("Either"),
+        "3": made("Neither"),
+        "4": listed(1, 2),
+        "5": made("BlockOdd", n=["4", 0], message="odd"),
+    }
+    for _ in range(2):
+        run = await run_of(pack, prompt, *prompt)
+        assert given(run) == {"1": "what it gave is blocked", "3": "what it gave is blocked: no"}
+
+
+async def test_an_expansion_that_comes_to_a_blocker_and_a_shared_one_say_so(pack: Pack) -> None:
+    add_blocking_expansion(pack)
+    prompt = {"1": made("Make"), "2": made("Make")}
+    for _ in range(2):
+        run = await run_of(pack, prompt, *prompt)
+        words = "what it gave is blocked: a node above it is blocked: inside"
+        assert [given(run)[node_id] for node_id in prompt] == [words] * 2

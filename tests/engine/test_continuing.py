@@ -13,7 +13,7 @@ import pytest
 import comfy_nb as nb
 from comfy_nb.engine import events
 from comfy_nb.engine.execution.breakpoints import Pause
-from tests.engine.support import Pack, following, listed, made, number, ran, reported
+from tests.engine.support import Pack, failure_of, following, listed, made, number, ran, reported
 from tests.reference.classes import INT, LAZY_INT
 
 pytestmark = pytest.mark.usefixtures("zoo")
@@ -368,9 +368,50 @@ async def test_a_node_that_interrupts_ends_everything(pack: Pack) -> None:
     assert run.state == "stopped"
 
 
-async def test_equal_nodes_that_fail_each_fail_for_themselves(pack: Pack) -> None:
-    run = await continued(pack.graph({"1": made("AsyncRefuse", n=9), "2": made("AsyncRefuse", n=9), "3": number(1)}))
+@pytest.mark.parametrize("kind", ["Refuse", "AsyncRefuse"])
+async def test_equal_nodes_share_a_failure_as_they_share_a_result(pack: Pack, kind: str) -> None:
+    prompt = {"1": made(kind, n=9), "2": made(kind, n=9), "3": number(1), "4": made("Add", a=["2", 0])}
+    graph = pack.graph(prompt)
+    for runs in (1, 2):
+        run = await continued(graph)
+        assert set(run.failed) == {"1", "2"}
+        assert run.failed["1"].__cause__ is run.failed["2"].__cause__
+        assert sorted(event.node_id for event in reported(run, events.NodeFailed)) == ["1", "2"]
+        assert run.why("4") == f"did not run: it waits for {kind} (node 2), which failed"
+        assert pack.calls[kind] == runs
+
+
+async def test_a_failure_is_not_shared_by_nodes_that_share_no_result(pack: Pack) -> None:
+    def refuses(self: Any) -> None:
+        raise ValueError("no")
+
+    pack.node("Unique", refuses, NOT_IDEMPOTENT=True)
+    run = await continued(pack.graph({"1": made("Unique"), "2": made("Unique")}))
     assert set(run.failed) == {"1", "2"}
+    assert pack.calls["Unique"] == 2
+
+
+async def test_the_failure_of_one_run_is_not_that_of_another_at_the_same_time(pack: Pack) -> None:
+    begun, release = asyncio.Event(), asyncio.Event()
+    tries: list[int] = []
+
+    async def luck(self: Any) -> tuple[int]:
+        tries.append(1)
+        if len(tries) > 1:
+            return (7,)
+        begun.set()
+        await release.wait()
+        raise ValueError("no luck")
+
+    pack.node("Luck", luck)
+    first = pack.graph({"1": made("Luck")}).start(on_error="continue")
+    await begun.wait()
+    second = pack.graph({"1": made("Luck")}).start(on_error="continue")
+    await asyncio.sleep(0.01)
+    release.set()
+    with pytest.raises(nb.NodeErrors):
+        await first
+    assert (await second)["1"] == 7
 
 
 async def test_one_bad_item_of_a_list_fails_its_node(pack: Pack) -> None:
@@ -386,6 +427,18 @@ async def test_what_was_wrong_with_other_outputs_is_noted_with_the_failures(pack
     assert run.ui["4"]["shown"] == [1]
     (note,) = run.error.__notes__
     assert "Show (node 3): Required input is missing: n" in note
+    assert note.splitlines() == run.error._render_traceback_()[-2:]
+
+
+async def test_a_failure_that_ends_the_run_tells_what_was_wrong_with_other_outputs_too(pack: Pack) -> None:
+    prompt = {"1": made("Refuse", n=4), "2": made("Show", n=["1", 0]), "3": made("Show")}
+    error = await failure_of(pack, prompt)
+    problem = "Show (node 3): Required input is missing: n"
+    assert error.node_id == "1"
+    assert problem in error.__notes__[0]
+    assert problem in "\n".join(error._render_traceback_())
+    assert problem in error.run.summary()
+    assert [each.node_id for each in error.run.validity.problems] == ["3"]
 
 
 def test_it_works_from_a_script_too(pack: Pack) -> None:
@@ -409,6 +462,22 @@ async def test_the_policy_of_a_posted_prompt_is_kept_with_its_graph(pack: Pack, 
     assert run.ui["6"]["shown"] == [5]
     with pytest.raises(nb.NodeError):
         await graph.run(on_error="stop")
+
+
+def test_a_graph_that_continues_is_saved_with_its_policy_and_any_other_as_a_plain_prompt(
+    pack: Pack, tmp_path: Path
+) -> None:
+    graph, path = two_branches(pack), tmp_path / "graph.json"
+    graph.save(path)
+    assert json.loads(path.read_text()) == graph.to_prompt()
+    graph.on_error = "continue"
+    graph.save(path)
+    assert json.loads(path.read_text()) == {"prompt": graph.to_prompt(), "extra_data": POLICY}
+    loaded = nb.load(path, registry=pack.registry)
+    assert (loaded.on_error, loaded.to_prompt()) == ("continue", graph.to_prompt())
+    graph.on_error = "go"
+    with pytest.raises(nb.GraphError, match="on_error is 'go'"):
+        graph.save(path)
 
 
 async def test_the_policy_may_come_with_the_run(pack: Pack) -> None:

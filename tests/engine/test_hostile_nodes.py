@@ -94,7 +94,6 @@ def throw(error: type[BaseException]) -> Callable[[], Never]:
     ("act", "message"),
     [
         (throw(Abyss), "Abyss: so it is"),
-        (throw(KeyboardInterrupt), "KeyboardInterrupt: so it is"),
         (throw(GeneratorExit), "GeneratorExit: so it is"),
         (throw(MemoryError), "MemoryError: so it is"),
         (throw(StopIteration), "StopIteration"),

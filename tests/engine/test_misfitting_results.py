@@ -97,6 +97,58 @@ async def test_a_check_that_returns_nothing_asks_for_nothing(pack: Pack) -> None
     assert await warned(pack, {"1": listed(1), "2": made("Pick", n=["1", 0])}) == []
 
 
+MISSING = "Short (node 1): it returned 1 value for 2 outputs: 'INT' is missing, and None for the nodes below."
+
+
+async def test_a_run_from_the_cache_says_it_again_also_where_only_a_node_below_is_looked_up(pack: Pack) -> None:
+    pack.node("Short", lambda self, n: (n,), {"n": INT}, ("INT", "INT"))
+    prompt = {"1": made("Short", n=1), "2": made("Add", a=["1", 0]), "3": made("Keep", n=["2", 0])}
+    for _ in range(3):
+        assert await warned(pack, prompt) == [MISSING]
+    assert await warned(pack, prompt, "1") == [MISSING]
+    assert pack.calls["Short"] == 1
+
+
+async def test_it_is_said_of_the_nodes_of_this_run_and_not_of_others(pack: Pack) -> None:
+    pack.node("Short", lambda self, n: (n,), {"n": INT}, ("INT", "INT"))
+    await warned(pack, {"7": made("Short", n=1)})
+    prompt = {"1": made("Short", n=1), "2": made("Keep", n=["1", 0]), "3": made("Keep", n=5)}
+    assert await warned(pack, prompt, "3") == []
+    assert await warned(pack, prompt) == [MISSING]
+    assert await warned(pack, prompt, "3") == []
+    assert pack.calls["Short"] == 1
+
+
+async def test_a_bad_answer_of_check_lazy_status_is_said_again_too(pack: Pack) -> None:
+    pack.node("Pick", lambda self, n=None: (7,), {"n": LAZY_INT}, check_lazy_status=lambda self, n=None: "n")
+    prompt = {"1": listed(1), "2": made("Pick", n=["1", 0]), "3": made("Keep", n=["2", 0])}
+    first, second = await warned(pack, prompt), await warned(pack, prompt)
+    assert len(first) == 1
+    assert first == second
+    assert pack.calls["Pick"] == 1
+
+
+async def test_what_is_said_of_a_node_of_an_expansion_is_said_again(pack: Pack) -> None:
+    def expands(self: Any, n: int) -> dict[str, Any]:
+        graph = nb.GraphBuilder()
+        return {"result": (graph.node("Short", id="short", n=4).out(0),), "expand": graph.finalize()}
+
+    pack.node("Short", lambda self, n: (n,), {"n": INT}, ("INT", "INT"))
+    pack.node("Make", expands, {"n": INT})
+    graphs = [{"1": made("Make", n=n), "2": made("Keep", n=["1", 0])} for n in (1, 1, 2, 2)]
+    for prompt in graphs:  # computed, cached, expanded anew into a cached node, cached
+        assert await warned(pack, prompt) == [MISSING.replace("node 1", "node 1.0.0.short")]
+    assert pack.calls["Short"] == 1
+
+
+async def test_it_is_said_when_another_node_fails_too(pack: Pack) -> None:
+    pack.node("Short", lambda self, n: (n,), {"n": INT}, ("INT", "INT"))
+    await warned(pack, {"1": made("Short", n=1)})
+    prompt = {"1": made("Short", n=1), "2": made("Refuse", n=4), "3": made("Add", a=["1", 0], b=["2", 0])}
+    with pytest.warns(nb.ComfyNBWarning, match="it returned 1 value"), pytest.raises(nb.NodeError):
+        await run_of(pack, prompt)
+
+
 async def test_an_input_changed_in_place_is_warned_of_each_time(pack: Pack) -> None:
     pack.node("List", lambda self, n: ([n],), {"n": INT}, ("LIST",))
     pack.node("Append", lambda self, values: (values.append(1),), {"values": ("LIST", {})})

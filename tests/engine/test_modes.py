@@ -277,6 +277,51 @@ async def test_what_a_node_sets_in_its_context_is_not_for_the_next_one() -> None
     assert decimal.getcontext().prec == 28
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_each_try_of_a_node_starts_from_the_same_context(is_async: bool) -> None:
+    variable: ContextVar[int] = ContextVar("variable", default=0)
+    found: list[tuple[int, int]] = []
+
+    def attempt() -> int:
+        found.append((decimal.getcontext().prec, variable.get()))
+        decimal.getcontext().prec = 3
+        variable.set(7)
+        return 1 // (len(found) // 3)
+
+    @nb.node(retries=2, backoff=0.001, cache="off")
+    def careless() -> int:
+        return attempt()
+
+    @nb.node(retries=2, backoff=0.001, cache="off")
+    async def careless_async() -> int:
+        await asyncio.sleep(0)
+        return attempt()
+
+    for own in (False, True):
+        found.clear()
+        if own:
+            decimal.getcontext()  # from here on the caller has a decimal context of its own
+        await (careless_async if is_async else careless)()
+        assert found == [(28, 0)] * 3
+
+
+async def test_what_an_async_node_sets_in_its_context_lasts_over_its_awaits() -> None:
+    variable: ContextVar[int] = ContextVar("variable", default=0)
+
+    @nb.node
+    async def setter() -> int:
+        token = variable.set(7)
+        await asyncio.sleep(0)
+        seen = variable.get() + await asyncio.create_task(read())
+        variable.reset(token)
+        return seen
+
+    async def read() -> int:
+        return variable.get()
+
+    assert await setter() == 14
+
+
 async def test_a_job_keeps_the_decimal_context_that_is_changed_after_its_start() -> None:
     @nb.node
     def third() -> str:

@@ -13,6 +13,7 @@ import sys
 import pytest
 
 import comfy_nb as nb
+from comfy_nb.engine.execution.interrupt import interrupt_watch
 from tests.engine.signs import PATIENCE_S, Sign, others, sleeper
 
 # Who stops a run ------------------------------------------------------------------------------------------------------
@@ -211,6 +212,85 @@ def interrupted_script(code: str, presses: int = 1) -> tuple[int, list[str], str
         script.send_signal(signal.SIGINT)
     out, err = script.communicate(timeout=PATIENCE_S)
     return script.returncode, out.splitlines(), err
+
+
+# What a node raises that would end a program --------------------------------------------------------------------------
+
+
+def raising(error: type[BaseException], is_async: bool, is_listed: bool) -> nb.Handle:
+    """A node that raises this exception, called once or for each item of a list."""
+
+    @nb.node(list_output=True)
+    def two() -> int:
+        return [1, 2]
+
+    if is_async:
+
+        @nb.node(cache="off")
+        async def acts(n: int) -> int:
+            await asyncio.sleep(0)
+            raise error("so it is")
+    else:
+
+        @nb.node(cache="off")
+        def acts(n: int) -> int:
+            raise error("so it is")
+
+    return acts(two() if is_listed else 1)
+
+
+@nb.node(cache="off")
+def good() -> int:
+    return 3
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("is_listed", [False, True])
+@pytest.mark.parametrize("on_error", ["stop", "continue"])
+async def test_a_keyboard_interrupt_in_a_node_interrupts_its_run(is_async: bool, is_listed: bool, on_error: str):
+    graph = nb.Graph(raising(KeyboardInterrupt, is_async, is_listed))
+    with pytest.raises(nb.Interrupted) as caught:
+        await graph.run(on_error=on_error)
+    assert (caught.value.run.state, caught.value.run.failed) == ("stopped", {})
+    assert await good() == 3
+    assert not others()
+
+
+async def test_a_keyboard_interrupt_in_a_run_within_a_node_interrupts_the_runs_around_it():
+    inner = raising(KeyboardInterrupt, False, False)
+
+    @nb.node(cache="off")
+    async def outer() -> int:
+        return await inner
+
+    with pytest.raises(nb.Interrupted) as caught:
+        await outer()
+    assert caught.value.run.graph["1"].class_type == "outer"
+
+
+async def test_a_keyboard_interrupt_in_a_job_that_nobody_awaits_stops_it():
+    job = raising(KeyboardInterrupt, True, False).graph.start()
+    while not job.done():
+        await asyncio.sleep(0)
+    assert job.run.state == "stopped"
+
+
+def test_a_keyboard_interrupt_in_a_node_of_a_script_is_one(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(interrupt_watch, "has_cells", False)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        raising(KeyboardInterrupt, False, False).run_sync()
+    assert caught.value.run.state == "stopped"
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("is_listed", [False, True])
+async def test_a_node_that_exits_has_failed_and_nothing_else_ends(is_async: bool, is_listed: bool):
+    graph = nb.Graph(raising(SystemExit, is_async, is_listed), good())
+    with pytest.raises(nb.NodeErrors) as caught:
+        await graph.run(on_error="continue")
+    run = caught.value.run
+    assert [str(error.__cause__) for error in run.failed.values()] == ["so it is"]
+    assert [run[node_id] for node_id in run][-1] == 3
 
 
 @pytest.mark.parametrize("times", range(10))

@@ -1,15 +1,18 @@
-"""Errors that say what a person would otherwise have to know: gradients, linked inputs while a hook is asked."""
+"""Messages say what a person would otherwise have to know, and warnings say it in each run."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 
 import comfy_nb as nb
+from comfy_nb.engine.node_api.context import warn_in_call
 from tests.engine.support import Pack, failure_of, made
-from tests.reference.classes import STRING
+from tests.reference.classes import INT, STRING
 
 pytestmark = pytest.mark.usefixtures("zoo")
 
@@ -105,3 +108,41 @@ async def test_a_linked_input_is_named_when_a_fingerprint_raises(pack: Pack) -> 
     pack.node("Read", lambda self, path: (path,), {"path": STRING}, ("STRING",), **changed)
     with pytest.warns(nb.ComfyNBWarning, match="path is linked, so it is None while its fingerprint is taken"):
         await pack.graph({"1": made("Text"), "2": made("Read", path=["1", 0])}).run()
+
+
+# Warnings -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def told() -> Iterator[list[str]]:
+    """The warnings so far, as a person sees them who has switched no filter: by default, Python tells each once."""
+    found: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        warnings.showwarning = lambda message, *_: found.append(str(message))
+        yield found
+
+
+async def test_a_result_that_was_changed_in_place_is_warned_of_in_each_run(pack: Pack, told: list[str]) -> None:
+    pack.node("Bag", lambda self: ([1],), None, ("LIST",))
+    graph = pack.graph({"1": made("Bag")})
+    for _ in range(3):
+        (await graph.run())["1"].append(2)
+    assert len(told) == 2
+    assert "Bag (node 1) was changed in place after it was computed" in told[0]
+
+
+async def test_what_a_node_warns_of_itself_is_said_in_each_run(pack: Pack, told: list[str]) -> None:
+    pack.node("Careful", lambda self, n: (warn_in_call("it is late") or n,), {"n": INT})
+    for number in (1, 2):
+        await pack.graph({"1": made("Careful", n=number)}).run()
+    assert told == ["Careful (node 1): it is late"] * 2
+
+
+async def test_an_id_that_an_expansion_takes_again_is_warned_of_in_each_run(pack: Pack, told: list[str]) -> None:
+    expands = {"result": (["1", 0],), "expand": {"1": made("Number", value=5)}}
+    pack.node("Make", lambda self: expands, NOT_IDEMPOTENT=True)
+    for _ in range(2):
+        await pack.graph({"1": made("Number", value=1), "2": made("Make")}).run()
+    assert len(told) == 2
+    assert "expands into a node '1', which exists already" in told[0]

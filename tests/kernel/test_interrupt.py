@@ -356,6 +356,14 @@ def test_a_timeout_after_an_interrupt_is_a_timeout(lesson: Kernel):
     assert error_of(interrupted(lesson, code)).ename == "TimeoutError"
 
 
+@pytest.mark.parametrize("kind", ["def", "async def"])
+@pytest.mark.parametrize("call", ["await presses()", "presses().run_sync()"])
+def test_a_keyboard_interrupt_in_a_node_ends_the_cell_in_one_line(lesson: Kernel, kind: str, call: str):
+    lesson.run(f"@nb.node(cache='off')\n{kind} presses() -> int:\n    raise KeyboardInterrupt")
+    assert is_one_line(error_of(lesson.run(f"try: {call}\nexcept Exception: pass")))
+    assert value_of(lesson, "(nb.last.state, await one(), left())") == "('stopped', 1, [])"
+
+
 # Where no run is awaited -------------------------------------------------------------------------------------------
 
 

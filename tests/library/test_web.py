@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 import json
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from aiohttp import web
 from PIL import Image
 
+import comfy_nb as nb
 from comfy_nb.engine.events import NodeProgress
 from comfy_nb.engine.node_api.context import CallContext, current_call
 from comfy_nb.errors import InterruptProcessingException, LayoutError
@@ -53,6 +55,12 @@ async def app():
     app = web.Application()
     app[REACHED], app[CLOSING] = asyncio.Event(), asyncio.Event()
     app.router.add_get("/never", never)
+    numbers = itertools.count(1)
+
+    async def counted(_: web.Request) -> web.Response:
+        return web.json_response(next(numbers))
+
+    app.router.add_get("/count", counted)
     app.router.add_get("/{path}", answer)
     return app
 
@@ -74,6 +82,16 @@ async def test_a_picture_is_fetched(server):
     image, mask = await FetchImage().fetch(f"{server}/picture", PATIENCE_S)
     assert torch.equal(image, torch.tensor([1.0, 0, 0]).expand(1, 3, 4, 3))
     torch.testing.assert_close(mask, torch.full((1, 3, 4), 0.8))
+
+
+async def test_an_address_is_asked_once_until_a_fresh_answer_is_wanted(app, server):
+    with nb.use_session(nb.Session(budget=64 << 20)):
+        fetched = nb.nodes.FetchJSON(url=f"{server}/count")
+        assert [(await fetched)[0], (await fetched)[0]] == [1, 1]
+        assert (await fetched.fresh())[0] == 2
+        assert (await fetched)[0] == 1
+        nb.cache.drop("FetchJSON")
+        assert [(await fetched)[0], (await fetched)[0]] == [3, 3]
 
 
 async def test_json_is_fetched_as_a_value_and_as_text(server):

@@ -77,6 +77,40 @@ async def test_cells_that_share_what_is_above_compute_it_once(world):
     assert sweep.values[2][1] == sweep[{"times": 3, "size": 16}]
 
 
+async def test_a_cell_whose_output_is_blocked_says_so_with_the_message(session):
+    @nb.node
+    def gate(number: int) -> int:
+        return nb.ExecutionBlocker("odd" if number < 5 else None) if number % 2 else number
+
+    @nb.node
+    def half(of: int) -> float:
+        return of / 2
+
+    for _ in range(2):
+        sweep = await nb.sweep(half(gate(2)), {"number": [2, 3, 5]})
+        assert [(cell.state, cell.value, cell.reason) for cell in sweep] == [
+            ("done", 1.0, ""),
+            ("blocked", None, "odd"),
+            ("blocked", None, "its input 'of' is blocked"),
+        ]
+        assert repr(sweep.cell(1)) == "<Cell 1.number=3: blocked: odd>"
+        assert "done: 3 of 3 cells, 2 blocked" in repr(sweep)
+        with pytest.raises(NotKept, match="blocked: odd"):
+            sweep[{"number": 3}]
+        assert sweep.best(key=float) is sweep.cell(0)
+    sweep = await nb.sweep(gate(2), {"number": [3, 5]})
+    assert [cell.outcome for cell in sweep] == ["blocked: odd", "blocked"]
+
+
+async def test_a_list_of_which_only_some_items_are_blocked_is_a_value(session):
+    @nb.node(list_output=True)
+    def several(number: int) -> int:
+        return [number, nb.ExecutionBlocker("no")]
+
+    sweep = await nb.sweep(several(1), {"number": [1, 2]})
+    assert [cell.state for cell in sweep] == ["done", "done"]
+
+
 async def test_a_small_cache_is_enough_since_the_deepest_axis_varies_fastest(world, session, monkeypatch):
     monkeypatch.setattr(sweeping, "AT_ONCE", 1)
     session.store.set_policy(4)

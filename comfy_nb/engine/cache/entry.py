@@ -9,22 +9,28 @@ from typing import Any
 from comfy_nb.engine.cache.seal import Seal
 
 Outputs = tuple[list[Any], ...]
+# A node by (id, class), after the nodes whose expansions it is part of, that of the graph first.
+Place = tuple[tuple[str, str], ...]
 
 
 class Skip:
     """A call that was skipped because of blockers on its `inputs`: their names, with what was skipped above for each.
 
-    `message` is that of the blocker, if it came from right above and has one; `root` that of the first one on the way.
+    `place` is where. `message` is that of the blocker, if it came from right above and has one; `root` that of the
+    first one on the way.
     """
 
-    __slots__ = ("class_type", "inputs", "message", "root")
+    __slots__ = ("inputs", "message", "place", "root")
 
-    def __init__(self, class_type: str, inputs: tuple[tuple[str, Skip | None], ...], message: str | None) -> None:
-        self.class_type = class_type
+    def __init__(self, place: Place, inputs: tuple[tuple[str, Skip | None], ...], message: str | None) -> None:
+        self.place = place
         self.inputs = inputs
         self.message = message
         roots = (above.root for _, above in inputs if above is not None)
         self.root: str | None = message if message is not None else next(filter(None, roots), None)
+
+    def __comfy_nb_key__(self) -> bytes:
+        return b"skip"  # it says how a blocker came, however far, and nothing of what it is
 
     @property
     def reason(self) -> str:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from comfy_nb.engine.cache.entry import Entry
 from comfy_nb.engine.cache.in_flight import InFlight
 from comfy_nb.engine.cache.memory import MemoryCache
 from comfy_nb.engine.cache.policies import ByCost, ByRun, Nothing
 from comfy_nb.engine.cache.tier import Tier
-from comfy_nb.errors import ComfyNBWarning, UnknownName
+from comfy_nb.errors import UnknownName, warn_each_time
 from comfy_nb.spec.node_spec import NodeSpec
 from comfy_nb.wording import name_node
 
@@ -22,9 +21,21 @@ if TYPE_CHECKING:
 
 MOST_USES = 100_000
 USES_A_NODE = 8
+MOST_REMARKS = 10_000
 POLICIES = ("memory", "classic", "none")
 # Below this, computing a result again is faster than reading it.
 WORTH_DISK_S = 0.005
+
+
+class Remark(NamedTuple):
+    """What a node is warned of for its result; `named` is the node's name, or empty for the one that has the result."""
+
+    named: str
+    text: str
+
+    def on(self, named: str) -> Remark:
+        """Return the remark on a node of this name, if it has none."""
+        return self if self.named else Remark(named, self.text)
 
 
 class CachedNode(Protocol):
@@ -37,6 +48,8 @@ class CachedNode(Protocol):
 
 class Store:
     """The results that a session holds: in memory (`cache`), and below it in the `lower` tiers, in this order.
+
+    `remarks` has what nodes were warned of, by the keys of their results.
 
     Memory is not one of a list: it is asked first for every node, and it alone has a policy, pins and reasons. What a
     lower tier has is put into memory when it is used.
@@ -52,6 +65,7 @@ class Store:
         self._only_last_prompt = False
         self._held_at_begin: dict[int, int] = {}
         self._uses: OrderedDict[bytes, list[tuple[str, ...]]] = OrderedDict()
+        self.remarks: dict[bytes, tuple[Remark, ...]] = {}
         self._lock = threading.Lock()
 
     @property
@@ -78,11 +92,9 @@ class Store:
             entry = self._from_lower(key, node)
         elif entry.seal is not None and (what := entry.seal.broken()) is not None:
             self.forget(entry, "changed in place")
-            warnings.warn(
+            warn_each_time(
                 f"The result of {name_node(entry.node_id, entry.class_type, entry.title)} was changed in place after "
-                f"it was computed: {what}. It is computed again. Work on a copy (x.clone()).",
-                ComfyNBWarning,
-                stacklevel=2,
+                f"it was computed: {what}. It is computed again. Work on a copy (x.clone())."
             )
             entry = self._from_lower(key, node)
         if entry is None:
@@ -172,6 +184,15 @@ class Store:
                 if entry is not None:
                     policy.touch(entry)
             self.cache.evict(held - policy.kept, below=oldest)
+
+    def note_remarks(self, key: bytes, remarks: tuple[Remark, ...]) -> None:
+        """Remember what the node of a result was warned of, or that there is nothing."""
+        with self._lock:
+            self.remarks.pop(key, None)
+            if remarks:
+                self.remarks[key] = remarks
+                if len(self.remarks) > MOST_REMARKS:
+                    del self.remarks[next(iter(self.remarks))]
 
     def uses_of(self, base: bytes) -> list[tuple[str, ...]]:
         """Return which lazy inputs a node with this base key has used so far."""

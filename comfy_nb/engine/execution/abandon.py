@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import sys
 import threading
-import warnings
 
 from comfy_nb.engine.execution.lanes import Worker
 from comfy_nb.engine.execution.node_run import NodeRun
-from comfy_nb.errors import ComfyNBWarning
+from comfy_nb.errors import warn_each_time
 
 GRACE_S = 2.0
 
@@ -37,8 +36,4 @@ def _interrupt_after_grace(worker: Worker, node_run: NodeRun) -> None:
 
 def warn_abandoned(node_run: NodeRun, reason: str) -> None:
     """Warn that a node goes on after its run has ended."""
-    warnings.warn(
-        f"{node_run.step.named} did not stop ({reason}); it was abandoned, and its result is discarded.",
-        ComfyNBWarning,
-        stacklevel=2,
-    )
+    warn_each_time(f"{node_run.step.named} did not stop ({reason}); it was abandoned, and its result is discarded.")

@@ -28,7 +28,6 @@ class Failures:
         """
         self._state.failures.append(failure)
         self._event_log.node_failed(node_run, failure)
-        is_contained = is_contained and not isinstance(failure.__cause__, KeyboardInterrupt)
         if self._state.goes_on_after_failures and is_contained:
             self._scheduler.fail(node_run, stuck)
             return False

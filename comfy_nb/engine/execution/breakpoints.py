@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
@@ -19,7 +18,7 @@ import torch
 from comfy_nb.engine.execution.interrupt import interrupt_watch
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.node_api.context import ExecutionBlocker
-from comfy_nb.errors import ComfyNBError, ComfyNBWarning, GraphError, LayoutError, warn_of_fault
+from comfy_nb.errors import ComfyNBError, ComfyNBWarning, GraphError, LayoutError, warn_each_time, warn_of_fault
 from comfy_nb.graph.node import Node
 from comfy_nb.spec.coerce import coerce
 from comfy_nb.wording import describe_error, short
@@ -325,4 +324,4 @@ def warn_paused(pause: Pause) -> None:
     """Warn that a run is paused, where nothing shows it."""
     message = f"The run is paused at {pause.named}: call the breakpoint's resume(), resume(value) or stop()."
     with suppress(ComfyNBWarning):  # where warnings are errors
-        warnings.warn(message, ComfyNBWarning, stacklevel=2)
+        warn_each_time(message)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -227,13 +227,29 @@ class LoopCaller:
 
     async def _await_all(self, node_run: NodeRun, calls: list[Invocation]) -> list[Any]:
         """Make the calls at the same time; the first failure cancels the others and is raised."""
-        tasks = [asyncio.ensure_future(self._await_call(node_run, call)) for call in calls]
+        tasks = [asyncio.ensure_future(_held_back(self._await_call(node_run, call))) for call in calls]
         try:
             return list(await asyncio.gather(*tasks))
+        except _HeldBack as held:
+            raise held.error from None
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _HeldBack(Exception):
+    """One of the exceptions that asyncio lets leave a task through the loop, which in a kernel is the kernel's own."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+async def _held_back(call: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        return await call
+    except (KeyboardInterrupt, SystemExit) as error:
+        raise _HeldBack(error) from None
 
 
 def _report_call(call: Invocation, state: RunState, seconds: float) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Coroutine, Generator
+from contextvars import copy_context
 from decimal import setcontext
 from typing import Any, Protocol, TypeVar
 
@@ -12,7 +12,7 @@ from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.stepped_modes import SteppedModes
 from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.engine.planning.modes import Modes
-from comfy_nb.errors import ComfyNBWarning
+from comfy_nb.errors import warn_each_time
 
 HELD_S = 0.002
 T = TypeVar("T")
@@ -39,7 +39,10 @@ class Unwatched:
 
 
 class WatchedCoroutine:
-    """An awaitable that drives a node's coroutine, with gradients off unless `grad`; `watch` sees each of its steps."""
+    """An awaitable that drives a node's coroutine, with gradients off unless `grad`; `watch` sees each of its steps.
+
+    The coroutine has a copy of the context in which it is awaited: what it sets there is not for the next try.
+    """
 
     __slots__ = ("_coroutine", "_decimal_context", "_modes", "_node_run", "_watch")
 
@@ -60,8 +63,9 @@ class WatchedCoroutine:
 
     def __await__(self) -> Generator[Any, Any, Any]:
         coroutine, modes, node_run, watch = self._coroutine, self._modes, self._node_run, self._watch
+        context = copy_context()
         if self._decimal_context is not None:
-            setcontext(self._decimal_context.copy())
+            context.run(setcontext, self._decimal_context.copy())
         value: Any = None
         error: BaseException | None = None
         while True:
@@ -69,7 +73,7 @@ class WatchedCoroutine:
             outer, watch.holding_loop = watch.holding_loop, node_run
             started = time.perf_counter()
             try:
-                waited_for = coroutine.send(value) if error is None else coroutine.throw(error)
+                waited_for = context.run(*((coroutine.send, value) if error is None else (coroutine.throw, error)))
             except StopIteration as stop:
                 return stop.value
             finally:
@@ -84,7 +88,7 @@ class WatchedCoroutine:
             except GeneratorExit:
                 modes.enter()
                 try:
-                    coroutine.close()
+                    context.run(coroutine.close)
                 finally:
                     modes.leave()
                 raise
@@ -111,6 +115,6 @@ def warn_stalled(node_run: NodeRun, seconds: float) -> None:
     )
     token = current_call.set(None)  # so that the warning does not count as printed by the node
     try:
-        warnings.warn(message, ComfyNBWarning, stacklevel=2)
+        warn_each_time(message)
     finally:
         current_call.reset(token)

@@ -40,6 +40,7 @@ class ReportedNode(Protocol):
     ui: Mapping[str, Any] | None
     skips: tuple[Skip, ...]
     is_blocked: bool
+    blocked_output: str
 
     @property
     def step(self) -> ReportedStep:
@@ -170,11 +171,11 @@ class EventLog:
             self.total += added
             self.emit(events.NodesAdded(self._run_id, now, added))
 
-    def node_blocked(self, node: ReportedNode, message: str) -> None:
+    def node_blocked(self, node_id: str, display_id: str, class_type: str, message: str) -> None:
         """Report that a call was skipped because of a blocker with a message."""
-        self.blocked.append((node.step.id, message))
+        self.blocked.append((node_id, message))
         now = time.perf_counter()
-        self.emit(events.NodeBlocked(self._run_id, now, node.step.id, node.display_id, message))
+        self.emit(events.NodeBlocked(self._run_id, now, node_id, display_id, message, class_type))
 
     def node_failed(self, node: ReportedNode, error: Exception) -> None:
         """Report that a node raised."""
@@ -272,4 +273,5 @@ def _started(run_id: str, when: float, node: ReportedNode, lane: str) -> events.
 
 def _finished(run_id: str, when: float, node: ReportedNode, _: str) -> events.NodeFinished:
     blocked = node.skips[0].reason if node.is_blocked else ""
-    return events.NodeFinished(run_id, when, node.step.id, node.source, node.seconds, node.ui, blocked)
+    made = (node.step.id, node.source, node.seconds, node.ui, blocked, node.blocked_output)
+    return events.NodeFinished(run_id, when, *made)

@@ -22,6 +22,7 @@ from comfy_nb.engine.execution.callers import Caller, LaneCaller, LaneTurn, Loop
 from comfy_nb.engine.execution.cancelling import cancel_until_done
 from comfy_nb.engine.execution.coroutines import STALL_S, warn_stalled
 from comfy_nb.engine.execution.failure import blame_cycle, failure_of
+from comfy_nb.engine.execution.interrupt import interrupt_watch
 from comfy_nb.engine.execution.lanes import Lane, Worker, switch_interval
 from comfy_nb.engine.execution.lookup import Lookup
 from comfy_nb.engine.execution.loops import post
@@ -63,7 +64,7 @@ class Executor:
         self.failures = Failures(state, self.scheduler)
         self.pauses = Pauses(self, services.breakpoints, make_pause)
         self.backoff = Backoff(self.loop, self._send_again)
-        turn_services = TurnServices(state, self.scheduler, services.store, self.lookup.skips)
+        turn_services = TurnServices(state, self.scheduler, services.store, self.lookup.skips, self.lookup.remarks)
         self.lane_caller = LaneCaller(state, turn_services, self.loop)
         self.callers: dict[str, Caller] = {
             LOOP: LoopCaller(state, turn_services, self, services.call_hook),
@@ -155,6 +156,14 @@ class Executor:
         context = self.context.copy()
         lane.submit(lambda worker: context.run(job, worker))
 
+    def _is_its_turn(self, node_run: NodeRun) -> bool:
+        """Whether a node is to be called: no equal one is in flight, has been computed, or has failed in this run."""
+        error = self.lookup.failure_of_equal(node_run)
+        if error is not None:
+            self.fail(node_run, error)
+            return False
+        return self.lookup.claim(node_run, self.results.take_shared)
+
     # Sync nodes, on a lane -----------------------------------------------------------------------------------------
 
     def _drain(self, worker: Worker) -> None:
@@ -179,7 +188,7 @@ class Executor:
             self.wake()
 
     def _sync_turn(self, node_run: NodeRun, worker: Worker) -> None:
-        if not self.lookup.claim(node_run, self.results.take_shared):
+        if not self._is_its_turn(node_run):
             return
         self._event_log.node_started(node_run, worker.thread.name)
         self._call_on_lane(node_run, partial(self.lane_caller.call, node_run, worker), worker)
@@ -203,9 +212,10 @@ class Executor:
                 self.results.expand(node_run, steps, expanded, outcome)
             else:
                 self.results.accept(node_run, outcome)
-        except InterruptProcessingException:
-            self._interrupted()
+        except (InterruptProcessingException, KeyboardInterrupt) as error:
+            self._interrupted(error)
         except BaseException as error:  # a node may raise or return anything, and none of it may end the lane
+            self.lookup.note_failure(node_run, error)
             self.fail(node_run, error)
         finally:
             if not keeps_claim:
@@ -235,7 +245,7 @@ class Executor:
             warn_stalled(node_run, seconds)
 
     def _start_task(self, node_run: NodeRun, caller: Caller) -> None:
-        if not self.lookup.claim(node_run, self.results.take_shared):
+        if not self._is_its_turn(node_run):
             return
         self._event_log.node_started(node_run, node_run.step.where)
         task = self.loop.create_task(self._async_turn(node_run, caller), context=self.context.copy())
@@ -260,11 +270,12 @@ class Executor:
                 self.results.expand(node_run, steps, expanded, outcome)
             else:
                 self.results.accept(node_run, outcome)
-        except InterruptProcessingException:
-            self._interrupted()
+        except (InterruptProcessingException, KeyboardInterrupt) as error:
+            self._interrupted(error)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # a node may raise or return anything, and none of it may end the loop
+            self.lookup.note_failure(node_run, error)
             self.fail(node_run, error)
         finally:
             self.lookup.release_claim(node_run, None)
@@ -294,7 +305,9 @@ class Executor:
         if self.failures.take(node_run, failure, is_contained, stuck):
             post(self.loop, self.end, Status.FAILED)
 
-    def _interrupted(self) -> None:
+    def _interrupted(self, error: BaseException) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            interrupt_watch.interrupt_run(self.state)
         if self.ending is None:
             post(self.loop, self.end, self.state.stop_as or Status.STOPPED)
 
@@ -334,5 +347,7 @@ class Executor:
         self.lookup.drop_outdated()
         if status is Status.DONE:
             self.lookup.report_intermediate()
+        if status in (Status.DONE, Status.FAILED):
+            self.lookup.remarks.repeat()
         self._services.lane_done(self._lane)
         self._on_end(status, self.failures.error)

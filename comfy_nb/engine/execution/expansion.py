@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import deque
 from collections.abc import Mapping, Sequence, Set
 from typing import Any, NoReturn
@@ -17,7 +16,7 @@ from comfy_nb.engine.planning.keys import head_of, key_of
 from comfy_nb.engine.planning.modes import Modes
 from comfy_nb.engine.planning.plan import is_simple
 from comfy_nb.engine.planning.step import NodeKey, Step
-from comfy_nb.errors import ComfyNBWarning, DependencyCycleError, DuplicateNodeError, GraphError, UnknownName
+from comfy_nb.errors import DependencyCycleError, DuplicateNodeError, GraphError, UnknownName, warn_each_time
 from comfy_nb.graph import topology
 from comfy_nb.graph.check import in_link
 from comfy_nb.graph.link import link_of
@@ -77,7 +76,7 @@ def read_expansion(
             is_again = scheduler.expanders.get(node_id) == by
             if node_id in steps or (scheduler.step(node_id) is not None and not is_again):
                 _check_replaceable(node_id, by, scheduler)
-            steps[node_id] = _step(node_id, entry, registry)
+            steps[node_id] = inner_step(node_id, entry, registry)
         wanted += [link.origin for value in values if (link := link_of(value)) is not None]
         wanted += [node_id for node_id in graph if steps[node_id].spec.is_output]
     for step in steps.values():
@@ -96,11 +95,9 @@ def _check_replaceable(node_id: str, by: str, scheduler: Scheduler) -> None:
         above = scheduler.expanders.get(above)
     step = scheduler.step(by)
     assert step is not None
-    warnings.warn(
+    warn_each_time(
         f"{step.named} expands into a node {node_id!r}, which exists already. From now on the new one is used. "
-        "Make ids with GraphBuilder(), so that each is used once.",
-        ComfyNBWarning,
-        stacklevel=2,
+        "Make ids with GraphBuilder(), so that each is used once."
     )
 
 
@@ -113,7 +110,7 @@ def _check_graph(graph: Any) -> None:
             raise GraphError(f"node {node_id!r} of its expansion is not a dict with class_type and inputs. {advice}")
 
 
-def _step(node_id: str, entry: Mapping[str, Any], registry: Registry) -> Step:
+def inner_step(node_id: str, entry: Mapping[str, Any], registry: Registry) -> Step:
     """Make the step of a node of an expansion; its inputs are neither validated nor converted."""
     class_type = entry.get("class_type")
     spec = registry.find(class_type) if isinstance(class_type, str) else None

@@ -219,6 +219,12 @@ class InterruptWatch:
                 awaited.is_interrupted = True
                 raise InterruptProcessingException
 
+    def interrupt_run(self, inner: Any) -> None:
+        """End what is awaited of a run, by its state, and of those around it: an interrupt hit a node's own code."""
+        for awaited in list(self._awaits):
+            if _is_around(awaited.run, inner):
+                awaited.interrupt()
+
     def _announce(self, cell: object, number: int) -> None:
         self._heard = number
         if cell is self._cell and self._has_run:

@@ -11,8 +11,9 @@ from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution import redo
 from comfy_nb.engine.execution.expansion import inside_expansion
 from comfy_nb.engine.execution.node_run import NOT_SCHEDULED, NodeRun, NodeState
+from comfy_nb.engine.execution.remarks import Remarks
 from comfy_nb.engine.execution.scheduler import Scheduler
-from comfy_nb.engine.execution.skips import Skips
+from comfy_nb.engine.execution.skips import Skips, blocked_output
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.planning.inner import Inner, join
 from comfy_nb.engine.planning.keys import head_of, key_of, lazy_key
@@ -38,11 +39,13 @@ class Lookup:
         self.inner = inner
         self.hits = 0
         self.skips = Skips(state)
+        self.remarks = Remarks(state, store)
         self.keyed_late: set[str] = set()
         self._get, self._peek = store.cache.get, store.cache.peek
         self._in_flight = store.in_flight
         self._shares_nothing = store.holds_nothing
         self._held: dict[int, bytes] = {}
+        self._failed: dict[bytes, BaseException] = {}
 
     # The cache -------------------------------------------------------------------------------------------------------
 
@@ -70,8 +73,8 @@ class Lookup:
             node_run.ui = entry.ui
         node_run.source = entry.source
         self.hits += 1
-        if entry.skips:
-            self.skips.repeat(node_run, entry)
+        self.skips.repeat(node_run, entry)
+        self.remarks.found(node_run, key)
         if node_run.step.id not in self.scheduler.breakpoints:
             self.state.event_log.node_finished(node_run)
         return True
@@ -191,8 +194,11 @@ class Lookup:
             is_blocked=node_run.is_blocked,
         )
         node_run.entry = entry
+        if not node_run.is_blocked:
+            node_run.blocked_output = blocked_output(outputs)
         if key is not None and step.cacheable:
             self._remember(entry)
+            self.remarks.keep(node_run, key)
         self.release_claim(node_run, None if self.state.is_tainted else entry)
 
     def _count_inside(self, node_run: NodeRun) -> None:
@@ -287,10 +293,8 @@ class Lookup:
 
         Then `when_done` is called with that node's entry.
         """
-        key = node_run.key.full
-        if key is None or self._shares_nothing or not (node_run.step.deduplicated and node_run.key.reusable):
-            return True
-        if self.state.is_tainted:
+        key = self._shared_key(node_run)
+        if key is None:
             return True
         if not self._in_flight.claim(key, when_done, node_run):
             return False
@@ -303,6 +307,23 @@ class Lookup:
             when_done(node_run, entry)
             return False
         return True
+
+    def _shared_key(self, node_run: NodeRun) -> bytes | None:
+        """Return the key under which equal nodes share what a node comes to; None where each is computed."""
+        if self._shares_nothing or self.state.is_tainted:
+            return None
+        return node_run.key.full if node_run.step.deduplicated and node_run.key.reusable else None
+
+    def note_failure(self, node_run: NodeRun, error: BaseException) -> None:
+        """Note that a node failed, for the equal ones of this run."""
+        key = self._shared_key(node_run)
+        if key is not None:
+            self._failed.setdefault(key, error)
+
+    def failure_of_equal(self, node_run: NodeRun) -> BaseException | None:
+        """Return why an equal node of this run failed, if one has."""
+        key = self._shared_key(node_run) if self._failed else None
+        return self._failed.get(key) if key is not None else None
 
     def release_claim(self, node_run: NodeRun, entry: Entry | None) -> None:
         """Release a node's claim if it has one: with its entry, or with None so that an equal node computes it."""

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
-from comfy_nb.engine.cache.entry import Entry, Outputs, Skip
+from comfy_nb.engine.cache.entry import Entry, Outputs, Place, Skip
+from comfy_nb.engine.cache.store import Remark
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.graph.check import InLink
 
@@ -33,11 +34,13 @@ class NodeRun:
     """A needed node of one run.
 
     `unmet` counts the inputs it waits for, `refs` the nodes that wait for it; `asked` and `passed` are its lazy inputs.
-    `skips` are the calls that blockers kept from being made; with `is_blocked`, none was made.
+    `skips` are the calls that blockers kept from being made; with `is_blocked`, none was made. `blocked_output` says
+    in words that calls were made, and all that came out is blocked. `remarks` are what it was warned of, in order.
     """
 
     __slots__ = (
         "asked",
+        "blocked_output",
         "dependents",
         "entry",
         "expansion",
@@ -49,6 +52,7 @@ class NodeRun:
         "passed",
         "rank",
         "refs",
+        "remarks",
         "seconds",
         "sequence",
         "skips",
@@ -80,6 +84,8 @@ class NodeRun:
         self.source = "ran"
         self.skips: tuple[Skip, ...] = ()
         self.is_blocked = False
+        self.blocked_output = ""
+        self.remarks: tuple[Remark, ...] = ()
 
     @property
     def is_keyed_anew(self) -> bool:
@@ -100,6 +106,11 @@ class NodeRun:
         while parent is not None:
             yield parent
             parent = parent.parent
+
+    @property
+    def place(self) -> Place:
+        """Where the node is: itself by (id, class), after the nodes whose expansions it is part of."""
+        return tuple((each.step.id, each.step.class_type) for each in [*list(self.parents())[::-1], self])
 
     @property
     def display_id(self) -> str:

@@ -12,6 +12,7 @@ from comfy_nb.engine.execution.breakpoints import Breakpoint, Breakpoints, Holde
 from comfy_nb.engine.execution.lookup import Lookup
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.scheduler import Scheduler
+from comfy_nb.engine.execution.skips import blocked_output
 from comfy_nb.engine.execution.state import RunState
 
 MakePause = Callable[[NodeRun, Sequence[Breakpoint], Holder], Pause]
@@ -122,4 +123,5 @@ class Pauses:
         node_run.entry = None
         node_run.source = "replaced"
         node_run.outputs = outputs
+        node_run.blocked_output = blocked_output(outputs)
         self._executor.scheduler.retained.add(node_run.step.id)  # it exists nowhere else

@@ -79,8 +79,7 @@ class Results:
                     node_run.entry = entry
                     if entry.key:  # it tells of what ran inside as well
                         node_run.key = node_run.key._replace(full=entry.key)
-                    if entry.skips:
-                        self._lookup.skips.repeat(node_run, entry)
+                    self._lookup.skips.repeat(node_run, entry)
                     self._finished(node_run)
                     self._scheduler.finish(node_run, entry.outputs)
         except Exception as error:  # not the other run's fault

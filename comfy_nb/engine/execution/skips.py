@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from comfy_nb.engine.cache.entry import Entry, Skip
-from comfy_nb.engine.execution.node_run import NOT_SCHEDULED, NodeRun, NodeState
+from comfy_nb.engine.cache.entry import Entry, Outputs, Skip
+from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.node_api.context import ExecutionBlocker
 from comfy_nb.engine.planning.step import Step
@@ -25,56 +25,68 @@ class Skips:
 
     def add(self, node_run: NodeRun, blockers: Sequence[tuple[str, ExecutionBlocker]]) -> ExecutionBlocker:
         """Note that blockers on these inputs kept a call from being made; returns what takes its result's place."""
-        self._skipping.add(node_run.step.id)
+        step = node_run.step
+        self._skipping.add(step.id)
         inputs = tuple([(name, blocker.skip) for name, blocker in blockers])
         message = blockers[0][1].message
-        skip = Skip(node_run.step.class_type, inputs, message)
+        skip = Skip(node_run.place, inputs, message)
         node_run.skips = (*node_run.skips, skip)
         if message is not None:
-            if node_run.step.id not in self._told:
-                self._state.event_log.node_blocked(node_run, message)
-            _note_in_parents(node_run, message)
+            if step.id not in self._told:
+                self._state.event_log.node_blocked(step.id, node_run.display_id, step.class_type, message)
+            _note_in_parents(node_run, skip)
         passed_on = ExecutionBlocker(None)
         passed_on.skip = skip
         return passed_on
 
     def repeat(self, node_run: NodeRun, entry: Entry) -> None:
         """Report what a cached or shared result has to say: the messages of the node itself, and of nodes above it."""
+        if not entry.is_blocked:
+            node_run.blocked_output = blocked_output(entry.outputs)
+        if not entry.skips:
+            return
         node_run.skips, node_run.is_blocked = entry.skips, entry.is_blocked
-        found: dict[str, tuple[Step, list[str]]] = {}
+        found: dict[str, tuple[Step, list[Skip]]] = {}
         if node_run.step.id not in self._told | self._skipping:
-            for step, message in self._messages(node_run.step, entry.skips):
-                found.setdefault(step.id, (step, []))[1].append(message)
-        for step, messages in found.values():
+            for step, skip in self._messages(node_run.step, entry.skips):
+                found.setdefault(step.id, (step, []))[1].append(skip)
+        for step, skips in found.values():
             self._told.add(step.id)
-            shown = node_run if step is node_run.step else NodeRun(step, NOT_SCHEDULED)
-            for message in messages:
-                self._state.event_log.node_blocked(shown, message)
-                _note_in_parents(node_run, message)
+            shown_under = node_run.display_id if step is node_run.step else step.id
+            for skip in skips:
+                assert skip.message is not None
+                class_type = skip.place[-1][1]
+                self._state.event_log.node_blocked(_id_below(step, skip), shown_under, class_type, skip.message)
+                _note_in_parents(node_run, skip)
 
-    def _messages(self, step: Step, skips: Sequence[Skip]) -> Iterator[tuple[Step, str]]:
-        """Yield the messages that led to these skips, each with the node of this run that it reached."""
-        stack = [(step, skip) for skip in reversed(skips)]
+    def _messages(self, step: Step, skips: Sequence[Skip]) -> Iterator[tuple[Step, Skip]]:
+        """Yield the skips with messages that led to these, each with the node of this run that it, or its place, is."""
+        stack = [(step, skip, not _is_own(step, skip)) for skip in reversed(skips)]
         seen: set[tuple[str, int]] = set()
         while stack:
-            step, skip = stack.pop()
+            step, skip, is_inside = stack.pop()
             if (step.id, id(skip)) in seen:
                 continue
             seen.add((step.id, id(skip)))
             if skip.message is not None:
-                yield step, skip.message
+                yield step, skip
             for name, above in reversed(skip.inputs):
-                source = self._source(step, name)
-                if above is None or (source is not None and self._is_known(source.id)):
+                if above is None:
                     continue
-                if source is not None and source.class_type == above.class_type:
-                    stack.append((source, above))
-                elif above.root is not None:  # it happened within the expansion of the source
-                    yield source or step, above.root
+                source = self._outside(above) if is_inside else self._source(step, name)
+                if source is None:  # it happened within the expansion of the same node
+                    stack.append((step, above, True))
+                elif not self._is_known(source.id):
+                    stack.append((source, above, not _is_own(source, above)))
 
     def _source(self, step: Step, name: str) -> Step | None:
         link = next((link for link in step.links if link.name == name), None)
         return self._state.step(link.origin) if link is not None else None
+
+    def _outside(self, skip: Skip) -> Step | None:
+        """Return the node of the graph where a call was skipped; None where that was in an expansion."""
+        step = self._state.step(skip.place[0][0])
+        return step if step is not None and len(skip.place) == 1 and _is_own(step, skip) else None
 
     def _is_known(self, node_id: str) -> bool:
         """Whether a node's messages, and those above it, have been reported in this run, or will be when it runs."""
@@ -84,7 +96,46 @@ class Skips:
         return node_run is not None and node_run.state < NodeState.DONE
 
 
-def _note_in_parents(node_run: NodeRun, message: str) -> None:
+def blocked_output(outputs: Outputs) -> str:
+    """Say that all of what a node gave is blocked, with the first message; nothing where something of it is not."""
+    if not (outputs and outputs[0] and isinstance(outputs[0][0], ExecutionBlocker)):
+        return ""
+    blockers = [item for items in outputs for item in items]
+    if not all(isinstance(item, ExecutionBlocker) for item in blockers):
+        return ""
+    reason = next(filter(None, map(reason_of, blockers)), "")
+    return f"what it gave is blocked: {reason}" if reason else "what it gave is blocked"
+
+
+def reason_of(blocker: ExecutionBlocker) -> str:
+    """Return the message of a blocker, or why a call was skipped that passed it on; nothing where it has neither."""
+    if blocker.message is not None or blocker.skip is None:
+        return blocker.message or ""
+    return blocker.skip.reason
+
+
+def _is_own(step: Step, skip: Skip) -> bool:
+    """Whether it was a node's own call that was skipped, and not one within its expansion."""
+    if (step.id, step.class_type) in skip.place:
+        return skip.place[-1][0] == step.id
+    return skip.place[-1][1] == step.class_type  # of another graph, where it has another id
+
+
+def _id_below(step: Step, skip: Skip) -> str:
+    """Return the id of the node where a call was skipped: a node of this run, or one within its expansion.
+
+    The result may come from another graph, in which the node has another id, and so those that it expands into.
+    """
+    skipped_id = skip.place[-1][0]
+    if (step.id, step.class_type) in skip.place:
+        return skipped_id
+    outer = next((node_id for node_id, class_type in skip.place if class_type == step.class_type), skipped_id)
+    if skipped_id == outer:
+        return step.id
+    return step.id + skipped_id.removeprefix(outer) if skipped_id.startswith(f"{outer}.") else skipped_id
+
+
+def _note_in_parents(node_run: NodeRun, skip: Skip) -> None:
     """Note a message of a node of an expansion with the nodes that it stands for, whose results will be cached."""
     for parent in node_run.parents():
-        parent.skips = (*parent.skips, Skip(parent.step.class_type, (), message))
+        parent.skips = (*parent.skips, skip)

@@ -6,7 +6,6 @@ import itertools
 import threading
 import time
 import uuid
-import warnings
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -24,7 +23,7 @@ from comfy_nb.engine.planning.keys import never_equal
 from comfy_nb.engine.planning.modes import Modes
 from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.engine.planning.step import Step
-from comfy_nb.errors import ComfyNBWarning, NodeError
+from comfy_nb.errors import NodeError, warn_each_time
 from comfy_nb.graph.model import Graph
 
 _numbers = itertools.count(1)
@@ -209,8 +208,9 @@ class RunState:
         if was_submitted or node_run.fingerprint == [answer]:
             return
         self.taint()
-        message = f"{step.named}: {what} changed while the run went on. What the run computes from it is not kept."
-        warnings.warn(message, ComfyNBWarning, stacklevel=3)
+        warn_each_time(
+            f"{step.named}: {what} changed while the run went on. What the run computes from it is not kept."
+        )
 
     def name_of(self, node_id: str) -> str:
         """Return a node's name as messages have it."""

@@ -7,19 +7,20 @@ from typing import Any
 from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution.node_run import NodeRun
+from comfy_nb.engine.execution.remarks import Remarks
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.skips import Skips
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.node_api.context import CallContext
-from comfy_nb.errors import warn_each_time
 
 
 class TurnServices:
     """The `turn.CallServices` of one run."""
 
-    def __init__(self, state: RunState, scheduler: Scheduler, store: Store, skips: Skips) -> None:
+    def __init__(self, state: RunState, scheduler: Scheduler, store: Store, skips: Skips, remarks: Remarks) -> None:
         self.scheduler = scheduler
         self.skipped = skips.add
+        self.warn = remarks.add
         self._store = store
         self._state = state
 
@@ -53,10 +54,3 @@ class TurnServices:
     def context(self, node_run: NodeRun, index: int, calls: int) -> CallContext:
         """Return the context of one call."""
         return CallContext(self._state, node_run.step.id, index, calls)
-
-    def warn(self, node_run: NodeRun, message: str) -> None:
-        """Warn once in this run of something that a node does."""
-        message = f"{node_run.step.named}: {message}"
-        if message not in self._state.warned:
-            self._state.warned.add(message)
-            warn_each_time(message)

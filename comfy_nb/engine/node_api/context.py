@@ -6,7 +6,6 @@ and behaviour are ComfyUI's.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from comfy_nb.engine.cache.entry import Skip
 from comfy_nb.engine.events import Event
-from comfy_nb.errors import ComfyNBWarning, InterruptProcessingException
+from comfy_nb.errors import InterruptProcessingException, warn_each_time
 
 
 class ExecutionBlocker:
@@ -103,7 +102,7 @@ def warn_in_call(message: str) -> None:
         if message in call.run.warned:
             return
         call.run.warned.add(message)
-    warnings.warn(message, ComfyNBWarning, stacklevel=2)
+    warn_each_time(message)
 
 
 def confirm_fingerprint(answer: object, what: str) -> None:

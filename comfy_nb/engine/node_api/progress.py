@@ -12,7 +12,7 @@ import torch
 from comfy_nb.engine.events import NodePreview, NodeProgress, NodeText
 from comfy_nb.engine.node_api.context import CallContext, current_call
 from comfy_nb.errors import InterruptProcessingException
-from comfy_nb.spec.pixels import pixels_of
+from comfy_nb.spec.pixels import levels_of, pixels_of
 
 PREVIEW_MAX_PX = 256
 JPEG_QUALITY = 75
@@ -154,4 +154,4 @@ def _thumbnail(picture: Any) -> Any:
 def _as_picture(pixels: torch.Tensor) -> Any:
     from PIL import Image
 
-    return Image.fromarray((pixels.float().nan_to_num(0).clamp(0, 1) * 255).to(torch.uint8).cpu().numpy())
+    return Image.fromarray(levels_of(pixels))

@@ -7,6 +7,7 @@ from typing import Any
 
 from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.execution.node_run import NodeRun
+from comfy_nb.engine.execution.skips import blocked_output
 from comfy_nb.engine.planning.planned import plan_of
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.engine.run import Run
@@ -36,6 +37,12 @@ def blocked_nodes(graph: Graph, session: Session) -> Mapping[str, str]:
     """Return the nodes that were not called because of a blocker, by id, each with the reason."""
     found = _cached(graph, session).items()
     return {node_id: entry.skips[0].reason for node_id, (_, entry) in found if entry.is_blocked}
+
+
+def blocked_outputs(graph: Graph, session: Session) -> Mapping[str, str]:
+    """Return the nodes that were called and gave nothing but blockers, by id, each with these words."""
+    found = {node_id: entry for node_id, (_, entry) in _cached(graph, session).items() if not entry.is_blocked}
+    return {node_id: words for node_id, entry in found.items() if (words := blocked_output(entry.outputs))}
 
 
 def cached_ids(graph: Graph, session: Session) -> Collection[str]:

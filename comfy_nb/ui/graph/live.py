@@ -22,7 +22,13 @@ from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.on_error import CONTINUE
 from comfy_nb.graph.topology import descendants
-from comfy_nb.ui.graph.cached_values import blocked_nodes, cached_nodes, cached_value, describe_values
+from comfy_nb.ui.graph.cached_values import (
+    blocked_nodes,
+    blocked_outputs,
+    cached_nodes,
+    cached_value,
+    describe_values,
+)
 from comfy_nb.ui.graph.edit import reseed, set_from_text
 from comfy_nb.ui.graph.from_graph import scene_of
 from comfy_nb.ui.graph.layout import laid_out_as, lay_out
@@ -77,7 +83,7 @@ class LiveGraph:
 
     def _join(self, graph: Graph) -> None:
         """Follow the graph's runs, those that go on already too, and edits in other views of it."""
-        self._states.add_cached(cached_nodes(graph, self._session), blocked_nodes(graph, self._session))
+        self._add_cached(graph)
         self._stop_listening = self._session.on_run(self.follow)
         _views.setdefault(graph, WeakSet()).add(self)
         for run in self._session.live_runs():
@@ -136,9 +142,13 @@ class LiveGraph:
         self._scene = laid_out_as(scene_of(graph), self._scene)
         self._graph.scene = scene_message(self._scene, can_edit=True)
 
+    def _add_cached(self, graph: Graph) -> None:
+        here = (graph, self._session)
+        self._states.add_cached(cached_nodes(*here), blocked_nodes(*here), blocked_outputs(*here))
+
     def _end(self, run: Run) -> None:
         with self._lock:
-            self._states.add_cached(cached_nodes(run.graph, self._session), blocked_nodes(run.graph, self._session))
+            self._add_cached(run.graph)
         self._send_all()
 
     def _send(self) -> None:

@@ -26,7 +26,7 @@ from comfy_nb.wording import format_seconds
 CACHED = ("memory", "disk")
 CURRENT = ("done", "cached", "skipped")  # an edited node is none of these until it has run again
 OVER = ("failed", "blocked")
-NONE_BLOCKED: Mapping[str, str] = {}
+NOTHING_SAID: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +67,21 @@ class States:
         self.nodes = {node_id: state for node_id, state in self.nodes.items() if node_id in ids}
         self.changed &= set(ids)
 
-    def add_cached(self, found: Mapping[str, Thumbnail | None], blocked: Mapping[str, str] = NONE_BLOCKED) -> None:
+    def add_cached(
+        self,
+        found: Mapping[str, Thumbnail | None],
+        blocked: Mapping[str, str] = NOTHING_SAID,
+        blocked_outputs: Mapping[str, str] = NOTHING_SAID,
+    ) -> None:
         """Take over what the cache holds: an idle node becomes cached, and a node with a current value its picture.
 
-        For the `blocked` nodes it holds why they were not called.
+        For the `blocked` nodes it holds why they were not called, and of others that their `blocked_outputs` are that.
         """
         for node_id, picture in found.items():
             if self.of(node_id).state == "idle":
                 is_blocked = node_id in blocked
-                self._set(node_id, state="blocked" if is_blocked else "cached", note=blocked.get(node_id, ""))
+                note = blocked.get(node_id) or blocked_outputs.get(node_id, "")
+                self._set(node_id, state="blocked" if is_blocked else "cached", note=note)
             if picture is not None and self.of(node_id).state in CURRENT:
                 self._set(node_id, picture=picture.data, picture_format=picture.format)
 
@@ -126,7 +132,8 @@ class States:
                 self._set(shown, state="blocked", share=None, note=event.blocked)
                 return
             took = "" if is_cached else format_seconds(event.seconds)
-            self._set(shown, state="cached" if is_cached else "done", share=None, note=took)
+            note = ", ".join(filter(None, (took, event.blocked_output)))
+            self._set(shown, state="cached" if is_cached else "done", share=None, note=note)
 
     def _end(self, *, is_whole: bool) -> None:
         for node_id, node in list(self.nodes.items()):

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from comfy_nb.spec.pixels import levels_of
 from comfy_nb.ui.inspect.arrays import floats
 from comfy_nb.ui.inspect.statistics import Statistics
 from comfy_nb.ui.render.drawings import Drawing, Layout
@@ -213,7 +214,7 @@ def main_components(values: torch.Tensor) -> torch.Tensor:
 
 
 def _picture(pixels: Pixels) -> Image.Image:
-    return Image.fromarray((pixels * 255).round().astype(np.uint8))
+    return Image.fromarray(levels_of(torch.from_numpy(pixels)))
 
 
 def _encode(pixels: Pixels, max_size: Sequence[int], rect: tuple[int, int, int, int], *, is_exact: bool) -> Encoded:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from comfy_nb.library.folders import reported_file
-from comfy_nb.spec.pixels import pixels_of
+from comfy_nb.spec.pixels import levels_of, pixels_of
 from comfy_nb.spec.sockets import ANY, SOCKETS
 from comfy_nb.ui.render.drawings import drawing_of
 from comfy_nb.wording import short
@@ -78,9 +78,7 @@ def tensor_thumbnail(pixels: torch.Tensor, max_px: int, quality: int = JPEG_QUAL
     from PIL import Image
 
     stride = _stride(pixels.shape[:2], max_px)
-    small = pixels[::stride, ::stride].detach().float().cpu()
-    small = torch.nan_to_num(small, nan=0.0, posinf=1.0, neginf=0.0).clamp(0, 1)
-    values = (small * 255).round().to(torch.uint8).numpy()
+    values = levels_of(pixels[::stride, ::stride])
     if values.ndim == 3 and values.shape[-1] == 1:
         values = values[..., 0]
     picture = Image.fromarray(values)
@@ -111,7 +109,7 @@ def shrink_to_fit(data: bytes, format: str, max_bytes: int) -> Thumbnail | None:
         with Image.open(io.BytesIO(data)) as picture:
             if len(data) <= max_bytes and max(picture.size) <= SMALLER[0][0]:
                 return Thumbnail(format, data)
-            flat = Image.fromarray((pixels_of(picture)[..., :3] * 255).round().to(torch.uint8).numpy())
+            flat = Image.fromarray(levels_of(pixels_of(picture)[..., :3]))
     except (OSError, ValueError, Image.DecompressionBombError):
         return None
     return _largest_fitting(flat, max_bytes)

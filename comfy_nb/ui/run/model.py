@@ -164,7 +164,8 @@ class RunModel:
             self._ran += 1
         else:
             self._cached += 1
-            if row is None and not event.ui and not event.blocked and len(self._ended) == ROWS_MAX:
+            says_more = event.ui or event.blocked or event.blocked_output
+            if row is None and not says_more and len(self._ended) == ROWS_MAX:
                 self._ended_count += 1  # thousands of these arrive at once
                 return
         row = row or self._unannounced(event.node_id, event.time)
@@ -172,6 +173,7 @@ class RunModel:
             self._block(row, event.blocked)
         if row.state != "blocked":
             row.state = "done" if event.source in COMPUTED else "cached"
+            row.note = event.blocked_output or row.note
         row.ui = event.ui
         self._end(row, event.seconds)
 
@@ -179,6 +181,8 @@ class RunModel:
         row = self._live.get(event.node_id)
         if row is None:
             row = self._live[event.node_id] = self._unannounced(event.node_id, event.time)
+            row.class_type = row.class_type or event.class_type
+            row.under = event.display_id if event.display_id != event.node_id else ""
         self._block(row, event.message)
 
     def _block(self, row: Row, reason: str) -> None:

@@ -171,8 +171,9 @@ class RunSnapshot:
 
     @property
     def is_all_cached(self) -> bool:
-        """Whether the run is done, nothing had to be computed, and no node is blocked."""
-        return self.state == "done" and not self.ran and not self.blocked_nodes
+        """Whether the run is done, nothing had to be computed, and nothing is blocked."""
+        is_clear = not self.blocked_nodes and not any(row.note for row in self.rows)
+        return self.state == "done" and not self.ran and is_clear
 
     def elapsed(self, now: float) -> float:
         """Seconds that the run took, or has taken until `now`."""
@@ -225,7 +226,7 @@ def merge(runs: Sequence[RunSnapshot]) -> RunSnapshot:
         return replace(runs[0], rows=with_labels(runs[0].rows))
     is_live = any(not run.is_over for run in runs)
     # several runs share most of their cached nodes, so those are only counted
-    rows = [row for run in runs for row in run.rows if row.state != "cached" or row.ui]
+    rows = [row for run in runs for row in run.rows if row.state != "cached" or row.ui or row.note]
     shown = _most_important(rows)
     kept = {id(row) for row in shown}
     hidden = [row for run in runs for row in run.rows if id(row) not in kept]
@@ -264,7 +265,7 @@ def _longest(etas: Sequence[float | None]) -> float | None:
 def importance(row: Row) -> tuple[bool, bool, float]:
     """Return a key that sorts finished rows by how much they deserve to be shown."""
     went_wrong = row.state in ("failed", "stopped")
-    has_words = bool(row.preview or row.text or row.log or row.ui) or row.state == "blocked"
+    has_words = bool(row.preview or row.text or row.log or row.ui or row.note)
     return went_wrong, has_words, row.seconds or 0.0
 
 

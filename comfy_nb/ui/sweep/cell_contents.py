@@ -26,9 +26,11 @@ def picture_in(cell: Cell, kind: str | None) -> Thumbnail | None:
 
 
 def words_in(cell: Cell, kind: str | None) -> str:
-    """Return the error of a failed cell, and the value of a finished one that has no picture."""
+    """Return the error of a failed cell, why one is blocked, and the value of a finished one that has no picture."""
     if cell.error is not None:
         return describe_error(cell.error)
+    if cell.state == "blocked":
+        return cell.outcome
     if cell.state != "done" or picture_in(cell, kind) is not None:
         return ""
     try:
@@ -39,4 +41,4 @@ def words_in(cell: Cell, kind: str | None) -> str:
 
 def note_on(cell: Cell) -> str:
     """Return how long a finished cell took and what ran, or the state of any other."""
-    return f"{format_seconds(cell.seconds)}, {cell.note}" if cell.state == "done" else cell.state
+    return f"{format_seconds(cell.seconds)}, {cell.note}" if cell.state in ("done", "blocked") else cell.state

@@ -112,7 +112,7 @@ class LiveGrid:
     def _pick(self, index: int) -> None:
         self._picked = cell = self._sweep.cell(index)
         parameters = ", ".join(f"{key} = {short(value)}" for key, value in cell.parameters.items())
-        state = cell.state if cell.state != "done" else ""
+        state = escape(cell.outcome) if cell.state != "done" else ""
         if cell.error is not None:
             state = f'<div style="{ERROR_TEXT}">{escape(str(cell.error))}</div>'
         self._words.value = f"<div><b>{escape(parameters)}</b></div>{state}"

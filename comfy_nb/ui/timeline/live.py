@@ -126,5 +126,6 @@ def _as_text(spans: Spans) -> str:
         lines.append(f"  {bar.start:8.3f} to {bar.end:8.3f} s  {bar.lane}  {bar.name}{waited}{state}")
     if len(spans.bars) > ROWS_MAX:
         lines.append(f"  and {len(spans.bars) - ROWS_MAX:,} more")
+    lines += [f"  {count(number, 'node')}: {words}" for words, number in spans.output_reasons[:ROWS_MAX]]
     lines += [f"  {count(number, 'node')} blocked: {reason}" for reason, number in spans.reasons[:ROWS_MAX]]
     return "\n".join(lines)

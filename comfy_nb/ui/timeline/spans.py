@@ -91,7 +91,10 @@ class Tick(NamedTuple):
 
 
 class BlockedNode(NamedTuple):
-    """A node that did not run, or not for each item of a list, which was known at `time`; `reason` says why."""
+    """A node that did not run, or not for each item of a list, which was known at `time`; `reason` says why.
+
+    Or one that did, and what it gave is blocked, as `reason` says.
+    """
 
     time: float
     node_id: str
@@ -100,7 +103,10 @@ class BlockedNode(NamedTuple):
 
 @dataclass(frozen=True)
 class Spans:
-    """A run over time. `critical` are the ids of the nodes on the critical path, in order; `blocked` did not run."""
+    """A run over time. `critical` are the ids of the nodes on the critical path, in order; `blocked` did not run.
+
+    `blocked_outputs` are the nodes that ran, or came from the cache, and gave nothing but blockers.
+    """
 
     seconds: float
     state: str
@@ -108,6 +114,7 @@ class Spans:
     ticks: tuple[Tick, ...]
     critical: tuple[str, ...]
     blocked: tuple[BlockedNode, ...] = ()
+    blocked_outputs: tuple[BlockedNode, ...] = ()
 
     @property
     def critical_seconds(self) -> float:
@@ -119,6 +126,11 @@ class Spans:
     def reasons(self) -> list[tuple[str, int]]:
         """Why nodes did not run, with the number of nodes, most of them first."""
         return Counter(each.reason for each in self.blocked).most_common()
+
+    @property
+    def output_reasons(self) -> list[tuple[str, int]]:
+        """What is said of nodes that gave nothing but blockers, with the number of nodes, most of them first."""
+        return Counter(each.reason for each in self.blocked_outputs).most_common()
 
     @property
     def lanes(self) -> list[str]:
@@ -136,6 +148,7 @@ class Recorder:
         self._bars: dict[str, Bar] = {}
         self._ticks: list[Tick] = []
         self._blocked: dict[str, BlockedNode] = {}
+        self._blocked_outputs: list[BlockedNode] = []
         self._ended: dict[str, float] = {}
         self._pauses: dict[str, tuple[float, str]] = {}
         self._finish: tuple[float, str] | None = None
@@ -158,7 +171,8 @@ class Recorder:
                 bar.end = max(seconds, bar.start)
         bars = tuple(self._bars.values())
         path = critical_path(bars, self._parents_of)
-        return Spans(seconds, state, bars, tuple(self._ticks), path, tuple(self._blocked.values()))
+        blocked, outputs = tuple(self._blocked.values()), tuple(self._blocked_outputs)
+        return Spans(seconds, state, bars, tuple(self._ticks), path, blocked, outputs)
 
     def _node_started(self, event: NodeStarted, at: float) -> None:
         bar = self._bars.get(event.node_id)
@@ -194,6 +208,8 @@ class Recorder:
         self._ended[event.node_id] = at
         if event.blocked:
             self._blocked.setdefault(event.node_id, BlockedNode(max(at, 0.0), event.node_id, event.blocked))
+        if event.blocked_output:
+            self._blocked_outputs.append(BlockedNode(max(at, 0.0), event.node_id, event.blocked_output))
         if event.node_id in self._bars:
             self._end(event.node_id, at, "blocked" if event.node_id in self._blocked else "done")
         elif event.node_id not in self._blocked:

@@ -71,11 +71,12 @@ def summary(spans: Spans) -> str:
 
 
 def _blocked(spans: Spans) -> str:
+    gave = [f", {words} ({count(number, 'node')})" for words, number in spans.output_reasons[:REASONS_MAX]]
     if not spans.blocked:
-        return ""
+        return "".join(gave)
     shown = [f"{number:,}: {reason}" for reason, number in spans.reasons[:REASONS_MAX]]
     more = ["…"] if len(spans.reasons) > REASONS_MAX else []
-    return f", {count(len(spans.blocked), 'node')} blocked ({'; '.join([*shown, *more])})"
+    return f"{''.join(gave)}, {count(len(spans.blocked), 'node')} blocked ({'; '.join([*shown, *more])})"
 
 
 def to_svg(spans: Spans) -> str:

@@ -31,9 +31,10 @@ def to_trace(spans: Spans, name: str = "comfy_nb") -> dict[str, Any]:
     for tick in spans.ticks:
         about = {"node": tick.node_id, "source": tick.source}
         events.append({**_event("i", "from cache", LOOP_THREAD, tick.time, "cache"), "s": "t", "args": about})
-    for each in spans.blocked:
-        about = {"node": each.node_id, "reason": each.reason}
-        events.append({**_event("i", "blocked", LOOP_THREAD, each.time, "blocked"), "s": "t", "args": about})
+    for name, found in (("blocked", spans.blocked), ("blocked output", spans.blocked_outputs)):
+        for each in found:
+            about = {"node": each.node_id, "reason": each.reason}
+            events.append({**_event("i", name, LOOP_THREAD, each.time, "blocked"), "s": "t", "args": about})
     return {"traceEvents": events, "displayTimeUnit": "ms"}
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from comfy_nb.engine.execution.expansion import inner_step
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.scheduler import Scheduler
-from comfy_nb.engine.planning.plan import child_step
 from comfy_nb.engine.planning.planned import plan_of
 from tests.engine.support import Pack, made
 from tests.reference.classes import INT, LAZY_INT
@@ -58,11 +58,7 @@ class Driven(Scheduler):
 
     def children(self, graph: dict[str, Any]) -> list[Any]:
         """The steps of an expansion."""
-        specs = {node_id: self.pack.registry[entry["class_type"]] for node_id, entry in graph.items()}
-        return [
-            child_step(node_id, entry, specs[node_id], specs[node_id].interface(), b"")
-            for node_id, entry in graph.items()
-        ]
+        return [inner_step(node_id, entry, self.pack.registry) for node_id, entry in graph.items()]
 
     def next(self) -> str | None:
         """Take the next node for the lane and finish it; return its id."""

@@ -14,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from comfy_nb.library.pictures import to_png
 from comfy_nb.ui.inspect.html import as_text, to_html
 from comfy_nb.ui.inspect.inspector import Inspector
+from comfy_nb.ui.render.thumbnails import value_thumbnail
 
 NAN = math.nan
 
@@ -101,9 +103,9 @@ def test_an_image_is_drawn_in_its_own_colours():
     image = torch.zeros(1, 8, 8, 3)
     image[0, 2, 5] = torch.tensor([1.0, 0.5, 0.0])
     seen = picture(Inspector(image), rect=[0, 0, 8, 8])
-    assert seen.size == (8, 8) and seen.getpixel((5, 2)) == (255, 128, 0) and seen.getpixel((2, 5)) == (0, 0, 0)
+    assert seen.size == (8, 8) and seen.getpixel((5, 2)) == (255, 127, 0) and seen.getpixel((2, 5)) == (0, 0, 0)
     green = picture(Inspector(image), rect=[0, 0, 8, 8], channel=1)
-    assert green.getpixel((5, 2)) == (128, 128, 128)
+    assert green.getpixel((5, 2)) == (127, 127, 127)
 
 
 def test_only_the_rectangle_that_is_seen_is_drawn_and_written():
@@ -134,6 +136,18 @@ def test_pictures_of_two_sizes_have_no_difference():
     assert "differ in size" in answer["error"]
 
 
+def test_a_view_and_a_small_picture_show_what_a_file_is_written_with():
+    image = torch.rand(1, 16, 16, 4, generator=torch.Generator().manual_seed(1)) * 1.2 - 0.1
+    image[0, 0, :, :] = (torch.arange(16.0) / 255)[:, None]
+    saved = np.asarray(Image.open(io.BytesIO(to_png(image[0]))))
+    _, pictures = Inspector(image, kind="IMAGE").answer({"ask": "slice", "size": [16, 16], "rect": [0, 0, 16, 16]})
+    thumbnail = value_thumbnail(image, "IMAGE", 16)
+    assert (thumbnail is not None, thumbnail.format) == (True, "png")
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(pictures[0]))), saved)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(thumbnail.data))), saved)
+    assert saved[0, :, 0].tolist() == list(range(16))
+
+
 def test_a_mask_is_red_over_its_image():
     mask = torch.zeros(1, 8, 8)
     mask[0, :, :4] = 1.0
@@ -141,7 +155,7 @@ def test_a_mask_is_red_over_its_image():
     assert inspector.described(0)["compare"] == "overlay"
     seen = picture(inspector, rect=[0, 0, 8, 8], which="overlay")
     red, _, blue = seen.getpixel((1, 1))
-    assert red > 150 and blue < 110 and seen.getpixel((6, 1)) == (128, 128, 128)
+    assert red > 150 and blue < 110 and seen.getpixel((6, 1)) == (127, 127, 127)
 
 
 def test_a_latent_has_colours_and_channels():

@@ -71,7 +71,7 @@ def test_a_member_that_raises_ends_no_other_where_warnings_are_errors():
 
 def test_a_member_that_raises_is_dropped_with_a_warning_and_the_others_go_on(monkeypatch):
     ticker, called, warned = Ticker(), threading.Event(), []
-    monkeypatch.setattr("warnings.warn", lambda text, kind, **_: warned.append((text, kind)))
+    monkeypatch.setattr("warnings.warn_explicit", lambda text, kind, *_, **__: warned.append((text, kind)))
 
     def broken(now: float) -> None:
         raise ValueError("the front end has gone")

@@ -52,6 +52,18 @@ async def test_text_is_escaped(session):
     assert "<script>" not in page and "&lt;script&gt;" in page
 
 
+async def test_a_blocked_cell_shows_that_with_its_message(session):
+    @nb.node
+    def gate(number: int) -> nb.Image:
+        return nb.ExecutionBlocker("too <large>")
+
+    sweep = await nb.sweep(gate(1), {"number": [1, 2]})
+    assert words_in(sweep.cell(0), sweep.output.kind) == "blocked: too <large>"
+    assert "blocked: too &lt;large&gt;" in to_html(sweep)
+    assert picture_in(sweep.cell(0), sweep.output.kind) is None
+    assert isinstance(sweep.grid, Image.Image)
+
+
 async def test_a_failed_cell_shows_its_error_and_another_its_value(session):
     @nb.node
     def half(number: int) -> float:

@@ -1,0 +1,71 @@
+"""What nodes are warned of for what they returned or asked for: said in the run, and again where the result is cached.
+
+The store has it by the keys of the results, so that it is said too where only a node further below is looked up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from comfy_nb.engine.cache.store import Remark, Store
+from comfy_nb.engine.execution.node_run import NodeRun
+from comfy_nb.engine.execution.state import RunState
+from comfy_nb.engine.planning.step import Step
+from comfy_nb.errors import warn_each_time
+
+
+class Remarks:
+    """The remarks on the nodes of one run; each is said once in it."""
+
+    def __init__(self, state: RunState, store: Store) -> None:
+        self._state = state
+        self._store = store
+
+    def add(self, node_run: NodeRun, text: str) -> None:
+        """Warn of something that a node does."""
+        self._say(Remark(node_run.step.named, text))
+        _note(node_run, Remark("", text))
+        _note_in_parents(node_run, Remark(node_run.step.named, text))
+
+    def keep(self, node_run: NodeRun, key: bytes) -> None:
+        """Note the remarks on a node with its result, which is cached under a key."""
+        if node_run.remarks or self._store.remarks:
+            self._store.note_remarks(key, node_run.remarks)
+
+    def found(self, node_run: NodeRun, key: bytes) -> None:
+        """Take over the remarks on a node of an expansion whose result was cached, for the nodes that it stands for."""
+        if self._store.remarks and node_run.parent is not None:
+            for remark in self._store.remarks.get(key, ()):
+                _note_in_parents(node_run, remark.on(node_run.step.named))
+
+    def repeat(self) -> None:
+        """At the end of a run, say what has not been said because results came from the cache."""
+        if not self._store.remarks:
+            return
+        for step, key in self._needed():
+            for remark in self._store.remarks.get(key, ()) if key is not None else ():
+                self._say(remark.on(step.named))
+
+    def _needed(self) -> Iterator[tuple[Step, bytes | None]]:
+        """Yield the nodes of the graph that the run needs or would have, and those of expansions, with their keys."""
+        plan, scheduler = self._state.plan, self._state.scheduler
+        assert scheduler is not None
+        needed = plan.above(self._state.wanted)
+        for step in [*(step for step in plan.order if step.id in needed), *scheduler.added.values()]:
+            yield step, (scheduler.node_runs.get(step.id) or step).key.full
+
+    def _say(self, remark: Remark) -> None:
+        message = f"{remark.named}: {remark.text}"
+        if message not in self._state.warned:
+            self._state.warned.add(message)
+            warn_each_time(message)
+
+
+def _note(node_run: NodeRun, remark: Remark) -> None:
+    if remark not in node_run.remarks:
+        node_run.remarks = (*node_run.remarks, remark)
+
+
+def _note_in_parents(node_run: NodeRun, remark: Remark) -> None:
+    for parent in node_run.parents():
+        _note(parent, remark)
