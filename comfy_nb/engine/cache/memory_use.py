@@ -68,16 +68,16 @@ def _walk(stack: list[Any], blocks: dict[int, int]) -> int:
             continue
         seen.add(id(value))
         if isinstance(value, torch.nn.Module):
-            stack += value.parameters()
-            stack += value.buffers()
+            stack.extend(value.parameters())
+            stack.extend(value.buffers())
         elif isinstance(value, (torch.Tensor, np.ndarray)):
             for address, size in _blocks(value):
                 blocks[address] = max(size, blocks.get(address, 0))
         elif isinstance(value, dict):
-            stack += value.keys()
-            stack += value.values()
+            stack.extend(value.keys())
+            stack.extend(value.values())
         elif isinstance(value, (list, tuple, set, frozenset)):
-            stack += value
+            stack.extend(value)  # a class of lists may refuse to be added
         elif _is_picture(value):
             own += value.width * value.height * len(value.getbands()) * (4 if value.mode in ("I", "F") else 1)
         elif not isinstance(value, _SHARED) and len(seen) < MOST_OBJECTS:
