@@ -37,12 +37,13 @@ def differences(old: NodeRun, new: NodeRun) -> list[str]:
         found.append("its fingerprint changed")
     found += _input_differences(old, new)
     if not found and before.head.value != now.head.value:
-        found += [f"input `{name}` was changed in place" for name, value in now.template.items() if _may_change(value)]
+        digests = {name: digest_of(value) for name, value in now.template.items()}
+        if now.head.continues(before.head):
+            computed = [name for name, each in digests.items() if each.apart]
+            found += [f"a cached property of input `{name}` was computed" for name in computed]
+        else:
+            found += [f"input `{name}` was changed in place" for name, each in digests.items() if not each.fixed]
     return found
-
-
-def _may_change(value: Any) -> bool:
-    return not digest_of(value).fixed
 
 
 def unreadable(node_run: NodeRun) -> str | None:

@@ -156,7 +156,7 @@ class Lookup:
         step = node_run.step
         if (settings := torch_settings()) != self.state.modes.settings and not self.state.is_tainted:
             self._note_settings(settings, step)
-        if not (step.head.fixed or self.state.is_tainted):
+        if step.head.reusable and not (step.head.fixed or self.state.is_tainted):
             self._compare_constants(step)
         if self.state.is_tainted:
             node_run.key = node_run.key.forgotten()
@@ -201,7 +201,7 @@ class Lookup:
 
     def _compare_constants(self, step: Step) -> None:
         """Cache nothing more where a constant is not any more what the key of its node says."""
-        if head_of(step, self.state.plan.uid).value == step.head.value:
+        if head_of(step, self.state.plan.uid).continues(step.head):
             return
         self.state.taint()
         warn_each_time(
