@@ -103,4 +103,7 @@ def _is_cache(entry: Any) -> bool:
 
 def _of_class(kind: type, name: str) -> Any:
     """Return what a class itself has under a name, without asking descriptors."""
-    return next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
+    for each in kind.__mro__:
+        if name in each.__dict__:
+            return each.__dict__[name]
+    return None

@@ -50,9 +50,10 @@ def encode_plain(value: Any) -> bytes:
     return marshal.dumps(value, _MARSHAL_VERSION)
 
 
-def combine(tag: bytes, parts: Sequence[Digest]) -> Digest:
-    """Digest a tag and digests, in order."""
-    durable = reusable = fixed = True
+def combine(tag: bytes, parts: Sequence[Digest], may_change: bool = False) -> Digest:
+    """Digest a tag and digests, in order; `may_change`: what they make up can be changed even if no part of it can."""
+    durable = reusable = True
+    fixed = not may_change
     for _, is_durable, is_reusable, is_fixed, _ in parts:
         durable = durable and is_durable
         reusable = reusable and is_reusable

@@ -24,6 +24,8 @@ from comfy_nb.spec.readers import UNCHANGEABLE, Parts, Unreadable, known_of
 
 DEEPEST = 120
 MOST_OBJECTS = 200_000
+HELD = ()
+"""What stands among plain parts in the place of one that is not plain, and has a digest of its own."""
 SHARED_BY_ALL = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType, enum.Enum)
 
 
@@ -129,21 +131,20 @@ class _Reading:
 
     def read(self, value: Any) -> Digest:
         """Return the digest of a value that is not plain."""
-        return self._read(value) if self._depth else self._whole(partial(self._read, value))
+        return self._read(value) if self._depth else self._whole(self._read, value)
 
     def read_together(self, tag: bytes, values: Iterable[Any]) -> Digest:
         """Return the digest of a tag and of values that may share parts."""
+        return self._combined(tag, values) if self._depth else self._whole(self._combined, tag, values)
 
-        def combined() -> Digest:
-            return combine(tag, [digest_of(value) for value in values])
+    def _combined(self, tag: bytes, values: Iterable[Any]) -> Digest:
+        return combine(tag, [digest_of(value) for value in values])
 
-        return combined() if self._depth else self._whole(combined)
-
-    def _whole(self, read: Callable[[], Digest]) -> Digest:
+    def _whole(self, read: Callable[..., Digest], *what: Any) -> Digest:
         self.unreadable = self.sampled = None
         self._depth = 1
         try:
-            found = read()
+            found = read(*what)
             return self._with_computed(found) if self._computed else found
         finally:
             self._depth = 0
@@ -214,7 +215,7 @@ class _Reading:
         if own_key is not None:
             return (own_key(value),)
         known = known_of(kind)
-        for name, item in known.computed_of(value):
+        for name, item in known.computed_of(value) if known.computed else ():
             place = f" {self._count - self._before} {name}"
             self._computed.append((self._within + place.encode(), item))
         return known.parts(value)
@@ -226,8 +227,9 @@ class _Reading:
         if PLAIN.issuperset(map(type, parts)):
             whole = xxh3_128_digest(tag.value + encode_plain(tuple(parts)))
             return Digest(whole, tag.durable, tag.reusable, tag.fixed and kind in UNCHANGEABLE)
-        found = combine(b"parts", [tag, *map(digest_of, parts)])
-        return found if kind in UNCHANGEABLE else found._replace(fixed=False)
+        held = [digest_of(part) for part in parts if type(part) not in PLAIN]
+        plain = encode_plain(tuple([part if type(part) in PLAIN else HELD for part in parts]))
+        return combine(b"parts" + tag.value + plain, [tag, *held], may_change=kind not in UNCHANGEABLE)
 
     def _tag(self, kind: type) -> Digest:
         """Return the digest of a class; that of one that cannot change is remembered."""

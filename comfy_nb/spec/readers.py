@@ -56,7 +56,7 @@ class Known(NamedTuple):
 
     def computed_of(self, value: Any) -> list[tuple[str, Any]]:
         """Return what a value of one of the person's own classes keeps of what it computed, by name."""
-        return values_of(value, self.computed) if self.computed else []
+        return values_of(value, self.computed)
 
 
 _known: WeakKeyDictionary[type, Known] = WeakKeyDictionary()
