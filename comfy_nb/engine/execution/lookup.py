@@ -14,8 +14,8 @@ from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.skips import Skips
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.planning.keys import head_of, key_of, lazy_key
-from comfy_nb.engine.planning.modes import Settings, torch_settings
 from comfy_nb.engine.planning.step import UNKNOWN, NodeKey, Step
+from comfy_nb.engine.planning.torch_settings import Settings, torch_settings
 from comfy_nb.errors import warn_each_time, warn_of_fault
 from comfy_nb.graph.check import InLink
 from comfy_nb.wording import CONSTANT_ADVICE
