@@ -60,6 +60,18 @@ def sampled_in(value: Any) -> str | None:
     return _here.reading.sampled if type(value) not in PLAIN else None
 
 
+def note_copied(device: str, size: int) -> None:
+    """Note that this thread has copied so many bytes from a device to read them."""
+    copied = _here.reading.copied
+    copied[device] = copied.get(device, 0) + size
+
+
+def copied_for(value: Any) -> Mapping[str, int]:
+    """Return how many bytes of a value are copied from each device, other than main memory, for its digest."""
+    digest_of(value)
+    return _here.reading.copied if type(value) not in PLAIN else {}
+
+
 def declared_constant(value: Any) -> Digest | None:
     """Return the digest of an object that was declared to be constant; None for any other."""
     declared = _constants.get(id(value))
@@ -111,6 +123,7 @@ class _Reading:
         "_places",
         "_reaches",
         "_within",
+        "copied",
         "sampled",
         "unreadable",
     )
@@ -118,6 +131,7 @@ class _Reading:
     def __init__(self) -> None:
         self.unreadable: str | None = None
         self.sampled: str | None = None
+        self.copied: dict[str, int] = {}
         self._depth = 0
         self._begin()
 
@@ -142,6 +156,7 @@ class _Reading:
 
     def _whole(self, read: Callable[..., Digest], *what: Any) -> Digest:
         self.unreadable = self.sampled = None
+        self.copied = {}
         self._depth = 1
         try:
             found = read(*what)

@@ -22,10 +22,12 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image as Pictures
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from comfy_nb.spec import fingerprint
-from comfy_nb.spec.contents.tensors import tensor_bytes
-from comfy_nb.spec.fingerprint import constant, digest_of, unreadable_in
+from comfy_nb.spec.contents import tensors
+from comfy_nb.spec.contents.tensors import accelerator_of, tensor_bytes
+from comfy_nb.spec.fingerprint import constant, copied_for, digest_of, unreadable_in
 
 
 class Mood(enum.Enum):
@@ -413,6 +415,23 @@ def test_the_bytes_of_any_tensor_are_its_elements_in_order():
     assert bytes(tensor_bytes(torch.tensor([True, False]))) == b"\1\0"
     assert bytes(tensor_bytes(torch.zeros(0))) == b""
     assert bytes(tensor_bytes(quantized([0.5], 0.5))) == b"\1"
+
+
+def test_only_the_memory_of_a_device_counts_as_an_accelerator():
+    with FakeTensorMode():
+        there = torch.zeros(2, device="cuda:1")
+    assert [accelerator_of(each) for each in (torch.zeros(2), torch.zeros(2, device="meta"), there)] == [
+        None,
+        None,
+        "cuda:1",
+    ]
+
+
+def test_what_is_copied_from_an_accelerator_to_be_read_is_counted(monkeypatch):
+    assert copied_for(torch.zeros(8)) == {}
+    monkeypatch.setattr(tensors, "accelerator_of", lambda _: "cuda:0")  # as it answers for a tensor there
+    tensor = torch.zeros(8, dtype=torch.bfloat16)
+    assert copied_for([tensor, tensor, torch.ones(4, dtype=torch.bfloat16)]) == {"cuda:0": 24}
 
 
 def test_members_of_string_and_number_enums_mean_the_same_in_another_process():

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from comfy_nb.engine.cache.memory_use import Blocks
 from comfy_nb.engine.cache.seal import Seal
 
 Outputs = tuple[list[Any], ...]
@@ -69,7 +70,7 @@ class Entry:
     )
     # Not set by the constructor, to keep it cheap: every node makes an entry.
     rank: float
-    blocks: tuple[tuple[int, int], ...]
+    blocks: Blocks
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from xxhash import xxh3_128_digest
 
 from comfy_nb.spec.contents.arrays import LARGE_BYTES
 from comfy_nb.spec.digest import Digest
+from comfy_nb.spec.fingerprint import note_copied
 from comfy_nb.spec.readers import Parts, Unreadable, Whole, reads
 
 
@@ -108,12 +109,19 @@ _OF_NUMPY = frozenset(
 )
 
 
+def accelerator_of(value: torch.Tensor) -> str | None:
+    """Return the device whose memory a tensor is in, if that is not main memory; a "meta" tensor is in none."""
+    return None if value.is_cpu or value.is_meta else str(value.device)
+
+
 def _digest_of_bytes(value: torch.Tensor) -> bytes:
     """Digest a strided tensor's elements in order, in half the time where NumPy can see them as they lie."""
     end = value.storage_offset() * value.element_size() + value.nbytes
     is_there = value.is_cpu and value.is_contiguous() and end <= value.untyped_storage().nbytes()  # it may be freed
     if is_there and value.dtype in _OF_NUMPY and not value.is_conj() and not value.is_neg():
         return xxh3_128_digest(value.detach().numpy().data)
+    if (device := accelerator_of(value)) is not None:
+        note_copied(device, value.nbytes)
     return xxh3_128_digest(tensor_bytes(value))
 
 
