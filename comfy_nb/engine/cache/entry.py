@@ -8,33 +8,9 @@ from typing import Any
 
 from comfy_nb.engine.cache.memory_use import Blocks
 from comfy_nb.engine.cache.seal import Seal
+from comfy_nb.engine.cache.skip import Skip
 
 Outputs = tuple[list[Any], ...]
-
-
-class Skip:
-    """A call that was skipped because of blockers on its `inputs`: their names, with what was skipped above for each.
-
-    `message` is that of the blocker, if it came from right above and has one; `root` that of the first one on the way.
-    """
-
-    __slots__ = ("class_type", "inputs", "message", "root")
-
-    def __init__(self, class_type: str, inputs: tuple[tuple[str, Skip | None], ...], message: str | None) -> None:
-        self.class_type = class_type
-        self.inputs = inputs
-        self.message = message
-        roots = (above.root for _, above in inputs if above is not None)
-        self.root: str | None = message if message is not None else next(filter(None, roots), None)
-
-    @property
-    def reason(self) -> str:
-        """Why the call was skipped, in words."""
-        if self.message is not None:
-            return self.message
-        if self.root is not None:
-            return f"a node above it is blocked: {self.root}"
-        return f"its input {self.inputs[0][0]!r} is blocked"
 
 
 class Entry:

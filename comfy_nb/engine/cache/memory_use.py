@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from comfy_nb.engine.cache.skip import Skip
 from comfy_nb.spec.attributes import attributes_of, slots_of
 from comfy_nb.spec.contents.tensors import accelerator_of
 
@@ -25,7 +26,7 @@ ENTRY_BYTES = 480
 SLOT_BYTES = 72
 MOST_OBJECTS = 10_000
 # They belong to no value alone.
-_SHARED = (type, types.FunctionType, types.MethodType, types.ModuleType, str, bytes)
+_SHARED = (type, types.FunctionType, types.MethodType, types.ModuleType, str, bytes, Skip)
 _SMALL: frozenset[type] = frozenset({int, float, bool, type(None)})
 _SMALL_BYTES = 28
 _TEXT: frozenset[type] = frozenset({str, bytes})
