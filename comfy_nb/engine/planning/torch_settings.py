@@ -17,9 +17,8 @@ def torch_settings() -> Settings:
     return (torch.get_default_dtype(), _precision(), _deterministic())
 
 
-_BACKENDS, _OPERATIONS = zip(
-    *((backend, operation) for backend in ("cuda", "mkldnn") for operation in ("matmul", "conv", "rnn")), strict=True
-)
+_BACKENDS = ("cuda", "cuda", "cuda", "mkldnn", "mkldnn", "mkldnn")
+_OPERATIONS = ("matmul", "conv", "rnn", "matmul", "conv", "rnn")
 _UNTOUCHED = ("none", "tf32", "tf32", "none", "none", "none")
 # Torch has a precision for each backend since 2.9; the older question raises where somebody has set these.
 _precision_of: Callable[[str, str], str] | None = getattr(torch._C, "_get_fp32_precision_getter", None)
