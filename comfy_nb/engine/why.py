@@ -10,8 +10,8 @@ from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.planning.keys import never_equal
 from comfy_nb.graph.check import InLink
 from comfy_nb.spec.code import code_changes, unreadable_in_code
-from comfy_nb.spec.fingerprint import digest_of, sampled_in, unreadable_in
-from comfy_nb.wording import CONSTANT_ADVICE, short
+from comfy_nb.spec.fingerprint import copied_for, digest_of, sampled_in, unreadable_in
+from comfy_nb.wording import CONSTANT_ADVICE, format_size, short
 
 FIRST = "first run"
 ALWAYS = "fingerprint said always"
@@ -37,12 +37,13 @@ def differences(old: NodeRun, new: NodeRun) -> list[str]:
         found.append("its fingerprint changed")
     found += _input_differences(old, new)
     if not found and before.head.value != now.head.value:
-        found += [f"input `{name}` was changed in place" for name, value in now.template.items() if _may_change(value)]
+        digests = {name: digest_of(value) for name, value in now.template.items()}
+        if now.head.continues(before.head):
+            computed = [name for name, each in digests.items() if each.apart]
+            found += [f"a cached property of input `{name}` was computed" for name in computed]
+        else:
+            found += [f"input `{name}` was changed in place" for name, each in digests.items() if not each.fixed]
     return found
-
-
-def _may_change(value: Any) -> bool:
-    return not digest_of(value).fixed
 
 
 def unreadable(node_run: NodeRun) -> str | None:
@@ -107,10 +108,15 @@ def _pair(old: Any, new: Any) -> str:
     return f"{before} -> {now}" if before != now else f"({now} with other content)"
 
 
-def _samples(inputs: Mapping[str, Any]) -> str:
-    """Say which inputs are too large to be compared in full."""
-    found = [(name, sampled_in(value)) for name, value in inputs.items()]
-    return "".join([f"; input `{name}` is {what}, of which samples were compared" for name, what in found if what])
+def _how_compared(inputs: Mapping[str, Any]) -> str:
+    """Say which inputs are too large to be compared in full, and which are copied from an accelerator for it."""
+    found = []
+    for name, value in inputs.items():
+        if (what := sampled_in(value)) is not None:
+            found.append(f"; input `{name}` is {what}, of which samples were compared")
+        for device, size in copied_for(value).items():
+            found.append(f"; {format_size(size)} of input `{name}` were copied from {device} to be compared")
+    return "".join(found)
 
 
 def _is_same(old: Any, new: Any) -> bool:
@@ -129,9 +135,9 @@ def reason(node_run: NodeRun, old: NodeRun | None, lost: str | None, is_twin: bo
     if node_run.source == "shared":
         return "an equal node was running already; its result is shared"
     if node_run.source == "disk":
-        return "from an earlier run, on disk" + _samples(step.template)
+        return "from an earlier run, on disk" + _how_compared(step.template)
     if node_run.source == "memory":
-        return (EQUAL if is_twin else CACHED) + _samples(step.template)
+        return (EQUAL if is_twin else CACHED) + _how_compared(step.template)
     if step.spec.cache == "off" or (step.extras and step.extras.get("no_cache")):
         return "its cache is off"
     if node_run.fingerprint is not None and never_equal(node_run.fingerprint):

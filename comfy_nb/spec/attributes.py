@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Set
+from contextlib import suppress
 from typing import Any
 
 POINTER = 8
@@ -13,29 +15,42 @@ UNSET = "(unset)"
 Slots = tuple[tuple[str, types.MemberDescriptorType], ...]
 
 
-def attributes_of(value: Any, slots: Slots) -> list[Any]:
+def attributes_of(value: Any, slots: Slots, left_out: Set[str] = frozenset()) -> list[Any]:
     """Return the names and values of an object's attributes, in the order in which they were set, and of its slots.
 
-    Nothing is computed: properties are not asked. What a `cached_property` or the like holds is left out, since it
-    follows from the rest.
+    Nothing is computed: properties are not asked.
     """
-    kind = type(value)
     found: list[Any] = []
-    try:
-        own = object.__getattribute__(value, "__dict__")
-    except AttributeError:
-        own = {}
-    if type(own) is not dict or isinstance(_of_class(kind, "__dict__"), property):
-        raise TypeError("it does not show its attributes")
-    for name, item in own.items():
-        if not _is_cache(_of_class(kind, name)):
+    for name, item in _own_dict(value).items():
+        if name not in left_out:
             found += (name, item)
     for name, slot in slots:
         try:
-            found += (name, slot.__get__(value, kind))
+            found += (name, slot.__get__(value))
         except AttributeError:
             found += (name, UNSET)
     return found
+
+
+def values_of(value: Any, names: Set[str]) -> list[tuple[str, Any]]:
+    """Return those of an object's attributes and slots that have one of these names and are set."""
+    found = [(name, item) for name, item in _own_dict(value).items() if name in names]
+    for name in names:
+        slot = _of_class(type(value), name)
+        if isinstance(slot, types.MemberDescriptorType):
+            with suppress(AttributeError):
+                found.append((name, slot.__get__(value)))
+    return found
+
+
+def _own_dict(value: Any) -> dict[str, Any]:
+    try:
+        own = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return {}
+    if type(own) is not dict or isinstance(_of_class(type(value), "__dict__"), property):
+        raise TypeError("it does not show its attributes")
+    return own
 
 
 def slots_of(kind: type, base: type) -> Slots:
@@ -62,6 +77,23 @@ def _added_to(kind: type, base: type) -> list[type]:
     return [each for each in kind.__mro__ if each not in base.__mro__]
 
 
+def caches_of(kind: type) -> dict[str, type]:
+    """Return the names under which instances keep what was computed once, each with the class that computes it."""
+    found: dict[str, type] = {}
+    for each in reversed(kind.__mro__):
+        entries = vars(each)
+        fields = entries.get("__attrs_attrs__")
+        named = {getattr(field, "name", None) for field in fields or ()}
+        for name, entry in entries.items():
+            # The slots that attrs adds to the fields are for cached properties.
+            is_slot = fields is not None and isinstance(entry, types.MemberDescriptorType) and name not in named
+            if is_slot or _is_cache(entry):
+                found[name] = each
+            else:
+                found.pop(name, None)
+    return found
+
+
 def _is_cache(entry: Any) -> bool:
     """Whether what a class has under a name computes a value once, and keeps it in the instance under that name."""
     kind = type(entry)
@@ -71,4 +103,7 @@ def _is_cache(entry: Any) -> bool:
 
 def _of_class(kind: type, name: str) -> Any:
     """Return what a class itself has under a name, without asking descriptors."""
-    return next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
+    for each in kind.__mro__:
+        if name in each.__dict__:
+            return each.__dict__[name]
+    return None

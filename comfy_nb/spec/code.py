@@ -37,9 +37,7 @@ def code_digest(thing: Callable[..., Any] | type, *also: Any) -> Digest:
         walk.visit_named("signature", "", each)
     digest = xxh3_128_digest(b"".join(walk.parts))
     if digest not in _ledgers:
-        _ledgers[digest] = walk.ledger()
-        if len(_ledgers) > LEDGERS_KEPT:
-            del _ledgers[next(iter(_ledgers))]
+        keep_ledger(digest, walk.ledger())
     return Digest(digest, walk.durable, walk.reusable)
 
 
@@ -49,6 +47,13 @@ Ledger = dict[Mark, tuple[bytes, str]]
 _ledgers: dict[bytes, Ledger] = {}
 OWN_CODE: Mark = ("code", "")
 UNREADABLE: Mark = ("", "unreadable")
+
+
+def keep_ledger(digest: bytes, ledger: Ledger) -> None:
+    """Remember what a digest of code was made of, for `code_changes`."""
+    _ledgers[digest] = ledger
+    if len(_ledgers) > LEDGERS_KEPT:
+        del _ledgers[next(iter(_ledgers))]
 
 
 def unreadable_in_code(code: bytes) -> str | None:

@@ -26,13 +26,23 @@ class Digest(NamedTuple):
 
     `durable`: it means the same in another process. `reusable`: it covers all that a node could see of the value; a
     result that depends on another one is computed anew each time. `fixed`: the value cannot have another digest later,
-    as nothing in it can be changed.
+    as nothing in it can be changed. `apart`: where cached properties of the person's own classes hold something, the
+    digest of all else, and the digests of what they hold.
     """
 
     value: bytes
     durable: bool = True
     reusable: bool = True
     fixed: bool = False
+    apart: tuple[bytes, frozenset[bytes]] | None = None
+
+    def continues(self, before: Digest) -> bool:
+        """Whether a value is as it was, but that more of its cached properties may have been computed."""
+        if self.value == before.value:
+            return True
+        rest, computed = self.apart or (self.value, frozenset())
+        rest_before, computed_before = before.apart or (before.value, frozenset())
+        return rest == rest_before and computed >= computed_before
 
 
 def encode_plain(value: Any) -> bytes:
@@ -40,10 +50,11 @@ def encode_plain(value: Any) -> bytes:
     return marshal.dumps(value, _MARSHAL_VERSION)
 
 
-def combine(tag: bytes, parts: Sequence[Digest]) -> Digest:
-    """Digest a tag and digests, in order."""
-    durable = reusable = fixed = True
-    for _, is_durable, is_reusable, is_fixed in parts:
+def combine(tag: bytes, parts: Sequence[Digest], may_change: bool = False) -> Digest:
+    """Digest a tag and digests, in order; `may_change`: what they make up can be changed even if no part of it can."""
+    durable = reusable = True
+    fixed = not may_change
+    for _, is_durable, is_reusable, is_fixed, _ in parts:
         durable = durable and is_durable
         reusable = reusable and is_reusable
         fixed = fixed and is_fixed

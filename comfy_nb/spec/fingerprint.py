@@ -24,6 +24,8 @@ from comfy_nb.spec.readers import UNCHANGEABLE, Parts, Unreadable, known_of
 
 DEEPEST = 120
 MOST_OBJECTS = 200_000
+HELD = ()
+"""What stands among plain parts in the place of one that is not plain, and has a digest of its own."""
 SHARED_BY_ALL = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType, enum.Enum)
 
 
@@ -32,9 +34,9 @@ def digest_of(value: Any) -> Digest:
     try:
         if type(value) in PLAIN:
             return Digest(xxh3_128_digest(encode_plain(value)), fixed=True)
-        return value if type(value) is Digest else _reading.read(value)
+        return value if type(value) is Digest else _here.reading.read(value)
     except Exception:  # a class may refuse to be hashed or compared
-        return _reading.give_up(value, f"a value of class {type(value).__name__}")
+        return _here.reading.give_up(value, f"a value of class {type(value).__name__}")
 
 
 def unreadable_in(value: Any) -> str | None:
@@ -44,18 +46,30 @@ def unreadable_in(value: Any) -> str | None:
 
 def last_unreadable() -> str:
     """Return what this thread could not read in the last value that it digested."""
-    return _reading.unreadable or "an object"
+    return _here.reading.unreadable or "an object"
 
 
 def note_sampled(what: str) -> None:
     """Note that of what this thread is reading only samples are compared."""
-    _reading.sampled = what
+    _here.reading.sampled = what
 
 
 def sampled_in(value: Any) -> str | None:
     """Return of what in a value only samples are compared, in words ("a module of 2.1 GB"), or None."""
     digest_of(value)
-    return _reading.sampled if type(value) not in PLAIN else None
+    return _here.reading.sampled if type(value) not in PLAIN else None
+
+
+def note_copied(device: str, size: int) -> None:
+    """Note that this thread has copied so many bytes from a device to read them."""
+    copied = _here.reading.copied
+    copied[device] = copied.get(device, 0) + size
+
+
+def copied_for(value: Any) -> Mapping[str, int]:
+    """Return how many bytes of a value are copied from each device, other than main memory, for its digest."""
+    digest_of(value)
+    return _here.reading.copied if type(value) not in PLAIN else {}
 
 
 def declared_constant(value: Any) -> Digest | None:
@@ -80,52 +94,86 @@ def node_digest(
     for value in values:
         if type(value) not in PLAIN:
             tag = encode_plain((class_type, code.value, fresh, bound, names, links))
-            found = combine(tag, _reading.read_together(values))
-            return Digest(found.value, found.durable and durable, found.reusable and code.reusable, found.fixed)
+            found = _here.reading.read_together(tag, values)
+            return found._replace(durable=found.durable and durable, reusable=found.reusable and code.reusable)
     whole = encode_plain((class_type, code.value, fresh, bound, names, links, values))
     # Half the cost of Digest(...), and there is one for each node.
-    return tuple.__new__(Digest, (xxh3_128_digest(whole), durable, code.reusable, True))
+    return tuple.__new__(Digest, (xxh3_128_digest(whole), durable, code.reusable, True, None))
 
 
-class _Reading(threading.local):
+class _Reading:
     """What a thread is reading: one value, with all that it holds.
 
     One that is met again inside itself, or elsewhere in a cycle that is still being read, stands for the number of
     values since: so equal cycles have equal digests. One that was read before stands for its number among those that
     can change: two places that share one value differ from two that have equal ones. So nothing is read twice.
+
+    What cached properties of the person's classes hold is read last, so that the digest of the rest is the same with
+    and without them.
     """
+
+    __slots__ = (
+        "_before",
+        "_computed",
+        "_count",
+        "_depth",
+        "_done",
+        "_number",
+        "_open",
+        "_path",
+        "_places",
+        "_reaches",
+        "_within",
+        "copied",
+        "sampled",
+        "unreadable",
+    )
 
     def __init__(self) -> None:
         self.unreadable: str | None = None
         self.sampled: str | None = None
+        self.copied: dict[str, int] = {}
+        self._depth = 0
         self._begin()
 
     def _begin(self) -> None:
         self._done: dict[int, tuple[Any, Digest, int]] = {}
         self._open: dict[int, tuple[Any, int]] = {}
         self._path: list[int] = []
-        self._number = self._reaches = self._depth = self._count = self._places = 0
+        self._computed: list[tuple[bytes, Any]] = []
+        self._within = b""
+        self._number = self._reaches = self._count = self._before = self._places = 0
 
     def read(self, value: Any) -> Digest:
         """Return the digest of a value that is not plain."""
-        if self._depth:
-            return self._read(value)
-        self.unreadable = self.sampled = None
-        try:
-            return self._read(value)
-        finally:
-            self._begin()
+        return self._read(value) if self._depth else self._whole(self._read, value)
 
-    def read_together(self, values: Iterable[Any]) -> list[Digest]:
-        """Return the digests of values that may share parts."""
-        if self._depth:
-            return [digest_of(value) for value in values]
+    def read_together(self, tag: bytes, values: Iterable[Any]) -> Digest:
+        """Return the digest of a tag and of values that may share parts."""
+        return self._combined(tag, values) if self._depth else self._whole(self._combined, tag, values)
+
+    def _combined(self, tag: bytes, values: Iterable[Any]) -> Digest:
+        return combine(tag, [digest_of(value) for value in values])
+
+    def _whole(self, read: Callable[..., Digest], *what: Any) -> Digest:
         self.unreadable = self.sampled = None
+        self.copied = {}
         self._depth = 1
         try:
-            return [digest_of(value) for value in values]
+            found = read(*what)
+            return self._with_computed(found) if self._computed else found
         finally:
+            self._depth = 0
             self._begin()
+
+    def _with_computed(self, rest: Digest) -> Digest:
+        found: dict[bytes, Digest] = {}
+        for place, item in self._computed:  # what it holds may have computed something itself, which is added
+            self._within, self._before = place, self._count
+            each = combine(b"computed " + place, [digest_of(item)])
+            found[each.value] = each
+        whole = combine(b"with computed", [rest, *(found[value] for value in sorted(found))])
+        return whole._replace(apart=(rest.value, frozenset(found)))
 
     def _read(self, value: Any) -> Digest:
         key, number = id(value), self._number
@@ -172,10 +220,21 @@ class _Reading(threading.local):
         if declared is not None:
             return declared
         try:
-            return self._digest_parts(type(value), _parts_of(value))
+            return self._digest_parts(type(value), self._parts_of(value))
         except Exception as error:  # a closed picture, a half-made object: foreign values may fail in any way
             known = isinstance(error, Unreadable) and str(error)
             return self.give_up(value, known or f"a value of class {type(value).__name__}")
+
+    def _parts_of(self, value: Any) -> Parts:
+        kind = type(value)
+        own_key = getattr(kind, "__comfy_nb_key__", None)
+        if own_key is not None:
+            return (own_key(value),)
+        known = known_of(kind)
+        for name, item in known.computed_of(value) if known.computed else ():
+            place = f" {self._count - self._before} {name}"
+            self._computed.append((self._within + place.encode(), item))
+        return known.parts(value)
 
     def _digest_parts(self, kind: type, parts: Parts) -> Digest:
         if type(parts) is Digest:
@@ -184,8 +243,9 @@ class _Reading(threading.local):
         if PLAIN.issuperset(map(type, parts)):
             whole = xxh3_128_digest(tag.value + encode_plain(tuple(parts)))
             return Digest(whole, tag.durable, tag.reusable, tag.fixed and kind in UNCHANGEABLE)
-        found = combine(b"parts", [tag, *map(digest_of, parts)])
-        return found if kind in UNCHANGEABLE else found._replace(fixed=False)
+        held = [digest_of(part) for part in parts if type(part) not in PLAIN]
+        plain = encode_plain(tuple([part if type(part) in PLAIN else HELD for part in parts]))
+        return combine(b"parts" + tag.value + plain, [tag, *held], may_change=kind not in UNCHANGEABLE)
 
     def _tag(self, kind: type) -> Digest:
         """Return the digest of a class; that of one that cannot change is remembered."""
@@ -204,14 +264,15 @@ class _Reading(threading.local):
         return Digest(xxh3_128_digest(_process + b"object %d" % id(value)), durable=False, reusable=False)
 
 
-def _parts_of(value: Any) -> Parts:
-    kind = type(value)
-    own_key = getattr(kind, "__comfy_nb_key__", None)
-    return known_of(kind).parts(value) if own_key is None else (own_key(value),)
-
-
 _tags: WeakKeyDictionary[type, Digest] = WeakKeyDictionary()
-_reading = _Reading()
+
+
+class _Here(threading.local):
+    def __init__(self) -> None:
+        self.reading = _Reading()
+
+
+_here = _Here()
 
 Value = TypeVar("Value")
 _serials = itertools.count(1)

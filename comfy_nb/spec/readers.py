@@ -6,12 +6,13 @@ different parts. It raises Unreadable for a value of which not all can be known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
-from comfy_nb.spec.attributes import Slots, attributes_of, has_hidden_state, slots_of
+from comfy_nb.spec.attributes import Slots, attributes_of, caches_of, has_hidden_state, slots_of, values_of
 from comfy_nb.spec.digest import Digest
+from comfy_nb.spec.locality import is_local
 
 Parts = Sequence[Any] | Digest
 """Simpler values; or the digest of the whole value, its class and attributes included."""
@@ -22,6 +23,8 @@ _by_class: dict[type, tuple[Reader, bool]] = {}
 UNCHANGEABLE: set[type] = {tuple, frozenset}
 """Classes whose values cannot change if what they hold cannot, so that nobody asks which of two equal ones it is."""
 _by_name: dict[tuple[str, str], tuple[Reader, bool]] = {}
+CACHES: dict[str, frozenset[str]] = {}
+"""By package, attributes and slots in which all its objects keep what follows from the rest; "" is for all classes."""
 
 
 class Whole(tuple[Any, ...]):
@@ -35,15 +38,25 @@ class Unreadable(Exception):
 
 
 class Known(NamedTuple):
-    """What is known of a class: how its instances are read, and the slots that they have besides."""
+    """What is known of a class: how its instances are read, and the slots that they have besides.
+
+    `left_out` are attributes that hold what was computed once from the rest. A package takes care that this is so; of
+    `computed`, those of the person's own classes, nobody knows: it may have been set, or the rest be changed since.
+    """
 
     read: Reader
     slots: Slots
+    left_out: Set[str] = frozenset()
+    computed: Set[str] = frozenset()
 
     def parts(self, value: Any) -> Parts:
-        """Return all that a value holds, with its attributes."""
+        """Return all that a value holds, with its attributes, but for what was computed."""
         parts = self.read(value)
-        return parts if type(parts) in (Digest, Whole) else [*parts, *attributes_of(value, self.slots)]
+        return parts if type(parts) in (Digest, Whole) else [*parts, *attributes_of(value, self.slots, self.left_out)]
+
+    def computed_of(self, value: Any) -> list[tuple[str, Any]]:
+        """Return what a value of one of the person's own classes keeps of what it computed, by name."""
+        return values_of(value, self.computed)
 
 
 _known: WeakKeyDictionary[type, Known] = WeakKeyDictionary()
@@ -87,13 +100,22 @@ def known_of(kind: type) -> Known:
 def _find(kind: type) -> Known:
     bases = kind.__mro__ if not issubclass(kind, type) else (type,)
     for base in bases:
-        found = _by_class.get(base) or _by_name.get((base.__module__.partition(".")[0], base.__name__))
+        found = _by_class.get(base) or _by_name.get((_package(base), base.__name__))
         if found is not None:
             reader, with_derived = found
             # A structured result of the operating system is a tuple that tells by itself what else it holds.
             is_complete = with_derived or hasattr(kind, "n_sequence_fields") or not has_hidden_state(kind, base)
-            return Known(reader if is_complete else _refuse, slots_of(kind, base))
+            caches = caches_of(kind)
+            memos = {name for package in ("", *map(_package, kind.__mro__)) for name in CACHES.get(package, ())}
+            left_out = caches.keys() | memos
+            slots = tuple([slot for slot in slots_of(kind, base) if slot[1].__name__ not in left_out])
+            computed = {name for name, each in caches.items() if is_local(each.__module__)} - memos
+            return Known(reader if is_complete else _refuse, slots, left_out, computed)
     return Known(_refuse, ())
+
+
+def _package(kind: type) -> str:
+    return kind.__module__.partition(".")[0]
 
 
 def _refuse(_: Any) -> Parts:

@@ -7,23 +7,30 @@ import os
 import sys
 import types
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from xxhash import xxh3_128_digest
 
-from comfy_nb.spec.code import code_digest
-from comfy_nb.spec.digest import Digest
+from comfy_nb.spec.code import OWN_CODE, Ledger, code_digest, keep_ledger
+from comfy_nb.spec.context_variables import context_variables_of
+from comfy_nb.spec.digest import Digest, combine
+from comfy_nb.spec.fingerprint import digest_of
 from comfy_nb.spec.locality import is_local
 
 
 class _Source(NamedTuple):
-    """The files of a class, with their digest and that of what only the class itself has, when it was first seen."""
+    """The files of a class, with their digest and that of what only the class itself has, when it was first seen.
+
+    `variables` are the context variables that its code reads.
+    """
 
     files: tuple[str, ...]
     digest: bytes
     own: bytes
+    variables: tuple[ContextVar[Any], ...]
 
 
 _sources: WeakKeyDictionary[type, _Source] = WeakKeyDictionary()
@@ -32,7 +39,8 @@ _sources: WeakKeyDictionary[type, _Source] = WeakKeyDictionary()
 def source_digest(cls: type) -> Digest:
     """Digest the file that a class was read from, and the project's own files that this one takes functions from.
 
-    What the class and its module keep while they run does not count. A file that changed counts with what it was when
+    What the class and its module keep while they run does not count, but what the context variables are that its code
+    reads, since they belong to the run and not to the pack. A file that changed counts with what it was when
     the class was first seen, since either may be what runs. A class that its file does not hold by name, such as one
     that a function made, counts by its code as it is when it is first seen.
     """
@@ -43,8 +51,17 @@ def source_digest(cls: type) -> Digest:
     if known is None:
         is_named = files and getattr(module, cls.__qualname__, None) is cls
         own = cls.__qualname__.encode() if is_named else code_digest(cls).value
-        known = _sources[cls] = _Source(files, digest, own)
-    return Digest(xxh3_128_digest(known.own + known.digest + (digest if digest != known.digest else b"")))
+        known = _sources[cls] = _Source(files, digest, own, context_variables_of(cls))
+    source = Digest(xxh3_128_digest(known.own + known.digest + (digest if digest != known.digest else b"")))
+    return _with_variables(source, known.variables) if known.variables else source
+
+
+def _with_variables(source: Digest, variables: tuple[ContextVar[Any], ...]) -> Digest:
+    read = [(variable.name, digest_of(variable)) for variable in variables]
+    found = combine(b"context variables", [source, *(digest for _, digest in read)])
+    ledger: Ledger = {("context variable", name): (digest.value, "") for name, digest in read}
+    keep_ledger(found.value, {OWN_CODE: (source.value, ""), **ledger})
+    return found
 
 
 def _files_of(module: types.ModuleType | None) -> set[str]:

@@ -56,12 +56,25 @@ def precision(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def deterministic() -> Iterator[None]:
-    torch.use_deterministic_algorithms(True)
+def precision_of(backend: Any, name: str) -> Iterator[None]:
+    """The precision of one backend's operation, which torch has no older name for."""
+    before = backend.fp32_precision
+    backend.fp32_precision = name
+    try:
+        yield
+    finally:
+        backend.fp32_precision = before
+
+
+@contextmanager
+def deterministic(warn_only: bool = False, fill: bool = True) -> Iterator[None]:
+    torch.use_deterministic_algorithms(True, warn_only=warn_only)
+    torch.utils.deterministic.fill_uninitialized_memory = fill
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(False)
+        torch.utils.deterministic.fill_uninitialized_memory = True
 
 
 class Silent(TorchFunctionMode):
@@ -92,7 +105,10 @@ BLOCKS: dict[str, Block] = {
 }
 OTHERS: dict[str, Block] = {
     "a precision": lambda: precision("medium"),
+    "a high precision": lambda: precision("high"),
     "deterministic algorithms": deterministic,
+    "deterministic algorithms, or a warning": lambda: deterministic(warn_only=True),
+    "deterministic algorithms on memory as it is": lambda: deterministic(fill=False),
     "the decimal context": lambda: decimal.localcontext(prec=5),
     "decimal rounding": lambda: decimal.localcontext(rounding=decimal.ROUND_UP),
     "a decimal trap": lambda: decimal.localcontext(traps=[decimal.Inexact]),
@@ -100,3 +116,6 @@ OTHERS: dict[str, Block] = {
     "a function mode": Silent,
     "a dispatch mode": SilentDispatch,
 }
+if hasattr(torch.backends, "fp32_precision"):
+    OTHERS["a precision of cuda"] = lambda: precision_of(torch.backends.cuda.matmul, "tf32")
+    OTHERS["a precision of convolutions"] = lambda: precision_of(torch.backends.mkldnn.conv, "bf16")

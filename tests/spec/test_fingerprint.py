@@ -22,10 +22,12 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image as Pictures
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from comfy_nb.spec import fingerprint
-from comfy_nb.spec.contents.tensors import tensor_bytes
-from comfy_nb.spec.fingerprint import constant, digest_of, unreadable_in
+from comfy_nb.spec.contents import tensors
+from comfy_nb.spec.contents.tensors import accelerator_of, tensor_bytes
+from comfy_nb.spec.fingerprint import constant, copied_for, digest_of, unreadable_in
 
 
 class Mood(enum.Enum):
@@ -354,11 +356,45 @@ def test_a_closed_picture_stands_for_itself():
     assert not digest_of(picture).reusable
 
 
-def test_an_animated_picture_stands_for_itself_since_its_frames_can_be_sought(tmp_path):
-    first, second = Pictures.new("L", (4, 4), 0), Pictures.new("L", (4, 4), 255)
-    first.save(tmp_path / "a.gif", save_all=True, append_images=[second])
-    with Pictures.open(tmp_path / "a.gif") as film:
-        assert not digest_of(film).reusable
+def film(path, *shades: int):
+    first, *rest = [Pictures.new("L", (4, 4), shade) for shade in shades]
+    first.save(path, save_all=True, append_images=rest)
+    return Pictures.open(path)
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.tif", "a.png"])
+def test_a_picture_of_several_frames_counts_with_all_of_them_and_stays_at_its_own(tmp_path, name):
+    with film(tmp_path / name, 0, 9, 99) as one, film(tmp_path / f"b-{name}", 0, 9, 98) as other:
+        before = digest_of(one)
+        assert before.reusable and before != digest_of(other)
+        one.seek(1)
+        assert digest_of(one) != before
+        assert one.tell() == 1 and one.convert("L").getpixel((0, 0)) == 9
+        one.seek(2)
+        assert one.convert("L").getpixel((0, 0)) == 99
+        one.seek(0)
+        assert digest_of(one) == before
+
+
+def test_a_picture_whose_frames_cannot_be_read_from_its_file_stands_for_itself(tmp_path):
+    with film(tmp_path / "a.webp", 0, 255) as moving:
+        assert unreadable_in(moving) == "an animated picture, whose frames can be sought"
+
+
+def test_a_picture_that_is_read_for_its_digest_tells_the_same_as_before(tmp_path):
+    Pictures.new("RGB", (4, 4), "red").save(tmp_path / "a.png", dpi=(72, 72))
+    opened = Pictures.open(tmp_path / "a.png")
+    told = (opened.format, dict(opened.info), opened.filename, opened.tell(), opened.size)
+    assert digest_of(opened).reusable
+    assert (opened.format, dict(opened.info), opened.filename, opened.tell(), opened.size) == told
+    assert opened.getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_a_picture_whose_file_ends_too_early_is_said_to_be_unreadable(tmp_path):
+    Pictures.effect_noise((99, 99), 50).save(tmp_path / "a.png")
+    (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:3000])
+    opened = Pictures.open(tmp_path / "a.png")
+    assert unreadable_in(opened) == "a picture that cannot be read (image file is truncated)"
 
 
 def test_a_picture_is_known_with_its_rotation():
@@ -379,6 +415,23 @@ def test_the_bytes_of_any_tensor_are_its_elements_in_order():
     assert bytes(tensor_bytes(torch.tensor([True, False]))) == b"\1\0"
     assert bytes(tensor_bytes(torch.zeros(0))) == b""
     assert bytes(tensor_bytes(quantized([0.5], 0.5))) == b"\1"
+
+
+def test_only_the_memory_of_a_device_counts_as_an_accelerator():
+    with FakeTensorMode():
+        there = torch.zeros(2, device="cuda:1")
+    assert [accelerator_of(each) for each in (torch.zeros(2), torch.zeros(2, device="meta"), there)] == [
+        None,
+        None,
+        "cuda:1",
+    ]
+
+
+def test_what_is_copied_from_an_accelerator_to_be_read_is_counted(monkeypatch):
+    assert copied_for(torch.zeros(8)) == {}
+    monkeypatch.setattr(tensors, "accelerator_of", lambda _: "cuda:0")  # as it answers for a tensor there
+    tensor = torch.zeros(8, dtype=torch.bfloat16)
+    assert copied_for([tensor, tensor, torch.ones(4, dtype=torch.bfloat16)]) == {"cuda:0": 24}
 
 
 def test_members_of_string_and_number_enums_mean_the_same_in_another_process():

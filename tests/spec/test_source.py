@@ -7,6 +7,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -120,6 +121,56 @@ def test_classes_that_a_function_made_count_by_their_code(nodes: ModuleType) -> 
 def test_a_class_whose_file_is_gone_is_known_by_its_name(nodes: ModuleType, write: Write, tmp_path: Path) -> None:
     (tmp_path / "pack_of_this_test" / "nodes.py").unlink()
     assert source_digest(nodes.Load) == source_digest(nodes.Load) != source_digest(nodes.made(2))
+
+
+READERS = """
+from contextvars import ContextVar
+from pack_of_this_test import helpers
+
+size, unread = ContextVar("size", default=1), ContextVar("unread", default=1)
+LOADED = {}
+
+class Load:
+    INPUT_TYPES = classmethod(lambda cls: {"required": {"value": ("INT",)}})
+    RETURN_TYPES, FUNCTION = ("INT",), "run"
+
+    def run(self, value):
+        LOADED[value] = value
+        return (self.inner(value),)
+
+    @staticmethod
+    def inner(value):
+        def scaled():
+            return value * size.get() * helpers.scale()
+        return scaled()
+"""
+HELPERS_THAT_READ = """
+from contextvars import ContextVar
+scaling = ContextVar("scaling")
+def scale():
+    return scaling.get(1)
+"""
+
+
+def test_a_context_variable_that_the_code_of_a_class_reads_counts_by_its_value(write: Write) -> None:
+    write("helpers", HELPERS_THAT_READ)
+    write("nodes", READERS)
+    nodes, helpers = (importlib.import_module(f"pack_of_this_test.{name}") for name in ("nodes", "helpers"))
+
+    def run(**values: int) -> tuple[int, str]:
+        variables = {"size": nodes.size, "scaling": helpers.scaling, "unread": nodes.unread}
+        for name, value in values.items():
+            variables[name].set(value)
+        found = graph.run_sync()
+        return found["1"], found.why("1")
+
+    with nb.use_session(nb.Session()):
+        graph = graph_of(nodes.Load)
+        assert run() == (1, "first run")
+        assert copy_context().run(run, size=2) == (2, "context variable `size` changed")
+        changes = "context variable `scaling` changed; context variable `size` changed"
+        assert copy_context().run(run, scaling=3) == (3, changes)
+        assert copy_context().run(run, unread=4) == run() == (1, "from an earlier run")
 
 
 def test_a_class_of_a_notebook_counts_by_what_it_reads_now() -> None:

@@ -6,40 +6,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from comfy_nb.engine.cache.memory_use import Blocks
 from comfy_nb.engine.cache.seal import Seal
+from comfy_nb.engine.cache.skip import Skip
 
 Outputs = tuple[list[Any], ...]
-# A node by (id, class), after the nodes whose expansions it is part of, that of the graph first.
-Place = tuple[tuple[str, str], ...]
-
-
-class Skip:
-    """A call that was skipped because of blockers on its `inputs`: their names, with what was skipped above for each.
-
-    `place` is where. `message` is that of the blocker, if it came from right above and has one; `root` that of the
-    first one on the way.
-    """
-
-    __slots__ = ("inputs", "message", "place", "root")
-
-    def __init__(self, place: Place, inputs: tuple[tuple[str, Skip | None], ...], message: str | None) -> None:
-        self.place = place
-        self.inputs = inputs
-        self.message = message
-        roots = (above.root for _, above in inputs if above is not None)
-        self.root: str | None = message if message is not None else next(filter(None, roots), None)
-
-    def __comfy_nb_key__(self) -> bytes:
-        return b"skip"  # it says how a blocker came, however far, and nothing of what it is
-
-    @property
-    def reason(self) -> str:
-        """Why the call was skipped, in words."""
-        if self.message is not None:
-            return self.message
-        if self.root is not None:
-            return f"a node above it is blocked: {self.root}"
-        return f"its input {self.inputs[0][0]!r} is blocked"
 
 
 class Entry:
@@ -75,7 +46,7 @@ class Entry:
     )
     # Not set by the constructor, to keep it cheap: every node makes an entry.
     rank: float
-    blocks: tuple[tuple[int, int], ...]
+    blocks: Blocks
 
     def __init__(
         self,

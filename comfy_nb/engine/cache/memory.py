@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Set
 
 from comfy_nb.engine.cache.entry import Entry
-from comfy_nb.engine.cache.memory_use import default_budget, measure
+from comfy_nb.engine.cache.memory_use import Blocks, Place, default_budget, measure
 from comfy_nb.engine.cache.policies import ByCost, Policy
 
 EVICTED = "evicted to make room"
@@ -32,7 +32,7 @@ class MemoryCache:
         self._budget = default_budget() if budget is None else budget
         self._policy: Policy = ByCost() if policy is None else policy
         self._entries: dict[bytes, Entry] = {}
-        self._blocks: dict[tuple[int, int], int] = {}
+        self._blocks: dict[tuple[Place, int], int] = {}
         self._total = 0
         # Candidates by the rank they had when pushed; None until room is first needed. See _next_candidate.
         self._heap: list[tuple[float, bytes]] | None = None
@@ -44,6 +44,15 @@ class MemoryCache:
     def total(self) -> int:
         """The bytes held, each memory block once."""
         return self._total
+
+    def on_accelerators(self) -> dict[str, int]:
+        """Return how many of the bytes held are on each device other than main memory."""
+        found: dict[str, int] = {}
+        with self._lock:
+            for (_, device), size in self._blocks:
+                if device:
+                    found[device] = found.get(device, 0) + size
+        return found
 
     @property
     def budget(self) -> int:
@@ -186,7 +195,7 @@ class MemoryCache:
                 del self._blocks[block]
         return entry
 
-    def _count_blocks(self, blocks: tuple[tuple[int, int], ...]) -> None:
+    def _count_blocks(self, blocks: Blocks) -> None:
         for block in blocks:
             users = self._blocks.get(block, 0)
             self._blocks[block] = users + 1

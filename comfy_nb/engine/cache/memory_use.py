@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from comfy_nb.engine.cache.entry import Skip
+from comfy_nb.engine.cache.skip import Skip
 from comfy_nb.spec.attributes import attributes_of, slots_of
+from comfy_nb.spec.contents.tensors import accelerator_of
 
-Blocks = tuple[tuple[int, int], ...]
+Place = tuple[int, str]
+"""The address of a memory block, and the device that it is on: "" in main memory."""
+Blocks = tuple[tuple[Place, int], ...]
 
 # An entry with its key, its place in the cache and one list per slot.
 ENTRY_BYTES = 480
@@ -30,7 +33,7 @@ _TEXT: frozenset[type] = frozenset({str, bytes})
 
 
 def measure(outputs: tuple[list[Any], ...], ui: Any = None) -> tuple[int, Blocks]:
-    """Return the bytes that are an entry's own, and the (address, bytes) of each memory block it refers to.
+    """Return the bytes that are an entry's own, and the (place, bytes) of each memory block it refers to.
 
     A block (a torch storage, a numpy buffer) is listed once however many views it has, and in full even for a small
     view, which keeps it alive. All else counts as `sys.getsizeof` reports.
@@ -51,12 +54,12 @@ def measure(outputs: tuple[list[Any], ...], ui: Any = None) -> tuple[int, Blocks
                 rest.append(value)
     if rest is None:
         return own, ()
-    blocks: dict[int, int] = {}
+    blocks: dict[Place, int] = {}
     own += _walk(rest, blocks)
     return own, tuple(blocks.items())
 
 
-def _walk(stack: list[Any], blocks: dict[int, int]) -> int:
+def _walk(stack: list[Any], blocks: dict[Place, int]) -> int:
     """Add the memory blocks of the values on `stack` to `blocks`, and return the bytes of all else."""
     own = 0
     seen: set[int] = set()
@@ -69,16 +72,16 @@ def _walk(stack: list[Any], blocks: dict[int, int]) -> int:
             continue
         seen.add(id(value))
         if isinstance(value, torch.nn.Module):
-            stack += value.parameters()
-            stack += value.buffers()
+            stack.extend(value.parameters())
+            stack.extend(value.buffers())
         elif isinstance(value, (torch.Tensor, np.ndarray)):
-            for address, size in _blocks(value):
-                blocks[address] = max(size, blocks.get(address, 0))
+            for place, size in _blocks(value):
+                blocks[place] = max(size, blocks.get(place, 0))
         elif isinstance(value, dict):
-            stack += value.keys()
-            stack += value.values()
+            stack.extend(value.keys())
+            stack.extend(value.values())
         elif isinstance(value, (list, tuple, set, frozenset)):
-            stack += value
+            stack.extend(value)  # a class of lists may refuse to be added
         elif _is_picture(value):
             own += value.width * value.height * len(value.getbands()) * (4 if value.mode in ("I", "F") else 1)
         elif not isinstance(value, _SHARED) and len(seen) < MOST_OBJECTS:
@@ -89,12 +92,12 @@ def _walk(stack: list[Any], blocks: dict[int, int]) -> int:
     return own
 
 
-def _blocks(value: torch.Tensor | np.ndarray[Any, Any]) -> Iterator[tuple[int, int]]:
-    """Yield the (address, bytes) of the memory that a tensor or array keeps alive."""
+def _blocks(value: torch.Tensor | np.ndarray[Any, Any]) -> Iterator[tuple[Place, int]]:
+    """Yield the (place, bytes) of the memory that a tensor or array keeps alive."""
     while isinstance(value, np.ndarray):
         base = value.base
         if not isinstance(base, (np.ndarray, torch.Tensor)):
-            yield value.ctypes.data, value.nbytes
+            yield (value.ctypes.data, ""), value.nbytes
             return
         value = base
     if value.layout is torch.sparse_coo:
@@ -105,10 +108,10 @@ def _blocks(value: torch.Tensor | np.ndarray[Any, Any]) -> Iterator[tuple[int, i
         storage = value.untyped_storage()
         address = storage.data_ptr()
     except (RuntimeError, NotImplementedError):
-        yield id(value), value.numel() * value.element_size()
+        yield (id(value), ""), value.numel() * value.element_size()
         return
     if address:
-        yield address, storage.nbytes()
+        yield (address, accelerator_of(value) or ""), storage.nbytes()
 
 
 def _is_picture(value: Any) -> bool:

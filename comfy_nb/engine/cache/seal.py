@@ -132,7 +132,7 @@ def _items(value: Any) -> list[tuple[Any, Any]]:
 
 
 class _Object:
-    """Any object, by the digest of what it holds."""
+    """Any object, by the digest of what it holds. What its cached properties compute meanwhile is added to that."""
 
     __slots__ = ("_path", "_value", "before")
 
@@ -142,7 +142,9 @@ class _Object:
         self.before = before
 
     def broken(self) -> str | None:
-        if digest_of(self._value) == self.before:
+        now = digest_of(self._value)
+        if now.continues(self.before):
+            self.before = now
             return None
         if isinstance(self._value, torch.Tensor):
             return f"the tensor {_place(self._path)} was written to"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 from comfy_nb.engine import events
-from comfy_nb.engine.cache.entry import Skip
+from comfy_nb.engine.cache.skip import Skip
 from comfy_nb.engine.events import Event, Subscriber
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.node_api.context import current_call

@@ -17,8 +17,8 @@ from comfy_nb.engine.execution.skips import Skips, blocked_output
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.planning.inner import Inner, join
 from comfy_nb.engine.planning.keys import head_of, key_of, lazy_key
-from comfy_nb.engine.planning.modes import Settings, torch_settings
 from comfy_nb.engine.planning.step import UNKNOWN, NodeKey, Step
+from comfy_nb.engine.planning.torch_settings import Settings, torch_settings
 from comfy_nb.errors import warn_each_time, warn_of_fault
 from comfy_nb.graph.check import InLink
 from comfy_nb.wording import CONSTANT_ADVICE
@@ -169,7 +169,7 @@ class Lookup:
         step = node_run.step
         if (settings := torch_settings()) != self.state.modes.settings and not self.state.is_tainted:
             self._note_settings(settings, step)
-        if not (step.head.fixed or self.state.is_tainted):
+        if step.head.reusable and not (step.head.fixed or self.state.is_tainted):
             self._compare_constants(step)
         if self.state.is_tainted:
             node_run.key = node_run.key.forgotten()
@@ -232,7 +232,7 @@ class Lookup:
 
     def _compare_constants(self, step: Step) -> None:
         """Cache nothing more where a constant is not any more what the key of its node says."""
-        if head_of(step, self.state.plan.uid).value == step.head.value:
+        if head_of(step, self.state.plan.uid).continues(step.head):
             return
         self.state.taint()
         warn_each_time(

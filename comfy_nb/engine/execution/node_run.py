@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
-from comfy_nb.engine.cache.entry import Entry, Outputs, Place, Skip
+from comfy_nb.engine.cache.entry import Entry, Outputs
+from comfy_nb.engine.cache.skip import Place, Skip
 from comfy_nb.engine.cache.store import Remark
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.graph.check import InLink

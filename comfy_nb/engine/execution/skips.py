@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from comfy_nb.engine.cache.entry import Entry, Outputs, Skip
+from comfy_nb.engine.cache.entry import Entry, Outputs
+from comfy_nb.engine.cache.skip import Skip
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.node_api.context import ExecutionBlocker

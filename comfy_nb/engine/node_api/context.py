@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple, Protocol
 
-from comfy_nb.engine.cache.entry import Skip
+from comfy_nb.engine.cache.skip import Skip
 from comfy_nb.engine.events import Event
 from comfy_nb.errors import InterruptProcessingException, warn_each_time
 

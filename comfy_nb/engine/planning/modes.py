@@ -24,25 +24,15 @@ from comfy_nb.engine.planning.torch_modes import (
     torch_modes,
     usual_autocast,
 )
+from comfy_nb.engine.planning.torch_settings import USUAL_SETTINGS, Settings, torch_settings
 from comfy_nb.spec.digest import Digest
 from comfy_nb.spec.fingerprint import digest_of
 from comfy_nb.wording import short
 
 FLOAT_ERRORS = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}  # numpy's own default
 
-Settings = tuple[torch.dtype, str, bool]
 # Torch's modes and settings, the values of the decimal context, and numpy's handling of floating-point errors.
 Parts = tuple[TorchModes, Settings, tuple[Any, ...], Mapping[str, str]]
-
-
-def torch_settings() -> Settings:
-    """Return what torch keeps for the whole process, where a change of it changes results."""
-    return (torch.get_default_dtype(), _matmul_precision(), _deterministic())
-
-
-_matmul_precision = torch._C._get_float32_matmul_precision
-_deterministic = torch._C._get_deterministic_algorithms
-USUAL_SETTINGS: Settings = (torch.float32, "highest", False)
 
 
 class Modes:
@@ -84,8 +74,8 @@ class Modes:
             "function modes of torch": others,
             "dispatch modes of torch": list(modes.dispatch_modes),
             "default dtype": dtype is not torch.float32 and str(dtype),
-            "precision of float32 products": precision != "highest" and precision,
-            "deterministic algorithms": deterministic and "on",
+            "precision of float32": precision,
+            "deterministic algorithms": deterministic,
             "decimal context": decimal_values != _PLAIN_VALUES and decimal_values,
             "floating-point errors of numpy": float_errors != FLOAT_ERRORS and float_errors,
         }

@@ -33,7 +33,12 @@ def _(value: np.ufunc) -> Parts:
 
 @reads(np.ndarray)
 def _(value: np.ndarray[Any, Any]) -> Parts:
-    return (value.dtype, value.shape, value.flags.writeable, elements_of(value))
+    return (*_kind_of(value.dtype), value.flags.writeable, value.ndim, *value.shape, elements_of(value))
+
+
+def _kind_of(dtype: np.dtype[Any]) -> Parts:
+    """Return what tells a dtype from all others; quickly for one of numpy's own."""
+    return (dtype.str, dtype.char) if dtype.isbuiltin == 1 and dtype.metadata is None else (dtype,)
 
 
 @reads(np.memmap)

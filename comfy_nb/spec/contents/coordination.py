@@ -1,4 +1,4 @@
-"""What counts of locks, queues and loggers: the state that they show, not who waits for them."""
+"""What counts of locks, queues and loggers: the state that they show, not who waits for them; and of mocks, nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import threading
 from typing import Any
 
-from comfy_nb.spec.readers import Parts, Whole, reads
+from comfy_nb.spec.readers import Parts, Unreadable, Whole, reads, reads_named
 
 
 @reads(type(threading.Lock()))
@@ -45,3 +45,8 @@ def _(value: logging.Logger) -> Parts:
     handlers = [type(each).__qualname__ for each in value.handlers]
     state = (value.level, value.getEffectiveLevel(), value.disabled, value.propagate, len(value.filters))
     return Whole((value.name, *state, *handlers))
+
+
+@reads_named("unittest", "NonCallableMock")
+def _(_value: Any) -> Parts:
+    raise Unreadable("a mock (which notes how it is used)")

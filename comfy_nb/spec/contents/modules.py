@@ -13,7 +13,7 @@ from comfy_nb.spec.attributes import attributes_of
 from comfy_nb.spec.contents.tensors import is_dense, tensor_bytes
 from comfy_nb.spec.digest import Digest
 from comfy_nb.spec.fingerprint import note_sampled
-from comfy_nb.spec.readers import Parts, Whole, reads
+from comfy_nb.spec.readers import Parts, Whole, known_of, reads
 from comfy_nb.wording import format_size
 
 READ_WHOLE_BYTES = 1 << 30
@@ -38,7 +38,7 @@ def _(value: torch.nn.Module) -> Parts:
 
 
 def _attributes(module: torch.nn.Module) -> Iterator[Any]:
-    found = attributes_of(module, ())
+    found = attributes_of(module, (), known_of(type(module)).left_out)
     for name, item in zip(found[::2], found[1::2], strict=True):
         if name not in _TENSORS:
             yield from (name, item)

@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import IO, Any
 
+from xxhash import xxh3_128
+
+from comfy_nb.spec.digest import Digest
 from comfy_nb.spec.readers import Parts, Unreadable, Whole, reads_named
 
 # How the file is read, which the pixels and the notes below tell already.
 _HANDLES = {"fp", "im", "map", "palette", "png", "pyaccess", "tile", "decoderconfig", "decodermaxblock", "readonly"}
+PIECE_BYTES = 1 << 20
 EXIF_DIRECTORIES = (0x8769, 0x8825, 0xA005)
 
 
 @reads_named("PIL", "Image")
 def _(value: Any) -> Parts:
-    if getattr(value, "is_animated", False):
-        raise Unreadable("an animated picture, whose frames can be sought")
-    pixels = value.tobytes()
+    frames = (value.tell(), _file_of_frames(value)) if getattr(value, "is_animated", False) else ()
+    try:
+        pixels = value.tobytes()
+    except OSError as error:
+        raise Unreadable(f"a picture that cannot be read ({error})") from error
     palette = value.getpalette(value.palette.mode) if value.palette is not None and value.mode in ("P", "PA") else None
     exif = value.getexif()
     directories = [dict(exif.get_ifd(number)) for number in EXIF_DIRECTORIES]
     notes = [part for name, note in vars(value).items() if _is_note(name) for part in (name, note)]
-    return Whole((value.mode, value.size, pixels, palette, value.format, dict(exif), directories, *notes))
+    return Whole((value.mode, value.size, pixels, palette, value.format, dict(exif), directories, *frames, *notes))
+
+
+def _file_of_frames(value: Any) -> Digest:
+    """Digest the open file of a picture of several frames, which can be sought, and leave it where it stands."""
+    file = getattr(value, "_fp", None)
+    if file is None or file.closed:
+        raise Unreadable("an animated picture, whose frames can be sought")
+    stands_at = file.tell()
+    try:
+        return _digest_of_file(file)
+    finally:
+        file.seek(stands_at)
+
+
+def _digest_of_file(file: IO[bytes]) -> Digest:
+    found = xxh3_128()
+    file.seek(0)
+    while piece := file.read(PIECE_BYTES):
+        found.update(piece)
+    return Digest(found.digest())
 
 
 def _is_note(name: str) -> bool:

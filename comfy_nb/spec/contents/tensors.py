@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from xxhash import xxh3_128_digest
 
 from comfy_nb.spec.contents.arrays import LARGE_BYTES
 from comfy_nb.spec.digest import Digest
+from comfy_nb.spec.fingerprint import note_copied
 from comfy_nb.spec.readers import Parts, Unreadable, Whole, reads
 
 
@@ -46,11 +48,20 @@ def _(value: torch.UntypedStorage) -> Parts:
 @reads(torch.Tensor)
 def _(value: torch.Tensor) -> Parts:
     shape = None if value.is_nested else tuple(value.shape)
-    marks = (value.is_conj(), value.is_neg(), value.is_inference(), value.requires_grad, getattr(value, "names", None))
-    facts = f"{value.dtype} {value.device} {value.layout} {shape} {marks}"
-    parts = (facts, *_gradient(value), elements_of(value))
+    marks = (value.is_conj(), value.is_neg(), value.is_inference(), value.requires_grad)
+    facts = (_text(value.dtype), _text(value.device), _text(value.layout), *marks, repr(shape), *_names(value))
+    parts = (*facts, *_gradient(value), elements_of(value))
     # The attributes of a jagged tensor number it and hold what was worked out about its shape.
     return Whole(parts) if value.layout is torch.jagged else parts
+
+
+_text = lru_cache(str)
+_HAS_NAMES = hasattr(torch.Tensor, "names")
+
+
+def _names(value: torch.Tensor) -> Parts:
+    """Return the names of a tensor's dimensions, which not every torch has."""
+    return (repr(value.names),) if _HAS_NAMES else ()  # type: ignore[attr-defined]
 
 
 def _gradient(value: torch.Tensor) -> Parts:
@@ -66,10 +77,11 @@ def elements_of(value: torch.Tensor) -> Any:
     """Return the elements of a tensor: a digest of their bytes in order, or, of a special layout, the tensors in it."""
     if value.is_nested:
         return list(value.detach().unbind())
-    if hasattr(type(value), "__tensor_flatten__"):
+    is_of_torch = type(value) in (torch.Tensor, torch.nn.Parameter)
+    if not is_of_torch and hasattr(type(value), "__tensor_flatten__"):
         names, context = value.__tensor_flatten__()  # type: ignore[attr-defined]
         return (names, [getattr(value, name) for name in names], context)
-    if type(value).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__:
+    if not is_of_torch and type(value).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__:
         raise Unreadable(f"a tensor of class {type(value).__name__}")
     if value.is_quantized:
         return (value.qscheme(), value.detach().int_repr(), _scales(value))
@@ -84,9 +96,33 @@ def elements_of(value: torch.Tensor) -> Any:
     if value.device.type == "meta":
         return None
     storage = value.untyped_storage()
+    if value.nbytes and not storage.nbytes():
+        raise Unreadable("a tensor whose memory was freed")
     if value.nbytes > max(LARGE_BYTES, storage.nbytes()):
         return ("overlapping", value.stride(), value.storage_offset(), _whole(storage))
-    return Digest(xxh3_128_digest(tensor_bytes(value)))
+    return Digest(_digest_of_bytes(value))
+
+
+_OF_NUMPY = frozenset(
+    {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float16, torch.float32}
+    | {torch.float64, torch.complex64, torch.complex128}
+)
+
+
+def accelerator_of(value: torch.Tensor) -> str | None:
+    """Return the device whose memory a tensor is in, if that is not main memory; a "meta" tensor is in none."""
+    return None if value.is_cpu or value.is_meta else str(value.device)
+
+
+def _digest_of_bytes(value: torch.Tensor) -> bytes:
+    """Digest a strided tensor's elements in order, in half the time where NumPy can see them as they lie."""
+    end = value.storage_offset() * value.element_size() + value.nbytes
+    is_there = value.is_cpu and value.is_contiguous() and end <= value.untyped_storage().nbytes()  # it may be freed
+    if is_there and value.dtype in _OF_NUMPY and not value.is_conj() and not value.is_neg():
+        return xxh3_128_digest(value.detach().numpy().data)
+    if (device := accelerator_of(value)) is not None:
+        note_copied(device, value.nbytes)
+    return xxh3_128_digest(tensor_bytes(value))
 
 
 def _whole(storage: torch.UntypedStorage) -> torch.Tensor:

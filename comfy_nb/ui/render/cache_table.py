@@ -36,9 +36,9 @@ class CacheTable(CacheView):
 
     def _summary(self) -> list[str]:
         memory, disk = self._tiers()
-        lines = [
-            f"{count(len(memory), 'value')} in memory, {format_size(memory.total)} of {format_size(memory.budget)}"
-        ]
+        held = f"{count(len(memory), 'value')} in memory, {format_size(memory.total)} of {format_size(memory.budget)}"
+        apart = [f"{format_size(size)} of it on {device}" for device, size in memory.on_accelerators().items()]
+        lines = [", ".join([held, *apart])]
         if disk is not None:
             lines.append(f"{format_size(disk.total)} of {format_size(disk.budget)} on disk in {disk.folder}")
         return lines

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 import comfy_nb as nb
-from comfy_nb.spec.contents import modules
+from comfy_nb.spec.contents import modules, tensors
 from tests.engine.support import Calls
 
 
@@ -243,6 +243,19 @@ def test_of_a_very_large_module_samples_and_version_counters_are_compared(monkey
     weight.requires_grad_(False)
     graph.run_sync()
     assert calls["reads"] == 6
+
+
+def test_why_says_what_was_copied_from_an_accelerator_to_be_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tensors, "accelerator_of", lambda _: "cuda:0")  # as it answers for a tensor there
+
+    @nb.node
+    def reads(value: object) -> int:
+        return 1
+
+    graph = nb.Graph(reads(torch.zeros(1000, dtype=torch.bfloat16)))
+    graph.run_sync()
+    why = graph.run_sync().why("1")
+    assert why == "from an earlier run; 2.0 kB of input `value` were copied from cuda:0 to be compared"
 
 
 def test_what_was_computed_from_a_constant_that_changed_meanwhile_is_not_kept() -> None:

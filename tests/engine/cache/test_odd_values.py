@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -149,3 +151,88 @@ def test_code_can_read_a_global_that_refuses_to_be_looked_at(make: Callable[[], 
     assert reads_odd().run_sync() == type(value).__name__
     run = nb.Graph(reads_odd()).run_sync()
     assert "may have changed" in run.why("1")
+
+
+MOCKS: dict[str, Callable[[], Any]] = {
+    "mock": mock.Mock,
+    "of a tensor": lambda: mock.MagicMock(spec=torch.Tensor),
+    "of a dict": lambda: mock.MagicMock(spec=dict),
+    "of a function": lambda: mock.create_autospec(len),
+}
+
+
+@pytest.mark.parametrize("kind", MOCKS)
+def test_a_mock_is_not_reused_nor_is_its_use_taken_for_a_change(kind: str) -> None:
+    given, read = MOCKS[kind](), MOCKS[kind]()
+
+    @nb.node
+    def hands_out() -> object:
+        return MOCKS[kind]()
+
+    @nb.node
+    def uses(value: object, other: object) -> int:
+        for each in (value, other, read):
+            each.mock_calls, each.method_calls, each.called  # type: ignore[attr-defined]
+            with contextlib.suppress(TypeError, AttributeError):
+                each("anything")  # type: ignore[operator]
+                each.anything.more("else")  # type: ignore[attr-defined]
+        return 1
+
+    graph = nb.Graph(uses(given, hands_out()))
+    for _ in range(2):
+        run = graph.run_sync(["1", "2"])
+    reasons = run.why("1") + run.why("2")
+    assert reasons.count("which may have changed") == 2
+    assert "input `value` is a mock (which notes how it is used)" in reasons
+
+
+class Box:
+    """It has whatever is asked for."""
+
+    def __init__(self, content: int) -> None:
+        self.content = content
+
+    def __getattr__(self, name: str) -> Any:
+        return Box(0)
+
+    def __call__(self, *_: object) -> Any:
+        return Box(0)
+
+
+def test_an_object_that_has_every_attribute_counts_by_those_that_it_holds() -> None:
+    @nb.node
+    def reads(box: object) -> int:
+        return box.anything.content + box.content  # type: ignore[attr-defined, no-any-return]
+
+    assert [reads(Box(content)).run_sync() for content in (1, 2, 1)] == [1, 2, 1]
+    assert nb.Graph(reads(Box(2))).run_sync().counts["memory"] == 1
+
+
+class Local:
+    """A proxy, as of a web framework: it looks like what its function returns."""
+
+    def __init__(self, find: Callable[[], Any]) -> None:
+        object.__setattr__(self, "_find", find)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return type(self._find())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._find(), name)
+
+    def __len__(self) -> int:
+        return len(self._find())
+
+
+def test_a_proxy_counts_by_what_it_leads_to() -> None:
+    behind = [1]
+    proxy = Local(lambda: behind)
+
+    @nb.node
+    def counts(value: object) -> int:
+        return len(value) + len(proxy)  # type: ignore[arg-type]
+
+    for length in (1, 2):
+        assert counts(proxy).run_sync() == 2 * length
+        behind.append(1)

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import comfy_nb as nb
+from comfy_nb.engine.planning import torch_settings
 from tests.engine.mode_blocks import BLOCKS, OTHERS, Block, default_dtype
 
 
@@ -34,6 +35,22 @@ async def test_a_result_is_kept_under_the_modes_that_it_was_computed_in(block: B
         again = await graph.run()
     after = await graph.run()
     assert [run.counts["ran"] for run in (plain, inside, again, after)] == [2, 2, 0, 0]
+
+
+async def test_no_two_modes_share_a_result() -> None:
+    graph = nb.Graph(fixed())
+    blocks = {name: block for name, block in (BLOCKS | OTHERS).items() if name != "a default device"}  # as "a device"
+    for block in blocks.values():
+        with block():
+            assert (await graph.run()).counts["ran"] == 1
+
+
+async def test_where_cudnn_is_its_determinism_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = nb.Graph(fixed())
+    await graph.run()
+    monkeypatch.setattr(torch_settings, "HAS_CUDNN", True)
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
+    assert "deterministic algorithms changed the usual -> 'in cuDNN'" in (await graph.run()).why("1")
 
 
 async def test_why_names_the_mode_that_changed() -> None:

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 import torch
 
+from comfy_nb.engine.cache import memory_use
 from comfy_nb.engine.cache.disk import DiskCache
 from comfy_nb.engine.cache.memory import MemoryCache
 from comfy_nb.ui.render.cache_table import ROWS_SHOWN, CacheTable
@@ -55,6 +56,13 @@ def test_the_table_names_node_size_seconds_hits_place_and_pin_largest_first(both
         ["Blur (node 3)", "580 B", "12 ms", "0", "memory (not written)"],
         ["Load (node 3)", "568 B", "1.00 s", "0", "memory (it holds a value of class object)"],
     ]
+
+
+def test_what_lies_on_an_accelerator_is_told_apart(view, memory, monkeypatch):
+    memory.put(entry("here", torch.zeros(MB)))
+    monkeypatch.setattr(memory_use, "accelerator_of", lambda _: "cuda:0")  # as it answers for a tensor there
+    memory.put(entry("there", torch.zeros(2 * MB), torch.zeros(MB)))
+    assert repr(view).splitlines()[0] == "2 values in memory, 16 MB of 100 MB, 12 MB of it on cuda:0"
 
 
 def test_a_long_table_is_cut_and_counts_the_rest(view, memory):

@@ -1,0 +1,63 @@
+"""Which context variables a class reads, told from its code and that of the functions and classes that it uses."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import Any
+
+from comfy_nb.spec.contents.callables import PARTS_OF_CALLABLES
+from comfy_nb.spec.locality import is_local
+from comfy_nb.spec.names import module_name, names_in
+
+
+def context_variables_of(cls: type) -> tuple[ContextVar[Any], ...]:
+    """Return the context variables that the code of a class names, itself or through other code of the project."""
+    found: list[ContextVar[Any]] = []
+    seen: dict[int, Any] = {}
+    stack: list[Any] = [cls]
+    while stack:
+        thing = stack.pop()
+        if id(thing) not in seen:
+            seen[id(thing)] = thing
+            if isinstance(thing, ContextVar):
+                found.append(thing)
+            else:
+                stack += _named_by(thing)
+    return tuple(found)
+
+
+def _named_by(thing: Any) -> Iterator[Any]:
+    """Return what a piece of the project's code names, or is made of; nothing for any other value."""
+    if isinstance(thing, type):
+        for each in thing.__mro__:
+            yield from vars(each).values() if is_local(each.__module__) else ()
+    elif isinstance(thing, types.FunctionType):
+        if is_local(thing.__module__):
+            yield from _read_by(thing.__code__, thing.__globals__)
+            yield from vars(thing).values()
+            yield from _held_by(thing.__closure__ or ())
+    elif type(thing) in PARTS_OF_CALLABLES:
+        yield from PARTS_OF_CALLABLES[type(thing)](thing)
+
+
+def _held_by(closure: Iterable[types.CellType]) -> Iterator[Any]:
+    for cell in closure:
+        with suppress(ValueError):  # it is empty
+            yield cell.cell_contents
+
+
+def _read_by(code: types.CodeType, scope: Mapping[str, Any]) -> Iterator[Any]:
+    names = names_in(code)
+    modules = [sys.modules.get(module_name(each, scope)) for each in names.imports]
+    for value in (*[scope[name] for name in names.variables if name in scope], *modules):
+        if not isinstance(value, types.ModuleType):
+            yield value
+        elif is_local(value.__name__):
+            yield from [vars(value)[name] for name in code.co_names if name in vars(value)]
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _read_by(constant, scope)
