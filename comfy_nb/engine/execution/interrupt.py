@@ -221,9 +221,11 @@ class InterruptWatch:
 
     def interrupt_run(self, inner: Any) -> None:
         """End what is awaited of a run, by its state, and of those around it: an interrupt hit a node's own code."""
-        for awaited in list(self._awaits):
-            if _is_around(awaited.run, inner):
-                awaited.interrupt()
+        found = [awaited for awaited in list(self._awaits) if _is_around(awaited.run, inner)]
+        for awaited in found:  # all of them, before the end of one lets another thread ask
+            awaited.is_interrupted = True
+        for awaited in found:
+            awaited.end()
 
     def _announce(self, cell: object, number: int) -> None:
         self._heard = number
