@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Unit = Literal["us/node", "us", "ms", "s", "B/node"]
+Unit = Literal["us/node", "us", "ms", "s", "x", "B/node"]
 Timed = Callable[[], Any]
 
 SIZES = (100, 1_000, 10_000, 100_000)
-PER_SECOND = {"us/node": 1e6, "us": 1e6, "ms": 1e3, "s": 1.0}
+PER_SECOND = {"us/node": 1e6, "us": 1e6, "ms": 1e3, "s": 1.0, "x": 1.0}
 REPEATS = {100: 20, 1_000: 10, 10_000: 5}
 FEWEST_REPEATS = 3
 
@@ -31,7 +31,8 @@ class Case:
     `prepare(n)` builds what is needed and returns the callable, or coroutine function, to time. It is
     called anew for each repeat, and not timed. `target` is the most that the figure may be, in `unit`, or a
     function of n that gives it. `floor` names an entry of `floors.FLOORS`, measured on the same shape and
-    size. "B/node" is the peak of memory during the call.
+    size. "B/node" is the peak of memory during the call,
+    "x" how many times something else that the call has measured itself.
     """
 
     name: str

@@ -18,7 +18,7 @@ from comfy_nb.graph.handle import Handle, NodeFactory
 from comfy_nb.graph.model import Graph
 from comfy_nb.spec.function import spec_from_function
 from comfy_nb.spec.registry import Registry
-from tests.benchmarks import looking, watching
+from tests.benchmarks import looking, picture_work, watching
 from tests.benchmarks.case import SIZES, Case, Seconds, Timed
 from tests.benchmarks.drawing import DRAWING
 from tests.benchmarks.peers import peers
@@ -274,6 +274,7 @@ CASES = [
     Case("timer lag beside torch, p99", "one node", (1,), loop_lag, target=10, unit="ms"),
     Case("cancel a waiting node", "one node", (1,), cancel, target=50, unit="ms"),
     Case("import beyond torch", "process", (1,), importing, target=150, unit="ms"),
+    *picture_work.CASES,
     *looking.CASES,
     *watching.CASES,
     *peers(),

@@ -1,0 +1,138 @@
+"""A run of picture nodes beside the same torch calls in plain Python, in turns: what the run adds to real work."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+
+from comfy_nb.engine.session import Session
+from comfy_nb.graph.handle import Handle, NodeFactory
+from comfy_nb.graph.model import Graph
+from comfy_nb.spec.function import spec_from_function
+from comfy_nb.spec.hints import Image
+from comfy_nb.spec.registry import Registry
+from tests.benchmarks.case import Case, Seconds, Timed
+
+SIZES = (256, 512, 1024)
+ROUNDS = 5
+PAIRS = 100
+ROOMY, TIGHT = 4 << 30, 8  # bytes, and pictures
+TARGETS = {256: 1.55, 512: 1.2, 1024: 1.05}
+REGISTRY = Registry()
+_gains = itertools.count()
+
+
+def blur(image: Image) -> Image:
+    """Blur by a box of 5 pixels."""
+    planes = image.movedim(-1, 1)
+    return torch.nn.functional.avg_pool2d(planes, 5, stride=1, padding=2).movedim(1, -1).contiguous()
+
+
+def gain(image: Image, factor: float) -> Image:
+    """Multiply, and keep within 0 and 1."""
+    return (image * factor).clamp(0, 1)
+
+
+def mix(image: Image, other: Image) -> Image:
+    """Take the mean."""
+    return torch.lerp(image, other, 0.5)
+
+
+def _declare(function: Callable[..., Any]) -> NodeFactory:
+    return NodeFactory(REGISTRY.register(spec_from_function(function)), REGISTRY)
+
+
+BLUR, GAIN, MIX = _declare(blur), _declare(gain), _declare(mix)
+
+
+def _new_gain() -> float:
+    """A factor that no run has had, so that nothing comes from the cache."""
+    return 1.0 + next(_gains) * 1e-9
+
+
+def _plain(picture: torch.Tensor, kept: list[torch.Tensor] | None = None) -> torch.Tensor:
+    with torch.no_grad():
+        factor = _new_gain()
+        for _ in range(ROUNDS):
+            bright = gain(picture, factor)
+            soft = blur(bright)
+            picture = mix(picture, soft)
+            if kept is not None:
+                kept += (bright, soft, picture)
+    return picture
+
+
+def _graph(picture: torch.Tensor) -> Graph:
+    factor = _new_gain()
+    made: Any = picture
+    for _ in range(ROUNDS):
+        made = MIX(made, BLUR(GAIN(made, factor=factor)))
+    assert isinstance(made, Handle)
+    return made.graph
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+@contextmanager
+def _one_thread() -> Generator[None, None, None]:
+    """Compute on one thread: what torch does on the others is not ours to measure."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def ratio(kind: str, size: int, pairs: int = PAIRS) -> float:
+    """Seconds of a run over those of the plain calls: the least of each over many pairs.
+
+    `kind` is "warm pages", where the cache is emptied before each pair; "evicting", where it is full; or "filling",
+    where it grows, beside calls that keep their values as well.
+    """
+    picture = torch.rand(1, size, size, 3)
+    bytes_of_one = picture.numel() * picture.element_size()
+    session = Session(budget=TIGHT * bytes_of_one if kind == "evicting" else ROOMY)
+    kept: list[torch.Tensor] | None = [] if kind == "filling" else None
+    most = ROOMY // (3 * ROUNDS * bytes_of_one * 4)
+    with _one_thread(), asyncio.Runner() as runner:
+
+        def run() -> None:
+            runner.run(session.run(_graph(picture)))
+
+        least = {run: float("inf"), _plain: float("inf")}
+        for number in range(min(pairs, most) if kind == "filling" else pairs):
+            if kind == "warm pages":
+                session.cache.clear()
+            calls: list[tuple[Any, Callable[[], Any]]] = [(run, run), (_plain, partial(_plain, picture, kept))]
+            for which, call in calls if number % 2 else calls[::-1]:
+                least[which] = min(least[which], _seconds(call))
+    return least[run] / least[_plain]
+
+
+def _times_plain(kind: str, size: int) -> Timed:
+    return lambda: Seconds(ratio(kind, size))
+
+
+CASES = [
+    Case(
+        "15 picture nodes, times the plain calls",
+        kind,
+        SIZES,
+        partial(_times_plain, kind),
+        target=TARGETS.__getitem__,
+        unit="x",
+    )
+    for kind in ("warm pages", "evicting", "filling")
+]
