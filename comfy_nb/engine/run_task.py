@@ -11,6 +11,7 @@ from typing import Any
 
 from comfy_nb.engine.execution.cancelling import cancel_until_done
 from comfy_nb.engine.execution.executor import Executor
+from comfy_nb.engine.execution.hook_caller import call_hook
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.execution.pauses import MakePause
 from comfy_nb.engine.execution.services import Services
@@ -99,7 +100,7 @@ class RunTask:
 
     async def _call_hook(self, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
         self._hook = function
-        return await self._services.call_hook(function, inputs, self.state.modes)
+        return await call_hook(self.state.lanes.hooks, function, inputs, self.state.modes)
 
     def _start(self) -> None:
         state = self.state
@@ -150,6 +151,7 @@ class RunTask:
     def _report_end(self) -> None:
         state = self.state
         state.plan.users -= 1
+        state.lanes.release()
         state.event_log.run_finished(state.status, state.seconds)
         if self._finished is not None and not self._finished.done():
             self._finished.set_result(None)
