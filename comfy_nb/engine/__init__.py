@@ -23,6 +23,7 @@
     execution/expansion.py        nodes that a node expanded into; redo.py: what one of them takes the place of
     execution/breakpoints.py      pauses at a value (pauses.py); failure.py: the error
     execution/interrupt.py        Interrupt in a cell that awaits; blocking.py: in code that cannot await
+    execution/other_threads.py    Interrupt, for what other threads await; main_thread.py: what they see of it
     node_api/                   what a running node may call: progress, blockers, graph_builder.py (ids of expansions)
     cache/store.py              results, are they still good? memory.py (its limit: memory_use.py), disk.py, seal.py
     events.py                   what the run tells; execution/event_log.py makes and delivers it

@@ -78,8 +78,13 @@ def _loop_here() -> asyncio.AbstractEventLoop:
 def _wait_here(loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any, Any, T]], awaited: Awaited) -> T:
     call = current_call.get()
     interrupted_at: list[float] = []
+
+    def interrupt(*_: object) -> None:
+        interrupted_at.append(time.monotonic())
+        interrupt_watch.wake()
+
     # An exception raised by a second Ctrl-C would cut off the wait for the end of the run.
-    with _sigint(lambda *_: interrupted_at.append(time.monotonic()), only_instead_of=signal.default_int_handler):
+    with _sigint(interrupt, only_instead_of=signal.default_int_handler):
         future = asyncio.run_coroutine_threadsafe(make(), loop)
         try:
             while not concurrent.futures.wait([future], CHECK_STOP_S).done:
@@ -95,7 +100,7 @@ def _wait_here(loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any
         except BaseException:
             awaited.end()
             raise
-    if interrupted_at:
+    if interrupted_at or (awaited.is_interrupted and not interrupt_watch.has_cells):
         raise _keyboard_interrupt(awaited) from None
     return future.result()
 

@@ -20,7 +20,7 @@ from comfy_nb.engine.execution.callers import MakeCaller
 from comfy_nb.engine.execution.coroutines import run_without_waiting
 from comfy_nb.engine.execution.failure import release_frames
 from comfy_nb.engine.execution.hook_caller import call_now
-from comfy_nb.engine.execution.interrupt import interrupt_watch
+from comfy_nb.engine.execution.interrupt import Awaited, interrupt_watch
 from comfy_nb.engine.execution.lanes import Lanes
 from comfy_nb.engine.execution.state import Status
 from comfy_nb.engine.history import History
@@ -83,7 +83,9 @@ class Session:
 
     async def run(self, graph: Graph, outputs: Sequence[str] | None = None, **options: Any) -> Run:
         """Run a graph and return its run, also a stopped one. Raises ValidationError, NodeError, Interrupted."""
-        return await self._await(self._begin(graph, options), outputs)
+        run = self._begin(graph, options)
+        with interrupt_watch.awaiting(INTERRUPTED, run.stop, run) as awaited:
+            return await self._await(run, outputs, awaited)
 
     def start(
         self,
@@ -110,7 +112,7 @@ class Session:
         """
         run = self._begin(graph, options)
         with interrupt_watch.awaiting(INTERRUPTED, run.stop, run) as awaited:
-            return blocking.wait_for(lambda: self._await(run, outputs), awaited)
+            return blocking.wait_for(lambda: self._await(run, outputs, awaited), awaited)
 
     def state_of(self, graph: Graph, node_id: str) -> str:
         """Return "cached", "not run" or "has problems", or nothing where no up-to-date plan is there; plans nothing."""
@@ -178,18 +180,17 @@ class Session:
             if run is not None and run.place != place:
                 release_frames(run.error)
 
-    async def _await(self, run: Run, outputs: Sequence[str] | None) -> Run:
+    async def _await(self, run: Run, outputs: Sequence[str] | None, awaited: Awaited) -> Run:
         outer = run.task.state.outer
         if outer is not None:
             outer.inner.add(run.task)
-        with interrupt_watch.awaiting(INTERRUPTED, run.stop, run) as awaited:
-            try:
-                await self._execute(run, outputs)
-            except asyncio.CancelledError:
-                run.task.stop(Status.STOPPED if awaited.notice_cancellation() else Status.CANCELLED)
-                await run.task.clean_up()
-                raise
-            return result_of(run)
+        try:
+            await self._execute(run, outputs)
+        except asyncio.CancelledError:
+            run.task.stop(Status.STOPPED if awaited.notice_cancellation() else Status.CANCELLED)
+            await run.task.clean_up()
+            raise
+        return result_of(run)
 
     async def _execute(self, run: Run, outputs: Sequence[str] | None) -> None:
         for listener in list(self._listeners):
