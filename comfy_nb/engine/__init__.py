@@ -15,6 +15,7 @@
     execution/results.py          takes what nodes came to; after_failure.py: what a failed one does to the run
     execution/scheduler.py        a pure state machine: which nodes wait, are ready, run, are done
     execution/lookup.py           cached results, keys that become known late, equal nodes in flight
+    execution/nesting.py          which lanes and loop a run has that a node waits for; node_threads.py: on its threads
     execution/lanes.py            threads for sync nodes; abandon.py: one that will not stop; cancelling.py: tasks
     execution/callers.py          call a node on a lane or on the loop; retry.py: once more? backoff.py: the wait
     execution/coroutines.py       an async node, step by step; stepped_modes.py: its modes between the steps
@@ -22,6 +23,7 @@
     execution/expansion.py        nodes that a node expanded into; redo.py: what one of them takes the place of
     execution/breakpoints.py      pauses at a value (pauses.py); failure.py: the error
     execution/interrupt.py        Interrupt in a cell that awaits; blocking.py: in code that cannot await
+    execution/other_threads.py    Interrupt, for what other threads await; main_thread.py: what they see of it
     node_api/                   what a running node may call: progress, blockers, graph_builder.py (ids of expansions)
     cache/store.py              results, are they still good? memory.py (its limit: memory_use.py), disk.py, seal.py
     events.py                   what the run tells; execution/event_log.py makes and delivers it

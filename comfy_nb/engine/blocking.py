@@ -1,7 +1,8 @@
 """Waiting, until Ctrl-C, for a coroutine in code that cannot await: a kernel's cell, a node on a lane, or a script.
 
 In a script all calls use one loop, on its own thread, because packs keep semaphores and sessions that are bound to the
-loop of their first use.
+loop of their first use. Only what threads of an async node wait for has another one, since the node may wait for them
+without an await.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any, TypeVar
 
 from comfy_nb.engine.execution.cancelling import GIVE_UP_S
 from comfy_nb.engine.execution.interrupt import AGAIN_S, Awaited, interrupt_watch
-from comfy_nb.engine.execution.lanes import on_lane
+from comfy_nb.engine.execution.nesting import run_around
 from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.errors import InterruptProcessingException
 
@@ -27,24 +28,27 @@ T = TypeVar("T")
 CHECK_STOP_S = 0.05
 PATIENCE_S = GIVE_UP_S + 1.0
 
-_loop: asyncio.AbstractEventLoop | None = None
+_loops: list[asyncio.AbstractEventLoop] = []
 _lock = threading.Lock()
 
 
-def process_loop() -> asyncio.AbstractEventLoop:
-    """Return the process's own loop, which runs on its own thread; the first call starts it."""
-    global _loop
+def process_loop(beside: asyncio.AbstractEventLoop | None = None) -> asyncio.AbstractEventLoop:
+    """Return the process's own loop, which runs on its own thread, or the one for what keeps that `beside`.
+
+    The first call starts it.
+    """
     with _lock:
-        if _loop is None or _loop.is_closed():
-            _loop = asyncio.new_event_loop()
-            threading.Thread(target=_loop.run_forever, name="comfy-nb-loop", daemon=True).start()
-        return _loop
+        number = _loops.index(beside) + 1 if beside in _loops else 0
+        if number == len(_loops) or _loops[number].is_closed():
+            _loops[number:] = [asyncio.new_event_loop()]
+            threading.Thread(target=_loops[number].run_forever, name="comfy-nb-loop", daemon=True).start()
+        return _loops[number]
 
 
 def _reset_after_fork() -> None:
-    """In a forked process: forget the loop, whose thread was not copied."""
-    global _loop, _lock
-    _loop, _lock = None, threading.Lock()
+    """In a forked process: forget the loops, whose threads were not copied."""
+    global _loops, _lock
+    _loops, _lock = [], threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -61,16 +65,26 @@ def wait_for(make: Callable[[], Coroutine[Any, Any, T]], awaited: Awaited) -> T:
         loop = asyncio.get_running_loop()
     if loop is not None:
         return _nest(loop, make, awaited)
-    call = current_call.get() if on_lane() else None
-    outer = getattr(call.run, "loop", None) if call is not None else None
-    return _wait_here(outer or process_loop(), make, awaited)
+    return _wait_here(_loop_here(), make, awaited)
+
+
+def _loop_here() -> asyncio.AbstractEventLoop:
+    around = run_around()
+    if around is None or around.state.loop is None:
+        return process_loop()
+    return around.state.loop if around.is_on_lane else process_loop(beside=around.state.loop)
 
 
 def _wait_here(loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any, Any, T]], awaited: Awaited) -> T:
     call = current_call.get()
     interrupted_at: list[float] = []
+
+    def interrupt(*_: object) -> None:
+        interrupted_at.append(time.monotonic())
+        interrupt_watch.wake()
+
     # An exception raised by a second Ctrl-C would cut off the wait for the end of the run.
-    with _sigint(lambda *_: interrupted_at.append(time.monotonic()), only_instead_of=signal.default_int_handler):
+    with _sigint(interrupt, only_instead_of=signal.default_int_handler):
         future = asyncio.run_coroutine_threadsafe(make(), loop)
         try:
             while not concurrent.futures.wait([future], CHECK_STOP_S).done:

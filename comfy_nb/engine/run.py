@@ -13,6 +13,8 @@ from typing import Any, Protocol
 from comfy_nb.engine.events import Subscriber
 from comfy_nb.engine.execution.breakpoints import Pause
 from comfy_nb.engine.execution.dynamic_prompt import DynamicPrompt
+from comfy_nb.engine.execution.lanes import Lanes
+from comfy_nb.engine.execution.nesting import take_lanes
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.services import Services
 from comfy_nb.engine.execution.state import RunState, Status
@@ -49,6 +51,11 @@ class Host(Services, Protocol):
         ...
 
     @property
+    def lanes(self) -> Lanes:
+        """The lanes of runs that no node waits for."""
+        ...
+
+    @property
     def presenter(self) -> Presenter:
         """What shows the run."""
         ...
@@ -82,6 +89,7 @@ class Run:
             graph,
             plan,
             modes,
+            take_lanes(session.lanes),
             previous=self._history,
             run_id=options.get("run_id"),
             extra_data=options.get("extra_data"),

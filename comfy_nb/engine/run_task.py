@@ -10,6 +10,7 @@ from typing import Any
 
 from comfy_nb.engine.execution.cancelling import cancel_until_done
 from comfy_nb.engine.execution.executor import Executor
+from comfy_nb.engine.execution.hook_caller import call_hook
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.execution.pauses import MakePause
 from comfy_nb.engine.execution.services import Services
@@ -100,7 +101,7 @@ class RunTask:
 
     async def _call_hook(self, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
         self._hook = function
-        return await self._services.call_hook(function, inputs, self.state.modes)
+        return await call_hook(self.state.lanes.hooks, function, inputs, self.state.modes)
 
     def _start(self) -> None:
         state = self.state
@@ -151,6 +152,7 @@ class RunTask:
         state.plan.users -= 1
         if state.outer is not None:
             state.outer.inside.setdefault(state.outer_node, []).append(self._as_inside())
+        state.lanes.release()
         state.event_log.run_finished(state.status, state.seconds)
         if self._finished is not None and not self._finished.done():
             self._finished.set_result(None)

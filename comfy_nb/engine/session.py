@@ -19,10 +19,10 @@ from comfy_nb.engine.execution.breakpoints import Breakpoints
 from comfy_nb.engine.execution.callers import MakeCaller
 from comfy_nb.engine.execution.coroutines import run_without_waiting
 from comfy_nb.engine.execution.failure import release_frames
-from comfy_nb.engine.execution.hook_caller import HookCaller, call_now
-from comfy_nb.engine.execution.interrupt import interrupt_watch
-from comfy_nb.engine.execution.lanes import Lane, on_lane
-from comfy_nb.engine.execution.state import RunState, Status
+from comfy_nb.engine.execution.hook_caller import call_now
+from comfy_nb.engine.execution.interrupt import Awaited, interrupt_watch
+from comfy_nb.engine.execution.lanes import Lanes
+from comfy_nb.engine.execution.state import Status
 from comfy_nb.engine.history import History
 from comfy_nb.engine.job import INTERRUPTED, Job, result_of
 from comfy_nb.engine.planning.class_hooks import call_validators
@@ -54,9 +54,7 @@ class Session:
         self.presenter = presenter if presenter is not None else make_presenter()
         self.store = Store(budget, disk)
         self.inner = Inner()
-        self.call_hook = HookCaller()
-        self.lane = Lane("comfy-nb-lane")
-        self.pool = Lane("comfy-nb-pool", workers=os.cpu_count() or 1)
+        self.lanes = Lanes()
         self.runs: weakref.WeakSet[Run] = weakref.WeakSet()
         self.last: Run | None = None
         self.history = History()
@@ -67,8 +65,7 @@ class Session:
         self._failed: list[weakref.ref[Run]] = []
         self._slow: set[int] = set()
         self._lock = threading.Lock()
-        for lane in (self.lane, self.pool, self.call_hook.lane):
-            weakref.finalize(self, lane.close).atexit = False
+        weakref.finalize(self, self.lanes.close).atexit = False
 
     @property
     def cache(self) -> MemoryCache:
@@ -88,7 +85,9 @@ class Session:
 
     async def run(self, graph: Graph, outputs: Sequence[str] | None = None, **options: Any) -> Run:
         """Run a graph and return its run, also a stopped one. Raises ValidationError, NodeError, Interrupted."""
-        return await self._await(self._begin(graph, options), outputs)
+        run = self._begin(graph, options)
+        with interrupt_watch.awaiting(INTERRUPTED, run.stop, run) as awaited:
+            return await self._await(run, outputs, awaited)
 
     def start(
         self,
@@ -114,9 +113,8 @@ class Session:
         In a script, Ctrl-C raises KeyboardInterrupt, whose attribute `run` is the run.
         """
         run = self._begin(graph, options)
-        run.task.state.has_own_lane = on_lane()
         with interrupt_watch.awaiting(INTERRUPTED, run.stop, run) as awaited:
-            return blocking.wait_for(lambda: self._await(run, outputs), awaited)
+            return blocking.wait_for(lambda: self._await(run, outputs, awaited), awaited)
 
     def state_of(self, graph: Graph, node_id: str) -> str:
         """Return "cached", "not run" or "has problems", or nothing where no up-to-date plan is there; plans nothing."""
@@ -184,18 +182,17 @@ class Session:
             if run is not None and run.place != place:
                 release_frames(run.error)
 
-    async def _await(self, run: Run, outputs: Sequence[str] | None) -> Run:
+    async def _await(self, run: Run, outputs: Sequence[str] | None, awaited: Awaited) -> Run:
         outer = run.task.state.outer
         if outer is not None:
             outer.inner.add(run.task)
-        with interrupt_watch.awaiting(INTERRUPTED, run.stop, run) as awaited:
-            try:
-                await self._execute(run, outputs)
-            except asyncio.CancelledError:
-                run.task.stop(Status.STOPPED if awaited.notice_cancellation() else Status.CANCELLED)
-                await run.task.clean_up()
-                raise
-            return result_of(run)
+        try:
+            await self._execute(run, outputs)
+        except asyncio.CancelledError:
+            run.task.stop(Status.STOPPED if awaited.notice_cancellation() else Status.CANCELLED)
+            await run.task.clean_up()
+            raise
+        return result_of(run)
 
     async def _execute(self, run: Run, outputs: Sequence[str] | None) -> None:
         for listener in list(self._listeners):
@@ -208,17 +205,6 @@ class Session:
         """Call `listener(run)` for each run, on its loop, before it is validated; call the result to end that."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
-
-    def lane_for(self, state: RunState) -> Lane:
-        """Return the lane for a run: the session's, or one of its own where a node waits for the run on that lane."""
-        return Lane("comfy-nb-nested") if state.has_own_lane else self.lane
-
-    def lane_done(self, lane: Lane) -> None:
-        """Take back a run's lane; one of its own is closed."""
-        if lane is not self.lane:
-            lane.close()
-        if self.disk is not None:
-            self.disk.warn()
 
     def note_slow(self, subscriber: Callable[..., Any]) -> None:
         """Warn once about a slow subscriber."""

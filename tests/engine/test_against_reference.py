@@ -125,7 +125,7 @@ def check_nothing_left(graph: Graph, *runs: nb.Run) -> None:
 
 def close(session: nb.Session) -> None:
     """Let the session's threads end, with what a failed run left behind on them; then no key is still claimed."""
-    for lane in (session.lane, session.pool):
+    for lane in (session.lanes.lane, session.lanes.pool):
         threads = [worker.thread for worker in lane.workers]
         lane.close()
         for thread in threads:

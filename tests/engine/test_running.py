@@ -265,7 +265,7 @@ async def test_no_node_is_called_after_one_has_failed(pack: Pack, session: nb.Se
     pack.node("Wait", refuse)
     job = pack.graph({"1": made("Wait")} | {str(i): number(i) for i in range(2, 9)}).start()
     await asyncio.to_thread(begun.wait, 20)
-    session.lane.submit(lambda worker: idle.set())
+    session.lanes.lane.submit(lambda worker: idle.set())
     go.set()
     assert idle.wait(20)
     with pytest.raises(NodeError):

@@ -126,10 +126,11 @@ async def test_a_run_whose_preparation_hangs_is_stopped():
 
 SCRIPT = """
 import asyncio, threading, time
+from concurrent.futures import ThreadPoolExecutor
 import comfy_nb as nb
 
 @nb.node
-async def sleeper() -> int:
+async def sleeper(number: int = 0) -> int:
     try:
         print("begun", flush=True)
         await asyncio.sleep(60)
@@ -201,6 +202,64 @@ def test_ctrl_c_ends_a_script_by_the_signal(call: str, presses: int):
     if presses == 1:  # a second one may meet Python as it shuts down
         assert err.endswith("KeyboardInterrupt\n")
         assert err.count("Traceback") == (2 if "asyncio" in call else 1)  # asyncio.run shows the cancellation too
+
+
+THREADS = {
+    "a pool": """
+with ThreadPoolExecutor(2) as pool: list(pool.map(lambda each: sleeper(each).run_sync(), range(8)))
+""",
+    "a pool of sync nodes": """
+with ThreadPoolExecutor(2) as pool: list(pool.map(lambda each: worker().run_sync(), range(8)))
+""",
+    "what a pool has queued": """
+with ThreadPoolExecutor(2) as pool:
+    for task in [pool.submit(sleeper(each).graph.run_sync) for each in range(8)]: task.result()
+""",
+    "what a pool has queued when the script ends": """
+pool = ThreadPoolExecutor(2)
+for task in [pool.submit(sleeper(each).graph.run_sync) for each in range(8)]: task.result()
+""",
+    "a loop": """
+with ThreadPoolExecutor(2) as pool: pool.submit(lambda: asyncio.run(sleeper().graph.run())).result()
+""",
+    "beside a run of the main thread": """
+with ThreadPoolExecutor(2) as pool:
+    pool.submit(sleeper().run_sync)
+    sleeper(1).run_sync()
+""",
+    "asyncio.to_thread": """
+async def main(): await asyncio.to_thread(sleeper().run_sync)
+asyncio.run(main())
+""",
+    "a pool in a coroutine": """
+async def main():
+    with ThreadPoolExecutor(2) as pool:
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(*(loop.run_in_executor(pool, sleeper(each).run_sync) for each in range(8)))
+asyncio.run(main())
+""",
+}
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("form", THREADS)
+def test_ctrl_c_ends_what_a_script_runs_on_other_threads(form: str):
+    code, out, err = interrupted_script(SCRIPT + THREADS[form])
+    assert code == -signal.SIGINT, err
+    assert out.count("begun") < 2 and ("cleaned up" in out or "sync nodes" in form)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("interrupted", [THREADS["a pool"].strip(), "sleeper().run_sync()"])
+def test_a_pool_works_in_a_script_that_goes_on_after_ctrl_c(interrupted: str):
+    code = f"""
+try:
+    {interrupted}
+except KeyboardInterrupt:
+    with ThreadPoolExecutor(2) as pool: print(list(pool.map(lambda each: one().run_sync(), range(4))))
+"""
+    status, out, err = interrupted_script(SCRIPT + code)
+    assert (status, out[-1], err) == (0, "[1, 1, 1, 1]", "")
 
 
 def interrupted_script(code: str, presses: int = 1) -> tuple[int, list[str], str]:

@@ -34,6 +34,7 @@ after = patchable()
 
 NODES = """
 import time
+from concurrent.futures import ThreadPoolExecutor
 signs = {}
 nb.configure(display="none")  # a display's own ticking would keep the loop awake
 
@@ -185,6 +186,21 @@ task = asyncio.create_task(sleeper().run())
 await asyncio.sleep(60)
 """,
     "run_sync in a thread": "await asyncio.to_thread(lambda: sleeper().run_sync())",
+    "run_sync in the pool of the loop": """
+await asyncio.get_running_loop().run_in_executor(None, sleeper().graph.run_sync)
+""",
+    "run_sync in a pool": """
+with ThreadPoolExecutor(2) as pool:
+    loop = asyncio.get_running_loop()
+    await asyncio.gather(*(loop.run_in_executor(pool, sleeper(str(each)).run_sync) for each in range(8)))
+""",
+    "run_sync in a pool that holds the loop": """
+await asyncio.sleep(0)
+with ThreadPoolExecutor(2) as pool:
+    tasks = [pool.submit(sleeper(str(each)).graph.run_sync) for each in range(8)]
+    for task in tasks: task.result()
+""",
+    "another loop in a thread": "await asyncio.to_thread(lambda: asyncio.run(sleeper().graph.run()))",
 }
 
 
@@ -303,6 +319,86 @@ def test_each_of_several_interrupts_stops_its_cell(lesson: Kernel):
     for _ in range(3):
         assert error_of(interrupted(lesson, "await sleeper()")).ename == "Interrupted"
         assert value_of(lesson, "await one()") == "1"
+
+
+# Other threads, while the cell does not await -----------------------------------------------------------------------
+
+THREADS = {
+    "map": """
+with ThreadPoolExecutor(2) as pool: list(pool.map(lambda each: sleeper(str(each)).run_sync(), range(8)))
+""",
+    "what a pool has queued": """
+with ThreadPoolExecutor(2) as pool:
+    tasks = [pool.submit(sleeper(str(each)).graph.run_sync) for each in range(8)]
+    for task in tasks: task.result()
+""",
+    "what goes on after an Exception": """
+def patient(name):
+    while True:
+        try: return sleeper(name).run_sync()
+        except Exception: continue
+with ThreadPoolExecutor(2) as pool: list(pool.map(patient, "abcd"))
+""",
+    "sync nodes": """
+with ThreadPoolExecutor(2) as pool: list(pool.map(lambda _: reports().run_sync(), range(4)))
+""",
+    "a pool that was there": "list(warm.map(lambda each: sleeper(str(each)).run_sync(), range(8)))",
+    "a loop in a thread": """
+async def main(): await asyncio.gather(sleeper("a").run(), sleeper("b").graph.run())
+with ThreadPoolExecutor(1) as pool: pool.submit(asyncio.run, main()).result()
+""",
+    "run_sync on a loop in a thread": """
+async def main(): sleeper().run_sync()
+with ThreadPoolExecutor(1) as pool: pool.submit(asyncio.run, main()).result()
+""",
+    "a sweep in a thread": """
+async def main(): await nb.sweep(sleeper(), {"name": ["a", "b", "c", "d", "e", "f"]})
+with ThreadPoolExecutor(1) as pool: pool.submit(asyncio.run, main()).result()
+""",
+    "a thread": """
+def quiet():
+    try: sleeper().run_sync()
+    except nb.Interrupted: pass
+thread = threading.Thread(target=quiet)
+thread.start()
+try: time.sleep(60)
+finally: thread.join()
+""",
+}
+MAKE_POOL = "warm = ThreadPoolExecutor(2)\nlist(warm.map(lambda each: one().run_sync(), range(4)))"
+
+
+@pytest.mark.parametrize("form", THREADS)
+def test_one_interrupt_ends_the_runs_that_a_cell_has_on_other_threads(lesson: Kernel, form: str):
+    lesson.run(MAKE_POOL)
+    reply = interrupted(lesson, "signs.clear()\n" + THREADS[form] + "\nprint('went on')")
+    assert error_of(reply).ename == "KeyboardInterrupt" and "went on" not in reply.stdout
+    assert value_of(lesson, RUNS_END) == "(['ended'], [], True)"
+
+
+def test_it_ends_them_also_where_they_are_the_first_of_the_notebook(kernel: Kernel):
+    code = WHAT_AN_IMPORT_MIGHT_PATCH + NODES.replace('nb.configure(display="none")', "") + THREADS["map"]
+    cell = kernel.send(code)
+    kernel.wait_until(lambda: bool(cell.displays), failure="no run was shown")
+    kernel.interrupt()
+    assert error_of(kernel.wait(cell, PATIENCE_S)).ename == "KeyboardInterrupt"
+
+
+def test_a_pool_goes_on_in_the_next_cell(lesson: Kernel):
+    lesson.run(MAKE_POOL)
+    assert error_of(interrupted(lesson, THREADS["a pool that was there"])).ename == "KeyboardInterrupt"
+    assert value_of(lesson, "list(warm.map(lambda each: one().run_sync(), range(4)))") == "[1, 1, 1, 1]"
+
+
+def test_another_pool_works_where_the_interrupt_is_caught(lesson: Kernel):
+    code = """
+try:
+    with ThreadPoolExecutor(2) as pool: list(pool.map(lambda each: sleeper(str(each)).run_sync(), range(8)))
+except KeyboardInterrupt:
+    with ThreadPoolExecutor(2) as pool: print(list(pool.map(lambda each: one().run_sync(), range(4))))
+"""
+    reply = interrupted(lesson, code)
+    assert reply.error is None and "[1, 1, 1, 1]" in reply.stdout
 
 
 # Sync nodes --------------------------------------------------------------------------------------------------------

@@ -173,6 +173,8 @@ class Store:
         That is all else if the policy is "classic"; if it is a number, what only older runs used, so that of what the
         run found in the cache no more than that many results are left.
         """
+        if self.disk is not None:
+            self.disk.warn()
         oldest = min(self._held_at_begin, default=number)
         held = self._held_at_begin.pop(number, 0)
         policy = self.cache.policy

@@ -17,7 +17,7 @@ import torch
 
 from comfy_nb.engine.execution.coroutines import LoopWatch, WatchedCoroutine, run_without_waiting
 from comfy_nb.engine.execution.failure import TookTooLong
-from comfy_nb.engine.execution.hook_caller import HookCaller
+from comfy_nb.engine.execution.hook_caller import call_hook
 from comfy_nb.engine.execution.lanes import Worker
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.retry import retry_after
@@ -160,15 +160,15 @@ class LaneCaller:
 class LoopCaller:
     """Calls async nodes on the event loop."""
 
-    def __init__(self, state: RunState, services: TurnServices, watch: LoopWatch, call_hook: HookCaller) -> None:
+    def __init__(self, state: RunState, services: TurnServices, watch: LoopWatch) -> None:
         self.state = state
         self.services = services
         self.watch = watch
-        self._call_hook = call_hook
+        self._call_hook = partial(call_hook, state.lanes.hooks, modes=state.modes)
 
     async def fingerprint(self, steps: Sequence[Step]) -> None:
         """Take the fingerprints of nodes that an async node expanded into."""
-        await call_fingerprints(steps, partial(self._call_hook, modes=self.state.modes))
+        await call_fingerprints(steps, self._call_hook)
 
     async def call(self, node_run: NodeRun) -> Outcome:
         """Give a node its turn."""
@@ -207,7 +207,7 @@ class LoopCaller:
             started = time.perf_counter()
             try:
                 if not inspect.iscoroutinefunction(call.function) and call.is_check:
-                    return await self._call_hook(call.function, call.inputs, self.state.modes)
+                    return await self._call_hook(call.function, call.inputs)
                 made = call.function(**call.inputs)
                 stepped = WatchedCoroutine(made, node_run, self.watch, grad=spec.grad, modes=self.state.modes)
                 result = await stepped if spec.timeout is None else await _in_time(stepped, spec.timeout)

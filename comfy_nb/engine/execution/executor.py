@@ -27,6 +27,7 @@ from comfy_nb.engine.execution.lanes import Lane, Worker, switch_interval
 from comfy_nb.engine.execution.lookup import Lookup
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
+from comfy_nb.engine.execution.node_threads import node_threads
 from comfy_nb.engine.execution.pauses import MakePause, Pauses
 from comfy_nb.engine.execution.results import Results
 from comfy_nb.engine.execution.scheduler import Scheduler
@@ -67,7 +68,7 @@ class Executor:
         turn_services = TurnServices(state, self.scheduler, services.store, self.lookup.skips, self.lookup.remarks)
         self.lane_caller = LaneCaller(state, turn_services, self.loop)
         self.callers: dict[str, Caller] = {
-            LOOP: LoopCaller(state, turn_services, self, services.call_hook),
+            LOOP: LoopCaller(state, turn_services, self),
             **{where: make(state, turn_services, self) for where, make in services.callers.items()},
         }
         self.tasks: dict[asyncio.Task[None], NodeRun] = {}
@@ -76,11 +77,11 @@ class Executor:
         self.ending: Status | None = None
         self.is_draining = False
         self.results = Results(self)
-        self._services = services
+        self._store = services.store
         self._event_log = state.event_log
         self._on_end = on_end
         self._thread = threading.get_ident()
-        self._lane = services.lane_for(state)
+        self._lane = state.lanes.lane
         self._is_woken = False
         self._is_closed = False
         self._process_settings = ExitStack()
@@ -94,7 +95,7 @@ class Executor:
 
     def start(self, wanted: list[str]) -> None:
         """Schedule what the wanted nodes need, and go."""
-        self._services.store.run_began(self.state.number)
+        self._store.run_began(self.state.number)
         self.scheduler.retained.update(wanted)
         total = self.scheduler.need(wanted)
         self._event_log.run_started(self.state.started_at, total, self.lookup.hits)
@@ -102,6 +103,7 @@ class Executor:
             self._close(Status.DONE)
             return
         self._process_settings.enter_context(switch_interval)
+        self._process_settings.enter_context(node_threads)
         self._process_settings.enter_context(gc_frozen(total))
         self._tick()
 
@@ -137,7 +139,7 @@ class Executor:
         for node_run in off_lane:
             where = node_run.step.where
             if where == POOL:
-                self._send(self._services.pool, partial(self._sync_turn, node_run))
+                self._send(self.state.lanes.pool, partial(self._sync_turn, node_run))
             else:
                 self._start_task(node_run, self.callers[where])
         if drain:
@@ -234,7 +236,7 @@ class Executor:
                 return
             self._call_on_lane(node_run, partial(self.lane_caller.go_on, node_run, put_off, worker), worker)
 
-        self._send(self._services.pool if node_run.step.where == POOL else self._lane, go_on)
+        self._send(self.state.lanes.pool if node_run.step.where == POOL else self._lane, go_on)
 
     # Async nodes, on the loop ----------------------------------------------------------------------------------------
 
@@ -344,10 +346,10 @@ class Executor:
         self._is_closed = True
         self.pauses.close()
         self._process_settings.close()
+        node_threads.let_go(self.state)
         self.lookup.drop_outdated()
         if status is Status.DONE:
             self.lookup.report_intermediate()
         if status in (Status.DONE, Status.FAILED):
             self.lookup.remarks.repeat()
-        self._services.lane_done(self._lane)
         self._on_end(status, self.failures.error)

@@ -1,4 +1,4 @@
-"""Calls hooks of node classes (validation, fingerprints) without blocking the event loop."""
+"""Calls hooks of node classes (validation, fingerprints) without blocking the event loop: on a lane of their own."""
 
 from __future__ import annotations
 
@@ -16,29 +16,23 @@ from comfy_nb.engine.planning.modes import Modes
 from comfy_nb.wording import describe_error
 
 
-class HookCaller:
-    """Calls hooks: sync ones on their own lane, so that a busy node does not delay them."""
-
-    def __init__(self) -> None:
-        self.lane = Lane("comfy-nb-hooks")
-
-    async def __call__(self, function: Callable[..., Any], inputs: dict[str, Any], modes: Modes) -> Any:
-        """Call a function of a node class off the loop, or await it if it is async; under these modes."""
-        if inspect.iscoroutinefunction(function):
-            return await WatchedCoroutine(function(**inputs), None, Unwatched(), grad=False, modes=modes)
-        function = modes.wrap(function)
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
-        context = contextvars.copy_context()
-        callers: list[Worker] = []
-        self.lane.submit(partial(_answer, loop, future, context, function, inputs, callers))
-        try:
-            answer = await future
-        except asyncio.CancelledError:
-            for worker in callers:
-                self.lane.retire(worker)
-            raise
-        return await answer if inspect.iscoroutine(answer) else answer
+async def call_hook(lane: Lane, function: Callable[..., Any], inputs: dict[str, Any], modes: Modes) -> Any:
+    """Call a function of a node class on a lane for hooks, or await it if it is async; under these modes."""
+    if inspect.iscoroutinefunction(function):
+        return await WatchedCoroutine(function(**inputs), None, Unwatched(), grad=False, modes=modes)
+    function = modes.wrap(function)
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Any] = loop.create_future()
+    context = contextvars.copy_context()
+    callers: list[Worker] = []
+    lane.submit(partial(_answer, loop, future, context, function, inputs, callers))
+    try:
+        answer = await future
+    except asyncio.CancelledError:
+        for worker in callers:
+            lane.retire(worker)
+        raise
+    return await answer if inspect.iscoroutine(answer) else answer
 
 
 def _answer(

@@ -4,13 +4,15 @@ A kernel's SIGINT handler cancels the cell's task by a call that does not wake a
 like any other. So the present handler is wrapped: it is called, the loop is woken, and in the few iterations of the
 loop in which the cancellation arrives, each one counts as the interrupt's. Then what the cell's code and tasks still
 await is ended too, since asyncio.wait and asyncio.shield pass no cancellation on. Handlers are process-wide: one is
-wrapped while something is awaited, in a notebook until the cell ends, and then put back.
+wrapped while something is awaited, in a notebook until the cell ends, and then put back. What other threads await is
+ended apart (see `other_threads`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+import os
 import signal
 import threading
 import time
@@ -20,7 +22,8 @@ from types import FrameType
 from typing import Any
 
 from comfy_nb.engine.execution.coroutines import WatchedCoroutine
-from comfy_nb.engine.node_api.context import current_call
+from comfy_nb.engine.execution.other_threads import OtherThreads
+from comfy_nb.engine.node_api.context import EndedRun, current_call
 from comfy_nb.errors import Interrupted, InterruptProcessingException
 
 # Iterations of the loop; the cancellation arrives within a few of them, more if awaits are nested.
@@ -44,16 +47,30 @@ class Awaited:
 
     `end()` ends what is awaited, on any thread, where no cancellation does; `run` is the run of it, if there is one. An
     await in a node's code is the node's own affair: it is ended by the end of the node's run. `begun_after` is how many
-    interrupts came before it.
+    interrupts came before it. `loop` is the loop of this thread, if one runs.
     """
 
-    __slots__ = ("_message", "_watch", "begun_after", "cell", "end", "is_inner", "is_interrupted", "run")
+    __slots__ = (
+        "_message",
+        "_watch",
+        "begun_after",
+        "cell",
+        "end",
+        "is_elsewhere",
+        "is_inner",
+        "is_interrupted",
+        "loop",
+        "run",
+    )
 
     def __init__(self, watch: InterruptWatch, message: str, end: Callable[[], Any], run: Any) -> None:
-        self.cell = _cell.get()
+        call = current_call.get()
+        self.cell = watch.cell_here()
         self.begun_after = watch.interrupts
-        self.is_inner = current_call.get() is not None
+        self.is_elsewhere = not _is_main_thread()
+        self.is_inner = call is not None and not isinstance(call.run, EndedRun)
         self.is_interrupted = False
+        self.loop = _loop_here()
         self._watch = watch
         self._message = message
         self.end = end
@@ -127,6 +144,7 @@ class InterruptWatch:
         self._is_ticking = False
         self._has_run = False
         self._awaits: set[Awaited] = set()
+        self.forget_threads()
         self._users = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -138,22 +156,27 @@ class InterruptWatch:
 
     def begin_cell(self) -> None:
         """Note that a cell begins: an interrupt is for its code and tasks, not for the tasks of earlier cells."""
-        if threading.current_thread() is threading.main_thread():
+        if _is_main_thread():
             self._cell = object()
             _cell.set(self._cell)
             self._has_run = self.is_arriving = False
             self._pressed_at = -math.inf
             self.watch_cell()
 
+    def cell_here(self) -> object | None:
+        """Return the cell of this code; for a thread without a context, as of a pool, the one that is running."""
+        cell = _cell.get()
+        return cell if cell is not None or _is_main_thread() else self._cell
+
     def watch_cell(self) -> None:
         """Notice interrupts until the running cell ends."""
         self.has_cells = True
-        if threading.current_thread() is threading.main_thread():
+        if _is_main_thread():
             self._wrap_handler(until_cell_ends=True)
 
     def end_cell(self) -> None:
         """Note that no cell is running, once an interrupt of it cannot be followed by a second press."""
-        if threading.current_thread() is threading.main_thread():
+        if _is_main_thread():
             while (left := self._pressed_at + SETTLE_S - time.monotonic()) > 0:
                 time.sleep(left)
             self._cell = object()
@@ -161,34 +184,43 @@ class InterruptWatch:
 
     def note_run(self) -> None:
         """Note that a run has begun; if it is one of the running cell, an interrupt of that is announced."""
-        self._has_run = self._has_run or _cell.get() is self._cell
+        self._has_run = self._has_run or self.cell_here() is self._cell
+
+    def forget_threads(self) -> None:
+        """Forget other threads, which a forked process does not have."""
+        self._other_threads = OtherThreads(lambda: self._cell)
 
     # Awaits ----------------------------------------------------------------------------------------------------------
 
     def enter(self, awaited: Awaited) -> None:
         """Note that something is awaited from here on."""
         self.note_run()
+        if awaited.is_elsewhere:
+            if not awaited.is_inner:
+                self._other_threads.enter(awaited)
+            return
         if not awaited.is_inner:
             self._awaits.add(awaited)
-        if threading.current_thread() is threading.main_thread():
-            self._users += 1
-            self._wrap_handler(until_cell_ends=False)
-            self._tick()
+        self._users += 1
+        self._wrap_handler(until_cell_ends=False)
+        self._tick()
 
     def leave(self, awaited: Awaited) -> None:
         """Note that it is no longer awaited."""
+        if awaited.is_elsewhere:
+            self._other_threads.leave(awaited)
+            return
         self._awaits.discard(awaited)
-        if threading.current_thread() is threading.main_thread():
-            self._users -= 1
-            if self._users == 0:
-                self._put_handler_back(until_cell_ends=False)
+        self._users -= 1
+        if self._users == 0:
+            self._put_handler_back(until_cell_ends=False)
 
     # Signals ---------------------------------------------------------------------------------------------------------
 
     @property
     def is_arriving_here(self) -> bool:
         """Whether an interrupt is arriving on this thread."""
-        return self.is_arriving and threading.current_thread() is threading.main_thread()
+        return self.is_arriving and _is_main_thread()
 
     def press(self) -> bool:
         """Note an interrupt; return whether it belongs to the one before, in a cell that has begun runs."""
@@ -199,7 +231,8 @@ class InterruptWatch:
         return is_again
 
     def wake(self) -> None:
-        """Wake the loop, and end what the cell awaits once its cancellation has had time to arrive."""
+        """Wake the loop, and end what the cell awaits: on this thread once its cancellation has had time to arrive."""
+        self._other_threads.interrupt()
         loop = self._loop
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._announce, self._cell, self.interrupts)
@@ -255,9 +288,8 @@ class InterruptWatch:
             self._tick()
 
     def _wrap_handler(self, *, until_cell_ends: bool) -> None:
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
+        loop = _loop_here()
+        if loop is None:
             return
         if loop is not self._loop:  # what came to another loop, which has stopped since, is not for this one
             self._loop, self.is_arriving, self._is_ticking = loop, False, False
@@ -269,6 +301,17 @@ class InterruptWatch:
         present = signal.getsignal(signal.SIGINT)
         if isinstance(present, _Handler) and present.until_cell_ends is until_cell_ends:
             signal.signal(signal.SIGINT, present.previous)
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _loop_here() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _busy_since(frame: FrameType | None) -> float | None:
@@ -293,3 +336,5 @@ def _is_around(run: Any, inner: Any) -> bool:
 
 
 interrupt_watch = InterruptWatch()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=interrupt_watch.forget_threads)

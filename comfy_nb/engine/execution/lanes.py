@@ -1,12 +1,14 @@
 """Lanes: the threads that sync node code runs on.
 
 A lane has a queue of jobs and one worker, or several for thread-safe nodes. A worker whose node does not stop is
-replaced at once and ends when the node does; a node that never checks for a stop is interrupted between bytecodes.
+replaced at once and ends when the node does; a node that never checks for a stop is interrupted between bytecodes. Runs
+that code on a lane waits for have other lanes, since it occupies its own meanwhile.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
 import queue
 import sys
 import threading
@@ -83,10 +85,11 @@ class Worker:
             _clear_pending()
 
     def _work(self) -> None:
-        _thread.is_lane = True
+        _thread.lane = self.lane
         torch.set_grad_enabled(False)
+        jobs = self.lane.jobs
         while not self.retired:
-            job = self.lane.jobs.get()
+            job = jobs.get()
             if job is None:
                 return
             job(self)
@@ -96,8 +99,9 @@ class Worker:
 class Lane:
     """A queue of jobs and the workers that take from it."""
 
-    def __init__(self, name: str, workers: int = 1) -> None:
+    def __init__(self, name: str, workers: int = 1, lanes: Lanes | None = None) -> None:
         self.name = name
+        self.lanes = lanes
         self.size = workers
         self.jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self.workers: list[Worker] = []
@@ -124,23 +128,70 @@ class Lane:
                 self.workers[self.workers.index(worker)] = Worker(self, worker.thread.name)
 
     def close(self) -> None:
-        """Let the workers end after the queued jobs."""
+        """Let the workers end after the queued jobs; later jobs get new ones."""
         with self._lock:
             for _ in self.workers:
                 self.jobs.put(None)
-            self.workers = []
+            self.workers, self.jobs = [], queue.SimpleQueue()
+
+
+class Lanes:
+    """The lanes of runs that take turns: for sync nodes, for thread-safe ones, and for hooks of node classes.
+
+    A run takes them, or the nested ones if code on these waits for it, and releases them when it has ended. Nested
+    ones are closed when their last run has.
+    """
+
+    def __init__(self, outer: Lanes | None = None) -> None:
+        self.lane = Lane("comfy-nb-lane", lanes=self)
+        self.pool = Lane("comfy-nb-pool", os.cpu_count() or 1, lanes=self)
+        self.hooks = Lane("comfy-nb-hooks", lanes=self)
+        self._outer = outer
+        self._nested: Lanes | None = None
+        self._users = 0
+        self._lock: threading.Lock = threading.Lock() if outer is None else outer._lock
+
+    def take(self) -> Lanes:
+        """Return these lanes, for one more run."""
+        with self._lock:
+            self._users += 1
+        return self
+
+    def take_nested(self) -> Lanes:
+        """Return the lanes for a run that code on these waits for."""
+        with self._lock:
+            if self._nested is None:
+                self._nested = Lanes(outer=self)
+            self._nested._users += 1
+            return self._nested
+
+    def release(self) -> None:
+        """Take them back from a run that has ended."""
+        with self._lock:
+            self._users -= 1
+            outer = self._outer
+            if self._users or outer is None:
+                return
+            if outer._nested is self:
+                outer._nested = None
+        self.close()
+
+    def close(self) -> None:
+        """Let all workers end after the queued jobs."""
+        for lane in (self.lane, self.pool, self.hooks):
+            lane.close()
 
 
 class _Thread(threading.local):
-    is_lane = False
+    lane: Lane | None = None
 
 
 _thread = _Thread()
 
 
-def on_lane() -> bool:
-    """Whether this thread belongs to a lane."""
-    return _thread.is_lane
+def lanes_of_thread() -> Lanes | None:
+    """Return the lanes that this thread belongs to."""
+    return _thread.lane.lanes if _thread.lane is not None else None
 
 
 def _set_async_exception(thread: threading.Thread, kind: type[BaseException] | None) -> None:

@@ -15,6 +15,7 @@ from weakref import WeakSet
 from comfy_nb.engine.events import Event, Subscriber
 from comfy_nb.engine.execution.dynamic_prompt import DynamicPrompt
 from comfy_nb.engine.execution.event_log import EventLog
+from comfy_nb.engine.execution.lanes import Lanes
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.planning.hidden_inputs import HiddenInputs
@@ -81,10 +82,10 @@ class RunState:
     nodes that have failed so far. `stop_as` is set once the run is to stop, to the status in which it then ends.
     `outer` is the run around this one, if a node started it, `outer_node` that node's id, and `inner` are the runs that
     its nodes wait for; `inside` has, by the id of the node that began them, those that have ended. `modes` are those of
-    the code that began it. `revision` is that of the plan's keys when the run was prepared. `is_tainted`: a value was
-    replaced at a breakpoint, or a file or torch's settings changed meanwhile, so nothing more is cached;
-    `replaced_within` has the nodes in whose own runs a value was replaced. `lost` notes, for `why`, how the last run's
-    results were lost, `warned` what its nodes have warned of.
+    the code that began it, `lanes` its own until it ends. `revision` is that of the plan's keys when the run was
+    prepared. `is_tainted`: a value was replaced at a breakpoint, or a file or torch's settings changed meanwhile, so
+    nothing more is cached; `replaced_within` has the nodes in whose own runs a value was replaced. `lost` notes, for
+    `why`, how the last run's results were lost, `warned` what its nodes have warned of.
     """
 
     __slots__ = (
@@ -94,12 +95,12 @@ class RunState:
         "failures",
         "goes_on_after_failures",
         "graph",
-        "has_own_lane",
         "hidden_inputs",
         "id",
         "inner",
         "inside",
         "is_tainted",
+        "lanes",
         "log",
         "lost",
         "modes",
@@ -125,6 +126,7 @@ class RunState:
         graph: Graph,
         plan: Plan,
         modes: Modes,
+        lanes: Lanes,
         *,
         previous: Mapping[str, NodeRun] | None = None,
         run_id: str | None = None,
@@ -137,6 +139,7 @@ class RunState:
         self.graph = graph
         self.plan = plan
         self.modes = modes
+        self.lanes = lanes
         self.previous: Mapping[str, NodeRun] = previous if previous is not None else {}
         self.id = str(run_id or uuid.uuid4())
         self.number = next(_numbers)
@@ -153,7 +156,6 @@ class RunState:
         self.stop_event = threading.Event()
         self.is_tainted = False
         self.replaced_within: set[str] = set()
-        self.has_own_lane = False
         self.wanted: list[str] = []
         self.warned: set[str] = set()
         self.revision = plan.revision

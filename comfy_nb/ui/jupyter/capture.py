@@ -2,7 +2,7 @@
 
 A process has one `sys.stdout`, so there is one switch for it, which counts its users and restores the streams: while
 a run is shown, each stream has a `write` that looks up which node's call the code belongs to. That follows a node
-across `await` and `asyncio.to_thread`, and into its threads and thread pools (see `node_threads`).
+across `await` and `asyncio.to_thread`, and into its threads and thread pools (see `engine.execution.node_threads`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ import threading
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
-from comfy_nb.engine.node_api.context import CallContext, current_call
+from comfy_nb.engine.node_api.context import CallContext, EndedRun, current_call
 from comfy_nb.ui.jupyter.cells import cells
-from comfy_nb.ui.jupyter.node_threads import NodeThreads
 from comfy_nb.ui.jupyter.tqdm_progress import tqdm_as_node_progress
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ class Capture:
         self._runs: list[str] = []
         self._lock = threading.Lock()
         self._undo = ExitStack()
-        self._threads = NodeThreads(self.call_of_node)
 
     def start(self, run: Run) -> None:
         """Capture what the nodes of a run print from now on."""
@@ -38,7 +36,6 @@ class Capture:
             self._tap_streams()  # for later runs too: a cell under %%capture has streams of its own
             if len(self._runs) == 1:
                 self._undo.enter_context(tqdm_as_node_progress(self.call_of_node))
-                self._undo.enter_context(self._threads.passing_on())
 
     def stop(self, run: Run) -> None:
         """Stop capturing a run; after the last one the streams are as they were."""
@@ -46,7 +43,6 @@ class Capture:
             self._runs.remove(run.id)
             if not self._runs:
                 self._undo.close()
-        self._threads.let_go(run)
 
     def _tap_streams(self) -> None:
         for name in ("stdout", "stderr"):
@@ -66,7 +62,9 @@ class Capture:
     def call_of_node(self) -> CallContext | None:
         """Return the call that this code belongs to, if its run is one of these."""
         call = current_call.get()
-        return call if call is not None and call.run.id in self._runs else None
+        if call is None or isinstance(call.run, EndedRun):
+            return None
+        return call if call.run.id in self._runs else None
 
     def _tap(self, stream: Any, name: str) -> None:
         """Replace a stream's `write` until the last run stops; a stream that takes no attributes is left alone."""

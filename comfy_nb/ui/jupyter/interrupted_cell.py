@@ -6,6 +6,7 @@ Out of asyncio.wait and out of gathers and groups comes a bare CancelledError, o
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 from weakref import WeakSet
 
@@ -27,6 +28,8 @@ def register() -> None:
     ending = _Ending(found)
     interrupt_watch.on_interrupt = ending.expect
     interrupt_watch.watch_cell()
+    if threading.current_thread() is not threading.main_thread():  # where no handler can be set
+        found.kernel.io_loop.add_callback(interrupt_watch.watch_cell)
     found.events.register("pre_run_cell", ending.begin)
     found.events.register("post_run_cell", ending.end)
 

@@ -118,7 +118,7 @@ async def test_a_late_result_of_a_node_that_was_left_behind_is_ignored(release: 
     handle = slow()
     job = handle.graph.start()
     await begun.seen()
-    worker = nb.default_session().lane.workers[0]
+    worker = nb.default_session().lanes.lane.workers[0]
     job.cancel()
     run = await job
     release.set()

@@ -9,15 +9,15 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.pool import ThreadPool
-from types import SimpleNamespace
 
 import pytest
 import tqdm
 
 import comfy_nb as nb
 from comfy_nb.engine.events import NodeProgress
+from comfy_nb.engine.execution.node_threads import NodeThreads
 from comfy_nb.engine.node_api.context import EndedRun, current_call
-from comfy_nb.ui.jupyter.capture import Capture, capture
+from comfy_nb.ui.jupyter.capture import capture
 from tests.ui.jupyter.captured import logged, progress_of, shown
 
 
@@ -185,10 +185,8 @@ async def test_a_thread_that_cannot_start_is_left_as_it_was(console):
         capture.stop(job.run)
 
 
-def test_threads_and_pools_are_put_back(capsys):
+def test_threads_and_pools_are_put_back():
     before = threading.Thread.start, ThreadPoolExecutor.submit
-    switch, run = Capture(), SimpleNamespace(id="5")
-    switch.start(run)
-    assert (threading.Thread.start, ThreadPoolExecutor.submit) != before
-    switch.stop(run)
+    with NodeThreads():
+        assert (threading.Thread.start, ThreadPoolExecutor.submit) != before
     assert (threading.Thread.start, ThreadPoolExecutor.submit) == before
