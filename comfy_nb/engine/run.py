@@ -33,7 +33,7 @@ from comfy_nb.engine.values import Values
 from comfy_nb.engine.why import reason, why_unfinished
 from comfy_nb.errors import NodeError, NodeErrors, NotKept, Stopped, UnknownName, notes_of
 from comfy_nb.graph.model import Graph
-from comfy_nb.graph.on_error import CONTINUE, STOP, chosen, policy_in
+from comfy_nb.graph.on_error import CONTINUE, STOP, policy_of
 from comfy_nb.wording import format_seconds
 
 
@@ -93,7 +93,7 @@ class Run:
             previous=self._history,
             run_id=options.get("run_id"),
             extra_data=options.get("extra_data"),
-            goes_on_after_failures=_on_error(graph, options) == CONTINUE,
+            goes_on_after_failures=policy_of(graph, options) == CONTINUE,
             outer=around.run if around is not None and isinstance(around.run, RunState) else None,
             outer_node=around.node_id if around is not None else "",
             note_slow=session.note_slow,
@@ -260,18 +260,11 @@ class Run:
             node_run.outputs = node_run.entry = None
             node_run.dependents = []
         self.session.history.record(self.number, scheduler.node_runs)
-        self._complete_plan()
+        self._state.complete_plan()
         planned = (step.key.full for step in self.plan.order)
         ran = (each.key.full for each in scheduler.node_runs.values())
         expanded = prune(graph.scope, scheduler)
         self.session.store.run_ended(self.number, itertools.chain(planned, ran, expanded))
-
-    def _complete_plan(self) -> None:
-        """Let the plan take in what ran inside its nodes; where its keys are the run's, they stay that."""
-        is_own = self.plan.revision == self._state.revision
-        self.plan.complete_anew()
-        if is_own:
-            self._state.revision = self.plan.revision
 
     # What came of it -------------------------------------------------------------------------------------------------
 
@@ -394,12 +387,6 @@ class Run:
     def __repr__(self) -> str:
         ran = f"{self.counts['ran']} of {len(self.plan.steps)} nodes ran"
         return f"<Run {self.state}: {ran}, {format_seconds(self.seconds)}>"
-
-
-def _on_error(graph: Graph, options: Mapping[str, Any]) -> str:
-    """Return what the run does when a node fails: as its option says, else as its client asked, else as its graph."""
-    asked, on_error = policy_in(options.get("extra_data")), options.get("on_error")
-    return chosen(on_error if on_error is not None else asked or graph.on_error)
 
 
 def _why_of(run: weakref.ref[Run], node_id: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from comfy_nb.errors import GraphError, UnknownName
 from comfy_nb.wording import short
@@ -12,6 +12,12 @@ STOP, CONTINUE = "stop", "continue"
 CHOICES = (STOP, CONTINUE)
 POLICY = "node_failure_policy"
 POLICIES: Mapping[str, str] = {"fail_fast": STOP, "continue_independent": CONTINUE}  # ComfyUI's names
+
+
+class HasPolicy(Protocol):
+    """A graph, as far as it says what its runs do when a node fails."""
+
+    on_error: str
 
 
 def policy_in(extra_data: Any) -> str | None:
@@ -38,3 +44,9 @@ def chosen(on_error: Any) -> str:
     if on_error not in CHOICES:
         raise GraphError(f"on_error is {short(on_error)}, but it must be 'stop' or 'continue'.")
     return str(on_error)
+
+
+def policy_of(graph: HasPolicy, options: Mapping[str, Any]) -> str:
+    """Return what a run does when a node fails: as its option says, else as its client asked, else as its graph."""
+    asked, on_error = policy_in(options.get("extra_data")), options.get("on_error")
+    return chosen(on_error if on_error is not None else asked or graph.on_error)

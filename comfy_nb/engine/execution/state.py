@@ -200,6 +200,13 @@ class RunState:
                 state.outer.replaced_within.add(state.outer_node)
             state = state.outer
 
+    def complete_plan(self) -> None:
+        """Let the plan take in what ran inside its nodes; where its keys are those of this run, they stay that."""
+        is_own = self.plan.revision == self.revision
+        self.plan.complete_anew()
+        if is_own:
+            self.revision = self.plan.revision
+
     def confirm_fingerprint(self, node_id: str, answer: object, what: str) -> None:
         """Compare what a node has read with the fingerprint taken for it; where they differ, nothing more is cached."""
         node_run = self.node_run(node_id)
