@@ -11,13 +11,12 @@ from typing import Any
 from comfy_nb.engine.execution.cancelling import cancel_until_done
 from comfy_nb.engine.execution.executor import Executor
 from comfy_nb.engine.execution.hook_caller import call_hook
+from comfy_nb.engine.execution.inside import inside_run
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.execution.pauses import MakePause
 from comfy_nb.engine.execution.services import Services
 from comfy_nb.engine.execution.state import RunState, Status
 from comfy_nb.engine.planning.class_hooks import call_fingerprints, call_validators
-from comfy_nb.engine.planning.inner import Inside, unfinished
-from comfy_nb.engine.planning.step import NodeKey, Step
 from comfy_nb.engine.planning.validity import Validity, assess
 from comfy_nb.errors import warn_each_time
 
@@ -151,26 +150,12 @@ class RunTask:
         state = self.state
         state.plan.users -= 1
         if state.outer is not None:
-            state.outer.inside.setdefault(state.outer_node, []).append(self._as_inside())
+            ended = inside_run(state, self._services.inside)
+            state.outer.ended_inside.setdefault(state.outer_node, []).append(ended)
         state.lanes.release()
         state.event_log.run_finished(state.status, state.seconds)
         if self._finished is not None and not self._finished.done():
             self._finished.set_result(None)
-
-    def _as_inside(self) -> Inside:
-        """Return what the run is for the node that began it."""
-        state, plan = self.state, self.state.plan
-        if state.status is not Status.DONE:
-            return unfinished(f"a run inside it {state.status.in_words}")
-
-        def key(step: Step) -> NodeKey:
-            node_run = state.node_run(step.id)
-            return (node_run or step).key
-
-        added = state.scheduler.added.values() if state.scheduler is not None else ()
-        steps = [*map(plan.steps.__getitem__, plan.above(state.wanted)), *added]
-        wanted = [key(plan.steps[node_id]) for node_id in state.wanted]
-        return self._services.inner.inside(wanted, [(step, key(step)) for step in steps], state.graph.registry.find)
 
     async def clean_up(self) -> None:
         """Wait until nothing of a stopped run is left on the loop, even if this wait is cancelled."""

@@ -26,7 +26,7 @@ from comfy_nb.engine.execution.state import Status
 from comfy_nb.engine.history import History
 from comfy_nb.engine.job import INTERRUPTED, Job, result_of
 from comfy_nb.engine.planning.class_hooks import call_validators
-from comfy_nb.engine.planning.inner import Inner
+from comfy_nb.engine.planning.inside import KnownInside
 from comfy_nb.engine.planning.modes import modes_here
 from comfy_nb.engine.planning.planned import current_plan, plan_of
 from comfy_nb.engine.planning.validity import assess
@@ -53,7 +53,7 @@ class Session:
     ) -> None:
         self.presenter = presenter if presenter is not None else make_presenter()
         self.store = Store(budget, disk)
-        self.inner = Inner()
+        self.inside = KnownInside()
         self.lanes = Lanes()
         self.runs: weakref.WeakSet[Run] = weakref.WeakSet()
         self.last: Run | None = None
@@ -129,12 +129,12 @@ class Session:
 
     def keys_of(self, graph: Graph, node_id: str) -> list[bytes]:
         """Return the cache keys of a node; none where its key is not known before it runs."""
-        step = plan_of(graph, inner=self.inner).steps.get(node_id)
+        step = plan_of(graph, self.inside).steps.get(node_id)
         return [step.key.full] if step is not None and step.key.full is not None else []
 
     def validate(self, graph: Graph, outputs: Sequence[str] | None) -> list[Problem]:
         """Find all that is wrong with a graph, calling the nodes' own validation too."""
-        plan = plan_of(graph, inner=self.inner)
+        plan = plan_of(graph, self.inside)
         wanted = plan.default_outputs() if outputs is None else outputs
         found = run_without_waiting(
             call_validators(plan, wanted, call_now),
@@ -162,7 +162,7 @@ class Session:
             if name not in RUN_OPTIONS:
                 raise UnknownName.of("option", name, ("outputs", *RUN_OPTIONS), "of a run")
         modes = modes_here()
-        plan = plan_of(graph, modes, self.inner)
+        plan = plan_of(graph, self.inside, modes)
         run = Run(self, graph, plan, modes, options)
         self._release_failures(run.place)
         interrupt_watch.note_run()

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from comfy_nb.engine.planning.inside import KnownInside
 from comfy_nb.engine.planning.planned import plan_of
 from comfy_nb.engine.session import Session, use_session
 from comfy_nb.graph.handle import Handle, NodeFactory
@@ -102,7 +103,7 @@ def cached(shape: str, n: int) -> Timed:
         await session.run(Graph.from_prompt(source, REGISTRY))
         started = time.perf_counter()
         graph = Graph.from_prompt(source, REGISTRY)
-        plan_of(graph)
+        plan_of(graph, session.inside)
         await session.run(graph)
         return Seconds(time.perf_counter() - started)
 
@@ -111,7 +112,7 @@ def cached(shape: str, n: int) -> Timed:
 
 def validation(shape: str, n: int) -> Timed:
     """Checking every input of a fresh graph, its plan and keys included."""
-    return partial(plan_of, graph_of(shape, n))
+    return partial(plan_of, graph_of(shape, n), KnownInside())
 
 
 def unchanged(shape: str, n: int) -> Timed:

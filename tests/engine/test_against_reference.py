@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import comfy_nb as nb
 from comfy_nb.engine import events
-from comfy_nb.engine.planning.planned import plan_of
+from comfy_nb.engine.planning.planned import planned
 from comfy_nb.errors import NodeError, NodeErrors, NotKept
 from comfy_nb.graph.model import Graph
 from comfy_nb.spec.registry import Registry
@@ -115,7 +115,7 @@ def below(prompt: Prompt, ids: set[str]) -> set[str]:
 def check_nothing_left(graph: Graph, *runs: nb.Run) -> None:
     """No task is left and no run uses the plan."""
     assert asyncio.all_tasks() == {asyncio.current_task()}
-    assert plan_of(graph).users == 0
+    assert planned(graph).plan.users == 0
     for run in runs:
         assert run.plan.users == 0
         assert run.state in ("done", "failed")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import comfy_nb as nb
-from comfy_nb.engine.planning.planned import plan_of
+from comfy_nb.engine.planning.planned import planned
 from comfy_nb.engine.presenter import NoPresenter
 from tests.engine.signs import PATIENCE_S
 from tests.engine.support import Pack, made
@@ -37,7 +37,7 @@ async def test_a_display_that_fails_does_not_hurt_the_run(pack: Pack, method: st
     with pytest.warns(nb.ComfyNBWarning, match=r"display of .* failed: .*no screen"):
         run = await asyncio.wait_for(session.run(graph), PATIENCE_S)
     assert run["1"] == 1 and run.place is None
-    assert plan_of(graph).users == 0
+    assert planned(graph).plan.users == 0
 
 
 async def test_a_refusal_that_cannot_be_shown_is_a_warning(pack: Pack) -> None:

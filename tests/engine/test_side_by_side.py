@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 import time
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import comfy_nb as nb
 from comfy_nb.engine import events
 from comfy_nb.engine.execution import abandon
+from comfy_nb.engine.execution.executor import SLICE_S
 from comfy_nb.engine.execution.node_run import NodeState
 from comfy_nb.engine.node_api.context import get_executing_context
 from comfy_nb.engine.node_api.graph_builder import GraphBuilder
@@ -292,3 +294,40 @@ async def test_stopping_a_run_stops_what_its_node_runs(monkeypatch: pytest.Monke
     await ended.seen()
     if nested := others():
         assert not (await asyncio.wait(nested, timeout=PATIENCE_S))[1]
+
+
+async def test_a_run_that_is_done_ends_though_another_run_has_the_lane() -> None:
+    begun, is_over = nb.constant(threading.Event()), nb.constant(threading.Event())
+
+    @nb.node(cache="off")
+    def short(n: int) -> int:
+        begun.set()
+        time.sleep(2 * SLICE_S)
+        return n
+
+    @nb.node(cache="off")
+    def long(n: int) -> bool:
+        return is_over.wait(PATIENCE_S)
+
+    first = short(1).start()
+    await asyncio.to_thread(begun.wait, PATIENCE_S)
+    second = long(1).start()
+    await first
+    is_over.set()
+    assert await second
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_equal_nodes_whose_expansions_are_done_at_once_both_end(pack: Pack, is_async: bool) -> None:
+    def empty(self: Any, a: int) -> dict[str, Any]:
+        time.sleep(0.02)
+        return {"result": (7,), "expand": {}}
+
+    async def empty_async(self: Any, a: int) -> dict[str, Any]:
+        await asyncio.sleep(0.02)
+        return {"result": (7,), "expand": {}}
+
+    pack.node("Empty", empty_async if is_async else empty, {"a": INT}, THREAD_SAFE=True)
+    graph = pack.graph({"1": made("Empty", a=1), "2": made("Empty", a=1)})
+    run = await asyncio.wait_for(graph.run(), PATIENCE_S)
+    assert (run["1"], run["2"]) == (7, 7)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import comfy_nb as nb
+from comfy_nb.engine.planning.inside import KnownInside
 from comfy_nb.engine.planning.planned import plan_of
 from comfy_nb.graph import topology
 
@@ -83,14 +84,14 @@ def test_a_link_to_a_node_that_is_not_there_leads_nowhere():
 
 def test_a_run_wants_the_output_nodes_that_take_part_in_it():
     graph = blurred()
-    assert topology.default_outputs(graph) == ["4", "5"] == plan_of(graph).default_outputs()
+    assert topology.default_outputs(graph) == ["4", "5"] == plan_of(graph, KnownInside()).default_outputs()
     graph["4"].mute()
-    assert topology.default_outputs(graph) == ["5"] == plan_of(graph).default_outputs()
+    assert topology.default_outputs(graph) == ["5"] == plan_of(graph, KnownInside()).default_outputs()
 
 
 def test_without_output_nodes_a_run_wants_the_leaves():
     graph = blurred()
     del graph["4"], graph["5"]
-    assert topology.default_outputs(graph) == ["3"] == plan_of(graph).default_outputs()
+    assert topology.default_outputs(graph) == ["3"] == plan_of(graph, KnownInside()).default_outputs()
     graph["3"].mute()
-    assert topology.default_outputs(graph) == ["2"] == plan_of(graph).default_outputs()
+    assert topology.default_outputs(graph) == ["2"] == plan_of(graph, KnownInside()).default_outputs()

@@ -18,9 +18,9 @@ class Entry:
 
     `seconds` is how long they took to compute, `made_at` when that was (`time.time()`). `reusable` is False where the
     key never occurs again (an always-run node): such an entry is evicted first. `durable`: the key means the same in
-    another process. `skips` are the calls that blockers kept from being made, and `is_blocked` says that none was made.
-    `source` is "memory" or "disk". `size` (bytes) and `hits` are kept by the memory tier, which alone
-    sets and reads `rank` and `blocks`.
+    another process. `is_spoiled`: it was changed in place. `skips` are the calls that blockers kept from being made,
+    and `is_blocked` says that none was made. `source` is "memory" or "disk". `size` (bytes) and `hits` are kept by the
+    memory tier, which alone sets and reads `rank` and `blocks`.
     """
 
     __slots__ = (
@@ -29,6 +29,7 @@ class Entry:
         "durable",
         "hits",
         "is_blocked",
+        "is_spoiled",
         "key",
         "made_at",
         "node_id",
@@ -79,6 +80,7 @@ class Entry:
         self.is_blocked = is_blocked
         self.made_at = time.time()
         self.pinned = False
+        self.is_spoiled = False
         self.hits = 0
         self.size = 0
 

@@ -253,10 +253,16 @@ def _state(value: Any) -> tuple[Any, ...]:
 
 
 def _tensor_state(value: torch.Tensor) -> tuple[Any, ...]:
-    """Return what changes when torch writes to a tensor: its address, layout and version (-1 if it has none)."""
-    version = -1 if value.is_inference() else value._version
+    """Return what changes when torch writes to a tensor: its address, layout, version and gradient."""
     attributes = [(name, id(each)) for name, each in value.__dict__.items()]
-    return (value.data_ptr(), version, value.dtype, tuple(value.shape), value.stride(), value.requires_grad, attributes)
+    gradient = value.grad if value.requires_grad and value.is_leaf else None
+    layout = (value.data_ptr(), value.dtype, tuple(value.shape), value.stride(), value.requires_grad)
+    return (*layout, _version(value), attributes, None if gradient is None else (id(gradient), _version(gradient)))
+
+
+def _version(value: torch.Tensor) -> int:
+    """Return the version counter of a tensor, or -1 if it has none."""
+    return -1 if value.is_inference() else value._version
 
 
 def _tensor_content(value: torch.Tensor) -> Digest | None:

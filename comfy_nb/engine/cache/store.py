@@ -91,6 +91,7 @@ class Store:
         if entry is None:
             entry = self._from_lower(key, node)
         elif entry.seal is not None and (what := entry.seal.broken()) is not None:
+            entry.is_spoiled = True
             self.forget(entry, "changed in place")
             warn_each_time(
                 f"The result of {name_node(entry.node_id, entry.class_type, entry.title)} was changed in place after "

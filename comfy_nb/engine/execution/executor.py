@@ -59,7 +59,7 @@ class Executor:
         self.loop = asyncio.get_running_loop()
         self.context = contextvars.copy_context()
         self.lock = threading.Lock()
-        self.lookup = Lookup(state, services.store, services.inner)
+        self.lookup = Lookup(state, services.store, services.inside)
         self.scheduler = state.scheduler = Scheduler(state.plan.steps, self.lookup.find, self._resolve)
         self.lookup.scheduler = self.scheduler
         self.failures = Failures(state, self.scheduler)
@@ -119,7 +119,7 @@ class Executor:
         """On the loop: look at the scheduler. A fault of the engine itself ends the run."""
         self._is_woken = False
         try:
-            self._advance()
+            self.context.copy().run(self._advance)  # another run may have called, with other context variables
         except Exception as error:
             self.failures.error = self.failures.error or error
             self.end(Status.FAILED)
@@ -182,7 +182,8 @@ class Executor:
                     break
             self._sync_turn(node_run, worker)
             if time.perf_counter() > until:
-                if self._lane.is_wanted and not self.is_over:  # what is queued may be the lane's end
+                # What is queued may be the lane's end; with nothing ready the loop has to hear of it first.
+                if self._lane.is_wanted and not self.is_over and self.scheduler.has_ready():
                     self._send(self._lane, self._drain)
                     return
                 until += SLICE_S

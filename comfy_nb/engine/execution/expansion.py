@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping, Sequence, Set
 from typing import Any, NoReturn
 
@@ -11,11 +10,11 @@ from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.returned import merge
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.turn import Expand
-from comfy_nb.engine.planning.inner import Inner, Inside
+from comfy_nb.engine.planning.inside import KnownInside
 from comfy_nb.engine.planning.keys import head_of, key_of
 from comfy_nb.engine.planning.modes import Modes
 from comfy_nb.engine.planning.plan import is_simple
-from comfy_nb.engine.planning.step import NodeKey, Step
+from comfy_nb.engine.planning.step import Step
 from comfy_nb.errors import DependencyCycleError, DuplicateNodeError, GraphError, UnknownName, warn_each_time
 from comfy_nb.graph import topology
 from comfy_nb.graph.check import in_link
@@ -146,7 +145,7 @@ def _check_links(step: Step, steps: Mapping[str, Step], scheduler: Scheduler) ->
             )
 
 
-def set_keys(steps: Mapping[str, Step], scheduler: Scheduler, scope: int, modes: Modes, inner: Inner) -> None:
+def set_keys(steps: Mapping[str, Step], scheduler: Scheduler, scope: int, modes: Modes, inside: KnownInside) -> None:
     """Set the keys of an expansion's steps, for a run under these modes.
 
     Raises DependencyCycleError where they wait for each other.
@@ -160,7 +159,7 @@ def set_keys(steps: Mapping[str, Step], scheduler: Scheduler, scope: int, modes:
         step = steps[node_id]
         step.modes = modes
         step.head = head_of(step, scope)
-        step.key = inner.complete(key_of(step.head, step.fingerprint, step.links, known))
+        step.key = inside.complete(key_of(step.head, step.fingerprint, step.links, known))
 
 
 def _refuse_cycle(ids: Sequence[str]) -> NoReturn:
@@ -178,33 +177,3 @@ class _Known(dict[str, Step]):
         step = self._scheduler.step(node_id)
         assert step is not None
         return step
-
-
-def inside_expansion(node_run: NodeRun, scheduler: Scheduler, inner: Inner, registry: Registry) -> Inside:
-    """Return what ran inside a node whose expansion is done."""
-    node_id, expansion = node_run.step.id, node_run.expansion
-    steps = {each: step for each in expansion.ids if (step := scheduler.step(each)) is not None}
-    wanted = [_key_in(scheduler, each) for each in expansion.wanted]
-    inside = inner.inside(wanted, [(step, _key_in(scheduler, each)) for each, step in steps.items()], registry.find)
-    taken = {link.origin for step in steps.values() for link in step.links if link.origin not in steps}
-    if not _comes_from(scheduler, node_id, taken):
-        return Inside(wanted, inside.classes, "what runs inside it takes from nodes that it does not come from")
-    return inside
-
-
-def _key_in(scheduler: Scheduler, node_id: str) -> NodeKey:
-    step = scheduler.step(node_id)
-    assert step is not None
-    return scheduler.node_runs[node_id].key if node_id in scheduler.node_runs else step.key
-
-
-def _comes_from(scheduler: Scheduler, node_id: str, origins: Set[str]) -> bool:
-    """Whether a node could need all of these; most often they are near."""
-    missing, seen, queue = set(origins), {node_id}, deque([node_id])
-    while queue and missing:
-        step = scheduler.step(queue.popleft())
-        above = [link.origin for link in step.links if link.origin not in seen] if step is not None else []
-        missing.difference_update(above)
-        seen.update(above)
-        queue.extend(above)
-    return not missing

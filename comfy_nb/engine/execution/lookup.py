@@ -9,15 +9,15 @@ from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.cache.seal import seal
 from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution import redo
-from comfy_nb.engine.execution.expansion import inside_expansion
+from comfy_nb.engine.execution.inside import inside_expansion
 from comfy_nb.engine.execution.node_run import NOT_SCHEDULED, NodeRun, NodeState
 from comfy_nb.engine.execution.remarks import Remarks
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.skips import Skips, blocked_output
 from comfy_nb.engine.execution.state import RunState
-from comfy_nb.engine.planning.inner import Inner, join
+from comfy_nb.engine.planning.inside import KnownInside, code_of, join
 from comfy_nb.engine.planning.keys import head_of, key_of, lazy_key
-from comfy_nb.engine.planning.step import UNKNOWN, NodeKey, Step
+from comfy_nb.engine.planning.step import LANE, UNKNOWN, NodeKey, Step
 from comfy_nb.engine.planning.torch_settings import Settings, torch_settings
 from comfy_nb.errors import warn_each_time, warn_of_fault
 from comfy_nb.graph.check import InLink
@@ -25,7 +25,7 @@ from comfy_nb.wording import CONSTANT_ADVICE
 
 
 class Lookup:
-    """One run's view of the store, and of what is known of what runs inside nodes (`inner`).
+    """One run's view of the store, and of what is known of what runs inside nodes (`inside`).
 
     `keyed_late` are the ids of nodes whose keys do not follow from the plan, because a value above them may be replaced
     or was: each is made of the keys above it when these are final.
@@ -33,10 +33,10 @@ class Lookup:
 
     scheduler: Scheduler
 
-    def __init__(self, state: RunState, store: Store, inner: Inner) -> None:
+    def __init__(self, state: RunState, store: Store, inside: KnownInside) -> None:
         self.state = state
         self.store = store
-        self.inner = inner
+        self.inside = inside
         self.hits = 0
         self.skips = Skips(state)
         self.remarks = Remarks(state, store)
@@ -46,6 +46,7 @@ class Lookup:
         self._shares_nothing = store.holds_nothing
         self._held: dict[int, bytes] = {}
         self._failed: dict[bytes, BaseException] = {}
+        self._doubtful: set[int] = set()
 
     # The cache -------------------------------------------------------------------------------------------------------
 
@@ -116,24 +117,26 @@ class Lookup:
 
     def _late_key(self, node_run: NodeRun) -> None:
         """Set a key that depends on parents that have run, or for a lazy node on the inputs it used before."""
-        step = node_run.step
-        if node_run.key.base is None and (not self._rekey(node_run) or node_run.key.full is not None):
-            return
+        if node_run.key.base is None:
+            self._rekey(node_run)
         base = node_run.key.base
-        assert base is not None
+        if base is None or node_run.key.full is not None:
+            return
+        step = node_run.step
         if not step.lazy_links:
-            node_run.key = node_run.key._replace(full=base)  # what runs inside it may be something else by now
-            self._note_change(node_run)
+            self._note_change(node_run, node_run.key)
             return
         for names in self.store.uses_of(base):
             used = [(link.name, self._key_of(link.origin).full) for link in step.lazy_links if link.name in names]
-            key = self.inner.complete(node_run.key._replace(full=lazy_key(base, used)))
+            own = lazy_key(base, used)
+            key = self.inside.complete(node_run.key._replace(own=own, full=own))
             if key.full is not None and self.store.holds(key.full, step):
                 node_run.key = key
                 return
+            self._note_change(node_run, key)
 
-    def _rekey(self, node_run: NodeRun) -> bool:
-        """Make the key from those of the nodes above in this run; False where one of them is not known yet."""
+    def _rekey(self, node_run: NodeRun) -> None:
+        """Make the key from those of the nodes above in this run, unless one of them is not known yet."""
         step = node_run.step
         above: dict[str, NodeRun] = {}
         for link in step.links:
@@ -141,15 +144,13 @@ class Lookup:
                 continue
             source = self.scheduler.node_runs.get(link.origin)
             if source is None or source.key.full is None:
-                return False
+                return
             above[link.origin] = source
-        node_run.key = self.inner.complete(key_of(step.head, step.fingerprint, step.links, above))
-        return True
+        node_run.key = self.inside.complete(key_of(step.head, step.fingerprint, step.links, above))
 
-    def _note_change(self, node_run: NodeRun) -> None:
+    def _note_change(self, node_run: NodeRun, key: NodeKey) -> None:
         """Note for `why` what ran inside a node and is something else by now."""
-        key = node_run.key.full
-        if key is not None and (change := self.inner.change(key)) is not None:
+        if (change := self.inside.change(key)) is not None:
             self.state.lost[node_run.step.id] = change
 
     def _key_of(self, node_id: str) -> NodeKey:
@@ -161,7 +162,7 @@ class Lookup:
         return step.key if step is not None else UNKNOWN
 
     def keep(self, node_run: NodeRun, outputs: Outputs) -> None:
-        """Cache what a node returned, and pass it to those who wait for an equal node.
+        """Cache what a node returned.
 
         Nothing is cached once a value was replaced: it may reach nodes in ways that no key covers. Nor is anything once
         torch's settings are others than when the run began: they belong to the process, and the keys have those.
@@ -171,12 +172,12 @@ class Lookup:
             self._note_settings(settings, step)
         if step.head.reusable and not (step.head.fixed or self.state.is_tainted):
             self._compare_constants(step)
-        if self.state.is_tainted:
+        if node_run.sequence in self._doubtful:
+            self.state.lost[step.id] = "its input was changed while it ran"
+        if self.state.is_tainted or node_run.sequence in self._doubtful:
             node_run.key = node_run.key.forgotten()
-        elif node_run.key.full is None and node_run.key.base is not None:
-            self._complete(node_run)
-        if node_run.expansion is not None or self.state.inside:
-            self._count_inside(node_run)
+        else:
+            self._settle_key(node_run)
         key = node_run.key.full
         sealed = seal(outputs, step.spec.watches)
         entry = Entry(
@@ -199,20 +200,19 @@ class Lookup:
         if key is not None and step.cacheable:
             self._remember(entry)
             self.remarks.keep(node_run, key)
-        self.release_claim(node_run, None if self.state.is_tainted else entry)
 
-    def _count_inside(self, node_run: NodeRun) -> None:
-        """Let what ran inside a node count in the key of its result."""
-        several = self.state.inside.pop(node_run.step.id, [])
+    def _settle_key(self, node_run: NodeRun) -> None:
+        """Make the key of a result final: the lazy inputs that were used count in it, and what ran inside the node."""
+        several = self.state.ended_inside.pop(node_run.step.id, []) if self.state.ended_inside else []
         if node_run.expansion is not None:
-            registry = self.state.graph.registry
-            several.append(inside_expansion(node_run, self.scheduler, self.inner, registry))
-        if not several or node_run.key.base is None:
+            several.append(inside_expansion(node_run, self.state, self.inside))
+        key = node_run.key
+        if key.full is not None and not several:
             return
-        node_run.key = node_run.key._replace(full=None if node_run.step.lazy_links else node_run.key.base)
-        if node_run.step.lazy_links:
+        if node_run.step.lazy_links and key.base is not None:
             self._complete(node_run)
-        node_run.key = self.inner.note(node_run.key, join(several))
+            key = node_run.key
+        node_run.key = self.inside.learn(key, join(several)) if several else key._replace(full=key.own)
 
     def _remember(self, entry: Entry) -> None:
         if entry.seal is not None and entry.seal.unknown is not None:
@@ -243,25 +243,16 @@ class Lookup:
     def drop_outdated(self) -> None:
         """At the end of a run, drop what was computed by code that reads something else by now than when it began."""
         ran = [each for each in self.scheduler.node_runs.values() if each.source == "ran"]
-        classes = {each.step.class_type for each in ran}
-        changed = {name for name in classes if self._is_changed(name)}
+        began_with = {(each.step.spec, each.step.code) for each in ran}
+        changed = {(spec, code) for spec, code in began_with if code_of(spec) != code}
         if not changed:
             return
-        stale = {each.step.id for each in ran if each.step.class_type in changed}
-        below = self.state.plan.below(stale)
+        outdated = [each for each in ran if (each.step.spec, each.step.code) in changed]
+        stale = {around.step.id for each in outdated for around in (each, *each.parents())}
+        stale |= redo.below(self.scheduler, stale)
         for each in ran:
-            if each.key.full is not None and (each.step.id in stale or each.step.id in below):
+            if each.key.full is not None and each.step.id in stale:
                 self.store.discard(each.key.full, "the code that computed it, or what it reads, changed while it ran")
-
-    def _is_changed(self, class_type: str) -> bool:
-        known = self.state.plan.classes.get(class_type)
-        if known is None:
-            return False
-        spec, _, code, _ = known
-        try:
-            return spec.code() != code
-        except Exception:  # a class's code may not be readable any more; then nothing is known of it
-            return True
 
     def _complete(self, node_run: NodeRun) -> None:
         """Set the key of a lazy node that has run, by the lazy inputs that were passed to it.
@@ -276,7 +267,7 @@ class Lookup:
         if full is not None:
             durable = key.durable and all(each.durable for each in above)
             reusable = key.reusable and all(each.reusable for each in above)
-            node_run.key = key._replace(full=full, durable=durable, reusable=reusable)
+            node_run.key = key._replace(own=full, full=full, durable=durable, reusable=reusable)
             self.store.note_use(key.base, tuple(link.name for link in passed))
 
     def _passed_on(self, node_run: NodeRun, link: InLink) -> bool:
@@ -299,10 +290,11 @@ class Lookup:
         if not self._in_flight.claim(key, when_done, node_run):
             return False
         self._held[node_run.sequence] = key
-        found = self.inner.complete(node_run.key).full if self.inner.revision else key
-        if found is None or self._peek(found) is None:
+        found = self.inside.complete(node_run.key) if self.inside.revision else node_run.key
+        if found.full is None or self._peek(found.full) is None:
             return True
-        if (entry := self.store.recall(found, node_run.step)) is not None:
+        if (entry := self.store.recall(found.full, node_run.step)) is not None:
+            node_run.key = found
             self.release_claim(node_run, entry)
             when_done(node_run, entry)
             return False
@@ -312,7 +304,7 @@ class Lookup:
         """Return the key under which equal nodes share what a node comes to; None where each is computed."""
         if self._shares_nothing or self.state.is_tainted:
             return None
-        return node_run.key.full if node_run.step.deduplicated and node_run.key.reusable else None
+        return node_run.key.own if node_run.step.deduplicated and node_run.key.reusable else None
 
     def note_failure(self, node_run: NodeRun, error: BaseException) -> None:
         """Note that a node failed, for the equal ones of this run."""
@@ -334,23 +326,36 @@ class Lookup:
     # Inputs that were changed in place -------------------------------------------------------------------------------
 
     def check_inputs(self, node_run: NodeRun) -> Sequence[NodeRun]:
-        """Return the nodes whose outputs this node has just changed in place, after a warning; the cache drops them."""
-        changed = []
+        """Return the nodes whose outputs this node has just changed in place, after a warning; the cache drops them.
+
+        Where somebody else may have changed an input while the node ran, its own result is not cached either: that is
+        so for nodes that others run beside. One that has its lane to itself is taken to have made the change.
+        """
+        changed: list[NodeRun] = []
         for link in node_run.step.links:
             above = self.scheduler.node_runs.get(link.origin)
             entry = above.entry if above is not None else None
             if above is None or entry is None or entry.seal is None or link.raw:
                 continue
-            what = entry.seal.broken()
-            if what is not None and above not in changed:
-                changed.append(above)
+            if entry.is_spoiled:
+                self._doubtful.add(node_run.sequence)
+            elif (what := entry.seal.broken()) is not None:
+                entry.is_spoiled = True
+                changed += [each for each in list(self.scheduler.node_runs.values()) if each.entry is entry]
                 self.store.forget(entry, f"changed in place by {node_run.step.named}")
                 warn_each_time(
                     f"{node_run.step.named} changed its input {link.name!r} in place: {what}. The result of "
                     f"{above.step.named} will be computed again where it is needed. Work on a copy (x.clone())."
                 )
-                above.entry = None
+        if changed and (node_run.step.where != LANE or self.users_of(changed, node_run)):
+            self._doubtful.add(node_run.sequence)
         return changed
+
+    def users_of(self, changed: Sequence[NodeRun], besides: NodeRun) -> list[NodeRun]:
+        """Return the other nodes that run just now with what these nodes gave."""
+        ids = {each.step.id for each in changed}
+        running = [each for each in list(self.scheduler.node_runs.values()) if each.state is NodeState.RUNNING]
+        return [each for each in running if each is not besides and ids & each.sources()]
 
     def drop_if_changed(self, node_run: NodeRun) -> bool:
         """Drop a node's result from the cache if it was changed in place at a breakpoint; False where it was not."""

@@ -34,9 +34,10 @@ class NodeState(IntEnum):
 class NodeRun:
     """A needed node of one run.
 
-    `unmet` counts the inputs it waits for, `refs` the nodes that wait for it; `asked` and `passed` are its lazy inputs.
-    `skips` are the calls that blockers kept from being made; with `is_blocked`, none was made. `blocked_output` says
-    in words that calls were made, and all that came out is blocked. `remarks` are what it was warned of, in order.
+    `planned` is the key that it had at first, `unmet` counts the inputs it waits for, `refs` the nodes that wait for
+    it; `asked` and `passed` are its lazy inputs. `skips` are the calls that blockers kept from being made; with
+    `is_blocked`, none was made. `blocked_output` says in words that calls were made, and all that came out is blocked.
+    `remarks` are what it was warned of, in order.
     """
 
     __slots__ = (
@@ -51,6 +52,7 @@ class NodeRun:
         "outputs",
         "parent",
         "passed",
+        "planned",
         "rank",
         "refs",
         "remarks",
@@ -73,7 +75,7 @@ class NodeRun:
         self.rank = step.rank
         self.dependents: list[NodeRun] = []
         self.fingerprint = step.fingerprint
-        self.key = step.key
+        self.key = self.planned = step.key
         self.outputs: Outputs | None = None
         self.ui: Mapping[str, Any] | None = None
         self.asked: set[str] | None = None
@@ -91,7 +93,7 @@ class NodeRun:
     @property
     def is_keyed_anew(self) -> bool:
         """Whether its key turned out to be another one than was planned."""
-        return self.key.full != self.step.key.full
+        return self.key is not self.planned and self.key.full != self.planned.full
 
     def takes(self, link: InLink) -> bool:
         """Whether the node waits for a link: a lazy one only after it asked for it."""

@@ -53,10 +53,13 @@ class Results:
         node_run.ui = outcome.ui
         invalidated = self._lookup.check_inputs(node_run) if node_run.step.links else ()
         self._lookup.keep(node_run, outcome.outputs)
+        self._lookup.release_claim(node_run, node_run.entry if node_run.key.full is not None else None)
         self._finished(node_run)
         with self._lock:
             if executor.ending is not None:
                 return
+            if invalidated:
+                scheduler.outdated.update(each.sequence for each in self._lookup.users_of(invalidated, node_run))
             for above in invalidated:
                 scheduler.invalidate(above)
             if self._state.replaced_within:
@@ -72,14 +75,16 @@ class Results:
             with self._lock:
                 if self._executor.is_over:
                     return
-                if entry is None:
+                if entry is None or entry.key not in (node_run.key.own, node_run.key.full):
+                    # It gave up, or something ran inside it, which may be something else for this run.
                     self._scheduler.requeue(node_run)
                 else:
                     node_run.ui, node_run.source = entry.ui, "shared"
                     node_run.entry = entry
-                    if entry.key:  # it tells of what ran inside as well
+                    if node_run.key.full is None:
                         node_run.key = node_run.key._replace(full=entry.key)
                     self._lookup.skips.repeat(node_run, entry)
+                    self._lookup.remarks.found(node_run, entry.key)
                     self._finished(node_run)
                     self._scheduler.finish(node_run, entry.outputs)
         except Exception as error:  # not the other run's fault
@@ -97,7 +102,7 @@ class Results:
         if node_run.sequence in self._scheduler.outdated:
             self._call_again(node_run)
             return
-        set_keys(steps, self._scheduler, self._state.graph.scope.uid, self._state.modes, self._lookup.inner)
+        set_keys(steps, self._scheduler, self._state.graph.scope.uid, self._state.modes, self._lookup.inside)
         node_run.ui = outcome.ui
         with self._lock:
             if self._executor.ending is not None:

@@ -264,7 +264,7 @@ class Scheduler:
             return ()
         node_run.dependents = []
         ready = []
-        is_keyed_anew = node_run.key is not node_run.step.key and node_run.is_keyed_anew
+        is_keyed_anew = node_run.is_keyed_anew
         for dependent in dependents:
             dependent.unmet -= 1
             if is_keyed_anew:
@@ -388,5 +388,6 @@ class Scheduler:
 
 def _forget_key(node_run: NodeRun, above: NodeRun) -> None:
     """Forget a key that was made of a planned key above which turned out to be another one; it is made anew later."""
-    if any(link.origin == above.step.id and not link.lazy for link in node_run.step.links):
+    has_run = node_run.expansion is not None
+    if not has_run and any(link.origin == above.step.id and not link.lazy for link in node_run.step.links):
         node_run.key = node_run.key.forgotten()

@@ -8,7 +8,7 @@ from typing import Protocol
 from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution.breakpoints import Breakpoints
 from comfy_nb.engine.execution.callers import MakeCaller
-from comfy_nb.engine.planning.inner import Inner
+from comfy_nb.engine.planning.inside import KnownInside
 
 
 class Services(Protocol):
@@ -20,7 +20,7 @@ class Services(Protocol):
         ...
 
     @property
-    def inner(self) -> Inner:
+    def inside(self) -> KnownInside:
         """What is known of what runs inside nodes."""
         ...
 

@@ -19,7 +19,7 @@ from comfy_nb.engine.execution.lanes import Lanes
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.planning.hidden_inputs import HiddenInputs
-from comfy_nb.engine.planning.inner import Inside
+from comfy_nb.engine.planning.inside import Inside
 from comfy_nb.engine.planning.keys import never_equal
 from comfy_nb.engine.planning.modes import Modes
 from comfy_nb.engine.planning.plan import Plan
@@ -81,15 +81,16 @@ class RunState:
     `goes_on_after_failures`: what does not depend on a failed node runs all the same. `failures` are the errors of the
     nodes that have failed so far. `stop_as` is set once the run is to stop, to the status in which it then ends.
     `outer` is the run around this one, if a node started it, `outer_node` that node's id, and `inner` are the runs that
-    its nodes wait for; `inside` has, by the id of the node that began them, those that have ended. `modes` are those of
-    the code that began it, `lanes` its own until it ends. `revision` is that of the plan's keys when the run was
-    prepared. `is_tainted`: a value was replaced at a breakpoint, or a file or torch's settings changed meanwhile, so
-    nothing more is cached; `replaced_within` has the nodes in whose own runs a value was replaced. `lost` notes, for
+    its nodes wait for; `ended_inside` has, by the id of the node that began them, those that have ended. `modes` are
+    those of the code that began it, `lanes` its own until it ends. `revision` is that of the plan's keys when the run
+    was prepared. `is_tainted`: a value was replaced at a breakpoint, or a file or torch's settings changed meanwhile,
+    so nothing more is cached; `replaced_within` has the nodes in whose own runs a value was replaced. `lost` notes, for
     `why`, how the last run's results were lost, `warned` what its nodes have warned of.
     """
 
     __slots__ = (
         "emit",
+        "ended_inside",
         "event_log",
         "extra_data",
         "failures",
@@ -98,7 +99,6 @@ class RunState:
         "hidden_inputs",
         "id",
         "inner",
-        "inside",
         "is_tainted",
         "lanes",
         "log",
@@ -150,7 +150,7 @@ class RunState:
         self.outer = outer
         self.outer_node = outer_node
         self.inner: WeakSet[Stoppable] = WeakSet()
-        self.inside: dict[str, list[Inside]] = {}
+        self.ended_inside: dict[str, list[Inside]] = {}
         self.status = Status.RUNNING
         self.stop_as: Status | None = None
         self.stop_event = threading.Event()

@@ -6,19 +6,15 @@ depends on the base alone, and their keys complete it.
 
 from __future__ import annotations
 
-import itertools
-import struct
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from xxhash import xxh3_128_digest
 
-from comfy_nb.engine.planning.step import UNKNOWN, Keyed, NodeKey, Step
+from comfy_nb.engine.planning.step import UNKNOWN, Keyed, NodeKey, Step, nonce
 from comfy_nb.graph.check import InLink
 from comfy_nb.spec.digest import Digest, combine
 from comfy_nb.spec.fingerprint import digest_of, node_digest
-
-_nonces = itertools.count(1)
 
 
 def head_of(step: Step, scope: int) -> Digest:
@@ -53,7 +49,7 @@ def key_of(head: Digest, fingerprint: Any, links: Sequence[InLink], above: Mappi
         if lazy:
             has_lazy = True
             continue
-        _, full, is_durable, is_reusable, _ = above[origin].key
+        _, _, full, is_durable, is_reusable, _ = above[origin].key
         if full is None:
             return UNKNOWN
         found.append(full)
@@ -67,11 +63,12 @@ def key_of(head: Digest, fingerprint: Any, links: Sequence[InLink], above: Mappi
         durable = durable and mark.durable
         is_known = is_known and mark.reusable and not never_equal(fingerprint)
     if not is_known:
-        above_bytes += struct.pack("<Q", next(_nonces))
+        above_bytes += nonce()
         durable = reusable = False
     base = xxh3_128_digest(head.value + above_bytes)
     # Half the cost of NodeKey(...), and there is one for each node.
-    return tuple.__new__(NodeKey, (base, None if has_lazy else base, durable, reusable, above_bytes))
+    own = None if has_lazy else base
+    return tuple.__new__(NodeKey, (base, own, own, durable, reusable, above_bytes))
 
 
 def lazy_key(base: bytes, used: Sequence[tuple[str, bytes | None]]) -> bytes | None:

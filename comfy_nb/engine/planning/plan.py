@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from comfy_nb.engine.planning.inner import Inner
+from comfy_nb.engine.planning.inside import KnownInside
 from comfy_nb.engine.planning.keys import head_of, key_of, never_equal
 from comfy_nb.engine.planning.modes import Modes
 from comfy_nb.engine.planning.step import NodeKey, Step
@@ -31,7 +31,7 @@ CYCLE_MAX = 12
 class Plan:
     """The steps of a graph by id (`steps`) and in topological order (`order`), and their problems (`faulty`).
 
-    Their keys are those of a run under these `modes`, completed by what is known to run inside nodes (`inner`); each
+    Their keys are those of a run under these `modes`, completed by what is known to run inside nodes (`inside`); each
     change of them has a new `revision`. `users` counts the runs
     that use the plan: while there are any, an edit makes a new one. What has to be done before a run is listed:
     `fingerprinting` and `validating` steps have such hooks, `runs_every_time` have a submitted fingerprint that is
@@ -39,10 +39,10 @@ class Plan:
     output.
     """
 
-    def __init__(self, graph: Graph, modes: Modes, inner: Inner) -> None:
+    def __init__(self, graph: Graph, modes: Modes, inside: KnownInside) -> None:
         self.modes = modes
-        self.inner = inner
-        self._known = inner.revision
+        self.inside = inside
+        self._known_at = inside.revision
         self._completed: set[str] = set()
         self.uid = graph.scope.uid
         self.structure = graph.structure
@@ -74,19 +74,18 @@ class Plan:
         self._sort()
         for step in self.order:
             self._set_head(step)
-            step.key = self._key(step)
+            self._set_key(step)
         graph.edited.clear()
 
     def _key(self, step: Step) -> NodeKey:
-        """Return a step's key, and note whether it has to be completed anew before every run."""
         own = key_of(step.head, step.fingerprint, step.links, self.steps)
-        if not self.inner.revision:
-            return own
-        if not self.inner.knows(own):
-            self._completed.discard(step.id)
-            return own
-        self._completed.add(step.id)
-        return self.inner.complete(own)
+        return self.inside.complete(own) if self.inside.revision else own
+
+    def _set_key(self, step: Step) -> None:
+        """Set a step's key, and note whether it has to be completed anew before every run."""
+        step.key = key = self._key(step)
+        if self.inside.revision and key in self.inside:
+            self._completed.add(step.id)
 
     def _set_head(self, step: Step) -> None:
         """Digest a node, and note whether that has to be done before every run."""
@@ -200,41 +199,40 @@ class Plan:
             find(class_type) is spec and spec.code() == code for class_type, (spec, _, code, _) in self.classes.items()
         )
 
-    def refresh(self, graph: Graph, modes: Modes, inner: Inner) -> Plan:
+    def refresh(self, graph: Graph, modes: Modes, inside: KnownInside) -> Plan:
         """Return a plan of the graph as it is now: this one where it can be brought up to date, else a new one."""
-        is_other = graph.structure != self.structure or modes != self.modes or inner is not self.inner
+        is_other = graph.structure != self.structure or modes != self.modes or inside is not self.inside
         if is_other or self._classes_changed(graph.registry):
-            return Plan(graph, modes, inner)
+            return Plan(graph, modes, inside)
         dirty = self._changed_code()
         completed = self._completed_otherwise()
         if (dirty or completed or graph.edited) and (self.users or self.has_cycle):
-            return Plan(graph, modes, inner)
+            return Plan(graph, modes, inside)
         if graph.edited:
             dirty += self._recheck(graph)
             graph.edited.clear()
         if changed := self._changed_in_place():
             if self.users:
-                return Plan(graph, modes, inner)
+                return Plan(graph, modes, inside)
             dirty += [self._renew(self.steps[node_id]) for node_id in changed]
             for node_id in changed:
                 self._set_head(self.steps[node_id])
         if dirty or completed:
             self.rekey([*dirty, *completed])
-        self._known = inner.revision
         return self
 
     def complete_anew(self) -> None:
         """Take in what has become known of what runs inside nodes."""
         if completed := self._completed_otherwise():
             self.rekey(completed)
-        self._known = self.inner.revision
 
     def _completed_otherwise(self) -> list[Step]:
         """Return the steps whose keys have to be completed anew, by what is known by now to run inside them."""
-        ids: Iterable[str] = self._completed if self._known == self.inner.revision else self.steps
-        steps = [self.steps[node_id] for node_id in ids]
-        if self._known != self.inner.revision:
-            steps = [step for step in steps if step.id in self._completed or self.inner.knows(step.key)]
+        revision = self.inside.revision
+        if self._known_at != revision:
+            self._completed.update(step.id for step in self.order if step.key in self.inside)
+            self._known_at = revision
+        steps = [self.steps[node_id] for node_id in self._completed]
         return [step for step in steps if self._key(step) != step.key]
 
     def _classes_changed(self, registry: Registry) -> bool:
@@ -300,7 +298,7 @@ class Plan:
         stale = topology.reach([step.index for step in dirty], lambda index: order[index].consumers)
         for index in sorted(stale):
             step = order[index]
-            step.key = self._key(step)
+            self._set_key(step)
 
     def default_outputs(self) -> list[str]:
         """Return the ids of the output nodes, or where there are none, of the leaves."""

@@ -6,7 +6,7 @@ from collections.abc import MutableMapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from comfy_nb.engine.planning.inner import Inner
+from comfy_nb.engine.planning.inside import KnownInside
 from comfy_nb.engine.planning.modes import Modes, modes_here
 from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.graph.gc_freeze import gc_frozen
@@ -30,24 +30,22 @@ def planned(graph: Graph) -> Planned:
     return graph.planned
 
 
-def plan_of(graph: Graph, modes: Modes | None = None, inner: Inner | None = None) -> Plan:
+def plan_of(graph: Graph, inside: KnownInside, modes: Modes | None = None) -> Plan:
     """Return the up-to-date plan of a graph for a run under these modes, by default those of the running code.
 
-    `inner` is what is known of what runs inside nodes, by default what the last plan knew.
+    `inside` is what is known of what runs inside nodes.
     """
     modes = modes if modes is not None else modes_here()
     kept = planned(graph)
     plan = kept.plan
-    if inner is None:
-        inner = plan.inner if plan is not None else Inner()
     if plan is not None:
-        plan = plan.refresh(graph, modes, inner)
+        plan = plan.refresh(graph, modes, inside)
     else:
         with gc_frozen(len(graph.nodes)):
-            plan = Plan(graph, modes, inner)
+            plan = Plan(graph, modes, inside)
     if plan.users and (plan.fingerprinting or plan.runs_every_time):
         # The run that uses it has its own keys for these nodes.
-        plan = Plan(graph, modes, inner)
+        plan = Plan(graph, modes, inside)
     kept.plan = plan
     return plan
 

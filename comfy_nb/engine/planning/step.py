@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import struct
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -17,12 +19,15 @@ LAST_RANK = 3
 class NodeKey(NamedTuple):
     """The key that a node's result is cached under.
 
-    `base` covers all but the lazy links; `full` is the key, or None while it is not known (the node, or one above it,
-    has lazy inputs that were not asked for). `durable`: the key means the same in another process. `reusable`: the key
-    can occur again. `above` holds the full keys above, 16 bytes each, then the fingerprint's digest.
+    `base` covers all but the lazy links, `own` also those that the node uses. `full` is the key: it covers besides what
+    runs inside the node. Each is None while it is not known: where the node, or one above it, has lazy inputs that were
+    not asked for, or runs something inside that may be something else by now. `durable`: the key means the same in
+    another process. `reusable`: the key can occur again. `above` holds the full keys above, 16 bytes each, then the
+    fingerprint's digest.
     """
 
     base: bytes | None
+    own: bytes | None
     full: bytes | None
     durable: bool
     reusable: bool
@@ -30,10 +35,16 @@ class NodeKey(NamedTuple):
 
     def forgotten(self) -> NodeKey:
         """Return the key of a result that may not be cached."""
-        return self._replace(base=None, full=None)
+        return self._replace(base=None, own=None, full=None)
 
 
-UNKNOWN = NodeKey(None, None, True, True, b"")
+def nonce() -> bytes:
+    """Return 8 bytes that this process has not given before: for a key that cannot occur again."""
+    return struct.pack("<Q", next(_numbers))
+
+
+_numbers = itertools.count(1)
+UNKNOWN = NodeKey(None, None, None, True, True, b"")
 
 
 class Keyed(Protocol):

@@ -52,7 +52,7 @@ def cached_ids(graph: Graph, session: Session) -> Collection[str]:
 
 def _cached(graph: Graph, session: Session) -> dict[str, tuple[Step, Entry]]:
     try:
-        steps = plan_of(graph).steps
+        steps = plan_of(graph, session.inside).steps
     except ComfyNBError:  # a graph that cannot run has nothing to show
         return {}
     return {node_id: (step, entry) for node_id, step in steps.items() if (entry := _in_memory(session, step))}
@@ -60,7 +60,7 @@ def _cached(graph: Graph, session: Session) -> dict[str, tuple[Step, Entry]]:
 
 def cached_value(graph: Graph, session: Session, node_id: str, slot: int) -> Any:
     """Return the cached value of a node's output; raises NotKept if there is none."""
-    step = plan_of(graph).steps.get(node_id)
+    step = plan_of(graph, session.inside).steps.get(node_id)
     entry = _in_memory(session, step)
     if entry is None or slot >= len(entry.outputs):
         raise NotKept("Nothing is there yet: press Run, or run the graph, and click again.")
@@ -74,7 +74,7 @@ def describe_values(graph: Graph, session: Session, run: Run | None, node_id: st
     if node_run is not None and node_run.outputs is not None:
         return _lines(node_run.step.spec, node_run.outputs)
     try:
-        step = node_run.step if node_run is not None else plan_of(graph).steps.get(node_id)
+        step = node_run.step if node_run is not None else plan_of(graph, session.inside).steps.get(node_id)
     except ComfyNBError:
         return []
     entry = _in_memory(session, node_run or step)

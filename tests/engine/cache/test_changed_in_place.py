@@ -344,3 +344,75 @@ def test_a_relative_import_in_a_function_is_followed(tmp_path: Path, monkeypatch
 
     for other.Z in (1, 2):
         assert reads_both().run_sync() == [other.Z, other.Z]
+
+
+# While a node runs that reads it -------------------------------------------------------------------------------------
+
+
+async def test_a_result_that_the_cell_changes_while_a_node_reads_it_leaves_nothing_cached() -> None:
+    begun, go_on = nb.constant(asyncio.Event()), nb.constant(asyncio.Event())
+
+    @nb.node
+    def zeros(n: int) -> torch.Tensor:
+        return torch.zeros(n)
+
+    @nb.node
+    async def reads(x: torch.Tensor) -> float:
+        begun.set()
+        await go_on.wait()
+        return float(x.sum())
+
+    held = await zeros(2)
+    job = reads(zeros(2)).start()
+    await begun.wait()
+    held.fill_(5)
+    go_on.set()
+    with pytest.warns(nb.ComfyNBWarning, match="in place"):
+        await job
+    run = await nb.Graph(reads(zeros(2))).run()
+    assert run["2"] == 0
+    assert run.why("2") != "from an earlier run"
+
+
+async def test_a_node_that_runs_beside_one_that_changes_their_input_is_called_again() -> None:
+    begun, go_on = nb.constant(asyncio.Event()), nb.constant(asyncio.Event())
+    calls = Calls()
+
+    @nb.node
+    def pair() -> list[int]:
+        return [0]
+
+    @nb.node
+    async def reads(x: Any) -> Any:
+        calls["reads"] += 1
+        begun.set()
+        await go_on.wait()
+        return list(x)
+
+    @nb.node
+    async def appends(x: Any) -> Any:
+        await begun.wait()
+        x.append(1)
+        asyncio.get_running_loop().call_soon(go_on.set)
+        return len(x)
+
+    graph = nb.Graph(reads(pair()), appends(pair()))
+    with pytest.warns(nb.ComfyNBWarning, match="changed its input"):
+        run = await graph.run()
+    assert run["2"] == [0]
+    assert calls["reads"] == 2
+
+
+async def test_a_gradient_that_a_result_has_got_since_is_noticed() -> None:
+    @nb.node(grad=True)
+    def weight() -> torch.Tensor:
+        return torch.ones(2, requires_grad=True)
+
+    @nb.node
+    def has_gradient(x: torch.Tensor) -> bool:
+        return x.grad is not None
+
+    held = await weight()
+    (held * 2).sum().backward()
+    with pytest.warns(nb.ComfyNBWarning, match="in place"):
+        assert await has_gradient(weight()) is False

@@ -268,6 +268,32 @@ async def test_editing_a_v1_class_in_its_cell(notebook: Notebook) -> None:
     assert shown.value == -4
 
 
+async def test_a_global_that_changes_while_an_expansion_runs_leaves_nothing_cached(notebook: Notebook) -> None:
+    notebook.cell("""
+        scale = 2
+        @nb.node
+        def reads(n: int, after: int) -> int:
+            return n * scale
+        @nb.node
+        def changes(n: int) -> int:
+            globals()["scale"] = 10
+            return n
+        class Expands:
+            INPUT_TYPES = classmethod(lambda cls: {"required": {"n": ("INT", {"default": 3})}})
+            RETURN_TYPES, FUNCTION = ("INT",), "expand"
+            def expand(self, n):
+                graph = nb.GraphBuilder()
+                out = graph.node("reads", n=n, after=graph.node("changes", n=n).out(0)).out(0)
+                return {"result": (out,), "expand": graph.finalize()}
+        nb.register(Expands)
+        result = nb.nodes.Expands(3)
+    """)
+    assert (await notebook.show("result")).value == 30
+    notebook.cell("scale = 2")
+    again = await notebook.show("result")
+    assert {"reads", "Expands"} <= set(again.ran)
+
+
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A module of the project's own, `my_filters.py`."""

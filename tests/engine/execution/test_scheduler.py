@@ -10,6 +10,7 @@ import pytest
 from comfy_nb.engine.execution.expansion import inner_step
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.scheduler import Scheduler
+from comfy_nb.engine.planning.inside import KnownInside
 from comfy_nb.engine.planning.planned import plan_of
 from tests.engine.support import Pack, made
 from tests.reference.classes import INT, LAZY_INT
@@ -47,7 +48,7 @@ class Driven(Scheduler):
     ) -> None:
         self.pack = pack
         self.cached = set(cached)
-        super().__init__(plan_of(pack.graph(prompt)).steps, self.find_cached, lambda node_run: VALUE)
+        super().__init__(plan_of(pack.graph(prompt), KnownInside()).steps, self.find_cached, lambda node_run: VALUE)
         self.retained.update(wanted)
         self.added_at_first = self.need(list(wanted))
 

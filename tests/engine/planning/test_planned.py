@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import comfy_nb as nb
+from comfy_nb.engine.planning.inside import KnownInside
 from comfy_nb.engine.planning.planned import current_plan, plan_of
 from tests.engine.signs import PATIENCE_S
 
@@ -49,16 +50,17 @@ async def test_a_graph_with_a_constant_that_leads_back_to_it_is_freed(
 def test_a_plan_is_current_until_an_edit_of_the_graph() -> None:
     graph = nb.Graph(takes(n=3))
     assert current_plan(graph) is None
-    plan = plan_of(graph)
+    inside = KnownInside()
+    plan = plan_of(graph, inside)
     assert current_plan(graph) is plan
     graph["1"].inputs["n"] = 4
     assert current_plan(graph) is None
-    assert plan_of(graph) is plan and current_plan(graph) is plan
+    assert plan_of(graph, inside) is plan and current_plan(graph) is plan
     graph.node("takes", n=5)
     assert current_plan(graph) is None
 
 
 def test_a_copy_has_no_plan_of_its_own_yet() -> None:
     graph = nb.Graph(takes(n=3))
-    plan_of(graph)
+    plan_of(graph, KnownInside())
     assert current_plan(graph.copy()) is None
