@@ -47,8 +47,8 @@ from comfy_nb.spec.fingerprint import digest_of
 NOT_COUNTED = {
     "T", "H", "mT", "mH", "base", "buffer_info", "ctypes", "data", "data_ptr", "flags", "flat", "grad_fn", "imag",
     "itemset", "is_leaf", "output_nr", "real", "strides", "_version", "im", "fp", "tile", "map", "readonly",
-    "decoderconfig", "decodermaxblock", "pyaccess", "png", "plot", "str", "dt", "cat", "sparse", "list", "struct",
-    "hist", "boxplot", "style", "values", "array", "nbytes", "iat", "at", "loc", "iloc", "obj",
+    "decoderconfig", "decodermaxblock", "encoderconfig", "encoderinfo", "pyaccess", "png", "plot", "str", "dt", "cat",
+    "sparse", "list", "struct", "hist", "boxplot", "style", "values", "array", "nbytes", "iat", "at", "loc", "iloc", "obj",
 }  # fmt: skip
 
 
@@ -221,6 +221,12 @@ def png(**text: str) -> Any:
     for name, value in text.items():
         notes.add_text(name, value)
     Pictures.new("L", (2, 2)).save(buffer, "PNG", pnginfo=notes)
+    return Pictures.open(buffer)
+
+
+def tiff(software: str) -> Any:
+    buffer = io.BytesIO()
+    Pictures.new("L", (2, 2)).save(buffer, "TIFF", software=software)
     return Pictures.open(buffer)
 
 
@@ -424,7 +430,8 @@ FAMILIES: dict[str, list[Callable[[], Any]]] = {
         lambda: Pictures.new("L", (2, 2)),
         lambda: Pictures.new("L", (2, 3)), lambda: Pictures.new("RGBA", (2, 2)), lambda: Pictures.new("F", (2, 2)),
         lambda: palette((9, 9, 9)), lambda: palette((8, 8, 8)), lambda: palette((9, 9, 9, 9), "RGBA"), png,
-        lambda: png(a="b"), lambda: png(a="c"), lambda: rotated(6), lambda: rotated(3),
+        lambda: png(a="b"), lambda: png(a="c"), lambda: rotated(6), lambda: rotated(3), lambda: rotated(6).getexif(),
+        lambda: rotated(3).getexif(), lambda: tiff("a").tag_v2, lambda: tiff("b").tag_v2,
         lambda: with_attributes(Pictures.new("L", (2, 2)), info={"dpi": (1, 1)}),
         lambda: with_attributes(Pictures.new("L", (2, 2)), note="a"),
     ],

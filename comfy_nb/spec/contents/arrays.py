@@ -26,6 +26,12 @@ def _(value: np.dtype[Any]) -> Parts:
     return (value.str, repr(value), value.itemsize, value.isalignedstruct, value.subdtype, fields, metadata, missing)
 
 
+@reads(np.finfo)
+def _(value: np.finfo[Any]) -> Parts:
+    """Return the dtype, from which all that it tells follows, some of it when it is first asked for."""
+    return Whole((value.dtype,))
+
+
 @reads(np.ufunc)
 def _(value: np.ufunc) -> Parts:
     return (value.__name__, value.signature, value.types)
