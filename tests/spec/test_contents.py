@@ -48,7 +48,8 @@ NOT_COUNTED = {
     "T", "H", "mT", "mH", "base", "buffer_info", "ctypes", "data", "data_ptr", "flags", "flat", "grad_fn", "imag",
     "itemset", "is_leaf", "output_nr", "real", "strides", "_version", "im", "fp", "tile", "map", "readonly",
     "decoderconfig", "decodermaxblock", "encoderconfig", "encoderinfo", "pyaccess", "png", "plot", "str", "dt", "cat",
-    "sparse", "list", "struct", "hist", "boxplot", "style", "values", "array", "nbytes", "iat", "at", "loc", "iloc", "obj",
+    "sparse", "list", "struct", "hist", "boxplot", "style", "values", "array", "nbytes", "iat", "at", "loc", "iloc",
+    "obj",
 }  # fmt: skip
 
 
@@ -332,6 +333,8 @@ FAMILIES: dict[str, list[Callable[[], Any]]] = {
         lambda: functools.partial(max, 1), lambda: functools.partial(max, 2), lambda: functools.partial(min, 1),
         lambda: functools.partial(max, key=len), lambda: operator.itemgetter(1), lambda: operator.itemgetter(2),
         lambda: operator.attrgetter("a"), lambda: operator.methodcaller("a"), lambda: operator.methodcaller("a", 1),
+        lambda: operator.methodcaller("a", k=1), lambda: operator.methodcaller("a", k=2),
+        lambda: operator.attrgetter("a", "b"), lambda: operator.attrgetter("a.b"), lambda: operator.itemgetter(1, 2),
         lambda: "-".join, lambda: "+".join, lambda: str.upper, lambda: str.lower, lambda: np.sin, lambda: np.cos,
         lambda: Settings(1).__init__, lambda: Settings(2).__init__, lambda: len, lambda: torch.relu, lambda: torch.tanh,
         lambda: lambda x: x, lambda: lambda x: x + 1, lambda: (lambda n: lambda x: x * n)(2), lambda: property(len),

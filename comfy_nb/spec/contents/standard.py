@@ -189,7 +189,7 @@ def _(value: re.Match[Any]) -> Parts:
 
 @reads(operator.itemgetter, operator.attrgetter, operator.methodcaller)
 def _(value: Any) -> Parts:
-    return value.__reduce__()[1:]  # type: ignore[no-any-return]
+    return value.__reduce__()  # type: ignore[no-any-return]
 
 
 @reads(types.SimpleNamespace)
