@@ -247,6 +247,13 @@ def element(tag: str, **attributes: str) -> Any:
     return xml.etree.ElementTree.Element(tag, attributes)
 
 
+def hint(default: Any, value: Any = None) -> Any:
+    variable = contextvars.ContextVar("hint", default=default)
+    if value is not None:
+        variable.set(value)
+    return variable
+
+
 def read_to(position: int) -> Any:
     buffer = io.BytesIO(b"abc")
     buffer.seek(position)
@@ -256,7 +263,6 @@ def read_to(position: int) -> Any:
 UTC, BERLIN = datetime.UTC, zoneinfo.ZoneInfo("Europe/Berlin")
 NOON = datetime.datetime(2026, 10, 25, 2, 30)
 STRUCTURED = [("a", "i4"), ("b", "f4")]
-HINT = contextvars.ContextVar("hint", default=1)
 nan = float("nan")
 
 FAMILIES: dict[str, list[Callable[[], Any]]] = {
@@ -280,6 +286,7 @@ FAMILIES: dict[str, list[Callable[[], Any]]] = {
         lambda: collections.defaultdict(int, a=1), lambda: collections.defaultdict(list, a=1),
         lambda: collections.deque([1]), lambda: collections.deque([1], 3), lambda: collections.ChainMap({1: 2}),
         lambda: collections.ChainMap({1: 2}, {3: 4}), lambda: types.MappingProxyType({"a": 1}),
+        lambda: types.MappingProxyType(collections.OrderedDict(a=1)), lambda: types.MappingProxyType({"a": 2}),
         lambda: {"a": 1}.keys(), lambda: {"a": 1}.values(), lambda: {"a": 1}.items(),
         lambda: range(3), lambda: range(0, 4, 2), lambda: range(0, 3, 2), lambda: slice(1, 2), lambda: slice(1, [2]),
         lambda: array.array("i", [1]), lambda: array.array("l", [1]), lambda: collections.UserDict(a=1),
@@ -296,6 +303,8 @@ FAMILIES: dict[str, list[Callable[[], Any]]] = {
         lambda: ipaddress.ip_address("1.1.1.1"), lambda: ipaddress.ip_network("1.1.1.0/24"),
         lambda: ValueError("a"), lambda: ValueError("b"), lambda: KeyError("a"), lambda: OSError(1, "a", "f"),
         lambda: OSError(1, "a", "g"), lambda: with_attributes(ValueError("a"), __notes__=["n"]),
+        lambda: BlockingIOError(1, "a", 3), lambda: with_attributes(BlockingIOError(1, "a"), characters_written=3),
+        lambda: BlockingIOError(1, "a"), lambda: with_attributes(BlockingIOError(1, "a"), characters_written=4),
         lambda: element("a"), lambda: element("b"), lambda: element("a", x="1"),
     ],
     "paths": [
@@ -470,6 +479,24 @@ def test_what_a_public_attribute_tells_apart_has_two_digests(family):
             told_apart += 1
             assert digests[one] != digests[other], f"{values[one]!r} and {values[other]!r} differ in {difference}"
     assert told_apart > len(values)
+
+
+# By what each is told apart from the one beside it, other than by an attribute.
+PAIRS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
+    "what is written to it later": (lambda: io.StringIO(newline=None), lambda: io.StringIO(newline="\n")),
+    "how lines end in it": (lambda: io.StringIO(newline=""), lambda: io.StringIO(newline="\r\n")),
+    "the default of a context variable": (lambda: hint(1), lambda: hint(2)),
+    "whether a context variable has a default": (lambda: hint(None), lambda: contextvars.ContextVar("hint")),
+    "the value of a context variable": (lambda: hint(1), lambda: hint(1, 2)),
+}
+
+
+@pytest.mark.parametrize("difference", PAIRS)
+def test_what_only_a_call_tells_apart_has_two_digests(difference):
+    make, make_other = PAIRS[difference]
+    value, again, other = make(), make(), make_other()
+    assert digest_of(value).reusable and digest_of(other).reusable
+    assert digest_of(value) == digest_of(again) != digest_of(other)
 
 
 def public_view(value: Any) -> dict[str, Any]:

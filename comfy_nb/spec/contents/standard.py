@@ -12,6 +12,7 @@ import contextvars
 import datetime
 import decimal
 import enum
+import gc
 import io
 import operator
 import pathlib
@@ -105,7 +106,7 @@ def _(value: collections.deque[Any]) -> Parts:
 
 @reads(types.MappingProxyType)
 def _(value: types.MappingProxyType[Any, Any]) -> Parts:
-    return (*value.keys(), len(value), *value.values())
+    return tuple(gc.get_referents(value))  # the mapping behind it, which it does not show
 
 
 @reads(type({}.keys()), type({}.values()), type({}.items()))
@@ -221,9 +222,16 @@ def _(value: random.Random) -> Parts:
     return (random.Random.getstate(value),)
 
 
-@reads(io.BytesIO, io.StringIO)
-def _(value: io.BytesIO | io.StringIO) -> Parts:
+@reads(io.BytesIO)
+def _(value: io.BytesIO) -> Parts:
     return (value.getvalue(), value.tell())
+
+
+@reads(io.StringIO)
+def _(value: io.StringIO) -> Parts:
+    state: Any = io.StringIO.__getstate__(value)
+    text, newline, position, _attributes = state
+    return (text, newline, position, value.newlines)
 
 
 @reads(struct.Struct, unchangeable=True)
@@ -233,7 +241,10 @@ def _(value: struct.Struct) -> Parts:
 
 @reads(contextvars.ContextVar)
 def _(value: contextvars.ContextVar[Any]) -> Parts:
-    return (value.name, *([value.get()] if value in contextvars.copy_context() else []))
+    try:
+        return (value.name, value.get())
+    except LookupError:
+        return (value.name,)
 
 
 @reads(xml.etree.ElementTree.Element)
@@ -245,7 +256,7 @@ def _fields(error: BaseException) -> list[Any]:
     """What C code keeps in an error of a built-in class, such as the file's name in an OSError."""
     kept = [vars(base) for base in type(error).__mro__ if base in _BUILT_IN_ERRORS]
     slots = [slot for names in kept for slot in names.values() if isinstance(slot, types.MemberDescriptorType)]
-    return [slot.__get__(error) for slot in slots]
+    return [slot.__get__(error) for slot in slots] + [getattr(error, "characters_written", None)]
 
 
 _BUILT_IN_ERRORS = {
