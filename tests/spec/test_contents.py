@@ -487,6 +487,14 @@ PAIRS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     "how lines end in it": (lambda: io.StringIO(newline=""), lambda: io.StringIO(newline="\r\n")),
     "the default of a context variable": (lambda: hint(1), lambda: hint(2)),
     "whether a context variable has a default": (lambda: hint(None), lambda: contextvars.ContextVar("hint")),
+    "the function that a ufunc is made of": (
+        lambda: np.frompyfunc(lambda x: x, 1, 1),
+        lambda: np.frompyfunc(lambda x: x + 1, 1, 1),
+    ),
+    "what a ufunc starts with": (
+        lambda: np.frompyfunc(max, 2, 1, identity=0),
+        lambda: np.frompyfunc(max, 2, 1, identity=1),
+    ),
     "the value of a context variable": (lambda: hint(1), lambda: hint(1, 2)),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,9 @@ def _(value: np.finfo[Any]) -> Parts:
 
 @reads(np.ufunc)
 def _(value: np.ufunc) -> Parts:
-    return (value.__name__, value.signature, value.types)
+    # The function that one is made of, as `frompyfunc` does, and what reductions start with.
+    made_of = [each for each in gc.get_referents(value) if type(each) is not dict]
+    return (value.__name__, value.signature, value.types, value.identity, made_of)
 
 
 @reads(np.ndarray)

@@ -95,6 +95,7 @@ OF_PACKAGES: dict[str, Callable[[], Any]] = {
     "an object that keeps its hash": Hashed,
     "the limits of a float": lambda: np.finfo("f4"),
     "the limits of an int": lambda: np.iinfo("i4"),
+    "a function of arrays": lambda: np.vectorize(abs, otypes=[float]),
 }
 OF_THE_PERSON: dict[str, Callable[[], Any]] = {
     "a class": Numbers,
@@ -104,7 +105,9 @@ OF_THE_PERSON: dict[str, Callable[[], Any]] = {
 
 
 def read(value: Any) -> None:
-    """Do all that merely reads a value: ask for its text, hash, items, attributes, and what these are."""
+    """Do all that merely reads a value: call it, ask for its text, hash, items, attributes, and what these are."""
+    with contextlib.suppress(Exception):
+        value([1])
     for each in (value, *_attributes_of(value)):
         for look in (repr, len, hash, bool, lambda one: list(itertools.islice(one, 9)), lambda one: one == one):
             with contextlib.suppress(Exception):
