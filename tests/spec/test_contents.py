@@ -7,17 +7,22 @@ import asyncio
 import collections
 import contextlib
 import contextvars
+import ctypes
 import dataclasses
 import datetime
 import decimal
 import enum
 import fractions
 import functools
+import hashlib
+import hmac
 import io
 import ipaddress
 import itertools
+import json
 import operator
 import pathlib
+import pprint
 import random
 import re
 import string
@@ -39,6 +44,7 @@ import pydantic
 import pytest
 import torch
 from PIL import Image as Pictures
+from PIL import ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from comfy_nb.spec.fingerprint import digest_of
@@ -351,6 +357,22 @@ FAMILIES: dict[str, list[Callable[[], Any]]] = {
         lambda: functools.lru_cache(maxsize=1)(len), lambda: functools.lru_cache(maxsize=2)(len),
         lambda: torch.nn.functional.relu, lambda: torch.ops.aten.add.Tensor, lambda: torch.ops.aten.mul.Tensor,
     ],
+    "compiled objects": [
+        lambda: hashlib.md5(b"a"), lambda: hashlib.md5(b"b"), lambda: hashlib.sha256(b"a"),
+        lambda: hashlib.blake2b(b"a"), lambda: hashlib.sha3_256(b"a"), lambda: hashlib.shake_128(b"a"),
+        lambda: hmac.new(b"a", b"b", "md5"), lambda: hashlib.blake2s(b"a"), lambda: hashlib.shake_128(b"b"),
+        lambda: hmac.new(b"a", b"c", "md5"), json.JSONDecoder, lambda: json.JSONDecoder(strict=False),
+        lambda: json.JSONDecoder(parse_float=str), json.JSONEncoder, lambda: ctypes.c_int(1), lambda: ctypes.c_int(2),
+        lambda: ctypes.c_int.__ctype_be__(1), lambda: ctypes.c_long(1), lambda: ctypes.c_char_p(b"a"),
+        lambda: ctypes.c_double(1), lambda: torch.nn.attention.SDPBackend.MATH,
+        lambda: torch.nn.attention.SDPBackend.FLASH_ATTENTION, lambda: pydantic.TypeAdapter(int),
+        lambda: pydantic.TypeAdapter(str), lambda: pydantic.TypeAdapter(list[Model]),
+        lambda: pydantic.AnyUrl("http://a.b"), lambda: pydantic.AnyUrl("http://a.c"), pprint.PrettyPrinter,
+        lambda: pprint.PrettyPrinter(2), lambda: np.ma.masked, lambda: pd.offsets.CustomBusinessDay(),
+        lambda: pd.offsets.CustomBusinessDay(2), lambda: pd.offsets.CustomBusinessDay(holidays=["2026-01-01"]),
+        lambda: pd.offsets.CustomBusinessDay(weekmask="Mon Tue"),
+        lambda: pd.offsets.CustomBusinessDay(offset=datetime.timedelta(1)),
+    ],
     "classes": [
         lambda: int, lambda: float, lambda: Mood, lambda: Access, lambda: list[int], lambda: list[str],
         lambda: int | str, lambda: int | float, lambda: torch.nn.Linear, lambda: type("A", (), {"x": 1}),
@@ -444,6 +466,10 @@ FAMILIES: dict[str, list[Callable[[], Any]]] = {
         lambda: palette((9, 9, 9)), lambda: palette((8, 8, 8)), lambda: palette((9, 9, 9, 9), "RGBA"), png,
         lambda: png(a="b"), lambda: png(a="c"), lambda: rotated(6), lambda: rotated(3), lambda: rotated(6).getexif(),
         lambda: rotated(3).getexif(), lambda: tiff("a").tag_v2, lambda: tiff("b").tag_v2,
+        lambda: ImageDraw.Draw(Pictures.new("L", (2, 2))), lambda: ImageDraw.Draw(Pictures.new("L", (2, 2), 1)),
+        lambda: ImageDraw.Draw(Pictures.new("RGB", (2, 2))),
+        lambda: ImageDraw.Draw(Pictures.new("RGB", (2, 2)), "RGBA"), lambda: ImageFont.load_default(10),
+        lambda: ImageFont.load_default(12),
         lambda: with_attributes(Pictures.new("L", (2, 2)), info={"dpi": (1, 1)}),
         lambda: with_attributes(Pictures.new("L", (2, 2)), note="a"),
     ],
@@ -487,6 +513,10 @@ PAIRS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     "how lines end in it": (lambda: io.StringIO(newline=""), lambda: io.StringIO(newline="\r\n")),
     "the default of a context variable": (lambda: hint(1), lambda: hint(2)),
     "whether a context variable has a default": (lambda: hint(None), lambda: contextvars.ContextVar("hint")),
+    "what a comparison is made of": (
+        lambda: functools.cmp_to_key(lambda a, b: a - b),
+        lambda: functools.cmp_to_key(lambda a, b: b - a),
+    ),
     "the function that a ufunc is made of": (
         lambda: np.frompyfunc(lambda x: x, 1, 1),
         lambda: np.frompyfunc(lambda x: x + 1, 1, 1),

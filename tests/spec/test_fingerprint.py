@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import ctypes
 import dataclasses
 import datetime
 import decimal
@@ -13,6 +14,7 @@ import gc
 import logging
 import pathlib
 import re
+import sys
 import threading
 import uuid
 import warnings
@@ -226,6 +228,8 @@ UNREADABLE = {
     "a value of class list_iterator": lambda: iter([1]),
     "a value of class TextIOWrapper": lambda: open(__file__),  # noqa: SIM115
     "a value of class coroutine": lambda: asyncio.sleep(0),
+    "a compiled function or module (torch.compile)": lambda: torch.compile(lambda x: x),
+    "an address in memory": lambda: ctypes.c_void_p(1),
     "a value of class reversed": lambda: [Opaque(), {"inside": (reversed(""),)}],
 }
 
@@ -237,6 +241,15 @@ def test_what_cannot_be_read_is_not_reusable_and_named(reason):
     assert not found.reusable and not found.durable
     assert unreadable_in(value) == reason
     getattr(value, "close", int)()
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_standard_stream_is_known_by_its_name(name):
+    stream, handler = getattr(sys, name), logging.StreamHandler(getattr(sys, name))
+    before = digest_of(stream), digest_of(handler)
+    print("written since", file=stream)
+    assert all(digest.reusable for digest in before)
+    assert before == (digest_of(stream), digest_of(logging.StreamHandler(stream)))
 
 
 def test_a_container_is_durable_when_all_in_it_is():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 from typing import Any
 
 import numpy as np
 from xxhash import xxh3_128_digest
 
+from comfy_nb.spec.attributes import referents_of
 from comfy_nb.spec.digest import Digest
 from comfy_nb.spec.readers import Parts, Whole, reads
 
@@ -27,6 +27,16 @@ def _(value: np.dtype[Any]) -> Parts:
     return (value.str, repr(value), value.itemsize, value.isalignedstruct, value.subdtype, fields, metadata, missing)
 
 
+@reads(type(np.ma.masked))
+def _(_value: Any) -> Parts:
+    return Whole(())
+
+
+@reads(np.busdaycalendar)
+def _(value: np.busdaycalendar) -> Parts:
+    return (value.weekmask, value.holidays)
+
+
 @reads(np.finfo)
 def _(value: np.finfo[Any]) -> Parts:
     """Return the dtype, from which all that it tells follows, some of it when it is first asked for."""
@@ -36,7 +46,7 @@ def _(value: np.finfo[Any]) -> Parts:
 @reads(np.ufunc)
 def _(value: np.ufunc) -> Parts:
     # The function that one is made of, as `frompyfunc` does, and what reductions start with.
-    made_of = [each for each in gc.get_referents(value) if type(each) is not dict]
+    made_of = [each for each in referents_of(value) if type(each) is not dict]
     return (value.__name__, value.signature, value.types, value.identity, made_of)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import IO, Any
 
 from xxhash import xxh3_128
@@ -41,6 +42,28 @@ def _(value: Any) -> Parts:
     """Return the tags of a TIFF file, which are decoded when they are first asked for."""
     tags = [(tag, value[tag]) for tag in sorted(value)]
     return Whole((value.prefix, value.group, getattr(value, "next", None), value.tagtype, tags))
+
+
+@reads_named("PIL", "ImageDraw")
+def _(value: Any) -> Parts:
+    return Whole((value._image, value.mode, value.ink, value.fontmode, value.fill, value.font))
+
+
+@reads_named("PIL", "ImageCmsProfile")
+def _(value: Any) -> Parts:
+    return Whole((value.filename, value.tobytes()))
+
+
+@reads_named("PIL", "FreeTypeFont")
+def _(value: Any) -> Parts:
+    """Return the file that a font came from; how the axes of a variable font are set, it does not tell."""
+    with suppress(OSError):
+        raise Unreadable(f"a variable font (of {len(value.font.getvaraxes())} axes)")
+    facts = (value.path, value.size, value.index, value.encoding, int(value.layout_engine))
+    if hasattr(value, "font_bytes"):
+        return Whole((*facts, value.font_bytes))
+    with open(value.path, "rb") as file:
+        return Whole((*facts, _digest_of_file(file)))
 
 
 def _file_of_frames(value: Any) -> Digest:

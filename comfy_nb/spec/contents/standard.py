@@ -12,7 +12,6 @@ import contextvars
 import datetime
 import decimal
 import enum
-import gc
 import io
 import operator
 import pathlib
@@ -26,6 +25,7 @@ import zoneinfo
 from collections.abc import Callable
 from typing import Any
 
+from comfy_nb.spec.attributes import referents_of
 from comfy_nb.spec.readers import Parts, Unreadable, Whole, reads
 
 # What a value of a derived class is to its base class, whatever the derived one says under these names.
@@ -106,7 +106,7 @@ def _(value: collections.deque[Any]) -> Parts:
 
 @reads(types.MappingProxyType)
 def _(value: types.MappingProxyType[Any, Any]) -> Parts:
-    return tuple(gc.get_referents(value))  # the mapping behind it, which it does not show
+    return referents_of(value)  # the mapping behind it, which it does not show
 
 
 @reads(type({}.keys()), type({}.values()), type({}.items()))
