@@ -507,12 +507,58 @@ def test_what_a_public_attribute_tells_apart_has_two_digests(family):
     assert told_apart > len(values)
 
 
+def hooked(value: Any, register: str, *hooks: Callable[..., Any], **options: Any) -> Any:
+    for hook in hooks:
+        getattr(value, register)(hook, **options)
+    return value
+
+
+def moved(*_: Any) -> None:
+    pass
+
+
+def stopped(*_: Any) -> None:
+    raise StopIteration
+
+
 # By what each is told apart from the one beside it, other than by an attribute.
 PAIRS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     "what is written to it later": (lambda: io.StringIO(newline=None), lambda: io.StringIO(newline="\n")),
     "how lines end in it": (lambda: io.StringIO(newline=""), lambda: io.StringIO(newline="\r\n")),
     "the default of a context variable": (lambda: hint(1), lambda: hint(2)),
     "whether a context variable has a default": (lambda: hint(None), lambda: contextvars.ContextVar("hint")),
+    "whether a module has a hook": (
+        lambda: hooked(linear(1), "register_forward_hook", moved),
+        lambda: linear(1),
+    ),
+    "when a hook of a module is called": (
+        lambda: hooked(linear(1), "register_forward_hook", moved),
+        lambda: hooked(linear(1), "register_forward_pre_hook", moved),
+    ),
+    "what a hook of a module gets": (
+        lambda: hooked(linear(1), "register_forward_hook", moved),
+        lambda: hooked(linear(1), "register_forward_hook", moved, with_kwargs=True),
+    ),
+    "in which order hooks of a module are called": (
+        lambda: hooked(linear(1), "register_forward_hook", moved, stopped),
+        lambda: hooked(linear(1), "register_forward_hook", stopped, moved),
+    ),
+    "which of two hooks gets more": (
+        lambda: hooked(
+            hooked(linear(1), "register_forward_hook", moved), "register_forward_hook", moved, with_kwargs=True
+        ),
+        lambda: hooked(
+            hooked(linear(1), "register_forward_hook", moved, with_kwargs=True), "register_forward_hook", moved
+        ),
+    ),
+    "the hook of a tensor": (
+        lambda: hooked(with_grad(1.0), "register_hook", moved),
+        lambda: hooked(with_grad(1.0), "register_hook", stopped),
+    ),
+    "the hook of an optimiser": (
+        lambda: hooked(optimiser(), "register_step_pre_hook", moved),
+        lambda: hooked(optimiser(), "register_step_pre_hook", stopped),
+    ),
     "what a comparison is made of": (
         lambda: functools.cmp_to_key(lambda a, b: a - b),
         lambda: functools.cmp_to_key(lambda a, b: b - a),
