@@ -20,6 +20,7 @@ import io
 import ipaddress
 import itertools
 import json
+import logging
 import operator
 import pathlib
 import pprint
@@ -32,6 +33,7 @@ import time
 import types
 import uuid
 import warnings
+import weakref
 import xml.etree.ElementTree
 import zoneinfo
 from collections.abc import Callable, Iterator
@@ -139,8 +141,7 @@ def secret(number: int) -> Model:
     return model
 
 
-def read_only() -> Any:
-    values = np.zeros(3)
+def read_only(values: Any) -> Any:
     values.flags.writeable = False
     return values
 
@@ -322,7 +323,9 @@ FAMILIES: dict[str, list[Callable[[], Any]]] = {
         lambda: NOON.replace(tzinfo=UTC),
         lambda: NOON.replace(tzinfo=BERLIN), lambda: NOON.replace(tzinfo=BERLIN, fold=1), lambda: NOON.time(),
         lambda: NOON.replace(tzinfo=datetime.timezone(datetime.timedelta(0), "zero")),
-        lambda: NOON.time().replace(fold=1), lambda: datetime.timedelta(1), lambda: datetime.timedelta(0, 1),
+        lambda: datetime.timezone(datetime.timedelta(hours=1)),
+        lambda: datetime.timezone(datetime.timedelta(hours=1), "UTC+01:00"), lambda: NOON.time().replace(fold=1),
+        lambda: datetime.timedelta(1), lambda: datetime.timedelta(0, 1),
         lambda: UTC, lambda: BERLIN, lambda: zoneinfo.ZoneInfo("UTC"), lambda: pd.Timestamp(NOON),
         lambda: pd.Timestamp(NOON).as_unit("ns"), lambda: pd.Timestamp(NOON, tz="UTC"), lambda: pd.NaT, lambda: pd.NA,
         lambda: pd.Timedelta(1, "s"), lambda: pd.Timedelta(2, "s"), lambda: pd.Period("2026-01", "M"),
@@ -403,7 +406,8 @@ FAMILIES: dict[str, list[Callable[[], Any]]] = {
         lambda: np.ma.array([0.0, 0], mask=[1, 0]), lambda: np.ma.array([0.0, 0], mask=[0, 1], fill_value=7),
         lambda: np.ma.array([0.0, 0], mask=[0, 1], hard_mask=True),
         lambda: quiet(lambda: np.asmatrix(np.zeros((1, 2)))),
-        lambda: np.zeros(2, STRUCTURED).view(np.recarray), read_only, lambda: np.array(["a", "bc"]),
+        lambda: np.zeros(2, STRUCTURED).view(np.recarray), lambda: read_only(np.zeros(3)),
+        lambda: np.array(["a", "bc"]),
         lambda: np.array(["a", "bd"]), lambda: np.array(["a", "b" * 40], np.dtypes.StringDType()),
         lambda: np.array(["a", "c" * 40], np.dtypes.StringDType()), lambda: np.array([1, "a"], object),
         lambda: np.array([1, {"a": [1]}], object), lambda: np.array([1, {"a": [2]}], object), lambda: np.array(0.0),
@@ -414,7 +418,8 @@ FAMILIES: dict[str, list[Callable[[], Any]]] = {
         lambda: torch.zeros(2), lambda: torch.zeros(2, 1), lambda: -torch.zeros(2), lambda: torch.zeros(2).half(),
         lambda: torch.zeros(2, requires_grad=True), lambda: torch.nn.Parameter(torch.zeros(2)), in_inference_mode,
         lambda: torch.nn.Parameter(torch.zeros(2), requires_grad=False), lambda: torch.nn.Buffer(torch.zeros(2)),
-        lambda: with_grad(1.0), lambda: with_grad(2.0), lambda: torch.zeros(2).as_subclass(Tagged),
+        lambda: with_attributes(torch.zeros(2, requires_grad=True), grad_dtype=torch.float64), lambda: with_grad(1.0),
+        lambda: with_grad(2.0), lambda: torch.zeros(2).as_subclass(Tagged),
         lambda: with_attributes(torch.zeros(2).as_subclass(Tagged), note=1), lambda: torch.tensor(0.0),
         lambda: with_attributes(torch.zeros(2), note=1), lambda: torch.tensor([1 + 1j]), lambda: torch.zeros(0),
         lambda: torch.tensor([1 - 1j]).conj(), lambda: torch.zeros(2, device="meta"), lambda: torch.zeros(2, 0),
@@ -513,6 +518,16 @@ def hooked(value: Any, register: str, *hooks: Callable[..., Any], **options: Any
     return value
 
 
+def mapped() -> Any:
+    return np.memmap(__file__, mode="r", shape=(2,))
+
+
+def emptied(queue: asyncio.Queue[int]) -> Any:
+    queue.put_nowait(1)
+    queue.get_nowait()
+    return queue
+
+
 def moved(*_: Any) -> None:
     pass
 
@@ -527,6 +542,22 @@ PAIRS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     "how lines end in it": (lambda: io.StringIO(newline=""), lambda: io.StringIO(newline="\r\n")),
     "the default of a context variable": (lambda: hint(1), lambda: hint(2)),
     "whether a context variable has a default": (lambda: hint(None), lambda: contextvars.ContextVar("hint")),
+    "an attribute of an array in a file": (mapped, lambda: with_attributes(mapped(), note=1)),
+    "what is called when an object dies": (lambda: weakref.ref(Mood, moved), lambda: weakref.ref(Mood, stopped)),
+    "how often a semaphore may be released": (
+        lambda: asyncio.BoundedSemaphore(1),
+        lambda: with_attributes(asyncio.BoundedSemaphore(2), _value=1),
+    ),
+    "what is left to do of a queue": (asyncio.Queue, lambda: emptied(asyncio.Queue())),
+    "an attribute of a logger": (
+        lambda: logging.Logger("a"),
+        lambda: with_attributes(logging.Logger("a"), note=1),
+    ),
+    "whether a masked array can be written": (lambda: np.ma.array([1]), lambda: read_only(np.ma.array([1]))),
+    "what a memoryview looks at": (
+        lambda: memoryview(b"a"),
+        lambda: memoryview(bytearray(b"a")).toreadonly(),
+    ),
     "whether a module has a hook": (
         lambda: hooked(linear(1), "register_forward_hook", moved),
         lambda: linear(1),

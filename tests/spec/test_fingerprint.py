@@ -11,13 +11,16 @@ import decimal
 import enum
 import fractions
 import gc
+import io
 import logging
 import pathlib
 import re
+import struct
 import sys
 import threading
 import uuid
 import warnings
+import zoneinfo
 
 import numpy as np
 import pandas as pd
@@ -223,12 +226,18 @@ def test_a_bare_object_is_equal_to_itself_only_and_in_this_process_only():
     assert digest_of(value).reusable and not digest_of(value).durable
 
 
+def zone_of_file():
+    table = b"TZif" + bytes(16) + struct.pack(">6l", 0, 0, 0, 0, 1, 4) + bytes(6) + b"UTC\0"
+    return zoneinfo.ZoneInfo.from_file(io.BytesIO(table), key="Europe/Berlin")
+
+
 UNREADABLE = {
     "a value of class generator": lambda: (each for each in ()),
     "a value of class list_iterator": lambda: iter([1]),
     "a value of class TextIOWrapper": lambda: open(__file__),  # noqa: SIM115
     "a value of class coroutine": lambda: asyncio.sleep(0),
     "a compiled function or module (torch.compile)": lambda: torch.compile(lambda x: x),
+    "a time zone read from a file": zone_of_file,
     "an address in memory": lambda: ctypes.c_void_p(1),
     "a value of class reversed": lambda: [Opaque(), {"inside": (reversed(""),)}],
 }

@@ -62,14 +62,15 @@ def _kind_of(dtype: np.dtype[Any]) -> Parts:
 
 @reads(np.memmap)
 def _(value: np.memmap[Any, Any]) -> Parts:
-    place = (value.filename, value.offset, value.mode)
-    return Whole((value.dtype, value.shape, value.flags.writeable, elements_of(value), place))
+    attributes = [pair for pair in vars(value).items() if pair[0] != "_mmap"]  # its file, and the place in it, too
+    return Whole((value.dtype, value.shape, value.flags.writeable, elements_of(value), attributes))
 
 
 @reads(np.ma.MaskedArray)
 def _(value: np.ma.MaskedArray[Any, Any]) -> Parts:
     data, mask = np.ma.getdata(value, subok=False), np.ma.getmaskarray(value)
-    return (value.dtype, value.shape, elements_of(data), elements_of(mask), value.fill_value, value.hardmask)
+    shape, facts = (value.dtype, value.shape), (value.fill_value, value.hardmask, value.flags.writeable)
+    return (*shape, elements_of(data), elements_of(mask), *facts)
 
 
 def elements_of(value: np.ndarray[Any, Any]) -> Any:

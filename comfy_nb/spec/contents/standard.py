@@ -15,6 +15,7 @@ import enum
 import io
 import operator
 import pathlib
+import pickle
 import random
 import re
 import struct
@@ -51,7 +52,7 @@ def _(value: bytearray) -> Parts:
 
 @reads(memoryview)
 def _(value: memoryview) -> Parts:
-    return (value.format, value.shape, value.readonly, value.tobytes())
+    return (value.format, value.shape, value.readonly, value.tobytes(), value.obj)
 
 
 @reads(enum.Enum)
@@ -138,7 +139,7 @@ def _(value: datetime.timedelta) -> Parts:
 
 @reads(datetime.timezone, unchangeable=True)
 def _(value: datetime.timezone) -> Parts:
-    return (datetime.timezone.utcoffset(value, None), datetime.timezone.tzname(value, None))
+    return value.__getinitargs__()  # type: ignore[attr-defined, no-any-return]
 
 
 @reads(datetime.datetime, unchangeable=True)
@@ -158,8 +159,10 @@ def _(_value: datetime.tzinfo) -> Parts:
 
 @reads(zoneinfo.ZoneInfo, unchangeable=True)
 def _(value: zoneinfo.ZoneInfo) -> Parts:
-    if value.key is None:
-        raise Unreadable("a time zone read from a file")
+    try:
+        value.__reduce__()
+    except pickle.PicklingError as error:  # it may have a key nevertheless
+        raise Unreadable("a time zone read from a file") from error
     return (value.key,)
 
 
@@ -273,4 +276,4 @@ def _(value: BaseException) -> Parts:
 
 @reads(weakref.ref)
 def _(value: weakref.ref[Any]) -> Parts:
-    return (value(),)
+    return (value(), value.__callback__)

@@ -71,7 +71,8 @@ def _gradient(value: torch.Tensor) -> Parts:
         return (value.retains_grad, _in_order(value._backward_hooks))
     if value.grad is None and not value.requires_grad:
         return ()
-    return (value.grad, _in_order(value._backward_hooks), _in_order(value._post_accumulate_grad_hooks))
+    hooks = (_in_order(value._backward_hooks), _in_order(value._post_accumulate_grad_hooks))
+    return (value.grad, getattr(value, "grad_dtype", None), *hooks)
 
 
 def _in_order(hooks: Mapping[int, Any] | None) -> list[Any]:
