@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import types
 from collections.abc import Set
 from contextlib import suppress
@@ -51,6 +52,11 @@ def _own_dict(value: Any) -> dict[str, Any]:
     if type(own) is not dict or isinstance(_of_class(type(value), "__dict__"), property):
         raise TypeError("it does not show its attributes")
     return own
+
+
+def referents_of(value: Any) -> list[Any]:
+    """Return the objects that an object made in C refers to, whether it shows them or not, other than its class."""
+    return [each for each in gc.get_referents(value) if each is not type(value)]
 
 
 def slots_of(kind: type, base: type) -> Slots:

@@ -55,11 +55,17 @@ def installed_name(thing: Any) -> str | None:
         return None
     if not isinstance(module, str) or not isinstance(name, str):
         return None
-    if isinstance(thing, type) and not thing.__flags__ & HEAP_TYPE:
-        return f"{module}.{name}"  # part of the interpreter or of a compiled module, and not to be changed
+    if isinstance(thing, type) and _is_compiled(thing):
+        return f"{module}.{name}"
     if is_local(module) or _find(module, name) is not thing:
         return None
     return f"{module}.{name} {version_of(module)}"
+
+
+def _is_compiled(kind: type) -> bool:
+    """Whether a class is part of the interpreter or of a compiled module, and not to be changed."""
+    is_enum_of_cpp = type(kind).__module__ == "pybind11_builtins" and "__entries" in vars(kind)
+    return is_enum_of_cpp or not kind.__flags__ & HEAP_TYPE
 
 
 def _find(module: str, name: str) -> Any:

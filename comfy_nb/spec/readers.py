@@ -98,8 +98,9 @@ def known_of(kind: type) -> Known:
 
 
 def _find(kind: type) -> Known:
-    bases = kind.__mro__ if not issubclass(kind, type) else (type,)
-    for base in bases:
+    if issubclass(kind, type):
+        return Known(_by_class[type][0], ())
+    for base in kind.__mro__:
         found = _by_class.get(base) or _by_name.get((_package(base), base.__name__))
         if found is not None:
             reader, with_derived = found

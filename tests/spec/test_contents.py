@@ -7,17 +7,23 @@ import asyncio
 import collections
 import contextlib
 import contextvars
+import ctypes
 import dataclasses
 import datetime
 import decimal
 import enum
 import fractions
 import functools
+import hashlib
+import hmac
 import io
 import ipaddress
 import itertools
+import json
+import logging
 import operator
 import pathlib
+import pprint
 import random
 import re
 import string
@@ -27,6 +33,7 @@ import time
 import types
 import uuid
 import warnings
+import weakref
 import xml.etree.ElementTree
 import zoneinfo
 from collections.abc import Callable, Iterator
@@ -39,6 +46,7 @@ import pydantic
 import pytest
 import torch
 from PIL import Image as Pictures
+from PIL import ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from comfy_nb.spec.fingerprint import digest_of
@@ -47,8 +55,9 @@ from comfy_nb.spec.fingerprint import digest_of
 NOT_COUNTED = {
     "T", "H", "mT", "mH", "base", "buffer_info", "ctypes", "data", "data_ptr", "flags", "flat", "grad_fn", "imag",
     "itemset", "is_leaf", "output_nr", "real", "strides", "_version", "im", "fp", "tile", "map", "readonly",
-    "decoderconfig", "decodermaxblock", "pyaccess", "png", "plot", "str", "dt", "cat", "sparse", "list", "struct",
-    "hist", "boxplot", "style", "values", "array", "nbytes", "iat", "at", "loc", "iloc", "obj",
+    "decoderconfig", "decodermaxblock", "encoderconfig", "encoderinfo", "pyaccess", "png", "plot", "str", "dt", "cat",
+    "sparse", "list", "struct", "hist", "boxplot", "style", "values", "array", "nbytes", "iat", "at", "loc", "iloc",
+    "obj",
 }  # fmt: skip
 
 
@@ -132,8 +141,7 @@ def secret(number: int) -> Model:
     return model
 
 
-def read_only() -> Any:
-    values = np.zeros(3)
+def read_only(values: Any) -> Any:
     values.flags.writeable = False
     return values
 
@@ -224,6 +232,12 @@ def png(**text: str) -> Any:
     return Pictures.open(buffer)
 
 
+def tiff(software: str) -> Any:
+    buffer = io.BytesIO()
+    Pictures.new("L", (2, 2)).save(buffer, "TIFF", software=software)
+    return Pictures.open(buffer)
+
+
 def rotated(turn: int) -> Any:
     picture = Pictures.new("L", (2, 2))
     picture.getexif()[0x0112] = turn
@@ -240,6 +254,13 @@ def element(tag: str, **attributes: str) -> Any:
     return xml.etree.ElementTree.Element(tag, attributes)
 
 
+def hint(default: Any, value: Any = None) -> Any:
+    variable = contextvars.ContextVar("hint", default=default)
+    if value is not None:
+        variable.set(value)
+    return variable
+
+
 def read_to(position: int) -> Any:
     buffer = io.BytesIO(b"abc")
     buffer.seek(position)
@@ -249,7 +270,6 @@ def read_to(position: int) -> Any:
 UTC, BERLIN = datetime.UTC, zoneinfo.ZoneInfo("Europe/Berlin")
 NOON = datetime.datetime(2026, 10, 25, 2, 30)
 STRUCTURED = [("a", "i4"), ("b", "f4")]
-HINT = contextvars.ContextVar("hint", default=1)
 nan = float("nan")
 
 FAMILIES: dict[str, list[Callable[[], Any]]] = {
@@ -273,6 +293,7 @@ FAMILIES: dict[str, list[Callable[[], Any]]] = {
         lambda: collections.defaultdict(int, a=1), lambda: collections.defaultdict(list, a=1),
         lambda: collections.deque([1]), lambda: collections.deque([1], 3), lambda: collections.ChainMap({1: 2}),
         lambda: collections.ChainMap({1: 2}, {3: 4}), lambda: types.MappingProxyType({"a": 1}),
+        lambda: types.MappingProxyType(collections.OrderedDict(a=1)), lambda: types.MappingProxyType({"a": 2}),
         lambda: {"a": 1}.keys(), lambda: {"a": 1}.values(), lambda: {"a": 1}.items(),
         lambda: range(3), lambda: range(0, 4, 2), lambda: range(0, 3, 2), lambda: slice(1, 2), lambda: slice(1, [2]),
         lambda: array.array("i", [1]), lambda: array.array("l", [1]), lambda: collections.UserDict(a=1),
@@ -289,6 +310,8 @@ FAMILIES: dict[str, list[Callable[[], Any]]] = {
         lambda: ipaddress.ip_address("1.1.1.1"), lambda: ipaddress.ip_network("1.1.1.0/24"),
         lambda: ValueError("a"), lambda: ValueError("b"), lambda: KeyError("a"), lambda: OSError(1, "a", "f"),
         lambda: OSError(1, "a", "g"), lambda: with_attributes(ValueError("a"), __notes__=["n"]),
+        lambda: BlockingIOError(1, "a", 3), lambda: with_attributes(BlockingIOError(1, "a"), characters_written=3),
+        lambda: BlockingIOError(1, "a"), lambda: with_attributes(BlockingIOError(1, "a"), characters_written=4),
         lambda: element("a"), lambda: element("b"), lambda: element("a", x="1"),
     ],
     "paths": [
@@ -300,7 +323,9 @@ FAMILIES: dict[str, list[Callable[[], Any]]] = {
         lambda: NOON.replace(tzinfo=UTC),
         lambda: NOON.replace(tzinfo=BERLIN), lambda: NOON.replace(tzinfo=BERLIN, fold=1), lambda: NOON.time(),
         lambda: NOON.replace(tzinfo=datetime.timezone(datetime.timedelta(0), "zero")),
-        lambda: NOON.time().replace(fold=1), lambda: datetime.timedelta(1), lambda: datetime.timedelta(0, 1),
+        lambda: datetime.timezone(datetime.timedelta(hours=1)),
+        lambda: datetime.timezone(datetime.timedelta(hours=1), "UTC+01:00"), lambda: NOON.time().replace(fold=1),
+        lambda: datetime.timedelta(1), lambda: datetime.timedelta(0, 1),
         lambda: UTC, lambda: BERLIN, lambda: zoneinfo.ZoneInfo("UTC"), lambda: pd.Timestamp(NOON),
         lambda: pd.Timestamp(NOON).as_unit("ns"), lambda: pd.Timestamp(NOON, tz="UTC"), lambda: pd.NaT, lambda: pd.NA,
         lambda: pd.Timedelta(1, "s"), lambda: pd.Timedelta(2, "s"), lambda: pd.Period("2026-01", "M"),
@@ -326,12 +351,30 @@ FAMILIES: dict[str, list[Callable[[], Any]]] = {
         lambda: functools.partial(max, 1), lambda: functools.partial(max, 2), lambda: functools.partial(min, 1),
         lambda: functools.partial(max, key=len), lambda: operator.itemgetter(1), lambda: operator.itemgetter(2),
         lambda: operator.attrgetter("a"), lambda: operator.methodcaller("a"), lambda: operator.methodcaller("a", 1),
+        lambda: operator.methodcaller("a", k=1), lambda: operator.methodcaller("a", k=2),
+        lambda: operator.attrgetter("a", "b"), lambda: operator.attrgetter("a.b"), lambda: operator.itemgetter(1, 2),
         lambda: "-".join, lambda: "+".join, lambda: str.upper, lambda: str.lower, lambda: np.sin, lambda: np.cos,
         lambda: Settings(1).__init__, lambda: Settings(2).__init__, lambda: len, lambda: torch.relu, lambda: torch.tanh,
         lambda: lambda x: x, lambda: lambda x: x + 1, lambda: (lambda n: lambda x: x * n)(2), lambda: property(len),
         lambda: (lambda n: lambda x: x * n)(3), lambda: with_attributes(lambda x: x, note=1), lambda: staticmethod(len),
         lambda: functools.lru_cache(maxsize=1)(len), lambda: functools.lru_cache(maxsize=2)(len),
         lambda: torch.nn.functional.relu, lambda: torch.ops.aten.add.Tensor, lambda: torch.ops.aten.mul.Tensor,
+    ],
+    "compiled objects": [
+        lambda: hashlib.md5(b"a"), lambda: hashlib.md5(b"b"), lambda: hashlib.sha256(b"a"),
+        lambda: hashlib.blake2b(b"a"), lambda: hashlib.sha3_256(b"a"), lambda: hashlib.shake_128(b"a"),
+        lambda: hmac.new(b"a", b"b", "md5"), lambda: hashlib.blake2s(b"a"), lambda: hashlib.shake_128(b"b"),
+        lambda: hmac.new(b"a", b"c", "md5"), json.JSONDecoder, lambda: json.JSONDecoder(strict=False),
+        lambda: json.JSONDecoder(parse_float=str), json.JSONEncoder, lambda: ctypes.c_int(1), lambda: ctypes.c_int(2),
+        lambda: ctypes.c_int.__ctype_be__(1), lambda: ctypes.c_long(1), lambda: ctypes.c_char_p(b"a"),
+        lambda: ctypes.c_double(1), lambda: torch.nn.attention.SDPBackend.MATH,
+        lambda: torch.nn.attention.SDPBackend.FLASH_ATTENTION, lambda: pydantic.TypeAdapter(int),
+        lambda: pydantic.TypeAdapter(str), lambda: pydantic.TypeAdapter(list[Model]),
+        lambda: pydantic.AnyUrl("http://a.b"), lambda: pydantic.AnyUrl("http://a.c"), pprint.PrettyPrinter,
+        lambda: pprint.PrettyPrinter(2), lambda: np.ma.masked, lambda: pd.offsets.CustomBusinessDay(),
+        lambda: pd.offsets.CustomBusinessDay(2), lambda: pd.offsets.CustomBusinessDay(holidays=["2026-01-01"]),
+        lambda: pd.offsets.CustomBusinessDay(weekmask="Mon Tue"),
+        lambda: pd.offsets.CustomBusinessDay(offset=datetime.timedelta(1)),
     ],
     "classes": [
         lambda: int, lambda: float, lambda: Mood, lambda: Access, lambda: list[int], lambda: list[str],
@@ -363,7 +406,8 @@ FAMILIES: dict[str, list[Callable[[], Any]]] = {
         lambda: np.ma.array([0.0, 0], mask=[1, 0]), lambda: np.ma.array([0.0, 0], mask=[0, 1], fill_value=7),
         lambda: np.ma.array([0.0, 0], mask=[0, 1], hard_mask=True),
         lambda: quiet(lambda: np.asmatrix(np.zeros((1, 2)))),
-        lambda: np.zeros(2, STRUCTURED).view(np.recarray), read_only, lambda: np.array(["a", "bc"]),
+        lambda: np.zeros(2, STRUCTURED).view(np.recarray), lambda: read_only(np.zeros(3)),
+        lambda: np.array(["a", "bc"]),
         lambda: np.array(["a", "bd"]), lambda: np.array(["a", "b" * 40], np.dtypes.StringDType()),
         lambda: np.array(["a", "c" * 40], np.dtypes.StringDType()), lambda: np.array([1, "a"], object),
         lambda: np.array([1, {"a": [1]}], object), lambda: np.array([1, {"a": [2]}], object), lambda: np.array(0.0),
@@ -374,7 +418,8 @@ FAMILIES: dict[str, list[Callable[[], Any]]] = {
         lambda: torch.zeros(2), lambda: torch.zeros(2, 1), lambda: -torch.zeros(2), lambda: torch.zeros(2).half(),
         lambda: torch.zeros(2, requires_grad=True), lambda: torch.nn.Parameter(torch.zeros(2)), in_inference_mode,
         lambda: torch.nn.Parameter(torch.zeros(2), requires_grad=False), lambda: torch.nn.Buffer(torch.zeros(2)),
-        lambda: with_grad(1.0), lambda: with_grad(2.0), lambda: torch.zeros(2).as_subclass(Tagged),
+        lambda: with_attributes(torch.zeros(2, requires_grad=True), grad_dtype=torch.float64), lambda: with_grad(1.0),
+        lambda: with_grad(2.0), lambda: torch.zeros(2).as_subclass(Tagged),
         lambda: with_attributes(torch.zeros(2).as_subclass(Tagged), note=1), lambda: torch.tensor(0.0),
         lambda: with_attributes(torch.zeros(2), note=1), lambda: torch.tensor([1 + 1j]), lambda: torch.zeros(0),
         lambda: torch.tensor([1 - 1j]).conj(), lambda: torch.zeros(2, device="meta"), lambda: torch.zeros(2, 0),
@@ -424,7 +469,12 @@ FAMILIES: dict[str, list[Callable[[], Any]]] = {
         lambda: Pictures.new("L", (2, 2)),
         lambda: Pictures.new("L", (2, 3)), lambda: Pictures.new("RGBA", (2, 2)), lambda: Pictures.new("F", (2, 2)),
         lambda: palette((9, 9, 9)), lambda: palette((8, 8, 8)), lambda: palette((9, 9, 9, 9), "RGBA"), png,
-        lambda: png(a="b"), lambda: png(a="c"), lambda: rotated(6), lambda: rotated(3),
+        lambda: png(a="b"), lambda: png(a="c"), lambda: rotated(6), lambda: rotated(3), lambda: rotated(6).getexif(),
+        lambda: rotated(3).getexif(), lambda: tiff("a").tag_v2, lambda: tiff("b").tag_v2,
+        lambda: ImageDraw.Draw(Pictures.new("L", (2, 2))), lambda: ImageDraw.Draw(Pictures.new("L", (2, 2), 1)),
+        lambda: ImageDraw.Draw(Pictures.new("RGB", (2, 2))),
+        lambda: ImageDraw.Draw(Pictures.new("RGB", (2, 2)), "RGBA"), lambda: ImageFont.load_default(10),
+        lambda: ImageFont.load_default(12),
         lambda: with_attributes(Pictures.new("L", (2, 2)), info={"dpi": (1, 1)}),
         lambda: with_attributes(Pictures.new("L", (2, 2)), note="a"),
     ],
@@ -460,6 +510,108 @@ def test_what_a_public_attribute_tells_apart_has_two_digests(family):
             told_apart += 1
             assert digests[one] != digests[other], f"{values[one]!r} and {values[other]!r} differ in {difference}"
     assert told_apart > len(values)
+
+
+def hooked(value: Any, register: str, *hooks: Callable[..., Any], **options: Any) -> Any:
+    for hook in hooks:
+        getattr(value, register)(hook, **options)
+    return value
+
+
+def mapped() -> Any:
+    return np.memmap(__file__, mode="r", shape=(2,))
+
+
+def emptied(queue: asyncio.Queue[int]) -> Any:
+    queue.put_nowait(1)
+    queue.get_nowait()
+    return queue
+
+
+def moved(*_: Any) -> None:
+    pass
+
+
+def stopped(*_: Any) -> None:
+    raise StopIteration
+
+
+# By what each is told apart from the one beside it, other than by an attribute.
+PAIRS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
+    "what is written to it later": (lambda: io.StringIO(newline=None), lambda: io.StringIO(newline="\n")),
+    "how lines end in it": (lambda: io.StringIO(newline=""), lambda: io.StringIO(newline="\r\n")),
+    "the default of a context variable": (lambda: hint(1), lambda: hint(2)),
+    "whether a context variable has a default": (lambda: hint(None), lambda: contextvars.ContextVar("hint")),
+    "an attribute of an array in a file": (mapped, lambda: with_attributes(mapped(), note=1)),
+    "what is called when an object dies": (lambda: weakref.ref(Mood, moved), lambda: weakref.ref(Mood, stopped)),
+    "how often a semaphore may be released": (
+        lambda: asyncio.BoundedSemaphore(1),
+        lambda: with_attributes(asyncio.BoundedSemaphore(2), _value=1),
+    ),
+    "what is left to do of a queue": (asyncio.Queue, lambda: emptied(asyncio.Queue())),
+    "an attribute of a logger": (
+        lambda: logging.Logger("a"),
+        lambda: with_attributes(logging.Logger("a"), note=1),
+    ),
+    "whether a masked array can be written": (lambda: np.ma.array([1]), lambda: read_only(np.ma.array([1]))),
+    "what a memoryview looks at": (
+        lambda: memoryview(b"a"),
+        lambda: memoryview(bytearray(b"a")).toreadonly(),
+    ),
+    "whether a module has a hook": (
+        lambda: hooked(linear(1), "register_forward_hook", moved),
+        lambda: linear(1),
+    ),
+    "when a hook of a module is called": (
+        lambda: hooked(linear(1), "register_forward_hook", moved),
+        lambda: hooked(linear(1), "register_forward_pre_hook", moved),
+    ),
+    "what a hook of a module gets": (
+        lambda: hooked(linear(1), "register_forward_hook", moved),
+        lambda: hooked(linear(1), "register_forward_hook", moved, with_kwargs=True),
+    ),
+    "in which order hooks of a module are called": (
+        lambda: hooked(linear(1), "register_forward_hook", moved, stopped),
+        lambda: hooked(linear(1), "register_forward_hook", stopped, moved),
+    ),
+    "which of two hooks gets more": (
+        lambda: hooked(
+            hooked(linear(1), "register_forward_hook", moved), "register_forward_hook", moved, with_kwargs=True
+        ),
+        lambda: hooked(
+            hooked(linear(1), "register_forward_hook", moved, with_kwargs=True), "register_forward_hook", moved
+        ),
+    ),
+    "the hook of a tensor": (
+        lambda: hooked(with_grad(1.0), "register_hook", moved),
+        lambda: hooked(with_grad(1.0), "register_hook", stopped),
+    ),
+    "the hook of an optimiser": (
+        lambda: hooked(optimiser(), "register_step_pre_hook", moved),
+        lambda: hooked(optimiser(), "register_step_pre_hook", stopped),
+    ),
+    "what a comparison is made of": (
+        lambda: functools.cmp_to_key(lambda a, b: a - b),
+        lambda: functools.cmp_to_key(lambda a, b: b - a),
+    ),
+    "the function that a ufunc is made of": (
+        lambda: np.frompyfunc(lambda x: x, 1, 1),
+        lambda: np.frompyfunc(lambda x: x + 1, 1, 1),
+    ),
+    "what a ufunc starts with": (
+        lambda: np.frompyfunc(max, 2, 1, identity=0),
+        lambda: np.frompyfunc(max, 2, 1, identity=1),
+    ),
+    "the value of a context variable": (lambda: hint(1), lambda: hint(1, 2)),
+}
+
+
+@pytest.mark.parametrize("difference", PAIRS)
+def test_what_only_a_call_tells_apart_has_two_digests(difference):
+    make, make_other = PAIRS[difference]
+    value, again, other = make(), make(), make_other()
+    assert digest_of(value).reusable and digest_of(other).reusable
+    assert digest_of(value) == digest_of(again) != digest_of(other)
 
 
 def public_view(value: Any) -> dict[str, Any]:

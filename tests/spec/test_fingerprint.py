@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import ctypes
 import dataclasses
 import datetime
 import decimal
 import enum
 import fractions
 import gc
+import io
 import logging
 import pathlib
 import re
+import struct
+import sys
 import threading
 import uuid
 import warnings
+import zoneinfo
 
 import numpy as np
 import pandas as pd
@@ -221,11 +226,19 @@ def test_a_bare_object_is_equal_to_itself_only_and_in_this_process_only():
     assert digest_of(value).reusable and not digest_of(value).durable
 
 
+def zone_of_file():
+    table = b"TZif" + bytes(16) + struct.pack(">6l", 0, 0, 0, 0, 1, 4) + bytes(6) + b"UTC\0"
+    return zoneinfo.ZoneInfo.from_file(io.BytesIO(table), key="Europe/Berlin")
+
+
 UNREADABLE = {
     "a value of class generator": lambda: (each for each in ()),
     "a value of class list_iterator": lambda: iter([1]),
     "a value of class TextIOWrapper": lambda: open(__file__),  # noqa: SIM115
     "a value of class coroutine": lambda: asyncio.sleep(0),
+    "a compiled function or module (torch.compile)": lambda: torch.compile(lambda x: x),
+    "a time zone read from a file": zone_of_file,
+    "an address in memory": lambda: ctypes.c_void_p(1),
     "a value of class reversed": lambda: [Opaque(), {"inside": (reversed(""),)}],
 }
 
@@ -237,6 +250,15 @@ def test_what_cannot_be_read_is_not_reusable_and_named(reason):
     assert not found.reusable and not found.durable
     assert unreadable_in(value) == reason
     getattr(value, "close", int)()
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_standard_stream_is_known_by_its_name(name):
+    stream, handler = getattr(sys, name), logging.StreamHandler(getattr(sys, name))
+    before = digest_of(stream), digest_of(handler)
+    print("written since", file=stream)
+    assert all(digest.reusable for digest in before)
+    assert before == (digest_of(stream), digest_of(logging.StreamHandler(stream)))
 
 
 def test_a_container_is_durable_when_all_in_it_is():

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from xxhash import xxh3_128_digest
 
+from comfy_nb.spec.attributes import referents_of
 from comfy_nb.spec.digest import Digest
 from comfy_nb.spec.readers import Parts, Whole, reads
 
@@ -26,9 +27,27 @@ def _(value: np.dtype[Any]) -> Parts:
     return (value.str, repr(value), value.itemsize, value.isalignedstruct, value.subdtype, fields, metadata, missing)
 
 
+@reads(type(np.ma.masked))
+def _(_value: Any) -> Parts:
+    return Whole(())
+
+
+@reads(np.busdaycalendar)
+def _(value: np.busdaycalendar) -> Parts:
+    return (value.weekmask, value.holidays)
+
+
+@reads(np.finfo)
+def _(value: np.finfo[Any]) -> Parts:
+    """Return the dtype, from which all that it tells follows, some of it when it is first asked for."""
+    return Whole((value.dtype,))
+
+
 @reads(np.ufunc)
 def _(value: np.ufunc) -> Parts:
-    return (value.__name__, value.signature, value.types)
+    # The function that one is made of, as `frompyfunc` does, and what reductions start with.
+    made_of = [each for each in referents_of(value) if type(each) is not dict]
+    return (value.__name__, value.signature, value.types, value.identity, made_of)
 
 
 @reads(np.ndarray)
@@ -43,14 +62,15 @@ def _kind_of(dtype: np.dtype[Any]) -> Parts:
 
 @reads(np.memmap)
 def _(value: np.memmap[Any, Any]) -> Parts:
-    place = (value.filename, value.offset, value.mode)
-    return Whole((value.dtype, value.shape, value.flags.writeable, elements_of(value), place))
+    attributes = [pair for pair in vars(value).items() if pair[0] != "_mmap"]  # its file, and the place in it, too
+    return Whole((value.dtype, value.shape, value.flags.writeable, elements_of(value), attributes))
 
 
 @reads(np.ma.MaskedArray)
 def _(value: np.ma.MaskedArray[Any, Any]) -> Parts:
     data, mask = np.ma.getdata(value, subok=False), np.ma.getmaskarray(value)
-    return (value.dtype, value.shape, elements_of(data), elements_of(mask), value.fill_value, value.hardmask)
+    shape, facts = (value.dtype, value.shape), (value.fill_value, value.hardmask, value.flags.writeable)
+    return (*shape, elements_of(data), elements_of(mask), *facts)
 
 
 def elements_of(value: np.ndarray[Any, Any]) -> Any:

@@ -7,7 +7,8 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from comfy_nb.spec.readers import Parts, Whole, reads, reads_named
+from comfy_nb.spec.locality import is_local
+from comfy_nb.spec.readers import Parts, Unreadable, Whole, reads, reads_named
 
 
 def _method(value: types.MethodType) -> tuple[Any, ...]:
@@ -15,7 +16,10 @@ def _method(value: types.MethodType) -> tuple[Any, ...]:
 
 
 def _built_in(value: types.BuiltinFunctionType) -> tuple[Any, ...]:
-    return (value.__module__, value.__qualname__, value.__self__)
+    owner: Any = value.__self__
+    # A function of a compiled module that pybind11 made is bound to what tells it how to call itself.
+    is_of_module = type(owner).__name__.startswith("pybind11_detail_function_record")
+    return (value.__module__, value.__qualname__, None if is_of_module and not is_local(value.__module__) else owner)
 
 
 def _wrapper(value: Any) -> tuple[Any, ...]:
@@ -70,3 +74,8 @@ for _kind, _reader in PARTS_OF_CALLABLES.items():
 @reads_named("torch", "OpOverload", "OpOverloadPacket")
 def _(value: Any) -> Parts:
     return Whole((str(value),))
+
+
+@reads_named("torch", "OptimizedModule", "_TorchDynamoContext")
+def _(_value: Any) -> Parts:
+    raise Unreadable("a compiled function or module (torch.compile)")

@@ -9,6 +9,8 @@ from typing import Any
 
 from comfy_nb.spec.readers import Parts, Unreadable, Whole, reads, reads_named
 
+_OF_LOGGERS = {*vars(logging.Logger("")), "manager"}
+
 
 @reads(type(threading.Lock()))
 def _(value: Any) -> Parts:
@@ -27,7 +29,7 @@ def _(value: asyncio.Lock | asyncio.Condition) -> Parts:
 
 @reads(asyncio.Semaphore)
 def _(value: asyncio.Semaphore) -> Parts:
-    return Whole((value._value,))
+    return Whole((value._value, getattr(value, "_bound_value", None)))
 
 
 @reads(asyncio.Event)
@@ -37,14 +39,15 @@ def _(value: asyncio.Event) -> Parts:
 
 @reads(asyncio.Queue)
 def _(value: asyncio.Queue[Any]) -> Parts:
-    return Whole((value.maxsize, value._queue))  # type: ignore[attr-defined]
+    return Whole((value.maxsize, value._queue, value._unfinished_tasks))  # type: ignore[attr-defined]
 
 
 @reads(logging.Logger)
 def _(value: logging.Logger) -> Parts:
     handlers = [type(each).__qualname__ for each in value.handlers]
     state = (value.level, value.getEffectiveLevel(), value.disabled, value.propagate, len(value.filters))
-    return Whole((value.name, *state, *handlers))
+    added = [pair for pair in vars(value).items() if pair[0] not in _OF_LOGGERS]
+    return Whole((value.name, *state, *handlers, added))
 
 
 @reads_named("unittest", "NonCallableMock")

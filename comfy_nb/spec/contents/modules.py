@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from itertools import chain
 from typing import Any
 
@@ -21,27 +21,44 @@ READ_WHOLE_BYTES = 1 << 30
 BLOCKS = 256
 BLOCK_BYTES = 4096
 _TENSORS = {"_parameters", "_buffers", "_modules"}
+_HOOKS = {
+    name
+    for each in (torch.nn.Module(), torch.optim.SGD([torch.zeros(1)]))
+    for name, item in vars(each).items()
+    if "_hooks" in name and isinstance(item, dict)
+}
 
 
 @reads(torch.nn.Module)
 def _(value: torch.nn.Module) -> Parts:
     size = sum(each.nbytes for each in chain(value.parameters(), value.buffers()) if is_dense(each))
     if size <= READ_WHOLE_BYTES:
-        return ()
+        return Whole((*_hooks(value), *_attributes(value)))
     note_sampled(f"a module of {format_size(size)}")
     parts: list[Any] = []
     for name, module in value.named_modules():
-        parts += (name, type(module), *_attributes(module))
+        parts += (name, type(module), *_hooks(module), *_attributes(module, _TENSORS))
     for name, tensor in chain(value.named_parameters(), value.named_buffers()):
         parts += (name, *_sampled(tensor))
     return Whole(parts)
 
 
-def _attributes(module: torch.nn.Module) -> Iterator[Any]:
-    found = attributes_of(module, (), known_of(type(module)).left_out)
-    for name, item in zip(found[::2], found[1::2], strict=True):
-        if name not in _TENSORS:
-            yield from (name, item)
+@reads(torch.optim.Optimizer)
+def _(value: torch.optim.Optimizer) -> Parts:
+    return Whole((*_hooks(value), *_attributes(value)))
+
+
+def _hooks(value: Any) -> Iterator[Any]:
+    """Return a module's or optimiser's hooks, numbered in the order of registration: torch numbers those of all."""
+    held = {name: hooks for name, hooks in vars(value).items() if name in _HOOKS and hooks}
+    places = {number: place for place, number in enumerate(sorted(set(chain.from_iterable(held.values()))))}
+    for name, hooks in held.items():
+        yield from (name, [(places[number], hook) for number, hook in hooks.items()])
+
+
+def _attributes(value: Any, but_for: Set[str] = frozenset()) -> list[Any]:
+    known = known_of(type(value))
+    return attributes_of(value, known.slots, known.left_out | _HOOKS | but_for)
 
 
 def _sampled(tensor: torch.Tensor) -> Parts:

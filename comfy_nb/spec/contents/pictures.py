@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import IO, Any
 
 from xxhash import xxh3_128
@@ -9,8 +10,11 @@ from xxhash import xxh3_128
 from comfy_nb.spec.digest import Digest
 from comfy_nb.spec.readers import Parts, Unreadable, Whole, reads_named
 
-# How the file is read, which the pixels and the notes below tell already.
-_HANDLES = {"fp", "im", "map", "palette", "png", "pyaccess", "tile", "decoderconfig", "decodermaxblock", "readonly"}
+# How the file is read, which the pixels and the notes below tell already, and how the picture was last written.
+_HANDLES = {
+    "decoderconfig", "decodermaxblock", "encoderconfig", "encoderinfo", "fp", "im", "map", "palette", "png", "pyaccess",
+    "readonly", "tile",
+}  # fmt: skip
 PIECE_BYTES = 1 << 20
 EXIF_DIRECTORIES = (0x8769, 0x8825, 0xA005)
 
@@ -23,10 +27,43 @@ def _(value: Any) -> Parts:
     except OSError as error:
         raise Unreadable(f"a picture that cannot be read ({error})") from error
     palette = value.getpalette(value.palette.mode) if value.palette is not None and value.mode in ("P", "PA") else None
-    exif = value.getexif()
-    directories = [dict(exif.get_ifd(number)) for number in EXIF_DIRECTORIES]
     notes = [part for name, note in vars(value).items() if _is_note(name) for part in (name, note)]
-    return Whole((value.mode, value.size, pixels, palette, value.format, dict(exif), directories, *frames, *notes))
+    return Whole((value.mode, value.size, pixels, palette, value.format, value.getexif(), *frames, *notes))
+
+
+@reads_named("PIL", "Exif")
+def _(value: Any) -> Parts:
+    directories = [dict(value.get_ifd(number)) for number in EXIF_DIRECTORIES]
+    return Whole((value.endian, value.bigtiff, dict(value), directories))
+
+
+@reads_named("PIL", "ImageFileDirectory_v2")
+def _(value: Any) -> Parts:
+    """Return the tags of a TIFF file, which are decoded when they are first asked for."""
+    tags = [(tag, value[tag]) for tag in sorted(value)]
+    return Whole((value.prefix, value.group, getattr(value, "next", None), value.tagtype, tags))
+
+
+@reads_named("PIL", "ImageDraw")
+def _(value: Any) -> Parts:
+    return Whole((value._image, value.mode, value.ink, value.fontmode, value.fill, value.font))
+
+
+@reads_named("PIL", "ImageCmsProfile")
+def _(value: Any) -> Parts:
+    return Whole((value.filename, value.tobytes()))
+
+
+@reads_named("PIL", "FreeTypeFont")
+def _(value: Any) -> Parts:
+    """Return the file that a font came from; how the axes of a variable font are set, it does not tell."""
+    with suppress(OSError):
+        raise Unreadable(f"a variable font (of {len(value.font.getvaraxes())} axes)")
+    facts = (value.path, value.size, value.index, value.encoding, int(value.layout_engine))
+    if hasattr(value, "font_bytes"):
+        return Whole((*facts, value.font_bytes))
+    with open(value.path, "rb") as file:
+        return Whole((*facts, _digest_of_file(file)))
 
 
 def _file_of_frames(value: Any) -> Digest:

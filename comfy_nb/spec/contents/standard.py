@@ -15,6 +15,7 @@ import enum
 import io
 import operator
 import pathlib
+import pickle
 import random
 import re
 import struct
@@ -25,6 +26,7 @@ import zoneinfo
 from collections.abc import Callable
 from typing import Any
 
+from comfy_nb.spec.attributes import referents_of
 from comfy_nb.spec.readers import Parts, Unreadable, Whole, reads
 
 # What a value of a derived class is to its base class, whatever the derived one says under these names.
@@ -50,7 +52,7 @@ def _(value: bytearray) -> Parts:
 
 @reads(memoryview)
 def _(value: memoryview) -> Parts:
-    return (value.format, value.shape, value.readonly, value.tobytes())
+    return (value.format, value.shape, value.readonly, value.tobytes(), value.obj)
 
 
 @reads(enum.Enum)
@@ -105,7 +107,7 @@ def _(value: collections.deque[Any]) -> Parts:
 
 @reads(types.MappingProxyType)
 def _(value: types.MappingProxyType[Any, Any]) -> Parts:
-    return (*value.keys(), len(value), *value.values())
+    return referents_of(value)  # the mapping behind it, which it does not show
 
 
 @reads(type({}.keys()), type({}.values()), type({}.items()))
@@ -137,7 +139,7 @@ def _(value: datetime.timedelta) -> Parts:
 
 @reads(datetime.timezone, unchangeable=True)
 def _(value: datetime.timezone) -> Parts:
-    return (datetime.timezone.utcoffset(value, None), datetime.timezone.tzname(value, None))
+    return value.__getinitargs__()  # type: ignore[attr-defined, no-any-return]
 
 
 @reads(datetime.datetime, unchangeable=True)
@@ -157,8 +159,10 @@ def _(_value: datetime.tzinfo) -> Parts:
 
 @reads(zoneinfo.ZoneInfo, unchangeable=True)
 def _(value: zoneinfo.ZoneInfo) -> Parts:
-    if value.key is None:
-        raise Unreadable("a time zone read from a file")
+    try:
+        value.__reduce__()
+    except pickle.PicklingError as error:  # it may have a key nevertheless
+        raise Unreadable("a time zone read from a file") from error
     return (value.key,)
 
 
@@ -189,7 +193,7 @@ def _(value: re.Match[Any]) -> Parts:
 
 @reads(operator.itemgetter, operator.attrgetter, operator.methodcaller)
 def _(value: Any) -> Parts:
-    return value.__reduce__()[1:]  # type: ignore[no-any-return]
+    return value.__reduce__()  # type: ignore[no-any-return]
 
 
 @reads(types.SimpleNamespace)
@@ -221,9 +225,16 @@ def _(value: random.Random) -> Parts:
     return (random.Random.getstate(value),)
 
 
-@reads(io.BytesIO, io.StringIO)
-def _(value: io.BytesIO | io.StringIO) -> Parts:
+@reads(io.BytesIO)
+def _(value: io.BytesIO) -> Parts:
     return (value.getvalue(), value.tell())
+
+
+@reads(io.StringIO)
+def _(value: io.StringIO) -> Parts:
+    state: Any = io.StringIO.__getstate__(value)
+    text, newline, position, _attributes = state
+    return (text, newline, position, value.newlines)
 
 
 @reads(struct.Struct, unchangeable=True)
@@ -233,7 +244,10 @@ def _(value: struct.Struct) -> Parts:
 
 @reads(contextvars.ContextVar)
 def _(value: contextvars.ContextVar[Any]) -> Parts:
-    return (value.name, *([value.get()] if value in contextvars.copy_context() else []))
+    try:
+        return (value.name, value.get())
+    except LookupError:
+        return (value.name,)
 
 
 @reads(xml.etree.ElementTree.Element)
@@ -245,7 +259,7 @@ def _fields(error: BaseException) -> list[Any]:
     """What C code keeps in an error of a built-in class, such as the file's name in an OSError."""
     kept = [vars(base) for base in type(error).__mro__ if base in _BUILT_IN_ERRORS]
     slots = [slot for names in kept for slot in names.values() if isinstance(slot, types.MemberDescriptorType)]
-    return [slot.__get__(error) for slot in slots]
+    return [slot.__get__(error) for slot in slots] + [getattr(error, "characters_written", None)]
 
 
 _BUILT_IN_ERRORS = {
@@ -262,4 +276,4 @@ def _(value: BaseException) -> Parts:
 
 @reads(weakref.ref)
 def _(value: weakref.ref[Any]) -> Parts:
-    return (value(),)
+    return (value(), value.__callback__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -67,10 +68,16 @@ def _names(value: torch.Tensor) -> Parts:
 def _gradient(value: torch.Tensor) -> Parts:
     """What a tensor shows of its gradient, but for the graph of functions that it came from."""
     if not value.is_leaf:
-        return (value.retains_grad, value._backward_hooks)
+        return (value.retains_grad, _in_order(value._backward_hooks))
     if value.grad is None and not value.requires_grad:
         return ()
-    return (value.grad, value._backward_hooks, value._post_accumulate_grad_hooks)
+    hooks = (_in_order(value._backward_hooks), _in_order(value._post_accumulate_grad_hooks))
+    return (value.grad, getattr(value, "grad_dtype", None), *hooks)
+
+
+def _in_order(hooks: Mapping[int, Any] | None) -> list[Any]:
+    """Return hooks without their numbers, which torch counts over all tensors."""
+    return list((hooks or {}).values())
 
 
 def elements_of(value: torch.Tensor) -> Any:

@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import fractions
 import functools
+import io
 import itertools
 import pathlib
 import re
@@ -15,11 +16,13 @@ from typing import Any
 
 import attrs
 import networkx as nx
+import numpy as np
 import pandas as pd
 import pydantic
 import pytest
 import sympy
 import torch
+from PIL import Image as Pictures
 
 import comfy_nb as nb
 from tests.engine.support import Calls
@@ -90,6 +93,9 @@ OF_PACKAGES: dict[str, Callable[[], Any]] = {
     "a graph": lambda: nx.path_graph(3),
     "a directed graph": lambda: nx.DiGraph([(1, 2)]),
     "an object that keeps its hash": Hashed,
+    "the limits of a float": lambda: np.finfo("f4"),
+    "the limits of an int": lambda: np.iinfo("i4"),
+    "a function of arrays": lambda: np.vectorize(abs, otypes=[float]),
 }
 OF_THE_PERSON: dict[str, Callable[[], Any]] = {
     "a class": Numbers,
@@ -99,7 +105,9 @@ OF_THE_PERSON: dict[str, Callable[[], Any]] = {
 
 
 def read(value: Any) -> None:
-    """Do all that merely reads a value: ask for its text, hash, items, attributes, and what these are."""
+    """Do all that merely reads a value: call it, ask for its text, hash, items, attributes, and what these are."""
+    with contextlib.suppress(Exception):
+        value([1])
     for each in (value, *_attributes_of(value)):
         for look in (repr, len, hash, bool, lambda one: list(itertools.islice(one, 9)), lambda one: one == one):
             with contextlib.suppress(Exception):
@@ -203,6 +211,31 @@ def test_what_a_cached_property_of_a_result_holds_may_not_be_changed_afterwards(
     with pytest.warns(nb.ComfyNBWarning, match="the Numbers in output 0 was changed"):
         makes().run_sync()
     assert calls["makes"] == 2
+
+
+@pytest.mark.parametrize("format", [None, "PNG", "JPEG", "GIF", "TIFF"])
+def test_a_picture_that_was_saved_and_measured_is_used_again(format: str | None) -> None:
+    @nb.node
+    def makes() -> object:
+        picture, buffer = Pictures.new("RGB", (4, 4), "red"), io.BytesIO()
+        if format is None:
+            return picture
+        picture.save(buffer, format, dpi=(72, 72))
+        return Pictures.open(buffer)
+
+    @nb.node
+    def saves(picture: object, target: str) -> object:
+        buffer = io.BytesIO()
+        picture.save(buffer, target, dpi=(300, 300))  # type: ignore[attr-defined]
+        read(picture)
+        return buffer.getvalue()
+
+    given = makes().run_sync()
+    for target in ("PNG", "GIF", "TIFF", "BMP"):
+        saves(given, target).run_sync()
+        graph = nb.Graph(saves(given, target))
+        assert graph.run_sync().why("1") == "from an earlier run"
+        assert makes().run_sync() is given
 
 
 def test_a_symbol_counts_with_what_is_assumed_of_it() -> None:
