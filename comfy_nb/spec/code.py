@@ -1,52 +1,64 @@
 """Digests of code: everything that a function's result depends on beyond its arguments.
 
 That is the function's bytecode, defaults and closure, and, through everything it names, the helpers, classes and
-constants of the notebook and of the project's own modules. Code from installed packages is identified by its name.
+values of the notebook and of the project's own modules. Code from installed packages is identified by its name.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
-import itertools
 import reprlib
 import sys
 import types
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from xxhash import xxh3_128_digest
 
-from comfy_nb.spec.contents.callables import PARTS_OF_CALLABLES
-from comfy_nb.spec.digest import PLAIN, Digest, encode_plain, is_plain
-from comfy_nb.spec.fingerprint import declared_constant, digest_of, last_unreadable
+from comfy_nb.spec.digest import Digest, encode_plain
+from comfy_nb.spec.fingerprint import Marks, digest_code
 from comfy_nb.spec.locality import installed_name, is_local, is_local_file, version_of
-from comfy_nb.spec.names import module_name, names_in
-from comfy_nb.spec.readers import Parts, Whole, reads
+from comfy_nb.spec.names import Names, module_name, names_in
+from comfy_nb.spec.readers import Code, Mark, Parts, Whole, reads
 
 
 def code_digest(thing: Callable[..., Any] | type, *also: Any) -> Digest:
     """Digest a function or class with everything it reads; it differs after any edit that can matter.
 
     A name that does not exist yet counts as missing, so defining it later changes the digest. `also` is whatever else
-    the result depends on, such as how the function's signature is read.
+    the result depends on, such as how the function's signature is read. How a function itself is called and annotated
+    does not count, as it does for one that code reads.
     """
-    walk = _Walk()
-    walk.visit(thing)
-    for each in also:
-        walk.visit_named("signature", "", each)
-    digest = xxh3_128_digest(b"".join(walk.parts))
-    if digest not in _ledgers:
-        keep_ledger(digest, walk.ledger())
-    return Digest(digest, walk.durable, walk.reusable)
+    code = Code((thing,), {})
+    if isinstance(thing, types.FunctionType) and installed_name(thing) is None:
+        code = _function(thing)
+    if also:
+        code.named["signature", ""] = also if len(also) > 1 else also[0]
+    found, marks = digest_code(code)
+    if marks is not None and found.value not in _ledgers:
+        keep_ledger(found.value, _ledger(marks))
+    return Digest(found.value, found.durable, found.reusable)
 
 
 LEDGERS_KEPT = 4096
-Mark = tuple[str, str]
 Ledger = dict[Mark, tuple[bytes, str]]
 _ledgers: dict[bytes, Ledger] = {}
-OWN_CODE: Mark = ("code", "")
 UNREADABLE: Mark = ("", "unreadable")
+
+
+def _ledger(marks: Marks) -> Ledger:
+    """Return the digest of what each name itself added, and a short form of the value if it is plain."""
+    ledger: Ledger = {}
+    for mark, own in marks.own.items():
+        if own:  # else it was met under another name before
+            shown = reprlib.repr(marks.shown[mark]) if mark in marks.shown else ""
+            ledger[mark] = (xxh3_128_digest(b"".join(own)), shown)
+    if marks.unreadable is not None:
+        (kind, name), reason = marks.unreadable
+        ledger[UNREADABLE] = (b"", f"{kind} `{name}` is {reason}" if name else f"its code reads {reason}")
+    return ledger
 
 
 def keep_ledger(digest: bytes, ledger: Ledger) -> None:
@@ -81,182 +93,104 @@ def _describe_change(mark: Mark, before: Ledger, now: Ledger) -> str:
     return f"{named} changed {old} -> {new}" if old and new and old != new else f"{named} changed"
 
 
-SEEN = b"again"
-# Built-in functions by which code can read globals that it does not name.
+# Built-in functions by which code can read globals that it does not name, and attributes by which it does the same.
 READS_ANYTHING = frozenset({"__import__", "eval", "exec", "globals"})
 # The same for modules, and what code reads of them.
 DOORS = {sys: "modules", importlib: "import_module"}
 
 
-class _Walk:
-    """One pass over functions, classes and everything they name; each is read once."""
+class _Piece(NamedTuple):
+    """A code object, or one of a function defined in it: the names that it reads, and all that it has."""
 
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-        self.durable = self.reusable = True
-        self.seen: dict[int, int] = {}
-        self.order = itertools.count()
-        self._spans: list[tuple[int, int, str, str, Any]] = []
-        self._unreadable: tuple[int, str] | None = None
+    names: Names
+    attributes: tuple[str, ...]
 
-    def visit_named(self, kind: str, name: str, value: Any) -> None:
-        """Add a value under the name by which a change of it is reported."""
-        start = len(self.parts)
-        self._name(kind, name)
-        self.visit(value)
-        self._spans.append((start, len(self.parts), kind, name, value))
 
-    def ledger(self) -> Ledger:
-        """Return the digest of what each name itself added, and a short form of the value if it is plain."""
-        owner = [-1] * len(self.parts)
-        for index in reversed(range(len(self._spans))):
-            start, end, *_ = self._spans[index]
-            owner[start:end] = [index] * (end - start)
-        own: dict[int, list[bytes]] = {}
-        for index, part in zip(owner, self.parts, strict=True):
-            own.setdefault(index, []).append(part)
-        ledger: Ledger = {OWN_CODE: (xxh3_128_digest(b"".join(own.get(-1, ()))), "")}
-        for index, (_, _, kind, name, value) in enumerate(self._spans):
-            if not own[index][1:2] or not own[index][1].startswith(SEEN):
-                shown = reprlib.repr(value) if name and is_plain(value) else ""
-                ledger[kind, name] = (xxh3_128_digest(b"".join(own[index])), shown)
-        if self._unreadable is not None:
-            place, reason = self._unreadable
-            _, _, kind, name, _ = self._spans[owner[place]] if owner[place] >= 0 else (0, 0, "its code", "", None)
-            ledger[UNREADABLE] = (b"", f"{kind} `{name}` is {reason}" if name else f"{kind} reads {reason}")
-        return ledger
+class _Bytecode(NamedTuple):
+    """What never changes of a code object, with those of the functions defined in it."""
 
-    def visit(self, thing: Any) -> None:
-        """Add a value to the digest, following code that belongs to the notebook or the project."""
-        try:
-            self._visit(thing)
-        except Exception:  # a proxy or a class of somebody else's may refuse to be looked at in any way
-            self._name("unreadable", type(thing).__name__)
-            self._give_up(f"a value of class {type(thing).__name__}")
+    own: bytes
+    pieces: tuple[_Piece, ...]
 
-    def _visit(self, thing: Any) -> None:
-        if type(thing) in PLAIN:
-            self.parts.append(encode_plain(thing))
-            return
-        key = id(thing)
-        if key in self.seen:
-            self.parts.append(SEEN + b"%d" % self.seen[key])
-            return
-        self.seen[key] = next(self.order)
-        self._read(thing)
-        if not isinstance(thing, (types.FunctionType, type)):
-            # Equal constants may be one object or two, so only what could recurse forever is remembered for good.
-            del self.seen[key]
 
-    def _read(self, thing: Any) -> None:
-        if declared_constant(thing) is not None:
-            self._read_value(thing)
-        elif isinstance(thing, types.FunctionType):
-            self._read_function(thing)
-        elif isinstance(thing, type):
-            self._read_class(thing)
-        elif isinstance(thing, types.ModuleType) and not is_local(thing.__name__):
-            self._name("module", thing.__name__)
-        elif type(thing) in (list, tuple):
-            self._read_items(thing)
-        elif type(thing) in (dict, types.MappingProxyType):
-            self._read_items([part for pair in thing.items() for part in pair])
-        elif (name := installed_name(thing)) is not None:
-            self._name("installed", name)
-        elif type(thing) in PARTS_OF_CALLABLES:
-            self._name("made of", type(thing).__name__)
-            self._read_items(PARTS_OF_CALLABLES[type(thing)](thing))
+@functools.lru_cache(maxsize=4096)
+def _bytecode(code: types.CodeType) -> _Bytecode:
+    facts: list[Any] = [code.co_code, code.co_exceptiontable]
+    facts.append(repr((code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)))
+    facts += (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
+    pieces = [_Piece(names_in(code), code.co_names)]
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            inner = _bytecode(constant)
+            facts += ("code", constant.co_name, inner.own)
+            pieces += inner.pieces
         else:
-            self._read_value(thing)
+            facts.append(_encode_constant(constant))
+    return _Bytecode(xxh3_128_digest(encode_plain(tuple(facts))), tuple(pieces))
 
-    def _name(self, kind: str, name: str) -> None:
-        self.parts.append(f"{kind} {name}".encode())
 
-    def _read_items(self, items: Sequence[Any]) -> None:
-        self.parts.append(b"items%d" % len(items))
-        for item in items:
-            self.visit(item)
+def _encode_constant(constant: Any) -> bytes:
+    if isinstance(constant, frozenset):  # it is gone through in another order in each process
+        return b"set" + encode_plain(tuple(sorted(map(encode_plain, constant))))
+    if isinstance(constant, slice):
+        return b"slice" + encode_plain((constant.start, constant.stop, constant.step))
+    return encode_plain(constant)
 
-    def _read_value(self, value: Any) -> None:
-        found = digest_of(value)
-        self.parts.append(found.value)
-        self.durable = self.durable and found.durable
-        if not found.reusable:
-            self._give_up(last_unreadable())
 
-    def _give_up(self, reason: str) -> None:
-        """Note that what was added last does not tell all."""
-        self.reusable = False
-        self._unreadable = self._unreadable or (len(self.parts) - 1, reason)
-
-    def _read_function(self, function: types.FunctionType) -> None:
-        if (name := installed_name(function)) is not None:
-            self._name("function", name)
-            return
-        if is_local_file(function.__code__.co_filename):
-            self._read_code(function.__code__, function.__globals__)
-        else:
-            self._name("function", f"{function.__module__}.{function.__qualname__}")
+def _function(function: types.FunctionType, *known_by: Any) -> Code:
+    """Return all that a function does and reads; `known_by` is what else counts of it."""
+    named: dict[Mark, Any] = {}
+    unreadable = None
+    if is_local_file(function.__code__.co_filename):
+        bytecode = _bytecode(function.__code__)
+        own: Any = bytecode.own
+        unreadable = _read_names(bytecode.pieces, function.__globals__, named)
+    else:
+        own = f"{function.__module__}.{function.__qualname__}"
+    if function.__defaults__ or function.__kwdefaults__:
         for name, value in _defaults(function):
-            self.visit_named(f"default of {function.__name__}'s", name, value)
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-            try:
-                self.visit_named("closure variable", name, cell.cell_contents)
-            except ValueError:
-                self._name("empty closure variable", name)
-        self.visit(function.__doc__)
-        for name, value in function.__dict__.items():
-            self.visit_named("attribute", f"{function.__name__}.{name}", value)
+            named[f"default of {function.__name__}'s", name] = value
+    if function.__closure__:
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__, strict=True):
+            named["closure variable", name] = cell
+    for name, value in function.__dict__.items():
+        named["attribute", f"{function.__name__}.{name}"] = value
+    return Code((own, function.__doc__, *known_by), named, unreadable)
 
-    def _read_code(self, code: types.CodeType, scope: dict[str, Any]) -> None:
-        self.parts += (code.co_code, code.co_exceptiontable)
-        self.parts.append(repr((code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)).encode())
-        counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
-        self.parts.append(b"%d/%d/%d/%d" % counts)
-        for constant in code.co_consts:
-            if isinstance(constant, types.CodeType):
-                self._read_code(constant, scope)
-            elif isinstance(constant, frozenset):
-                self._name("set", "")
-                self._read_items(sorted(constant, key=encode_plain))
-            else:
-                self.visit(constant)
-        names = names_in(code)
+
+def _read_names(pieces: Sequence[_Piece], scope: Mapping[str, Any], named: dict[Mark, Any]) -> str | None:
+    """Add what code can reach by names; return in words what it may reach by none."""
+    anything = None
+    for names, attributes in pieces:
         for name in names.variables:
             if name in scope:
-                self._read_global(name, scope[name], code.co_names, names.bare)
+                anything = _read_global(name, scope[name], attributes, names.bare, named) or anything
             elif name in READS_ANYTHING:
-                self._name("reads anything", name)
-                self._give_up(f"whatever `{name}` is asked for")
+                anything = name
         for found in names.imports:
             name = module_name(found, scope)
             if name in sys.modules and is_local(name):
                 bare = names.bare | {name} if found.bound_to in names.bare else names.bare
-                self._read_global(name, sys.modules[name], code.co_names, bare)
+                anything = _read_global(name, sys.modules[name], attributes, bare, named) or anything
+    return f"whatever `{anything}` is asked for" if anything else None
 
-    def _read_global(self, path: str, value: Any, names: tuple[str, ...], bare: frozenset[str]) -> None:
-        """Add a global: of a module only what the code can reach by these names, unless it hands the module on."""
-        if not isinstance(value, types.ModuleType) or path.rpartition(".")[2] in bare or path in bare:
-            self.visit_named(_kind_of(value), path, value)
-            return
-        self._name("module", value.__name__)
-        if value in DOORS and DOORS[value] in names:
-            self._give_up(f"whatever `{value.__name__}.{DOORS[value]}` is asked for")
-        for name in names if is_local(value.__name__) else ():
-            if name in value.__dict__:
-                others = tuple(other for other in names if other != name)
-                self._read_global(f"{path}.{name}", value.__dict__[name], others, bare)
 
-    def _read_class(self, cls: type) -> None:
-        if (name := installed_name(cls)) is not None:
-            self._name("class", name)
-            return
-        self._name("class", f"{cls.__module__}.{cls.__qualname__}")
-        self.visit(type(cls))
-        for base in cls.__mro__[1:]:
-            self.visit(base)
-        for name, value in _own_attributes(cls):
-            self.visit_named("attribute", f"{cls.__name__}.{name}", value)
+def _read_global(
+    path: str, value: Any, names: tuple[str, ...], bare: frozenset[str], named: dict[Mark, Any]
+) -> str | None:
+    """Add a global: of a module only what the code can reach by these names, unless it hands the module on."""
+    if not isinstance(value, types.ModuleType) or path.rpartition(".")[2] in bare or path in bare:
+        named[_kind_of(value), path] = value
+        return None
+    named["module", path] = value.__name__
+    if value in DOORS and DOORS[value] in names:
+        return f"{value.__name__}.{DOORS[value]}"
+    anything = None
+    for name in names if is_local(value.__name__) else ():
+        if name in value.__dict__:
+            others = tuple(other for other in names if other != name)
+            anything = _read_global(f"{path}.{name}", value.__dict__[name], others, bare, named) or anything
+    return anything
 
 
 def _defaults(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
@@ -303,28 +237,33 @@ def _own_attributes(cls: type) -> Iterator[tuple[str, Any]]:
 
 @reads(types.FunctionType)
 def _(value: types.FunctionType) -> Parts:
-    digest = code_digest(value)
-    return Whole((value.__name__, value.__qualname__, value.__module__, value.__doc__, _annotations(value), digest))
+    return _function(value, value.__name__, value.__qualname__, value.__module__, *_annotations(value))
 
 
-def _annotations(function: types.FunctionType) -> Any:
+@reads(types.CellType)
+def _(value: types.CellType) -> Parts:
     try:
-        return function.__annotations__
+        return (value.cell_contents,)
+    except ValueError:  # it is empty
+        return ()
+
+
+def _annotations(function: types.FunctionType) -> list[Any]:
+    try:
+        return [part for pair in function.__annotations__.items() for part in pair]
     except NameError:  # they name what is not defined yet
-        return None
+        return []
 
 
 @reads(type, with_derived=True)
-def _(value: type) -> Digest:
-    name = installed_name(value)
-    return code_digest(value) if name is None else Digest(xxh3_128_digest(b"class " + name.encode()), fixed=True)
+def _(value: type) -> Parts:
+    named = {("attribute", f"{value.__name__}.{name}"): each for name, each in _own_attributes(value)}
+    return Code((value.__module__, value.__qualname__, type(value), *value.__mro__[1:]), named)
 
 
 @reads(types.CodeType)
 def _(value: types.CodeType) -> Parts:
-    walk = _Walk()
-    walk._read_code(value, {})
-    return Whole((b"".join(walk.parts),))
+    return Whole((_bytecode(value).own,))
 
 
 @reads(types.ModuleType, with_derived=True)

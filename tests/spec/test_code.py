@@ -11,7 +11,7 @@ import textwrap
 
 import pytest
 
-from comfy_nb.spec.code import code_digest, is_local
+from comfy_nb.spec.code import code_digest, is_local, unreadable_in_code
 
 
 class Notebook:
@@ -60,6 +60,58 @@ DIFFERENT = {
     "global": ("K = 1\ndef f(): return K", "K = 2\ndef f(): return K"),
     "type of a global": ("K = 1\ndef f(): return K", "K = True\ndef f(): return K"),
     "global list": ("K = [1]\ndef f(): return K", "K = [2]\ndef f(): return K"),
+    "list and tuple": ("K = [1]\ndef f(): return K", "K = (1,)\ndef f(): return K"),
+    "dict and list": ("K = {1: 2}\ndef f(): return K", "K = [1, 2]\ndef f(): return K"),
+    "which container is empty": ("K = {}\ndef f(): return K", "K = []\ndef f(): return K"),
+    "container in a container": ("K = {'a': ['w', 1]}\ndef f(): return K", "K = {'a': {'w': 1}}\ndef f(): return K"),
+    "container in a default": ("def f(x=[1]): return x", "def f(x=(1,)): return x"),
+    "container in a closure": (
+        "def m(k): return lambda: k\nf = m([1])",
+        "def m(k): return lambda: k\nf = m((1,))",
+    ),
+    "container in a class": ("class A: n = [1]\ndef f(): return A.n", "class A: n = (1,)\ndef f(): return A.n"),
+    "container in an attribute of a function": (
+        "def g(): pass\ng.k = [1]\ndef f(): return g.k",
+        "def g(): pass\ng.k = (1,)\ndef f(): return g.k",
+    ),
+    "container in a partial": (
+        "from functools import partial\ng = partial(print, [1])\ndef f(): return g()",
+        "from functools import partial\ng = partial(print, (1,))\ndef f(): return g()",
+    ),
+    "container that holds a function": (
+        "def g(): pass\nK = [g]\ndef f(): return K",
+        "def g(): pass\nK = (g,)\ndef f(): return K",
+    ),
+    "view of a dict": (
+        "import types\nK = types.MappingProxyType({1: 2})\ndef f(): return K",
+        "K = {1: 2}\ndef f(): return K",
+    ),
+    "which parts of a global are shared": ("a = []\nK = [a, a]\ndef f(): return K", "K = [[], []]\ndef f(): return K"),
+    "whether two globals are one": ("A = B = []\ndef f(): return A is B", "A, B = [], []\ndef f(): return A is B"),
+    "whether closures share a variable": (
+        "def m():\n    n = 0\n    def up():\n        nonlocal n\n        n += 1\n    return up, lambda: n\nup, get = m()\ndef f():\n    up()\n    return get()",
+        "def m():\n    n = 0\n    def up():\n        nonlocal n\n        n += 1\n    return up, lambda: n\nup, get = m()[0], m()[1]\ndef f():\n    up()\n    return get()",
+    ),
+    "an attribute of a partial": (
+        "from functools import partial\ng = partial(len)\ng.k = 1\ndef f(): return g.k",
+        "from functools import partial\ng = partial(len)\ng.k = 2\ndef f(): return g.k",
+    ),
+    "annotations of a helper": (
+        "import inspect\ndef g(x: int): pass\ndef f(): return inspect.signature(g)",
+        "import inspect\ndef g(x: float): pass\ndef f(): return inspect.signature(g)",
+    ),
+    "annotations of a method": (
+        "import inspect\nclass A:\n    def go(self, x: int): pass\ndef f(): return inspect.signature(A.go)",
+        "import inspect\nclass A:\n    def go(self, x: float): pass\ndef f(): return inspect.signature(A.go)",
+    ),
+    "name of a helper": (
+        "def weather(city): return 1\nTOOLS = [weather]\ndef f(): return [g.__name__ for g in TOOLS]",
+        "def forecast(city): return 1\nTOOLS = [forecast]\ndef f(): return [g.__name__ for g in TOOLS]",
+    ),
+    "docstring of a helper": (
+        "def g(): 'one'\ndef f(): return g.__doc__",
+        "def g(): 'two'\ndef f(): return g.__doc__",
+    ),
     "helper": ("def g(): return 1\ndef f(): return g()", "def g(): return 2\ndef f(): return g()"),
     "helper of a helper": (
         "def h(): return 1\ndef g(): return h()\ndef f(): return g()",
@@ -193,6 +245,30 @@ def test_a_global_edited_and_put_back_gives_the_first_digest():
     assert notebook.digest() != before
     notebook.run("K = 1")
     assert notebook.digest() == before
+
+
+def test_a_global_in_which_everything_is_shared_is_read_in_one_pass():
+    notebook = Notebook("K = [1]\nfor _ in range(60): K = [K, K]", "def f(): return K")
+    before = notebook.digest()
+    notebook.run("K[0][0][1] = [2]")
+    assert notebook.digest() != before
+
+
+def test_code_that_reads_more_objects_than_can_be_read_at_each_run_is_not_reusable():
+    notebook = Notebook("K = [[] for _ in range(200_001)]", "def f(): return K")
+    found = code_digest(notebook.names["f"])
+    assert not found.reusable
+    assert unreadable_in_code(found.value) == "global `K` is a value too deep or too large to be read at each run"
+
+
+def test_a_compiled_function_of_an_installed_package_is_known_by_its_name():
+    found = code_digest(Notebook("from numpy.random import rand as g\ndef f(): return g()").names["f"])
+    assert found.reusable and found.durable
+
+
+def test_helpers_and_a_table_that_know_each_other_have_one_digest_each_time():
+    cells = "T = {}\ndef g(): return T\ndef h(): return g() or T\nT['g'], T['h'] = g, h\ndef f(): return T"
+    assert digest(cells) == digest(cells) != digest(cells.replace("g() or T", "g() and T"))
 
 
 def test_a_node_that_calls_another_nodes_code_changes_with_it():
