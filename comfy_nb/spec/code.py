@@ -21,7 +21,7 @@ from comfy_nb.spec.digest import Digest, encode_plain
 from comfy_nb.spec.fingerprint import Marks, digest_code
 from comfy_nb.spec.locality import installed_name, is_local, is_local_file, version_of
 from comfy_nb.spec.names import Names, module_name, names_in
-from comfy_nb.spec.readers import Code, Mark, Parts, Whole, reads
+from comfy_nb.spec.readers import Code, Mark, Named, Parts, Whole, reads
 
 
 def code_digest(thing: Callable[..., Any] | type, *also: Any) -> Digest:
@@ -31,11 +31,11 @@ def code_digest(thing: Callable[..., Any] | type, *also: Any) -> Digest:
     the result depends on, such as how the function's signature is read. How a function itself is called and annotated
     does not count, as it does for one that code reads.
     """
-    code = Code((thing,), {})
+    code = Code((thing,), [])
     if isinstance(thing, types.FunctionType) and installed_name(thing) is None:
         code = _function(thing)
     if also:
-        code.named["signature", ""] = also if len(also) > 1 else also[0]
+        code.named.append((("signature", ""), also if len(also) > 1 else also[0]))
     found, marks = digest_code(code)
     if marks is not None and found.value not in _ledgers:
         keep_ledger(found.value, _ledger(marks))
@@ -139,7 +139,7 @@ def _encode_constant(constant: Any) -> bytes:
 
 def _function(function: types.FunctionType, *known_by: Any) -> Code:
     """Return all that a function does and reads; `known_by` is what else counts of it."""
-    named: dict[Mark, Any] = {}
+    named: list[Named] = []
     unreadable = None
     if is_local_file(function.__code__.co_filename):
         bytecode = _bytecode(function.__code__)
@@ -149,16 +149,16 @@ def _function(function: types.FunctionType, *known_by: Any) -> Code:
         own = f"{function.__module__}.{function.__qualname__}"
     if function.__defaults__ or function.__kwdefaults__:
         for name, value in _defaults(function):
-            named[f"default of {function.__name__}'s", name] = value
+            named.append(((f"default of {function.__name__}'s", name), value))
     if function.__closure__:
         for name, cell in zip(function.__code__.co_freevars, function.__closure__, strict=True):
-            named["closure variable", name] = cell
+            named.append((("closure variable", name), cell))
     for name, value in function.__dict__.items():
-        named["attribute", f"{function.__name__}.{name}"] = value
+        named.append((("attribute", f"{function.__name__}.{name}"), value))
     return Code((own, function.__doc__, *known_by), named, unreadable)
 
 
-def _read_names(pieces: Sequence[_Piece], scope: Mapping[str, Any], named: dict[Mark, Any]) -> str | None:
+def _read_names(pieces: Sequence[_Piece], scope: Mapping[str, Any], named: list[Named]) -> str | None:
     """Add what code can reach by names; return in words what it may reach by none."""
     anything = None
     for names, attributes in pieces:
@@ -175,14 +175,12 @@ def _read_names(pieces: Sequence[_Piece], scope: Mapping[str, Any], named: dict[
     return f"whatever `{anything}` is asked for" if anything else None
 
 
-def _read_global(
-    path: str, value: Any, names: tuple[str, ...], bare: frozenset[str], named: dict[Mark, Any]
-) -> str | None:
+def _read_global(path: str, value: Any, names: tuple[str, ...], bare: frozenset[str], named: list[Named]) -> str | None:
     """Add a global: of a module only what the code can reach by these names, unless it hands the module on."""
     if not isinstance(value, types.ModuleType) or path.rpartition(".")[2] in bare or path in bare:
-        named[_kind_of(value), path] = value
+        named.append(((_kind_of(value), path), value))
         return None
-    named["module", path] = value.__name__
+    named.append((("module", path), value.__name__))
     if value in DOORS and DOORS[value] in names:
         return f"{value.__name__}.{DOORS[value]}"
     anything = None
@@ -257,7 +255,7 @@ def _annotations(function: types.FunctionType) -> list[Any]:
 
 @reads(type, with_derived=True)
 def _(value: type) -> Parts:
-    named = {("attribute", f"{value.__name__}.{name}"): each for name, each in _own_attributes(value)}
+    named = [(("attribute", f"{value.__name__}.{name}"), each) for name, each in _own_attributes(value)]
     return Code((value.__module__, value.__qualname__, type(value), *value.__mro__[1:]), named)
 
 

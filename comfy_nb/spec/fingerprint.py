@@ -314,7 +314,7 @@ class _Reading:
         plain = encode_plain(tuple(own))
         if self._own is not None:
             self._own.append(plain)
-        for mark, value in code.named.items():
+        for mark, value in code.named:
             if is_plain(value):
                 names += (*mark, value)
                 if self._marks is not None:

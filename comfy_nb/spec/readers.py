@@ -17,6 +17,7 @@ from comfy_nb.spec.locality import is_local
 
 Mark = tuple[str, str]
 """The kind and the name under which a change of something that code reads is reported: ("global", "GAIN")."""
+Named = tuple[Mark, Any]
 
 
 class Code(NamedTuple):
@@ -26,7 +27,7 @@ class Code(NamedTuple):
     """
 
     parts: Sequence[Any]
-    named: dict[Mark, Any]
+    named: list[Named]
     unreadable: str | None = None
 
 
