@@ -6,6 +6,7 @@ values of the notebook and of the project's own modules. Code from installed pac
 
 from __future__ import annotations
 
+import enum
 import functools
 import importlib
 import inspect
@@ -227,10 +228,20 @@ _NOT_CODE = {
 
 def _own_attributes(cls: type) -> Iterator[tuple[str, Any]]:
     for name, value in list(vars(cls).items()):
-        is_slot = inspect.isdatadescriptor(value) and not isinstance(value, property)
-        if name in _NOT_CODE or name.startswith("_abc_") or (is_slot and not is_local(type(value).__module__)):
+        # Flags keep here what was computed of them, such as `A | B`, beside the members that were declared.
+        is_memo = name.startswith("_abc_") or (name == "_value2member_map_" and issubclass(cls, enum.Flag))
+        if name in _NOT_CODE or is_memo or _is_slot(value):
             continue
         yield name, value
+
+
+def _is_slot(value: Any) -> bool:
+    """Whether what a class has under a name only says where C code keeps something of the instances."""
+    kind = type(value)
+    if not hasattr(kind, "__set__") or isinstance(value, property):
+        return False
+    is_python = isinstance(inspect.getattr_static(kind, "__get__", None), types.FunctionType)
+    return not is_python and not is_local(kind.__module__)
 
 
 @reads(types.FunctionType)

@@ -12,6 +12,7 @@ import textwrap
 import pytest
 
 from comfy_nb.spec.code import code_digest, is_local, unreadable_in_code
+from comfy_nb.spec.fingerprint import digest_of
 
 
 class Notebook:
@@ -188,6 +189,14 @@ DIFFERENT = {
         "import enum\nclass A(enum.Enum):\n    x = 1\ndef f(): return A.x.value",
         "import enum\nclass A(enum.Enum):\n    x = 2\ndef f(): return A.x.value",
     ),
+    "property of an enum": (
+        "import enum\nclass A(enum.Enum):\n    x = 1\n    @enum.property\n    def n(self): return 1\ndef f(): return A.x.n",
+        "import enum\nclass A(enum.Enum):\n    x = 1\n    @enum.property\n    def n(self): return 2\ndef f(): return A.x.n",
+    ),
+    "descriptor of an installed class": (
+        "import types\nclass A:\n    @types.DynamicClassAttribute\n    def n(self): return 1\ndef f(): return A().n",
+        "import types\nclass A:\n    @types.DynamicClassAttribute\n    def n(self): return 2\ndef f(): return A().n",
+    ),
     "state of a bound method": (
         "class A:\n    def __init__(self, n): self.n = n\n    def go(self): return self.n\ngo = A(1).go\ndef f(): return go()",
         "class A:\n    def __init__(self, n): self.n = n\n    def go(self): return self.n\ngo = A(2).go\ndef f(): return go()",
@@ -245,6 +254,17 @@ def test_a_global_edited_and_put_back_gives_the_first_digest():
     assert notebook.digest() != before
     notebook.run("K = 1")
     assert notebook.digest() == before
+
+
+@pytest.mark.parametrize("kind", ["Flag", "IntFlag"])
+def test_what_is_computed_of_flags_is_no_change(kind):
+    notebook = Notebook(f"import enum\nclass A(enum.{kind}):\n    x = 1\n    y = 2", "def f(): return A.x | A.y")
+    before, member = notebook.digest(), digest_of(notebook.names["A"].x)
+    notebook.run("f(), ~A.x")
+    assert notebook.digest() == before
+    assert digest_of(notebook.names["A"].x) == member
+    notebook.run(f"class A(enum.{kind}):\n    x = 1\n    y = 2\n    z = 4")
+    assert notebook.digest() != before
 
 
 def test_a_global_in_which_everything_is_shared_is_read_in_one_pass():
