@@ -6,6 +6,7 @@ values of the notebook and of the project's own modules. Code from installed pac
 
 from __future__ import annotations
 
+import builtins
 import enum
 import functools
 import importlib
@@ -94,10 +95,11 @@ def _describe_change(mark: Mark, before: Ledger, now: Ledger) -> str:
     return f"{named} changed {old} -> {new}" if old and new and old != new else f"{named} changed"
 
 
-# Built-in functions by which code can read globals that it does not name, and attributes by which it does the same.
+# Built-in functions, and attributes of functions and frames, by which code can read globals that it does not name.
 READS_ANYTHING = frozenset({"__import__", "eval", "exec", "globals"})
+GLOBALS_OF_CODE = frozenset({"__globals__", "f_globals"})
 # The same for modules, and what code reads of them.
-DOORS = {sys: "modules", importlib: "import_module"}
+DOORS = {sys: {"modules"}, importlib: {"import_module"}, builtins: READS_ANYTHING}
 
 
 class _Piece(NamedTuple):
@@ -163,6 +165,7 @@ def _read_names(pieces: Sequence[_Piece], scope: Mapping[str, Any], named: list[
     """Add what code can reach by names; return in words what it may reach by none."""
     anything = None
     for names, attributes in pieces:
+        anything = next((name for name in attributes if name in GLOBALS_OF_CODE), anything)
         for name in names.variables:
             if name in scope:
                 anything = _read_global(name, scope[name], attributes, names.bare, named) or anything
@@ -178,17 +181,21 @@ def _read_names(pieces: Sequence[_Piece], scope: Mapping[str, Any], named: list[
 
 def _read_global(path: str, value: Any, names: tuple[str, ...], bare: frozenset[str], named: list[Named]) -> str | None:
     """Add a global: of a module only what the code can reach by these names, unless it hands the module on."""
-    if not isinstance(value, types.ModuleType) or path.rpartition(".")[2] in bare or path in bare:
+    is_handed_on = path.rpartition(".")[2] in bare or path in bare or "__dict__" in names
+    if not isinstance(value, types.ModuleType) or is_handed_on:
         named.append(((_kind_of(value), path), value))
         return None
     named.append((("module", path), value.__name__))
-    if value in DOORS and DOORS[value] in names:
-        return f"{value.__name__}.{DOORS[value]}"
-    anything = None
-    for name in names if is_local(value.__name__) else ():
-        if name in value.__dict__:
+    anything = next((f"{value.__name__}.{name}" for name in names if name in DOORS.get(value, ())), None)
+    if not is_local(value.__name__):
+        return anything
+    found = value.__dict__
+    if "__getattr__" in found and not found.keys() >= set(names):
+        named.append((("function", f"{path}.__getattr__"), found["__getattr__"]))
+    for name in names:
+        if name in found:
             others = tuple(other for other in names if other != name)
-            anything = _read_global(f"{path}.{name}", value.__dict__[name], others, bare, named) or anything
+            anything = _read_global(f"{path}.{name}", found[name], others, bare, named) or anything
     return anything
 
 
@@ -275,8 +282,14 @@ def _(value: types.CodeType) -> Parts:
     return Whole((_bytecode(value).own,))
 
 
+# What importing a module, and warnings, leave in it; its name, its file and all that its code sets count.
+_OF_IMPORT = frozenset(
+    {"__builtins__", "__cached__", "__loader__", "__package__", "__path__", "__spec__", "__warningregistry__"}
+)
+
+
 @reads(types.ModuleType, with_derived=True)
 def _(value: types.ModuleType) -> Parts:
     if not is_local(value.__name__):
         return Whole((value.__name__, version_of(value.__name__)))
-    return Whole([part for name, each in vars(value).items() if not name.startswith("__") for part in (name, each)])
+    return Whole([part for name, each in vars(value).items() if name not in _OF_IMPORT for part in (name, each)])

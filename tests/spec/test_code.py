@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import types
 
 import pytest
 
@@ -344,6 +345,53 @@ def test_a_module_of_the_project_counts_when_edited_and_reloaded(project, file, 
     assert notebook.digest() == before
     project(file, "K = 2\ndef scale(): return K\ndef other(): return 2\n")
     assert notebook.digest() != before
+
+
+LAZY = "T = {'n': 1}\ndef __getattr__(name): return T[name] + 0\n"
+
+
+@pytest.mark.parametrize("edit", [("'n': 1", "'n': 2"), ("+ 0", "+ 1")])
+def test_what_a_module_computes_for_a_missing_name_counts(project, edit):
+    project("own_lazy.py", LAZY)
+    notebook = Notebook("import own_lazy\ndef f(): return own_lazy.n")
+    before = notebook.digest()
+    project("own_lazy.py", LAZY.replace(*edit))
+    assert notebook.digest() != before
+
+
+@pytest.mark.parametrize(
+    "reading", ["own_tools.__dict__['K']", "vars(own_tools)['K']", "getattr(own_tools, 'K')", "own_tools.__version__"]
+)
+def test_a_module_that_is_handed_on_counts_with_all_that_it_holds(project, reading):
+    project("own_tools.py", "K = 1\n__version__ = '1'\n")
+    notebook = Notebook(f"import own_tools\ndef f(): return {reading}")
+    before = notebook.digest()
+    notebook.run("own_tools.K, own_tools.__version__ = 2, '2'")
+    assert notebook.digest() != before
+
+
+def test_a_module_as_a_value_counts_by_its_name_and_all_that_its_code_sets():
+    first, second = types.ModuleType("a"), types.ModuleType("a")
+    assert digest_of(first) == digest_of(second) != digest_of(types.ModuleType("b"))
+    second.__version__ = "2"
+    assert digest_of(first) != digest_of(second)
+
+
+@pytest.mark.parametrize(
+    ("reading", "what"),
+    [
+        ("eval('K')", "eval"),
+        ("g.__globals__['K']", "__globals__"),
+        ("sys._getframe().f_globals['K']", "f_globals"),
+        ("sys.modules['x']", "sys.modules"),
+        ("builtins.eval('K')", "builtins.eval"),
+    ],
+)
+def test_code_that_can_read_any_global_by_name_is_not_reusable(reading, what):
+    notebook = Notebook(f"import builtins, sys\ndef g(): pass\ndef f(): return {reading}")
+    found = code_digest(notebook.names["f"])
+    assert not found.reusable
+    assert unreadable_in_code(found.value) == f"its code reads whatever `{what}` is asked for"
 
 
 def test_modules_that_import_each_other_end(project):
