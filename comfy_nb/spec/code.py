@@ -11,7 +11,6 @@ import enum
 import functools
 import importlib
 import inspect
-import reprlib
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,10 +19,11 @@ from typing import Any, NamedTuple
 from xxhash import xxh3_128_digest
 
 from comfy_nb.spec.digest import Digest, encode_plain
-from comfy_nb.spec.fingerprint import Marks, digest_code
+from comfy_nb.spec.fingerprint import digest_code
+from comfy_nb.spec.ledger import keep_marks
 from comfy_nb.spec.locality import installed_name, is_local, is_local_file, version_of
 from comfy_nb.spec.names import Names, module_name, names_in
-from comfy_nb.spec.readers import Code, Mark, Named, Parts, Whole, reads
+from comfy_nb.spec.readers import Code, Named, Parts, Whole, reads
 
 
 def code_digest(thing: Callable[..., Any] | type, *also: Any) -> Digest:
@@ -39,60 +39,9 @@ def code_digest(thing: Callable[..., Any] | type, *also: Any) -> Digest:
     if also:
         code.named.append((("signature", ""), also if len(also) > 1 else also[0]))
     found, marks = digest_code(code)
-    if marks is not None and found.value not in _ledgers:
-        keep_ledger(found.value, _ledger(marks))
+    if marks is not None:
+        keep_marks(found.value, marks)
     return Digest(found.value, found.durable, found.reusable)
-
-
-LEDGERS_KEPT = 4096
-Ledger = dict[Mark, tuple[bytes, str]]
-_ledgers: dict[bytes, Ledger] = {}
-UNREADABLE: Mark = ("", "unreadable")
-
-
-def _ledger(marks: Marks) -> Ledger:
-    """Return the digest of what each name itself added, and a short form of the value if it is plain."""
-    ledger: Ledger = {}
-    for mark, own in marks.own.items():
-        if own:  # else it was met under another name before
-            shown = reprlib.repr(marks.shown[mark]) if mark in marks.shown else ""
-            ledger[mark] = (xxh3_128_digest(b"".join(own)), shown)
-    if marks.unreadable is not None:
-        (kind, name), reason = marks.unreadable
-        ledger[UNREADABLE] = (b"", f"{kind} `{name}` is {reason}" if name else f"its code reads {reason}")
-    return ledger
-
-
-def keep_ledger(digest: bytes, ledger: Ledger) -> None:
-    """Remember what a digest of code was made of, for `code_changes`."""
-    _ledgers[digest] = ledger
-    if len(_ledgers) > LEDGERS_KEPT:
-        del _ledgers[next(iter(_ledgers))]
-
-
-def unreadable_in_code(code: bytes) -> str | None:
-    """Return what keeps the code behind a digest from being known in full ("global `client` is a Client"), or None."""
-    return _ledgers.get(code, {}).get(UNREADABLE, (b"", None))[1]
-
-
-def code_changes(old: bytes, new: bytes) -> list[str]:
-    """Describe how the code behind two digests differs; just "code changed" if that is not known."""
-    before, now = _ledgers.get(old), _ledgers.get(new)
-    if before is None or now is None:
-        return ["code changed"]
-    changed = [mark for mark in now if mark in before and before[mark][0] != now[mark][0] and mark != UNREADABLE]
-    if not changed:
-        changed = [mark for mark in now if mark not in before] + [mark for mark in before if mark not in now]
-    return [_describe_change(mark, before, now) for mark in changed] or ["code changed"]
-
-
-def _describe_change(mark: Mark, before: Ledger, now: Ledger) -> str:
-    kind, name = mark
-    named = f"{kind} `{name}`" if name else kind
-    if mark not in before or mark not in now:
-        return f"{named} is {'gone' if mark in before else 'new'}"
-    old, new = before[mark][1], now[mark][1]
-    return f"{named} changed {old} -> {new}" if old and new and old != new else f"{named} changed"
 
 
 # Built-in functions, and attributes of functions and frames, by which code can read globals that it does not name.

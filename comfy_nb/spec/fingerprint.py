@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from xxhash import xxh3_128_digest
 
 from comfy_nb.spec.digest import PLAIN, Digest, combine, encode_plain, is_plain
+from comfy_nb.spec.ledger import OWN_CODE, Marks
 from comfy_nb.spec.locality import installed_name
 from comfy_nb.spec.readers import UNCHANGEABLE, Code, Mark, Parts, Unreadable, known_of
 
@@ -104,30 +105,6 @@ def node_digest(
     whole = encode_plain((class_type, code.value, fresh, bound, names, links, values))
     # Half the cost of Digest(...), and there is one for each node.
     return tuple.__new__(Digest, (xxh3_128_digest(whole), durable, code.reusable, True, None))
-
-
-class Marks:
-    """What each named thing itself added to the digest of a piece of code.
-
-    `own` has the bytes that count, `shown` the value where it is plain. `unreadable` is the first that could not be
-    read, with the reason.
-    """
-
-    __slots__ = ("own", "shown", "unreadable")
-
-    def __init__(self) -> None:
-        self.own: dict[Mark, list[bytes]] = {}
-        self.shown: dict[Mark, Any] = {}
-        self.unreadable: tuple[Mark, str] | None = None
-
-    def note(self, mark: Mark, value: Any) -> None:
-        """Note a plain value under its mark."""
-        self.own.setdefault(mark, []).append(encode_plain(value))
-        if mark[1]:
-            self.shown[mark] = value
-
-
-OWN_CODE: Mark = ("code", "")
 
 
 class _Reading:
@@ -353,14 +330,14 @@ class _Reading:
 
     def _tag(self, kind: type) -> Digest:
         """Return the digest of a class; that of one that cannot change is remembered."""
-        tag = _tags.get(kind)
-        if tag is not None:
+        known = _tags.get(id(kind))
+        if known is not None:
             self._number += 1
-            return tag
+            return known[1]
         count = self._count
         tag = digest_of(kind)
         if tag.fixed:
-            _tags[kind], self._count = tag, count
+            _tags[id(kind)], self._count = (kind, tag), count
         return tag
 
     def give_up(self, value: Any, reason: str) -> Digest:
@@ -382,7 +359,8 @@ def _held_in(cell: types.CellType) -> Any:
         return HELD
 
 
-_tags: dict[type, Digest] = {}
+# By id, since a class may refuse to be hashed.
+_tags: dict[int, tuple[type, Digest]] = {}
 
 
 class _Here(threading.local):

@@ -12,8 +12,9 @@ import types
 
 import pytest
 
-from comfy_nb.spec.code import code_digest, is_local, unreadable_in_code
+from comfy_nb.spec.code import code_digest, is_local
 from comfy_nb.spec.fingerprint import digest_of
+from comfy_nb.spec.ledger import unreadable_in_code
 
 
 class Notebook:
