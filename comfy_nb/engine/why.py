@@ -9,8 +9,8 @@ from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.planning.keys import never_equal
 from comfy_nb.graph.check import InLink
-from comfy_nb.spec.code import code_changes, unreadable_in_code
 from comfy_nb.spec.fingerprint import copied_for, digest_of, sampled_in, unreadable_in
+from comfy_nb.spec.ledger import code_changes, unreadable_in_code
 from comfy_nb.wording import CONSTANT_ADVICE, format_size, short
 
 FIRST = "first run"

@@ -1,262 +1,151 @@
 """Digests of code: everything that a function's result depends on beyond its arguments.
 
 That is the function's bytecode, defaults and closure, and, through everything it names, the helpers, classes and
-constants of the notebook and of the project's own modules. Code from installed packages is identified by its name.
+values of the notebook and of the project's own modules. Code from installed packages is identified by its name.
 """
 
 from __future__ import annotations
 
+import builtins
+import enum
+import functools
 import importlib
 import inspect
-import itertools
-import reprlib
 import sys
 import types
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from xxhash import xxh3_128_digest
 
-from comfy_nb.spec.contents.callables import PARTS_OF_CALLABLES
-from comfy_nb.spec.digest import PLAIN, Digest, encode_plain, is_plain
-from comfy_nb.spec.fingerprint import declared_constant, digest_of, last_unreadable
+from comfy_nb.spec.digest import Digest, encode_plain
+from comfy_nb.spec.fingerprint import digest_code
+from comfy_nb.spec.ledger import keep_marks
 from comfy_nb.spec.locality import installed_name, is_local, is_local_file, version_of
-from comfy_nb.spec.names import module_name, names_in
-from comfy_nb.spec.readers import Parts, Whole, reads
+from comfy_nb.spec.names import Names, module_name, names_in
+from comfy_nb.spec.readers import Code, Named, Parts, Whole, reads
 
 
 def code_digest(thing: Callable[..., Any] | type, *also: Any) -> Digest:
     """Digest a function or class with everything it reads; it differs after any edit that can matter.
 
     A name that does not exist yet counts as missing, so defining it later changes the digest. `also` is whatever else
-    the result depends on, such as how the function's signature is read.
+    the result depends on, such as how the function's signature is read. How a function itself is called and annotated
+    does not count, as it does for one that code reads.
     """
-    walk = _Walk()
-    walk.visit(thing)
-    for each in also:
-        walk.visit_named("signature", "", each)
-    digest = xxh3_128_digest(b"".join(walk.parts))
-    if digest not in _ledgers:
-        keep_ledger(digest, walk.ledger())
-    return Digest(digest, walk.durable, walk.reusable)
+    code = Code((thing,), [])
+    if isinstance(thing, types.FunctionType) and installed_name(thing) is None:
+        code = _function(thing)
+    if also:
+        code.named.append((("signature", ""), also if len(also) > 1 else also[0]))
+    found, marks = digest_code(code)
+    if marks is not None:
+        keep_marks(found.value, marks)
+    return Digest(found.value, found.durable, found.reusable)
 
 
-LEDGERS_KEPT = 4096
-Mark = tuple[str, str]
-Ledger = dict[Mark, tuple[bytes, str]]
-_ledgers: dict[bytes, Ledger] = {}
-OWN_CODE: Mark = ("code", "")
-UNREADABLE: Mark = ("", "unreadable")
-
-
-def keep_ledger(digest: bytes, ledger: Ledger) -> None:
-    """Remember what a digest of code was made of, for `code_changes`."""
-    _ledgers[digest] = ledger
-    if len(_ledgers) > LEDGERS_KEPT:
-        del _ledgers[next(iter(_ledgers))]
-
-
-def unreadable_in_code(code: bytes) -> str | None:
-    """Return what keeps the code behind a digest from being known in full ("global `client` is a Client"), or None."""
-    return _ledgers.get(code, {}).get(UNREADABLE, (b"", None))[1]
-
-
-def code_changes(old: bytes, new: bytes) -> list[str]:
-    """Describe how the code behind two digests differs; just "code changed" if that is not known."""
-    before, now = _ledgers.get(old), _ledgers.get(new)
-    if before is None or now is None:
-        return ["code changed"]
-    changed = [mark for mark in now if mark in before and before[mark][0] != now[mark][0] and mark != UNREADABLE]
-    if not changed:
-        changed = [mark for mark in now if mark not in before] + [mark for mark in before if mark not in now]
-    return [_describe_change(mark, before, now) for mark in changed] or ["code changed"]
-
-
-def _describe_change(mark: Mark, before: Ledger, now: Ledger) -> str:
-    kind, name = mark
-    named = f"{kind} `{name}`" if name else kind
-    if mark not in before or mark not in now:
-        return f"{named} is {'gone' if mark in before else 'new'}"
-    old, new = before[mark][1], now[mark][1]
-    return f"{named} changed {old} -> {new}" if old and new and old != new else f"{named} changed"
-
-
-SEEN = b"again"
-# Built-in functions by which code can read globals that it does not name.
+# Built-in functions, and attributes of functions and frames, by which code can read globals that it does not name.
 READS_ANYTHING = frozenset({"__import__", "eval", "exec", "globals"})
+GLOBALS_OF_CODE = frozenset({"__globals__", "f_globals"})
 # The same for modules, and what code reads of them.
-DOORS = {sys: "modules", importlib: "import_module"}
+DOORS = {sys: {"modules"}, importlib: {"import_module"}, builtins: READS_ANYTHING}
 
 
-class _Walk:
-    """One pass over functions, classes and everything they name; each is read once."""
+class _Piece(NamedTuple):
+    """A code object, or one of a function defined in it: the names that it reads, and all that it has."""
 
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-        self.durable = self.reusable = True
-        self.seen: dict[int, int] = {}
-        self.order = itertools.count()
-        self._spans: list[tuple[int, int, str, str, Any]] = []
-        self._unreadable: tuple[int, str] | None = None
+    names: Names
+    attributes: tuple[str, ...]
 
-    def visit_named(self, kind: str, name: str, value: Any) -> None:
-        """Add a value under the name by which a change of it is reported."""
-        start = len(self.parts)
-        self._name(kind, name)
-        self.visit(value)
-        self._spans.append((start, len(self.parts), kind, name, value))
 
-    def ledger(self) -> Ledger:
-        """Return the digest of what each name itself added, and a short form of the value if it is plain."""
-        owner = [-1] * len(self.parts)
-        for index in reversed(range(len(self._spans))):
-            start, end, *_ = self._spans[index]
-            owner[start:end] = [index] * (end - start)
-        own: dict[int, list[bytes]] = {}
-        for index, part in zip(owner, self.parts, strict=True):
-            own.setdefault(index, []).append(part)
-        ledger: Ledger = {OWN_CODE: (xxh3_128_digest(b"".join(own.get(-1, ()))), "")}
-        for index, (_, _, kind, name, value) in enumerate(self._spans):
-            if not own[index][1:2] or not own[index][1].startswith(SEEN):
-                shown = reprlib.repr(value) if name and is_plain(value) else ""
-                ledger[kind, name] = (xxh3_128_digest(b"".join(own[index])), shown)
-        if self._unreadable is not None:
-            place, reason = self._unreadable
-            _, _, kind, name, _ = self._spans[owner[place]] if owner[place] >= 0 else (0, 0, "its code", "", None)
-            ledger[UNREADABLE] = (b"", f"{kind} `{name}` is {reason}" if name else f"{kind} reads {reason}")
-        return ledger
+class _Bytecode(NamedTuple):
+    """What never changes of a code object, with those of the functions defined in it."""
 
-    def visit(self, thing: Any) -> None:
-        """Add a value to the digest, following code that belongs to the notebook or the project."""
-        try:
-            self._visit(thing)
-        except Exception:  # a proxy or a class of somebody else's may refuse to be looked at in any way
-            self._name("unreadable", type(thing).__name__)
-            self._give_up(f"a value of class {type(thing).__name__}")
+    own: bytes
+    pieces: tuple[_Piece, ...]
 
-    def _visit(self, thing: Any) -> None:
-        if type(thing) in PLAIN:
-            self.parts.append(encode_plain(thing))
-            return
-        key = id(thing)
-        if key in self.seen:
-            self.parts.append(SEEN + b"%d" % self.seen[key])
-            return
-        self.seen[key] = next(self.order)
-        self._read(thing)
-        if not isinstance(thing, (types.FunctionType, type)):
-            # Equal constants may be one object or two, so only what could recurse forever is remembered for good.
-            del self.seen[key]
 
-    def _read(self, thing: Any) -> None:
-        if declared_constant(thing) is not None:
-            self._read_value(thing)
-        elif isinstance(thing, types.FunctionType):
-            self._read_function(thing)
-        elif isinstance(thing, type):
-            self._read_class(thing)
-        elif isinstance(thing, types.ModuleType) and not is_local(thing.__name__):
-            self._name("module", thing.__name__)
-        elif type(thing) in (list, tuple):
-            self._read_items(thing)
-        elif type(thing) in (dict, types.MappingProxyType):
-            self._read_items([part for pair in thing.items() for part in pair])
-        elif (name := installed_name(thing)) is not None:
-            self._name("installed", name)
-        elif type(thing) in PARTS_OF_CALLABLES:
-            self._name("made of", type(thing).__name__)
-            self._read_items(PARTS_OF_CALLABLES[type(thing)](thing))
+@functools.lru_cache(maxsize=4096)
+def _bytecode(code: types.CodeType) -> _Bytecode:
+    facts: list[Any] = [code.co_code, code.co_exceptiontable]
+    facts.append(repr((code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)))
+    facts += (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
+    pieces = [_Piece(names_in(code), code.co_names)]
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            inner = _bytecode(constant)
+            facts += ("code", constant.co_name, inner.own)
+            pieces += inner.pieces
         else:
-            self._read_value(thing)
+            facts.append(_encode_constant(constant))
+    return _Bytecode(xxh3_128_digest(encode_plain(tuple(facts))), tuple(pieces))
 
-    def _name(self, kind: str, name: str) -> None:
-        self.parts.append(f"{kind} {name}".encode())
 
-    def _read_items(self, items: Sequence[Any]) -> None:
-        self.parts.append(b"items%d" % len(items))
-        for item in items:
-            self.visit(item)
+def _encode_constant(constant: Any) -> bytes:
+    if isinstance(constant, frozenset):  # it is gone through in another order in each process
+        return b"set" + encode_plain(tuple(sorted(map(encode_plain, constant))))
+    if isinstance(constant, slice):
+        return b"slice" + encode_plain((constant.start, constant.stop, constant.step))
+    return encode_plain(constant)
 
-    def _read_value(self, value: Any) -> None:
-        found = digest_of(value)
-        self.parts.append(found.value)
-        self.durable = self.durable and found.durable
-        if not found.reusable:
-            self._give_up(last_unreadable())
 
-    def _give_up(self, reason: str) -> None:
-        """Note that what was added last does not tell all."""
-        self.reusable = False
-        self._unreadable = self._unreadable or (len(self.parts) - 1, reason)
-
-    def _read_function(self, function: types.FunctionType) -> None:
-        if (name := installed_name(function)) is not None:
-            self._name("function", name)
-            return
-        if is_local_file(function.__code__.co_filename):
-            self._read_code(function.__code__, function.__globals__)
-        else:
-            self._name("function", f"{function.__module__}.{function.__qualname__}")
+def _function(function: types.FunctionType, *known_by: Any) -> Code:
+    """Return all that a function does and reads; `known_by` is what else counts of it."""
+    named: list[Named] = []
+    unreadable = None
+    if is_local_file(function.__code__.co_filename):
+        bytecode = _bytecode(function.__code__)
+        own: Any = bytecode.own
+        unreadable = _read_names(bytecode.pieces, function.__globals__, named)
+    else:
+        own = f"{function.__module__}.{function.__qualname__}"
+    if function.__defaults__ or function.__kwdefaults__:
         for name, value in _defaults(function):
-            self.visit_named(f"default of {function.__name__}'s", name, value)
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-            try:
-                self.visit_named("closure variable", name, cell.cell_contents)
-            except ValueError:
-                self._name("empty closure variable", name)
-        self.visit(function.__doc__)
-        for name, value in function.__dict__.items():
-            self.visit_named("attribute", f"{function.__name__}.{name}", value)
+            named.append(((f"default of {function.__name__}'s", name), value))
+    if function.__closure__:
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__, strict=True):
+            named.append((("closure variable", name), cell))
+    for name, value in function.__dict__.items():
+        named.append((("attribute", f"{function.__name__}.{name}"), value))
+    return Code((own, function.__doc__, *known_by), named, unreadable)
 
-    def _read_code(self, code: types.CodeType, scope: dict[str, Any]) -> None:
-        self.parts += (code.co_code, code.co_exceptiontable)
-        self.parts.append(repr((code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)).encode())
-        counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
-        self.parts.append(b"%d/%d/%d/%d" % counts)
-        for constant in code.co_consts:
-            if isinstance(constant, types.CodeType):
-                self._read_code(constant, scope)
-            elif isinstance(constant, frozenset):
-                self._name("set", "")
-                self._read_items(sorted(constant, key=encode_plain))
-            else:
-                self.visit(constant)
-        names = names_in(code)
+
+def _read_names(pieces: Sequence[_Piece], scope: Mapping[str, Any], named: list[Named]) -> str | None:
+    """Add what code can reach by names; return in words what it may reach by none."""
+    anything = None
+    for names, attributes in pieces:
+        anything = next((name for name in attributes if name in GLOBALS_OF_CODE), anything)
         for name in names.variables:
             if name in scope:
-                self._read_global(name, scope[name], code.co_names, names.bare)
+                anything = _read_global(name, scope[name], attributes, names.bare, named) or anything
             elif name in READS_ANYTHING:
-                self._name("reads anything", name)
-                self._give_up(f"whatever `{name}` is asked for")
+                anything = name
         for found in names.imports:
             name = module_name(found, scope)
             if name in sys.modules and is_local(name):
                 bare = names.bare | {name} if found.bound_to in names.bare else names.bare
-                self._read_global(name, sys.modules[name], code.co_names, bare)
+                anything = _read_global(name, sys.modules[name], attributes, bare, named) or anything
+    return f"whatever `{anything}` is asked for" if anything else None
 
-    def _read_global(self, path: str, value: Any, names: tuple[str, ...], bare: frozenset[str]) -> None:
-        """Add a global: of a module only what the code can reach by these names, unless it hands the module on."""
-        if not isinstance(value, types.ModuleType) or path.rpartition(".")[2] in bare or path in bare:
-            self.visit_named(_kind_of(value), path, value)
-            return
-        self._name("module", value.__name__)
-        if value in DOORS and DOORS[value] in names:
-            self._give_up(f"whatever `{value.__name__}.{DOORS[value]}` is asked for")
-        for name in names if is_local(value.__name__) else ():
-            if name in value.__dict__:
-                others = tuple(other for other in names if other != name)
-                self._read_global(f"{path}.{name}", value.__dict__[name], others, bare)
 
-    def _read_class(self, cls: type) -> None:
-        if (name := installed_name(cls)) is not None:
-            self._name("class", name)
-            return
-        self._name("class", f"{cls.__module__}.{cls.__qualname__}")
-        self.visit(type(cls))
-        for base in cls.__mro__[1:]:
-            self.visit(base)
-        for name, value in _own_attributes(cls):
-            self.visit_named("attribute", f"{cls.__name__}.{name}", value)
+def _read_global(path: str, value: Any, names: tuple[str, ...], bare: frozenset[str], named: list[Named]) -> str | None:
+    """Add a global: of a module only what the code can reach by these names, unless it hands the module on."""
+    is_handed_on = path.rpartition(".")[2] in bare or path in bare or "__dict__" in names
+    if not isinstance(value, types.ModuleType) or is_handed_on:
+        named.append(((_kind_of(value), path), value))
+        return None
+    named.append((("module", path), value.__name__))
+    anything = next((f"{value.__name__}.{name}" for name in names if name in DOORS.get(value, ())), None)
+    if not is_local(value.__name__):
+        return anything
+    found = value.__dict__
+    if "__getattr__" in found and not found.keys() >= set(names):
+        named.append((("function", f"{path}.__getattr__"), found["__getattr__"]))
+    for name in names:
+        if name in found:
+            others = tuple(other for other in names if other != name)
+            anything = _read_global(f"{path}.{name}", found[name], others, bare, named) or anything
+    return anything
 
 
 def _defaults(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
@@ -295,40 +184,61 @@ _NOT_CODE = {
 
 def _own_attributes(cls: type) -> Iterator[tuple[str, Any]]:
     for name, value in list(vars(cls).items()):
-        is_slot = inspect.isdatadescriptor(value) and not isinstance(value, property)
-        if name in _NOT_CODE or name.startswith("_abc_") or (is_slot and not is_local(type(value).__module__)):
+        # Flags keep here what was computed of them, such as `A | B`, beside the members that were declared.
+        is_memo = name.startswith("_abc_") or (name == "_value2member_map_" and issubclass(cls, enum.Flag))
+        if name in _NOT_CODE or is_memo or _is_slot(value):
             continue
         yield name, value
 
 
+def _is_slot(value: Any) -> bool:
+    """Whether what a class has under a name only says where C code keeps something of the instances."""
+    kind = type(value)
+    if not hasattr(kind, "__set__") or isinstance(value, property):
+        return False
+    is_python = isinstance(inspect.getattr_static(kind, "__get__", None), types.FunctionType)
+    return not is_python and not is_local(kind.__module__)
+
+
 @reads(types.FunctionType)
 def _(value: types.FunctionType) -> Parts:
-    digest = code_digest(value)
-    return Whole((value.__name__, value.__qualname__, value.__module__, value.__doc__, _annotations(value), digest))
+    return _function(value, value.__name__, value.__qualname__, value.__module__, *_annotations(value))
 
 
-def _annotations(function: types.FunctionType) -> Any:
+@reads(types.CellType)
+def _(value: types.CellType) -> Parts:
     try:
-        return function.__annotations__
+        return (value.cell_contents,)
+    except ValueError:  # it is empty
+        return ()
+
+
+def _annotations(function: types.FunctionType) -> list[Any]:
+    try:
+        return [part for pair in function.__annotations__.items() for part in pair]
     except NameError:  # they name what is not defined yet
-        return None
+        return []
 
 
 @reads(type, with_derived=True)
-def _(value: type) -> Digest:
-    name = installed_name(value)
-    return code_digest(value) if name is None else Digest(xxh3_128_digest(b"class " + name.encode()), fixed=True)
+def _(value: type) -> Parts:
+    named = [(("attribute", f"{value.__name__}.{name}"), each) for name, each in _own_attributes(value)]
+    return Code((value.__module__, value.__qualname__, type(value), *value.__mro__[1:]), named)
 
 
 @reads(types.CodeType)
 def _(value: types.CodeType) -> Parts:
-    walk = _Walk()
-    walk._read_code(value, {})
-    return Whole((b"".join(walk.parts),))
+    return Whole((_bytecode(value).own,))
+
+
+# What importing a module, and warnings, leave in it; its name, its file and all that its code sets count.
+_OF_IMPORT = frozenset(
+    {"__builtins__", "__cached__", "__loader__", "__package__", "__path__", "__spec__", "__warningregistry__"}
+)
 
 
 @reads(types.ModuleType, with_derived=True)
 def _(value: types.ModuleType) -> Parts:
     if not is_local(value.__name__):
         return Whole((value.__name__, version_of(value.__name__)))
-    return Whole([part for name, each in vars(value).items() if not name.startswith("__") for part in (name, each)])
+    return Whole([part for name, each in vars(value).items() if name not in _OF_IMPORT for part in (name, each)])

@@ -15,12 +15,13 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
 
 from xxhash import xxh3_128_digest
 
-from comfy_nb.spec.digest import PLAIN, Digest, combine, encode_plain
-from comfy_nb.spec.readers import UNCHANGEABLE, Parts, Unreadable, known_of
+from comfy_nb.spec.digest import PLAIN, Digest, combine, encode_plain, is_plain
+from comfy_nb.spec.ledger import OWN_CODE, Marks
+from comfy_nb.spec.locality import installed_name
+from comfy_nb.spec.readers import UNCHANGEABLE, Code, Mark, Parts, Unreadable, known_of
 
 DEEPEST = 120
 MOST_OBJECTS = 200_000
@@ -72,6 +73,11 @@ def copied_for(value: Any) -> Mapping[str, int]:
     return _here.reading.copied if type(value) not in PLAIN else {}
 
 
+def digest_code(code: Code) -> tuple[Digest, Marks | None]:
+    """Digest code with all that it names; the marks tell what each name added, None where this is part of a value."""
+    return _here.reading.read_code(code)
+
+
 def declared_constant(value: Any) -> Digest | None:
     """Return the digest of an object that was declared to be constant; None for any other."""
     declared = _constants.get(id(value))
@@ -118,8 +124,11 @@ class _Reading:
         "_count",
         "_depth",
         "_done",
+        "_mark",
+        "_marks",
         "_number",
         "_open",
+        "_own",
         "_path",
         "_places",
         "_reaches",
@@ -140,8 +149,11 @@ class _Reading:
         self._done: dict[int, tuple[Any, Digest, int]] = {}
         self._open: dict[int, tuple[Any, int]] = {}
         self._path: list[int] = []
-        self._computed: list[tuple[bytes, Any]] = []
+        self._computed: list[tuple[bytes, Mark, Any]] = []
         self._within = b""
+        self._marks: Marks | None = None
+        self._mark: Mark = OWN_CODE
+        self._own: list[bytes] | None = None
         self._number = self._reaches = self._count = self._before = self._places = 0
 
     def read(self, value: Any) -> Digest:
@@ -151,6 +163,17 @@ class _Reading:
     def read_together(self, tag: bytes, values: Iterable[Any]) -> Digest:
         """Return the digest of a tag and of values that may share parts."""
         return self._combined(tag, values) if self._depth else self._whole(self._combined, tag, values)
+
+    def read_code(self, code: Code) -> tuple[Digest, Marks | None]:
+        """Return the digest of code that is no value itself, and what its names added to it."""
+        if self._depth:
+            return self._digest_code(code), None
+        marks = Marks()
+        return self._whole(self._marked, marks, code), marks
+
+    def _marked(self, marks: Marks, code: Code) -> Digest:
+        self._marks, self._own = marks, marks.own.setdefault(OWN_CODE, [])
+        return self._digest_code(code)
 
     def _combined(self, tag: bytes, values: Iterable[Any]) -> Digest:
         return combine(tag, [digest_of(value) for value in values])
@@ -168,9 +191,9 @@ class _Reading:
 
     def _with_computed(self, rest: Digest) -> Digest:
         found: dict[bytes, Digest] = {}
-        for place, item in self._computed:  # what it holds may have computed something itself, which is added
+        for place, mark, item in self._computed:  # what it holds may have computed something itself, which is added
             self._within, self._before = place, self._count
-            each = combine(b"computed " + place, [digest_of(item)])
+            each = combine(b"computed " + place, [self._read_named(mark, item)])
             found[each.value] = each
         whole = combine(b"with computed", [rest, *(found[value] for value in sorted(found))])
         return whole._replace(apart=(rest.value, frozenset(found)))
@@ -180,7 +203,10 @@ class _Reading:
         self._number += 1
         if key in self._done:
             _, found, place = self._done[key]
-            if found.fixed or isinstance(value, SHARED_BY_ALL):
+            is_code = isinstance(value, (types.FunctionType, type))
+            if self._own is not None and not is_code:
+                self._own.append(found.value if found.fixed else b"shared")
+            if found.fixed or is_code or isinstance(value, SHARED_BY_ALL):
                 return found
             return found._replace(value=xxh3_128_digest(b"the one at %d" % place))
         if key in self._open:
@@ -218,7 +244,7 @@ class _Reading:
         # A bare object is nothing but itself.
         declared = declared_constant(constant(value) if type(value) is object else value)
         if declared is not None:
-            return declared
+            return self._noted(declared)
         try:
             return self._digest_parts(type(value), self._parts_of(value))
         except Exception as error:  # a closed picture, a half-made object: foreign values may fail in any way
@@ -231,40 +257,110 @@ class _Reading:
         if own_key is not None:
             return (own_key(value),)
         known = known_of(kind)
+        if known.installed and (found := installed_name(value)) is not None:
+            return Digest(xxh3_128_digest(b"installed " + found.encode()), fixed=True)
         for name, item in known.computed_of(value) if known.computed else ():
             place = f" {self._count - self._before} {name}"
-            self._computed.append((self._within + place.encode(), item))
+            self._computed.append((self._within + place.encode(), self._mark, item))
         return known.parts(value)
 
     def _digest_parts(self, kind: type, parts: Parts) -> Digest:
         if type(parts) is Digest:
-            return parts
+            return self._noted(parts)
+        if type(parts) is Code:
+            return self._digest_code(parts)
         tag = self._tag(kind)
         if PLAIN.issuperset(map(type, parts)):
-            whole = xxh3_128_digest(tag.value + encode_plain(tuple(parts)))
+            plain = encode_plain(tuple(parts))
+            self._note(tag, plain)
+            whole = xxh3_128_digest(tag.value + plain)
             return Digest(whole, tag.durable, tag.reusable, tag.fixed and kind in UNCHANGEABLE)
-        held = [digest_of(part) for part in parts if type(part) not in PLAIN]
         plain = encode_plain(tuple([part if type(part) in PLAIN else HELD for part in parts]))
+        self._note(tag, plain)
+        held = [digest_of(part) for part in parts if type(part) not in PLAIN]
         return combine(b"parts" + tag.value + plain, [tag, *held], may_change=kind not in UNCHANGEABLE)
+
+    def _digest_code(self, code: Code) -> Digest:
+        names: list[Any] = []
+        held: list[Digest] = []
+        own = code.parts
+        if not PLAIN.issuperset(map(type, own)):
+            others = [part for part in own if not is_plain(part)]
+            own = [part if is_plain(part) else HELD for part in own]
+            held += [self._tag(part) if isinstance(part, type) else digest_of(part) for part in others]
+        plain = encode_plain(tuple(own))
+        if self._own is not None:
+            self._own.append(plain)
+        for mark, value in code.named:
+            if is_plain(value):
+                names += (*mark, value)
+                if self._marks is not None:
+                    self._marks.note(mark, value)
+            else:
+                names += (*mark, HELD)
+                held.append(self._read_named(mark, value))
+        found = combine(b"code" + encode_plain((plain, *names)), held, may_change=True)
+        if code.unreadable is None:
+            return found
+        self._note_unreadable(code.unreadable)
+        return found._replace(reusable=False)
+
+    def _read_named(self, mark: Mark, value: Any) -> Digest:
+        """Return the digest of a value, and note under its mark what it adds to that of the code."""
+        marks = self._marks
+        if marks is None:
+            return digest_of(value)
+        outer = self._mark, self._own
+        self._mark, self._own = mark, marks.own.setdefault(mark, [])
+        try:
+            if type(value) is types.CellType and is_plain(shown := _held_in(value)):
+                marks.shown[mark] = shown
+            return digest_of(value)
+        finally:
+            self._mark, self._own = outer
+
+    def _note(self, tag: Digest, plain: bytes) -> None:
+        if self._own is not None:
+            self._own += (tag.value, plain) if tag.fixed else (plain,)
+
+    def _noted(self, found: Digest) -> Digest:
+        if self._own is not None:
+            self._own.append(found.value)
+        return found
 
     def _tag(self, kind: type) -> Digest:
         """Return the digest of a class; that of one that cannot change is remembered."""
-        tag = _tags.get(kind)
-        if tag is not None:
+        known = _tags.get(id(kind))
+        if known is not None:
             self._number += 1
-            return tag
+            return known[1]
+        count = self._count
         tag = digest_of(kind)
         if tag.fixed:
-            _tags[kind] = tag
+            _tags[id(kind)], self._count = (kind, tag), count
         return tag
 
     def give_up(self, value: Any, reason: str) -> Digest:
         """Return the digest of a value that cannot be read; it is known by its identity, and not reusable."""
+        self._note_unreadable(reason)
+        found = Digest(xxh3_128_digest(_process + b"object %d" % id(value)), durable=False, reusable=False)
+        return self._noted(found)
+
+    def _note_unreadable(self, reason: str) -> None:
         self.unreadable = self.unreadable or reason
-        return Digest(xxh3_128_digest(_process + b"object %d" % id(value)), durable=False, reusable=False)
+        if self._marks is not None and self._marks.unreadable is None:
+            self._marks.unreadable = (self._mark, reason)
 
 
-_tags: WeakKeyDictionary[type, Digest] = WeakKeyDictionary()
+def _held_in(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # it is empty
+        return HELD
+
+
+# By id, since a class may refuse to be hashed.
+_tags: dict[int, tuple[type, Digest]] = {}
 
 
 class _Here(threading.local):

@@ -6,6 +6,7 @@ different parts. It raises Unreadable for a value of which not all can be known.
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable, Sequence, Set
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
@@ -14,7 +15,23 @@ from comfy_nb.spec.attributes import Slots, attributes_of, caches_of, has_hidden
 from comfy_nb.spec.digest import Digest
 from comfy_nb.spec.locality import is_local
 
-Parts = Sequence[Any] | Digest
+Mark = tuple[str, str]
+"""The kind and the name under which a change of something that code reads is reported: ("global", "GAIN")."""
+Named = tuple[Mark, Any]
+
+
+class Code(NamedTuple):
+    """All parts of a function or class: its own, and the values that it names.
+
+    `unreadable` says in words what else it may read that nobody can know.
+    """
+
+    parts: Sequence[Any]
+    named: list[Named]
+    unreadable: str | None = None
+
+
+Parts = Sequence[Any] | Digest | Code
 """Simpler values; or the digest of the whole value, its class and attributes included."""
 Reader = Callable[[Any], Parts]
 SomeReader = TypeVar("SomeReader", bound=Reader)
@@ -25,6 +42,9 @@ UNCHANGEABLE: set[type] = {tuple, frozenset}
 _by_name: dict[tuple[str, str], tuple[Reader, bool]] = {}
 CACHES: dict[str, frozenset[str]] = {}
 """By package, attributes and slots in which all its objects keep what follows from the rest; "" is for all classes."""
+
+
+_WITHOUT_ATTRIBUTES = frozenset({list, tuple, dict, set, frozenset})
 
 
 class Whole(tuple[Any, ...]):
@@ -42,17 +62,21 @@ class Known(NamedTuple):
 
     `left_out` are attributes that hold what was computed once from the rest. A package takes care that this is so; of
     `computed`, those of the person's own classes, nobody knows: it may have been set, or the rest be changed since.
+    `installed`: an installed package may hold them under a name, by which they are known then.
     """
 
     read: Reader
     slots: Slots
     left_out: Set[str] = frozenset()
     computed: Set[str] = frozenset()
+    installed: bool = False
 
     def parts(self, value: Any) -> Parts:
         """Return all that a value holds, with its attributes, but for what was computed."""
         parts = self.read(value)
-        return parts if type(parts) in (Digest, Whole) else [*parts, *attributes_of(value, self.slots, self.left_out)]
+        if type(value) in _WITHOUT_ATTRIBUTES or type(parts) in (Digest, Whole, Code):
+            return parts
+        return [*parts, *attributes_of(value, self.slots, self.left_out)]
 
     def computed_of(self, value: Any) -> list[tuple[str, Any]]:
         """Return what a value of one of the person's own classes keeps of what it computed, by name."""
@@ -99,7 +123,7 @@ def known_of(kind: type) -> Known:
 
 def _find(kind: type) -> Known:
     if issubclass(kind, type):
-        return Known(_by_class[type][0], ())
+        return Known(_by_class[type][0], (), installed=True)
     for base in kind.__mro__:
         found = _by_class.get(base) or _by_name.get((_package(base), base.__name__))
         if found is not None:
@@ -111,8 +135,14 @@ def _find(kind: type) -> Known:
             left_out = caches.keys() | memos
             slots = tuple([slot for slot in slots_of(kind, base) if slot[1].__name__ not in left_out])
             computed = {name for name, each in caches.items() if is_local(each.__module__)} - memos
-            return Known(reader if is_complete else _refuse, slots, left_out, computed)
-    return Known(_refuse, ())
+            return Known(reader if is_complete else _refuse, slots, left_out, computed, _may_be_installed(kind))
+    return Known(_refuse, (), installed=_may_be_installed(kind))
+
+
+def _may_be_installed(kind: type) -> bool:
+    """Whether instances can be called, as what a package holds under its own name can, and are not the person's."""
+    call = next((vars(each)["__call__"] for each in kind.__mro__ if "__call__" in vars(each)), None)
+    return call is not None and (isinstance(call, types.WrapperDescriptorType) or not is_local(kind.__module__))
 
 
 def _package(kind: type) -> str:

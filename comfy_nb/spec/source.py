@@ -14,10 +14,11 @@ from weakref import WeakKeyDictionary
 
 from xxhash import xxh3_128_digest
 
-from comfy_nb.spec.code import OWN_CODE, Ledger, code_digest, keep_ledger
+from comfy_nb.spec.code import code_digest
 from comfy_nb.spec.context_variables import context_variables_of
 from comfy_nb.spec.digest import Digest, combine
 from comfy_nb.spec.fingerprint import digest_of
+from comfy_nb.spec.ledger import OWN_CODE, Ledger, keep_ledger
 from comfy_nb.spec.locality import is_local
 
 

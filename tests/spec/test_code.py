@@ -8,10 +8,13 @@ import os
 import subprocess
 import sys
 import textwrap
+import types
 
 import pytest
 
 from comfy_nb.spec.code import code_digest, is_local
+from comfy_nb.spec.fingerprint import digest_of
+from comfy_nb.spec.ledger import unreadable_in_code
 
 
 class Notebook:
@@ -60,6 +63,58 @@ DIFFERENT = {
     "global": ("K = 1\ndef f(): return K", "K = 2\ndef f(): return K"),
     "type of a global": ("K = 1\ndef f(): return K", "K = True\ndef f(): return K"),
     "global list": ("K = [1]\ndef f(): return K", "K = [2]\ndef f(): return K"),
+    "list and tuple": ("K = [1]\ndef f(): return K", "K = (1,)\ndef f(): return K"),
+    "dict and list": ("K = {1: 2}\ndef f(): return K", "K = [1, 2]\ndef f(): return K"),
+    "which container is empty": ("K = {}\ndef f(): return K", "K = []\ndef f(): return K"),
+    "container in a container": ("K = {'a': ['w', 1]}\ndef f(): return K", "K = {'a': {'w': 1}}\ndef f(): return K"),
+    "container in a default": ("def f(x=[1]): return x", "def f(x=(1,)): return x"),
+    "container in a closure": (
+        "def m(k): return lambda: k\nf = m([1])",
+        "def m(k): return lambda: k\nf = m((1,))",
+    ),
+    "container in a class": ("class A: n = [1]\ndef f(): return A.n", "class A: n = (1,)\ndef f(): return A.n"),
+    "container in an attribute of a function": (
+        "def g(): pass\ng.k = [1]\ndef f(): return g.k",
+        "def g(): pass\ng.k = (1,)\ndef f(): return g.k",
+    ),
+    "container in a partial": (
+        "from functools import partial\ng = partial(print, [1])\ndef f(): return g()",
+        "from functools import partial\ng = partial(print, (1,))\ndef f(): return g()",
+    ),
+    "container that holds a function": (
+        "def g(): pass\nK = [g]\ndef f(): return K",
+        "def g(): pass\nK = (g,)\ndef f(): return K",
+    ),
+    "view of a dict": (
+        "import types\nK = types.MappingProxyType({1: 2})\ndef f(): return K",
+        "K = {1: 2}\ndef f(): return K",
+    ),
+    "which parts of a global are shared": ("a = []\nK = [a, a]\ndef f(): return K", "K = [[], []]\ndef f(): return K"),
+    "whether two globals are one": ("A = B = []\ndef f(): return A is B", "A, B = [], []\ndef f(): return A is B"),
+    "whether closures share a variable": (
+        "def m():\n    n = 0\n    def up():\n        nonlocal n\n        n += 1\n    return up, lambda: n\nup, get = m()\ndef f():\n    up()\n    return get()",
+        "def m():\n    n = 0\n    def up():\n        nonlocal n\n        n += 1\n    return up, lambda: n\nup, get = m()[0], m()[1]\ndef f():\n    up()\n    return get()",
+    ),
+    "an attribute of a partial": (
+        "from functools import partial\ng = partial(len)\ng.k = 1\ndef f(): return g.k",
+        "from functools import partial\ng = partial(len)\ng.k = 2\ndef f(): return g.k",
+    ),
+    "annotations of a helper": (
+        "import inspect\ndef g(x: int): pass\ndef f(): return inspect.signature(g)",
+        "import inspect\ndef g(x: float): pass\ndef f(): return inspect.signature(g)",
+    ),
+    "annotations of a method": (
+        "import inspect\nclass A:\n    def go(self, x: int): pass\ndef f(): return inspect.signature(A.go)",
+        "import inspect\nclass A:\n    def go(self, x: float): pass\ndef f(): return inspect.signature(A.go)",
+    ),
+    "name of a helper": (
+        "def weather(city): return 1\nTOOLS = [weather]\ndef f(): return [g.__name__ for g in TOOLS]",
+        "def forecast(city): return 1\nTOOLS = [forecast]\ndef f(): return [g.__name__ for g in TOOLS]",
+    ),
+    "docstring of a helper": (
+        "def g(): 'one'\ndef f(): return g.__doc__",
+        "def g(): 'two'\ndef f(): return g.__doc__",
+    ),
     "helper": ("def g(): return 1\ndef f(): return g()", "def g(): return 2\ndef f(): return g()"),
     "helper of a helper": (
         "def h(): return 1\ndef g(): return h()\ndef f(): return g()",
@@ -136,6 +191,14 @@ DIFFERENT = {
         "import enum\nclass A(enum.Enum):\n    x = 1\ndef f(): return A.x.value",
         "import enum\nclass A(enum.Enum):\n    x = 2\ndef f(): return A.x.value",
     ),
+    "property of an enum": (
+        "import enum\nclass A(enum.Enum):\n    x = 1\n    @enum.property\n    def n(self): return 1\ndef f(): return A.x.n",
+        "import enum\nclass A(enum.Enum):\n    x = 1\n    @enum.property\n    def n(self): return 2\ndef f(): return A.x.n",
+    ),
+    "descriptor of an installed class": (
+        "import types\nclass A:\n    @types.DynamicClassAttribute\n    def n(self): return 1\ndef f(): return A().n",
+        "import types\nclass A:\n    @types.DynamicClassAttribute\n    def n(self): return 2\ndef f(): return A().n",
+    ),
     "state of a bound method": (
         "class A:\n    def __init__(self, n): self.n = n\n    def go(self): return self.n\ngo = A(1).go\ndef f(): return go()",
         "class A:\n    def __init__(self, n): self.n = n\n    def go(self): return self.n\ngo = A(2).go\ndef f(): return go()",
@@ -195,6 +258,41 @@ def test_a_global_edited_and_put_back_gives_the_first_digest():
     assert notebook.digest() == before
 
 
+@pytest.mark.parametrize("kind", ["Flag", "IntFlag"])
+def test_what_is_computed_of_flags_is_no_change(kind):
+    notebook = Notebook(f"import enum\nclass A(enum.{kind}):\n    x = 1\n    y = 2", "def f(): return A.x | A.y")
+    before, member = notebook.digest(), digest_of(notebook.names["A"].x)
+    notebook.run("f(), ~A.x")
+    assert notebook.digest() == before
+    assert digest_of(notebook.names["A"].x) == member
+    notebook.run(f"class A(enum.{kind}):\n    x = 1\n    y = 2\n    z = 4")
+    assert notebook.digest() != before
+
+
+def test_a_global_in_which_everything_is_shared_is_read_in_one_pass():
+    notebook = Notebook("K = [1]\nfor _ in range(60): K = [K, K]", "def f(): return K")
+    before = notebook.digest()
+    notebook.run("K[0][0][1] = [2]")
+    assert notebook.digest() != before
+
+
+def test_code_that_reads_more_objects_than_can_be_read_at_each_run_is_not_reusable():
+    notebook = Notebook("K = [[] for _ in range(200_001)]", "def f(): return K")
+    found = code_digest(notebook.names["f"])
+    assert not found.reusable
+    assert unreadable_in_code(found.value) == "global `K` is a value too deep or too large to be read at each run"
+
+
+def test_a_compiled_function_of_an_installed_package_is_known_by_its_name():
+    found = code_digest(Notebook("from numpy.random import rand as g\ndef f(): return g()").names["f"])
+    assert found.reusable and found.durable
+
+
+def test_helpers_and_a_table_that_know_each_other_have_one_digest_each_time():
+    cells = "T = {}\ndef g(): return T\ndef h(): return g() or T\nT['g'], T['h'] = g, h\ndef f(): return T"
+    assert digest(cells) == digest(cells) != digest(cells.replace("g() or T", "g() and T"))
+
+
 def test_a_node_that_calls_another_nodes_code_changes_with_it():
     cells = "import comfy_nb as nb\n@nb.node(class_type='inner of a test')\ndef g(x: int) -> int: return x + {}\ndef f(x): return g.function(x)"
     assert digest(cells.format(1)) == digest(cells.format(1)) != digest(cells.format(2))
@@ -248,6 +346,53 @@ def test_a_module_of_the_project_counts_when_edited_and_reloaded(project, file, 
     assert notebook.digest() == before
     project(file, "K = 2\ndef scale(): return K\ndef other(): return 2\n")
     assert notebook.digest() != before
+
+
+LAZY = "T = {'n': 1}\ndef __getattr__(name): return T[name] + 0\n"
+
+
+@pytest.mark.parametrize("edit", [("'n': 1", "'n': 2"), ("+ 0", "+ 1")])
+def test_what_a_module_computes_for_a_missing_name_counts(project, edit):
+    project("own_lazy.py", LAZY)
+    notebook = Notebook("import own_lazy\ndef f(): return own_lazy.n")
+    before = notebook.digest()
+    project("own_lazy.py", LAZY.replace(*edit))
+    assert notebook.digest() != before
+
+
+@pytest.mark.parametrize(
+    "reading", ["own_tools.__dict__['K']", "vars(own_tools)['K']", "getattr(own_tools, 'K')", "own_tools.__version__"]
+)
+def test_a_module_that_is_handed_on_counts_with_all_that_it_holds(project, reading):
+    project("own_tools.py", "K = 1\n__version__ = '1'\n")
+    notebook = Notebook(f"import own_tools\ndef f(): return {reading}")
+    before = notebook.digest()
+    notebook.run("own_tools.K, own_tools.__version__ = 2, '2'")
+    assert notebook.digest() != before
+
+
+def test_a_module_as_a_value_counts_by_its_name_and_all_that_its_code_sets():
+    first, second = types.ModuleType("a"), types.ModuleType("a")
+    assert digest_of(first) == digest_of(second) != digest_of(types.ModuleType("b"))
+    second.__version__ = "2"
+    assert digest_of(first) != digest_of(second)
+
+
+@pytest.mark.parametrize(
+    ("reading", "what"),
+    [
+        ("eval('K')", "eval"),
+        ("g.__globals__['K']", "__globals__"),
+        ("sys._getframe().f_globals['K']", "f_globals"),
+        ("sys.modules['x']", "sys.modules"),
+        ("builtins.eval('K')", "builtins.eval"),
+    ],
+)
+def test_code_that_can_read_any_global_by_name_is_not_reusable(reading, what):
+    notebook = Notebook(f"import builtins, sys\ndef g(): pass\ndef f(): return {reading}")
+    found = code_digest(notebook.names["f"])
+    assert not found.reusable
+    assert unreadable_in_code(found.value) == f"its code reads whatever `{what}` is asked for"
 
 
 def test_modules_that_import_each_other_end(project):

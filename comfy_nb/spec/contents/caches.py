@@ -7,6 +7,7 @@ from typing import Any
 from comfy_nb.spec.readers import CACHES, Parts, reads_named
 
 CACHES[""] = frozenset({"_attrs_cached_hash"})
+CACHES["enum"] = frozenset({"_inverted_"})
 CACHES["numpy"] = frozenset({"_ufunc"})
 CACHES["pandas"] = frozenset({"_cache", "_item_cache"})
 CACHES["pydantic"] = frozenset({"_default_factory_takes_validated_data"})
