@@ -159,6 +159,11 @@ class Handle:
         graph, node_id = self._target()
         return runner.current().run_sync(graph, [node_id]).result(node_id, self.slot)
 
+    def __comfy_nb_key__(self) -> tuple[Any, ...]:
+        """Return what a node that reads the handle, and perhaps awaits it, can see of it."""
+        edited = self.call._graph
+        return (*self._target(), self.slot, edited if edited is not None and edited.is_edited else None)
+
     def _target(self) -> tuple[Graph, str]:
         """Return the graph that this is computed by, and the id of its node there."""
         graph = self.call.pristine_graph

@@ -205,6 +205,14 @@ class Graph:
                 }
         return prompt
 
+    def __comfy_nb_key__(self) -> tuple[Any, ...]:
+        """Return what a node that reads the graph, and perhaps runs it, can see of it; not what its runs have left."""
+        nodes = [
+            (node.id, node.class_type, dict(node.inputs), node.extras, node.mode, node.control)
+            for node in self.nodes.values()
+        ]
+        return (nodes, self.workflow, self.origin, self.on_error)
+
     def _resolved(self, node_id: str, name: str, value: Any) -> Any:
         link = link_of(value)
         if link is None:

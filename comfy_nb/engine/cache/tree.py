@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 DEEPEST = 100
+NO_TENSOR = -1
 # Beyond this, JSON readers elsewhere lose digits, and Python refuses to write very long integers in decimal.
 _JSON_INT_BITS = 53
 _JSON_LEAVES = frozenset({str, bool, float, type(None)})
@@ -54,6 +55,10 @@ def _encode(value: Any, tensors: list[torch.Tensor], known: dict[int, int], dept
         return _encode_tensor(value, tensors, known)
     if depth >= DEEPEST:
         raise NotATree(f"it is nested more than {DEEPEST} deep")
+    if kind is list or kind is dict:
+        if id(value) in known:
+            raise NotATree(f"it holds one {kind.__name__} in two places, and would come back with two")
+        known[id(value)] = NO_TENSOR
     if kind is list or kind is tuple:
         return {kind.__name__: [_encode(item, tensors, known, depth + 1) for item in value]}
     if kind is dict:

@@ -64,6 +64,13 @@ def test_the_same_tensor_in_two_places_is_one_tensor_again(disk):
     assert back["x"] is back["y"][0]
 
 
+@pytest.mark.parametrize("shared", [[1], {"a": 1}], ids=["list", "dict"])
+def test_a_value_in_two_places_is_refused_since_it_would_come_back_as_two(disk, shared):
+    assert disk.why_not(([shared], [shared])).startswith("it holds one ")
+    assert disk.why_not(([[shared, shared]],)).startswith("it holds one ")
+    assert disk.why_not(([shared], [type(shared)(shared)])) is None
+
+
 def test_trees_of_plain_values_come_back_equal_in_value_and_class(disk):
     tree = {
         "none": None,
@@ -138,7 +145,11 @@ def test_other_values_are_refused_with_the_reason(disk, value, reason):
 def test_a_tree_that_is_too_deep_or_holds_itself_is_refused(disk):
     ring: list[object] = []
     ring.append(ring)
-    assert str(DEEPEST) in disk.why_not(([ring],))
+    assert "in two places" in disk.why_not(([ring],))
+    deep: list[object] = []
+    for _ in range(DEEPEST + 1):
+        deep = [deep]
+    assert str(DEEPEST) in disk.why_not(([deep],))
 
 
 def test_entries_that_mean_nothing_later_are_refused(disk):

@@ -383,6 +383,31 @@ async def test_of_two_runs_on_one_plan_neither_keys_what_is_below_by_what_the_ot
     assert (await on_disk(tmp_path, pack.graph(prompt)))["2"] == 31
 
 
+@pytest.mark.parametrize("is_handle", [False, True])
+async def test_a_node_that_runs_a_graph_which_its_code_reads_is_used_again_until_an_edit(is_handle: bool):
+    @nb.node
+    def plus(a: int, b: int) -> int:
+        return a + b
+
+    handle = plus(plus(1, 2), 3)
+    graph = handle.graph
+
+    @nb.node
+    async def from_graph(n: int) -> int:
+        return n + (await graph.run())["2"]
+
+    @nb.node
+    async def from_handle(n: int) -> int:
+        return n + await handle
+
+    outer = nb.Graph(from_handle(10) if is_handle else from_graph(10))
+    assert (await outer.run())["1"] == 16
+    assert ran(await outer.run()) == []
+    graph["2"].inputs["b"] = 4
+    assert (await outer.run())["1"] == (16 if is_handle else 17)
+    assert ran(await outer.run()) == []
+
+
 async def test_a_handle_says_whether_its_result_would_be_used(pack: Pack, session: nb.Session):
     graph = graph_of(pack, "Expand")
     await graph.run()
