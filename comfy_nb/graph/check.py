@@ -119,8 +119,7 @@ def check_node(node: CheckedNode, inputs: Mapping[str, Any], origins: Origins) -
     interface, validate = node.interface, node.spec.validate
     declared = interface.declared
     traits = NO_VALIDATION if validate is None else validate_traits(validate)
-    unlimited, is_limited = traits.names, validate is None
-    ordinary = interface.ordinary if is_limited and origins.resolve is None else NONE_ORDINARY
+    ordinary = interface.ordinary if validate is None and origins.resolve is None else NONE_ORDINARY
     for name, value in inputs.items():
         if (known := ordinary.get(name)) is not None and _take_ordinary(node, name, value, known, origins.spec_of):
             continue
@@ -137,7 +136,7 @@ def check_node(node: CheckedNode, inputs: Mapping[str, Any], origins: Origins) -
             else:
                 node.submitted = node.submitted or dict(inputs)
         elif entry is not None:
-            has_limits = is_limited or (unlimited is not None and name not in unlimited)
+            has_limits = not traits.covers(name)
             try:
                 template[name] = check_constant(entry, value, has_limits)
             except Misfit as misfit:

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from comfy_nb.spec.contents.callables import PARTS_OF_CALLABLES
+from comfy_nb.spec.digest import is_plain
 from comfy_nb.spec.locality import is_local
 from comfy_nb.spec.names import module_name, names_in
 
@@ -26,7 +27,7 @@ def context_variables_of(cls: type) -> tuple[ContextVar[Any], ...]:
             if isinstance(thing, ContextVar):
                 found.append(thing)
             else:
-                stack += _named_by(thing)
+                stack += [each for each in _named_by(thing) if not is_plain(each)]
     return tuple(found)
 
 
@@ -38,10 +39,15 @@ def _named_by(thing: Any) -> Iterator[Any]:
     elif isinstance(thing, types.FunctionType):
         if is_local(thing.__module__):
             yield from _read_by(thing.__code__, thing.__globals__)
-            yield from vars(thing).values()
+            yield from (*vars(thing).values(), *(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values())
             yield from _held_by(thing.__closure__ or ())
     elif type(thing) in PARTS_OF_CALLABLES:
         yield from PARTS_OF_CALLABLES[type(thing)](thing)
+    elif type(thing) in (list, tuple, set, frozenset, dict):
+        yield from thing.values() if type(thing) is dict else thing
+    elif is_local(type(thing).__module__):
+        yield type(thing)
+        yield from getattr(thing, "__dict__", {}).values()
 
 
 def _held_by(closure: Iterable[types.CellType]) -> Iterator[Any]:

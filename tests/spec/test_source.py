@@ -173,6 +173,45 @@ def test_a_context_variable_that_the_code_of_a_class_reads_counts_by_its_value(w
         assert copy_context().run(run, unread=4) == run() == (1, "from an earlier run")
 
 
+WAYS_TO_READ = {
+    "a method of an object": """
+class Settings:
+    def __init__(self):
+        self.variable = scaling
+    def current(self):
+        return self.variable.get(1)
+SETTINGS = Settings()
+def scale():
+    return SETTINGS.current()
+""",
+    "a default": """
+def scale(variable=scaling):
+    return variable.get(1)
+""",
+    "a dict": """
+VARIABLES = {"scaling": [scaling]}
+def scale():
+    return VARIABLES["scaling"][0].get(1)
+""",
+}
+
+
+@pytest.mark.parametrize("way", WAYS_TO_READ)
+def test_a_context_variable_counts_in_whatever_way_it_is_reached(write: Write, way: str) -> None:
+    variable = 'from contextvars import ContextVar\nscaling = ContextVar("scaling")\n'
+    write("helpers", variable + WAYS_TO_READ[way])
+    write("nodes", READERS)
+    nodes, helpers = (importlib.import_module(f"pack_of_this_test.{name}") for name in ("nodes", "helpers"))
+
+    def run(value: int) -> int:
+        helpers.scaling.set(value)
+        return graph.run_sync()["1"]
+
+    with nb.use_session(nb.Session()):
+        graph = graph_of(nodes.Load)
+        assert [copy_context().run(run, value) for value in (2, 3)] == [2, 3]
+
+
 def test_a_class_of_a_notebook_counts_by_what_it_reads_now() -> None:
     scope: dict[str, Any] = {"__name__": "__main__", "FACTOR": 2}
     source = """

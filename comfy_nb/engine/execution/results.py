@@ -62,7 +62,7 @@ class Results:
                 scheduler.outdated.update(each.sequence for each in self._lookup.users_of(invalidated, node_run))
             for above in invalidated:
                 scheduler.invalidate(above)
-            if self._state.replaced_within:
+            if self._state.tainted_within:
                 self._redo_below(node_run)
             scheduler.finish(node_run, outcome.outputs)
             needs_loop = scheduler.wants_loop or not executor.is_draining
@@ -145,7 +145,7 @@ class Results:
 
     def _redo_below(self, node_run: NodeRun) -> None:
         """Where a value was replaced in a run of a node's own, let that reach what was taken from the cache below."""
-        if node_run.step.id in self._state.replaced_within:
+        if node_run.step.id in self._state.tainted_within:
             redo_below(self._scheduler, node_run, self._lookup.keyed_late)
 
     def _finished(self, node_run: NodeRun) -> None:

@@ -84,7 +84,7 @@ class RunState:
     its nodes wait for; `ended_inside` has, by the id of the node that began them, those that have ended. `modes` are
     those of the code that began it, `lanes` its own until it ends. `revision` is that of the plan's keys when the run
     was prepared. `is_tainted`: a value was replaced at a breakpoint, or a file or torch's settings changed meanwhile,
-    so nothing more is cached; `replaced_within` has the nodes in whose own runs a value was replaced. `lost` notes, for
+    so nothing more is cached; `tainted_within` has the nodes in whose own runs that happened. `lost` notes, for
     `why`, how the last run's results were lost, `warned` what its nodes have warned of.
     """
 
@@ -109,7 +109,6 @@ class RunState:
         "outer_node",
         "plan",
         "previous",
-        "replaced_within",
         "revision",
         "scheduler",
         "seconds",
@@ -117,6 +116,7 @@ class RunState:
         "status",
         "stop_as",
         "stop_event",
+        "tainted_within",
         "wanted",
         "warned",
     )
@@ -155,7 +155,7 @@ class RunState:
         self.stop_as: Status | None = None
         self.stop_event = threading.Event()
         self.is_tainted = False
-        self.replaced_within: set[str] = set()
+        self.tainted_within: set[str] = set()
         self.wanted: list[str] = []
         self.warned: set[str] = set()
         self.revision = plan.revision
@@ -197,7 +197,7 @@ class RunState:
         while state is not None:
             state.is_tainted = True
             if state.outer is not None:
-                state.outer.replaced_within.add(state.outer_node)
+                state.outer.tainted_within.add(state.outer_node)
             state = state.outer
 
     def complete_plan(self) -> None:
