@@ -78,6 +78,9 @@ class ProvenanceIndex:
 
 def _tensor_of(value: Any) -> torch.Tensor | None:
     """Return the tensor by which a value is known again: a dict cannot be held weakly, what it holds can."""
-    if isinstance(value, Mapping):
-        value = tensor_of_dict(value)
-    return value if isinstance(value, torch.Tensor) else None
+    try:
+        if isinstance(value, Mapping):
+            value = tensor_of_dict(value)
+        return value if isinstance(value, torch.Tensor) else None
+    except Exception:  # a foreign value may refuse to be asked for its class or items; then it is not known again
+        return None

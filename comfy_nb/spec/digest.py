@@ -14,9 +14,14 @@ PLAIN: frozenset[type] = frozenset({int, float, str, bool, type(None), bytes, co
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a value is of a `PLAIN` type; False also for one whose class refuses to be hashed."""
+    """Whether a value is of a `PLAIN` type."""
+    return is_of(value, PLAIN)
+
+
+def is_of(value: Any, kinds: frozenset[type]) -> bool:
+    """Whether the class of a value is one of these; False also for one that refuses to be hashed."""
     try:
-        return type(value) in PLAIN
+        return type(value) in kinds
     except TypeError:
         return False
 

@@ -98,7 +98,7 @@ def node_digest(
     values = tuple([inputs[name] for name in names])
     durable = code.durable and bound is None and not fresh
     for value in values:
-        if type(value) not in PLAIN:
+        if not is_plain(value):
             tag = encode_plain((class_type, code.value, fresh, bound, names, links))
             found = _here.reading.read_together(tag, values)
             return found._replace(durable=found.durable and durable, reusable=found.reusable and code.reusable)

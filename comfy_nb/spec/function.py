@@ -16,6 +16,7 @@ from comfy_nb.errors import SpecError
 from comfy_nb.spec.annotations import Parsed, parse_annotation, to_picture
 from comfy_nb.spec.code import code_digest
 from comfy_nb.spec.coerce import coerce
+from comfy_nb.spec.digest import is_of
 from comfy_nb.spec.node_spec import CacheMode, InputSpec, Interface, NodeSpec
 from comfy_nb.spec.sockets import SOCKETS
 from comfy_nb.wording import suggest
@@ -349,7 +350,7 @@ def _packer(outputs: _Outputs) -> Callable[[Any], Any]:
         return functools.partial(_pack, outputs)
 
     def pack(result: Any) -> Any:
-        return (result,) if type(result) in PASSED_ON else _pack(outputs, result)
+        return (result,) if is_of(result, PASSED_ON) else _pack(outputs, result)
 
     return pack
 

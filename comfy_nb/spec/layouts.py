@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from comfy_nb.errors import LayoutError
-from comfy_nb.spec.pixels import BYTE_VALUES_ABOVE, UNREADABLE, is_grey, pixels_of
+from comfy_nb.spec.pixels import BYTE_VALUES_ABOVE, UNREADABLE, has_storage, is_grey, pixels_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -193,7 +193,7 @@ def _value_fault(x: Tensor) -> Fault | None:
 
 def _largest_sampled(x: Tensor) -> float:
     """Return the largest finite value on a coarse grid, at a bounded cost."""
-    if x.layout != torch.strided or x.device.type == "meta" or x.numel() == 0:
+    if x.layout != torch.strided or x.device.type == "meta" or x.numel() == 0 or not has_storage(x):
         return 0.0
     grid = tuple(slice(None, None, -(-size // SAMPLES_PER_AXIS)) for size in x.shape)
     sample = x.detach()[grid].float()

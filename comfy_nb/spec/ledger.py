@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import reprlib
 from typing import Any
 
 from xxhash import xxh3_128_digest
 
 from comfy_nb.spec.digest import encode_plain
 from comfy_nb.spec.readers import Mark
+from comfy_nb.wording import short
 
 LEDGERS_KEPT = 4096
 Ledger = dict[Mark, tuple[bytes, str]]
@@ -49,7 +49,7 @@ def _ledger(marks: Marks) -> Ledger:
     ledger: Ledger = {}
     for mark, own in marks.own.items():
         if own:  # else it was met under another name before
-            shown = reprlib.repr(marks.shown[mark]) if mark in marks.shown else ""
+            shown = short(marks.shown[mark]) if mark in marks.shown else ""
             ledger[mark] = (xxh3_128_digest(b"".join(own)), shown)
     if marks.unreadable is not None:
         (kind, name), reason = marks.unreadable

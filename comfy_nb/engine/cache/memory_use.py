@@ -16,6 +16,7 @@ import torch
 from comfy_nb.engine.cache.skip import Skip
 from comfy_nb.spec.attributes import attributes_of, slots_of
 from comfy_nb.spec.contents.tensors import accelerator_of
+from comfy_nb.spec.digest import is_of
 
 Place = tuple[int, str]
 """The address of a memory block, and the device that it is on: "" in main memory."""
@@ -43,10 +44,9 @@ def measure(outputs: tuple[list[Any], ...], ui: Any = None) -> tuple[int, Blocks
     for slot in outputs:
         own += SLOT_BYTES
         for value in slot:
-            kind = type(value)
-            if kind in _SMALL:
+            if is_of(value, _SMALL):
                 own += _SMALL_BYTES
-            elif kind in _TEXT:
+            elif is_of(value, _TEXT):
                 own += sys.getsizeof(value)
             elif rest is None:
                 rest = [value]
@@ -65,7 +65,7 @@ def _walk(stack: list[Any], blocks: dict[Place, int]) -> int:
     seen: set[int] = set()
     while stack:
         value = stack.pop()
-        if type(value) in _SMALL:
+        if is_of(value, _SMALL):
             own += _SMALL_BYTES
             continue
         if id(value) in seen:

@@ -16,7 +16,7 @@ import torch
 from xxhash import xxh3_128_digest
 
 from comfy_nb.spec.contents.tensors import elements_of, is_dense
-from comfy_nb.spec.digest import PLAIN, Digest
+from comfy_nb.spec.digest import PLAIN, Digest, is_of, is_plain
 from comfy_nb.spec.fingerprint import digest_of, unreadable_in
 
 _GONE = object()
@@ -64,7 +64,7 @@ def seal(outputs: tuple[list[Any], ...], watches: Callable[[int], bool] = _watch
     """
     for slot in outputs:
         for value in slot:
-            if type(value) not in PLAIN:
+            if not is_plain(value):
                 return _Sealing(watches).seal(outputs)
     return None
 
@@ -94,7 +94,7 @@ class _Sealing:
         seen: set[int] = set()
         while self._stack:
             path, is_watched, value = self._stack.pop()
-            if type(value) in PLAIN or id(value) in seen:
+            if is_plain(value) or id(value) in seen:
                 continue
             seen.add(id(value))
             try:
@@ -104,7 +104,7 @@ class _Sealing:
                 continue
             if mark is not None:
                 yield mark
-            if is_watched and type(value) not in _MARKED_IN_FULL:
+            if is_watched and not is_of(value, _MARKED_IN_FULL):
                 digest = mark.before if isinstance(mark, _Object) else digest_of(value)
                 if not digest.reusable:
                     self._unknown = self._unknown or f"{unreadable_in(value)} {_place(path)}"

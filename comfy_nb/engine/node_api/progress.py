@@ -10,9 +10,10 @@ from typing import Any
 import torch
 
 from comfy_nb.engine.events import NodePreview, NodeProgress, NodeText
-from comfy_nb.engine.node_api.context import CallContext, current_call
+from comfy_nb.engine.node_api.context import CallContext, current_call, warn_in_call
 from comfy_nb.errors import InterruptProcessingException
-from comfy_nb.spec.pixels import levels_of, pixels_of
+from comfy_nb.spec.pixels import has_storage, levels_of, pixels_of
+from comfy_nb.wording import error_message
 
 PREVIEW_MAX_PX = 256
 JPEG_QUALITY = 75
@@ -117,8 +118,15 @@ class ProgressBar:
 
 
 def make_preview(call: CallContext, picture: Any) -> NodePreview | None:
-    """Encode a small JPEG of a picture or tensor: every n-th pixel, so that the cost does not grow with its size."""
-    small = _thumbnail(picture)
+    """Encode a small JPEG of a picture or tensor: every n-th pixel, so that the cost does not grow with its size.
+
+    None for what is no picture, and after a warning for one that cannot be read: a preview never fails its node.
+    """
+    try:
+        small = _thumbnail(picture)
+    except Exception as error:  # sparse, fake and quantised tensors, closed files, whatever a subclass raises
+        warn_in_call(f"A preview of class {type(picture).__name__} was left out: {error_message(error)}")
+        return None
     if small is None:
         return None
     buffer = io.BytesIO()
@@ -139,12 +147,14 @@ def _thumbnail(picture: Any) -> Any:
         return small
     if not isinstance(picture, torch.Tensor):
         return None
+    if 0 in picture.shape or not has_storage(picture):
+        return None
     pixels = picture.detach()
     while pixels.ndim > 3:
         pixels = pixels[0]
     if pixels.ndim == 2:
         pixels = pixels.unsqueeze(-1)
-    if pixels.ndim != 3 or pixels.shape[-1] not in (1, 3, 4) or 0 in pixels.shape:
+    if pixels.ndim != 3 or pixels.shape[-1] not in (1, 3, 4):
         return None
     stride = max(1, -(-max(pixels.shape[0], pixels.shape[1]) // PREVIEW_MAX_PX))
     part = pixels[::stride, ::stride, :3]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from comfy_nb.spec.pixels import pixels_of
+from comfy_nb.spec.pixels import has_storage, pixels_of
 from comfy_nb.spec.sockets import SOCKETS, socket_of_key
-from comfy_nb.ui.inspect.arrays import Array, is_array
+from comfy_nb.ui.inspect.arrays import Array, describe_array, is_array
 from comfy_nb.ui.inspect.part import Entry, Part, View
 from comfy_nb.ui.render.drawings import drawing_of
 from comfy_nb.ui.render.thumbnails import is_picture
@@ -22,6 +22,8 @@ NUMBERS_MIN = 2
 
 def array(value: Any, kind: str) -> Part | None:
     """Show a tensor or array."""
+    if isinstance(value, torch.Tensor) and not has_storage(value):
+        return Part("", "TEXT", text=f"{describe_array(value)}. Its storage is empty: it was released or offloaded.")
     return Part("", _array_kind(value, kind), value) if is_array(value) else None
 
 

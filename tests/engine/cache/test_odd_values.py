@@ -53,6 +53,15 @@ class Hostile(dict[str, int]):
     items = keys = values = __iter__ = __eq__ = __repr__ = __len__ = __sizeof__ = _refuse  # type: ignore[assignment]
 
 
+class Unhashable(type):
+    def __eq__(cls, other: object) -> bool:
+        return cls is other
+
+
+class OfUnhashableClass(metaclass=Unhashable):
+    pass
+
+
 WIDE = 40_000_000_000
 READ: dict[str, Callable[[], Any]] = {
     "nested": lambda: torch.nested.nested_tensor([torch.ones(2, 3), torch.zeros(4, 3)]),
@@ -70,6 +79,7 @@ READ: dict[str, Callable[[], Any]] = {
     "mapped": lambda: np.memmap("mapped", "f4", "w+", shape=(10,)),
 }
 UNREADABLE: dict[str, Callable[[], Any]] = {
+    "of an unhashable class": OfUnhashableClass,
     "fake": fake,
     "batched": batched,
     "freed": freed,
@@ -236,3 +246,20 @@ def test_a_proxy_counts_by_what_it_leads_to() -> None:
     for length in (1, 2):
         assert counts(proxy).run_sync() == 2 * length
         behind.append(1)
+
+
+async def test_code_can_read_a_number_that_python_refuses_to_write() -> None:
+    number = 7**6000
+
+    @nb.node
+    def last_digit() -> int:
+        return number % 10
+
+    assert await last_digit() == 1
+
+
+def test_a_picture_whose_storage_was_released_is_told_and_not_read() -> None:
+    picture = torch.rand(1, 8, 8, 3)
+    picture.untyped_storage().resize_(0)
+    assert "Its storage is empty" in repr(nb.inspect(picture))
+    assert "Its storage is empty" in repr(nb.inspect({"samples": picture}))

@@ -25,7 +25,10 @@ class Listener:
     """A run as its calls see it."""
 
     def __init__(self, stopping=False):
-        self.id, self.stopping, self.events = "run", stopping, []
+        self.id, self.stopping, self.events, self.warned = "run", stopping, [], set()
+
+    def name_of(self, node_id):
+        return f"node {node_id}"
 
     def emit(self, event):
         self.events.append(event)
@@ -227,6 +230,23 @@ def test_a_preview_is_a_small_jpeg(listener, picture, size):
 def test_what_is_not_a_picture_has_no_preview(listener, picture):
     nb.Progress(current_call.get()).preview(picture)
     assert listener.events == []
+
+
+def closed() -> object:
+    picture = Pictures.new("RGB", (4, 4))
+    picture.close()
+    return picture
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [torch.eye(4).to_sparse(), torch.zeros(4, 4, 3, device="meta"), closed()],
+    ids=["sparse", "without data", "closed"],
+)
+def test_a_picture_that_cannot_be_read_fails_no_node(listener, picture):
+    with pytest.warns(nb.ComfyNBWarning, match="node 7: A preview of class .* was left out"):
+        nb.Progress(current_call.get())(1, 2, preview=picture)
+    assert len(listener.events) == 1
 
 
 # links and blockers
