@@ -124,6 +124,30 @@ async def test_a_run_whose_preparation_hangs_is_stopped():
     release.set()
 
 
+@pytest.mark.filterwarnings("always")
+@pytest.mark.parametrize("turns", range(14))
+async def test_a_stop_at_any_turn_of_the_loop_leaves_no_call_of_a_list_behind(
+    turns: int, recwarn: pytest.WarningsRecorder
+):
+    @nb.node(list_output=True)
+    def two() -> int:
+        return [1, 2]
+
+    @nb.node(cache="off")
+    async def each(n: int) -> int:
+        await asyncio.sleep(60)
+        return n
+
+    await two()
+    job = each(two()).graph.start()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    job.run.stop()
+    assert (await job).state == "stopped"
+    assert not others()
+    assert [str(warning.message) for warning in recwarn] == []
+
+
 SCRIPT = """
 import asyncio, threading, time
 from concurrent.futures import ThreadPoolExecutor

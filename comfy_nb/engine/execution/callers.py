@@ -227,7 +227,7 @@ class LoopCaller:
 
     async def _await_all(self, node_run: NodeRun, calls: list[Invocation]) -> list[Any]:
         """Make the calls at the same time; the first failure cancels the others and is raised."""
-        tasks = [asyncio.ensure_future(_held_back(self._await_call(node_run, call))) for call in calls]
+        tasks = [asyncio.ensure_future(_held_back(self._await_call, node_run, call)) for call in calls]
         try:
             return list(await asyncio.gather(*tasks))
         except _HeldBack as held:
@@ -245,9 +245,9 @@ class _HeldBack(Exception):
         self.error = error
 
 
-async def _held_back(call: Coroutine[Any, Any, Any]) -> Any:
+async def _held_back(call: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Any:
     try:
-        return await call
+        return await call(*args)
     except (KeyboardInterrupt, SystemExit) as error:
         raise _HeldBack(error) from None
 
