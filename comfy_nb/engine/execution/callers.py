@@ -260,11 +260,14 @@ def _report_call(call: Invocation, state: RunState, seconds: float) -> None:
 
 
 async def _in_time(stepped: WatchedCoroutine, timeout_s: float) -> Any:
+    """Return what comes in time; what a node returns that swallows the end of its time is too late."""
     limit = asyncio.timeout(timeout_s)
     try:
         async with limit:
-            return await stepped
+            result = await stepped
     except TimeoutError:
         if not limit.expired():
             raise
-    raise TookTooLong
+    if limit.expired():
+        raise TookTooLong
+    return result
