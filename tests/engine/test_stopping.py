@@ -62,6 +62,25 @@ async def test_stop_all_stops_the_runs_of_the_session_and_no_others():
     assert nb.stop_all() == 0
 
 
+@pytest.mark.parametrize("turns", range(16))
+async def test_stop_all_stops_a_run_whose_node_has_just_begun_another(turns: int):
+    @nb.node(cache="off")
+    async def inner() -> int:
+        await asyncio.sleep(60)
+        return 1
+
+    @nb.node(cache="off")
+    async def outer() -> int:
+        return await inner()
+
+    job = outer().graph.start()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    assert nb.stop_all() >= 1
+    assert (await job).state == "stopped"
+    assert not others()
+
+
 async def test_a_run_is_stopped_from_another_thread():
     begun, ended = Sign(), Sign()
     graph = sleeper(begun, ended).graph
