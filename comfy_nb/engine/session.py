@@ -186,6 +186,8 @@ class Session:
         outer = run.task.state.outer
         if outer is not None:
             outer.inner.add(run.task)
+            if outer.stopping:  # it has stopped the others already
+                run.task.stop(Status.CANCELLED)
         try:
             await self._execute(run, outputs)
         except asyncio.CancelledError:
