@@ -305,6 +305,24 @@ except KeyboardInterrupt:
     assert (status, out[-1], err) == (0, "[1, 1, 1, 1]", "")
 
 
+@pytest.mark.process
+def test_a_cancellation_of_another_kind_after_ctrl_c_ends_nothing_on_threads_that_were_there():
+    code = """
+pool = ThreadPoolExecutor(1)
+try:
+    pool.submit(one().run_sync).result()
+    sleeper().run_sync()
+except KeyboardInterrupt:
+    pass
+time.sleep(1)  # the interrupt is long gone
+try:
+    raise asyncio.CancelledError
+except asyncio.CancelledError:
+    print(pool.submit(lambda: [one().fresh().run_sync() for _ in range(3)]).result())
+"""
+    assert interrupted_script(SCRIPT + code) == (0, ["cleaned up", "[1, 1, 1]"], "")
+
+
 def interrupted_script(code: str, presses: int = 1) -> tuple[int, list[str], str]:
     """Run a script, interrupt it when it says "begun", and return its status and what it printed then."""
     script = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
