@@ -115,8 +115,11 @@ def _nest(loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any, Any
     import nest_asyncio2
 
     nest_asyncio2.apply(loop)
+    is_pressed = False
 
     def interrupt(_: int, frame: FrameType | None) -> None:
+        nonlocal is_pressed
+        is_pressed = True
         # KeyboardInterrupt raised here would leave the run on the loop; the cell's own handler would wait for the run.
         interrupt_watch.press()
         loop.call_soon_threadsafe(awaited.interrupt)
@@ -125,6 +128,7 @@ def _nest(loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any, Any
 
     with _sigint(interrupt):
         result = loop.run_until_complete(loop.create_task(make()))
+    awaited.is_interrupted = awaited.is_interrupted or is_pressed  # the end may have come before the loop heard of it
     if awaited.is_interrupted and not interrupt_watch.has_cells:
         raise _keyboard_interrupt(awaited)
     return result

@@ -144,8 +144,8 @@ class Session:
 
     def stop_all(self) -> int:
         """Stop every run of this session; return how many there were."""
-        live = self.live_runs()
-        for run in live:
+        live = sorted(self.live_runs(), key=lambda run: run.number)
+        for run in live:  # one that a node waits for after the one around it, in which its end would be a failure
             run.stop()
         return len(live)
 
@@ -186,6 +186,8 @@ class Session:
         outer = run.task.state.outer
         if outer is not None:
             outer.inner.add(run.task)
+            if outer.stopping:  # it has stopped the others already
+                run.task.stop(Status.CANCELLED)
         try:
             await self._execute(run, outputs)
         except asyncio.CancelledError:

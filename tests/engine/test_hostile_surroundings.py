@@ -36,6 +36,20 @@ async def test_a_node_that_takes_too_long_is_timed_out_and_cleaned_up():
     assert ended.is_set()
 
 
+async def test_what_a_node_returns_after_it_swallowed_its_timeout_is_too_late():
+    @nb.node(timeout=0.01)
+    async def goes_on() -> int:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+        return 1
+
+    error = await failure(goes_on())
+    assert isinstance(error, nb.NodeTimeout)
+    assert str(error) == "goes_on (node 1): it took longer than its timeout of 0.01 s."
+
+
 async def test_each_try_has_the_whole_timeout():
     calls = Calls()
 

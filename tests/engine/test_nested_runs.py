@@ -182,3 +182,46 @@ async def test_stopping_a_run_stops_what_the_threads_of_its_node_run(monkeypatch
     assert (await job).state == "cancelled"
     await left.seen()
     await ended.seen()
+
+
+async def test_a_run_that_a_node_begins_while_its_own_is_being_stopped_calls_nothing():
+    begun, begins, tidies, left, tidy = Sign(), Sign(), Sign(), Sign(), Sign()
+    called: list[str] = []
+
+    async def slow_fingerprint() -> int:
+        called.append("fingerprint")
+        await asyncio.sleep(0.05)
+        return 1
+
+    @nb.node(fingerprint=slow_fingerprint)
+    async def inner() -> int:
+        called.append("inner")
+        return 1
+
+    @nb.node(cache="off")
+    async def cleans_up() -> int:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            tidies.set()
+            await tidy.seen()
+
+    @nb.node(cache="off")
+    def outer() -> int:
+        begun.set()
+        begins.wait(PATIENCE_S)
+        try:
+            return inner().run_sync()
+        finally:
+            left.set()
+
+    job = nb.Graph(cleans_up(), outer()).start()
+    await begun.seen()
+    job.run.stop()
+    await tidies.seen()
+    begins.set()
+    await left.seen()
+    tidy.set()
+    assert (await job).state == "stopped"
+    assert (called, nb.default_session().live_runs()) == ([], [])
+    assert not others()

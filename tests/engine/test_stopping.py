@@ -62,6 +62,25 @@ async def test_stop_all_stops_the_runs_of_the_session_and_no_others():
     assert nb.stop_all() == 0
 
 
+@pytest.mark.parametrize("turns", range(16))
+async def test_stop_all_stops_a_run_whose_node_has_just_begun_another(turns: int):
+    @nb.node(cache="off")
+    async def inner() -> int:
+        await asyncio.sleep(60)
+        return 1
+
+    @nb.node(cache="off")
+    async def outer() -> int:
+        return await inner()
+
+    job = outer().graph.start()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    assert nb.stop_all() >= 1
+    assert (await job).state == "stopped"
+    assert not others()
+
+
 async def test_a_run_is_stopped_from_another_thread():
     begun, ended = Sign(), Sign()
     graph = sleeper(begun, ended).graph
@@ -122,6 +141,30 @@ async def test_a_run_whose_preparation_hangs_is_stopped():
     assert await quick() == 2
     assert begun.is_set()
     release.set()
+
+
+@pytest.mark.filterwarnings("always")
+@pytest.mark.parametrize("turns", range(14))
+async def test_a_stop_at_any_turn_of_the_loop_leaves_no_call_of_a_list_behind(
+    turns: int, recwarn: pytest.WarningsRecorder
+):
+    @nb.node(list_output=True)
+    def two() -> int:
+        return [1, 2]
+
+    @nb.node(cache="off")
+    async def each(n: int) -> int:
+        await asyncio.sleep(60)
+        return n
+
+    await two()
+    job = each(two()).graph.start()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    job.run.stop()
+    assert (await job).state == "stopped"
+    assert not others()
+    assert [str(warning.message) for warning in recwarn] == []
 
 
 SCRIPT = """
@@ -260,6 +303,24 @@ except KeyboardInterrupt:
 """
     status, out, err = interrupted_script(SCRIPT + code)
     assert (status, out[-1], err) == (0, "[1, 1, 1, 1]", "")
+
+
+@pytest.mark.process
+def test_a_cancellation_of_another_kind_after_ctrl_c_ends_nothing_on_threads_that_were_there():
+    code = """
+pool = ThreadPoolExecutor(1)
+try:
+    pool.submit(one().run_sync).result()
+    sleeper().run_sync()
+except KeyboardInterrupt:
+    pass
+time.sleep(1)  # the interrupt is long gone
+try:
+    raise asyncio.CancelledError
+except asyncio.CancelledError:
+    print(pool.submit(lambda: [one().fresh().run_sync() for _ in range(3)]).result())
+"""
+    assert interrupted_script(SCRIPT + code) == (0, ["cleaned up", "[1, 1, 1]"], "")
 
 
 def interrupted_script(code: str, presses: int = 1) -> tuple[int, list[str], str]:

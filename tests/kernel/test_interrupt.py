@@ -512,6 +512,22 @@ def test_run_sync_nests_in_a_cell(lesson: Kernel):
     assert value_of(lesson, "left()") == "[]"
 
 
+def test_an_interrupt_just_as_run_sync_ends_is_not_lost(lesson: Kernel):
+    code = """
+import signal, weakref
+from comfy_nb.engine import blocking
+from comfy_nb.engine.execution.interrupt import interrupt_watch
+async def pressed_when_its_task_is_gone():
+    weakref.finalize(asyncio.current_task(), signal.raise_signal, signal.SIGINT)
+with interrupt_watch.awaiting("it was interrupted", lambda: None) as awaited:
+    blocking.wait_for(pressed_when_its_task_is_gone, awaited)
+print("went on")
+"""
+    reply = lesson.run(code)
+    assert is_one_line(error_of(reply)) and reply.stdout == ""
+    assert value_of(lesson, "one().run_sync()") == "1"
+
+
 @pytest.mark.parametrize("awaits", ["", "await asyncio.sleep(0)\n"])
 def test_an_interrupted_run_sync_is_stopped_and_leaves_nothing(lesson: Kernel, awaits: str):
     error = error_of(interrupted(lesson, awaits + "sleeper('nested').run_sync()"))

@@ -227,7 +227,7 @@ class LoopCaller:
 
     async def _await_all(self, node_run: NodeRun, calls: list[Invocation]) -> list[Any]:
         """Make the calls at the same time; the first failure cancels the others and is raised."""
-        tasks = [asyncio.ensure_future(_held_back(self._await_call(node_run, call))) for call in calls]
+        tasks = [asyncio.ensure_future(_held_back(self._await_call, node_run, call)) for call in calls]
         try:
             return list(await asyncio.gather(*tasks))
         except _HeldBack as held:
@@ -245,9 +245,9 @@ class _HeldBack(Exception):
         self.error = error
 
 
-async def _held_back(call: Coroutine[Any, Any, Any]) -> Any:
+async def _held_back(call: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Any:
     try:
-        return await call
+        return await call(*args)
     except (KeyboardInterrupt, SystemExit) as error:
         raise _HeldBack(error) from None
 
@@ -260,11 +260,14 @@ def _report_call(call: Invocation, state: RunState, seconds: float) -> None:
 
 
 async def _in_time(stepped: WatchedCoroutine, timeout_s: float) -> Any:
+    """Return what comes in time; what a node returns that swallows the end of its time is too late."""
     limit = asyncio.timeout(timeout_s)
     try:
         async with limit:
-            return await stepped
+            result = await stepped
     except TimeoutError:
         if not limit.expired():
             raise
-    raise TookTooLong
+    if limit.expired():
+        raise TookTooLong
+    return result

@@ -303,7 +303,7 @@ class Executor:
     def _take_failure(
         self, node_run: NodeRun, failure: NodeError, is_contained: bool, stuck: Sequence[NodeRun] = ()
     ) -> None:
-        if self.is_over or node_run.state is NodeState.FAILED:
+        if self.is_over or self.state.stopping or node_run.state is NodeState.FAILED:
             return
         if self.failures.take(node_run, failure, is_contained, stuck):
             post(self.loop, self.end, Status.FAILED)

@@ -17,6 +17,7 @@ from weakref import WeakSet
 
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.execution.main_thread import interrupt_at_work
+from comfy_nb.errors import Interrupted
 
 # How often the main thread is looked at.
 LOOK_S = 0.05
@@ -57,6 +58,7 @@ class OtherThreads:
         self._interrupted_cell: object | None = None
         self._interrupted_at = -math.inf
         self._seen: object | None = None
+        self._is_at_work = False
         self._is_looking = False
         self._lock = threading.Lock()
 
@@ -69,14 +71,15 @@ class OtherThreads:
         with self._lock:
             if not self._is_looking:
                 self._seen = interrupt_at_work()  # nothing was awaited on other threads when that came
-        is_at_work = self._look() is not None
+                self._is_at_work = False
+        self._look()
         with self._lock:
             self._awaits.add(awaited)
             if not self._is_looking:
                 self._is_looking = True
                 threading.Thread(target=self._look_on, name="comfy-nb-interrupts", daemon=True).start()
         # An interrupt that came before it was added has not ended it; one that comes after that does.
-        is_ending = is_at_work or time.monotonic() - self._interrupted_at < ARRIVES_S
+        is_ending = self._is_at_work or self._is_arriving()
         is_of_cell = awaited.cell is self._interrupted_cell and threading.current_thread() in self._interrupted
         if is_ending and is_of_cell:
             awaited.interrupt()
@@ -108,13 +111,21 @@ class OtherThreads:
                     return
 
     def _look(self) -> object | None:
-        """Return what the main thread is dealing with; an interrupt of which no handler told us takes effect."""
+        """Return what the main thread is dealing with; an interrupt of which no handler told us takes effect.
+
+        A cancellation is an interrupt's if it comes with one, or follows at once on what was.
+        """
         found = interrupt_at_work()
+        is_any = isinstance(found, asyncio.CancelledError) and not isinstance(found, Interrupted)
         with self._lock:
             is_new, self._seen = found is not None and found is not self._seen, found
+            self._is_at_work = found is not None and (not is_any or self._is_at_work or self._is_arriving())
         if is_new and not isinstance(found, asyncio.CancelledError) and not _is_ours(signal.getsignal(signal.SIGINT)):
             self.interrupt()
         return found
+
+    def _is_arriving(self) -> bool:
+        return time.monotonic() - self._interrupted_at < ARRIVES_S
 
 
 def _is_ours(handler: object) -> bool:
