@@ -164,6 +164,10 @@ class Kernel:
         for reply in list(self._replies.values()):
             self.wait(reply, timeout)
 
+    def count_printed(self, text: str) -> int:
+        """How often cells have printed a text so far, whichever cell it is shown below."""
+        return sum(reply.stdout.count(text) for reply in self._replies.values())
+
     def wait_for_text(self, reply: Reply, text: str, timeout: float = 30.0) -> None:
         """Wait until the cell has printed `text`, as a sign of how far it got."""
         self.wait_until(lambda: text in reply.stdout, timeout, f"{text!r} was not printed: {reply}")
