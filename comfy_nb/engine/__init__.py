@@ -4,7 +4,8 @@
     planning/planned.py           the plan of a graph, held while the graph lives
     planning/plan.py              checked steps in topological order, kept up to date after edits; what runs by default
     planning/step.py, keys.py     a step, its `NodeKey`, and how that is made of what is above it
-    planning/modes.py             what surrounds the run, for its keys and its nodes; torch_modes.py: those of a thread
+    planning/inside.py            what is known to run inside nodes, and completes their keys
+    planning/modes.py             what surrounds the run, for its keys and its nodes; torch_modes.py, torch_settings.py
     run.py                      `Run`: what the person holds (why, summary; values.py); in the background: job.py
     run_task.py                 `RunTask`: prepares, executes, ends; may be stopped at any moment
     planning/class_hooks.py       calls VALIDATE_INPUTS and fingerprints; hidden_inputs.py: PROMPT, UNIQUE_ID ...
@@ -21,6 +22,8 @@
     execution/coroutines.py       an async node, step by step; stepped_modes.py: its modes between the steps
     execution/turn.py             one node's turn: inputs (lazy ones too), list calls, blockers; returned.py: outputs
     execution/expansion.py        nodes that a node expanded into; redo.py: what one of them takes the place of
+    execution/inside.py           what ran inside a node, for its key
+    execution/skips.py            blocked calls, told from the cache too; remarks.py: so is what nodes are warned of
     execution/breakpoints.py      pauses at a value (pauses.py); failure.py: the error
     execution/interrupt.py        Interrupt in a cell that awaits; blocking.py: in code that cannot await
     execution/other_threads.py    Interrupt, for what other threads await; main_thread.py: what they see of it
