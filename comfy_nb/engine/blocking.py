@@ -14,12 +14,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar
 
 from comfy_nb.engine.execution.cancelling import GIVE_UP_S
 from comfy_nb.engine.execution.interrupt import AGAIN_S, Awaited, interrupt_watch
+from comfy_nb.engine.execution.loops import running_loop
 from comfy_nb.engine.execution.nesting import run_around
 from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.errors import InterruptProcessingException
@@ -60,10 +61,7 @@ def wait_for(make: Callable[[], Coroutine[Any, Any, T]], awaited: Awaited) -> T:
 
     Raises KeyboardInterrupt, with the run as its attribute `run`, for Ctrl-C in a script.
     """
-    loop = None
-    with suppress(RuntimeError):
-        loop = asyncio.get_running_loop()
-    if loop is not None:
+    if (loop := running_loop()) is not None:
         return _nest(loop, make, awaited)
     return _wait_here(_loop_here(), make, awaited)
 

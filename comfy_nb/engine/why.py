@@ -85,9 +85,10 @@ def _input_differences(old: NodeRun, new: NodeRun) -> list[str]:
         elif name in old_links and name in new_links:
             (before, key_before), (now, key_now) = old_links[name], new_links[name]
             if key_before != key_now and before.origin == now.origin:
-                changed = "changed: node {} above has a different result"
-                again = "may have changed: node {} above ran again"
-                found.append(f"input `{name}` " + (changed if new.key.reusable else again).format(now.origin))
+                may_recur = new.key.reusable
+                what = "changed" if may_recur else "may have changed"
+                above = "has a different result" if may_recur else "ran again"
+                found.append(f"input `{name}` {what}: node {now.origin} above {above}")
             elif key_before != key_now or before.slot != now.slot:
                 found.append(f"input `{name}` changed: it is linked to node {now.origin}[{now.slot}] now")
         elif name in old_links or name in new_links:

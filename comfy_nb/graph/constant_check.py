@@ -9,10 +9,9 @@ from typing import Any
 from comfy_nb.errors import LayoutError
 from comfy_nb.graph.link import unwrap_constant
 from comfy_nb.spec.coerce import coerce, has_layout
-from comfy_nb.spec.node_spec import InputSpec
+from comfy_nb.spec.node_spec import PLAIN_SOCKETS, InputSpec
 from comfy_nb.wording import printable, short, suggest
 
-CONVERTERS: Mapping[str, Callable[[Any], Any]] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
 EXPECTED = {"INT": "a whole number", "FLOAT": "a number", "STRING": "text", "BOOLEAN": "true or false"}
 SCALARS = (int, float, str, type(None))
 LONGEST_COMBO = 20
@@ -57,7 +56,7 @@ def check_constant(entry: InputSpec, value: Any, has_limits: bool = True) -> Any
     value = entry.name_of(value)
     kind = entry.type
     if type(kind) is str:
-        convert = CONVERTERS.get(kind)
+        convert = PLAIN_SOCKETS.get(kind)
         if convert is not None:
             if type(value) is not convert:
                 value = _convert(entry, value, convert)
@@ -80,7 +79,7 @@ def check_exactly(entry: InputSpec, value: Any, has_limits: bool = True) -> Any:
     if kind in EXPECTED:
         if not _is_exactly(value, kind):
             raise _wrong_type(entry, value, "")
-        value = _convert(entry, value, CONVERTERS[kind])
+        value = _convert(entry, value, PLAIN_SOCKETS[kind])
     if has_limits:
         _check_limits(entry, value)
     return value
@@ -88,7 +87,7 @@ def check_exactly(entry: InputSpec, value: Any, has_limits: bool = True) -> Any:
 
 def _is_exactly(value: Any, kind: str) -> bool:
     if kind in ("BOOLEAN", "STRING"):
-        return isinstance(value, CONVERTERS[kind])  # type: ignore[arg-type]
+        return isinstance(value, PLAIN_SOCKETS[kind])
     if isinstance(value, bool) or not isinstance(value, Real) or value != value:
         return False
     return kind == "FLOAT" or isinstance(value, Integral) or float(value).is_integer()

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine.execution.interrupt import interrupt_watch
-from comfy_nb.engine.execution.skips import reason_of
+from comfy_nb.engine.execution.skips import blocked_because
 from comfy_nb.engine.job import Job, settled
-from comfy_nb.engine.node_api.context import ExecutionBlocker
 from comfy_nb.engine.planning.modes import modes_here
 from comfy_nb.engine.run import Run
 from comfy_nb.engine.run_task import outlast
@@ -132,14 +131,12 @@ class Sweep:
 
     def _take(self, cell: Cell, run: Run) -> None:
         """Take a cell's value from its run; a cell all of whose values are blocked has none."""
-        items = [item for slot in run.outputs(self.output.node_id)[self.output.slot :][:1] for item in slot]
-        blockers = [item for item in items if isinstance(item, ExecutionBlocker)]
-        if blockers and len(blockers) == len(items):
-            cell.reason = next(filter(None, map(reason_of, blockers)), "")
-            cell.state = "blocked"
-        else:
+        reason = blocked_because(run.outputs(self.output.node_id)[self.output.slot :][:1])
+        if reason is None:
             cell.value = run.value(self.output.node_id, self.output.slot)
             cell.state = "done"
+        else:
+            cell.reason, cell.state = reason, "blocked"
 
     def _notify(self, cell: Cell | None) -> None:
         for listener in list(self.on_change):

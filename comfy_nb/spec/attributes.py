@@ -36,7 +36,7 @@ def attributes_of(value: Any, slots: Slots, left_out: Set[str] = frozenset()) ->
 def values_of(value: Any, names: Set[str]) -> list[tuple[str, Any]]:
     """Return those of an object's attributes and slots that have one of these names and are set."""
     found = [(name, item) for name, item in _own_dict(value).items() if name in names]
-    for name in names:
+    for name in sorted(names):
         slot = _of_class(type(value), name)
         if isinstance(slot, types.MemberDescriptorType):
             with suppress(AttributeError):
@@ -52,6 +52,14 @@ def _own_dict(value: Any) -> dict[str, Any]:
     if type(own) is not dict or isinstance(_of_class(type(value), "__dict__"), property):
         raise TypeError("it does not show its attributes")
     return own
+
+
+def held_by(cell: types.CellType) -> tuple[Any, ...]:
+    """Return what a closure's cell holds; nothing where it is empty."""
+    try:
+        return (cell.cell_contents,)
+    except ValueError:
+        return ()
 
 
 def referents_of(value: Any) -> list[Any]:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from xxhash import xxh3_128_digest
 
+from comfy_nb.spec.attributes import held_by
 from comfy_nb.spec.digest import Digest, encode_plain
 from comfy_nb.spec.fingerprint import digest_code
 from comfy_nb.spec.ledger import keep_marks
@@ -205,12 +206,7 @@ def _(value: types.FunctionType) -> Parts:
     return _function(value, value.__name__, value.__qualname__, value.__module__, *_annotations(value))
 
 
-@reads(types.CellType)
-def _(value: types.CellType) -> Parts:
-    try:
-        return (value.cell_contents,)
-    except ValueError:  # it is empty
-        return ()
+reads(types.CellType)(held_by)
 
 
 def _annotations(function: types.FunctionType) -> list[Any]:

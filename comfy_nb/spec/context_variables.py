@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
 
+from comfy_nb.spec.attributes import held_by
 from comfy_nb.spec.contents.callables import PARTS_OF_CALLABLES
 from comfy_nb.spec.digest import is_plain
 from comfy_nb.spec.locality import is_local
@@ -40,7 +40,8 @@ def _named_by(thing: Any) -> Iterator[Any]:
         if is_local(thing.__module__):
             yield from _read_by(thing.__code__, thing.__globals__)
             yield from (*vars(thing).values(), *(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values())
-            yield from _held_by(thing.__closure__ or ())
+            for cell in thing.__closure__ or ():
+                yield from held_by(cell)
     elif type(thing) in PARTS_OF_CALLABLES:
         yield from PARTS_OF_CALLABLES[type(thing)](thing)
     elif type(thing) in (list, tuple, set, frozenset, dict):
@@ -48,12 +49,6 @@ def _named_by(thing: Any) -> Iterator[Any]:
     elif is_local(type(thing).__module__):
         yield type(thing)
         yield from getattr(thing, "__dict__", {}).values()
-
-
-def _held_by(closure: Iterable[types.CellType]) -> Iterator[Any]:
-    for cell in closure:
-        with suppress(ValueError):  # it is empty
-            yield cell.cell_contents
 
 
 def _read_by(code: types.CodeType, scope: Mapping[str, Any]) -> Iterator[Any]:

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from xxhash import xxh3_128_digest
 
+from comfy_nb.spec.attributes import held_by
 from comfy_nb.spec.digest import PLAIN, Digest, combine, encode_plain, is_plain
 from comfy_nb.spec.ledger import OWN_CODE, Marks
 from comfy_nb.spec.locality import installed_name
@@ -313,8 +314,9 @@ class _Reading:
         outer = self._mark, self._own
         self._mark, self._own = mark, marks.own.setdefault(mark, [])
         try:
-            if type(value) is types.CellType and is_plain(shown := _held_in(value)):
-                marks.shown[mark] = shown
+            for held in held_by(value) if type(value) is types.CellType else ():
+                if is_plain(held):
+                    marks.shown[mark] = held
             return digest_of(value)
         finally:
             self._mark, self._own = outer
@@ -350,13 +352,6 @@ class _Reading:
         self.unreadable = self.unreadable or reason
         if self._marks is not None and self._marks.unreadable is None:
             self._marks.unreadable = (self._mark, reason)
-
-
-def _held_in(cell: types.CellType) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # it is empty
-        return HELD
 
 
 # By id, since a class may refuse to be hashed.

@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 
 from comfy_nb.errors import LayoutError
-from comfy_nb.spec.pixels import BYTE_VALUES_ABOVE, UNREADABLE, has_storage, is_grey, pixels_of
+from comfy_nb.spec.contents.tensors import has_storage
+from comfy_nb.spec.pixels import BYTE_VALUES_ABOVE, UNREADABLE, is_grey, pixels_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture

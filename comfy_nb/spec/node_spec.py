@@ -95,7 +95,7 @@ class Ordinary(NamedTuple):
     most: Any
 
 
-_KINDS: Mapping[str, type] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
+PLAIN_SOCKETS: Mapping[str, type] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
 
 
 def _ordinary(entry: InputSpec) -> Ordinary | None:
@@ -103,7 +103,7 @@ def _ordinary(entry: InputSpec) -> Ordinary | None:
     if type(entry.type) is not str or options.get("lazy") or options.get("rawLink"):
         return None
     least, most = options.get("min"), options.get("max")
-    kind = None if entry.is_list else _KINDS.get(entry.type)
+    kind = None if entry.is_list else PLAIN_SOCKETS.get(entry.type)
     if not {type(least), type(most)} <= {int, float, type(None)} or (kind is str and (least, most) != (None, None)):
         kind = None
     return Ordinary(entry.type, kind, least, most)

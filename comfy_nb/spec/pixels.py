@@ -48,21 +48,6 @@ def pixels_of(picture: Picture, stride: int = 1) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(_turned(pixels, _orientation(picture))))
 
 
-def has_storage(values: Tensor) -> bool:
-    """Whether a strided tensor still has the memory that its shape tells: packs resize storages to 0 to offload them.
-
-    Reading one that has not ends the process.
-    """
-    if values.layout is not torch.strided or values.device.type == "meta" or values.is_nested:
-        return True
-    try:
-        held = values.untyped_storage().nbytes()
-    except (RuntimeError, NotImplementedError):  # a wrapper, as within vmap
-        return True
-    needed = 1 + sum((size - 1) * step for size, step in zip(values.shape, values.stride(), strict=True))
-    return values.numel() == 0 or (values.storage_offset() + needed) * values.element_size() <= held
-
-
 def levels_of(values: Tensor) -> Array:
     """Return values in 0..1 as the 8-bit levels that files and views have: 255 times each, cut off as in ComfyUI.
 

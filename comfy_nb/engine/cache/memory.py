@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Set
 
 from comfy_nb.engine.cache.entry import Entry
-from comfy_nb.engine.cache.memory_use import Blocks, Place, default_budget, measure
+from comfy_nb.engine.cache.memory_use import Address, Blocks, default_budget, measure
 from comfy_nb.engine.cache.policies import ByCost, Policy
 
 EVICTED = "evicted to make room"
@@ -32,7 +32,7 @@ class MemoryCache:
         self._budget = default_budget() if budget is None else budget
         self._policy: Policy = ByCost() if policy is None else policy
         self._entries: dict[bytes, Entry] = {}
-        self._blocks: dict[tuple[Place, int], int] = {}
+        self._blocks: dict[tuple[Address, int], int] = {}
         self._total = 0
         # Candidates by the rank they had when pushed; None until room is first needed. See _next_candidate.
         self._heap: list[tuple[float, bytes]] | None = None

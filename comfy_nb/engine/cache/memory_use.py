@@ -18,9 +18,9 @@ from comfy_nb.spec.attributes import attributes_of, slots_of
 from comfy_nb.spec.contents.tensors import accelerator_of
 from comfy_nb.spec.digest import is_of
 
-Place = tuple[int, str]
+Address = tuple[int, str]
 """The address of a memory block, and the device that it is on: "" in main memory."""
-Blocks = tuple[tuple[Place, int], ...]
+Blocks = tuple[tuple[Address, int], ...]
 
 # An entry with its key, its place in the cache and one list per slot.
 ENTRY_BYTES = 480
@@ -54,12 +54,12 @@ def measure(outputs: tuple[list[Any], ...], ui: Any = None) -> tuple[int, Blocks
                 rest.append(value)
     if rest is None:
         return own, ()
-    blocks: dict[Place, int] = {}
+    blocks: dict[Address, int] = {}
     own += _walk(rest, blocks)
     return own, tuple(blocks.items())
 
 
-def _walk(stack: list[Any], blocks: dict[Place, int]) -> int:
+def _walk(stack: list[Any], blocks: dict[Address, int]) -> int:
     """Add the memory blocks of the values on `stack` to `blocks`, and return the bytes of all else."""
     own = 0
     seen: set[int] = set()
@@ -92,7 +92,7 @@ def _walk(stack: list[Any], blocks: dict[Place, int]) -> int:
     return own
 
 
-def _blocks(value: torch.Tensor | np.ndarray[Any, Any]) -> Iterator[tuple[Place, int]]:
+def _blocks(value: torch.Tensor | np.ndarray[Any, Any]) -> Iterator[tuple[Address, int]]:
     """Yield the (place, bytes) of the memory that a tensor or array keeps alive."""
     while isinstance(value, np.ndarray):
         base = value.base

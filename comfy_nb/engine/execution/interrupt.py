@@ -22,6 +22,7 @@ from types import FrameType
 from typing import Any
 
 from comfy_nb.engine.execution.coroutines import WatchedCoroutine
+from comfy_nb.engine.execution.loops import running_loop
 from comfy_nb.engine.execution.other_threads import OtherThreads
 from comfy_nb.engine.node_api.context import EndedRun, current_call
 from comfy_nb.errors import Interrupted, InterruptProcessingException
@@ -70,7 +71,7 @@ class Awaited:
         self.is_elsewhere = not _is_main_thread()
         self.is_inner = call is not None and not isinstance(call.run, EndedRun)
         self.is_interrupted = False
-        self.loop = _loop_here()
+        self.loop = running_loop()
         self._watch = watch
         self._message = message
         self.end = end
@@ -288,7 +289,7 @@ class InterruptWatch:
             self._tick()
 
     def _wrap_handler(self, *, until_cell_ends: bool) -> None:
-        loop = _loop_here()
+        loop = running_loop()
         if loop is None:
             return
         if loop is not self._loop:  # what came to another loop, which has stopped since, is not for this one
@@ -305,13 +306,6 @@ class InterruptWatch:
 
 def _is_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
-
-
-def _loop_here() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 def _busy_since(frame: FrameType | None) -> float | None:

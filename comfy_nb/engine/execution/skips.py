@@ -99,16 +99,23 @@ class Skips:
 
 def blocked_output(outputs: Outputs) -> str:
     """Say that all of what a node gave is blocked, with the first message; nothing where something of it is not."""
-    if not (outputs and outputs[0] and isinstance(outputs[0][0], ExecutionBlocker)):
+    reason = blocked_because(outputs)
+    if reason is None:
         return ""
-    blockers = [item for items in outputs for item in items]
-    if not all(isinstance(item, ExecutionBlocker) for item in blockers):
-        return ""
-    reason = next(filter(None, map(reason_of, blockers)), "")
     return f"what it gave is blocked: {reason}" if reason else "what it gave is blocked"
 
 
-def reason_of(blocker: ExecutionBlocker) -> str:
+def blocked_because(outputs: Outputs) -> str | None:
+    """Return why all of what a node gave is blocked, "" where nothing says so; None where something of it is not."""
+    if not (outputs and outputs[0] and isinstance(outputs[0][0], ExecutionBlocker)):
+        return None
+    blockers = [item for items in outputs for item in items]
+    if not all(isinstance(item, ExecutionBlocker) for item in blockers):
+        return None
+    return next(filter(None, map(_reason_of, blockers)), "")
+
+
+def _reason_of(blocker: ExecutionBlocker) -> str:
     """Return the message of a blocker, or why a call was skipped that passed it on; nothing where it has neither."""
     if blocker.message is not None or blocker.skip is None:
         return blocker.message or ""

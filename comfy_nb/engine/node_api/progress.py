@@ -12,7 +12,8 @@ import torch
 from comfy_nb.engine.events import NodePreview, NodeProgress, NodeText
 from comfy_nb.engine.node_api.context import CallContext, current_call, warn_in_call
 from comfy_nb.errors import InterruptProcessingException
-from comfy_nb.spec.pixels import has_storage, levels_of, pixels_of
+from comfy_nb.spec.contents.tensors import has_storage
+from comfy_nb.spec.pixels import levels_of, pixels_of
 from comfy_nb.wording import error_message
 
 PREVIEW_MAX_PX = 256

@@ -115,7 +115,7 @@ class KnownInside:
 
     def __init__(self) -> None:
         self.revision = 0
-        self._known: OrderedDict[bytes, tuple[NodeKey, Inside]] = OrderedDict()
+        self._known: OrderedDict[bytes | None, tuple[NodeKey, Inside]] = OrderedDict()
         self._lock = threading.Lock()
 
     def learn(self, own: NodeKey, inside: Inside) -> NodeKey:
@@ -138,7 +138,7 @@ class KnownInside:
 
     def complete(self, key: NodeKey) -> NodeKey:
         """Complete a node's own key; its `full` is unknown where what runs inside may be something else by now."""
-        known = self._known.get(key.own) if key.own is not None else None
+        known = self._known.get(key.own)
         if known is None:
             return key
         completed, inside = known
@@ -148,7 +148,7 @@ class KnownInside:
 
     def change(self, key: NodeKey) -> str | None:
         """Return in words why the result of a node with this key of its own cannot be used again, or None."""
-        known = self._known.get(key.own) if key.own is not None else None
+        known = self._known.get(key.own)
         return known[1].change() if known is not None else None
 
     def gather(self, taken: Sequence[NodeKey], took_part: Iterable[tuple[Step, NodeKey]], find: Find) -> Inside:
@@ -159,7 +159,7 @@ class KnownInside:
             doubt = doubt or _doubt(step) or _add(classes, {Named(find, step.class_type): step.code})
             if key.full == key.own:
                 continue
-            known = self._known.get(key.own) if key.own is not None else None
+            known = self._known.get(key.own)
             if known is None or known[0].full != key.full:
                 doubt = doubt or f"what runs inside {step.named} changed while it ran"
             else:

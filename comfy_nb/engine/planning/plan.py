@@ -32,11 +32,10 @@ class Plan:
     """The steps of a graph by id (`steps`) and in topological order (`order`), and their problems (`faulty`).
 
     Their keys are those of a run under these `modes`, completed by what is known to run inside nodes (`inside`); each
-    change of them has a new `revision`. `users` counts the runs
-    that use the plan: while there are any, an edit makes a new one. What has to be done before a run is listed:
-    `fingerprinting` and `validating` steps have such hooks, `runs_every_time` have a submitted fingerprint that is
-    never equal, and `changeable` ids have constants that may have changed in place. `reporting` ids have intermediate
-    output.
+    change of them has a new `revision`. `users` counts the runs that use the plan: while there are any, an edit makes a
+    new one. What has to be done before a run is listed: `fingerprinting` and `validating` steps have such hooks,
+    `runs_every_time` have a submitted fingerprint that is never equal, and `changeable` ids have constants that may
+    have changed in place. `reporting` ids have intermediate output.
     """
 
     def __init__(self, graph: Graph, modes: Modes, inside: KnownInside) -> None:
@@ -83,9 +82,9 @@ class Plan:
 
     def _set_key(self, step: Step) -> None:
         """Set a step's key, and note whether it has to be completed anew before every run."""
-        step.key = key = self._key(step)
-        if self.inside.revision and key in self.inside:
-            self._completed.add(step.id)
+        step.key = self._key(step)
+        if self.inside.revision:
+            (self._completed.add if step.key in self.inside else self._completed.discard)(step.id)
 
     def _set_head(self, step: Step) -> None:
         """Digest a node, and note whether that has to be done before every run."""

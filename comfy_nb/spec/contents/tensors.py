@@ -102,9 +102,9 @@ def elements_of(value: torch.Tensor) -> Any:
         raise Unreadable(f"a tensor of layout {value.layout}")
     if value.device.type == "meta":
         return None
-    storage = value.untyped_storage()
-    if value.nbytes and not storage.nbytes():
+    if not has_storage(value):
         raise Unreadable("a tensor whose memory was freed")
+    storage = value.untyped_storage()
     if value.nbytes > max(LARGE_BYTES, storage.nbytes()):
         return ("overlapping", value.stride(), value.storage_offset(), _whole(storage))
     return Digest(_digest_of_bytes(value))
@@ -123,9 +123,13 @@ def accelerator_of(value: torch.Tensor) -> str | None:
 
 def _digest_of_bytes(value: torch.Tensor) -> bytes:
     """Digest a strided tensor's elements in order, in half the time where NumPy can see them as they lie."""
-    end = value.storage_offset() * value.element_size() + value.nbytes
-    is_there = value.is_cpu and value.is_contiguous() and end <= value.untyped_storage().nbytes()  # it may be freed
-    if is_there and value.dtype in _OF_NUMPY and not value.is_conj() and not value.is_neg():
+    if (
+        value.is_cpu
+        and value.is_contiguous()
+        and value.dtype in _OF_NUMPY
+        and not value.is_conj()
+        and not value.is_neg()
+    ):
         return xxh3_128_digest(value.detach().numpy().data)
     if (device := accelerator_of(value)) is not None:
         note_copied(device, value.nbytes)
@@ -140,6 +144,23 @@ def _scales(value: torch.Tensor) -> Parts:
     if value.qscheme() in (torch.per_tensor_affine, torch.per_tensor_symmetric):
         return (value.q_scale(), value.q_zero_point())
     return (value.q_per_channel_scales(), value.q_per_channel_zero_points(), value.q_per_channel_axis())
+
+
+def has_storage(value: torch.Tensor) -> bool:
+    """Whether a strided tensor still has the memory that its shape tells: packs resize storages to 0 to offload them.
+
+    Reading one that has not ends the process.
+    """
+    if value.layout is not torch.strided or value.is_meta or value.is_nested or value.numel() == 0:
+        return True
+    try:
+        held = value.untyped_storage().nbytes()
+    except (RuntimeError, NotImplementedError):  # a wrapper, as within vmap
+        return True
+    is_contiguous = value.is_contiguous()
+    steps = () if is_contiguous else zip(value.shape, value.stride(), strict=True)
+    needed = value.numel() if is_contiguous else 1 + sum((size - 1) * step for size, step in steps)
+    return (value.storage_offset() + needed) * value.element_size() <= held
 
 
 def is_dense(value: torch.Tensor) -> bool:

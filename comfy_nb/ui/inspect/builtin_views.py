@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from comfy_nb.spec.pixels import has_storage, pixels_of
+from comfy_nb.spec.contents.tensors import has_storage
+from comfy_nb.spec.pixels import pixels_of
 from comfy_nb.spec.sockets import SOCKETS, socket_of_key
 from comfy_nb.ui.inspect.arrays import Array, describe_array, is_array
 from comfy_nb.ui.inspect.part import Entry, Part, View

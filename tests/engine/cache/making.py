@@ -1,9 +1,11 @@
-"""Entries for the tests of the cache."""
+"""Entries and sessions for the tests of the cache."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import comfy_nb as nb
 from comfy_nb.engine.cache.disk import DiskCache
 from comfy_nb.engine.cache.entry import Entry
 
@@ -33,6 +35,15 @@ def stored(cache: DiskCache, name: str, *values: Any, **options: Any) -> Entry |
     assert cache.put(entry(name, *values, **options))
     cache.flush()
     return cache.get(key_of(name))
+
+
+async def on_disk(folder: Path, graph: nb.Graph) -> nb.Run:
+    """Run in a session that has just started, with this folder as its disk tier."""
+    disk = DiskCache(folder)
+    with nb.use_session(nb.Session(disk=disk)):
+        run = await graph.run()
+    disk.close()
+    return run
 
 
 def only_value(found: Entry) -> Any:

@@ -7,21 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-import comfy_nb as nb
-from comfy_nb.engine.cache.disk import DiskCache
 from tests.engine.cache.classes import INT, NAN, choosing, marked, one
+from tests.engine.cache.making import on_disk
 from tests.engine.support import Pack, made, ran
 
 pytestmark = pytest.mark.usefixtures("arithmetic")
-
-
-async def on_disk(folder: Path, graph: nb.Graph) -> nb.Run:
-    """Run in a session that has just started, with this folder as its disk tier."""
-    disk = DiskCache(folder)
-    with nb.use_session(nb.Session(disk=disk)):
-        run = await graph.run()
-    disk.close()
-    return run
 
 
 @pytest.mark.usefixtures("all_worth_disk")

@@ -148,26 +148,27 @@ def test_a_result_that_was_read_is_used_again(kind: str) -> None:
         assert graph.run_sync().why("1") == "from an earlier run"
 
 
-@pytest.mark.parametrize("kind", OF_PACKAGES)
-def test_a_constant_that_was_read_counts_as_before(kind: str) -> None:
+def reading(value: object) -> nb.Graph:
+    """A graph of one node, which reads this."""
+
     @nb.node
     def reads(value: object) -> int:
         read(value)
         return 1
 
-    graph = nb.Graph(reads(OF_PACKAGES[kind]()))
+    return nb.Graph(reads(value))
+
+
+@pytest.mark.parametrize("kind", OF_PACKAGES)
+def test_a_constant_that_was_read_counts_as_before(kind: str) -> None:
+    graph = reading(OF_PACKAGES[kind]())
     graph.run_sync()
     assert graph.run_sync().why("1") == "from an earlier run"
 
 
 @pytest.mark.parametrize("kind", OF_THE_PERSON)
 def test_what_a_constant_has_computed_counts_from_the_next_run_on(kind: str) -> None:
-    @nb.node
-    def reads(value: object) -> int:
-        read(value)
-        return 1
-
-    graph = nb.Graph(reads(OF_THE_PERSON[kind]()))
+    graph = reading(OF_THE_PERSON[kind]())
     graph.run_sync()
     assert graph.run_sync().why("1") == "a cached property of input `value` was computed"
     assert graph.run_sync().why("1") == "from an earlier run"

@@ -11,6 +11,7 @@ import pytest
 
 import comfy_nb as nb
 from comfy_nb.engine.cache.disk import DiskCache
+from tests.engine.cache.making import on_disk
 from tests.engine.support import Outside, Pack, made, node, ran
 from tests.reference.classes import INT, LAZY_INT
 
@@ -414,15 +415,6 @@ async def test_a_handle_says_whether_its_result_would_be_used(pack: Pack, sessio
     assert [session.state_of(graph, each) for each in ("1", "2")] == ["cached", "cached"]
     pack.add(factor(10))
     assert session.state_of(graph, "2") != "cached"
-
-
-async def on_disk(folder: Path, graph: nb.Graph) -> nb.Run:
-    """Run in a session that has just started, with this folder as its disk tier."""
-    disk = DiskCache(folder)
-    with nb.use_session(nb.Session(disk=disk)):
-        run = await graph.run()
-    disk.close()
-    return run
 
 
 @BOTH
