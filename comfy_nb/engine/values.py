@@ -93,7 +93,11 @@ class Values:
     def _there(self, node_id: str, node_run: NodeRun | None) -> Outputs | None:
         """Return the outputs that the run itself has of a node: held, or in use while it goes on."""
         held = self._held.get(node_id)
-        return held if held is not None or node_run is None else node_run.outputs
+        if held is not None or node_run is None:
+            return held
+        if node_run.entry is not None:
+            node_run.entry.complete()
+        return node_run.outputs
 
     def _key(self, step: Step, node_run: NodeRun | None) -> bytes | None:
         """Return the key of a node in this run; a plan that was given other keys since has those of a later run."""

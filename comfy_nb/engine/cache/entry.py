@@ -84,6 +84,11 @@ class Entry:
         self.hits = 0
         self.size = 0
 
+    def complete(self) -> None:
+        """Digest what of the outputs is known at a glance only, for somebody is about to get hold of them."""
+        if self.seal is not None:
+            self.seal.complete()
+
     def __repr__(self) -> str:
         name = f"{self.class_type} (node {self.node_id})"
         return f"<Entry {name}, {self.size} bytes, {self.seconds:.3g} s, {self.hits} hits>"

@@ -2,24 +2,27 @@
 
 A tensor in main memory is compared by its content, since a write through `.numpy()` or `.data` leaves its version
 counter as it is; one elsewhere by the counter. Containers are compared by the objects they hold, other objects by their
-digest. The cost is paid when a value is cached and each time it is used: at memory bandwidth, 1 ms for 16 MiB.
+digest. The cost is paid when a value is cached and each time it is used: at memory bandwidth, 1 ms for 16 MiB. For
+large tensors that nothing but torch has had in hand it is put off (see `glance`).
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from xxhash import xxh3_128_digest
 
+from comfy_nb.engine.cache.glance import Glances, address_of, can_be_glanced_at, sample_of
 from comfy_nb.spec.contents.tensors import elements_of, is_dense
 from comfy_nb.spec.digest import PLAIN, Digest, is_of, is_plain
 from comfy_nb.spec.fingerprint import digest_of, unreadable_in
 
 _GONE = object()
+_PENDING = object()
 _Path = tuple[Any, Any]
 """(None, (slot, index)), or (the path of the container, key): each level adds one pair."""
 
@@ -42,9 +45,22 @@ class Seal:
 
     def broken(self) -> str | None:
         """Return in words what has changed since ("the tensor in output 0 was written to"), or None."""
+        return self._change(lambda mark: mark.broken())
+
+    def touched(self) -> str | None:
+        """Return what `broken` does, but of large tensors only what shows at a glance, such as any write by torch."""
+        return self._change(lambda mark: mark.touched() if isinstance(mark, _Tensor) else mark.broken())
+
+    def complete(self) -> None:
+        """Digest what is known at a glance only, for somebody is about to get hold of it."""
+        for mark in self._marks:
+            if isinstance(mark, _Tensor):
+                mark.complete()
+
+    def _change(self, look: Callable[[Any], str | None]) -> str | None:
         for mark in self._marks:
             try:
-                change = mark.broken()
+                change = look(mark)
             except Exception:  # a foreign value may fail to be read in any way
                 change = "a value in it can no longer be read"
             if change is not None:
@@ -56,16 +72,22 @@ def _watch_nothing(_slot: int) -> bool:
     return False
 
 
-def seal(outputs: tuple[list[Any], ...], watches: Callable[[int], bool] = _watch_nothing) -> Seal | None:
+def seal(
+    outputs: tuple[list[Any], ...],
+    watches: Callable[[int], bool] = _watch_nothing,
+    glances: Glances | None = None,
+    in_other_hands: Set[int] | None = None,
+) -> Seal | None:
     """Seal a node's outputs (one list per slot); None where nothing in them can be changed in place.
 
     Objects that are neither tensors, arrays nor containers are looked at in slots that `watches` tells. The slots'
-    lists themselves are not watched.
+    lists themselves are not watched. `glances` has the tensors that are known at a glance; of these outputs, large ones
+    are taken in there unless they are in memory at the addresses `in_other_hands`, or that is None.
     """
     for slot in outputs:
         for value in slot:
             if not is_plain(value):
-                return _Sealing(watches).seal(outputs)
+                return _Sealing(watches, glances or Glances(), in_other_hands).seal(outputs)
     return None
 
 
@@ -76,8 +98,10 @@ _MARKED_IN_FULL = frozenset({torch.Tensor, np.ndarray, bytearray, dict, list, tu
 class _Sealing:
     """One walk over outputs and all that they hold."""
 
-    def __init__(self, watches: Callable[[int], bool]) -> None:
+    def __init__(self, watches: Callable[[int], bool], glances: Glances, in_other_hands: Set[int] | None) -> None:
         self._watches = watches
+        self._glances = glances
+        self._in_other_hands = in_other_hands
         self._stack: list[tuple[_Path, bool, Any]] = []
         self._unknown: str | None = None
 
@@ -113,15 +137,31 @@ class _Sealing:
             self._stack += [((path, key), is_watched, item) for key, item in held]
 
     def _mark(self, path: _Path, value: Any) -> _Mark | None:
-        if isinstance(value, torch.Tensor):
-            return _Data(path, value) if is_dense(value) else _Object(path, value, digest_of(value))
-        if isinstance(value, (np.ndarray, bytearray)):
-            return _Data(path, value)
+        if isinstance(value, torch.Tensor) and is_dense(value):
+            return self._tensor(path, value)
         if isinstance(value, dict):
             return _Keys(path, value)
         if isinstance(value, list):
             return _Items(path, value)
+        if isinstance(value, tuple):
+            return None
+        self._glances.complete_all()
+        if isinstance(value, torch.Tensor):
+            return _Object(path, value, digest_of(value))
+        if isinstance(value, (np.ndarray, bytearray)):
+            return _Data(path, value)
         return _Members(path, value) if isinstance(value, set) else None
+
+    def _tensor(self, path: _Path, value: torch.Tensor) -> _Tensor:
+        address = address_of(value)
+        self._glances.complete(address)
+        others = self._in_other_hands
+        if others is None or address in others or not can_be_glanced_at(value):
+            return _Tensor(path, value, at_a_glance=False)
+        self._in_other_hands = others | {address}
+        mark = _Tensor(path, value, at_a_glance=True)
+        self._glances.add(address, mark)
+        return mark
 
 
 def _items(value: Any) -> list[tuple[Any, Any]]:
@@ -151,8 +191,44 @@ class _Object:
         return f"the {type(self._value).__name__} {_place(self._path)} was changed"
 
 
+class _Tensor:
+    """A tensor; of one that is known at a glance the content is digested later, if somebody gets hold of it."""
+
+    __slots__ = ("__weakref__", "_content", "_path", "_sample", "_state", "_value")
+
+    def __init__(self, path: _Path, value: torch.Tensor, *, at_a_glance: bool) -> None:
+        self._path = path
+        self._value = value
+        self._state = _tensor_state(value)
+        self._sample = sample_of(value) if at_a_glance or can_be_glanced_at(value) else None
+        self._content = _PENDING if at_a_glance else _tensor_content(value)
+
+    def touched(self) -> str | None:
+        """Return in words what shows at a glance, or None."""
+        if self._sample is None:
+            return self.broken()
+        is_same = _tensor_state(self._value) == self._state and sample_of(self._value) == self._sample
+        return None if is_same else self._in_words()
+
+    def complete(self) -> None:
+        """Digest the content, unless it has changed by now."""
+        if self._content is _PENDING and self.touched() is None:
+            self._content = _tensor_content(self._value)
+
+    def broken(self) -> str | None:
+        if _tensor_state(self._value) != self._state:
+            return self._in_words()
+        if self._content is _PENDING:
+            self.complete()
+            return self._in_words() if self._content is _PENDING else None
+        return None if _tensor_content(self._value) == self._content else self._in_words()
+
+    def _in_words(self) -> str:
+        return f"the tensor {_place(self._path)} was written to"
+
+
 class _Data:
-    """A tensor, array or bytearray."""
+    """An array or bytearray."""
 
     __slots__ = ("_before", "_path", "_value")
 
@@ -164,8 +240,7 @@ class _Data:
     def broken(self) -> str | None:
         if _state(self._value) == self._before:
             return None
-        noun = "tensor" if isinstance(self._value, torch.Tensor) else type(self._value).__name__
-        return f"the {noun} {_place(self._path)} was written to"
+        return f"the {type(self._value).__name__} {_place(self._path)} was written to"
 
 
 class _Keys:
@@ -245,8 +320,6 @@ def _place(path: _Path) -> str:
 
 
 def _state(value: Any) -> tuple[Any, ...]:
-    if isinstance(value, torch.Tensor):
-        return (*_tensor_state(value), _tensor_content(value))
     if isinstance(value, bytearray):
         return (len(value), xxh3_128_digest(value))
     return (value.ctypes.data, value.strides, value.flags.writeable, digest_of(value))

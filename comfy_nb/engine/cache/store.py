@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from comfy_nb.engine.cache.entry import Entry
+from comfy_nb.engine.cache.glance import Glances
 from comfy_nb.engine.cache.in_flight import InFlight
 from comfy_nb.engine.cache.memory import MemoryCache
 from comfy_nb.engine.cache.policies import ByCost, ByRun, Nothing
@@ -49,7 +50,8 @@ class CachedNode(Protocol):
 class Store:
     """The results that a session holds: in memory (`cache`), and below it in the `lower` tiers, in this order.
 
-    `remarks` has what nodes were warned of, by the keys of their results.
+    `remarks` has what nodes were warned of, by the keys of their results, and `glances` the tensors that are known at a
+    glance.
 
     Memory is not one of a list: it is asked first for every node, and it alone has a policy, pins and reasons. What a
     lower tier has is put into memory when it is used.
@@ -61,6 +63,7 @@ class Store:
         self._disk: DiskCache | None = None
         self.disk = disk
         self.in_flight = InFlight()
+        self.glances = Glances()
         self.holds_nothing = False
         self._only_last_prompt = False
         self._held_at_begin: dict[int, int] = {}
@@ -124,9 +127,13 @@ class Store:
     def remember(self, entry: Entry) -> None:
         """Keep a result in memory, and in the lower tiers if it is durable and took long enough to compute."""
         self.cache.put(entry)
-        if self.lower and entry.durable and entry.seconds >= WORTH_DISK_S:
+        if self.goes_below(entry.durable, entry.seconds):
             for tier in self.lower:
                 tier.put(entry)
+
+    def goes_below(self, durable: bool, seconds: float) -> bool:
+        """Whether a result whose computation took so long is put into the lower tiers."""
+        return bool(self.lower) and durable and seconds >= WORTH_DISK_S
 
     def forget(self, entry: Entry, reason: str) -> None:
         """Drop a result from memory, with the reason that `why` reports.

@@ -28,6 +28,7 @@ from comfy_nb.engine.execution.lookup import Lookup
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.node_threads import node_threads
+from comfy_nb.engine.execution.outdated import drop_outdated
 from comfy_nb.engine.execution.pauses import MakePause, Pauses
 from comfy_nb.engine.execution.results import Results
 from comfy_nb.engine.execution.scheduler import Scheduler
@@ -61,7 +62,7 @@ class Executor:
         self.lock = threading.Lock()
         self.lookup = Lookup(state, services.store, services.inside)
         self.scheduler = state.scheduler = Scheduler(state.plan.steps, self.lookup.find, self._resolve)
-        self.lookup.scheduler = self.scheduler
+        self.lookup.scheduler = self.lookup.in_place.scheduler = self.scheduler
         self.failures = Failures(state, self.scheduler)
         self.pauses = Pauses(self, services.breakpoints, make_pause)
         self.backoff = Backoff(self.loop, self._send_again)
@@ -164,7 +165,10 @@ class Executor:
         if error is not None:
             self.fail(node_run, error)
             return False
-        return self.lookup.claim(node_run, self.results.take_shared)
+        if not self.lookup.claim(node_run, self.results.take_shared):
+            return False
+        self.lookup.in_place.before_call(node_run)
+        return True
 
     # Sync nodes, on a lane -----------------------------------------------------------------------------------------
 
@@ -348,7 +352,7 @@ class Executor:
         self.pauses.close()
         self._process_settings.close()
         node_threads.let_go(self.state)
-        self.lookup.drop_outdated()
+        drop_outdated(self.scheduler, self._store, self.state.plan.uid, self.lookup.in_place.glanced_at)
         if status is Status.DONE:
             self.lookup.report_intermediate()
         if status in (Status.DONE, Status.FAILED):

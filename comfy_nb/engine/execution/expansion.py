@@ -13,8 +13,7 @@ from comfy_nb.engine.execution.turn import Expand
 from comfy_nb.engine.planning.inside import KnownInside
 from comfy_nb.engine.planning.keys import head_of, key_of
 from comfy_nb.engine.planning.modes import Modes
-from comfy_nb.engine.planning.plan import is_simple
-from comfy_nb.engine.planning.step import Step
+from comfy_nb.engine.planning.step import Step, class_now
 from comfy_nb.errors import DependencyCycleError, DuplicateNodeError, GraphError, UnknownName, warn_each_time
 from comfy_nb.graph import topology
 from comfy_nb.graph.check import in_link
@@ -115,12 +114,11 @@ def inner_step(node_id: str, entry: Mapping[str, Any], registry: Registry) -> St
     spec = registry.find(class_type) if isinstance(class_type, str) else None
     if spec is None:
         raise UnknownName.of("node class", class_type, registry, f"for node {node_id!r} of the expansion")
-    interface = spec.interface()
     step = Step()
     step.id, step.class_type = node_id, spec.class_type
-    step.spec, step.interface, step.code = spec, interface, spec.code()
     step.extras = {name: value for name, value in entry.items() if name not in ("class_type", "inputs")} or None
-    step.set_traits(is_simple(spec, interface))
+    step.set_class(class_now(spec))
+    interface = step.interface
     meta = entry.get("_meta")
     step.title = str(meta.get("title")) if isinstance(meta, Mapping) and meta.get("title") else spec.class_type
     step.template, step.links, step.problems, step.received, step.submitted = {}, [], (), None, None

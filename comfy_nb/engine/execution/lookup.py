@@ -1,23 +1,24 @@
-"""A run's view of the cache: finding and keeping results, claims on keys, and inputs that were changed in place."""
+"""A run's view of the cache: finding and keeping results, and claims on keys."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.cache.seal import seal
 from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution import redo
+from comfy_nb.engine.execution.in_place import InPlace
 from comfy_nb.engine.execution.inside import inside_expansion
 from comfy_nb.engine.execution.node_run import NOT_SCHEDULED, NodeRun, NodeState
 from comfy_nb.engine.execution.remarks import Remarks
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.skips import Skips, blocked_output
 from comfy_nb.engine.execution.state import RunState
-from comfy_nb.engine.planning.inside import KnownInside, code_of, join
-from comfy_nb.engine.planning.keys import head_of, key_of, lazy_key
-from comfy_nb.engine.planning.step import LANE, UNKNOWN, NodeKey, Step
+from comfy_nb.engine.planning.inside import KnownInside, join
+from comfy_nb.engine.planning.keys import key_of, lazy_key
+from comfy_nb.engine.planning.step import UNKNOWN, NodeKey, Step
 from comfy_nb.engine.planning.torch_settings import Settings, torch_settings
 from comfy_nb.errors import warn_each_time, warn_of_fault
 from comfy_nb.graph.check import InLink
@@ -40,13 +41,13 @@ class Lookup:
         self.hits = 0
         self.skips = Skips(state)
         self.remarks = Remarks(state, store)
+        self.in_place = InPlace(state, store)
         self.keyed_late: set[str] = set()
         self._get, self._peek = store.cache.get, store.cache.peek
         self._in_flight = store.in_flight
         self._shares_nothing = store.holds_nothing
         self._held: dict[int, bytes] = {}
         self._failed: dict[bytes, BaseException] = {}
-        self._doubtful: set[int] = set()
 
     # The cache -------------------------------------------------------------------------------------------------------
 
@@ -170,16 +171,18 @@ class Lookup:
         step = node_run.step
         if (settings := torch_settings()) != self.state.modes.settings and not self.state.is_tainted:
             self._note_settings(settings, step)
-        if step.head.reusable and not (step.head.fixed or self.state.is_tainted):
-            self._compare_constants(step)
-        if node_run.sequence in self._doubtful:
+        self.in_place.compare_constants(node_run)
+        is_doubtful = self.in_place.is_doubtful(node_run)
+        if is_doubtful:
             self.state.lost[step.id] = "its input was changed while it ran"
-        if self.state.is_tainted or node_run.sequence in self._doubtful:
+        if self.state.is_tainted or is_doubtful:
             node_run.key = node_run.key.forgotten()
         else:
             self._settle_key(node_run)
         key = node_run.key.full
-        sealed = seal(outputs, step.spec.watches)
+        durable = node_run.key.durable and not step.spec.is_output and not node_run.skips
+        others = self.in_place.in_other_hands(node_run, durable)
+        sealed = seal(outputs, step.spec.watches, self.store.glances, others)
         entry = Entry(
             key or b"",
             outputs,
@@ -189,7 +192,7 @@ class Lookup:
             step.id,
             step.title,
             node_run.key.reusable,
-            node_run.key.durable and not step.spec.is_output and not node_run.skips,
+            durable,
             sealed,
             skips=node_run.skips,
             is_blocked=node_run.is_blocked,
@@ -229,30 +232,6 @@ class Lookup:
             f"{changes} while {step.named} ran or before it did: torch has one setting for the whole process. What the "
             "run computes from here on is not cached.",
         )
-
-    def _compare_constants(self, step: Step) -> None:
-        """Cache nothing more where a constant is not any more what the key of its node says."""
-        if head_of(step, self.state.plan.uid).continues(step.head):
-            return
-        self.state.taint()
-        warn_each_time(
-            f"A constant of {step.named} was changed while the run went on. What the run computes from here on is not "
-            "cached. Work on a copy."
-        )
-
-    def drop_outdated(self) -> None:
-        """At the end of a run, drop what was computed by code that reads something else by now than when it began."""
-        ran = [each for each in self.scheduler.node_runs.values() if each.source == "ran"]
-        began_with = {(each.step.spec, each.step.code) for each in ran}
-        changed = {(spec, code) for spec, code in began_with if code_of(spec) != code}
-        if not changed:
-            return
-        outdated = [each for each in ran if (each.step.spec, each.step.code) in changed]
-        stale = {around.step.id for each in outdated for around in (each, *each.parents())}
-        stale |= redo.below(self.scheduler, stale)
-        for each in ran:
-            if each.key.full is not None and each.step.id in stale:
-                self.store.discard(each.key.full, "the code that computed it, or what it reads, changed while it ran")
 
     def _complete(self, node_run: NodeRun) -> None:
         """Set the key of a lazy node that has run, by the lazy inputs that were passed to it.
@@ -307,7 +286,8 @@ class Lookup:
         return node_run.key.own if node_run.step.deduplicated and node_run.key.reusable else None
 
     def note_failure(self, node_run: NodeRun, error: BaseException) -> None:
-        """Note that a node failed, for the equal ones of this run."""
+        """Note that a node failed, for the equal ones of this run; its error hands its inputs to the person."""
+        self.in_place.failed(node_run)
         key = self._shared_key(node_run)
         if key is not None:
             self._failed.setdefault(key, error)
@@ -322,45 +302,3 @@ class Lookup:
         key = self._held.pop(node_run.sequence, None)
         if key is not None:
             self._in_flight.release(key, entry)
-
-    # Inputs that were changed in place -------------------------------------------------------------------------------
-
-    def check_inputs(self, node_run: NodeRun) -> Sequence[NodeRun]:
-        """Return the nodes whose outputs this node has just changed in place, after a warning; the cache drops them.
-
-        Where somebody else may have changed an input while the node ran, its own result is not cached either: that is
-        so for nodes that others run beside. One that has its lane to itself is taken to have made the change.
-        """
-        changed: list[NodeRun] = []
-        for link in node_run.step.links:
-            above = self.scheduler.node_runs.get(link.origin)
-            entry = above.entry if above is not None else None
-            if above is None or entry is None or entry.seal is None or link.raw:
-                continue
-            if entry.is_spoiled:
-                self._doubtful.add(node_run.sequence)
-            elif (what := entry.seal.broken()) is not None:
-                entry.is_spoiled = True
-                changed += [each for each in list(self.scheduler.node_runs.values()) if each.entry is entry]
-                self.store.forget(entry, f"changed in place by {node_run.step.named}")
-                warn_each_time(
-                    f"{node_run.step.named} changed its input {link.name!r} in place: {what}. The result of "
-                    f"{above.step.named} will be computed again where it is needed. Work on a copy (x.clone())."
-                )
-        if changed and (node_run.step.where != LANE or self.users_of(changed, node_run)):
-            self._doubtful.add(node_run.sequence)
-        return changed
-
-    def users_of(self, changed: Sequence[NodeRun], besides: NodeRun) -> list[NodeRun]:
-        """Return the other nodes that run just now with what these nodes gave."""
-        ids = {each.step.id for each in changed}
-        running = [each for each in list(self.scheduler.node_runs.values()) if each.state is NodeState.RUNNING]
-        return [each for each in running if each is not besides and ids & each.sources()]
-
-    def drop_if_changed(self, node_run: NodeRun) -> bool:
-        """Drop a node's result from the cache if it was changed in place at a breakpoint; False where it was not."""
-        entry = node_run.entry
-        if entry is None or entry.seal is None or entry.seal.broken() is None:
-            return False
-        self.store.forget(entry, "changed in place at a breakpoint")
-        return True

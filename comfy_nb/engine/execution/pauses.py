@@ -70,7 +70,7 @@ class Pauses:
         if executor.is_over:
             pause.state = "stopped"
             return
-        if replaced is None and executor.lookup.drop_if_changed(node_run):
+        if replaced is None and executor.lookup.in_place.drop_if_changed(node_run):
             replaced = node_run.outputs
         if replaced is not None:
             self._replace(node_run, replaced)

@@ -35,6 +35,7 @@ class Results:
         self._state = executor.state
         self._lock = executor.lock
         self._lookup = executor.lookup
+        self._in_place = executor.lookup.in_place
         self._scheduler = executor.scheduler
         self._breakpoints = executor.pauses.breakpoints
         self._event_log = executor.state.event_log
@@ -51,7 +52,7 @@ class Results:
             self._call_again(node_run)
             return
         node_run.ui = outcome.ui
-        invalidated = self._lookup.check_inputs(node_run) if node_run.step.links else ()
+        invalidated = self._in_place.after_call(node_run) if node_run.step.links else ()
         self._lookup.keep(node_run, outcome.outputs)
         self._lookup.release_claim(node_run, node_run.entry if node_run.key.full is not None else None)
         self._finished(node_run)
@@ -59,7 +60,9 @@ class Results:
             if executor.ending is not None:
                 return
             if invalidated:
-                scheduler.outdated.update(each.sequence for each in self._lookup.users_of(invalidated, node_run))
+                scheduler.outdated.update(
+                    each.sequence for each in self._in_place.users_of(invalidated, node_run)
+                )
             for above in invalidated:
                 scheduler.invalidate(above)
             if self._state.tainted_within:

@@ -13,16 +13,17 @@ from typing import Any
 from comfy_nb.engine.planning.inside import KnownInside
 from comfy_nb.engine.planning.keys import head_of, key_of, never_equal
 from comfy_nb.engine.planning.modes import Modes
-from comfy_nb.engine.planning.step import NodeKey, Step
+from comfy_nb.engine.planning.step import ClassNow, NodeKey, Step, class_now
 from comfy_nb.errors import Problem
 from comfy_nb.graph import topology
 from comfy_nb.graph.bypass import resolve
 from comfy_nb.graph.check import Origins, check_node
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import Node
-from comfy_nb.spec.digest import Digest
-from comfy_nb.spec.node_spec import Interface, NodeSpec
+from comfy_nb.spec.contents.tensors import read_once
+from comfy_nb.spec.node_spec import NodeSpec
 from comfy_nb.spec.registry import Registry
+from comfy_nb.spec.torch_only import writes_by_torch_only
 from comfy_nb.wording import error_message, suggest
 
 CYCLE_MAX = 12
@@ -47,7 +48,7 @@ class Plan:
         self.structure = graph.structure
         self.steps: dict[str, Step] = {}
         self.order: list[Step] = []
-        self.classes: dict[str, tuple[NodeSpec, Interface, Digest, bool]] = {}
+        self.classes: dict[str, ClassNow] = {}
         self.faulty: dict[str, Sequence[Problem]] = {}
         self.unknown: list[Problem] = []
         self.users = 0
@@ -71,9 +72,10 @@ class Plan:
         for step in self.steps.values():
             self._check(step, active[step.id], origins)
         self._sort()
-        for step in self.order:
-            self._set_head(step)
-            self._set_key(step)
+        with read_once():
+            for step in self.order:
+                self._set_head(step)
+                self._set_key(step)
         graph.edited.clear()
 
     def _key(self, step: Step) -> NodeKey:
@@ -110,8 +112,7 @@ class Plan:
                 self.unknown.append(_missing(node, suggest(node.class_type, registry)))
                 return None
             try:
-                interface = spec.interface()
-                known = (spec, interface, spec.code(), is_simple(spec, interface))
+                known = class_now(spec)
             except Exception as error:  # a pack's INPUT_TYPES may raise anything
                 advice = "Reading its INPUT_TYPES(), or the code that it uses, raised this."
                 message = error_message(error)
@@ -121,10 +122,9 @@ class Plan:
             self.classes[node.class_type] = known
         step = Step()
         step.id, step.class_type = node_id, node.class_type
-        step.spec, step.interface, step.code, simple = known
         step.modes = self.modes
         step.extras = node.extras
-        step.set_traits(simple)
+        step.set_class(known)
         step.title = node.title if node.extras else node.class_type
         if step.spec.fingerprint is not None:
             if step.fingerprint is None:
@@ -195,7 +195,8 @@ class Plan:
             return False
         find = graph.registry.find
         return all(
-            find(class_type) is spec and spec.code() == code for class_type, (spec, _, code, _) in self.classes.items()
+            find(class_type) is known.spec and known.spec.code() == known.code
+            for class_type, known in self.classes.items()
         )
 
     def refresh(self, graph: Graph, modes: Modes, inside: KnownInside) -> Plan:
@@ -238,7 +239,7 @@ class Plan:
         if self.unknown:
             return True
         find = registry.find
-        for class_type, (spec, interface, _, _) in self.classes.items():
+        for class_type, (spec, interface, *_) in self.classes.items():
             if find(class_type) is not spec:
                 return True
             if interface.raw is not None and not _same(interface.raw, _raw_of(spec)):
@@ -247,11 +248,13 @@ class Plan:
 
     def _changed_code(self) -> list[Step]:
         changed: set[str] = set()
-        for class_type, (spec, interface, code, simple) in self.classes.items():
-            now = spec.code()
-            if now != code:
+        for class_type, known in self.classes.items():
+            code = known.spec.code()
+            if code != known.code:
                 changed.add(class_type)
-                self.classes[class_type] = (spec, interface, now, simple)
+                self.classes[class_type] = known._replace(
+                    code=code, writes_by_torch=writes_by_torch_only(known.spec, code)
+                )
         if not changed:
             return []
         stale = [step for step in self.order if step.class_type in changed]
@@ -259,7 +262,7 @@ class Plan:
 
     def _recode(self, old: Step) -> Step:
         step = self._renew(old)
-        step.code = self.classes[step.class_type][2]
+        step.set_class(self.classes[step.class_type])
         self._set_head(step)
         return step
 
@@ -278,7 +281,8 @@ class Plan:
 
     def _changed_in_place(self) -> list[str]:
         """Return the ids of nodes with a constant that is no longer what it was, or of which that cannot be known."""
-        now = [(node_id, head_of(self.steps[node_id], self.uid)) for node_id in self.changeable]
+        with read_once():
+            now = [(node_id, head_of(self.steps[node_id], self.uid)) for node_id in self.changeable]
         return [node_id for node_id, head in now if not head.reusable or head.value != self.steps[node_id].head.value]
 
     def _renew(self, old: Step) -> Step:
@@ -328,12 +332,6 @@ class Plan:
     def below(self, origins: Iterable[str]) -> set[str]:
         """Return the ids of all nodes that could need one of these."""
         return topology.below({node_id: self._parents(node_id) for node_id in self.steps}, origins)
-
-
-def is_simple(spec: NodeSpec, interface: Interface) -> bool:
-    """Whether nodes of a class are called once, with single values: nothing lazy, raw, hidden, listed or retried."""
-    special = interface.is_open or interface.raw_links or interface.hidden or spec.check_lazy or interface.lazy
-    return not (special or spec.input_is_list or spec.output_is_list or spec.retries or spec.grad or spec.timeout)
 
 
 def _raw_of(spec: NodeSpec) -> Any:

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, Protocol
 from comfy_nb.engine.planning.modes import Modes, usual_modes
 from comfy_nb.graph.check import CheckedNode, InLink
 from comfy_nb.spec.digest import Digest
+from comfy_nb.spec.node_spec import Interface, NodeSpec
+from comfy_nb.spec.torch_only import writes_by_torch_only
 from comfy_nb.wording import name_node
 
 LANE, POOL, LOOP = "lane", "pool", "loop"
@@ -75,29 +77,29 @@ class Step(CheckedNode):
         "modes",
         "rank",
         "where",
+        "writes_by_torch",
     )
 
     head: Digest
 
     def __init__(self) -> None:
         self.index = 0
-        self.code = Digest(b"")
         self.fingerprint: Any = None
         self.mark: Digest | None = None
         self.key = UNKNOWN
         self.modes: Modes = usual_modes()
         self.consumers: list[int] = []
 
-    def set_traits(self, is_simple: bool) -> None:
-        """Set what follows from the class, and from what the prompt says beside the inputs.
+    def set_class(self, known: ClassNow) -> None:
+        """Set the class, what follows from it, and from what the prompt says beside the inputs.
 
-        That is how (see `plan.is_simple`) and where its nodes are called, their rank among ready nodes, whether results
-        are cached, whether equal nodes share one computation, and the fingerprint if one was submitted, which counts
-        only for a class that has fingerprints.
+        That is how (see `is_simple`) and where its nodes are called, their rank among ready nodes, whether results are
+        cached, whether equal nodes share one computation, and the fingerprint if one was submitted, which counts only
+        for a class that has fingerprints.
         """
+        self.spec, self.interface, self.code, self.is_simple, self.writes_by_torch = known
         spec, extras = self.spec, self.extras
         self.fingerprint = extras.get("is_changed") if extras and spec.fingerprint is not None else None
-        self.is_simple = is_simple
         self.where = LOOP if spec.is_async else POOL if spec.thread_safe else LANE
         self.rank = 0 if spec.is_output or spec.is_async else LAST_RANK
         self.cacheable = spec.cache != "off" and not (extras and extras.get("no_cache"))
@@ -112,6 +114,28 @@ class Step(CheckedNode):
     def lazy_links(self) -> list[InLink]:
         """The links that are computed only when asked for."""
         return [link for link in self.links if link.lazy]
+
+
+class ClassNow(NamedTuple):
+    """A class as it is when a step is made of it; `is_simple` and `writes_by_torch` are what the functions tell."""
+
+    spec: NodeSpec
+    interface: Interface
+    code: Digest
+    is_simple: bool
+    writes_by_torch: bool
+
+
+def class_now(spec: NodeSpec) -> ClassNow:
+    """Look at a class; raises what its INPUT_TYPES raises."""
+    interface, code = spec.interface(), spec.code()
+    return ClassNow(spec, interface, code, is_simple(spec, interface), writes_by_torch_only(spec, code))
+
+
+def is_simple(spec: NodeSpec, interface: Interface) -> bool:
+    """Whether nodes of a class are called once, with single values: nothing lazy, raw, hidden, listed or retried."""
+    special = interface.is_open or interface.raw_links or interface.hidden or spec.check_lazy or interface.lazy
+    return not (special or spec.input_is_list or spec.output_is_list or spec.retries or spec.grad or spec.timeout)
 
 
 def as_lists(step: Step, constants: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -61,7 +61,8 @@ def _cached(graph: Graph, session: Session) -> dict[str, tuple[Step, Entry]]:
 def cached_value(graph: Graph, session: Session, node_id: str, slot: int) -> Any:
     """Return the cached value of a node's output; raises NotKept if there is none."""
     step = plan_of(graph, session.inside).steps.get(node_id)
-    entry = _in_memory(session, step)
+    key = step.key.full if step is not None else None
+    entry = session.store.recall(key, step) if step is not None and key is not None else None
     if entry is None or slot >= len(entry.outputs):
         raise NotKept("Nothing is there yet: press Run, or run the graph, and click again.")
     items = entry.outputs[slot]

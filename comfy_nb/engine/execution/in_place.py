@@ -1,0 +1,173 @@
+"""Inputs that were changed in place: looked at before and after each node's call.
+
+What a node does that reaches nothing but torch shows at a glance (see `cache.glance`). Other code may write to a tensor
+in ways that only its content tells, and may keep it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence, Set
+from typing import Any, NamedTuple
+
+import torch
+
+from comfy_nb.engine.cache.entry import Entry
+from comfy_nb.engine.cache.glance import addresses_of
+from comfy_nb.engine.cache.store import Store
+from comfy_nb.engine.execution.node_run import NodeRun, NodeState
+from comfy_nb.engine.execution.scheduler import Scheduler
+from comfy_nb.engine.execution.state import RunState
+from comfy_nb.engine.planning.keys import head_of
+from comfy_nb.engine.planning.step import LANE, LOOP
+from comfy_nb.errors import warn_each_time
+from comfy_nb.graph.check import InLink
+from comfy_nb.spec.digest import PLAIN, is_of
+
+
+class _Taken(NamedTuple):
+    """The tensors that a node takes which can only compute with them, and the versions of those that are constants."""
+
+    tensors: list[torch.Tensor]
+    constants: list[tuple[torch.Tensor, int]]
+
+
+class InPlace:
+    """What the nodes of one run do to their inputs.
+
+    `glanced_at` are the nodes of whose constants only the versions were compared after their calls.
+    """
+
+    scheduler: Scheduler
+
+    def __init__(self, state: RunState, store: Store) -> None:
+        self.glanced_at: list[NodeRun] = []
+        self._state = state
+        self._store = store
+        self._doubtful: set[int] = set()
+        self._taken: dict[int, _Taken] = {}
+
+    # Before the call ---------------------------------------------------------------------------------------------
+
+    def before_call(self, node_run: NodeRun) -> None:
+        """Make sure that what a node does to its inputs can be told afterwards."""
+        step = node_run.step
+        if step.writes_by_torch and step.is_simple and step.where != LOOP:
+            taken = self._take(node_run)
+            if taken is not None:
+                self._taken[node_run.sequence] = taken
+                return
+        self._complete_inputs(node_run)
+
+    def failed(self, node_run: NodeRun) -> None:
+        """Take it that the person gets hold of a node's inputs: its error has them."""
+        self._taken.pop(node_run.sequence, None)
+        self._complete_inputs(node_run)
+
+    def _complete_inputs(self, node_run: NodeRun) -> None:
+        """Digest what is known of a node's inputs at a glance only."""
+        if self._store.glances.are_any:
+            for _, above in self._above(node_run):
+                if above.entry is not None:
+                    above.entry.complete()
+
+    def _take(self, node_run: NodeRun) -> _Taken | None:
+        """Return the tensors that a node takes; None where it takes anything besides but plain values."""
+        constants = [value for value in node_run.step.template.values() if not is_of(value, PLAIN)]
+        linked: list[Any] = []
+        for link, above in self._above(node_run):
+            outputs = above.outputs or ()
+            linked += outputs[link.slot] if -len(outputs) <= link.slot < len(outputs) else ()
+        tensors = [*constants, *(value for value in linked if not is_of(value, PLAIN))]
+        if not all(map(_is_bare, tensors)):
+            return None
+        return _Taken(tensors, [(value, value._version) for value in constants])
+
+    def _above(self, node_run: NodeRun) -> Iterator[tuple[InLink, NodeRun]]:
+        node_runs = self.scheduler.node_runs
+        for link in node_run.step.links:
+            above = node_runs.get(link.origin)
+            if above is not None and not link.raw:
+                yield link, above
+
+    # After the call ----------------------------------------------------------------------------------------------
+
+    def after_call(self, node_run: NodeRun) -> Sequence[NodeRun]:
+        """Return the nodes whose outputs this node has just changed in place, after a warning; the cache drops them.
+
+        Where somebody else may have changed an input while the node ran, its own result is not cached either: that is
+        so for nodes that others run beside. One that has its lane to itself is taken to have made the change.
+        """
+        changed: list[NodeRun] = []
+        is_glanced_at = node_run.sequence in self._taken
+        for link, above in self._above(node_run):
+            entry = above.entry
+            if entry is None or entry.seal is None:
+                continue
+            if entry.is_spoiled:
+                self._doubtful.add(node_run.sequence)
+            elif (what := entry.seal.touched() if is_glanced_at else entry.seal.broken()) is not None:
+                changed += self._spoil(entry, node_run)
+                warn_each_time(
+                    f"{node_run.step.named} changed its input {link.name!r} in place: {what}. The result of "
+                    f"{above.step.named} will be computed again where it is needed. Work on a copy (x.clone())."
+                )
+        if changed and (node_run.step.where != LANE or self.users_of(changed, node_run)):
+            self._doubtful.add(node_run.sequence)
+        return changed
+
+    def _spoil(self, entry: Entry, by: NodeRun) -> list[NodeRun]:
+        entry.is_spoiled = True
+        self._store.forget(entry, f"changed in place by {by.step.named}")
+        return [each for each in list(self.scheduler.node_runs.values()) if each.entry is entry]
+
+    def users_of(self, changed: Sequence[NodeRun], besides: NodeRun) -> list[NodeRun]:
+        """Return the other nodes that run just now with what these nodes gave."""
+        ids = {each.step.id for each in changed}
+        running = [each for each in list(self.scheduler.node_runs.values()) if each.state is NodeState.RUNNING]
+        return [each for each in running if each is not besides and ids & each.sources()]
+
+    def is_doubtful(self, node_run: NodeRun) -> bool:
+        """Whether a node may have been called with what was changed meanwhile."""
+        return node_run.sequence in self._doubtful
+
+    def compare_constants(self, node_run: NodeRun) -> None:
+        """Cache nothing more where a constant is not any more what the key of its node says."""
+        step = node_run.step
+        if step.head.fixed or not step.head.reusable or self._state.is_tainted:
+            return
+        taken = self._taken.get(node_run.sequence)
+        if taken is not None and all(value._version == version for value, version in taken.constants):
+            self.glanced_at.append(node_run)
+        elif not head_of(step, self._state.plan.uid).continues(step.head):
+            self._state.taint()
+            warn_each_time(
+                f"A constant of {step.named} was changed while the run went on. What the run computes from here on is "
+                "not cached. Work on a copy."
+            )
+
+    def in_other_hands(self, node_run: NodeRun, durable: bool) -> Set[int] | None:
+        """Return where in memory a result may lie that others have a hold on; None where it is to be digested at once.
+
+        It is if it is about to be handed out: to a person, or to another thread that writes it to a file.
+        """
+        taken = self._taken.pop(node_run.sequence, None)
+        if taken is None or node_run.step.id in self.scheduler.retained or self.scheduler.breakpoints:
+            return None
+        return None if self._store.goes_below(durable, node_run.seconds) else addresses_of(taken.tensors)
+
+    def drop_if_changed(self, node_run: NodeRun) -> bool:
+        """Drop a node's result from the cache if it was changed in place at a breakpoint; False where it was not."""
+        entry = node_run.entry
+        if entry is None or entry.seal is None or entry.seal.broken() is None:
+            return False
+        self._store.forget(entry, "changed in place at a breakpoint")
+        return True
+
+
+def _is_bare(value: Any) -> bool:
+    """Whether a value is a tensor and nothing else: without a gradient, hooks, or attributes of its own."""
+    return (
+        type(value) is torch.Tensor
+        and value.layout is torch.strided
+        and not (value.requires_grad or value.is_inference() or value.__dict__)
+    )

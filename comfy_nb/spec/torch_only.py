@@ -1,0 +1,127 @@
+"""Whether code can write to the tensors that it is given only through torch, which counts each write.
+
+Code that calls anything but Python and torch may write to a tensor's memory behind torch's back: through numpy, a
+custom operation, an object that it was given. Such code may also keep a tensor and write to it later.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dis
+import math
+import types
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+from comfy_nb.spec.digest import PLAIN, Digest, is_of
+from comfy_nb.spec.locality import is_local_file
+from comfy_nb.spec.names import names_in
+from comfy_nb.spec.node_spec import NodeSpec
+
+# What hands out a tensor's memory, writes to a tensor without counting it, or leads to code that is not torch's own.
+_WAYS_ROUND = frozenset(
+    {"apply_", "autograd", "batch_norm", "compile", "cpp_extension", "data", "data_ptr", "distributed", "export"}
+    | {"from_dlpack", "from_file", "frombuffer", "hub", "instance_norm", "jit", "library", "load", "map2_", "map_"}
+    | {"multiprocessing", "numpy", "ops", "overrides", "package", "register_hook", "share_memory_", "storage"}
+    | {"to_dlpack", "untyped_storage", "utils"}
+)
+_KEEPS = frozenset({"STORE_ATTR", "STORE_GLOBAL", "STORE_NAME", "DELETE_ATTR", "IMPORT_NAME", "IMPORT_STAR"})
+_BUILTINS = frozenset(
+    {"abs", "all", "any", "bool", "complex", "dict", "divmod", "enumerate", "float", "frozenset", "int", "isinstance"}
+    | {"len", "list", "map", "max", "min", "pow", "print", "range", "repr", "reversed", "round", "set", "slice"}
+    | {"sorted", "str", "sum", "tuple", "zip"}
+)
+_UNCHANGEABLE = PLAIN | {torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format}
+
+
+def writes_by_torch_only(spec: NodeSpec, code: Digest) -> bool:
+    """Tell of a function of a notebook whether it, and all its code reaches, writes to tensors by torch alone.
+
+    Then a write shows in the tensor's version counter, and none comes after the function has returned, as it keeps
+    nothing. That holds as long as all it is given are tensors and plain values. False where this cannot be told. `code`
+    is the digest of all that the function reads.
+    """
+    known = _known.get(code.value)
+    if known is None:
+        is_readable = spec.is_own and code.reusable and type(spec.origin) is types.FunctionType
+        known = _known[code.value] = is_readable and _is_harmless(spec.origin, set())
+        if len(_known) > MOST_KNOWN:
+            del _known[next(iter(_known))]
+    return known
+
+
+MOST_KNOWN = 4096
+_known: dict[bytes, bool] = {}
+
+
+def _is_harmless(value: Any, seen: set[int]) -> bool:
+    """Whether code that reads this value can do nothing with it but compute."""
+    if is_of(value, _UNCHANGEABLE) or id(value) in seen:
+        return True
+    seen.add(id(value))
+    if type(value) in (tuple, frozenset):
+        return all(_is_harmless(item, seen) for item in value)
+    if isinstance(value, types.ModuleType):
+        return value is math or _is_of_torch(value.__name__)
+    if type(value) is types.FunctionType:
+        return _is_harmless_code(value, seen) if is_local_file(value.__code__.co_filename) else _is_torchs(value)
+    return isinstance(value, (type, types.BuiltinFunctionType)) and _is_torchs(value)
+
+
+def _is_of_torch(name: str) -> bool:
+    first, *parts = name.split(".")
+    return first == "torch" and not any(_leads_away(part) for part in parts)
+
+
+def _is_torchs(value: Any) -> bool:
+    """Whether a function or class is torch's, and not one of the ways round it."""
+    return _is_of_torch(f"{value.__module__}.{value.__qualname__}")
+
+
+def _leads_away(name: str) -> bool:
+    return name in _WAYS_ROUND or name.startswith("_")
+
+
+def _is_harmless_code(function: types.FunctionType, seen: set[int]) -> bool:
+    code = function.__code__
+    read = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    try:
+        read += [cell.cell_contents for cell in function.__closure__ or ()]
+    except ValueError:  # not set yet
+        return False
+    for piece in _pieces(code):
+        variables = names_in(piece).variables
+        if _keeps_something(piece, code.co_freevars) or any(map(_leads_away, {*piece.co_names} - {*variables})):
+            return False
+        read += [_global(name, function.__globals__) for name in variables]
+    return all(value is _SAFE or _is_harmless(value, seen) for value in read)
+
+
+def _pieces(code: types.CodeType) -> Iterator[types.CodeType]:
+    """Yield a code object and those of the functions defined in it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _pieces(constant)
+
+
+def _keeps_something(code: types.CodeType, outside: tuple[str, ...]) -> bool:
+    """Whether code sets what outlives its call: an attribute, a global, or a variable of the function around it."""
+    steps = dis.get_instructions(code)
+    return any(step.opname in _KEEPS or (step.opname == "STORE_DEREF" and step.argval in outside) for step in steps)
+
+
+_SAFE = object()
+
+
+def _global(name: str, scope: Mapping[str, Any]) -> Any:
+    if name in scope:
+        return scope[name]
+    return _SAFE if name in _BUILTINS or _is_exception(name) else builtins
+
+
+def _is_exception(name: str) -> bool:
+    found = getattr(builtins, name, None)
+    return isinstance(found, type) and issubclass(found, Exception)
