@@ -60,9 +60,7 @@ class Results:
             if executor.ending is not None:
                 return
             if invalidated:
-                scheduler.outdated.update(
-                    each.sequence for each in self._in_place.users_of(invalidated, node_run)
-                )
+                scheduler.outdated.update(each.sequence for each in self._in_place.users_of(invalidated, node_run))
             for above in invalidated:
                 scheduler.invalidate(above)
             if self._state.tainted_within:
