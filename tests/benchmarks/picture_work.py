@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import time
 from collections.abc import Callable, Generator
@@ -78,12 +77,6 @@ def _graph(picture: torch.Tensor) -> Graph:
     return made.graph
 
 
-def _seconds(call: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
-
-
 @contextmanager
 def _one_thread() -> Generator[None, None, None]:
     """Compute on one thread: what torch does on the others is not ours to measure."""
@@ -95,8 +88,8 @@ def _one_thread() -> Generator[None, None, None]:
         torch.set_num_threads(before)
 
 
-def ratio(kind: str, size: int, pairs: int = PAIRS) -> float:
-    """Seconds of a run over those of the plain calls: the least of each over many pairs.
+async def ratio(kind: str, size: int, pairs: int = PAIRS) -> float:
+    """Seconds of an awaited run over those of the plain calls: the least of each over many pairs, in turns.
 
     `kind` is "warm pages", where the cache is emptied before each pair; "evicting", where it is full; or "filling",
     where it grows, beside calls that keep their values as well.
@@ -106,23 +99,26 @@ def ratio(kind: str, size: int, pairs: int = PAIRS) -> float:
     session = Session(budget=TIGHT * bytes_of_one if kind == "evicting" else ROOMY)
     kept: list[torch.Tensor] | None = [] if kind == "filling" else None
     most = ROOMY // (3 * ROUNDS * bytes_of_one * 4)
-    with _one_thread(), asyncio.Runner() as runner:
-
-        def run() -> None:
-            runner.run(session.run(_graph(picture)))
-
-        least = {run: float("inf"), _plain: float("inf")}
+    least = {"run": float("inf"), "plain": float("inf")}
+    with _one_thread():
         for number in range(min(pairs, most) if kind == "filling" else pairs):
             if kind == "warm pages":
                 session.cache.clear()
-            calls: list[tuple[Any, Callable[[], Any]]] = [(run, run), (_plain, partial(_plain, picture, kept))]
-            for which, call in calls if number % 2 else calls[::-1]:
-                least[which] = min(least[which], _seconds(call))
-    return least[run] / least[_plain]
+            for which in least if number % 2 else reversed(least):
+                started = time.perf_counter()
+                if which == "run":
+                    await session.run(_graph(picture))
+                else:
+                    _plain(picture, kept)
+                least[which] = min(least[which], time.perf_counter() - started)
+    return least["run"] / least["plain"]
 
 
 def _times_plain(kind: str, size: int) -> Timed:
-    return lambda: Seconds(ratio(kind, size))
+    async def measured() -> Seconds:
+        return Seconds(await ratio(kind, size))
+
+    return measured
 
 
 CASES = [

@@ -78,9 +78,9 @@ class LaneCaller:
         except StopIteration as stop:
             outcome: Outcome = stop.value
             return outcome
-        return self.go_on(node_run, begun, worker)
+        return self.go_on(begun, node_run, worker)
 
-    def go_on(self, node_run: NodeRun, begun: LaneTurn, worker: Worker) -> Outcome | LaneTurn:
+    def go_on(self, begun: LaneTurn, node_run: NodeRun, worker: Worker) -> Outcome | LaneTurn:
         """Go on with a turn to its outcome, or until it is put off."""
         while True:
             while len(begun.results) < len(begun.calls):

@@ -198,14 +198,16 @@ class Executor:
         if not self._is_its_turn(node_run):
             return
         self._event_log.node_started(node_run, worker.thread.name)
-        self._call_on_lane(node_run, partial(self.lane_caller.call, node_run, worker), worker)
+        self._call_on_lane(node_run, self.lane_caller.call, worker)
 
-    def _call_on_lane(self, node_run: NodeRun, call: Callable[[], Outcome | LaneTurn], worker: Worker) -> None:
+    def _call_on_lane(
+        self, node_run: NodeRun, call: Callable[[NodeRun, Worker], Outcome | LaneTurn], worker: Worker
+    ) -> None:
         self.calling[worker] = node_run
         keeps_claim = False
         try:
             try:
-                outcome = call()
+                outcome = call(node_run, worker)
             finally:
                 if self.calling.pop(worker, None) is None:
                     worker.retired = True  # the run has ended and abandoned this worker
@@ -239,7 +241,7 @@ class Executor:
             if self.is_over:
                 self.lookup.release_claim(node_run, None)
                 return
-            self._call_on_lane(node_run, partial(self.lane_caller.go_on, node_run, put_off, worker), worker)
+            self._call_on_lane(node_run, partial(self.lane_caller.go_on, put_off), worker)
 
         self._send(self.state.lanes.pool if node_run.step.where == POOL else self._lane, go_on)
 

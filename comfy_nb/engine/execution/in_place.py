@@ -34,7 +34,9 @@ class _Taken(NamedTuple):
 class InPlace:
     """What the nodes of one run do to their inputs.
 
-    `glanced_at` are the nodes of whose constants only the versions were compared after their calls.
+    `taken` has, by their sequence, what is taken by the nodes being called that can only compute with it, `doubtful`
+    the sequences of those that may have been called with what was changed meanwhile. `glanced_at` are the nodes of
+    whose constants only the versions were compared after their calls.
     """
 
     scheduler: Scheduler
@@ -43,8 +45,8 @@ class InPlace:
         self.glanced_at: list[NodeRun] = []
         self._state = state
         self._store = store
-        self._doubtful: set[int] = set()
-        self._taken: dict[int, _Taken] = {}
+        self.doubtful: set[int] = set()
+        self.taken: dict[int, _Taken] = {}
 
     # Before the call ---------------------------------------------------------------------------------------------
 
@@ -54,13 +56,13 @@ class InPlace:
         if step.writes_by_torch and step.is_simple and step.where != LOOP:
             taken = self._take(node_run)
             if taken is not None:
-                self._taken[node_run.sequence] = taken
+                self.taken[node_run.sequence] = taken
                 return
         self._complete_inputs(node_run)
 
     def failed(self, node_run: NodeRun) -> None:
         """Take it that the person gets hold of a node's inputs: its error has them."""
-        self._taken.pop(node_run.sequence, None)
+        self.taken.pop(node_run.sequence, None)
         self._complete_inputs(node_run)
 
     def _complete_inputs(self, node_run: NodeRun) -> None:
@@ -98,13 +100,13 @@ class InPlace:
         so for nodes that others run beside. One that has its lane to itself is taken to have made the change.
         """
         changed: list[NodeRun] = []
-        is_glanced_at = node_run.sequence in self._taken
+        is_glanced_at = node_run.sequence in self.taken
         for link, above in self._above(node_run):
             entry = above.entry
             if entry is None or entry.seal is None:
                 continue
             if entry.is_spoiled:
-                self._doubtful.add(node_run.sequence)
+                self.doubtful.add(node_run.sequence)
             elif (what := entry.seal.touched() if is_glanced_at else entry.seal.broken()) is not None:
                 changed += self._spoil(entry, node_run)
                 warn_each_time(
@@ -112,7 +114,7 @@ class InPlace:
                     f"{above.step.named} will be computed again where it is needed. Work on a copy (x.clone())."
                 )
         if changed and (node_run.step.where != LANE or self.users_of(changed, node_run)):
-            self._doubtful.add(node_run.sequence)
+            self.doubtful.add(node_run.sequence)
         return changed
 
     def _spoil(self, entry: Entry, by: NodeRun) -> list[NodeRun]:
@@ -126,16 +128,12 @@ class InPlace:
         running = [each for each in list(self.scheduler.node_runs.values()) if each.state is NodeState.RUNNING]
         return [each for each in running if each is not besides and ids & each.sources()]
 
-    def is_doubtful(self, node_run: NodeRun) -> bool:
-        """Whether a node may have been called with what was changed meanwhile."""
-        return node_run.sequence in self._doubtful
-
     def compare_constants(self, node_run: NodeRun) -> None:
         """Cache nothing more where a constant is not any more what the key of its node says."""
         step = node_run.step
-        if step.head.fixed or not step.head.reusable or self._state.is_tainted:
+        if not step.head.reusable or self._state.is_tainted:
             return
-        taken = self._taken.get(node_run.sequence)
+        taken = self.taken.get(node_run.sequence)
         if taken is not None and all(value._version == version for value, version in taken.constants):
             self.glanced_at.append(node_run)
         elif not head_of(step, self._state.plan.uid).continues(step.head):
@@ -150,7 +148,7 @@ class InPlace:
 
         It is if it is about to be handed out: to a person, or to another thread that writes it to a file.
         """
-        taken = self._taken.pop(node_run.sequence, None)
+        taken = self.taken.pop(node_run.sequence, None)
         if taken is None or node_run.step.id in self.scheduler.retained or self.scheduler.breakpoints:
             return None
         return None if self._store.goes_below(durable, node_run.seconds) else addresses_of(taken.tensors)

@@ -171,8 +171,10 @@ class Lookup:
         step = node_run.step
         if (settings := torch_settings()) != self.state.modes.settings and not self.state.is_tainted:
             self._note_settings(settings, step)
-        self.in_place.compare_constants(node_run)
-        is_doubtful = self.in_place.is_doubtful(node_run)
+        in_place = self.in_place
+        if not step.head.fixed:
+            in_place.compare_constants(node_run)
+        is_doubtful = node_run.sequence in in_place.doubtful
         if is_doubtful:
             self.state.lost[step.id] = "its input was changed while it ran"
         if self.state.is_tainted or is_doubtful:
@@ -181,7 +183,7 @@ class Lookup:
             self._settle_key(node_run)
         key = node_run.key.full
         durable = node_run.key.durable and not step.spec.is_output and not node_run.skips
-        others = self.in_place.in_other_hands(node_run, durable)
+        others = in_place.in_other_hands(node_run, durable) if in_place.taken else None
         sealed = seal(outputs, step.spec.watches, self.store.glances, others)
         entry = Entry(
             key or b"",
