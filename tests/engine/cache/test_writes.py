@@ -18,12 +18,12 @@ LATER = "is computed again"
 
 
 @nb.node
-def grey(seed: int) -> nb.Image:
+def sheet(seed: int) -> nb.Image:
     return torch.full((1, 256, 256, 3), 0.5) + seed
 
 
 @nb.node
-def half(image: nb.Image) -> nb.Image:
+def dims(image: nb.Image) -> nb.Image:
     return image * 0.5
 
 
@@ -37,24 +37,24 @@ def _rows(image: torch.Tensor) -> torch.Tensor:
 
 
 @nb.node
-def scales(image: nb.Image) -> nb.Image:
+def doubles(image: nb.Image) -> nb.Image:
     return image.mul_(2)
 
 
 @nb.node
-def scales_a_view(image: nb.Image) -> nb.Image:
+def doubles_a_view(image: nb.Image) -> nb.Image:
     _rows(image)[5:].mul_(2)
     return image.clone()
 
 
 @nb.node
-def scales_detached(image: nb.Image) -> nb.Image:
+def writes_detached(image: nb.Image) -> nb.Image:
     image.detach()[0, 3, 4, 1] = 7
     return image.clone()
 
 
 @nb.node
-def scales_out(image: nb.Image) -> nb.Image:
+def doubles_out(image: nb.Image) -> nb.Image:
     return torch.mul(image, 2, out=image).clone()
 
 
@@ -83,46 +83,46 @@ def one_pixel_by_a_helper(image: nb.Image) -> float:
 
 
 @nb.node
-def reads(image: nb.Image, after: float | nb.Image = 0.0) -> float:
+def brightest(image: nb.Image, after: float | nb.Image = 0.0) -> float:
     return float(image.max())
 
 
-@pytest.mark.parametrize("writes", [scales, scales_a_view, scales_detached, scales_out])
+@pytest.mark.parametrize("writes", [doubles, doubles_a_view, writes_detached, doubles_out])
 def test_a_node_that_reaches_only_torch_is_named_right_after_it_wrote_to_its_input(
     writes: Callable[..., object],
 ) -> None:
-    below = half(grey(0))
+    below = dims(sheet(0))
     written = writes(below)
     with pytest.warns(nb.ComfyNBWarning, match=rf"{writes.__name__} .* changed its input 'image' in place"):
-        assert reads(below, written).run_sync() == 0.25
-    assert reads(half(grey(0)), 0.0).run_sync() == 0.25
+        assert brightest(below, written).run_sync() == 0.25
+    assert brightest(dims(sheet(0)), 0.0).run_sync() == 0.25
 
 
 @pytest.mark.parametrize("writes", [one_pixel_by_numpy, one_pixel_by_data, one_pixel_by_apply, one_pixel_by_a_helper])
 def test_any_other_node_is_named_right_after_it_wrote_to_one_element(writes: Callable[..., object]) -> None:
-    below = half(grey(0))
+    below = dims(sheet(0))
     with pytest.warns(nb.ComfyNBWarning, match=rf"{writes.__name__} .* changed its input 'image' in place"):
-        assert reads(below, writes(below)).run_sync() == 0.25
-    assert reads(half(grey(0)), 0.0).run_sync() == 0.25
+        assert brightest(below, writes(below)).run_sync() == 0.25
+    assert brightest(dims(sheet(0)), 0.0).run_sync() == 0.25
 
 
 def test_a_node_that_writes_to_a_view_of_a_result_spoils_both() -> None:
-    below = half(grey(0))
+    below = dims(sheet(0))
     view = first_of(below)
     with pytest.warns(nb.ComfyNBWarning, match="in place"):
         one_pixel_by_numpy(view).run_sync()
-    with pytest.warns(nb.ComfyNBWarning, match=f"result of half .* {LATER}"):
-        assert reads(half(grey(0))).run_sync() == 0.25
-    assert reads(first_of(half(grey(0)))).run_sync() == 0.25
+    with pytest.warns(nb.ComfyNBWarning, match=f"result of dims .* {LATER}"):
+        assert brightest(dims(sheet(0))).run_sync() == 0.25
+    assert brightest(first_of(dims(sheet(0)))).run_sync() == 0.25
 
 
 def test_a_person_who_writes_to_a_value_that_was_handed_out_has_it_computed_again() -> None:
-    below = half(grey(0))
-    graph = nb.Graph(reads(below))
+    below = dims(sheet(0))
+    graph = nb.Graph(brightest(below))
     run = graph.run_sync()
     run["2"].numpy()[0, 3, 4, 1] = 7
-    with pytest.warns(nb.ComfyNBWarning, match=f"result of half .* {LATER}"):
-        assert nb.Graph(reads(below, 1.0)).run_sync()["3"] == 0.25
+    with pytest.warns(nb.ComfyNBWarning, match=f"result of dims .* {LATER}"):
+        assert nb.Graph(brightest(below, 1.0)).run_sync()["3"] == 0.25
 
 
 async def test_a_value_that_is_handed_out_while_the_run_goes_on_is_watched() -> None:
@@ -137,14 +137,14 @@ async def test_a_value_that_is_handed_out_while_the_run_goes_on_is_watched() -> 
     def brighter(image: nb.Image, after: float) -> nb.Image:
         return image + after
 
-    job = nb.Graph(reads(brighter(half(grey(0)), waits()))).start()
+    job = nb.Graph(brightest(brighter(dims(sheet(0)), waits()))).start()
     while "2" not in job.run:
         await asyncio.sleep(0)
     job.run["2"].numpy()[0, 3, 4, 1] = 7
     go_on.set()
     await job
-    with pytest.warns(nb.ComfyNBWarning, match=f"result of half .* {LATER}"):
-        assert await reads(half(grey(0))) == 0.25
+    with pytest.warns(nb.ComfyNBWarning, match=f"result of dims .* {LATER}"):
+        assert await brightest(dims(sheet(0))) == 0.25
 
 
 def test_the_inputs_of_a_failed_node_are_watched() -> None:
@@ -153,11 +153,11 @@ def test_the_inputs_of_a_failed_node_are_watched() -> None:
         raise ValueError("no")
 
     with pytest.raises(nb.NodeError) as failed:
-        fails(half(grey(0))).run_sync()
+        fails(dims(sheet(0))).run_sync()
     frames = [frame for frame, _ in traceback.walk_tb(failed.value.__cause__.__traceback__)]  # type: ignore[union-attr]
     frames[-1].f_locals["image"].numpy()[0, 3, 4, 1] = 7
-    with pytest.warns(nb.ComfyNBWarning, match=f"result of half .* {LATER}"):
-        assert reads(half(grey(0))).run_sync() == 0.25
+    with pytest.warns(nb.ComfyNBWarning, match=f"result of dims .* {LATER}"):
+        assert brightest(dims(sheet(0))).run_sync() == 0.25
 
 
 def test_a_constant_that_somebody_writes_to_while_the_run_goes_on_leaves_nothing_behind() -> None:
@@ -168,10 +168,10 @@ def test_a_constant_that_somebody_writes_to_while_the_run_goes_on_leaves_nothing
         picture[0].numpy()[0, 3, 4, 1] = 7
         return 0.0
 
-    taken = half(picture[0])
-    with pytest.warns(nb.ComfyNBWarning, match=r"A constant of half .* was changed while the run went on"):
+    taken = dims(picture[0])
+    with pytest.warns(nb.ComfyNBWarning, match=r"A constant of dims .* was changed while the run went on"):
         somebody(taken).run_sync()
-    run = nb.Graph(half(torch.full(SHAPE, 0.5))).run_sync()
+    run = nb.Graph(dims(torch.full(SHAPE, 0.5))).run_sync()
     assert run.why("1") != "from an earlier run"
     assert float(run["1"].max()) == 0.25
 
@@ -184,15 +184,15 @@ def test_a_node_that_keeps_its_input_and_writes_to_it_later_is_found_out_when_th
         kept.append(image)
         return 0.0
 
-    keeps(half(grey(0))).run_sync()
+    keeps(dims(sheet(0))).run_sync()
     kept[0].numpy()[0, 3, 4, 1] = 7
-    with pytest.warns(nb.ComfyNBWarning, match=f"result of half .* {LATER}"):
-        assert reads(half(grey(0))).run_sync() == 0.25
+    with pytest.warns(nb.ComfyNBWarning, match=f"result of dims .* {LATER}"):
+        assert brightest(dims(sheet(0))).run_sync() == 0.25
 
 
 def test_between_nodes_that_reach_only_torch_no_content_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[torch.Tensor] = []
     content = seal._tensor_content
     monkeypatch.setattr(seal, "_tensor_content", lambda value: read.append(value) or content(value))  # type: ignore[func-returns-value]
-    result = half(half(half(grey(0)))).run_sync()
+    result = dims(dims(dims(sheet(0)))).run_sync()
     assert [value is result for value in read] == [True]
