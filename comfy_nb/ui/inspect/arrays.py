@@ -40,6 +40,8 @@ def as_readable(value: Array) -> tuple[torch.Tensor | None, str]:
             return stored, f"{_short_name(value.layout)}: the statistics are of its {stored.numel():,} stored values"
         if value.is_complex():
             return value.detach(), "complex: magnitudes are shown"
+        if value.is_quantized and value.qscheme() not in (torch.per_tensor_affine, torch.per_tensor_symmetric):
+            return value.detach().int_repr(), "quantised by channel: the whole numbers that are stored are shown"
         if value.is_quantized:
             return value.detach(), "quantised: the dequantised values are shown"
         return value.detach(), ""

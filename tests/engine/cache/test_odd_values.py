@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -53,6 +54,16 @@ class Hostile(dict[str, int]):
     items = keys = values = __iter__ = __eq__ = __repr__ = __len__ = __sizeof__ = _refuse  # type: ignore[assignment]
 
 
+class Endless(list[int]):
+    def __iter__(self) -> Any:
+        return itertools.count()
+
+
+def disguised(base: type) -> Any:
+    """An object that says it is of another class."""
+    return type("Disguised", (), {"__class__": property(lambda _: base)})()
+
+
 class Unhashable(type):
     def __eq__(cls, other: object) -> bool:
         return cls is other
@@ -76,6 +87,12 @@ READ: dict[str, Callable[[], Any]] = {
     "four bits": lambda: torch.zeros(3, dtype=torch.uint8).view(torch.float4_e2m1fn_x2),
     "half complex": lambda: torch.zeros(3, dtype=torch.complex32),
     "inside itself": ring,
+    "endless": lambda: Endless([1, 2]),
+    "says it is a tensor": lambda: disguised(torch.Tensor),
+    "says it is an array": lambda: disguised(np.ndarray),
+    "says it is a model": lambda: disguised(torch.nn.Module),
+    "says it is a dict": lambda: disguised(dict),
+    "of a hostile class": lambda: Hostile(a=1),
     "mapped": lambda: np.memmap("mapped", "f4", "w+", shape=(10,)),
 }
 UNREADABLE: dict[str, Callable[[], Any]] = {
@@ -86,7 +103,6 @@ UNREADABLE: dict[str, Callable[[], Any]] = {
     "not initialised": torch.nn.UninitializedParameter,
     "compiled": lambda: torch.jit.script(torch.nn.Linear(1, 1)),
     "in a foreign layout": lambda: torch.ones(2).to_mkldnn(),
-    "hostile": lambda: Hostile(a=1),
     "deep": lambda: nested(10_000),
     "iterator": lambda: iter([1]),
 }
