@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from xxhash import xxh3_128_digest
 
 from comfy_nb.spec.attributes import held_by
-from comfy_nb.spec.digest import PLAIN, Digest, combine, encode_plain, is_plain
+from comfy_nb.spec.digest import PLAIN, Digest, combine, encode_plain, is_plain, is_short
 from comfy_nb.spec.ledger import OWN_CODE, Marks
 from comfy_nb.spec.locality import installed_name
 from comfy_nb.spec.readers import UNCHANGEABLE, Code, Mark, Parts, Unreadable, known_of
@@ -35,7 +35,8 @@ def digest_of(value: Any) -> Digest:
     """Digest any value by what it holds; never raises."""
     try:
         if type(value) in PLAIN:
-            return Digest(xxh3_128_digest(encode_plain(value)), fixed=True)
+            whole = encode_plain(value) if is_short(value) else b"large" + xxh3_128_digest(value)
+            return Digest(xxh3_128_digest(whole), fixed=True)
         return value if type(value) is Digest else _here.reading.read(value)
     except Exception:  # a class may refuse to be hashed or compared
         return _here.reading.give_up(value, f"a value of class {type(value).__name__}")
@@ -99,7 +100,7 @@ def node_digest(
     values = tuple([inputs[name] for name in names])
     durable = code.durable and bound is None and not fresh
     for value in values:
-        if not is_plain(value):
+        if not is_short(value):
             tag = encode_plain((class_type, code.value, fresh, bound, names, links))
             found = _here.reading.read_together(tag, values)
             return found._replace(durable=found.durable and durable, reusable=found.reusable and code.reusable)
@@ -271,14 +272,15 @@ class _Reading:
         if type(parts) is Code:
             return self._digest_code(parts)
         tag = self._tag(kind)
-        if PLAIN.issuperset(map(type, parts)):
+        kinds = set(map(type, parts))
+        if kinds <= PLAIN and (bytes not in kinds or all(map(is_short, parts))):
             plain = encode_plain(tuple(parts))
             self._note(tag, plain)
             whole = xxh3_128_digest(tag.value + plain)
             return Digest(whole, tag.durable, tag.reusable, tag.fixed and kind in UNCHANGEABLE)
-        plain = encode_plain(tuple([part if type(part) in PLAIN else HELD for part in parts]))
+        plain = encode_plain(tuple([part if is_short(part) else HELD for part in parts]))
         self._note(tag, plain)
-        held = [digest_of(part) for part in parts if type(part) not in PLAIN]
+        held = [digest_of(part) for part in parts if not is_short(part)]
         return combine(b"parts" + tag.value + plain, [tag, *held], may_change=kind not in UNCHANGEABLE)
 
     def _digest_code(self, code: Code) -> Digest:
@@ -293,7 +295,7 @@ class _Reading:
         if self._own is not None:
             self._own.append(plain)
         for mark, value in code.named:
-            if is_plain(value):
+            if is_short(value):
                 names += (*mark, value)
                 if self._marks is not None:
                     self._marks.note(mark, value)

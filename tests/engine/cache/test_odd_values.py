@@ -103,6 +103,7 @@ UNREADABLE: dict[str, Callable[[], Any]] = {
     "not initialised": torch.nn.UninitializedParameter,
     "compiled": lambda: torch.jit.script(torch.nn.Linear(1, 1)),
     "in a foreign layout": lambda: torch.ones(2).to_mkldnn(),
+    "large in a mapped file": lambda: np.memmap("large", "u1", "w+", shape=(4 << 30,)),
     "deep": lambda: nested(10_000),
     "iterator": lambda: iter([1]),
 }
