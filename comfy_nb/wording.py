@@ -85,6 +85,7 @@ LOOKED_AT_MAX = 20_000
 _REPEATED_MAX = 1_000
 _BRACKETS: dict[Any, tuple[str, str]] = {list: ("[", "]"), tuple: ("(", ")"), dict: ("{", "}"), set: ("{", "}")}
 _WITH_ITEMS: tuple[Any, ...] = (list, tuple, dict)
+_WITH_MEMBERS: tuple[Any, ...] = (set, frozenset, deque)
 _WRITTEN_OUT = (list, tuple, dict, set, frozenset, deque, UserList, UserDict, SimpleNamespace)
 
 
@@ -116,8 +117,10 @@ def printable(value: Any, depth: int = DEPTH_MAX) -> Any:
 
 def _printable(value: Any, depth: int) -> Any:
     kind = type(value)
-    if value is None or issubclass(kind, (bool, int, float)):
+    if value is None or kind is bool:
         return value
+    if issubclass(kind, (int, float)):
+        return int.__index__(value) if issubclass(kind, int) else float.__float__(value)
     if issubclass(kind, str):
         return clip(str.__str__(value), TEXT_MAX)
     shape = _shape(value)
@@ -201,10 +204,16 @@ def _pieces(value: Any, base: Any) -> Iterator[str | _Held]:
 def _leaf(value: Any, most: int) -> str:
     if type(value) in (str, bytes):
         return repr(value[: most + 1])
-    return f"<{class_name(value)}, which holds one thing in many places>" if _repeats_much(value) else repr(value)
+    if repeats_much(value):
+        return f"<{class_name(value)}, which holds one thing in many places>"
+    kind: Any = type(value)
+    base = next((each for each in _WITH_MEMBERS if kind.__repr__ is each.__repr__ and kind is not each), None)
+    if base is not None:  # its repr would go through it as the derived class says
+        return f"{class_name(value)}({beginning(list(base.__iter__(value)), most)})"
+    return repr(value)
 
 
-def _repeats_much(value: Any) -> bool:
+def repeats_much(value: Any) -> bool:
     """Whether the containers in an object are shared so much that a repr which writes them all may never end."""
     kind: Any = type(value)
     if kind.__repr__ is object.__repr__:

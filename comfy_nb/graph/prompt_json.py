@@ -191,9 +191,14 @@ class _Encoder:
     def _odd(self, path: Path, value: Any, reason: str) -> str:
         self.odd.append((path, value, reason))
         self._note("object", path)
-        if issubclass(type(value), Tensor | np.ndarray) and not getattr(value, "is_nested", False):
-            return f"<{type(value).__name__} {value.dtype} {list(value.shape)}>"
-        return f"<{type(value).__module__}.{class_name(value)}>"
+        try:
+            if issubclass(type(value), Tensor | np.ndarray) and not getattr(value, "is_nested", False):
+                return f"<{class_name(value)} {value.dtype} {list(value.shape)}>"
+            return f"<{type(value).__module__}.{class_name(value)}>"
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # an array of somebody else's class may raise anything
+            return f"<{class_name(value)}>"
 
 
 def _numbered(value: Any) -> Iterator[tuple[int, Any]]:

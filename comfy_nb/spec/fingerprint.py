@@ -23,6 +23,7 @@ from comfy_nb.spec.digest import PLAIN, Digest, combine, encode_plain, is_plain,
 from comfy_nb.spec.ledger import OWN_CODE, Marks
 from comfy_nb.spec.locality import installed_name
 from comfy_nb.spec.readers import UNCHANGEABLE, Code, Mark, Parts, Unreadable, known_of
+from comfy_nb.wording import class_name
 
 DEEPEST = 120
 MOST_OBJECTS = 200_000
@@ -38,8 +39,10 @@ def digest_of(value: Any) -> Digest:
             whole = encode_plain(value) if is_short(value) else b"large" + xxh3_128_digest(value)
             return Digest(xxh3_128_digest(whole), fixed=True)
         return value if type(value) is Digest else _here.reading.read(value)
-    except Exception:  # a class may refuse to be hashed or compared
-        return _here.reading.give_up(value, f"a value of class {type(value).__name__}")
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a class may refuse to be hashed or compared, by an exit too
+        return _here.reading.give_up(value, f"a value of class {class_name(value)}")
 
 
 def unreadable_in(value: Any) -> str | None:
@@ -205,10 +208,10 @@ class _Reading:
         self._number += 1
         if key in self._done:
             _, found, place = self._done[key]
-            is_code = isinstance(value, (types.FunctionType, type))
+            is_code = issubclass(type(value), (types.FunctionType, type))
             if self._own is not None and not is_code:
                 self._own.append(found.value if found.fixed else b"shared")
-            if found.fixed or is_code or isinstance(value, SHARED_BY_ALL):
+            if found.fixed or is_code or issubclass(type(value), SHARED_BY_ALL):
                 return found
             return found._replace(value=xxh3_128_digest(b"the one at %d" % place))
         if key in self._open:
@@ -239,7 +242,7 @@ class _Reading:
             member = self._path.pop()
             value, number = self._open.pop(member)
             known = combine(b"member %d" % (number - first), [found]) if number > first else found
-            self._places += not known.fixed and not isinstance(value, SHARED_BY_ALL)
+            self._places += not known.fixed and not issubclass(type(value), SHARED_BY_ALL)
             self._done[member] = (value, known, self._places)
 
     def _digest(self, value: Any) -> Digest:
@@ -249,9 +252,11 @@ class _Reading:
             return self._noted(declared)
         try:
             return self._digest_parts(type(value), self._parts_of(value))
-        except Exception as error:  # a closed picture, a half-made object: foreign values may fail in any way
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a closed picture, a half-made object: foreign values may fail in any way
             known = isinstance(error, Unreadable) and str(error)
-            return self.give_up(value, known or f"a value of class {type(value).__name__}")
+            return self.give_up(value, known or f"a value of class {class_name(value)}")
 
     def _parts_of(self, value: Any) -> Parts:
         kind = type(value)
@@ -290,7 +295,7 @@ class _Reading:
         if not PLAIN.issuperset(map(type, own)):
             others = [part for part in own if not is_plain(part)]
             own = [part if is_plain(part) else HELD for part in own]
-            held += [self._tag(part) if isinstance(part, type) else digest_of(part) for part in others]
+            held += [self._tag(part) if issubclass(type(part), type) else digest_of(part) for part in others]
         plain = encode_plain(tuple(own))
         if self._own is not None:
             self._own.append(plain)

@@ -7,6 +7,7 @@ import sys
 import types
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,16 @@ def _walk(stack: list[Any], blocks: dict[Address, int]) -> int:
         if id(value) in seen:
             continue
         seen.add(id(value))
-        with suppress(Exception):  # a class of somebody else's may raise anything here
-            own += _look_into(value, stack, blocks, len(seen) < MOST_OBJECTS)
-            own += sys.getsizeof(value)
+        for size in (
+            partial(_look_into, value, stack, blocks, len(seen) < MOST_OBJECTS),
+            partial(sys.getsizeof, value),
+        ):
+            try:
+                own += size()
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # a class of somebody else's may raise anything here; then it counts as nothing
+                continue
     return own
 
 

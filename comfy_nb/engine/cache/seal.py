@@ -46,7 +46,9 @@ class Seal:
         for mark in self._marks:
             try:
                 change = mark.broken()
-            except Exception:  # a foreign value may fail to be read in any way
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # a foreign value may fail to be read in any way
                 change = "a value in it can no longer be read"
             if change is not None:
                 return change
@@ -100,7 +102,9 @@ class _Sealing:
             seen.add(id(value))
             try:
                 mark, held = self._mark(path, value), _items(value)
-            except Exception:  # a foreign value may fail to be read in any way
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # a foreign value may fail to be read in any way
                 self._unknown = self._unknown or f"a value of class {class_name(value)} {_place(path)}"
                 continue
             if mark is not None:

@@ -16,7 +16,7 @@ UNREADABLE = (RuntimeError, NotImplementedError, TypeError, ValueError)
 
 def is_array(value: object) -> TypeGuard[Array]:
     """Whether a value is a tensor or a numpy array."""
-    return isinstance(value, torch.Tensor | np.ndarray)
+    return issubclass(type(value), torch.Tensor | np.ndarray)
 
 
 def as_readable(value: Array) -> tuple[torch.Tensor | None, str]:
