@@ -190,22 +190,22 @@ def test_a_large_array_in_a_mapped_file_passes_and_is_named() -> None:
 @pytest.mark.parametrize("kind", [*READ, *UNREADABLE])
 def test_whatever_is_given_can_be_told_looked_at_and_saved_or_is_refused_by_name(kind: str, tmp_path: Any) -> None:
     @nb.node
-    def takes(value: object) -> int:
+    def looks_at(value: object) -> int:
         return 1
 
     value = (READ | UNREADABLE)[kind]()
-    handle = takes(value)
+    handle = looks_at(value)
     graph = nb.Graph(handle)
     for _ in range(2):
         run = graph.run_sync()
-    assert "takes" in repr(handle) and repr(graph) and run.why("1") and run.summary()
+    assert "looks_at" in repr(handle) and repr(graph) and run.why("1") and run.summary()
     view = nb.inspect(value)
     assert repr(view) and view._repr_html_()
     try:
         graph.save(tmp_path / "graph.json")
     except nb.PromptError as error:
-        assert "Input 'value' of node '1' (takes)" in str(error)
-    assert picture_text({"1": {"class_type": "takes", "inputs": {"value": value}}}, is_prompt=True)
+        assert "Input 'value' of node '1' (looks_at)" in str(error)
+    assert picture_text({"1": {"class_type": "looks_at", "inputs": {"value": value}}}, is_prompt=True)
 
 
 @pytest.mark.parametrize("kind", ["exits", "says it is a tensor", "an exiting tensor", "nested", "inside itself"])
@@ -231,7 +231,7 @@ def test_a_constant_that_is_no_text_or_number_is_refused_by_name(kind: str) -> N
         shared = [shared, shared]
 
     @nb.node
-    def reads(text: str = "", count: Annotated[int, nb.Range(0, 5)] = 1) -> str:
+    def needs_text(text: str = "", count: Annotated[int, nb.Range(0, 5)] = 1) -> str:
         return text
 
     given = {
@@ -239,8 +239,8 @@ def test_a_constant_that_is_no_text_or_number_is_refused_by_name(kind: str) -> N
         "a shared list": {"text": shared},
         "a number of many digits": {"count": 10**9999},
     }
-    with pytest.raises(nb.ValidationError, match=r"reads \(node 1\)"):
-        nb.Graph(reads(**given[kind])).run_sync()
+    with pytest.raises(nb.ValidationError, match=r"needs_text \(node 1\)"):
+        nb.Graph(needs_text(**given[kind])).run_sync()
 
 
 @pytest.mark.parametrize("kind", [*READ, *UNREADABLE])
