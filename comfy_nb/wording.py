@@ -6,10 +6,13 @@ It knows no graph and no notebook, so that every room can use it.
 from __future__ import annotations
 
 import difflib
+import gc
 import itertools
 import re
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from collections import UserDict, UserList, deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 # Nodes and names ------------------------------------------------------------------------------------------------------
 
@@ -78,44 +81,157 @@ def encodable(text: str) -> str:
 TEXT_MAX = 200
 ITEMS_MAX = 20
 DEPTH_MAX = 4
+LOOKED_AT_MAX = 20_000
+_REPEATED_MAX = 1_000
+_BRACKETS: dict[Any, tuple[str, str]] = {list: ("[", "]"), tuple: ("(", ")"), dict: ("{", "}"), set: ("{", "}")}
+_WITH_ITEMS: tuple[Any, ...] = (list, tuple, dict)
+_WITH_MEMBERS: tuple[Any, ...] = (set, frozenset, deque)
+_WRITTEN_OUT = (list, tuple, dict, set, frozenset, deque, UserList, UserDict, SimpleNamespace)
+
+
+def class_name(value: Any) -> str:
+    """Return the name of a value's class, whatever the value or its class say of themselves."""
+    return str(type.__dict__["__name__"].__get__(type(value)))
 
 
 def short(value: Any, most: int = 40) -> str:
     """Return a value in a few characters: an array by its shape, all else by the beginning of its repr."""
     try:
-        shape = getattr(value, "shape", None)
-        if shape is not None and not isinstance(value, (int, float)):
-            return f"{type(value).__name__}{list(shape)}"
-        text = repr(value)
-    except Exception as error:  # a repr of somebody else's class may raise anything
-        text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
-    return clip(text, most)
+        shape = _shape(value)
+        return clip(f"{class_name(value)}{list(shape)}" if shape is not None else beginning(value, most), most)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a repr of somebody else's class may raise anything, an exit too
+        return clip(_whose_repr_raised(value, error), most)
 
 
 def printable(value: Any, depth: int = DEPTH_MAX) -> Any:
     """Return a value as a message or JSON can hold it: plain ones as they are, tensors by shape, all else clipped."""
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    if isinstance(value, str):
-        return clip(value, TEXT_MAX)
     try:
         return _printable(value, depth)
-    except Exception as error:  # an object of somebody else's class may raise anything, whatever it is asked
-        return f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # an object of somebody else's class may raise anything, whatever it is asked
+        return _whose_repr_raised(value, error)
 
 
 def _printable(value: Any, depth: int) -> Any:
-    shape = getattr(value, "shape", None)
+    kind = type(value)
+    if value is None or kind is bool:
+        return value
+    if issubclass(kind, (int, float)):
+        return int.__index__(value) if issubclass(kind, int) else float.__float__(value)
+    if issubclass(kind, str):
+        return clip(str.__str__(value), TEXT_MAX)
+    shape = _shape(value)
     if shape is not None:
-        return f"{type(value).__name__} of shape {list(shape)}, {getattr(value, 'dtype', '?')}"
-    if isinstance(value, (dict, list, tuple)) and depth == 0:
+        return f"{class_name(value)} of shape {list(shape)}, {getattr(value, 'dtype', '?')}"
+    if issubclass(kind, (dict, list, tuple)) and depth == 0:
         return "…"
-    if isinstance(value, dict):
-        items = itertools.islice(value.items(), ITEMS_MAX)
-        return {str(key): printable(item, depth - 1) for key, item in items}
-    if isinstance(value, (list, tuple)):
-        return [printable(item, depth - 1) for item in value[:ITEMS_MAX]]
-    return clip(repr(value), TEXT_MAX)
+    if issubclass(kind, dict):
+        items = itertools.islice(dict.items(value), ITEMS_MAX)
+        return {key if type(key) is str else short(key, TEXT_MAX): printable(item, depth - 1) for key, item in items}
+    if issubclass(kind, (list, tuple)):
+        base = list if issubclass(kind, list) else tuple
+        return [printable(item, depth - 1) for item in itertools.islice(base.__iter__(value), ITEMS_MAX)]
+    return clip(beginning(value, TEXT_MAX), TEXT_MAX)
+
+
+def _shape(value: Any) -> tuple[Any, ...] | None:
+    """Return the shape of an array or tensor; None for all else, and for a number, which may have one too."""
+    if issubclass(type(value), (int, float)):
+        return None
+    try:
+        shape: Any = getattr(value, "shape", None)
+    except Exception:  # a nested tensor has none, and a proxy may refuse
+        return None
+    return tuple(tuple.__iter__(shape)) if issubclass(type(shape), tuple) else None
+
+
+def _whose_repr_raised(value: Any, error: BaseException) -> str:
+    return f"<{class_name(value)} whose repr raised {class_name(error)}>"
+
+
+def beginning(value: Any, most: int) -> str:
+    """Return the repr of a value, or a longer text than `most` that begins as it does; in a time that `most` bounds.
+
+    What a container holds is written until there is enough, since one whose parts are shared can have a repr without
+    end. Raises what the repr of somebody else's class raises.
+    """
+    text = ""
+    frames: dict[int, Iterator[str | _Held]] = {0: iter([_Held(value)])}
+    while frames and len(text) <= most:
+        place = next(reversed(frames))
+        piece = next(frames[place], None)
+        if piece is None:
+            del frames[place]
+        elif isinstance(piece, str):
+            text += piece
+        elif (base := _written_as(piece.value)) is None:
+            text += _leaf(piece.value, most)
+        elif id(piece.value) in frames:  # it holds itself
+            text += "...".join(_BRACKETS[base])
+        else:
+            frames[id(piece.value)] = _pieces(piece.value, base)
+    return text
+
+
+class _Held(NamedTuple):
+    value: Any
+
+
+def _written_as(value: Any) -> Any:
+    """Return the built-in container as which a value is written, if it is one and has no repr of its own."""
+    kind: Any = type(value)
+    if kind is set:
+        return set if value else None
+    return next((base for base in _WITH_ITEMS if kind.__repr__ is base.__repr__), None)
+
+
+def _pieces(value: Any, base: Any) -> Iterator[str | _Held]:
+    start, end = _BRACKETS[base]
+    yield start
+    for place, item in enumerate(base.__iter__(value)):
+        if place:
+            yield ", "
+        yield _Held(item)
+        if base is dict:
+            yield ": "
+            yield _Held(dict.get(value, item))
+    yield f",{end}" if base is tuple and tuple.__len__(value) == 1 else end
+
+
+def _leaf(value: Any, most: int) -> str:
+    if type(value) in (str, bytes):
+        return repr(value[: most + 1])
+    if repeats_much(value):
+        return f"<{class_name(value)}, which holds one thing in many places>"
+    kind: Any = type(value)
+    base = next((each for each in _WITH_MEMBERS if kind.__repr__ is each.__repr__ and kind is not each), None)
+    if base is not None:  # its repr would go through it as the derived class says
+        return f"{class_name(value)}({beginning(list(base.__iter__(value)), most)})"
+    return repr(value)
+
+
+def repeats_much(value: Any) -> bool:
+    """Whether the containers in an object are shared so much that a repr which writes them all may never end."""
+    kind: Any = type(value)
+    if kind.__repr__ is object.__repr__:
+        return False
+    stack, seen, repeated = [value], set[int](), 0
+    for _ in range(LOOKED_AT_MAX):
+        if not stack or repeated > _REPEATED_MAX:
+            break
+        each = stack.pop()
+        repeated += id(each) in seen
+        seen.add(id(each))
+        stack += [held for held in gc.get_referents(each) if _is_written_out(held)]
+    return repeated > _REPEATED_MAX
+
+
+def _is_written_out(value: Any) -> bool:
+    kind = type(value)
+    return issubclass(kind, _WRITTEN_OUT) or hasattr(kind, "__dataclass_fields__")
 
 
 def error_message(error: BaseException) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import pytest
 
 import comfy_nb as nb
 from comfy_nb.errors import Problem, own_frames
-from comfy_nb.wording import name_node, suggest
+from comfy_nb.wording import beginning, name_node, printable, short, suggest
 
 
 @pytest.mark.parametrize(
@@ -26,6 +30,81 @@ def test_the_nearest_names_are_offered(name, known, words):
 def test_a_node_is_named_with_its_title_where_it_has_one():
     assert name_node("3", "ImageBlur", "Blur it") == '"Blur it" (node 3, ImageBlur)'
     assert name_node("3", "ImageBlur", "ImageBlur") == name_node("3", "ImageBlur") == "ImageBlur (node 3)"
+
+
+@dataclass
+class Box:
+    content: object
+
+
+def shared(wrap: Callable[[object], object]) -> object:
+    """A value of sixty levels, each of which holds the one below twice: its repr has 2 ** 60 pieces."""
+    value: object = []
+    for _ in range(60):
+        value = wrap(value)
+    return value
+
+
+WRAPS: dict[str, Callable[[object], object]] = {
+    "list": lambda value: [value, value],
+    "tuple": lambda value: (value, value),
+    "dict": lambda value: {"a": value, "b": value},
+    "ordered": lambda value: OrderedDict(a=value, b=value),
+    "deque": lambda value: deque([value, value]),
+    "dataclass": lambda value: Box([value, value]),
+}
+
+
+@pytest.mark.parametrize("kind", WRAPS)
+def test_a_value_whose_parts_are_shared_is_written_in_few_characters(kind):
+    assert len(short(shared(WRAPS[kind]))) == 40
+    assert printable(Box(shared(WRAPS[kind]))) == "<Box, which holds one thing in many places>"
+
+
+RING: list[object] = []
+RING.append({"me": (RING,)})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [1, "a", (2,), {}, set(), {1}, frozenset({1}), {"a": [b"b"]}],
+        (),
+        RING,
+        [[]] * 3,
+        Box(1),
+        deque([1]),
+        1.0,
+        ...,
+        "é",
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_short_repr_is_the_one_that_python_gives(value):
+    assert beginning(value, 1_000) == repr(value)
+
+
+class Liar(type):
+    @property
+    def __name__(cls):
+        raise SystemExit
+
+
+class Exits(metaclass=Liar):
+    def __repr__(self):
+        raise SystemExit
+
+
+class Presses:
+    def __repr__(self):
+        raise KeyboardInterrupt
+
+
+def test_a_repr_that_exits_is_named_and_an_interrupt_goes_on():
+    assert short(Exits()) == printable(Exits()) == "<Exits whose repr raised SystemExit>"
+    for write in (short, printable):
+        with pytest.raises(KeyboardInterrupt):
+            write(Presses())
 
 
 def test_a_problem_reads_well_and_has_comfyuis_shape():

@@ -1,7 +1,8 @@
 """Any value as JSON can hold it, for events that leave the process.
 
 Numbers that are not finite become None, as in JavaScript; integers of more than 64 bits become hexadecimal text. Bytes
-become base64 text. Lists and dicts are kept in full, down to `DEPTH_MAX`; all else becomes a short text.
+become base64 text. Lists and dicts are kept in full, down to `DEPTH_MAX`, but for what is met again and again; all else
+becomes a short text.
 """
 
 from __future__ import annotations
@@ -17,39 +18,64 @@ from comfy_nb.errors import NodeError, NodeErrors, Problem, ValidationError
 from comfy_nb.wording import encodable, error_message, printable
 
 DEPTH_MAX = 12
+REPEATED_MAX = 10_000
 INT_BITS_MAX = 64
 
 
 def as_json(value: Any, depth: int = DEPTH_MAX) -> Any:
     """Return a value made of None, booleans, finite numbers, texts, lists, and dicts with texts as keys."""
-    if value is None or isinstance(value, bool):
-        return value
-    try:
-        return _converted(value, depth)
-    except Exception:  # an object of somebody else's class may raise anything
-        return encodable(str(printable(value)))
+    return _Conversion().convert(value, depth)
 
 
-def _converted(value: Any, depth: int) -> Any:
-    if isinstance(value, str):
-        return encodable(str.__str__(value))
-    if isinstance(value, int):
-        return int(value) if value.bit_length() <= INT_BITS_MAX else hex(value)
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, np.generic) and not isinstance(value, (np.datetime64, np.timedelta64, np.void)):
-        return as_json(value.item(), depth)
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return base64.b64encode(value).decode()
-    if isinstance(value, BaseException):
-        return error_record(value)
-    if isinstance(value, (Mapping, list, tuple, set, frozenset)):
-        if depth == 0:
+class _Conversion:
+    """One walk over a value and all that it holds."""
+
+    def __init__(self) -> None:
+        self._met: set[int] = set()
+        self._repeated = 0
+
+    def convert(self, value: Any, depth: int) -> Any:
+        if value is None or type(value) is bool:
+            return value
+        try:
+            return self._converted(value, type(value), depth)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # an object of somebody else's class may raise anything, an exit too
+            return encodable(str(printable(value)))
+
+    def _converted(self, value: Any, kind: type, depth: int) -> Any:
+        if issubclass(kind, str):
+            return encodable(str.__str__(value))
+        if issubclass(kind, int):
+            number = int.__index__(value)
+            return number if number.bit_length() <= INT_BITS_MAX else hex(number)
+        if issubclass(kind, float):
+            return float.__float__(value) if math.isfinite(float.__float__(value)) else None
+        if issubclass(kind, np.generic) and not issubclass(kind, (np.datetime64, np.timedelta64, np.void)):
+            return self.convert(value.item(), depth)
+        if issubclass(kind, (bytes, bytearray, memoryview)):
+            return base64.b64encode(value).decode()
+        if issubclass(kind, BaseException):
+            return error_record(value)
+        base = next((each for each in _CONTAINERS if issubclass(kind, each)), None)
+        if base is None:
+            return encodable(str(printable(value)))
+        self._repeated += id(value) in self._met
+        self._met.add(id(value))
+        if depth == 0 or self._repeated > REPEATED_MAX:
             return "…"
-        if isinstance(value, Mapping):
-            return {encodable(str(key)): as_json(item, depth - 1) for key, item in value.items()}
-        return [as_json(item, depth - 1) for item in value]
-    return encodable(str(printable(value)))
+        if base is Mapping:
+            items = dict.items(value) if issubclass(kind, dict) else value.items()
+            return {_key_text(key): self.convert(item, depth - 1) for key, item in items}
+        return [self.convert(item, depth - 1) for item in base.__iter__(value)]
+
+
+_CONTAINERS: tuple[Any, ...] = (Mapping, list, tuple, set, frozenset)
+
+
+def _key_text(key: Any) -> str:
+    return encodable(str.__str__(key) if issubclass(type(key), str) else str(key))
 
 
 def error_record(error: BaseException) -> dict[str, Any]:

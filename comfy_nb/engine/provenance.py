@@ -79,8 +79,10 @@ class ProvenanceIndex:
 def _tensor_of(value: Any) -> torch.Tensor | None:
     """Return the tensor by which a value is known again: a dict cannot be held weakly, what it holds can."""
     try:
-        if isinstance(value, Mapping):
+        if issubclass(type(value), Mapping):
             value = tensor_of_dict(value)
-        return value if isinstance(value, torch.Tensor) else None
-    except Exception:  # a foreign value may refuse to be asked for its class or items; then it is not known again
+        return value if issubclass(type(value), torch.Tensor) else None
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a foreign value may refuse to be asked for its class or items; then it is not known again
         return None

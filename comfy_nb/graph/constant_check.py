@@ -10,7 +10,7 @@ from comfy_nb.errors import LayoutError
 from comfy_nb.graph.link import unwrap_constant
 from comfy_nb.spec.coerce import coerce, has_layout
 from comfy_nb.spec.node_spec import PLAIN_SOCKETS, InputSpec
-from comfy_nb.wording import printable, short, suggest
+from comfy_nb.wording import class_name, error_message, printable, repeats_much, short, suggest
 
 EXPECTED = {"INT": "a whole number", "FLOAT": "a number", "STRING": "text", "BOOLEAN": "true or false"}
 SCALARS = (int, float, str, type(None))
@@ -51,7 +51,7 @@ def check_constant(entry: InputSpec, value: Any, has_limits: bool = True) -> Any
     """
     if type(value) is dict:
         value = unwrap_constant(value)
-    if entry.is_list and isinstance(value, (list, tuple)):
+    if entry.is_list and issubclass(type(value), (list, tuple)):
         return [check_constant(entry, item, has_limits) for item in value]
     value = entry.name_of(value)
     kind = entry.type
@@ -60,7 +60,7 @@ def check_constant(entry: InputSpec, value: Any, has_limits: bool = True) -> Any
         if convert is not None:
             if type(value) is not convert:
                 value = _convert(entry, value, convert)
-        elif not isinstance(value, SCALARS) and has_layout(kind):
+        elif not issubclass(type(value), SCALARS) and has_layout(kind):
             return _lay_out(entry, value)
     if has_limits and (entry.options or type(kind) is not str or kind == "COMBO"):
         _check_limits(entry, value)
@@ -72,7 +72,7 @@ def check_exactly(entry: InputSpec, value: Any, has_limits: bool = True) -> Any:
 
     Whole numbers may be written as floats and the other way round; no layout is checked.
     """
-    if entry.is_list and isinstance(value, (list, tuple)):
+    if entry.is_list and issubclass(type(value), (list, tuple)):
         return [check_exactly(entry, item, has_limits) for item in value]
     value = entry.name_of(value)
     kind = entry.socket
@@ -94,10 +94,14 @@ def _is_exactly(value: Any, kind: str) -> bool:
 
 
 def _convert(entry: InputSpec, value: Any, convert: Callable[[Any], Any]) -> Any:
+    if repeats_much(value):
+        raise _wrong_type(entry, value, "it holds one thing in many places")
     try:
         return convert(value)
-    except Exception as error:  # whatever a live object's conversion raises is the caller's wrong type
-        raise _wrong_type(entry, value, str(error)) from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a live object's conversion raises is the caller's wrong type
+        raise _wrong_type(entry, value, error_message(error)) from error
 
 
 def _wrong_type(entry: InputSpec, value: Any, reason: str) -> Misfit:
@@ -105,11 +109,18 @@ def _wrong_type(entry: InputSpec, value: Any, reason: str) -> Misfit:
         f"expected {EXPECTED[entry.socket]} ({entry.socket}), got {short(value)}.",
         "invalid_input_type",
         f"Failed to convert an input value to a {entry.type} value",
-        f"{entry.name}, {printable(value)!s:.80}, {reason}",
-        f"Expected {entry.type}, got {type(value).__name__}.",
+        f"{entry.name}, {_in_words(value)}, {reason}",
+        f"Expected {entry.type}, got {class_name(value)}.",
         {"input_config": config_of(entry), "received_value": value, "exception_message": reason},
         value,
     )
+
+
+def _in_words(value: Any) -> str:
+    try:
+        return f"{printable(value)!s:.80}"
+    except ValueError:  # a number of more digits than Python writes
+        return short(value, 80)
 
 
 def _lay_out(entry: InputSpec, value: Any) -> Any:
@@ -134,9 +145,9 @@ def _check_limits(entry: InputSpec, value: Any) -> None:
         if limit is not None and _compare(is_wrong, value, limit):
             between = f"between {options.get('min', 'any number')} and {options.get('max', 'any number')}."
             raise Misfit(
-                f"{value!r:.60} is out of range; it must lie {between}",
+                f"{short(value, 60)} is out of range; it must lie {between}",
                 type_,
-                f"Value {value!r:.60} {words} {limit}",
+                f"Value {short(value, 60)} {words} {limit}",
                 entry.name,
                 f"It must lie {between}",
                 {"input_config": config_of(entry), "received_value": value},
@@ -161,12 +172,12 @@ def _choices(entry: InputSpec) -> Sequence[Any] | None:
 def _not_a_choice(entry: InputSpec, value: Any, wrong: Sequence[Any], choices: Sequence[Any]) -> Misfit:
     listed = str(choices) if len(choices) <= LONGEST_COMBO else f"(list of length {len(choices)})"
     are_not = "is not one of the choices" if len(wrong) == 1 else "are not among the choices"
-    advice = suggest(str(wrong[0]), map(str, choices))
+    advice = suggest(wrong[0] if type(wrong[0]) is str else short(wrong[0]), map(str, choices))
     return Misfit(
         f"{', '.join(map(short, wrong))} {are_not}. {advice}",
         "value_not_in_list",
         "Value not in list",
-        f"{entry.name}: {', '.join(f'{item!r:.80}' for item in wrong)} not in {listed}",
+        f"{entry.name}: {', '.join(short(item, 80) for item in wrong)} not in {listed}",
         advice,
         {"input_config": config_of(entry), "received_value": value},
         value,
@@ -182,14 +193,18 @@ _BOUNDS: Sequence[tuple[str, Callable[[Any, Any], bool], str, str]] = (
 def _compare(is_wrong: Callable[[Any, Any], bool], value: Any, limit: Any) -> bool:
     try:
         return is_wrong(value, limit)
-    except Exception:  # a live object may refuse comparison in any way; then it has no bounds to keep
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a live object may refuse comparison in any way; then it has no bounds to keep
         return False
 
 
 def _among(value: Any, choices: Sequence[Any]) -> bool:
     try:
         return value in choices
-    except Exception:  # tensors and arrays refuse `==` as a truth value in several ways
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # tensors and arrays refuse `==` as a truth value in several ways
         return False
 
 

@@ -39,7 +39,7 @@ class Call:
 
     def parents(self) -> list[Call]:
         """The calls whose outputs this one takes."""
-        return [value.call for value in self.inputs.values() if isinstance(value, Handle)]
+        return [value.call for value in self.inputs.values() if type(value) is Handle]
 
     def closure(self) -> list[Call]:
         """This call and all it needs, what is needed first."""
@@ -69,8 +69,8 @@ class Call:
         return self._digest
 
     def _own_digest(self, code: Digest) -> Digest:
-        constants = {name: None if isinstance(value, Handle) else value for name, value in self.inputs.items()}
-        handles = {name: value for name, value in sorted(self.inputs.items()) if isinstance(value, Handle)}
+        constants = {name: None if type(value) is Handle else value for name, value in self.inputs.items()}
+        handles = {name: value for name, value in sorted(self.inputs.items()) if type(value) is Handle}
         links = tuple([(name, handle.index) for name, handle in handles.items()])
         own = node_digest(self.spec.class_type, code, self.fresh, None, constants, links)
         return combine(b"", [own, *(handle.call.digest for handle in handles.values())]) if handles else own
@@ -238,7 +238,7 @@ class Handle:
 
 
 def _short(value: Any) -> str:
-    if not isinstance(value, Handle):
+    if type(value) is not Handle:
         return short(value)
     slot = "" if value.slot is None else f".{value.call.spec.output_name(value.slot)}"
     return f"{value.call.spec.class_type}(…){slot}"
@@ -330,7 +330,7 @@ class NodeFactory:
         for name in [each for each in inputs if each not in complete]:
             entry = self._interface.lookup(name)
             value = inputs[name]
-            if entry is None and not (isinstance(value, Handle) and self.spec.undeclared_inputs):
+            if entry is None and not (type(value) is Handle and self.spec.undeclared_inputs):
                 raise UnknownName.of("input", name, self._interface.declared, f"on {self.spec.class_type}")
             complete[name] = self._given(entry or InputSpec(name, "*", {}, False), value)
 

@@ -26,12 +26,15 @@ class Link(NamedTuple):
         return f"#{self.origin}[{self.slot}]"
 
 
-def is_link(value: object) -> TypeGuard[list[Any]]:
+def is_link(value: Any) -> TypeGuard[list[Any]]:
     """Whether a value is a link in a prompt: a list of a node id (str) and a slot (int or whole float, not bool)."""
-    if not isinstance(value, list) or len(value) != 2 or not isinstance(value[0], str):
+    if not issubclass(type(value), list) or list.__len__(value) != 2:
         return False
-    slot = value[1]
-    return (isinstance(slot, int) and not isinstance(slot, bool)) or (isinstance(slot, float) and slot.is_integer())
+    origin, slot = list.__iter__(value)
+    if not issubclass(type(origin), str):
+        return False
+    is_whole = issubclass(type(slot), int) and type(slot) is not bool
+    return is_whole or (issubclass(type(slot), float) and float.is_integer(slot))
 
 
 def link_of(value: object) -> Link | None:

@@ -23,11 +23,12 @@ from torch import Tensor
 
 from comfy_nb.errors import PromptError
 from comfy_nb.graph.link import is_link, unwrap_constant, wrap_constant
-from comfy_nb.wording import short
+from comfy_nb.wording import class_name, describe_error, short
 
 TYPES = "_types"
 RECORDS = frozenset({"is_changed", "fresh"})  # what a run noted on a node; it says nothing about the next
 MAX_NESTING = 100
+MOST_REPEATED = 10_000
 LONGEST_INT_BITS = 2_000  # below this, no setting of Python's refuses to print it
 NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
@@ -92,6 +93,8 @@ class _Encoder:
         self.types: dict[str, list[list[str | int]]] = {}
         self.odd: list[tuple[Path, Any, str]] = []
         self._above: set[int] = set()
+        self._written: set[int] = set()
+        self._repeated = 0
 
     def node(self, node: Any) -> Any:
         """Return a node, with the types of its constants."""
@@ -100,33 +103,44 @@ class _Encoder:
         plain = {}
         for name, value in node.items():
             if name == "inputs" and isinstance(value, Mapping):
-                plain[name] = {str(key): self._input(each, ("inputs", str(key))) for key, each in value.items()}
+                plain[name] = {str(key): self._any_input(each, ("inputs", str(key))) for key, each in value.items()}
             elif name not in RECORDS and name != TYPES:
                 plain[str(name)] = self.value(value, (str(name),))
         return {**plain, TYPES: self.types} if self.types else plain
 
+    def _any_input(self, value: Any, path: Path) -> Any:
+        try:
+            return self._input(value, path)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a mapping of somebody else's class may raise anything, an exit too
+            return self._odd(path, value, f"reading it raised {describe_error(error)}")
+
     def _input(self, value: Any, path: Path) -> Any:
-        if isinstance(value, tuple):
+        kind = type(value)
+        if issubclass(kind, tuple):
             self._note("tuple", path)
-        elif not self.wraps_lists or not isinstance(value, list) or is_link(value):
+        elif not self.wraps_lists or not issubclass(kind, list) or is_link(value):
             return self.value(value, path)
-        return wrap_constant([self.value(each, (*path, "__value__", place)) for place, each in enumerate(value)])
+        return wrap_constant([self.value(each, (*path, "__value__", place)) for place, each in _numbered(value)])
 
     def value(self, value: Any, path: Path = ()) -> Any:
-        """Return any value as JSON has it."""
-        if value is None or isinstance(value, bool):
+        """Return any value as JSON has it; one of a class derived from a built-in one as what it is to that."""
+        kind = type(value)
+        if value is None or kind is bool:
             return value
-        if isinstance(value, str):
-            return self._odd(path, value, "it has surrogates in pairs") if SURROGATE_PAIR.search(value) else value
-        if isinstance(value, int):
-            return self._whole(value, path)
-        if isinstance(value, float):
-            return self._float(float(value), path)
-        if isinstance(value, np.bool_ | np.integer | np.floating) and not isinstance(value, np.longdouble):
+        if issubclass(kind, str):
+            text = str.__str__(value)
+            return self._odd(path, value, "it has surrogates in pairs") if SURROGATE_PAIR.search(text) else text
+        if issubclass(kind, int):
+            return self._whole(int.__index__(value), path)
+        if issubclass(kind, float):
+            return self._float(float.__float__(value), path)
+        if issubclass(kind, np.bool_ | np.integer | np.floating) and not issubclass(kind, np.longdouble):
             return self.value(value.item(), path)
-        if isinstance(value, Mapping | list | tuple):
+        if issubclass(kind, Mapping | list | tuple):
             return self._container(value, path)
-        return self._odd(path, value, f"its type is {type(value).__name__}")
+        return self._odd(path, value, f"its type is {class_name(value)}")
 
     def _whole(self, value: int, path: Path) -> Any:
         if value.bit_length() > LONGEST_INT_BITS:
@@ -134,7 +148,7 @@ class _Encoder:
                 int.__repr__(value)
             except ValueError as error:
                 return self._odd(path, value, str(error))
-        return int(value)
+        return value
 
     def _float(self, value: float, path: Path) -> Any:
         if math.isfinite(value):
@@ -147,19 +161,29 @@ class _Encoder:
             return self._odd(path, value, "it contains itself")
         if len(self._above) == MAX_NESTING:
             return self._odd(path, value, f"it is nested in more than {MAX_NESTING} others")
+        if id(value) in self._written:
+            self._repeated += 1
+            if self._repeated > MOST_REPEATED:
+                return self._odd(path, value, "it holds one thing in too many places")
+        self._written.add(id(value))
         self._above.add(id(value))
         try:
-            if isinstance(value, Mapping):
-                if not all(isinstance(key, str) for key in value):
-                    return self._odd(path, value, "its keys are not all text")
-                if any(SURROGATE_PAIR.search(key) for key in value):
-                    return self._odd(path, value, "it has surrogates in pairs")
-                return {str(key): self.value(each, (*path, str(key))) for key, each in value.items()}
-            if isinstance(value, tuple):
+            if issubclass(type(value), Mapping):
+                return self._mapping(value, path)
+            if issubclass(type(value), tuple):
                 self._note("tuple", path)
-            return [self.value(each, (*path, place)) for place, each in enumerate(value)]
+            return [self.value(each, (*path, place)) for place, each in _numbered(value)]
         finally:
             self._above.discard(id(value))
+
+    def _mapping(self, value: Any, path: Path) -> Any:
+        items = list(dict.items(value) if issubclass(type(value), dict) else value.items())
+        if not all(issubclass(type(key), str) for key, _ in items):
+            return self._odd(path, value, "its keys are not all text")
+        texts = [(str.__str__(key), each) for key, each in items]
+        if any(SURROGATE_PAIR.search(key) for key, _ in texts):
+            return self._odd(path, value, "it has surrogates in pairs")
+        return {key: self.value(each, (*path, key)) for key, each in texts}
 
     def _note(self, kind: str, path: Path) -> None:
         self.types.setdefault(kind, []).append(list(path))
@@ -167,9 +191,19 @@ class _Encoder:
     def _odd(self, path: Path, value: Any, reason: str) -> str:
         self.odd.append((path, value, reason))
         self._note("object", path)
-        if isinstance(value, Tensor | np.ndarray):
-            return f"<{type(value).__name__} {value.dtype} {list(value.shape)}>"
-        return f"<{type(value).__module__}.{type(value).__qualname__}>"
+        try:
+            if issubclass(type(value), Tensor | np.ndarray) and not getattr(value, "is_nested", False):
+                return f"<{class_name(value)} {value.dtype} {list(value.shape)}>"
+            return f"<{type(value).__module__}.{class_name(value)}>"
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # an array of somebody else's class may raise anything
+            return f"<{class_name(value)}>"
+
+
+def _numbered(value: Any) -> Iterator[tuple[int, Any]]:
+    """Number what a list or tuple holds, whatever a class derived from these would give."""
+    return enumerate((list if issubclass(type(value), list) else tuple).__iter__(value))
 
 
 def _paths(types: Any, kind: str) -> Iterator[Path]:

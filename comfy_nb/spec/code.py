@@ -35,8 +35,9 @@ def code_digest(thing: Callable[..., Any] | type, *also: Any) -> Digest:
     does not count, as it does for one that code reads.
     """
     code = Code((thing,), [])
-    if isinstance(thing, types.FunctionType) and installed_name(thing) is None:
-        code = _function(thing)
+    function: Any = thing
+    if issubclass(type(thing), types.FunctionType) and installed_name(thing) is None:
+        code = _function(function)
     if also:
         code.named.append((("signature", ""), also if len(also) > 1 else also[0]))
     found, marks = digest_code(code)
@@ -132,7 +133,7 @@ def _read_names(pieces: Sequence[_Piece], scope: Mapping[str, Any], named: list[
 def _read_global(path: str, value: Any, names: tuple[str, ...], bare: frozenset[str], named: list[Named]) -> str | None:
     """Add a global: of a module only what the code can reach by these names, unless it hands the module on."""
     is_handed_on = path.rpartition(".")[2] in bare or path in bare or "__dict__" in names
-    if not isinstance(value, types.ModuleType) or is_handed_on:
+    if not issubclass(type(value), types.ModuleType) or is_handed_on:
         named.append(((_kind_of(value), path), value))
         return None
     named.append((("module", path), value.__name__))
@@ -157,9 +158,9 @@ def _defaults(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
 
 
 def _kind_of(value: Any) -> str:
-    if isinstance(value, types.FunctionType):
+    if issubclass(type(value), types.FunctionType):
         return "function"
-    return "class" if isinstance(value, type) else "global"
+    return "class" if issubclass(type(value), type) else "global"
 
 
 # What pydantic keeps of a class beside its schema, all of which follows from the schema.

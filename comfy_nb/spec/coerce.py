@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from comfy_nb.errors import InterruptProcessingException, LayoutError
 from comfy_nb.spec.sockets import SOCKETS
+from comfy_nb.wording import class_name, describe_error, short
 
 
 def coerce(value: Any, socket: str) -> Any:
@@ -22,7 +24,13 @@ def coerce(value: Any, socket: str) -> Any:
     known = SOCKETS.get(str.__str__(socket))
     if known is None or known.layout is None or value is None or issubclass(type(value), (str, bytes, int, float)):
         return value
-    return known.layout(value)
+    try:
+        return known.layout(value)
+    except (LayoutError, InterruptProcessingException, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # a value of somebody else's class may raise anything, and lie about its class
+        reason = f"reading it raised {describe_error(error)}"
+        raise LayoutError(f"expected {socket}, got {short(value)}, a {class_name(value)}; {reason}") from error
 
 
 def has_layout(socket: str) -> bool:

@@ -12,10 +12,21 @@ from xxhash import xxh3_128_digest
 _MARSHAL_VERSION = 2
 PLAIN: frozenset[type] = frozenset({int, float, str, bool, type(None), bytes, complex, type(...)})
 
+SHORT_BYTES = 1 << 16
+
 
 def is_plain(value: Any) -> bool:
     """Whether a value is of a `PLAIN` type."""
     return is_of(value, PLAIN)
+
+
+def is_short(value: Any) -> bool:
+    """Whether a value is of a `PLAIN` type, and not of so many bytes that a copy of them is too much."""
+    try:
+        kind = type(value)
+        return kind in PLAIN and (kind is not bytes or len(value) <= SHORT_BYTES)
+    except TypeError:
+        return False
 
 
 def is_of(value: Any, kinds: frozenset[type]) -> bool:

@@ -19,10 +19,11 @@ from typing import Any, TypeVar
 from xxhash import xxh3_128_digest
 
 from comfy_nb.spec.attributes import held_by
-from comfy_nb.spec.digest import PLAIN, Digest, combine, encode_plain, is_plain
+from comfy_nb.spec.digest import PLAIN, Digest, combine, encode_plain, is_plain, is_short
 from comfy_nb.spec.ledger import OWN_CODE, Marks
 from comfy_nb.spec.locality import installed_name
 from comfy_nb.spec.readers import UNCHANGEABLE, Code, Mark, Parts, Unreadable, known_of
+from comfy_nb.wording import class_name
 
 DEEPEST = 120
 MOST_OBJECTS = 200_000
@@ -35,10 +36,13 @@ def digest_of(value: Any) -> Digest:
     """Digest any value by what it holds; never raises."""
     try:
         if type(value) in PLAIN:
-            return Digest(xxh3_128_digest(encode_plain(value)), fixed=True)
+            whole = encode_plain(value) if is_short(value) else b"large" + xxh3_128_digest(value)
+            return Digest(xxh3_128_digest(whole), fixed=True)
         return value if type(value) is Digest else _here.reading.read(value)
-    except Exception:  # a class may refuse to be hashed or compared
-        return _here.reading.give_up(value, f"a value of class {type(value).__name__}")
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a class may refuse to be hashed or compared, by an exit too
+        return _here.reading.give_up(value, f"a value of class {class_name(value)}")
 
 
 def unreadable_in(value: Any) -> str | None:
@@ -99,7 +103,7 @@ def node_digest(
     values = tuple([inputs[name] for name in names])
     durable = code.durable and bound is None and not fresh
     for value in values:
-        if not is_plain(value):
+        if not is_short(value):
             tag = encode_plain((class_type, code.value, fresh, bound, names, links))
             found = _here.reading.read_together(tag, values)
             return found._replace(durable=found.durable and durable, reusable=found.reusable and code.reusable)
@@ -204,10 +208,10 @@ class _Reading:
         self._number += 1
         if key in self._done:
             _, found, place = self._done[key]
-            is_code = isinstance(value, (types.FunctionType, type))
+            is_code = issubclass(type(value), (types.FunctionType, type))
             if self._own is not None and not is_code:
                 self._own.append(found.value if found.fixed else b"shared")
-            if found.fixed or is_code or isinstance(value, SHARED_BY_ALL):
+            if found.fixed or is_code or issubclass(type(value), SHARED_BY_ALL):
                 return found
             return found._replace(value=xxh3_128_digest(b"the one at %d" % place))
         if key in self._open:
@@ -238,7 +242,7 @@ class _Reading:
             member = self._path.pop()
             value, number = self._open.pop(member)
             known = combine(b"member %d" % (number - first), [found]) if number > first else found
-            self._places += not known.fixed and not isinstance(value, SHARED_BY_ALL)
+            self._places += not known.fixed and not issubclass(type(value), SHARED_BY_ALL)
             self._done[member] = (value, known, self._places)
 
     def _digest(self, value: Any) -> Digest:
@@ -248,9 +252,11 @@ class _Reading:
             return self._noted(declared)
         try:
             return self._digest_parts(type(value), self._parts_of(value))
-        except Exception as error:  # a closed picture, a half-made object: foreign values may fail in any way
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a closed picture, a half-made object: foreign values may fail in any way
             known = isinstance(error, Unreadable) and str(error)
-            return self.give_up(value, known or f"a value of class {type(value).__name__}")
+            return self.give_up(value, known or f"a value of class {class_name(value)}")
 
     def _parts_of(self, value: Any) -> Parts:
         kind = type(value)
@@ -271,14 +277,15 @@ class _Reading:
         if type(parts) is Code:
             return self._digest_code(parts)
         tag = self._tag(kind)
-        if PLAIN.issuperset(map(type, parts)):
+        kinds = set(map(type, parts))
+        if kinds <= PLAIN and (bytes not in kinds or all(map(is_short, parts))):
             plain = encode_plain(tuple(parts))
             self._note(tag, plain)
             whole = xxh3_128_digest(tag.value + plain)
             return Digest(whole, tag.durable, tag.reusable, tag.fixed and kind in UNCHANGEABLE)
-        plain = encode_plain(tuple([part if type(part) in PLAIN else HELD for part in parts]))
+        plain = encode_plain(tuple([part if is_short(part) else HELD for part in parts]))
         self._note(tag, plain)
-        held = [digest_of(part) for part in parts if type(part) not in PLAIN]
+        held = [digest_of(part) for part in parts if not is_short(part)]
         return combine(b"parts" + tag.value + plain, [tag, *held], may_change=kind not in UNCHANGEABLE)
 
     def _digest_code(self, code: Code) -> Digest:
@@ -288,12 +295,12 @@ class _Reading:
         if not PLAIN.issuperset(map(type, own)):
             others = [part for part in own if not is_plain(part)]
             own = [part if is_plain(part) else HELD for part in own]
-            held += [self._tag(part) if isinstance(part, type) else digest_of(part) for part in others]
+            held += [self._tag(part) if issubclass(type(part), type) else digest_of(part) for part in others]
         plain = encode_plain(tuple(own))
         if self._own is not None:
             self._own.append(plain)
         for mark, value in code.named:
-            if is_plain(value):
+            if is_short(value):
                 names += (*mark, value)
                 if self._marks is not None:
                     self._marks.note(mark, value)

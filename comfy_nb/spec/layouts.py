@@ -198,7 +198,10 @@ def _largest_sampled(x: Tensor) -> float:
         return 0.0
     grid = tuple(slice(None, None, -(-size // SAMPLES_PER_AXIS)) for size in x.shape)
     sample = x.detach()[grid].float()
-    return float(sample.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).max())
+    try:
+        return float(sample.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).max())
+    except RuntimeError:  # a fake tensor has a shape alone
+        return 0.0
 
 
 def _unit_values(array: Array, socket: str) -> Tensor:

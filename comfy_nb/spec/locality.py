@@ -51,11 +51,13 @@ def installed_name(thing: Any) -> str | None:
     try:
         module = getattr(thing, "__module__", None)
         name = getattr(thing, "__qualname__", None) or getattr(thing, "__name__", None)
-    except Exception:  # a foreign object may fail on any attribute; then it has no such name
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a foreign object may fail on any attribute; then it has no such name
         return None
-    if not isinstance(module, str) or not isinstance(name, str):
+    if type(module) is not str or type(name) is not str:
         return None
-    if isinstance(thing, type) and _is_compiled(thing):
+    if issubclass(type(thing), type) and _is_compiled(thing):
         return f"{module}.{name}"
     if is_local(module) or _find(module, name) is not thing:
         return None

@@ -161,7 +161,7 @@ class Level(IntEnum):
         ({4}, [4]),
         (nb.Graph, "<class 'comfy_nb.graph.model.Graph'>"),
         (Rude(), "<Rude whose repr raised RuntimeError>"),
-        (RudeDict(a=1), "<RudeDict whose repr raised RuntimeError>"),
+        (RudeDict(a=1), {"a": 1}),
         (np.datetime64("2024-01-02"), "datetime64 of shape [], datetime64[D]"),
         (OSError(2, "gone"), {"type": "FileNotFoundError", "message": "[Errno 2] gone"}),
     ],
@@ -170,6 +170,13 @@ class Level(IntEnum):
 def test_any_value_has_a_form_that_json_can_hold(value: Any, record: Any) -> None:
     assert as_json(value) == record
     json.dumps(record, allow_nan=False)
+
+
+def test_a_list_that_holds_others_many_times_ends() -> None:
+    value: list[Any] = []
+    for _ in range(DEPTH_MAX):
+        value = [value] * 20
+    assert "…" in json.dumps(as_json(value), ensure_ascii=False)
 
 
 def test_a_list_that_holds_itself_ends() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import torch
 
 from comfy_nb.errors import PromptError
 from comfy_nb.graph.prompt import read_prompt, write_prompt
+from comfy_nb.graph.prompt_json import picture_text
 
 BLUR = {
     "1": {"class_type": "LoadImage", "inputs": {"image": "a.png"}, "_meta": {"title": "Photo"}},
@@ -69,6 +72,57 @@ def test_a_constant_that_holds_itself_is_refused(tmp_path: Path) -> None:
     loop.append(loop)
     with pytest.raises(PromptError, match="Input 'x' of node '1'"):
         write_prompt({"1": {"class_type": "A", "inputs": {"x": loop}}}, tmp_path / "a.json")
+
+
+def test_a_constant_that_holds_one_list_too_often_is_refused(tmp_path: Path) -> None:
+    value: list[object] = []
+    for _ in range(60):
+        value = [value, value]
+    nodes = {"1": {"class_type": "Text", "inputs": {"x": {"__value__": value}}}}
+    with pytest.raises(PromptError, match=r"Input 'x' of node '1' \(Text\) holds .* one thing in too many places"):
+        write_prompt(nodes, tmp_path / "a.json")
+    assert '"object"' in picture_text(nodes, is_prompt=True)
+
+
+class Loud(str):
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        raise SystemExit
+
+
+class Wrong(int):
+    def __int__(self) -> int:
+        raise RuntimeError
+
+    bit_length = __int__
+
+
+class Endless(list[int]):
+    def __iter__(self) -> Iterator[int]:
+        return itertools.count()
+
+
+class Closed(Mapping[str, int]):
+    def __getitem__(self, key: str) -> int:
+        raise SystemExit
+
+    def __iter__(self) -> Iterator[str]:
+        raise SystemExit
+
+    __len__ = __iter__  # type: ignore[assignment]
+
+
+def test_a_constant_of_a_derived_class_is_written_as_what_it_is_to_the_built_in_one(tmp_path: Path) -> None:
+    inputs = {"text": Loud("a"), "n": Wrong(3), "items": {"__value__": Endless([1, 2])}}
+    file = write_prompt({"1": {"class_type": "Text", "inputs": inputs}}, tmp_path / "a.json")
+    assert read_prompt(file).nodes["1"]["inputs"] == {"text": "a", "n": 3, "items": {"__value__": [1, 2]}}
+
+
+def test_a_mapping_that_refuses_to_be_read_is_refused_by_name(tmp_path: Path) -> None:
+    nodes = {"1": {"class_type": "Text", "inputs": {"x": Closed()}}}
+    with pytest.raises(PromptError, match=r"Input 'x' of node '1' \(Text\).*reading it raised SystemExit"):
+        write_prompt(nodes, tmp_path / "a.json")
 
 
 def test_what_is_not_json_outside_the_inputs_is_refused_too(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import asyncio
 import collections
 import ctypes
@@ -13,14 +14,17 @@ import fractions
 import gc
 import io
 import logging
+import os
 import pathlib
 import re
 import struct
 import sys
 import threading
+import tracemalloc
 import uuid
 import warnings
 import zoneinfo
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -33,6 +37,7 @@ from comfy_nb.spec import fingerprint
 from comfy_nb.spec.contents import tensors
 from comfy_nb.spec.contents.tensors import accelerator_of, tensor_bytes
 from comfy_nb.spec.fingerprint import constant, copied_for, digest_of, unreadable_in
+from comfy_nb.wording import format_size
 
 
 class Mood(enum.Enum):
@@ -205,6 +210,52 @@ def test_how_a_tensor_lies_in_memory_does_not_matter():
     assert digest_of(values.t()) == digest_of(values.t().contiguous())
     assert digest_of(values[:, ::2]) == digest_of(values[:, ::2].clone())
     assert digest_of(torch.zeros(1).expand(4)) == digest_of(torch.zeros(4))
+
+
+def test_of_a_tensor_that_was_permuted_a_megabyte_is_copied_at_a_time(monkeypatch):
+    copied = []
+    monkeypatch.setattr(tensors, "tensor_bytes", lambda piece: copied.append(piece.nbytes) or tensor_bytes(piece))
+    decoded = torch.rand(2, 3, 512, 512).movedim(1, -1)
+    found = digest_of(decoded)
+    assert max(copied) <= 1 << 20 and sum(copied) == decoded.nbytes
+    assert found == digest_of(decoded.contiguous())
+
+
+CONTENT = os.urandom(16 << 20)
+LARGE = {
+    "bytes": lambda: CONTENT,
+    "bytes in a list": lambda: [CONTENT, 1],
+    "bytes in an object": lambda: SimpleNamespace(content=CONTENT),
+    "bytearray": lambda: bytearray(CONTENT),
+    "memoryview": lambda: memoryview(bytearray(CONTENT)),
+    "array.array": lambda: array.array("d", CONTENT),
+    "BytesIO": lambda: io.BytesIO(CONTENT),
+    "array": lambda: np.frombuffer(CONTENT, np.uint8).reshape(256, -1).T,
+    "picture": lambda: Pictures.frombytes("RGB", (2048, 2048), CONTENT[: 3 * 2048 * 2048]),
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_what_is_large_is_read_without_a_copy(kind):
+    value = LARGE[kind]()
+    before = digest_of(value)
+    tracemalloc.start()
+    try:
+        assert digest_of(value) == before and before.reusable
+        assert tracemalloc.get_traced_memory()[1] < 5 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_large_bytes_differ_from_others_and_from_what_holds_them():
+    values = [CONTENT, CONTENT[:-1], CONTENT[:-1] + b"?", [CONTENT], (CONTENT,), bytearray(CONTENT), [CONTENT, CONTENT]]
+    assert len({digest_of(value).value for value in values}) == len(values)
+
+
+def test_a_large_array_in_a_mapped_file_is_not_read(tmp_path):
+    mapped = np.memmap(tmp_path / "large", np.uint8, "w+", shape=(4 << 30,))
+    for value in (mapped, mapped[1:], np.asarray(mapped)):
+        assert unreadable_in(value) == f"an array of {format_size(value.nbytes)} in a mapped file"
 
 
 def test_how_an_array_lies_in_memory_does_not_matter():

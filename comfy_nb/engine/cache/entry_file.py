@@ -16,7 +16,7 @@ from xxhash import xxh3_128
 
 from comfy_nb.engine.cache.entry import Entry
 from comfy_nb.engine.cache.tree import flatten, unflatten
-from comfy_nb.spec.contents.tensors import tensor_bytes
+from comfy_nb.spec.contents.tensors import bytes_in_pieces
 
 FORMAT = "comfy_nb 1"
 # The safetensors reader takes headers of up to 100 MB.
@@ -89,7 +89,7 @@ def write(path: Path, header: bytes, tensors: Sequence[torch.Tensor]) -> int:
     with open(path, "xb") as file:
         file.write(header)
         for tensor in tensors:
-            file.write(tensor_bytes(tensor))
+            file.writelines(bytes_in_pieces(tensor))
     return os.path.getsize(path)
 
 
@@ -134,5 +134,6 @@ def _checksum(key: bytes, label: str, tree: str, tensors: Sequence[torch.Tensor]
         digest.update(part)
     for tensor in tensors:
         digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(tensor_bytes(tensor))
+        for piece in bytes_in_pieces(tensor):
+            digest.update(piece)
     return digest.hexdigest()

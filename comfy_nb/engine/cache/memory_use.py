@@ -7,6 +7,7 @@ import sys
 import types
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ SLOT_BYTES = 72
 MOST_OBJECTS = 10_000
 # They belong to no value alone.
 _SHARED = (type, types.FunctionType, types.MethodType, types.ModuleType, str, bytes, Skip)
+_CONTAINERS: tuple[Any, ...] = (dict, list, tuple, set, frozenset)
 _SMALL: frozenset[type] = frozenset({int, float, bool, type(None)})
 _SMALL_BYTES = 28
 _TEXT: frozenset[type] = frozenset({str, bytes})
@@ -71,25 +73,37 @@ def _walk(stack: list[Any], blocks: dict[Address, int]) -> int:
         if id(value) in seen:
             continue
         seen.add(id(value))
-        if isinstance(value, torch.nn.Module):
-            stack.extend(value.parameters())
-            stack.extend(value.buffers())
-        elif isinstance(value, (torch.Tensor, np.ndarray)):
-            for place, size in _blocks(value):
-                blocks[place] = max(size, blocks.get(place, 0))
-        elif isinstance(value, dict):
-            stack.extend(value.keys())
-            stack.extend(value.values())
-        elif isinstance(value, (list, tuple, set, frozenset)):
-            stack.extend(value)  # a class of lists may refuse to be added
-        elif _is_picture(value):
-            own += value.width * value.height * len(value.getbands()) * (4 if value.mode in ("I", "F") else 1)
-        elif not isinstance(value, _SHARED) and len(seen) < MOST_OBJECTS:
-            with suppress(Exception):  # a foreign object may refuse to show its attributes
-                stack += attributes_of(value, slots_of(type(value), object))
-        with suppress(Exception):  # a class of somebody else's may raise anything here
-            own += sys.getsizeof(value)
+        for size in (
+            partial(_look_into, value, stack, blocks, len(seen) < MOST_OBJECTS),
+            partial(sys.getsizeof, value),
+        ):
+            try:
+                own += size()
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # a class of somebody else's may raise anything here; then it counts as nothing
+                continue
     return own
+
+
+def _look_into(value: Any, stack: list[Any], blocks: dict[Address, int], is_early: bool) -> int:
+    """Add what a value holds to the stack, and its memory blocks to `blocks`; return the bytes of its pixels."""
+    kind = type(value)
+    if issubclass(kind, torch.nn.Module):
+        stack.extend(value.parameters())
+        stack.extend(value.buffers())
+    elif issubclass(kind, (torch.Tensor, np.ndarray)):
+        for place, size in _blocks(value):
+            blocks[place] = max(size, blocks.get(place, 0))
+    elif (base := next((each for each in _CONTAINERS if issubclass(kind, each)), None)) is not None:
+        stack.extend(base.__iter__(value))
+        if base is dict:
+            stack.extend(dict.values(value))
+    elif _is_picture(kind):
+        return int(value.width * value.height * len(value.getbands()) * (4 if value.mode in ("I", "F") else 1))
+    elif not issubclass(kind, _SHARED) and is_early:
+        stack.extend(attributes_of(value, slots_of(kind, object)))
+    return 0
 
 
 def _blocks(value: torch.Tensor | np.ndarray[Any, Any]) -> Iterator[tuple[Address, int]]:
@@ -114,9 +128,9 @@ def _blocks(value: torch.Tensor | np.ndarray[Any, Any]) -> Iterator[tuple[Addres
         yield (address, accelerator_of(value) or ""), storage.nbytes()
 
 
-def _is_picture(value: Any) -> bool:
+def _is_picture(kind: type) -> bool:
     pillow = sys.modules.get("PIL.Image")
-    return pillow is not None and isinstance(value, pillow.Image)
+    return pillow is not None and issubclass(kind, pillow.Image)
 
 
 def default_budget() -> int:

@@ -20,6 +20,7 @@ from comfy_nb.engine.cache.glance import Glances, address_of, can_be_glanced_at,
 from comfy_nb.spec.contents.tensors import elements_of, is_dense
 from comfy_nb.spec.digest import PLAIN, Digest, is_of, is_plain
 from comfy_nb.spec.fingerprint import digest_of, unreadable_in
+from comfy_nb.wording import class_name, short
 
 _GONE = object()
 _PENDING = object()
@@ -61,7 +62,9 @@ class Seal:
         for mark in self._marks:
             try:
                 change = look(mark)
-            except Exception:  # a foreign value may fail to be read in any way
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # a foreign value may fail to be read in any way
                 change = "a value in it can no longer be read"
             if change is not None:
                 return change
@@ -123,8 +126,10 @@ class _Sealing:
             seen.add(id(value))
             try:
                 mark, held = self._mark(path, value), _items(value)
-            except Exception:  # a foreign value may fail to be read in any way
-                self._unknown = self._unknown or f"a value of class {type(value).__name__} {_place(path)}"
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # a foreign value may fail to be read in any way
+                self._unknown = self._unknown or f"a value of class {class_name(value)} {_place(path)}"
                 continue
             if mark is not None:
                 yield mark
@@ -137,20 +142,21 @@ class _Sealing:
             self._stack += [((path, key), is_watched, item) for key, item in held]
 
     def _mark(self, path: _Path, value: Any) -> _Mark | None:
-        if isinstance(value, torch.Tensor) and is_dense(value):
+        kind = type(value)  # what a value says of its class may be wrong
+        if issubclass(kind, torch.Tensor) and is_dense(value):
             return self._tensor(path, value)
-        if isinstance(value, dict):
+        if issubclass(kind, dict):
             return _Keys(path, value)
-        if isinstance(value, list):
+        if issubclass(kind, list):
             return _Items(path, value)
-        if isinstance(value, tuple):
+        if issubclass(kind, tuple):
             return None
         self._glances.complete_all()
-        if isinstance(value, torch.Tensor):
+        if issubclass(kind, torch.Tensor):
             return _Object(path, value, digest_of(value))
-        if isinstance(value, (np.ndarray, bytearray)):
+        if issubclass(kind, (np.ndarray, bytearray)):
             return _Data(path, value)
-        return _Members(path, value) if isinstance(value, set) else None
+        return _Members(path, value) if issubclass(kind, set) else None
 
     def _tensor(self, path: _Path, value: torch.Tensor) -> _Tensor:
         address = address_of(value)
@@ -166,9 +172,10 @@ class _Sealing:
 
 def _items(value: Any) -> list[tuple[Any, Any]]:
     """Return what a container holds, with the key or index of each."""
-    if isinstance(value, dict):
+    if issubclass(type(value), dict):
         return list(dict.items(value))
-    return list(enumerate(list(value))) if isinstance(value, (list, tuple)) else []
+    base = next((each for each in (list, tuple) if issubclass(type(value), each)), None)
+    return list(enumerate(base.__iter__(value))) if base is not None else []
 
 
 class _Object:
@@ -186,9 +193,9 @@ class _Object:
         if now.continues(self.before):
             self.before = now
             return None
-        if isinstance(self._value, torch.Tensor):
+        if issubclass(type(self._value), torch.Tensor):
             return f"the tensor {_place(self._path)} was written to"
-        return f"the {type(self._value).__name__} {_place(self._path)} was changed"
+        return f"the {class_name(self._value)} {_place(self._path)} was changed"
 
 
 class _Tensor:
@@ -251,18 +258,18 @@ class _Keys:
     def __init__(self, path: _Path, value: dict[Any, Any]) -> None:
         self._path = path
         self._value = value
-        self._before = dict(value)
+        self._before = dict(dict.items(value))
 
     def broken(self) -> str | None:
         for key, was in self._before.items():
-            now = self._value.get(key, _GONE)
+            now = dict.get(self._value, key, _GONE)
             if now is not was and not _same(now, was):
                 verb = "removed" if now is _GONE else "replaced"
-                return f"key {key!r} of the dict {_place(self._path)} was {verb}"
-        for key in self._value:
+                return f"key {short(key)} of the dict {_place(self._path)} was {verb}"
+        for key in dict.__iter__(self._value):
             if key not in self._before:
-                return f"key {key!r} of the dict {_place(self._path)} was added"
-        if not all(map(operator.is_, self._value, self._before)):
+                return f"key {short(key)} of the dict {_place(self._path)} was added"
+        if not all(map(operator.is_, dict.__iter__(self._value), self._before)):
             return f"the order of the dict {_place(self._path)} was changed"
         return None
 
@@ -275,15 +282,15 @@ class _Items:
     def __init__(self, path: _Path, value: list[Any]) -> None:
         self._path = path
         self._value = value
-        self._before = tuple(value)
+        self._before = tuple(list.__iter__(value))
 
     def broken(self) -> str | None:
-        if len(self._value) != len(self._before):
-            lengths = f"from {len(self._before)} to {len(self._value)}"
+        if (length := list.__len__(self._value)) != len(self._before):
+            lengths = f"from {len(self._before)} to {length}"
             return f"the length of the list {_place(self._path)} went {lengths}"
-        if all(map(operator.is_, self._value, self._before)):
+        if all(map(operator.is_, list.__iter__(self._value), self._before)):
             return None
-        for index, (now, was) in enumerate(zip(self._value, self._before, strict=True)):
+        for index, (now, was) in enumerate(zip(list.__iter__(self._value), self._before, strict=True)):
             if now is not was and not _same(now, was):
                 return f"item {index} of the list {_place(self._path)} was replaced"
         return None
@@ -297,10 +304,10 @@ class _Members:
     def __init__(self, path: _Path, value: set[Any]) -> None:
         self._path = path
         self._value = value
-        self._before = frozenset(value)
+        self._before = frozenset(set.__iter__(value))
 
     def broken(self) -> str | None:
-        return None if self._value == self._before else f"the set {_place(self._path)} was changed"
+        return None if set.__eq__(self._value, self._before) else f"the set {_place(self._path)} was changed"
 
 
 def _same(now: Any, was: Any) -> bool:
@@ -315,7 +322,7 @@ def _place(path: _Path) -> str:
         above, key = above
     slot, index = key
     place = f"in output {slot}" if index is None else f"in output {slot}, value {index}"
-    inside = "".join(f"[{key!r}]" for key in reversed(keys))
+    inside = "".join(f"[{short(key)}]" for key in reversed(keys))
     return f"at {inside} {place}" if inside else place
 
 
@@ -342,4 +349,15 @@ def _tensor_content(value: torch.Tensor) -> Digest | None:
     """Digest a tensor that is in main memory, or that has no version counter."""
     if value.device.type != "cpu" and not value.is_inference():
         return None
-    return digest_of(elements_of(value))
+    return digest_of(elements_of(_as_it_lies(value)))
+
+
+def _as_it_lies(value: torch.Tensor) -> torch.Tensor:
+    """Return a tensor with its dimensions in the order in which memory has them, to be read without a copy.
+
+    So are the pictures of a VAE, which computes with the channels first.
+    """
+    if type(value) is not torch.Tensor or value.is_contiguous():
+        return value
+    strides = value.stride()
+    return value.detach().permute(sorted(range(value.dim()), key=strides.__getitem__, reverse=True))

@@ -12,7 +12,9 @@ from typing import Any
 import torch
 
 DEEPEST = 100
+MOST_REPEATED = 10_000
 NO_TENSOR = -1
+_REPEATED = -1  # no id is negative
 # Beyond this, JSON readers elsewhere lose digits, and Python refuses to write very long integers in decimal.
 _JSON_INT_BITS = 53
 _JSON_LEAVES = frozenset({str, bool, float, type(None)})
@@ -59,6 +61,8 @@ def _encode(value: Any, tensors: list[torch.Tensor], known: dict[int, int], dept
         if id(value) in known:
             raise NotATree(f"it holds one {kind.__name__} in two places, and would come back with two")
         known[id(value)] = NO_TENSOR
+    if kind is tuple and value:
+        _count_repeated(value, known)
     if kind is list or kind is tuple:
         return {kind.__name__: [_encode(item, tensors, known, depth + 1) for item in value]}
     if kind is dict:
@@ -66,6 +70,15 @@ def _encode(value: Any, tensors: list[torch.Tensor], known: dict[int, int], dept
         return {"dict": [_encode(item, tensors, known, depth + 1) for item in pairs]}
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     raise NotATree(f"it holds a value of class {name}")
+
+
+def _count_repeated(value: tuple[Any, ...], known: dict[int, int]) -> None:
+    """Refuse tuples that hold the same ones so often that to write them all would take for ever."""
+    if id(value) in known:
+        known[_REPEATED] = known.get(_REPEATED, 0) + len(value)
+        if known[_REPEATED] > MOST_REPEATED:
+            raise NotATree("it holds one tuple in too many places")
+    known[id(value)] = NO_TENSOR
 
 
 def _encode_tensor(value: torch.Tensor, tensors: list[torch.Tensor], known: dict[int, int]) -> Any:

@@ -83,7 +83,7 @@ def never_equal(fingerprint: Any) -> bool:
     stack = [fingerprint]
     while stack:
         value = stack.pop()
-        if isinstance(value, (Mapping, list, tuple, Set)):
+        if issubclass(type(value), (Mapping, list, tuple, Set)):
             if id(value) not in seen:  # it may hold itself
                 seen.add(id(value))
                 stack += _items_of(value)
@@ -93,9 +93,14 @@ def never_equal(fingerprint: Any) -> bool:
 
 
 def _items_of(value: Mapping[Any, Any] | Sequence[Any] | Set[Any]) -> list[Any]:
+    kinds: tuple[Any, ...] = (dict, list, tuple, set, frozenset, type(value))
+    base = next(each for each in kinds if issubclass(type(value), each))
     try:
-        return [*value, *value.values()] if isinstance(value, Mapping) else [*value]
-    except Exception:  # a foreign container may refuse; its digest is not reusable then
+        items = list(base.__iter__(value))
+        return [*items, *base.values(value)] if issubclass(base, Mapping) else items
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a foreign container may refuse; its digest is not reusable then
         return []
 
 
@@ -103,5 +108,7 @@ def _differs_from_itself(value: Any) -> bool:
     try:
         differs = value != value
         return bool(differs.any() if hasattr(differs, "any") else differs)  # arrays and tensors compare item by item
-    except Exception:  # a pack's object may raise anything when compared; then it does not ask for this
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a pack's object may raise anything when compared; then it does not ask for this
         return False

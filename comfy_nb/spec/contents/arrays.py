@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import mmap
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from xxhash import xxh3_128_digest
+from xxhash import xxh3_128, xxh3_128_digest
 
 from comfy_nb.spec.attributes import referents_of
 from comfy_nb.spec.digest import Digest
-from comfy_nb.spec.readers import Parts, Whole, reads
+from comfy_nb.spec.readers import Parts, Unreadable, Whole, reads
+from comfy_nb.wording import format_size
 
 LARGE_BYTES = 1 << 20
+PIECE_BYTES = 1 << 20
+"""How much is copied at once of what does not lie in memory in its order."""
+READ_WHOLE_BYTES = 1 << 30
+"""Of modules that are larger samples are read, and arrays in a mapped file that are larger are not read at all."""
 
 
 @reads(np.generic, np.str_, np.bytes_, with_derived=True)
@@ -85,9 +92,34 @@ def elements_of(value: np.ndarray[Any, Any]) -> Any:
         low, high = np.lib.array_utils.byte_bounds(plain)
         if plain.nbytes > high - low:
             return ("overlapping", plain.strides, _memory(plain, low, high))
+    if plain.nbytes > READ_WHOLE_BYTES and _is_mapped(plain):
+        raise Unreadable(f"an array of {format_size(plain.nbytes)} in a mapped file")
     if not plain.size:
         return None
-    return Digest(xxh3_128_digest(np.ascontiguousarray(plain).reshape(-1).view(np.uint8).data))
+    found = xxh3_128()
+    for piece in (plain,) if plain.flags.c_contiguous else pieces_in_order(plain):
+        found.update(np.ascontiguousarray(piece).reshape(-1).view(np.uint8).data)
+    return Digest(found.digest())
+
+
+def pieces_in_order(value: Any, most: int = PIECE_BYTES) -> Iterator[Any]:
+    """Cut an array or tensor into views of at most so many bytes, in the order of its elements."""
+    if value.nbytes <= most or not value.ndim:
+        yield value
+        return
+    length = value.shape[0]
+    step = most * length // value.nbytes
+    if step:
+        yield from (value[start : start + step] for start in range(0, length, step))
+    else:
+        for place in range(length):
+            yield from pieces_in_order(value[place], most)
+
+
+def _is_mapped(value: Any) -> bool:
+    while isinstance(value, np.ndarray | memoryview):
+        value = value.base if isinstance(value, np.ndarray) else value.obj
+    return isinstance(value, mmap.mmap)
 
 
 def _memory(value: np.ndarray[Any, Any], low: int, high: int) -> Digest:

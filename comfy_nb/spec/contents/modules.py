@@ -10,13 +10,13 @@ import torch
 from xxhash import xxh3_128_digest
 
 from comfy_nb.spec.attributes import attributes_of
+from comfy_nb.spec.contents.arrays import READ_WHOLE_BYTES
 from comfy_nb.spec.contents.tensors import is_dense, tensor_bytes
 from comfy_nb.spec.digest import Digest
 from comfy_nb.spec.fingerprint import note_sampled
 from comfy_nb.spec.readers import Parts, Whole, known_of, reads
 from comfy_nb.wording import format_size
 
-READ_WHOLE_BYTES = 1 << 30
 # Of each large tensor in a larger module this many blocks of this size are read, evenly spread, with both ends.
 BLOCKS = 256
 BLOCK_BYTES = 4096

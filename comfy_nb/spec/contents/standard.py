@@ -26,7 +26,10 @@ import zoneinfo
 from collections.abc import Callable
 from typing import Any
 
+from xxhash import xxh3_128_digest
+
 from comfy_nb.spec.attributes import referents_of
+from comfy_nb.spec.digest import Digest
 from comfy_nb.spec.readers import Parts, Unreadable, Whole, reads
 
 # What a value of a derived class is to its base class, whatever the derived one says under these names.
@@ -47,12 +50,18 @@ def _(value: Any) -> Parts:
 
 @reads(bytearray)
 def _(value: bytearray) -> Parts:
-    return (bytes(memoryview(value)),)
+    return (_digest_of_buffer(value),)
 
 
 @reads(memoryview)
 def _(value: memoryview) -> Parts:
-    return (value.format, value.shape, value.readonly, value.tobytes(), value.obj)
+    content = _digest_of_buffer(value) if value.c_contiguous else value.tobytes()
+    return (value.format, value.shape, value.readonly, content, value.obj)
+
+
+def _digest_of_buffer(value: Any) -> Digest:
+    with memoryview(value) as buffer:
+        return Digest(xxh3_128_digest(buffer))
 
 
 @reads(enum.Enum)
@@ -119,7 +128,7 @@ def _(value: Any) -> Parts:
 
 @reads(array.array)
 def _(value: array.array[Any]) -> Parts:
-    return (value.typecode, array.array.tobytes(value))
+    return (value.typecode, _digest_of_buffer(value))
 
 
 @reads(range, slice, unchangeable=True)
@@ -227,7 +236,8 @@ def _(value: random.Random) -> Parts:
 
 @reads(io.BytesIO)
 def _(value: io.BytesIO) -> Parts:
-    return (value.getvalue(), value.tell())
+    with io.BytesIO.getbuffer(value) as content:
+        return (_digest_of_buffer(content), value.tell())
 
 
 @reads(io.StringIO)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 import torch
-from xxhash import xxh3_128_digest
+from xxhash import xxh3_128, xxh3_128_digest
 
-from comfy_nb.spec.contents.arrays import LARGE_BYTES
+from comfy_nb.spec.contents.arrays import LARGE_BYTES, PIECE_BYTES, pieces_in_order
 from comfy_nb.spec.digest import Digest
 from comfy_nb.spec.fingerprint import note_copied
 from comfy_nb.spec.readers import Parts, Unreadable, Whole, reads
+
+DEVICE_PIECE_BYTES = 64 << 20
 
 
 @reads(
@@ -134,7 +136,10 @@ def _digest_of_bytes(value: torch.Tensor) -> bytes:
         return bytes_read[id(value)][1]
     if (device := accelerator_of(value)) is not None:
         note_copied(device, value.nbytes)
-    return xxh3_128_digest(tensor_bytes(value))
+    found = xxh3_128()
+    for piece in bytes_in_pieces(value):
+        found.update(piece)
+    return found.digest()
 
 
 class _Here(threading.local):
@@ -192,6 +197,18 @@ def is_dense(value: torch.Tensor) -> bool:
     kind = type(value)
     special = value.layout is not torch.strided or value.is_nested or value.is_quantized or value.device.type == "meta"
     return kind.__torch_dispatch__ is torch.Tensor.__torch_dispatch__ and not special
+
+
+def bytes_in_pieces(value: torch.Tensor) -> Iterator[Any]:
+    """Yield a strided tensor's elements in order as buffers of bytes; what has to be copied for it, a piece at a time.
+
+    By pieces of a megabyte this is twice as fast as a copy of all of a large tensor that was permuted.
+    """
+    if value.is_cpu and value.is_contiguous() and not value.is_conj() and not value.is_neg():
+        yield tensor_bytes(value)
+    else:
+        most = PIECE_BYTES if value.is_cpu else DEVICE_PIECE_BYTES
+        yield from map(tensor_bytes, pieces_in_order(value.detach(), most))
 
 
 def tensor_bytes(value: torch.Tensor) -> Any:

@@ -16,7 +16,7 @@ UNREADABLE = (RuntimeError, NotImplementedError, TypeError, ValueError)
 
 def is_array(value: object) -> TypeGuard[Array]:
     """Whether a value is a tensor or a numpy array."""
-    return isinstance(value, torch.Tensor | np.ndarray)
+    return issubclass(type(value), torch.Tensor | np.ndarray)
 
 
 def as_readable(value: Array) -> tuple[torch.Tensor | None, str]:
@@ -40,6 +40,8 @@ def as_readable(value: Array) -> tuple[torch.Tensor | None, str]:
             return stored, f"{_short_name(value.layout)}: the statistics are of its {stored.numel():,} stored values"
         if value.is_complex():
             return value.detach(), "complex: magnitudes are shown"
+        if value.is_quantized and value.qscheme() not in (torch.per_tensor_affine, torch.per_tensor_symmetric):
+            return value.detach().int_repr(), "quantised by channel: the whole numbers that are stored are shown"
         if value.is_quantized:
             return value.detach(), "quantised: the dequantised values are shown"
         return value.detach(), ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from comfy_nb.ui.inspect.arrays import Array, describe_array, is_array
 from comfy_nb.ui.inspect.part import Entry, Part, View
 from comfy_nb.ui.render.drawings import drawing_of
 from comfy_nb.ui.render.thumbnails import is_picture
-from comfy_nb.wording import count, format_size
+from comfy_nb.wording import class_name, count, format_size
 
 TEXT_MAX = 20_000
 NUMBERS_MIN = 2
@@ -42,8 +43,9 @@ def picture(value: Any, kind: str) -> Part | None:
 
 def text(value: Any, kind: str) -> Part | None:
     """Show a string."""
-    if not isinstance(value, str):
+    if not issubclass(type(value), str):
         return None
+    value = str.__str__(value)
     cut = f"\n… {len(value):,} characters" if len(value) > TEXT_MAX else ""
     return Part("", "TEXT", text=value[:TEXT_MAX] + cut)
 
@@ -55,12 +57,14 @@ def mapping(value: Any, kind: str) -> Iterator[Part | Entry] | None:
 
 def sequence(value: Any, kind: str) -> Part | Iterator[Entry] | None:
     """Show the items of a list or tuple; one of numbers alone as a row."""
-    if not isinstance(value, list | tuple) or not value:
+    base = next((each for each in (list, tuple) if issubclass(type(value), each)), None)
+    if base is None or not (length := base.__len__(value)):
         return None
-    if len(value) >= NUMBERS_MIN and all(type(item) in (int, float) for item in value[:TEXT_MAX]):
-        return Part("", "NUMBERS", _numbers(value), text=f"{type(value).__name__} of {len(value):,} numbers")
+    if length >= NUMBERS_MIN and all(type(item) in (int, float) for item in islice(base.__iter__(value), TEXT_MAX)):
+        numbers = _numbers(tuple(base.__iter__(value)))
+        return Part("", "NUMBERS", numbers, text=f"{class_name(value)} of {length:,} numbers")
     inner = "" if kind in SOCKETS and SOCKETS[kind].is_list else kind
-    return (Entry(place, item, inner) for place, item in enumerate(value))
+    return (Entry(place, item, inner) for place, item in enumerate(base.__iter__(value)))
 
 
 def model_holder(value: Any, kind: str) -> Part | None:
@@ -83,7 +87,7 @@ def _entries(value: Mapping[Any, Any], kind: str) -> Iterator[Part | Entry]:
             yield Entry(str(key), item, inner)
 
 
-def _numbers(value: list[Any] | tuple[Any, ...]) -> np.ndarray[Any, Any]:
+def _numbers(value: tuple[Any, ...]) -> np.ndarray[Any, Any]:
     try:
         return np.array(value, dtype=np.float64)
     except (OverflowError, TypeError, ValueError):

@@ -13,7 +13,7 @@ from typing import Any
 
 from comfy_nb.ui.inspect.builtin_views import BUILT_IN, TEXT_MAX
 from comfy_nb.ui.inspect.part import Entry, Part, View
-from comfy_nb.wording import describe_error, encodable
+from comfy_nb.wording import beginning, class_name, clip, describe_error, encodable
 
 PARTS_MAX = 100
 DEEPEST = 8
@@ -62,12 +62,12 @@ def _walk(value: Any, kind: str, name: str, depth: int) -> Iterator[Part]:
                 yield part
             if is_shown:
                 return
-        except Exception as error:  # a value's own code may raise anything; its type is known even then
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # a value's own code may raise anything, an exit too; its type is known even so
             has_fault = True
             by = "" if view in BUILT_IN else f"by {_name_of(view)} "
-            yield Part(
-                name, "TEXT", text=f"{type(value).__name__}: it cannot be inspected {by}({describe_error(error)})"
-            )
+            yield Part(name, "TEXT", text=f"{class_name(value)}: it cannot be inspected {by}({describe_error(error)})")
     if not has_fault:
         yield Part(name, "TEXT", text=clipped_repr(value, TEXT_MAX if depth == 0 else LINE_MAX))
 
@@ -108,9 +108,10 @@ def _joined(name: str, key: str | int) -> str:
 
 
 def clipped_repr(value: Any, most: int) -> str:
-    """Return a value's repr, or the beginning of a long one with its length."""
+    """Return a value's repr, or the beginning of a long one."""
     try:
-        text = repr(value)
-    except Exception as error:  # somebody else's class
-        return f"a {type(value).__name__}, whose repr raises {describe_error(error)}"
-    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
+        return clip(beginning(value, most), most)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # somebody else's class, which may raise an exit too
+        return f"a {class_name(value)}, whose repr raises {describe_error(error)}"

@@ -20,6 +20,7 @@ SHEET_PICTURES = 24
 SHEET_GAP_PX = 4
 JPEG_QUALITY = 90
 DIFFERENCE_GAIN = 10
+COLOURED_CHANNELS = 128
 BAD = (1.0, 0.0, 1.0)  # magenta: a value that is NaN or infinite
 MASK_RED = (0.9, 0.15, 0.2)
 # Dark to light in even steps of lightness, through violet, red and yellow: 8 anchors, interpolated.
@@ -96,9 +97,9 @@ def difference(one: Plane, other: Plane, rect: Sequence[float], max_size: Sequen
     _check_sizes(one, other)
     box = _clamped(rect, one.values.shape)
     step = _step(box, max_size)
-    a, b = (_unit(floats(_cut(each.values, box, step)), each) for each in (one, other))
+    a, b = (_unit(floats(_few_channels(_cut(each.values, box, step), 3)), each) for each in (one, other))
     gap = _coloured((a - b).abs() * DIFFERENCE_GAIN, "rgb" if a.ndim == 3 else "grey")
-    return _encode(gap[..., :3], max_size, box, is_exact=step == 1)
+    return _encode(gap, max_size, box, is_exact=step == 1)
 
 
 def overlay(mask: Plane, image: Plane, rect: Sequence[float], max_size: Sequence[int]) -> Encoded:
@@ -167,9 +168,16 @@ def _cut(values: torch.Tensor, rect: Sequence[int], step: int) -> torch.Tensor:
     return values[y0:y1:step, x0:x1:step]
 
 
+def _few_channels(values: torch.Tensor, most: int) -> torch.Tensor:
+    """Return at most so many channels of a plane, evenly spread."""
+    return values if values.ndim == 2 else values[..., :: math.ceil(values.shape[2] / most)]
+
+
 def _read(plane: Plane, rect: Sequence[int], max_size: Sequence[int]) -> tuple[Pixels, bool]:
     step = _step(rect, max_size)
-    return _coloured(_unit(floats(_cut(plane.values, rect, step)), plane), plane.colour), step == 1
+    return _coloured(
+        _unit(floats(_few_channels(_cut(plane.values, rect, step), COLOURED_CHANNELS)), plane), plane.colour
+    ), step == 1
 
 
 def _unit(values: torch.Tensor, plane: Plane) -> torch.Tensor:

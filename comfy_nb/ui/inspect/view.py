@@ -184,5 +184,11 @@ def _shows_itself(value: Any) -> bool:
     """Whether a value has a display of its own that is better than ours: figures, data frames, and the like."""
     if hasattr(type(value), OWN_PARTS):
         return False
-    module = type(value).__module__.partition(".")[0]
-    return module in SHOW_THEMSELVES or (hasattr(value, "_repr_html_") and not hasattr(value, "__array__"))
+    try:
+        if str(type(value).__module__).partition(".")[0] in SHOW_THEMSELVES:
+            return True
+        return hasattr(value, "_repr_html_") and not hasattr(value, "__array__")
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # an object of somebody else's class may raise anything, whatever it is asked
+        return False

@@ -142,6 +142,14 @@ def test_other_values_are_refused_with_the_reason(disk, value, reason):
     assert key_of("a") not in disk
 
 
+def test_tuples_that_hold_one_in_many_places_are_refused(disk):
+    value = (1,)
+    for _ in range(60):
+        value = (value, value)
+    assert disk.why_not(([value],)) == "it holds one tuple in too many places"
+    assert disk.why_not(([[(1, 2)] * 100],)) is None
+
+
 def test_a_tree_that_is_too_deep_or_holds_itself_is_refused(disk):
     ring: list[object] = []
     ring.append(ring)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 from unittest import mock
 
 import numpy as np
@@ -14,6 +15,8 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import comfy_nb as nb
+from comfy_nb.graph.prompt_json import picture_text
+from comfy_nb.spec.coerce import coerce
 
 
 def fake() -> torch.Tensor:
@@ -53,6 +56,16 @@ class Hostile(dict[str, int]):
     items = keys = values = __iter__ = __eq__ = __repr__ = __len__ = __sizeof__ = _refuse  # type: ignore[assignment]
 
 
+class Endless(list[int]):
+    def __iter__(self) -> Any:
+        return itertools.count()
+
+
+def disguised(base: type) -> Any:
+    """An object that says it is of another class."""
+    return type("Disguised", (), {"__class__": property(lambda _: base)})()
+
+
 class Unhashable(type):
     def __eq__(cls, other: object) -> bool:
         return cls is other
@@ -60,6 +73,33 @@ class Unhashable(type):
 
 class OfUnhashableClass(metaclass=Unhashable):
     pass
+
+
+class OfNoModule:
+    pass
+
+
+OfNoModule.__module__ = 7  # type: ignore[assignment]
+
+
+class Exits:
+    """Whatever Python asks it, it exits."""
+
+    def _exit(self, *_: object) -> Any:
+        raise SystemExit
+
+    __repr__ = __eq__ = __hash__ = __bool__ = __len__ = __iter__ = __sizeof__ = __str__ = _exit  # type: ignore[assignment]
+
+
+class ExitingTensor(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, *_: Any) -> Any:
+        raise SystemExit
+
+
+class ExitingKey:
+    def __comfy_nb_key__(self) -> Any:
+        raise SystemExit
 
 
 WIDE = 40_000_000_000
@@ -76,8 +116,17 @@ READ: dict[str, Callable[[], Any]] = {
     "four bits": lambda: torch.zeros(3, dtype=torch.uint8).view(torch.float4_e2m1fn_x2),
     "half complex": lambda: torch.zeros(3, dtype=torch.complex32),
     "inside itself": ring,
+    "exits": Exits,
+    "endless": lambda: Endless([1, 2]),
+    "says it is a tensor": lambda: disguised(torch.Tensor),
+    "says it is an array": lambda: disguised(np.ndarray),
+    "says it is a model": lambda: disguised(torch.nn.Module),
+    "says it is a dict": lambda: disguised(dict),
+    "of a hostile class": lambda: Hostile(a=1),
     "mapped": lambda: np.memmap("mapped", "f4", "w+", shape=(10,)),
 }
+
+
 UNREADABLE: dict[str, Callable[[], Any]] = {
     "of an unhashable class": OfUnhashableClass,
     "fake": fake,
@@ -86,7 +135,9 @@ UNREADABLE: dict[str, Callable[[], Any]] = {
     "not initialised": torch.nn.UninitializedParameter,
     "compiled": lambda: torch.jit.script(torch.nn.Linear(1, 1)),
     "in a foreign layout": lambda: torch.ones(2).to_mkldnn(),
-    "hostile": lambda: Hostile(a=1),
+    "of no module": OfNoModule,
+    "an exiting tensor": lambda: torch.ones(2).as_subclass(ExitingTensor),
+    "of an exiting key": ExitingKey,
     "deep": lambda: nested(10_000),
     "iterator": lambda: iter([1]),
 }
@@ -131,6 +182,67 @@ def test_what_cannot_be_read_passes_and_is_not_reused(kind: str) -> None:
     assert "which may have changed" in passes(UNREADABLE[kind]()).why("1")
 
 
+def test_a_large_array_in_a_mapped_file_passes_and_is_named() -> None:
+    run = passes(np.memmap("large", "u1", "w+", shape=(4 << 30,)))
+    assert "an array of 4.3 GB in a mapped file, which may have changed" in run.why("1")
+
+
+@pytest.mark.parametrize("kind", [*READ, *UNREADABLE])
+def test_whatever_is_given_can_be_told_looked_at_and_saved_or_is_refused_by_name(kind: str, tmp_path: Any) -> None:
+    @nb.node
+    def looks_at(value: object) -> int:
+        return 1
+
+    value = (READ | UNREADABLE)[kind]()
+    handle = looks_at(value)
+    graph = nb.Graph(handle)
+    for _ in range(2):
+        run = graph.run_sync()
+    assert "looks_at" in repr(handle) and repr(graph) and run.why("1") and run.summary()
+    view = nb.inspect(value)
+    assert repr(view) and view._repr_html_()
+    try:
+        graph.save(tmp_path / "graph.json")
+    except nb.PromptError as error:
+        assert "Input 'value' of node '1' (looks_at)" in str(error)
+    assert picture_text({"1": {"class_type": "looks_at", "inputs": {"value": value}}}, is_prompt=True)
+
+
+@pytest.mark.parametrize("kind", ["exits", "says it is a tensor", "an exiting tensor", "nested", "inside itself"])
+@pytest.mark.parametrize("socket", ["IMAGE", "MASK", "LATENT", "AUDIO"])
+def test_what_has_another_layout_is_refused_by_name_or_passes(kind: str, socket: str) -> None:
+    value = (READ | UNREADABLE)[kind]()
+    try:
+        assert coerce(value, socket) is value
+    except nb.LayoutError as error:
+        assert socket in str(error)
+
+
+def test_the_pixels_of_a_fake_picture_are_not_asked_for() -> None:
+    with FakeTensorMode():
+        picture = torch.zeros(1, 4, 4, 3)
+    assert coerce(picture, "IMAGE").shape == picture.shape
+
+
+@pytest.mark.parametrize("kind", ["exits", "a shared list", "a number of many digits"])
+def test_a_constant_that_is_no_text_or_number_is_refused_by_name(kind: str) -> None:
+    shared: list[Any] = []
+    for _ in range(60):
+        shared = [shared, shared]
+
+    @nb.node
+    def needs_text(text: str = "", count: Annotated[int, nb.Range(0, 5)] = 1) -> str:
+        return text
+
+    given = {
+        "exits": {"text": Exits()},
+        "a shared list": {"text": shared},
+        "a number of many digits": {"count": 10**9999},
+    }
+    with pytest.raises(nb.ValidationError, match=r"needs_text \(node 1\)"):
+        nb.Graph(needs_text(**given[kind])).run_sync()
+
+
 @pytest.mark.parametrize("kind", [*READ, *UNREADABLE])
 def test_the_cache_tells_what_it_holds(kind: str) -> None:
     passes((READ | UNREADABLE)[kind]())
@@ -150,7 +262,7 @@ class Proxy:
         raise RuntimeError("outside of its context")
 
 
-@pytest.mark.parametrize("make", [Proxy, lambda: OfUnhashableClass()])
+@pytest.mark.parametrize("make", [Proxy, OfUnhashableClass, Exits])
 def test_code_can_read_a_global_that_refuses_to_be_looked_at(make: Callable[[], Any]) -> None:
     value = make()
 
@@ -160,7 +272,7 @@ def test_code_can_read_a_global_that_refuses_to_be_looked_at(make: Callable[[], 
 
     assert reads_odd().run_sync() == type(value).__name__
     run = nb.Graph(reads_odd()).run_sync()
-    assert "may have changed" in run.why("1")
+    assert ("may have changed" in run.why("1")) is (make is OfUnhashableClass)
 
 
 MOCKS: dict[str, Callable[[], Any]] = {

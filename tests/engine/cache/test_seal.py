@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from comfy_nb.engine.cache.seal import seal
+from comfy_nb.spec.contents import tensors
 
 
 @pytest.mark.parametrize(
@@ -136,4 +137,16 @@ def test_a_write_past_the_version_counter_of_a_large_tensor_is_seen():
     tensor = large()
     sealed = seal(([tensor],))
     tensor.numpy()[0] = 1
+    assert sealed.broken() == "the tensor in output 0 was written to"
+
+
+def test_a_permuted_tensor_is_watched_without_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def copies(*_: object) -> None:
+        raise AssertionError("it is copied")
+
+    monkeypatch.setattr(tensors, "pieces_in_order", copies)
+    decoded = torch.rand(2, 3, 64, 64).movedim(1, -1)
+    sealed = seal(([decoded],))
+    assert sealed is not None and sealed.unknown is None and sealed.broken() is None
+    decoded.numpy()[0, 1, 2, 0] = 7
     assert sealed.broken() == "the tensor in output 0 was written to"

@@ -20,12 +20,20 @@ from comfy_nb.ui.inspect.inspector import Inspector
 from comfy_nb.ui.render.thumbnails import value_thumbnail
 
 NAN = math.nan
+QINT8 = torch.qint8
 
 
 def picture(inspector: Inspector, **asked) -> Image.Image:
     answer, pictures = inspector.answer({"ask": "slice", "size": [64, 64], "rect": [0, 0, 64, 64], **asked})
     assert "error" not in answer, answer
     return Image.open(io.BytesIO(pictures[0])).convert("RGB")
+
+
+def shared(levels: int) -> object:
+    value: object = []
+    for _ in range(levels):
+        value = [value, value]
+    return value
 
 
 def alarms(value, kind=None) -> str:
@@ -41,6 +49,11 @@ STRANGE = {
     "sparse": lambda: torch.eye(4).to_sparse(),
     "csr": lambda: torch.eye(4).to_sparse_csr(),
     "quantised": lambda: torch.quantize_per_tensor(torch.rand(3, 4), 0.1, 0, torch.quint8),
+    "quantised by channel": lambda: torch.quantize_per_channel(
+        torch.rand(3, 4), torch.ones(3), torch.zeros(3), 0, QINT8
+    ),
+    "many channels": lambda: {"samples": torch.rand(1, 200_000, 2, 2)},
+    "shared parts": lambda: shared(60),
     "meta": lambda: torch.empty(10**6, 10**6, device="meta"),
     "nested": lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]),
     "empty": lambda: torch.zeros(0, 3),
