@@ -31,15 +31,14 @@ CLOCK_NS = 2_000_000_000
 class Load(NamedTuple):
     """One load of a module, known by its `spec`, which the next load replaces; None where it is not loaded yet.
 
-    `file` is the project's own file that it came from, with its `stamp` and `text` when this was first seen; "" if it
-    came from none. `mark` stands for what was loaded, or is None where a later load could not be told from this one.
+    `file` is the one that it came from, with its `stamp` when this was first seen; "" if it came from none. `mark`
+    stands for what was loaded, or is None where a later load could not be told from this one.
     """
 
     name: str
     spec: Any
     file: str = ""
     stamp: Stamp = (0, 0, 0)
-    text: bytes = b""
     mark: Digest | None = None
     imports: tuple[str, ...] = ()
 
@@ -51,11 +50,13 @@ class Load(NamedTuple):
         return _spec_of(self.name) is spec and (is_known or _stamp(self.file) == self.stamp)
 
     @property
-    def edit(self) -> bytes | None:
-        """The digest of the file's text if that is another one than when the load was first seen."""
+    def edit(self) -> Digest | None:
+        """The digest of the file if it was written since the load was first seen, even if it has the same text again.
+
+        In between, the code may have been patched in place.
+        """
         stamp = _stamp(self.file) if self.file else self.stamp
-        text = self.text if stamp == self.stamp else _digest_of_file(self.file, *stamp)
-        return text if text != self.text else None
+        return None if stamp == self.stamp else Digest(_digest_of_file(self.file, *stamp))
 
 
 class Together(NamedTuple):
@@ -66,7 +67,7 @@ class Together(NamedTuple):
 
     def edits(self) -> list[Digest]:
         """Return the digests of the files that were edited since they were loaded."""
-        return [Digest(text) for load in self.loads if (text := load.edit) is not None]
+        return [edit for load in self.loads if (edit := load.edit) is not None]
 
 
 def loads_of(name: str) -> Together:
@@ -117,7 +118,7 @@ def _see(name: str) -> Load:
     imports: set[str] = set()
     if not file or is_local_file(file):
         imports = {*_imported_by(name, file, stamp), *_modules_in(name)}
-    load = Load(name, spec, file, stamp, text, _mark_of(name, spec, file, stamp, text), tuple(sorted(imports)))
+    load = Load(name, spec, file, stamp, _mark_of(name, spec, file, stamp, text), tuple(sorted(imports)))
     _loads[name] = load
     return load
 

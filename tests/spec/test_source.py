@@ -161,6 +161,8 @@ def test_code_that_was_patched_in_place_after_an_edit_counts(nodes: ModuleType, 
         assert graph_of(nodes.Load).run_sync()["1"] == 2
         nodes.helpers.scaled.__code__ = (lambda value: value * 3).__code__
         assert graph_of(nodes.Load).run_sync()["1"] == 3
+        write("helpers", HELPERS)
+        assert graph_of(nodes.Load).run_sync()["1"] == 3
 
 
 def test_a_helper_that_is_not_loaded_yet_counts_by_its_file(write: Write) -> None:
