@@ -24,14 +24,18 @@ _fresh = itertools.count(1)
 
 
 class Call:
-    """One node with its inputs: constants, and handles to other nodes' outputs."""
+    """One node with its inputs: constants, and handles to other nodes' outputs.
 
-    __slots__ = ("_digest", "_graph", "_pristine", "fresh", "inputs", "registry", "spec")
+    It holds its `factory`, so that this is known to be in use.
+    """
 
-    def __init__(self, spec: NodeSpec, inputs: Mapping[str, Any], registry: Registry, fresh: int = 0) -> None:
-        self.spec = spec
+    __slots__ = ("_digest", "_graph", "_pristine", "factory", "fresh", "inputs", "registry", "spec")
+
+    def __init__(self, factory: NodeFactory, inputs: Mapping[str, Any], fresh: int = 0) -> None:
+        self.factory = factory
+        self.spec = factory.spec
+        self.registry = factory.registry
         self.inputs = inputs
-        self.registry = registry
         self.fresh = fresh
         self._digest: Digest | None = None
         self._graph: Graph | None = None
@@ -172,7 +176,7 @@ class Handle:
     def fresh(self) -> Handle:
         """Return the same node to be computed anew: a new sample of a random node, a new answer of a remote one."""
         call = self.call
-        return Handle(Call(call.spec, call.inputs, call.registry, next(_fresh)), self.slot)
+        return Handle(Call(call.factory, call.inputs, next(_fresh)), self.slot)
 
     def cache_keys(self) -> list[bytes]:
         """The keys that `nb.cache` knows this node by, for `nb.cache.drop(handle)` and `pin(handle)`."""
@@ -252,7 +256,7 @@ class NodeFactory:
 
     def __init__(self, spec: NodeSpec, registry: Registry) -> None:
         self.spec = spec
-        self._registry = registry
+        self.registry = registry
         self._known: Interface | None = None
         self.__name__ = spec.class_type
         self.__qualname__ = spec.class_type
@@ -287,7 +291,7 @@ class NodeFactory:
                 complete[name] = self._default(entry)
         if len(complete) < len(inputs) or not inputs.keys() <= complete.keys():
             self._take_undeclared(inputs, complete)
-        return Handle(Call(self.spec, complete, self._registry))
+        return Handle(Call(self, complete))
 
     def _named(self, args: tuple[Any, ...], inputs: Mapping[str, Any]) -> dict[str, Any]:
         names = list(self._interface.declared)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, overload
+from weakref import WeakValueDictionary
 
 from comfy_nb.errors import SpecError, UnknownName
 from comfy_nb.graph.default_registry import default_registry
@@ -89,7 +92,8 @@ def node(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     The options are those of `spec_from_function`: class_type, title, category, output, lazy, fingerprint, validate,
     thread_safe, grad, timeout, retries, backoff, cache ("on", "off", or "node": bound to the node's id), list_output.
     Nodes run without gradients, as ComfyUI's do; `grad=True` switches them on, for a loss and an optimiser inside.
-    Defining it again replaces it. Raises SpecError for a signature that cannot be a node.
+    Defining it again replaces it. Where one function makes several nodes of one name, the later ones are registered as
+    NAME_2 and so on while the earlier are in use. Raises SpecError for a signature that cannot be a node.
     """
     if function is None:
         return lambda later: _declare(later, options)
@@ -100,7 +104,42 @@ def _declare(function: Callable[..., Any], options: Mapping[str, Any]) -> NodeFa
     if isinstance(function, type):
         raise SpecError(f"@nb.node takes a function, not {function!r}. Register a ComfyUI class by nb.register(cls).")
     registry = default_registry()
-    return NodeFactory(registry.register(spec_from_function(function, **options)), registry)
+    spec = spec_from_function(function, **options)
+    name = _free_name(spec, registry)
+    spec = registry.register(spec if name == spec.class_type else replace(spec, class_type=name))
+    made = _in_use[name] = NodeFactory(spec, registry)
+    return made
+
+
+_in_use: WeakValueDictionary[str, NodeFactory] = WeakValueDictionary()
+
+
+def _free_name(spec: NodeSpec, registry: Registry) -> str:
+    """Return the class type of a function, numbered if the one there is another variant of it that is in use."""
+    name, number = spec.class_type, 1
+    while (there := registry.find(name)) is not None and not _is_replaced(there, spec):
+        number += 1
+        name = f"{spec.class_type}_{number}"
+    return name
+
+
+def _is_replaced(old: NodeSpec, new: NodeSpec) -> bool:
+    """Whether a definition takes the place of another: of an edited one, of an equal one, or of one that nobody has.
+
+    A function that makes functions gives them one code object; a cell that is executed again has new ones.
+    """
+    before, now = _function_of(old), _function_of(new)
+    if before is None or before.__code__ is not now.__code__:
+        is_numbered = old.class_type != new.class_type
+        return not is_numbered or (before is not None and before.__qualname__ == now.__qualname__)
+    handle = _in_use.get(old.class_type)
+    return handle is None or handle.spec is not old or old.code() == new.code()
+
+
+def _function_of(spec: NodeSpec) -> Any:
+    """Return the function that was written, below its decorators; None for a class."""
+    function = None if isinstance(spec.origin, type) else inspect.unwrap(spec.origin)
+    return function if hasattr(function, "__code__") else None
 
 
 def register(classes: Any, display_names: Mapping[str, str] | None = None, registry: Registry | None = None) -> Any:

@@ -7,6 +7,7 @@ import os
 import sys
 import sysconfig
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,21 @@ _INSTALLED = tuple(
 _OWN_PACKAGE = str(Path(__file__).resolve().parents[1])
 
 
-def is_local(module_name: str | None) -> bool:
-    """Return whether a module is the notebook or one of the project's own files, not an installed package."""
-    if module_name is None or module_name == "__main__":
+def module_of(thing: type | types.FunctionType) -> str:
+    """Return the name of the module that a class or function says to be from; "" if that is no name."""
+    name = _MODULE_OF_CLASS(thing) if issubclass(type(thing), type) else thing.__module__
+    return name if type(name) is str else ""
+
+
+_MODULE_OF_CLASS: Callable[[Any], Any] = vars(type)["__module__"].__get__
+
+
+def is_local(module_name: Any) -> bool:
+    """Return whether a module is the notebook or one of the project's own files, not an installed package.
+
+    What is no name of a module, which a class may claim to be from, is the person's own.
+    """
+    if type(module_name) is not str or module_name == "__main__":
         return True
     module = sys.modules.get(module_name)
     if module is None:

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from comfy_nb.spec.attributes import Slots, attributes_of, caches_of, has_hidden_state, slots_of, values_of
 from comfy_nb.spec.digest import Digest
-from comfy_nb.spec.locality import is_local
+from comfy_nb.spec.locality import is_local, module_of
 
 Mark = tuple[str, str]
 """The kind and the name under which a change of something that code reads is reported: ("global", "GAIN")."""
@@ -146,7 +146,7 @@ def _may_be_installed(kind: type) -> bool:
 
 
 def _package(kind: type) -> str:
-    return kind.__module__.partition(".")[0]
+    return module_of(kind).partition(".")[0]
 
 
 def _refuse(_: Any) -> Parts:

@@ -2,59 +2,71 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
-import types
-from collections.abc import Iterator
 from contextvars import ContextVar
-from pathlib import Path
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
-
-from xxhash import xxh3_128_digest
 
 from comfy_nb.spec.code import code_digest
 from comfy_nb.spec.context_variables import context_variables_of
 from comfy_nb.spec.digest import Digest, combine
 from comfy_nb.spec.fingerprint import digest_of
 from comfy_nb.spec.ledger import OWN_CODE, Ledger, keep_ledger
-from comfy_nb.spec.locality import is_local
+from comfy_nb.spec.loads import Together, loads_of
+from comfy_nb.spec.locality import module_of
 
 
 class _Source(NamedTuple):
-    """The files of a class, with their digest and that of what only the class itself has, when it was first seen.
+    """What a class is beside its files, and the mark of the loads that it came from, when it was first seen.
 
-    `variables` are the context variables that its code reads.
+    `variables` are the context variables that its code reads. `digest` is that of the class with its loads `at` last.
     """
 
-    files: tuple[str, ...]
-    digest: bytes
-    own: bytes
+    own: Digest
+    came_from: Digest
     variables: tuple[ContextVar[Any], ...]
+    at: Together
+    digest: Digest
 
 
 _sources: WeakKeyDictionary[type, _Source] = WeakKeyDictionary()
 
 
 def source_digest(cls: type) -> Digest:
-    """Digest the file that a class was read from, and the project's own files that this one takes functions from.
+    """Digest the file that a class was read from, and the project's own files that this one takes from, as loaded.
 
     What the class and its module keep while they run does not count, but what the context variables are that its code
-    reads, since they belong to the run and not to the pack. A file that changed counts with what it was when
-    the class was first seen, since either may be what runs. A class that its file does not hold by name, such as one
-    that a function made, counts by its code as it is when it is first seen.
+    reads, since they belong to the run and not to the pack. A class that its file does not hold by name, such as one
+    that a function made, counts by its code as it is when it is first seen. Where the files do not tell what runs (one
+    was edited since it was loaded, or there is none), the code counts with all that it reads, as in a notebook.
     """
-    module = sys.modules.get(cls.__module__)
+    together = loads_of(module_of(cls))
+    if together.mark is None:
+        return code_digest(cls)
     known = _sources.get(cls)
-    files = known.files if known is not None else tuple(sorted(_files_of(module)))
-    digest = xxh3_128_digest(b"".join([_digest_of_file(path, *_stamp(path)) for path in files]))
-    if known is None:
-        is_named = files and getattr(module, cls.__qualname__, None) is cls
-        own = cls.__qualname__.encode() if is_named else code_digest(cls).value
-        known = _sources[cls] = _Source(files, digest, own, context_variables_of(cls))
-    source = Digest(xxh3_128_digest(known.own + known.digest + (digest if digest != known.digest else b"")))
+    if known is None or known.at is not together:
+        known = _sources[cls] = _seen(cls, known, together, together.mark)
+    source = known.digest
+    if edits := together.edits():
+        source = combine(b"edited", [source, code_digest(cls), *edits])
     return _with_variables(source, known.variables) if known.variables else source
+
+
+def _seen(cls: type, known: _Source | None, together: Together, mark: Digest) -> _Source:
+    if known is None:
+        own = _own(cls)
+        return _Source(own, mark, context_variables_of(cls), together, combine(b"source", [own, mark]))
+    marks = [known.came_from] if known.came_from.value == mark.value else [known.came_from, mark]
+    return known._replace(at=together, digest=combine(b"source", [known.own, *marks]))
+
+
+def _own(cls: type) -> Digest:
+    """Return the name of a class if its module holds it by that; else its code, which only this process can know."""
+    if vars(sys.modules[module_of(cls)]).get(cls.__qualname__) is cls:
+        return digest_of(cls.__qualname__)
+    code = code_digest(cls)
+    return code if code.reusable else Digest(os.urandom(16), durable=False)
 
 
 def _with_variables(source: Digest, variables: tuple[ContextVar[Any], ...]) -> Digest:
@@ -63,42 +75,3 @@ def _with_variables(source: Digest, variables: tuple[ContextVar[Any], ...]) -> D
     ledger: Ledger = {("context variable", name): (digest.value, "") for name, digest in read}
     keep_ledger(found.value, {OWN_CODE: (source.value, ""), **ledger})
     return found
-
-
-def _files_of(module: types.ModuleType | None) -> set[str]:
-    """Return the files of a module and of the local modules that it takes from, one way or another."""
-    found: dict[str, str | None] = {}
-    stack = [module] if module is not None else []
-    while stack:
-        module = stack.pop()
-        if module.__name__ not in found:
-            found[module.__name__] = getattr(module, "__file__", None)
-            names = set(_modules_named(module)) - found.keys()
-            stack += [sys.modules[name] for name in names if name in sys.modules and is_local(name)]
-    return {path for path in found.values() if path is not None}
-
-
-def _modules_named(module: types.ModuleType) -> Iterator[str]:
-    """Return the names of the modules that the values of a module come from."""
-    for value in list(vars(module).values()):
-        if isinstance(value, types.ModuleType):
-            yield value.__name__
-        elif isinstance(value, types.FunctionType | type) and isinstance(value.__module__, str):
-            yield value.__module__
-
-
-def _stamp(path: str) -> tuple[int, int, int]:
-    """Return what changes when a file is written: its times and size; zeros where there is no file."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return 0, 0, 0
-    return found.st_mtime_ns, found.st_ctime_ns, found.st_size
-
-
-@functools.lru_cache(maxsize=4096)
-def _digest_of_file(path: str, *_stamp: int) -> bytes:
-    try:
-        return xxh3_128_digest(Path(path).read_bytes())
-    except OSError:
-        return xxh3_128_digest(path.encode())

@@ -11,6 +11,7 @@ from typing import Any
 from comfy_nb.errors import SpecError
 from comfy_nb.spec.code import code_digest
 from comfy_nb.spec.digest import Digest
+from comfy_nb.spec.locality import module_of
 from comfy_nb.spec.node_spec import InputSpec, Interface, NodeSpec, read_input
 from comfy_nb.spec.source import source_digest
 from comfy_nb.wording import describe_error
@@ -142,5 +143,6 @@ def _sequence(cls: type, attribute: str) -> Sequence[Any]:
 
 def _code_of(cls: type) -> Digest:
     """Digest a class: in a notebook with all that it reads now, in a file as ComfyUI does, by its source alone."""
-    is_in_file = cls.__module__ != "__main__" and cls.__module__ in sys.modules
+    module = module_of(cls)
+    is_in_file = module != "__main__" and module in sys.modules
     return source_digest(cls) if is_in_file else code_digest(cls)

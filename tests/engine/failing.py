@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import comfy_nb as nb
+from comfy_nb.graph.default_registry import default_registry
 from tests.engine.signs import others
 
 
@@ -51,4 +52,6 @@ def returns(value: Callable[[], Any], kind: Any, is_async: bool) -> nb.Handle:
             return value()
 
     odd.__annotations__["return"] = kind
+    if "odd" in default_registry():  # that of an earlier test may not be freed yet, and would keep the name
+        default_registry().remove("odd")
     return nb.node(odd)()

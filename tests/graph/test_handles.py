@@ -275,7 +275,7 @@ def test_a_misspelt_class_is_answered_with_the_nearest():
 def test_a_factory_is_kept_until_its_class_is_replaced(nodes):
     assert nodes.Split is nodes.Split
     before = nodes.Split
-    nb.register({"Split": Nothing}, registry=before._registry)
+    nb.register({"Split": Nothing}, registry=before.registry)
     assert nodes.Split is not before
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any
 import pytest
 
 import comfy_nb as nb
+from comfy_nb.spec.loads import CLOCK_NS
 from comfy_nb.spec.registry import Registry
 from comfy_nb.spec.source import source_digest
 from comfy_nb.spec.v1 import spec_from_v1
@@ -43,7 +46,7 @@ def made(factor):
             return (value * factor,)
     return Made
 """
-HELPERS = "def scaled(value): return value * 2"
+HELPERS = "GAIN = 2\ndef scaled(value): return value * 2"
 
 
 @pytest.fixture
@@ -106,8 +109,108 @@ def test_a_file_that_was_edited_and_then_loaded_again_counts_once_more(nodes: Mo
     write("nodes", NODES + "\n# edited again")
     between = source_digest(old)
     importlib.reload(nodes)
-    assert source_digest(nodes.Load) != between
-    assert source_digest(old) == between
+    assert len({between, source_digest(nodes.Load), source_digest(old)}) == 3
+
+
+TAKES_A_FUNCTION = "from pack_of_this_test import helpers\ndef result(value): return helpers.scaled(value)"
+TAKES_A_CONSTANT = "from pack_of_this_test.helpers import GAIN\ndef result(value): return value * GAIN"
+TAKES_IT_WHEN_IT_RUNS = "def result(value):\n    from .helpers import GAIN\n    return value * GAIN"
+PASSES_ON = "from . import middle\ndef result(value): return middle.result(value)"
+RETURNS = """
+class Load:
+    INPUT_TYPES = classmethod(lambda cls: {"required": {"value": ("INT",)}})
+    RETURN_TYPES, FUNCTION = ("INT",), "run"
+    def run(self, value):
+        return (result(value),)
+"""
+
+
+def helpers_of(gain: int) -> str:
+    return f"GAIN = {gain}\ndef scaled(value): return value * {gain}"
+
+
+@pytest.mark.parametrize("takes", [TAKES_A_FUNCTION, TAKES_A_CONSTANT, TAKES_IT_WHEN_IT_RUNS, PASSES_ON])
+def test_what_ran_between_an_edit_and_a_reload_is_not_taken_for_what_runs_then(write: Write, takes: str) -> None:
+    """Whatever is reloaded, no result of the old helper is found under its new text."""
+    write("helpers", helpers_of(2))
+    write("middle", TAKES_A_FUNCTION)
+    write("nodes", takes + RETURNS)
+    nodes = importlib.import_module("pack_of_this_test.nodes")
+    helpers = importlib.import_module("pack_of_this_test.helpers")
+    with nb.use_session(nb.Session()):
+        write("helpers", helpers_of(3))
+        assert graph_of(nodes.Load).run_sync()["1"] == 2
+        importlib.reload(helpers)
+        assert graph_of(nodes.Load).run_sync()["1"] == nodes.Load().run(1)[0]
+        importlib.reload(nodes)
+        assert graph_of(nodes.Load).run_sync()["1"] == 3
+        write("helpers", helpers_of(4))
+        assert graph_of(nodes.Load).run_sync()["1"] == 3
+        importlib.reload(helpers)
+        importlib.reload(nodes)
+        run = graph_of(nodes.Load).run_sync()
+        assert (run["1"], run.counts) == (4, {"ran": 1})
+        assert graph_of(nodes.Load).run_sync().counts == {"memory": 1}
+
+
+def test_code_that_was_patched_in_place_after_an_edit_counts(nodes: ModuleType, write: Write) -> None:
+    """As IPython's autoreload does it, without a reload of the module."""
+    with nb.use_session(nb.Session()):
+        assert graph_of(nodes.Load).run_sync()["1"] == 2
+        write("helpers", helpers_of(3))
+        assert graph_of(nodes.Load).run_sync()["1"] == 2
+        nodes.helpers.scaled.__code__ = (lambda value: value * 3).__code__
+        assert graph_of(nodes.Load).run_sync()["1"] == 3
+        write("helpers", HELPERS)
+        assert graph_of(nodes.Load).run_sync()["1"] == 3
+
+
+def test_a_helper_that_is_not_loaded_yet_counts_by_its_file(write: Write) -> None:
+    write("nodes", TAKES_IT_WHEN_IT_RUNS + RETURNS)
+    nodes = importlib.import_module("pack_of_this_test.nodes")
+    write("helpers", helpers_of(3))
+    before = source_digest(nodes.Load)
+    write("helpers", helpers_of(4))
+    assert source_digest(nodes.Load) != before
+    assert "pack_of_this_test.helpers" not in sys.modules
+
+
+SLOW = """
+import time
+from pack_of_this_test import helpers
+def result(value):
+    time.sleep(0.2)  # else it would not be worth keeping
+    return helpers.scaled(value)
+"""
+IN_A_PROCESS = """
+import sys, pathlib
+import comfy_nb as nb
+from pack_of_this_test import helpers, nodes
+folder, gain = sys.argv[1:]
+if gain:
+    pathlib.Path(helpers.__file__).write_text(f"GAIN = {gain}\\ndef scaled(value): return value * {gain}")
+nb.configure(cache_dir=folder)
+nb.register({"Load": nodes.Load})
+run = nb.load({"1": {"class_type": "Load", "inputs": {"value": 1}}}).run_sync()
+print(run["1"], dict(run.counts))
+nb.default_session().disk.close()
+"""
+
+
+@pytest.mark.process
+def test_the_disk_has_no_results_of_code_that_its_file_did_not_hold(write: Write, tmp_path: Path) -> None:
+    write("nodes", SLOW + RETURNS)
+    time.sleep(CLOCK_NS / 1e9)  # only then the files are sure to be older than the processes
+
+    def run(gain: str = "") -> str:
+        command = [sys.executable, "-c", IN_A_PROCESS, str(tmp_path / "cache"), gain]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    assert run() == "2 {'ran': 1}"
+    assert run() == "2 {'disk': 1}"
+    assert run(gain="3").startswith("2 ")
+    assert run() == "3 {'ran': 1}"
 
 
 def test_classes_that_a_function_made_count_by_their_code(nodes: ModuleType) -> None:
@@ -210,6 +313,35 @@ def test_a_context_variable_counts_in_whatever_way_it_is_reached(write: Write, w
     with nb.use_session(nb.Session()):
         graph = graph_of(nodes.Load)
         assert [copy_context().run(run, value) for value in (2, 3)] == [2, 3]
+
+
+SAYS = "import types\nclass Of:\n  __class__ = property(lambda self: {})\nLiar = Of()"
+LIARS = {
+    "a class of module 7": "class Liar: pass\nLiar.__module__ = 7",
+    "a class of an unhashable module": "class Liar: pass\nLiar.__module__ = []",
+    "a function of an unhashable module": "def Liar(): pass\nLiar.__module__ = []",
+    "an object that says to be a module": SAYS.format("types.ModuleType"),
+    "an object that says to be a function": SAYS.format("types.FunctionType"),
+    "an object that says to be a class": SAYS.format("type"),
+    "an object that does not say": SAYS.format("1 / 0"),
+}
+
+
+@pytest.mark.parametrize("liar", LIARS)
+def test_what_lies_about_its_class_or_module_does_not_keep_a_class_from_being_known(write: Write, liar: str) -> None:
+    write("nodes", f"{LIARS[liar]}\ndef result(value):\n    Liar\n    return value\n{RETURNS}")
+    nodes = importlib.import_module("pack_of_this_test.nodes")
+    with nb.use_session(nb.Session()):
+        assert [graph_of(nodes.Load).run_sync().counts for _ in range(2)] == [{"ran": 1}, {"memory": 1}]
+
+
+@pytest.mark.parametrize("module", [7, [], None])
+def test_a_class_that_is_of_no_module_counts_by_its_code(nodes: ModuleType, module: Any) -> None:
+    nodes.Load.__module__ = module
+    with nb.use_session(nb.Session()):
+        assert [graph_of(nodes.Load).run_sync()["1"] for _ in range(2)] == [2, 2]
+        nodes.helpers.scaled = lambda value: value * 3
+        assert graph_of(nodes.Load).run_sync()["1"] == 3
 
 
 def test_a_class_of_a_notebook_counts_by_what_it_reads_now() -> None:

@@ -10,7 +10,7 @@ from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.returned import merge
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.turn import Expand
-from comfy_nb.engine.planning.inside import KnownInside
+from comfy_nb.engine.planning.inside import Asked, KnownInside
 from comfy_nb.engine.planning.keys import head_of, key_of
 from comfy_nb.engine.planning.modes import Modes
 from comfy_nb.engine.planning.step import Step, class_now
@@ -153,11 +153,12 @@ def set_keys(steps: Mapping[str, Step], scheduler: Scheduler, scope: int, modes:
     def parents(node_id: str) -> list[str]:
         return [link.origin for link in steps[node_id].links if link.origin in steps]
 
+    asked: Asked = {}
     for node_id in topology.sort(steps, parents, _refuse_cycle):
         step = steps[node_id]
         step.modes = modes
         step.head = head_of(step, scope)
-        step.key = inside.complete(key_of(step.head, step.fingerprint, step.links, known))
+        step.key = inside.complete(key_of(step.head, step.fingerprint, step.links, known), asked)
 
 
 def _refuse_cycle(ids: Sequence[str]) -> NoReturn:

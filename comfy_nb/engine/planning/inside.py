@@ -29,6 +29,8 @@ class Named(NamedTuple):
 
 
 Classes = Mapping[Named, Digest]
+Asked = dict[Named, Digest | None]
+"""What the code of classes is by now, each asked once; None where nobody can tell whether it gives the same again."""
 
 
 class Inside(NamedTuple):
@@ -52,14 +54,16 @@ class Inside(NamedTuple):
         reusable = own.reusable and all(key.reusable for key in self.taken)
         return own._replace(full=full, durable=durable, reusable=reusable)
 
-    def change(self) -> str | None:
+    def change(self, asked: Asked) -> str | None:
         """Return in words why the result cannot be used again, or None."""
         if self.doubt is not None:
             return self.doubt
-        for (find, class_type), code in self.classes.items():
-            spec = find(class_type)
-            if spec is None or _doubt_of(spec) is not None or code_of(spec) != code:
-                return f"{class_type}, which runs inside it, changed"
+        for named, code in self.classes.items():
+            if named not in asked:
+                spec = named.find(named.class_type)
+                asked[named] = None if spec is None or _doubt_of(spec) is not None else code_of(spec)
+            if asked[named] != code:
+                return f"{named.class_type}, which runs inside it, changed"
         return None
 
 
@@ -136,20 +140,23 @@ class KnownInside:
         """Whether something is known to run inside a node that has this key of its own."""
         return key.own in self._known
 
-    def complete(self, key: NodeKey) -> NodeKey:
-        """Complete a node's own key; its `full` is unknown where what runs inside may be something else by now."""
+    def complete(self, key: NodeKey, asked: Asked | None = None) -> NodeKey:
+        """Complete a node's own key; its `full` is unknown where what runs inside may be something else by now.
+
+        Whoever completes several keys at once passes one `asked`, so that no class is asked twice.
+        """
         known = self._known.get(key.own)
         if known is None:
             return key
         completed, inside = known
-        if inside.change() is not None:
+        if inside.change({} if asked is None else asked) is not None:
             return key._replace(full=None)
         return key._replace(full=completed.full, durable=completed.durable, reusable=completed.reusable)
 
     def change(self, key: NodeKey) -> str | None:
         """Return in words why the result of a node with this key of its own cannot be used again, or None."""
         known = self._known.get(key.own)
-        return known[1].change() if known is not None else None
+        return known[1].change({}) if known is not None else None
 
     def gather(self, taken: Sequence[NodeKey], took_part: Iterable[tuple[Step, NodeKey]], find: Find) -> Inside:
         """Return what ran inside a call: these keys were taken from there, and these nodes took part."""

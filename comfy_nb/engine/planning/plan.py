@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from comfy_nb.engine.planning.inside import KnownInside
+from comfy_nb.engine.planning.inside import Asked, KnownInside
 from comfy_nb.engine.planning.keys import head_of, key_of, never_equal
 from comfy_nb.engine.planning.modes import Modes
 from comfy_nb.engine.planning.step import ClassNow, NodeKey, Step, class_now
@@ -72,19 +72,20 @@ class Plan:
         for step in self.steps.values():
             self._check(step, active[step.id], origins)
         self._sort()
+        asked: Asked = {}
         with read_once():
             for step in self.order:
                 self._set_head(step)
-                self._set_key(step)
+                self._set_key(step, asked)
         graph.edited.clear()
 
-    def _key(self, step: Step) -> NodeKey:
+    def _key(self, step: Step, asked: Asked) -> NodeKey:
         own = key_of(step.head, step.fingerprint, step.links, self.steps)
-        return self.inside.complete(own) if self.inside.revision else own
+        return self.inside.complete(own, asked) if self.inside.revision else own
 
-    def _set_key(self, step: Step) -> None:
+    def _set_key(self, step: Step, asked: Asked) -> None:
         """Set a step's key, and note whether it has to be completed anew before every run."""
-        step.key = self._key(step)
+        step.key = self._key(step, asked)
         if self.inside.revision:
             (self._completed.add if step.key in self.inside else self._completed.discard)(step.id)
 
@@ -233,7 +234,8 @@ class Plan:
             self._completed.update(step.id for step in self.order if step.key in self.inside)
             self._known_at = revision
         steps = [self.steps[node_id] for node_id in self._completed]
-        return [step for step in steps if self._key(step) != step.key]
+        asked: Asked = {}
+        return [step for step in steps if self._key(step, asked) != step.key]
 
     def _classes_changed(self, registry: Registry) -> bool:
         if self.unknown:
@@ -299,9 +301,9 @@ class Plan:
         self.revision += 1
         order = self.order
         stale = topology.reach([step.index for step in dirty], lambda index: order[index].consumers)
+        asked: Asked = {}
         for index in sorted(stale):
-            step = order[index]
-            self._set_key(step)
+            self._set_key(order[index], asked)
 
     def default_outputs(self) -> list[str]:
         """Return the ids of the output nodes, or where there are none, of the leaves."""

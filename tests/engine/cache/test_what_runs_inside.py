@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -436,3 +437,18 @@ async def test_a_graph_that_two_sessions_run_follows_in_each(pack: Pack):
         pack.add(factor(10))
         assert (await graph.run())["2"] == 34
     assert (await graph.run())["2"] == 34
+
+
+async def test_a_class_that_runs_inside_many_nodes_is_asked_as_often_as_one_that_runs_inside_few(pack: Pack):
+    """Its code is what it is at that moment, for all of them."""
+    spec, asked = pack.registry["Inner"], []
+    pack.registry.register(replace(spec, code=lambda: asked.append(1) or spec.code()))
+
+    async def times_asked(count: int) -> int:
+        graph = pack.graph({str(n): made("Expand", n=n) for n in range(count)})
+        await graph.run()
+        asked.clear()
+        assert ran(await graph.run()) == []
+        return len(asked)
+
+    assert await times_asked(50) == await times_asked(2)
