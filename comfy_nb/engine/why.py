@@ -155,7 +155,7 @@ def reason(node_run: NodeRun, old: NodeRun | None, lost: str | None, is_twin: bo
     if lost is not None:
         return lost
     if old.key.full == node_run.key.full and node_run.key.full is not None:
-        return "evicted"
+        return "it was not kept"
     if old.key.full is None or node_run.key.full is None:
         return (
             "a result of it was not cached: a value above it was replaced at a breakpoint or cannot be cached, "

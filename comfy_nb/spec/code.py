@@ -13,12 +13,14 @@ import importlib
 import inspect
 import sys
 import types
+import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from xxhash import xxh3_128_digest
 
 from comfy_nb.spec.attributes import held_by
+from comfy_nb.spec.contents.schemas import without_addresses
 from comfy_nb.spec.digest import Digest, encode_plain
 from comfy_nb.spec.fingerprint import digest_code
 from comfy_nb.spec.ledger import keep_marks
@@ -90,6 +92,12 @@ def _encode_constant(constant: Any) -> bytes:
     return encode_plain(constant)
 
 
+# By file, closure variables and attributes in which a package's functions keep what they found: `singledispatch` does.
+_MEMOS_OF_CODE = {
+    functools.singledispatch.__code__.co_filename: frozenset({"_clear_cache", "cache_token", "dispatch_cache"})
+}
+
+
 def _function(function: types.FunctionType, *known_by: Any) -> Code:
     """Return all that a function does and reads; `known_by` is what else counts of it."""
     named: list[Named] = []
@@ -103,11 +111,14 @@ def _function(function: types.FunctionType, *known_by: Any) -> Code:
     if function.__defaults__ or function.__kwdefaults__:
         for name, value in _defaults(function):
             named.append(((f"default of {function.__name__}'s", name), value))
+    memos = _MEMOS_OF_CODE.get(function.__code__.co_filename, frozenset())
     if function.__closure__:
         for name, cell in zip(function.__code__.co_freevars, function.__closure__, strict=True):
-            named.append((("closure variable", name), cell))
+            if name not in memos:
+                named.append((("closure variable", name), cell))
     for name, value in function.__dict__.items():
-        named.append((("attribute", f"{function.__name__}.{name}"), value))
+        if name not in memos:
+            named.append((("attribute", f"{function.__name__}.{name}"), value))
     return Code((own, function.__doc__, *known_by), named, unreadable)
 
 
@@ -162,8 +173,10 @@ def _kind_of(value: Any) -> str:
     return "class" if isinstance(value, type) else "global"
 
 
-# What pydantic keeps of a class beside its schema, all of which follows from the schema.
+# What pydantic keeps of a class beside its schema, and typing of a protocol, all of which follows from the rest.
 _NOT_CODE = {
+    "__non_callable_proto_members__",
+    "__protocol_attrs__",
     "__pydantic_complete__",
     "__pydantic_decorators__",
     "__pydantic_parent_namespace__",
@@ -185,11 +198,20 @@ _NOT_CODE = {
 
 def _own_attributes(cls: type) -> Iterator[tuple[str, Any]]:
     for name, value in list(vars(cls).items()):
-        # Flags keep here what was computed of them, such as `A | B`, beside the members that were declared.
-        is_memo = name.startswith("_abc_") or (name == "_value2member_map_" and issubclass(cls, enum.Flag))
-        if name in _NOT_CODE or is_memo or _is_slot(value):
+        if name in _NOT_CODE or _is_memo(cls, name, value) or _is_slot(value):
             continue
-        yield name, value
+        yield name, without_addresses(value) if name == "__pydantic_core_schema__" else value
+
+
+def _is_memo(cls: type, name: str, value: Any) -> bool:
+    """Whether a class may have this only since it was used."""
+    if name == "_value2member_map_":  # flags keep what was computed of them, such as `A | B`, beside their members
+        return issubclass(cls, enum.Flag)
+    if name == "__annotations__":  # made for whoever asks, such as the check of a protocol
+        return not value
+    if name == "__init__":  # a protocol's is put in the place of one that refuses, when an instance is made
+        return value is object.__init__ and typing.Protocol in cls.__mro__
+    return name.startswith("_abc_")
 
 
 def _is_slot(value: Any) -> bool:

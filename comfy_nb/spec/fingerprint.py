@@ -336,10 +336,11 @@ class _Reading:
         if known is not None:
             self._number += 1
             return known[1]
-        count = self._count
+        count, noted = self._count, len(self._own or ())
         tag = digest_of(kind)
-        if tag.fixed:
+        if tag.fixed:  # nothing is noted or counted of it, as when it is remembered
             _tags[id(kind)], self._count = (kind, tag), count
+            del (self._own or [])[noted:]
         return tag
 
     def give_up(self, value: Any, reason: str) -> Digest:
