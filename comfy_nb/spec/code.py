@@ -11,10 +11,11 @@ import enum
 import functools
 import importlib
 import inspect
+import pkgutil
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from xxhash import xxh3_128_digest
@@ -27,6 +28,7 @@ from comfy_nb.spec.ledger import keep_marks
 from comfy_nb.spec.locality import installed_name, is_local, is_local_file, version_of
 from comfy_nb.spec.names import Names, module_name, names_in
 from comfy_nb.spec.readers import Code, Named, Parts, Whole, reads
+from comfy_nb.spec.texts import derived_from, named_in_texts, names_in_hints, takes_names
 
 
 def code_digest(thing: Callable[..., Any] | type, *also: Any) -> Digest:
@@ -49,23 +51,16 @@ def code_digest(thing: Callable[..., Any] | type, *also: Any) -> Digest:
 
 # Built-in functions, and attributes of functions and frames, by which code can read globals that it does not name.
 READS_ANYTHING = frozenset({"__import__", "eval", "exec", "globals"})
-GLOBALS_OF_CODE = frozenset({"__globals__", "f_globals"})
+GLOBALS_OF_CODE = frozenset({"__globals__", "f_globals", "f_locals", "user_global_ns", "user_ns"})
 # The same for modules, and what code reads of them.
-DOORS = {sys: {"modules"}, importlib: {"import_module"}, builtins: READS_ANYTHING}
-
-
-class _Piece(NamedTuple):
-    """A code object, or one of a function defined in it: the names that it reads, and all that it has."""
-
-    names: Names
-    attributes: tuple[str, ...]
+DOORS = {sys: {"modules"}, importlib: {"import_module"}, builtins: READS_ANYTHING, pkgutil: {"resolve_name"}}
 
 
 class _Bytecode(NamedTuple):
-    """What never changes of a code object, with those of the functions defined in it."""
+    """What never changes of a code object, and the names in it and in each function defined in it."""
 
     own: bytes
-    pieces: tuple[_Piece, ...]
+    pieces: tuple[Names, ...]
 
 
 @functools.lru_cache(maxsize=4096)
@@ -73,7 +68,7 @@ def _bytecode(code: types.CodeType) -> _Bytecode:
     facts: list[Any] = [code.co_code, code.co_exceptiontable]
     facts.append(repr((code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)))
     facts += (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
-    pieces = [_Piece(names_in(code), code.co_names)]
+    pieces = [names_in(code)]
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             inner = _bytecode(constant)
@@ -105,7 +100,7 @@ def _function(function: types.FunctionType, *known_by: Any) -> Code:
     if is_local_file(function.__code__.co_filename):
         bytecode = _bytecode(function.__code__)
         own: Any = bytecode.own
-        unreadable = _read_names(bytecode.pieces, function.__globals__, named)
+        unreadable = _read_names(bytecode.pieces, function.__globals__, named, function)
     else:
         own = f"{function.__module__}.{function.__qualname__}"
     if function.__defaults__ or function.__kwdefaults__:
@@ -122,21 +117,31 @@ def _function(function: types.FunctionType, *known_by: Any) -> Code:
     return Code((own, function.__doc__, *known_by), named, unreadable)
 
 
-def _read_names(pieces: Sequence[_Piece], scope: Mapping[str, Any], named: list[Named]) -> str | None:
-    """Add what code can reach by names; return in words what it may reach by none."""
-    anything = None
-    for names, attributes in pieces:
+def _read_names(
+    pieces: Sequence[Names], scope: Mapping[str, Any], named: list[Named], function: types.FunctionType | None = None
+) -> str | None:
+    """Add what code, of a function if it is of one, can reach by names; return in words what it may reach by none."""
+    anything = takes_names(pieces, scope, function)
+    for names in pieces:
+        attributes = names.attributes
         anything = next((name for name in attributes if name in GLOBALS_OF_CODE), anything)
-        for name in names.variables:
+        for name in (*names.variables, *named_in_texts(names, scope)):
             if name in scope:
                 anything = _read_global(name, scope[name], attributes, names.bare, named) or anything
             elif name in READS_ANYTHING:
                 anything = name
         for found in names.imports:
             name = module_name(found, scope)
-            if name in sys.modules and is_local(name):
+            module = sys.modules.get(name)
+            if module in DOORS or (module is not None and is_local(name)):
                 bare = names.bare | {name} if found.bound_to in names.bare else names.bare
-                anything = _read_global(name, sys.modules[name], attributes, bare, named) or anything
+                anything = _read_global(name, module, attributes, bare, named) or anything
+        for parent in names.parents:
+            kind = scope.get(parent) if parent is not None else None
+            if isinstance(kind, type):
+                named.append((("subclasses", f"of {parent}"), derived_from(kind)))
+            else:
+                anything = "__subclasses__"
     return f"whatever `{anything}` is asked for" if anything else None
 
 
@@ -145,7 +150,7 @@ def _read_global(path: str, value: Any, names: tuple[str, ...], bare: frozenset[
     is_handed_on = path.rpartition(".")[2] in bare or path in bare or "__dict__" in names
     if not isinstance(value, types.ModuleType) or is_handed_on:
         named.append(((_kind_of(value), path), value))
-        return None
+        return value.__name__ if isinstance(value, types.ModuleType) and value in DOORS else None
     named.append((("module", path), value.__name__))
     anything = next((f"{value.__name__}.{name}" for name in names if name in DOORS.get(value, ())), None)
     if not is_local(value.__name__):
@@ -158,6 +163,14 @@ def _read_global(path: str, value: Any, names: tuple[str, ...], bare: frozenset[
             others = tuple(other for other in names if other != name)
             anything = _read_global(f"{path}.{name}", found[name], others, bare, named) or anything
     return anything
+
+
+def _read_hints(hints: Iterable[Any], scope: Mapping[str, Any]) -> list[Named]:
+    """Return what type hints name that are texts."""
+    named: list[Named] = []
+    for code in names_in_hints(hints):
+        _read_names(_bytecode(code).pieces, scope, named)
+    return named
 
 
 def _defaults(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
@@ -225,7 +238,11 @@ def _is_slot(value: Any) -> bool:
 
 @reads(types.FunctionType)
 def _(value: types.FunctionType) -> Parts:
-    return _function(value, value.__name__, value.__qualname__, value.__module__, *_annotations(value))
+    hints = _annotations(value)
+    code = _function(value, value.__name__, value.__qualname__, value.__module__, *hints)
+    if is_local_file(value.__code__.co_filename):
+        code.named.extend(_read_hints(hints[1::2], value.__globals__))
+    return code
 
 
 reads(types.CellType)(held_by)
@@ -241,6 +258,9 @@ def _annotations(function: types.FunctionType) -> list[Any]:
 @reads(type, with_derived=True)
 def _(value: type) -> Parts:
     named = [(("attribute", f"{value.__name__}.{name}"), each) for name, each in _own_attributes(value)]
+    hints = vars(value).get("__annotations__")
+    if isinstance(hints, dict) and value.__module__ in sys.modules:
+        named += _read_hints(hints.values(), vars(sys.modules[value.__module__]))
     return Code((value.__module__, value.__qualname__, type(value), *value.__mro__[1:]), named)
 
 

@@ -22,7 +22,7 @@ from comfy_nb.spec.attributes import held_by
 from comfy_nb.spec.digest import PLAIN, Digest, combine, encode_plain, is_plain
 from comfy_nb.spec.ledger import OWN_CODE, Marks
 from comfy_nb.spec.locality import installed_name
-from comfy_nb.spec.readers import UNCHANGEABLE, Code, Mark, Parts, Unreadable, known_of
+from comfy_nb.spec.readers import UNCHANGEABLE, Code, Mark, Parts, Unreadable, known_of, refuse_any_global
 
 DEEPEST = 120
 MOST_OBJECTS = 200_000
@@ -259,6 +259,7 @@ class _Reading:
             return (own_key(value),)
         known = known_of(kind)
         if known.installed and (found := installed_name(value)) is not None:
+            refuse_any_global(found)
             return Digest(xxh3_128_digest(b"installed " + found.encode()), fixed=True)
         for name, item in known.computed_of(value) if known.computed else ():
             place = f" {self._count - self._before} {name}"

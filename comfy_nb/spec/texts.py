@@ -1,0 +1,126 @@
+"""Globals that code names in texts, as a library looks them up: type hints, expressions for tables, pickles."""
+
+from __future__ import annotations
+
+import functools
+import pickle
+import pickletools
+import re
+import sys
+import types
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from typing import Any
+
+from comfy_nb.spec.fingerprint import declared_constant
+from comfy_nb.spec.locality import is_local
+from comfy_nb.spec.names import Call, Names, module_name
+
+_MARKED = re.compile(r"@\s*([^\W\d]\w*)")
+_NAME = re.compile(r"[^\W\d]\w*")
+_OF_TABLES = frozenset({"eval", "query"})
+_UNPICKLE = frozenset({"load", "loads", "Unpickler"})
+
+
+def named_in_texts(names: Names, scope: Mapping[str, Any]) -> list[str]:
+    """Return the globals that a piece of code names in expressions for tables, as in `df.query("size > @limit")`."""
+    found = [name for text in _texts(names.texts, names.variables, scope) for name in _MARKED.findall(text)]
+    for call in names.calls:
+        if call.method == "eval":  # `pandas.eval` needs no mark
+            texts = [each for each in call.constants if isinstance(each, str)]
+            found += [name for text in _texts(texts, call.variables, scope) for name in _NAME.findall(text)]
+    return [name for name in dict.fromkeys(found) if name in scope]
+
+
+def _texts(constants: Iterable[str], variables: Iterable[str], scope: Mapping[str, Any]) -> Iterator[str]:
+    yield from constants
+    for name in variables:
+        if type(scope.get(name)) is str:
+            yield scope[name]
+
+
+def takes_names(pieces: Sequence[Names], scope: Mapping[str, Any], function: types.FunctionType | None) -> str | None:
+    """Return through what the code of a function is given names that nobody can know."""
+    calls = [call for names in pieces for call in names.calls]
+    expressions = [call for call in calls if call.method in _OF_TABLES and call.variables]
+    if expressions and function is not None and "pandas" in sys.modules:
+        texts = _text_parameters(function)
+        asked = next((f".{call.method}()" for call in expressions if call.variables & texts), None)
+        if asked is not None:
+            return asked
+    if any(_has_pickle(names, scope) for names in pieces):
+        for name in sorted(_UNPICKLE.intersection(each for names in pieces for each in names.attributes)):
+            known = [_is_known_pickle(call, scope) for call in calls if call.method == name]
+            if declared_constant(getattr(pickle, name)) is None and not (known and all(known)):
+                return f"pickle.{name}"
+    return None
+
+
+def _has_pickle(names: Names, scope: Mapping[str, Any]) -> bool:
+    imported = (module_name(each, scope) for each in names.imports)
+    return "pickle" in imported or any(scope.get(name) is pickle for name in names.variables)
+
+
+def _is_known_pickle(call: Call, scope: Mapping[str, Any]) -> bool:
+    """Whether all that is unpickled is known, and names nothing of the notebook or the project."""
+    if "dumps" in call.attributes:  # a copy of what is there
+        return True
+    pickles = [each for each in call.constants if isinstance(each, bytes)]
+    given = [scope.get(name) for name in call.variables - {"pickle"}]
+    pickles += [each for each in given if isinstance(each, bytes)]
+    is_all = len(given) == sum(isinstance(each, bytes) for each in given)
+    return bool(pickles) and is_all and not any(map(_names_own, pickles))
+
+
+def _names_own(pickled: bytes) -> bool:
+    texts = [arg for _, arg, _ in pickletools.genops(pickled) if isinstance(arg, str)]
+    modules = {word for text in texts for word in text.split()[:1]}
+    return any(name in sys.modules and is_local(name) for name in modules)
+
+
+def names_in_hints(hints: Iterable[Any]) -> Iterator[types.CodeType]:
+    """Yield the code of type hints that are texts, themselves or in what they are made of."""
+    for hint in hints:
+        text = hint.__forward_arg__ if isinstance(hint, typing.ForwardRef) else hint
+        if isinstance(text, str):
+            yield from _compiled(text)
+        elif typing.get_origin(hint) not in (None, typing.Literal):
+            made_of = typing.get_args(hint)
+            yield from names_in_hints(made_of[:1] if hasattr(hint, "__metadata__") else made_of)
+
+
+@functools.lru_cache(maxsize=4096)
+def _compiled(text: str) -> tuple[types.CodeType, ...]:
+    """Return the code of a type hint, with those of the texts in it; nothing where it is none."""
+    try:
+        code = compile(text, "<hint>", "eval")
+    except (SyntaxError, ValueError):
+        return ()
+    inner = [each for each in code.co_consts if isinstance(each, str) and each != text]
+    return (code, *[found for each in inner for found in _compiled(each)])
+
+
+def _text_parameters(function: types.FunctionType) -> Set[str]:
+    """Return the parameters that may be texts, by their hints."""
+    try:
+        hints = function.__annotations__
+    except NameError:  # they name what is not defined yet
+        return frozenset(function.__code__.co_varnames)
+    return {name for name, hint in hints.items() if hint is str or _is_text(hint)}
+
+
+def _is_text(hint: Any) -> bool:
+    return "str" in _NAME.findall(hint) if isinstance(hint, str) else str in typing.get_args(hint)
+
+
+def derived_from(kind: type) -> list[type]:
+    """Return all classes that are derived from a class, those derived from these included."""
+    found: dict[type, None] = {}
+    stack: list[type] = [kind]
+    while stack:
+        derived: list[type] = type.__subclasses__(stack.pop())
+        for each in derived:
+            if each not in found:
+                found[each] = None
+                stack.append(each)
+    return list(found)
