@@ -23,9 +23,9 @@ from xxhash import xxh3_128_digest
 from comfy_nb.spec.attributes import held_by
 from comfy_nb.spec.contents.schemas import without_addresses
 from comfy_nb.spec.digest import Digest, encode_plain
-from comfy_nb.spec.fingerprint import digest_code
+from comfy_nb.spec.fingerprint import digest_code, note_superseded
 from comfy_nb.spec.ledger import keep_marks
-from comfy_nb.spec.locality import installed_name, is_local, is_local_file, version_of
+from comfy_nb.spec.locality import installed_name, is_local, is_local_file, is_superseded, version_of
 from comfy_nb.spec.names import Names, module_name, names_in
 from comfy_nb.spec.readers import Code, Named, Parts, Whole, reads
 from comfy_nb.spec.texts import derived_from, named_in_texts, names_in_hints, takes_names
@@ -261,7 +261,11 @@ def _(value: type) -> Parts:
     hints = vars(value).get("__annotations__")
     if isinstance(hints, dict) and value.__module__ in sys.modules:
         named += _read_hints(hints.values(), vars(sys.modules[value.__module__]))
-    return Code((value.__module__, value.__qualname__, type(value), *value.__mro__[1:]), named)
+    parts = (value.__module__, value.__qualname__, type(value), *value.__mro__[1:])
+    if is_superseded(value):
+        note_superseded(value.__name__)
+        parts = (*parts, "defined again since")
+    return Code(parts, named)
 
 
 @reads(types.CodeType)

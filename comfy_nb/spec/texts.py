@@ -12,7 +12,7 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from comfy_nb.spec.fingerprint import declared_constant
+from comfy_nb.spec.declared import declared_constant
 from comfy_nb.spec.locality import is_local
 from comfy_nb.spec.names import Call, Names, module_name
 

@@ -17,11 +17,17 @@ from xxhash import xxh3_128_digest
 
 from comfy_nb.spec.contents.tensors import elements_of, is_dense
 from comfy_nb.spec.digest import PLAIN, Digest, is_of, is_plain
-from comfy_nb.spec.fingerprint import digest_of, unreadable_in
+from comfy_nb.spec.fingerprint import digest_of, last_superseded, unreadable_in
 
 _GONE = object()
 _Path = tuple[Any, Any]
 """(None, (slot, index)), or (the path of the container, key): each level adds one pair."""
+
+
+class Renewed(str):
+    """Words for what has changed without a change in place: a class was defined again."""
+
+    __slots__ = ()
 
 
 class _Mark(Protocol):
@@ -105,16 +111,16 @@ class _Sealing:
             if mark is not None:
                 yield mark
             if is_watched and not is_of(value, _MARKED_IN_FULL):
-                digest = mark.before if isinstance(mark, _Object) else digest_of(value)
-                if not digest.reusable:
+                watched = mark if isinstance(mark, _Object) else _Object(path, value)
+                if not watched.before.reusable:
                     self._unknown = self._unknown or f"{unreadable_in(value)} {_place(path)}"
-                elif not digest.fixed and not isinstance(mark, _Object):
-                    yield _Object(path, value, digest)
+                elif not watched.before.fixed and watched is not mark:
+                    yield watched
             self._stack += [((path, key), is_watched, item) for key, item in held]
 
     def _mark(self, path: _Path, value: Any) -> _Mark | None:
         if isinstance(value, torch.Tensor):
-            return _Data(path, value) if is_dense(value) else _Object(path, value, digest_of(value))
+            return _Data(path, value) if is_dense(value) else _Object(path, value)
         if isinstance(value, (np.ndarray, bytearray)):
             return _Data(path, value)
         if isinstance(value, dict):
@@ -134,18 +140,22 @@ def _items(value: Any) -> list[tuple[Any, Any]]:
 class _Object:
     """Any object, by the digest of what it holds. What its cached properties compute meanwhile is added to that."""
 
-    __slots__ = ("_path", "_value", "before")
+    __slots__ = ("_path", "_superseded", "_value", "before")
 
-    def __init__(self, path: _Path, value: Any, before: Digest) -> None:
+    def __init__(self, path: _Path, value: Any) -> None:
         self._path = path
         self._value = value
-        self.before = before
+        self.before: Digest = digest_of(value)
+        self._superseded = last_superseded()
 
     def broken(self) -> str | None:
         now = digest_of(self._value)
         if now.continues(self.before):
             self.before = now
             return None
+        superseded = last_superseded()
+        if superseded not in (None, self._superseded):
+            return Renewed(f"the class {superseded} {_place(self._path)} was defined again")
         if isinstance(self._value, torch.Tensor):
             return f"the tensor {_place(self._path)} was written to"
         return f"the {type(self._value).__name__} {_place(self._path)} was changed"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from comfy_nb.engine.cache.entry import Entry, Outputs
-from comfy_nb.engine.cache.seal import seal
+from comfy_nb.engine.cache.seal import Renewed, seal
 from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution import redo
 from comfy_nb.engine.execution.inside import inside_expansion
@@ -337,7 +337,7 @@ class Lookup:
                 continue
             if entry.is_spoiled:
                 self._doubtful.add(node_run.sequence)
-            elif (what := entry.seal.broken()) is not None:
+            elif (what := entry.seal.broken()) is not None and not isinstance(what, Renewed):
                 entry.is_spoiled = True
                 changed += [each for each in list(self.scheduler.node_runs.values()) if each.entry is entry]
                 self.store.forget(entry, f"changed in place by {node_run.step.named}")
