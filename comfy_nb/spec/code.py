@@ -15,7 +15,7 @@ import pkgutil
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from xxhash import xxh3_128_digest
@@ -28,7 +28,7 @@ from comfy_nb.spec.ledger import keep_marks
 from comfy_nb.spec.locality import installed_name, is_local, is_local_file, is_superseded, version_of
 from comfy_nb.spec.names import Names, module_name, names_in
 from comfy_nb.spec.readers import Code, Named, Parts, Whole, reads
-from comfy_nb.spec.texts import derived_from, named_in_texts, names_in_hints, takes_names
+from comfy_nb.spec.texts import derived_from, may_take_names, named_in_texts, names_in_hints, takes_names
 
 
 def code_digest(thing: Callable[..., Any] | type, *also: Any) -> Digest:
@@ -57,10 +57,14 @@ DOORS = {sys: {"modules"}, importlib: {"import_module"}, builtins: READS_ANYTHIN
 
 
 class _Bytecode(NamedTuple):
-    """What never changes of a code object, and the names in it and in each function defined in it."""
+    """What never changes of a code object, and the names in it and in each function defined in it.
+
+    `may_take_names`: it may be given others (see `texts.takes_names`).
+    """
 
     own: bytes
     pieces: tuple[Names, ...]
+    may_take_names: bool
 
 
 @functools.lru_cache(maxsize=4096)
@@ -76,7 +80,8 @@ def _bytecode(code: types.CodeType) -> _Bytecode:
             pieces += inner.pieces
         else:
             facts.append(_encode_constant(constant))
-    return _Bytecode(xxh3_128_digest(encode_plain(tuple(facts))), tuple(pieces))
+    may_take = any(map(may_take_names, pieces))
+    return _Bytecode(xxh3_128_digest(encode_plain(tuple(facts))), tuple(pieces), may_take)
 
 
 def _encode_constant(constant: Any) -> bytes:
@@ -100,7 +105,7 @@ def _function(function: types.FunctionType, *known_by: Any) -> Code:
     if is_local_file(function.__code__.co_filename):
         bytecode = _bytecode(function.__code__)
         own: Any = bytecode.own
-        unreadable = _read_names(bytecode.pieces, function.__globals__, named, function)
+        unreadable = _read_names(bytecode, function.__globals__, named, function)
     else:
         own = f"{function.__module__}.{function.__qualname__}"
     if function.__defaults__ or function.__kwdefaults__:
@@ -118,11 +123,11 @@ def _function(function: types.FunctionType, *known_by: Any) -> Code:
 
 
 def _read_names(
-    pieces: Sequence[Names], scope: Mapping[str, Any], named: list[Named], function: types.FunctionType | None = None
+    code: _Bytecode, scope: Mapping[str, Any], named: list[Named], function: types.FunctionType | None = None
 ) -> str | None:
     """Add what code, of a function if it is of one, can reach by names; return in words what it may reach by none."""
-    anything = takes_names(pieces, scope, function)
-    for names in pieces:
+    anything = takes_names(code.pieces, scope, function) if code.may_take_names else None
+    for names in code.pieces:
         attributes = names.attributes
         anything = next((name for name in attributes if name in GLOBALS_OF_CODE), anything)
         for name in (*names.variables, *named_in_texts(names, scope)):
@@ -169,7 +174,7 @@ def _read_hints(hints: Iterable[Any], scope: Mapping[str, Any]) -> list[Named]:
     """Return what type hints name that are texts."""
     named: list[Named] = []
     for code in names_in_hints(hints):
-        _read_names(_bytecode(code).pieces, scope, named)
+        _read_names(_bytecode(code), scope, named)
     return named
 
 
@@ -186,7 +191,7 @@ def _kind_of(value: Any) -> str:
     return "class" if isinstance(value, type) else "global"
 
 
-# What pydantic keeps of a class beside its schema, and typing of a protocol, all of which follows from the rest.
+# What pydantic keeps of a class beside its schema, typing of a protocol, copying of slots: all follows from the rest.
 _NOT_CODE = {
     "__non_callable_proto_members__",
     "__protocol_attrs__",
@@ -198,6 +203,7 @@ _NOT_CODE = {
     "__pydantic_setattr_handlers__",
     "__pydantic_validator__",
     "__signature__",
+    "__slotnames__",
     "__annotate_func__",
     "__annotations_cache__",
     "__dict__",
@@ -240,7 +246,7 @@ def _is_slot(value: Any) -> bool:
 def _(value: types.FunctionType) -> Parts:
     hints = _annotations(value)
     code = _function(value, value.__name__, value.__qualname__, value.__module__, *hints)
-    if is_local_file(value.__code__.co_filename):
+    if hints and is_local_file(value.__code__.co_filename):
         code.named.extend(_read_hints(hints[1::2], value.__globals__))
     return code
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import functools
+import re
 import sys
 import types
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,8 @@ from typing import Any, NamedTuple
 
 _GLOBAL_READS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 _ATTRIBUTE_READS = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
+MARKED = re.compile(r"@\s*([^\W\d]\w*)")
+"""How an expression for a table names what is not in it."""
 _TAKE_NAMES = frozenset({"eval", "load", "loads", "query"})
 """Methods of tables, and functions of `pickle`, that may be given the names of globals."""
 
@@ -39,8 +42,8 @@ class Names(NamedTuple):
     """The names that a piece of code reads.
 
     `bare` are variables and attributes that it uses otherwise than by reading an attribute: it may hand them on.
-    `parents` are the variables that it asks for their `__subclasses__`, None for what is no global. `texts` are those
-    of its constants that are texts, `attributes` all other names, of methods and of what is imported from modules too.
+    `parents` are the variables that it asks for their `__subclasses__`, None for what is no global. `marked` are those
+    that its texts name after an @, `attributes` all other names, of methods and of what is imported from modules too.
     """
 
     variables: tuple[str, ...]
@@ -48,7 +51,7 @@ class Names(NamedTuple):
     bare: frozenset[str]
     calls: tuple[Call, ...]
     parents: tuple[str | None, ...]
-    texts: tuple[str, ...]
+    marked: tuple[str, ...]
     attributes: tuple[str, ...]
 
 
@@ -73,9 +76,9 @@ def names_in(code: types.CodeType) -> Names:
             bare.update(names[:-1] if is_read else names)
         if step.opname in _ATTRIBUTE_READS and step.argval == "__subclasses__":
             parents.append(steps[index - 1].argval if steps[index - 1].opname in _GLOBAL_READS else None)
-    texts = tuple(each for each in code.co_consts if isinstance(each, str))
+    marked = tuple(name for each in code.co_consts if isinstance(each, str) for name in MARKED.findall(each))
     calls = tuple(_calls(steps))
-    return Names(tuple(variables), tuple(imports), frozenset(bare), calls, tuple(parents), texts, code.co_names)
+    return Names(tuple(variables), tuple(imports), frozenset(bare), calls, tuple(parents), marked, code.co_names)
 
 
 def _loaded(step: dis.Instruction) -> list[str]:

@@ -14,9 +14,8 @@ from typing import Any
 
 from comfy_nb.spec.declared import declared_constant
 from comfy_nb.spec.locality import is_local
-from comfy_nb.spec.names import Call, Names, module_name
+from comfy_nb.spec.names import MARKED, Call, Names, module_name
 
-_MARKED = re.compile(r"@\s*([^\W\d]\w*)")
 _NAME = re.compile(r"[^\W\d]\w*")
 _OF_TABLES = frozenset({"eval", "query"})
 _UNPICKLE = frozenset({"load", "loads", "Unpickler"})
@@ -24,19 +23,30 @@ _UNPICKLE = frozenset({"load", "loads", "Unpickler"})
 
 def named_in_texts(names: Names, scope: Mapping[str, Any]) -> list[str]:
     """Return the globals that a piece of code names in expressions for tables, as in `df.query("size > @limit")`."""
-    found = [name for text in _texts(names.texts, names.variables, scope) for name in _MARKED.findall(text)]
+    found = [*names.marked]
+    for name in names.variables:
+        if type(text := scope.get(name)) is str and "@" in text:
+            found += MARKED.findall(text)
     for call in names.calls:
-        if call.method == "eval":  # `pandas.eval` needs no mark
-            texts = [each for each in call.constants if isinstance(each, str)]
-            found += [name for text in _texts(texts, call.variables, scope) for name in _NAME.findall(text)]
-    return [name for name in dict.fromkeys(found) if name in scope]
+        if call.method in _OF_TABLES:
+            texts = [text for name in call.variables if name in scope for text in _texts_in(scope[name])]
+            # `pandas.eval` needs no mark.
+            pattern = _NAME if call.method == "eval" else MARKED
+            found += [name for text in (*call.constants, *texts) if type(text) is str for name in pattern.findall(text)]
+    return [name for name in dict.fromkeys(found) if name in scope] if found else found
 
 
-def _texts(constants: Iterable[str], variables: Iterable[str], scope: Mapping[str, Any]) -> Iterator[str]:
-    yield from constants
-    for name in variables:
-        if type(scope.get(name)) is str:
-            yield scope[name]
+def _texts_in(value: Any) -> Iterable[Any]:
+    """Return a text, or what a container or an object has, among which texts may be."""
+    if isinstance(value, (str, list, tuple)):
+        return (value,) if isinstance(value, str) else value
+    held = value if isinstance(value, dict) else getattr(value, "__dict__", {})
+    return list(held.values()) if not isinstance(value, types.ModuleType) else ()
+
+
+def may_take_names(names: Names) -> bool:
+    """Whether `takes_names` has to look at a piece of code."""
+    return bool(names.calls) or not _UNPICKLE.isdisjoint(names.attributes)
 
 
 def takes_names(pieces: Sequence[Names], scope: Mapping[str, Any], function: types.FunctionType | None) -> str | None:

@@ -81,6 +81,16 @@ CELLS = {
         "isinstance(Other(), Goes) + isinstance(Own(), Goes)",
         ("return 1", "return 2"),
     ),
+    "a class whose objects are copied": (
+        """
+        import copy
+        class Part:
+            size = 1
+        part = Part()
+        """,
+        "copy.copy(part).size",
+        ("size = 1", "size = 2"),
+    ),
     "a reference to a class in a hint": (
         """
         import typing

@@ -50,7 +50,19 @@ FOLLOWED = {
         "limit = 2",
         (2, 1),
     ),
-    "a constant of a query that a helper makes": (
+    "a constant of a query in a table of queries": (
+        "limit = 1\nQUERIES = {'large': 'a > @limit'}",
+        "len(frame.query(QUERIES['large']))",
+        "limit = 2",
+        (2, 1),
+    ),
+    "a constant of a query of an object": (
+        "limit = 1\nclass Queries:\n    large = 'a > @limit'",
+        "len(frame.query(Queries.large))",
+        "limit = 2",
+        (2, 1),
+    ),
+    "a constant of a query that is given to a helper": (
         "limit = 1\ndef keep(table, query): return table.query(query)",
         "len(keep(frame, 'a > @limit'))",
         "limit = 2",
