@@ -6,6 +6,7 @@ values of the notebook and of the project's own modules. Code from installed pac
 
 from __future__ import annotations
 
+import abc
 import builtins
 import enum
 import functools
@@ -20,7 +21,7 @@ from typing import Any, NamedTuple
 
 from xxhash import xxh3_128_digest
 
-from comfy_nb.spec.attributes import held_by
+from comfy_nb.spec.attributes import derived_from, held_by, registered_with
 from comfy_nb.spec.contents.schemas import without_addresses
 from comfy_nb.spec.digest import Digest, encode_plain
 from comfy_nb.spec.fingerprint import digest_code, note_superseded
@@ -28,7 +29,7 @@ from comfy_nb.spec.ledger import keep_marks
 from comfy_nb.spec.locality import installed_name, is_local, is_local_file, is_superseded, version_of
 from comfy_nb.spec.names import Names, module_name, names_in
 from comfy_nb.spec.readers import Code, Named, Parts, Whole, reads
-from comfy_nb.spec.texts import derived_from, may_take_names, named_in_texts, names_in_hints, takes_names
+from comfy_nb.spec.texts import may_take_names, named_in_texts, names_in_hints, takes_names
 
 
 def code_digest(thing: Callable[..., Any] | type, *also: Any) -> Digest:
@@ -116,6 +117,7 @@ def _function(function: types.FunctionType, *known_by: Any) -> Code:
         for name, cell in zip(function.__code__.co_freevars, function.__closure__, strict=True):
             if name not in memos:
                 named.append((("closure variable", name), cell))
+                unreadable = unreadable or _behind_door(held_by(cell), function.__code__)
     for name, value in function.__dict__.items():
         if name not in memos:
             named.append((("attribute", f"{function.__name__}.{name}"), value))
@@ -147,6 +149,10 @@ def _read_names(
                 named.append((("subclasses", f"of {parent}"), derived_from(kind)))
             else:
                 anything = "__subclasses__"
+    return _whatever(anything)
+
+
+def _whatever(anything: str | None) -> str | None:
     return f"whatever `{anything}` is asked for" if anything else None
 
 
@@ -168,6 +174,14 @@ def _read_global(path: str, value: Any, names: tuple[str, ...], bare: frozenset[
             others = tuple(other for other in names if other != name)
             anything = _read_global(f"{path}.{name}", found[name], others, bare, named) or anything
     return anything
+
+
+def _behind_door(values: Iterable[Any], code: types.CodeType) -> str | None:
+    """Return in words what code may reach by no name through a module that its closure holds."""
+    modules = [each for each in values if isinstance(each, types.ModuleType) and each in DOORS]
+    pieces = _bytecode(code).pieces
+    attributes = {name for names in pieces for name in names.attributes}
+    return _whatever(next((f"{each.__name__}.{name}" for each in modules for name in DOORS[each] & attributes), None))
 
 
 def _read_hints(hints: Iterable[Any], scope: Mapping[str, Any]) -> list[Named]:
@@ -264,6 +278,8 @@ def _annotations(function: types.FunctionType) -> list[Any]:
 @reads(type, with_derived=True)
 def _(value: type) -> Parts:
     named = [(("attribute", f"{value.__name__}.{name}"), each) for name, each in _own_attributes(value)]
+    if isinstance(value, abc.ABCMeta):
+        named.append((("classes registered", f"with {value.__name__}"), registered_with(value)))
     hints = vars(value).get("__annotations__")
     if isinstance(hints, dict) and value.__module__ in sys.modules:
         named += _read_hints(hints.values(), vars(sys.modules[value.__module__]))

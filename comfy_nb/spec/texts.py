@@ -12,6 +12,7 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
+from comfy_nb.spec.attributes import held_by
 from comfy_nb.spec.declared import declared_constant
 from comfy_nb.spec.locality import is_local
 from comfy_nb.spec.names import MARKED, Call, Names, module_name
@@ -58,7 +59,8 @@ def takes_names(pieces: Sequence[Names], scope: Mapping[str, Any], function: typ
         asked = next((f".{call.method}()" for call in expressions if call.variables & texts), None)
         if asked is not None:
             return asked
-    if any(_has_pickle(names, scope) for names in pieces):
+    closed_over = [held for cell in (function and function.__closure__) or () for held in held_by(cell)]
+    if any(each is pickle for each in closed_over) or any(_has_pickle(names, scope) for names in pieces):
         for name in sorted(_UNPICKLE.intersection(each for names in pieces for each in names.attributes)):
             known = [_is_known_pickle(call, scope) for call in calls if call.method == name]
             if declared_constant(getattr(pickle, name)) is None and not (known and all(known)):
@@ -121,16 +123,3 @@ def _text_parameters(function: types.FunctionType) -> Set[str]:
 
 def _is_text(hint: Any) -> bool:
     return "str" in _NAME.findall(hint) if isinstance(hint, str) else str in typing.get_args(hint)
-
-
-def derived_from(kind: type) -> list[type]:
-    """Return all classes that are derived from a class, those derived from these included."""
-    found: dict[type, None] = {}
-    stack: list[type] = [kind]
-    while stack:
-        derived: list[type] = type.__subclasses__(stack.pop())
-        for each in derived:
-            if each not in found:
-                found[each] = None
-                stack.append(each)
-    return list(found)

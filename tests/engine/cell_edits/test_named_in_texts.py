@@ -1,4 +1,4 @@
-"""Globals that a node's code names in texts, or asks for by any name: an edit of one counts, or the node runs again."""
+"""Globals that a node's code names in texts or asks for by any name: an edit of one counts, or the node runs again."""
 
 from __future__ import annotations
 
@@ -68,6 +68,12 @@ FOLLOWED = {
         "limit = 2",
         (2, 1),
     ),
+    "the classes registered with an abstract one": (
+        "import abc\nclass Base(abc.ABC): pass",
+        "int(issubclass(Part, Base))",
+        "Base.register(Part)",
+        (0, 1),
+    ),
     "the classes derived from a class": (
         "class Own(Part): size = 1",
         "sum(each.size for each in Part.__subclasses__())",
@@ -98,6 +104,26 @@ async def test_what_a_text_names_counts(notebook: Notebook, kind: str) -> None:
 # What the node needs besides, its expression, and what `why` names.
 UNKNOWN = {
     "a pickle of a class": ("data = pickle.dumps(Part)", "pickle.loads(data).size", "pickle.loads"),
+    "a pickle read in a closure": (
+        """
+        def make():
+            import pickle
+            return lambda data: pickle.loads(data)
+        load, data = make(), pickle.dumps(Part)
+        """,
+        "load(data).size",
+        "pickle.loads",
+    ),
+    "the modules in a closure": (
+        """
+        def make():
+            import sys
+            return lambda: sys.modules["__main__"].Part.size
+        size = make()
+        """,
+        "size()",
+        "sys.modules",
+    ),
     "a pickle from elsewhere": ("data = {1: pickle.dumps(1)}", "pickle.loads(data[1])", "pickle.loads"),
     "a pickle read by an imported function": (
         "from pickle import loads\ndata = pickle.dumps(1)",
