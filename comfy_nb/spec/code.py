@@ -146,7 +146,7 @@ def _read_names(
         for parent in names.parents:
             kind = scope.get(parent) if parent is not None else None
             if isinstance(kind, type):
-                named.append((("subclasses", f"of {parent}"), derived_from(kind)))
+                named.append((("subclasses of", str(parent)), derived_from(kind)))
             else:
                 anything = "__subclasses__"
     return _whatever(anything)
@@ -279,7 +279,7 @@ def _annotations(function: types.FunctionType) -> list[Any]:
 def _(value: type) -> Parts:
     named = [(("attribute", f"{value.__name__}.{name}"), each) for name, each in _own_attributes(value)]
     if isinstance(value, abc.ABCMeta):
-        named.append((("classes registered", f"with {value.__name__}"), registered_with(value)))
+        named.append((("classes registered with", value.__name__), registered_with(value)))
     hints = vars(value).get("__annotations__")
     if isinstance(hints, dict) and value.__module__ in sys.modules:
         named += _read_hints(hints.values(), vars(sys.modules[value.__module__]))

@@ -232,3 +232,11 @@ async def test_ordinary_code_is_used_again(notebook: Notebook, kind: str) -> Non
     assert first.ran == ["uses"]
     shown = await notebook.show("result")
     assert shown.ran == [], shown.why("uses")
+
+
+async def test_why_names_the_class_that_has_other_subclasses(notebook: Notebook) -> None:
+    await story(notebook, "", "len(Part.__subclasses__())")
+    await notebook.show("result")
+    notebook.cell("class Other(Part): pass")
+    shown = await notebook.show("result")
+    assert "subclasses of `Part` changed" in shown.why("uses")
