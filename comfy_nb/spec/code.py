@@ -144,8 +144,8 @@ def _read_names(
                 bare = names.bare | {name} if found.bound_to in names.bare else names.bare
                 anything = _read_global(name, module, attributes, bare, named) or anything
         for parent in names.parents:
-            kind = scope.get(parent) if parent is not None else None
-            if isinstance(kind, type):
+            kind: Any = scope.get(parent) if parent is not None else None
+            if issubclass(type(kind), type):
                 named.append((("subclasses of", str(parent)), derived_from(kind)))
             else:
                 anything = "__subclasses__"
@@ -178,7 +178,7 @@ def _read_global(path: str, value: Any, names: tuple[str, ...], bare: frozenset[
 
 def _behind_door(values: Iterable[Any], code: types.CodeType) -> str | None:
     """Return in words what code may reach by no name through a module that its closure holds."""
-    modules = [each for each in values if isinstance(each, types.ModuleType) and each in DOORS]
+    modules = [each for each in values if issubclass(type(each), types.ModuleType) and each in DOORS]
     pieces = _bytecode(code).pieces
     attributes = {name for names in pieces for name in names.attributes}
     return _whatever(next((f"{each.__name__}.{name}" for each in modules for name in DOORS[each] & attributes), None))

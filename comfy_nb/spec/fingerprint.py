@@ -34,7 +34,7 @@ def digest_of(value: Any) -> Digest:
     try:
         if type(value) in PLAIN:
             return Digest(xxh3_128_digest(encode_plain(value)), fixed=True)
-        return value if type(value) is Digest else _here.reading.read(value)
+        return _here.reading.noted(value) if type(value) is Digest else _here.reading.read(value)
     except Exception:  # a class may refuse to be hashed or compared
         return _here.reading.give_up(value, f"a value of class {type(value).__name__}")
 
@@ -258,7 +258,7 @@ class _Reading:
         # A bare object is nothing but itself.
         declared = declared_constant(constant(value) if type(value) is object else value)
         if declared is not None:
-            return self._noted(declared)
+            return self.noted(declared)
         try:
             return self._digest_parts(type(value), self._parts_of(value))
         except Exception as error:  # a closed picture, a half-made object: foreign values may fail in any way
@@ -281,7 +281,7 @@ class _Reading:
 
     def _digest_parts(self, kind: type, parts: Parts) -> Digest:
         if type(parts) is Digest:
-            return self._noted(parts)
+            return self.noted(parts)
         if type(parts) is Code:
             return self._digest_code(parts)
         tag = self._tag(kind)
@@ -339,7 +339,8 @@ class _Reading:
         if self._own is not None:
             self._own += (tag.value, plain) if tag.fixed else (plain,)
 
-    def _noted(self, found: Digest) -> Digest:
+    def noted(self, found: Digest) -> Digest:
+        """Return a digest, after noting that it was added under the mark that is read."""
         if self._own is not None:
             self._own.append(found.value)
         return found
@@ -361,7 +362,7 @@ class _Reading:
         """Return the digest of a value that cannot be read; it is known by its identity, and not reusable."""
         self._note_unreadable(reason)
         found = Digest(xxh3_128_digest(PROCESS + b"object %d" % id(value)), durable=False, reusable=False)
-        return self._noted(found)
+        return self.noted(found)
 
     def _note_unreadable(self, reason: str) -> None:
         self.unreadable = self.unreadable or reason

@@ -39,10 +39,15 @@ def named_in_texts(names: Names, scope: Mapping[str, Any]) -> list[str]:
 
 def _texts_in(value: Any) -> Iterable[Any]:
     """Return a text, or what a container or an object has, among which texts may be."""
-    if isinstance(value, (str, list, tuple)):
-        return (value,) if isinstance(value, str) else value
-    held = value if isinstance(value, dict) else getattr(value, "__dict__", {})
-    return list(held.values()) if not isinstance(value, types.ModuleType) else ()
+    kind = type(value)
+    if issubclass(kind, (str, types.ModuleType)):
+        return (value,)
+    if issubclass(kind, (list, tuple)):
+        return list(value)
+    try:
+        return list((value if issubclass(kind, dict) else vars(value)).values())
+    except Exception:  # it has no attributes, or refuses to be looked at
+        return ()
 
 
 def may_take_names(names: Names) -> bool:
@@ -79,13 +84,17 @@ def _is_known_pickle(call: Call, scope: Mapping[str, Any]) -> bool:
         return True
     pickles = [each for each in call.constants if isinstance(each, bytes)]
     given = [scope.get(name) for name in call.variables - {"pickle"}]
-    pickles += [each for each in given if isinstance(each, bytes)]
-    is_all = len(given) == sum(isinstance(each, bytes) for each in given)
-    return bool(pickles) and is_all and not any(map(_names_own, pickles))
+    if any(type(each) is not bytes for each in given):
+        return False
+    pickles += [each for each in given if each is not None]
+    return bool(pickles) and not any(map(_names_own, pickles))
 
 
 def _names_own(pickled: bytes) -> bool:
-    texts = [arg for _, arg, _ in pickletools.genops(pickled) if isinstance(arg, str)]
+    try:
+        texts = [arg for _, arg, _ in pickletools.genops(pickled) if isinstance(arg, str)]
+    except Exception:  # it is no pickle, and what reading it comes to is not known
+        return True
     modules = {word for text in texts for word in text.split()[:1]}
     return any(name in sys.modules and is_local(name) for name in modules)
 

@@ -124,6 +124,7 @@ UNKNOWN = {
         "size()",
         "sys.modules",
     ),
+    "what is no pickle": ("data = b'no'", "pickle.loads(data) if n > 5 else n", "pickle.loads"),
     "a pickle from elsewhere": ("data = {1: pickle.dumps(1)}", "pickle.loads(data[1])", "pickle.loads"),
     "a pickle read by an imported function": (
         "from pickle import loads\ndata = pickle.dumps(1)",
