@@ -9,7 +9,7 @@ from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.planning.keys import never_equal
 from comfy_nb.graph.check import InLink
-from comfy_nb.spec.fingerprint import copied_for, digest_of, sampled_in, unreadable_in
+from comfy_nb.spec.fingerprint import copied_for, digest_of, last_superseded, sampled_in, unreadable_in
 from comfy_nb.spec.ledger import code_changes, unreadable_in_code
 from comfy_nb.wording import CONSTANT_ADVICE, format_size, short
 
@@ -42,8 +42,18 @@ def differences(old: NodeRun, new: NodeRun) -> list[str]:
             computed = [name for name, each in digests.items() if each.apart]
             found += [f"a cached property of input `{name}` was computed" for name in computed]
         else:
-            found += [f"input `{name}` was changed in place" for name, each in digests.items() if not each.fixed]
+            found += [_changed(name, now.template[name]) for name, each in digests.items() if not each.fixed]
     return found
+
+
+def _changed(name: str, value: Any) -> str:
+    digest_of(value)
+    superseded = last_superseded()
+    return (
+        f"input `{name}` was changed in place"
+        if superseded is None
+        else (f"input `{name}` is of a class {superseded} that was defined again")
+    )
 
 
 def unreadable(node_run: NodeRun) -> str | None:
@@ -155,7 +165,7 @@ def reason(node_run: NodeRun, old: NodeRun | None, lost: str | None, is_twin: bo
     if lost is not None:
         return lost
     if old.key.full == node_run.key.full and node_run.key.full is not None:
-        return "evicted"
+        return "it was not kept"
     if old.key.full is None or node_run.key.full is None:
         return (
             "a result of it was not cached: a value above it was replaced at a breakpoint or cannot be cached, "

@@ -1,9 +1,11 @@
-"""What Python itself keeps of an object: its attributes and slots, and whether its class keeps more out of sight."""
+"""What Python itself keeps of an object, such as its attributes and slots, and of a class, out of sight too."""
 
 from __future__ import annotations
 
+import abc
 import gc
 import types
+from _abc import _get_dump  # type: ignore[import-not-found]
 from collections.abc import Set
 from contextlib import suppress
 from typing import Any
@@ -121,3 +123,23 @@ def _of_class(kind: type, name: str) -> Any:
         if name in each.__dict__:
             return each.__dict__[name]
     return None
+
+
+def derived_from(kind: type) -> list[type]:
+    """Return all classes that are derived from a class, those derived from these included."""
+    found: dict[type, None] = {}
+    stack: list[type] = [kind]
+    while stack:
+        derived: list[type] = type.__subclasses__(stack.pop())
+        for each in derived:
+            if each not in found:
+                found[each] = None
+                stack.append(each)
+    return list(found)
+
+
+def registered_with(kind: abc.ABCMeta) -> list[type]:
+    """Return the classes that were registered with an abstract base class, in the order of their names."""
+    registered = [each() for each in _get_dump(kind)[0]]
+    alive = [each for each in registered if each is not None]
+    return sorted(alive, key=lambda each: (each.__module__, each.__qualname__))

@@ -6,25 +6,30 @@ values of the notebook and of the project's own modules. Code from installed pac
 
 from __future__ import annotations
 
+import abc
 import builtins
 import enum
 import functools
 import importlib
 import inspect
+import pkgutil
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from xxhash import xxh3_128_digest
 
-from comfy_nb.spec.attributes import held_by
+from comfy_nb.spec.attributes import derived_from, held_by, registered_with
+from comfy_nb.spec.contents.schemas import without_addresses
 from comfy_nb.spec.digest import Digest, encode_plain
-from comfy_nb.spec.fingerprint import digest_code
+from comfy_nb.spec.fingerprint import digest_code, note_superseded
 from comfy_nb.spec.ledger import keep_marks
-from comfy_nb.spec.locality import installed_name, is_local, is_local_file, version_of
+from comfy_nb.spec.locality import installed_name, is_local, is_local_file, is_superseded, version_of
 from comfy_nb.spec.names import Names, module_name, names_in
 from comfy_nb.spec.readers import Code, Named, Parts, Whole, reads
+from comfy_nb.spec.texts import may_take_names, named_in_texts, names_in_hints, takes_names
 
 
 def code_digest(thing: Callable[..., Any] | type, *also: Any) -> Digest:
@@ -48,23 +53,20 @@ def code_digest(thing: Callable[..., Any] | type, *also: Any) -> Digest:
 
 # Built-in functions, and attributes of functions and frames, by which code can read globals that it does not name.
 READS_ANYTHING = frozenset({"__import__", "eval", "exec", "globals"})
-GLOBALS_OF_CODE = frozenset({"__globals__", "f_globals"})
+GLOBALS_OF_CODE = frozenset({"__globals__", "f_globals", "f_locals", "user_global_ns", "user_ns"})
 # The same for modules, and what code reads of them.
-DOORS = {sys: {"modules"}, importlib: {"import_module"}, builtins: READS_ANYTHING}
-
-
-class _Piece(NamedTuple):
-    """A code object, or one of a function defined in it: the names that it reads, and all that it has."""
-
-    names: Names
-    attributes: tuple[str, ...]
+DOORS = {sys: {"modules"}, importlib: {"import_module"}, builtins: READS_ANYTHING, pkgutil: {"resolve_name"}}
 
 
 class _Bytecode(NamedTuple):
-    """What never changes of a code object, with those of the functions defined in it."""
+    """What never changes of a code object, and the names in it and in each function defined in it.
+
+    `may_take_names`: it may be given others (see `texts.takes_names`).
+    """
 
     own: bytes
-    pieces: tuple[_Piece, ...]
+    pieces: tuple[Names, ...]
+    may_take_names: bool
 
 
 @functools.lru_cache(maxsize=4096)
@@ -72,7 +74,7 @@ def _bytecode(code: types.CodeType) -> _Bytecode:
     facts: list[Any] = [code.co_code, code.co_exceptiontable]
     facts.append(repr((code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)))
     facts += (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
-    pieces = [_Piece(names_in(code), code.co_names)]
+    pieces = [names_in(code)]
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             inner = _bytecode(constant)
@@ -80,7 +82,8 @@ def _bytecode(code: types.CodeType) -> _Bytecode:
             pieces += inner.pieces
         else:
             facts.append(_encode_constant(constant))
-    return _Bytecode(xxh3_128_digest(encode_plain(tuple(facts))), tuple(pieces))
+    may_take = any(map(may_take_names, pieces))
+    return _Bytecode(xxh3_128_digest(encode_plain(tuple(facts))), tuple(pieces), may_take)
 
 
 def _encode_constant(constant: Any) -> bytes:
@@ -91,6 +94,12 @@ def _encode_constant(constant: Any) -> bytes:
     return encode_plain(constant)
 
 
+# By file, closure variables and attributes in which a package's functions keep what they found: `singledispatch` does.
+_MEMOS_OF_CODE = {
+    functools.singledispatch.__code__.co_filename: frozenset({"_clear_cache", "cache_token", "dispatch_cache"})
+}
+
+
 def _function(function: types.FunctionType, *known_by: Any) -> Code:
     """Return all that a function does and reads; `known_by` is what else counts of it."""
     named: list[Named] = []
@@ -98,35 +107,53 @@ def _function(function: types.FunctionType, *known_by: Any) -> Code:
     if is_local_file(function.__code__.co_filename):
         bytecode = _bytecode(function.__code__)
         own: Any = bytecode.own
-        unreadable = _read_names(bytecode.pieces, function.__globals__, named)
+        unreadable = _read_names(bytecode, function.__globals__, named, function)
     else:
         own = f"{function.__module__}.{function.__qualname__}"
     if function.__defaults__ or function.__kwdefaults__:
         for name, value in _defaults(function):
             named.append(((f"default of {function.__name__}'s", name), value))
+    memos = _MEMOS_OF_CODE.get(function.__code__.co_filename, frozenset())
     if function.__closure__:
         for name, cell in zip(function.__code__.co_freevars, function.__closure__, strict=True):
-            named.append((("closure variable", name), cell))
+            if name not in memos:
+                named.append((("closure variable", name), cell))
+                unreadable = unreadable or _behind_door(held_by(cell), function.__code__)
     for name, value in function.__dict__.items():
-        named.append((("attribute", f"{function.__name__}.{name}"), value))
+        if name not in memos:
+            named.append((("attribute", f"{function.__name__}.{name}"), value))
     return Code((own, function.__doc__, *known_by), named, unreadable)
 
 
-def _read_names(pieces: Sequence[_Piece], scope: Mapping[str, Any], named: list[Named]) -> str | None:
-    """Add what code can reach by names; return in words what it may reach by none."""
-    anything = None
-    for names, attributes in pieces:
+def _read_names(
+    code: _Bytecode, scope: Mapping[str, Any], named: list[Named], function: types.FunctionType | None = None
+) -> str | None:
+    """Add what code, of a function if it is of one, can reach by names; return in words what it may reach by none."""
+    anything = takes_names(code.pieces, scope, function) if code.may_take_names else None
+    for names in code.pieces:
+        attributes = names.attributes
         anything = next((name for name in attributes if name in GLOBALS_OF_CODE), anything)
-        for name in names.variables:
+        for name in (*names.variables, *named_in_texts(names, scope)):
             if name in scope:
                 anything = _read_global(name, scope[name], attributes, names.bare, named) or anything
             elif name in READS_ANYTHING:
                 anything = name
         for found in names.imports:
             name = module_name(found, scope)
-            if name in sys.modules and is_local(name):
+            module = sys.modules.get(name)
+            if module in DOORS or (module is not None and is_local(name)):
                 bare = names.bare | {name} if found.bound_to in names.bare else names.bare
-                anything = _read_global(name, sys.modules[name], attributes, bare, named) or anything
+                anything = _read_global(name, module, attributes, bare, named) or anything
+        for parent in names.parents:
+            kind: Any = scope.get(parent) if parent is not None else None
+            if issubclass(type(kind), type):
+                named.append((("subclasses of", str(parent)), derived_from(kind)))
+            else:
+                anything = "__subclasses__"
+    return _whatever(anything)
+
+
+def _whatever(anything: str | None) -> str | None:
     return f"whatever `{anything}` is asked for" if anything else None
 
 
@@ -135,7 +162,7 @@ def _read_global(path: str, value: Any, names: tuple[str, ...], bare: frozenset[
     is_handed_on = path.rpartition(".")[2] in bare or path in bare or "__dict__" in names
     if not issubclass(type(value), types.ModuleType) or is_handed_on:
         named.append(((_kind_of(value), path), value))
-        return None
+        return value.__name__ if isinstance(value, types.ModuleType) and value in DOORS else None
     named.append((("module", path), value.__name__))
     anything = next((f"{value.__name__}.{name}" for name in names if name in DOORS.get(value, ())), None)
     if not is_local(value.__name__):
@@ -148,6 +175,22 @@ def _read_global(path: str, value: Any, names: tuple[str, ...], bare: frozenset[
             others = tuple(other for other in names if other != name)
             anything = _read_global(f"{path}.{name}", found[name], others, bare, named) or anything
     return anything
+
+
+def _behind_door(values: Iterable[Any], code: types.CodeType) -> str | None:
+    """Return in words what code may reach by no name through a module that its closure holds."""
+    modules = [each for each in values if issubclass(type(each), types.ModuleType) and each in DOORS]
+    pieces = _bytecode(code).pieces
+    attributes = {name for names in pieces for name in names.attributes}
+    return _whatever(next((f"{each.__name__}.{name}" for each in modules for name in DOORS[each] & attributes), None))
+
+
+def _read_hints(hints: Iterable[Any], scope: Mapping[str, Any]) -> list[Named]:
+    """Return what type hints name that are texts."""
+    named: list[Named] = []
+    for code in names_in_hints(hints):
+        _read_names(_bytecode(code), scope, named)
+    return named
 
 
 def _defaults(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
@@ -163,8 +206,10 @@ def _kind_of(value: Any) -> str:
     return "class" if issubclass(type(value), type) else "global"
 
 
-# What pydantic keeps of a class beside its schema, all of which follows from the schema.
+# What pydantic keeps of a class beside its schema, typing of a protocol, copying of slots: all follows from the rest.
 _NOT_CODE = {
+    "__non_callable_proto_members__",
+    "__protocol_attrs__",
     "__pydantic_complete__",
     "__pydantic_decorators__",
     "__pydantic_parent_namespace__",
@@ -173,6 +218,7 @@ _NOT_CODE = {
     "__pydantic_setattr_handlers__",
     "__pydantic_validator__",
     "__signature__",
+    "__slotnames__",
     "__annotate_func__",
     "__annotations_cache__",
     "__dict__",
@@ -186,11 +232,20 @@ _NOT_CODE = {
 
 def _own_attributes(cls: type) -> Iterator[tuple[str, Any]]:
     for name, value in list(vars(cls).items()):
-        # Flags keep here what was computed of them, such as `A | B`, beside the members that were declared.
-        is_memo = name.startswith("_abc_") or (name == "_value2member_map_" and issubclass(cls, enum.Flag))
-        if name in _NOT_CODE or is_memo or _is_slot(value):
+        if name in _NOT_CODE or _is_memo(cls, name, value) or _is_slot(value):
             continue
-        yield name, value
+        yield name, without_addresses(value) if name == "__pydantic_core_schema__" else value
+
+
+def _is_memo(cls: type, name: str, value: Any) -> bool:
+    """Whether a class may have this only since it was used."""
+    if name == "_value2member_map_":  # flags keep what was computed of them, such as `A | B`, beside their members
+        return issubclass(cls, enum.Flag)
+    if name == "__annotations__":  # made for whoever asks, such as the check of a protocol
+        return not value
+    if name == "__init__":  # a protocol's is put in the place of one that refuses, when an instance is made
+        return value is object.__init__ and typing.Protocol in cls.__mro__
+    return name.startswith("_abc_")
 
 
 def _is_slot(value: Any) -> bool:
@@ -204,7 +259,11 @@ def _is_slot(value: Any) -> bool:
 
 @reads(types.FunctionType)
 def _(value: types.FunctionType) -> Parts:
-    return _function(value, value.__name__, value.__qualname__, value.__module__, *_annotations(value))
+    hints = _annotations(value)
+    code = _function(value, value.__name__, value.__qualname__, value.__module__, *hints)
+    if hints and is_local_file(value.__code__.co_filename):
+        code.named.extend(_read_hints(hints[1::2], value.__globals__))
+    return code
 
 
 reads(types.CellType)(held_by)
@@ -220,7 +279,16 @@ def _annotations(function: types.FunctionType) -> list[Any]:
 @reads(type, with_derived=True)
 def _(value: type) -> Parts:
     named = [(("attribute", f"{value.__name__}.{name}"), each) for name, each in _own_attributes(value)]
-    return Code((value.__module__, value.__qualname__, type(value), *value.__mro__[1:]), named)
+    if isinstance(value, abc.ABCMeta):
+        named.append((("classes registered with", value.__name__), registered_with(value)))
+    hints = vars(value).get("__annotations__")
+    if isinstance(hints, dict) and value.__module__ in sys.modules:
+        named += _read_hints(hints.values(), vars(sys.modules[value.__module__]))
+    parts = (value.__module__, value.__qualname__, type(value), *value.__mro__[1:])
+    if is_superseded(value):
+        note_superseded(value.__name__)
+        parts = (*parts, "defined again since")
+    return Code(parts, named)
 
 
 @reads(types.CodeType)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import marshal
+import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +11,8 @@ from xxhash import xxh3_128_digest
 
 # Version 2 of the format has no back-references, so equal values always give equal bytes.
 _MARSHAL_VERSION = 2
+# Another process numbers its own objects; its digests must differ from ours.
+PROCESS = os.urandom(16)
 PLAIN: frozenset[type] = frozenset({int, float, str, bool, type(None), bytes, complex, type(...)})
 
 SHORT_BYTES = 1 << 16

@@ -7,28 +7,26 @@ that is not known, or that may change unseen, is known by its identity, and its 
 from __future__ import annotations
 
 import enum
-import itertools
-import os
 import threading
 import types
-import weakref
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from xxhash import xxh3_128_digest
 
 from comfy_nb.spec.attributes import held_by
-from comfy_nb.spec.digest import PLAIN, Digest, combine, encode_plain, is_plain, is_short
+from comfy_nb.spec.declared import constant, declared_constant
+from comfy_nb.spec.digest import PLAIN, PROCESS, Digest, combine, encode_plain, is_plain, is_short
 from comfy_nb.spec.ledger import OWN_CODE, Marks
 from comfy_nb.spec.locality import installed_name
-from comfy_nb.spec.readers import UNCHANGEABLE, Code, Mark, Parts, Unreadable, known_of
+from comfy_nb.spec.readers import UNCHANGEABLE, Code, Mark, Parts, Unreadable, known_of, refuse_any_global
 from comfy_nb.wording import class_name
 
 DEEPEST = 120
 MOST_OBJECTS = 200_000
 HELD = ()
 """What stands among plain parts in the place of one that is not plain, and has a digest of its own."""
+IS_CODE = (types.FunctionType, type)
 SHARED_BY_ALL = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType, enum.Enum)
 
 
@@ -38,7 +36,7 @@ def digest_of(value: Any) -> Digest:
         if type(value) in PLAIN:
             whole = encode_plain(value) if is_short(value) else b"large" + xxh3_128_digest(value)
             return Digest(xxh3_128_digest(whole), fixed=True)
-        return value if type(value) is Digest else _here.reading.read(value)
+        return _here.reading.noted(value) if type(value) is Digest else _here.reading.read(value)
     except KeyboardInterrupt:
         raise
     except BaseException:  # a class may refuse to be hashed or compared, by an exit too
@@ -66,6 +64,16 @@ def sampled_in(value: Any) -> str | None:
     return _here.reading.sampled if type(value) not in PLAIN else None
 
 
+def note_superseded(kind: str) -> None:
+    """Note that what this thread is reading has a class that was defined again since, by its name."""
+    _here.reading.superseded = kind
+
+
+def last_superseded() -> str | None:
+    """Return the name of a class in the last value that this thread digested that was defined again since, if any."""
+    return _here.reading.superseded
+
+
 def note_copied(device: str, size: int) -> None:
     """Note that this thread has copied so many bytes from a device to read them."""
     copied = _here.reading.copied
@@ -81,14 +89,6 @@ def copied_for(value: Any) -> Mapping[str, int]:
 def digest_code(code: Code) -> tuple[Digest, Marks | None]:
     """Digest code with all that it names; the marks tell what each name added, None where this is part of a value."""
     return _here.reading.read_code(code)
-
-
-def declared_constant(value: Any) -> Digest | None:
-    """Return the digest of an object that was declared to be constant; None for any other."""
-    declared = _constants.get(id(value))
-    if declared is None or declared[0]() is not value:
-        return None
-    return Digest(xxh3_128_digest(_process + b"constant %d" % declared[1]), durable=False, fixed=True)
 
 
 def node_digest(
@@ -117,7 +117,8 @@ class _Reading:
 
     One that is met again inside itself, or elsewhere in a cycle that is still being read, stands for the number of
     values since: so equal cycles have equal digests. One that was read before stands for its number among those that
-    can change: two places that share one value differ from two that have equal ones. So nothing is read twice.
+    can change: two places that share one value differ from two that have equal ones. So nothing is read twice. Classes
+    and functions of equal code are numbered: whether an object is of this class or of another can be asked.
 
     What cached properties of the person's classes hold is read last, so that the digest of the rest is the same with
     and without them.
@@ -129,6 +130,7 @@ class _Reading:
         "_count",
         "_depth",
         "_done",
+        "_equal",
         "_mark",
         "_marks",
         "_number",
@@ -140,12 +142,14 @@ class _Reading:
         "_within",
         "copied",
         "sampled",
+        "superseded",
         "unreadable",
     )
 
     def __init__(self) -> None:
         self.unreadable: str | None = None
         self.sampled: str | None = None
+        self.superseded: str | None = None
         self.copied: dict[str, int] = {}
         self._depth = 0
         self._begin()
@@ -153,6 +157,7 @@ class _Reading:
     def _begin(self) -> None:
         self._done: dict[int, tuple[Any, Digest, int]] = {}
         self._open: dict[int, tuple[Any, int]] = {}
+        self._equal: dict[bytes, int] = {}
         self._path: list[int] = []
         self._computed: list[tuple[bytes, Mark, Any]] = []
         self._within = b""
@@ -184,7 +189,7 @@ class _Reading:
         return combine(tag, [digest_of(value) for value in values])
 
     def _whole(self, read: Callable[..., Digest], *what: Any) -> Digest:
-        self.unreadable = self.sampled = None
+        self.unreadable = self.sampled = self.superseded = None
         self.copied = {}
         self._depth = 1
         try:
@@ -208,7 +213,7 @@ class _Reading:
         self._number += 1
         if key in self._done:
             _, found, place = self._done[key]
-            is_code = issubclass(type(value), (types.FunctionType, type))
+            is_code = issubclass(type(value), IS_CODE)
             if self._own is not None and not is_code:
                 self._own.append(found.value if found.fixed else b"shared")
             if found.fixed or is_code or issubclass(type(value), SHARED_BY_ALL):
@@ -231,7 +236,7 @@ class _Reading:
             self._depth -= 1
         if self._reaches == number:
             self._close(key, found)
-            self._number = number + 1
+            found, self._number = self._done[key][1], number + 1
         self._reaches = min(self._reaches, outer)
         return found
 
@@ -242,14 +247,22 @@ class _Reading:
             member = self._path.pop()
             value, number = self._open.pop(member)
             known = combine(b"member %d" % (number - first), [found]) if number > first else found
+            if issubclass(type(value), IS_CODE) and not known.fixed:
+                known = self._told_apart(known)
             self._places += not known.fixed and not issubclass(type(value), SHARED_BY_ALL)
             self._done[member] = (value, known, self._places)
+
+    def _told_apart(self, code: Digest) -> Digest:
+        """Return the digest of a class or function that may not be the first of these with equal code."""
+        before = self._equal.get(code.value, 0)
+        self._equal[code.value] = before + 1
+        return combine(b"equal to %d before" % before, [code], may_change=True) if before else code
 
     def _digest(self, value: Any) -> Digest:
         # A bare object is nothing but itself.
         declared = declared_constant(constant(value) if type(value) is object else value)
         if declared is not None:
-            return self._noted(declared)
+            return self.noted(declared)
         try:
             return self._digest_parts(type(value), self._parts_of(value))
         except KeyboardInterrupt:
@@ -265,6 +278,7 @@ class _Reading:
             return (own_key(value),)
         known = known_of(kind)
         if known.installed and (found := installed_name(value)) is not None:
+            refuse_any_global(found)
             return Digest(xxh3_128_digest(b"installed " + found.encode()), fixed=True)
         for name, item in known.computed_of(value) if known.computed else ():
             place = f" {self._count - self._before} {name}"
@@ -273,7 +287,7 @@ class _Reading:
 
     def _digest_parts(self, kind: type, parts: Parts) -> Digest:
         if type(parts) is Digest:
-            return self._noted(parts)
+            return self.noted(parts)
         if type(parts) is Code:
             return self._digest_code(parts)
         tag = self._tag(kind)
@@ -332,7 +346,8 @@ class _Reading:
         if self._own is not None:
             self._own += (tag.value, plain) if tag.fixed else (plain,)
 
-    def _noted(self, found: Digest) -> Digest:
+    def noted(self, found: Digest) -> Digest:
+        """Return a digest, after noting that it was added under the mark that is read."""
         if self._own is not None:
             self._own.append(found.value)
         return found
@@ -345,16 +360,16 @@ class _Reading:
             return known[1]
         count, noted = self._count, len(self._own or ())
         tag = digest_of(kind)
-        if tag.fixed:
+        if tag.fixed:  # nothing is noted or counted of it, as when it is remembered
             _tags[id(kind)], self._count = (kind, tag), count
-            del (self._own or [])[noted:]  # what never changes adds nothing, as when it is remembered
+            del (self._own or [])[noted:]
         return tag
 
     def give_up(self, value: Any, reason: str) -> Digest:
         """Return the digest of a value that cannot be read; it is known by its identity, and not reusable."""
         self._note_unreadable(reason)
-        found = Digest(xxh3_128_digest(_process + b"object %d" % id(value)), durable=False, reusable=False)
-        return self._noted(found)
+        found = Digest(xxh3_128_digest(PROCESS + b"object %d" % id(value)), durable=False, reusable=False)
+        return self.noted(found)
 
     def _note_unreadable(self, reason: str) -> None:
         self.unreadable = self.unreadable or reason
@@ -372,37 +387,3 @@ class _Here(threading.local):
 
 
 _here = _Here()
-
-Value = TypeVar("Value")
-_serials = itertools.count(1)
-# Another process numbers its own objects; its digests must differ from ours.
-_process = os.urandom(16)
-_constants: dict[int, tuple[Callable[[], Any], int]] = {}
-
-
-def constant(value: Value) -> Value:
-    """Declare that an object will not change from now on, and return it: results that depend on it can be reused.
-
-    For what cannot be read, or takes long to read, at each run: a client, a tokenizer, a compiled model. It counts as
-    the same as long as it is this very object, in this process. What cannot be referred to weakly, such as a list, is
-    kept for good.
-
-        tokenizer = nb.constant(load_tokenizer())
-    """
-    if type(value) not in PLAIN and declared_constant(value) is None:
-        key, serial = id(value), next(_serials)
-        try:
-            holder: Callable[[], Any] = weakref.ref(value, partial(_forget, key, serial))
-        except TypeError:
-            holder = partial(_itself, value)
-        _constants[key] = (holder, serial)
-    return value
-
-
-def _itself(value: Any) -> Any:
-    return value
-
-
-def _forget(key: int, serial: int, _: object) -> None:
-    if key in _constants and _constants[key][1] == serial:
-        del _constants[key]

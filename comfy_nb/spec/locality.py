@@ -77,6 +77,13 @@ def installed_name(thing: Any) -> str | None:
     return f"{module}.{name} {version_of(module)}"
 
 
+def is_superseded(kind: type) -> bool:
+    """Whether a class was defined again: its module holds another one under its name."""
+    module = kind.__module__
+    held = _find(module, kind.__qualname__) if module in sys.modules else None
+    return isinstance(held, type) and held is not kind
+
+
 def _is_compiled(kind: type) -> bool:
     """Whether a class is part of the interpreter or of a compiled module, and not to be changed."""
     is_enum_of_cpp = type(kind).__module__ == "pybind11_builtins" and "__entries" in vars(kind)

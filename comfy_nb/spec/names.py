@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import dis
 import functools
+import re
+import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 _GLOBAL_READS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 _ATTRIBUTE_READS = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
+MARKED = re.compile(r"@\s*([^\W\d]\w*)")
+"""How an expression for a table names what is not in it."""
+_TAKE_NAMES = frozenset({"eval", "load", "loads", "query"})
+"""Methods of tables, and functions of `pickle`, that may be given the names of globals."""
 
 
 class Import(NamedTuple):
@@ -20,15 +26,33 @@ class Import(NamedTuple):
     bound_to: str | None
 
 
+class Call(NamedTuple):
+    """A call of a method that may be given the names of globals: what stands in its arguments.
+
+    `variables` and `attributes` are names that are read there, `constants` texts and bytes.
+    """
+
+    method: str
+    variables: frozenset[str]
+    attributes: frozenset[str]
+    constants: tuple[str | bytes, ...]
+
+
 class Names(NamedTuple):
     """The names that a piece of code reads.
 
     `bare` are variables and attributes that it uses otherwise than by reading an attribute: it may hand them on.
+    `parents` are the variables that it asks for their `__subclasses__`, None for what is no global. `marked` are those
+    that its texts name after an @, `attributes` all other names, of methods and of what is imported from modules too.
     """
 
     variables: tuple[str, ...]
     imports: tuple[Import, ...]
     bare: frozenset[str]
+    calls: tuple[Call, ...]
+    parents: tuple[str | None, ...]
+    marked: tuple[str, ...]
+    attributes: tuple[str, ...]
 
 
 @functools.lru_cache(maxsize=4096)
@@ -37,7 +61,8 @@ def names_in(code: types.CodeType) -> Names:
     variables: dict[str, None] = {}
     imports: list[Import] = []
     bare: set[str] = set()
-    steps = [*dis.get_instructions(code)]
+    parents: list[str | None] = []
+    steps = [step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG"]
     for index, step in enumerate(steps):
         following = steps[index + 1] if index + 1 < len(steps) else None
         if step.opname in _GLOBAL_READS:
@@ -46,10 +71,47 @@ def names_in(code: types.CodeType) -> Names:
             bound_to = following.argval if following is not None and following.opname.startswith("STORE_") else None
             imports.append(Import(int(steps[index - 2].argval or 0), step.argval, bound_to))
         elif step.opname.startswith("LOAD_"):
-            names = step.argval if isinstance(step.argval, tuple) else (step.argval,)
+            names = _loaded(step)
             is_read = following is not None and following.opname in _ATTRIBUTE_READS
-            bare.update(name for name in (names[:-1] if is_read else names) if isinstance(name, str))
-    return Names(tuple(variables), tuple(imports), frozenset(bare))
+            bare.update(names[:-1] if is_read else names)
+        if step.opname in _ATTRIBUTE_READS and step.argval == "__subclasses__":
+            parents.append(steps[index - 1].argval if steps[index - 1].opname in _GLOBAL_READS else None)
+    marked = tuple(name for each in code.co_consts if isinstance(each, str) for name in MARKED.findall(each))
+    calls = tuple(_calls(steps))
+    return Names(tuple(variables), tuple(imports), frozenset(bare), calls, tuple(parents), marked, code.co_names)
+
+
+def _loaded(step: dis.Instruction) -> list[str]:
+    """Return the names that a step reads, which may be two variables at once, or the text that it loads."""
+    read = step.argval if isinstance(step.argval, tuple) else (step.argval,)
+    return [name for name in read if isinstance(name, str)]
+
+
+def _calls(steps: Sequence[dis.Instruction]) -> Iterator[Call]:
+    for index, step in enumerate(steps):
+        if step.opname in _ATTRIBUTE_READS and step.argval in _TAKE_NAMES and _is_method(step):
+            given = list(_arguments(steps[index + 1 :]))
+            attributes = frozenset(each.argval for each in given if each.opname in _ATTRIBUTE_READS)
+            constants = [each.argval for each in given if each.opname == "LOAD_CONST"]
+            others = [each for each in given if each.opname.startswith("LOAD_") and each.opname != "LOAD_CONST"]
+            variables = {name for each in others for name in _loaded(each)} - attributes
+            texts = tuple(each for each in constants if isinstance(each, (str, bytes)))
+            yield Call(step.argval, frozenset(variables), attributes, texts)
+
+
+def _is_method(step: dis.Instruction) -> bool:
+    """Whether what is read is called at once."""
+    return step.opname == "LOAD_METHOD" or (sys.version_info >= (3, 12) and bool((step.arg or 0) & 1))
+
+
+def _arguments(steps: Sequence[dis.Instruction]) -> Iterator[dis.Instruction]:
+    """Yield what is done between reading a method and calling it."""
+    depth = 0
+    for step in steps:
+        depth += dis.stack_effect(step.opcode, step.arg, jump=False)
+        if depth < 0:
+            return
+        yield step
 
 
 def module_name(found: Import, scope: Mapping[str, Any]) -> str:

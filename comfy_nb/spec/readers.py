@@ -57,6 +57,23 @@ class Unreadable(Exception):
     """What a value holds cannot be known; the text says what it is, with an article."""
 
 
+_ANY_GLOBAL = frozenset(
+    {
+        *("_pickle.load", "_pickle.loads", "builtins.__import__", "builtins.eval", "builtins.exec", "builtins.globals"),
+        *("importlib.import_module", "pkgutil.resolve_name"),
+        *("pydantic._internal._validators.import_string", "pydantic.types.ImportString"),
+    }
+)
+"""Functions and classes of installed packages that look up any global by its name."""
+
+
+def refuse_any_global(installed: str) -> None:
+    """Raise Unreadable for what looks up any global by its name, told by the name under which a package holds it."""
+    name = installed.partition(" ")[0]
+    if name in _ANY_GLOBAL:
+        raise Unreadable(f"{name}, which reads whatever it is asked for")
+
+
 class Known(NamedTuple):
     """What is known of a class: how its instances are read, and the slots that they have besides.
 

@@ -33,10 +33,11 @@ import torch
 from PIL import Image as Pictures
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from comfy_nb.spec import fingerprint
+from comfy_nb.spec import declared
 from comfy_nb.spec.contents import tensors
 from comfy_nb.spec.contents.tensors import accelerator_of, tensor_bytes
-from comfy_nb.spec.fingerprint import constant, copied_for, digest_of, unreadable_in
+from comfy_nb.spec.declared import constant
+from comfy_nb.spec.fingerprint import copied_for, digest_of, unreadable_in
 from comfy_nb.wording import format_size
 
 
@@ -329,12 +330,12 @@ def test_a_constant_made_where_a_dead_one_lay_is_another():
 
 
 def test_a_dead_constant_is_forgotten():
-    before = len(fingerprint._constants)
+    before = len(declared._constants)
     values = [constant(Opaque()) for _ in range(10)]
-    assert len(fingerprint._constants) == before + 10
+    assert len(declared._constants) == before + 10
     del values
     gc.collect()
-    assert len(fingerprint._constants) <= before
+    assert len(declared._constants) <= before
 
 
 def test_what_was_declared_constant_is_not_read_again():

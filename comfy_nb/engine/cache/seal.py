@@ -19,13 +19,19 @@ from xxhash import xxh3_128_digest
 from comfy_nb.engine.cache.glance import Glances, address_of, can_be_glanced_at, sample_of
 from comfy_nb.spec.contents.tensors import elements_of, is_dense
 from comfy_nb.spec.digest import PLAIN, Digest, is_of, is_plain
-from comfy_nb.spec.fingerprint import digest_of, unreadable_in
+from comfy_nb.spec.fingerprint import digest_of, last_superseded, unreadable_in
 from comfy_nb.wording import class_name, short
 
 _GONE = object()
 _PENDING = object()
 _Path = tuple[Any, Any]
 """(None, (slot, index)), or (the path of the container, key): each level adds one pair."""
+
+
+class Renewed(str):
+    """Words for what has changed without a change in place: a class was defined again."""
+
+    __slots__ = ()
 
 
 class _Mark(Protocol):
@@ -134,11 +140,11 @@ class _Sealing:
             if mark is not None:
                 yield mark
             if is_watched and not is_of(value, _MARKED_IN_FULL):
-                digest = mark.before if isinstance(mark, _Object) else digest_of(value)
-                if not digest.reusable:
+                watched = mark if isinstance(mark, _Object) else _Object(path, value)
+                if not watched.before.reusable:
                     self._unknown = self._unknown or f"{unreadable_in(value)} {_place(path)}"
-                elif not digest.fixed and not isinstance(mark, _Object):
-                    yield _Object(path, value, digest)
+                elif not watched.before.fixed and watched is not mark:
+                    yield watched
             self._stack += [((path, key), is_watched, item) for key, item in held]
 
     def _mark(self, path: _Path, value: Any) -> _Mark | None:
@@ -153,7 +159,7 @@ class _Sealing:
             return None
         self._glances.complete_all()
         if issubclass(kind, torch.Tensor):
-            return _Object(path, value, digest_of(value))
+            return _Object(path, value)
         if issubclass(kind, (np.ndarray, bytearray)):
             return _Data(path, value)
         return _Members(path, value) if issubclass(kind, set) else None
@@ -181,18 +187,22 @@ def _items(value: Any) -> list[tuple[Any, Any]]:
 class _Object:
     """Any object, by the digest of what it holds. What its cached properties compute meanwhile is added to that."""
 
-    __slots__ = ("_path", "_value", "before")
+    __slots__ = ("_path", "_superseded", "_value", "before")
 
-    def __init__(self, path: _Path, value: Any, before: Digest) -> None:
+    def __init__(self, path: _Path, value: Any) -> None:
         self._path = path
         self._value = value
-        self.before = before
+        self.before: Digest = digest_of(value)
+        self._superseded = last_superseded()
 
     def broken(self) -> str | None:
         now = digest_of(self._value)
         if now.continues(self.before):
             self.before = now
             return None
+        superseded = last_superseded()
+        if superseded not in (None, self._superseded):
+            return Renewed(f"the class {superseded} {_place(self._path)} was defined again")
         if issubclass(type(self._value), torch.Tensor):
             return f"the tensor {_place(self._path)} was written to"
         return f"the {class_name(self._value)} {_place(self._path)} was changed"

@@ -12,6 +12,7 @@ from comfy_nb.engine.cache.glance import Glances
 from comfy_nb.engine.cache.in_flight import InFlight
 from comfy_nb.engine.cache.memory import MemoryCache
 from comfy_nb.engine.cache.policies import ByCost, ByRun, Nothing
+from comfy_nb.engine.cache.seal import Renewed
 from comfy_nb.engine.cache.tier import Tier
 from comfy_nb.errors import UnknownName, warn_each_time
 from comfy_nb.spec.node_spec import NodeSpec
@@ -89,17 +90,12 @@ class Store:
     def vet(self, entry: Entry | None, key: bytes, node: CachedNode) -> Entry | None:
         """Return memory's entry for a key if it is still valid, else a lower tier's.
 
-        An entry that was changed in place, or whose files are gone, is dropped.
+        An entry that was changed in place, whose classes were defined again, or whose files are gone, is dropped.
         """
         if entry is None:
             entry = self._from_lower(key, node)
         elif entry.seal is not None and (what := entry.seal.broken()) is not None:
-            entry.is_spoiled = True
-            self.forget(entry, "changed in place")
-            warn_each_time(
-                f"The result of {name_node(entry.node_id, entry.class_type, entry.title)} was changed in place after "
-                f"it was computed: {what}. It is computed again. Work on a copy (x.clone())."
-            )
+            self._drop_changed(entry, what)
             entry = self._from_lower(key, node)
         if entry is None:
             return None
@@ -108,6 +104,17 @@ class Store:
             self.forget(entry, "its file is gone")
             return None
         return entry
+
+    def _drop_changed(self, entry: Entry, what: str) -> None:
+        entry.is_spoiled = True
+        if isinstance(what, Renewed):
+            self.forget(entry, what)
+            return
+        self.forget(entry, "changed in place")
+        warn_each_time(
+            f"The result of {name_node(entry.node_id, entry.class_type, entry.title)} was changed in place after "
+            f"it was computed: {what}. It is computed again. Work on a copy (x.clone())."
+        )
 
     def _from_lower(self, key: bytes, node: CachedNode) -> Entry | None:
         if node.spec.is_output:

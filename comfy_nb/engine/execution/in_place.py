@@ -13,6 +13,7 @@ import torch
 
 from comfy_nb.engine.cache.entry import Entry
 from comfy_nb.engine.cache.glance import addresses_of
+from comfy_nb.engine.cache.seal import Renewed
 from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.scheduler import Scheduler
@@ -107,7 +108,9 @@ class InPlace:
                 continue
             if entry.is_spoiled:
                 self.doubtful.add(node_run.sequence)
-            elif (what := entry.seal.touched() if is_glanced_at else entry.seal.broken()) is not None:
+                continue
+            what = entry.seal.touched() if is_glanced_at else entry.seal.broken()
+            if what is not None and not isinstance(what, Renewed):
                 changed += self._spoil(entry, node_run)
                 warn_each_time(
                     f"{node_run.step.named} changed its input {link.name!r} in place: {what}. The result of "

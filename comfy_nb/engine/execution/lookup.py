@@ -66,8 +66,7 @@ class Lookup:
         if entry is None or entry.seal is not None or entry.ui is not None:
             entry = self.store.vet(entry, key, node_run.step)
         if entry is None:
-            if self.state.previous:
-                self._note_loss(node_run)
+            self._note_loss(node_run, key)
             return False
         node_run.entry = entry
         node_run.outputs = entry.outputs
@@ -109,12 +108,11 @@ class Lookup:
         above = [node_runs.get(link.origin) for link in node_run.step.links if not link.lazy]
         return all(each is not None and each.state is NodeState.DONE for each in above)
 
-    def _note_loss(self, node_run: NodeRun) -> None:
-        """Note for `why` how a result was lost that was there in the last run."""
-        old = self.state.previous.get(node_run.step.id)
-        key = node_run.key.full
-        if old is not None and old.state is NodeState.DONE and old.key.full == key and key is not None:
-            self.state.lost[node_run.step.id] = self.store.cache.why_gone(key) or "it was not kept"
+    def _note_loss(self, node_run: NodeRun, key: bytes) -> None:
+        """Note for `why` how a result was lost that was there before."""
+        reason = self.store.cache.why_gone(key)
+        if reason is not None:
+            self.state.lost[node_run.step.id] = reason
 
     def _late_key(self, node_run: NodeRun) -> None:
         """Set a key that depends on parents that have run, or for a lazy node on the inputs it used before."""

@@ -61,14 +61,3 @@ def _(value: Any) -> Parts:
     if getattr(type(value), "__members__", {}).get(value.name) != value:
         raise Unreadable
     return Whole((value.name, int(value)))
-
-
-@reads_named("pydantic", "TypeAdapter")
-def _(value: Any) -> Parts:
-    """Return the type that is validated and its schema; all else follows from these."""
-    return Whole((value._type, value._config, value.core_schema))
-
-
-@reads_named("pydantic_core", "Url", "MultiHostUrl")
-def _(value: Any) -> Parts:
-    return (str(value),)

@@ -20,6 +20,7 @@ import random
 import re
 import struct
 import types
+import typing
 import weakref
 import xml.etree.ElementTree
 import zoneinfo
@@ -218,6 +219,12 @@ def _(value: types.GenericAlias) -> Parts:
 @reads(types.UnionType, unchangeable=True)
 def _(value: types.UnionType) -> Parts:
     return (value.__args__,)
+
+
+@reads(typing.ForwardRef)
+def _(value: typing.ForwardRef) -> Parts:
+    """Return what it names; what that was found to be, it keeps."""
+    return Whole((value.__forward_arg__, value.__forward_module__, value.__forward_is_class__))
 
 
 @reads(type(NotImplemented), unchangeable=True)

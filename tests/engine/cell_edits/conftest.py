@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -18,7 +19,9 @@ def notebook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Notebook]:
     registry = Registry(default_registry._fill)
     token = default_registry._chosen.set(registry)
     monkeypatch.setattr(nb, "nodes", namespace.Nodes(lambda: registry))
-    yield Notebook()
+    notebook = Notebook()
+    monkeypatch.setitem(sys.modules, "__main__", notebook.module)
+    yield notebook
     default_registry._chosen.reset(token)
 
 

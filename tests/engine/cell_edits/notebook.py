@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import textwrap
+import types
 from typing import Any
 
 import comfy_nb as nb
@@ -29,10 +30,11 @@ class Shown:
 
 
 class Notebook:
-    """A kernel's namespace, in which cells are executed one after the other."""
+    """A kernel's namespace, that of its `module`, in which cells are executed one after the other."""
 
     def __init__(self) -> None:
-        self.names: dict[str, Any] = {"__name__": "__main__"}
+        self.module = types.ModuleType("__main__")
+        self.names: dict[str, Any] = self.module.__dict__
         self._count = 0
         self.cell("import comfy_nb as nb\nimport numpy as np\nimport torch")
 

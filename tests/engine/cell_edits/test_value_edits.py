@@ -181,3 +181,16 @@ async def test_changing_a_constant_tensor_in_place(notebook: Notebook) -> None:
     shown = await notebook.show("result")
     assert shown.ran == ["total"]
     assert shown.value == 6.0
+
+
+async def test_why_names_the_global_whose_weights_changed(notebook: Notebook) -> None:
+    notebook.cell("""
+        net = torch.nn.Linear(1, 1)
+        @nb.node
+        def total() -> float:
+            return float(net.weight.sum())
+        result = total()
+    """)
+    await notebook.show("result")
+    notebook.cell("net.weight.data += 1")
+    assert (await notebook.show("result")).why("total") == "global `net` changed"
