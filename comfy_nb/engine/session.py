@@ -19,6 +19,7 @@ from comfy_nb.engine.execution.breakpoints import Breakpoints
 from comfy_nb.engine.execution.callers import MakeCaller
 from comfy_nb.engine.execution.coroutines import run_without_waiting
 from comfy_nb.engine.execution.failure import release_frames
+from comfy_nb.engine.execution.held_back import HeldBack
 from comfy_nb.engine.execution.hook_caller import call_now
 from comfy_nb.engine.execution.interrupt import Awaited, interrupt_watch
 from comfy_nb.engine.execution.lanes import Lanes
@@ -112,9 +113,10 @@ class Session:
 
         In a script, Ctrl-C raises KeyboardInterrupt, whose attribute `run` is the run.
         """
-        run = self._begin(graph, options)
-        with interrupt_watch.awaiting(INTERRUPTED, run.stop, run) as awaited:
-            return blocking.wait_for(lambda: self._await(run, outputs, awaited), awaited)
+        with HeldBack(INTERRUPTED) as held:
+            run = held.run = self._begin(graph, options)
+            with interrupt_watch.awaiting(INTERRUPTED, run.stop, run) as awaited:
+                return blocking.wait_for(lambda: self._await(run, outputs, awaited), awaited, held)
 
     def state_of(self, graph: Graph, node_id: str) -> str:
         """Return "cached", "not run" or "has problems", or nothing where no up-to-date plan is there; plans nothing."""

@@ -23,7 +23,7 @@ from typing import Any
 
 from comfy_nb.engine.execution.coroutines import WatchedCoroutine
 from comfy_nb.engine.execution.loops import running_loop
-from comfy_nb.engine.execution.other_threads import OtherThreads
+from comfy_nb.engine.execution.other_threads import OtherThreads, is_ours
 from comfy_nb.engine.node_api.context import EndedRun, current_call
 from comfy_nb.errors import Interrupted, InterruptProcessingException
 
@@ -108,7 +108,11 @@ class Awaited:
 
 
 class _Handler:
-    """Calls the previous handler and then wakes the loop; one that is still installed later only passes signals on."""
+    """Calls the previous handler and then wakes the loop; one that is still installed later only passes signals on.
+
+    A kernel's handler, which cancels the cell's task, is called on the loop. Where that is turning for a run_sync() of
+    the cell, the run ends instead: a task that is cancelled while it awaits nothing takes the kernel's reply with it.
+    """
 
     def __init__(
         self, watch: InterruptWatch, previous: Callable[[int, FrameType | None], Any], *, until_cell_ends: bool
@@ -121,24 +125,39 @@ class _Handler:
         is_again = self.watch.press()
         try:
             if not is_again:
-                self.previous(number, frame)
+                self._pass_on(number, frame)
         finally:
             self.watch.wake()
         self.watch.interrupt_node(frame)
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        loop = running_loop()
+        if self.until_cell_ends and loop is not None and self.previous is not signal.default_int_handler:
+            loop.call_soon_threadsafe(self._cancel, number, self.watch.running_cell)
+        else:
+            self.previous(number, frame)
+
+    def _cancel(self, number: int, cell: object) -> None:
+        if cell is self.watch.running_cell and self.watch.nested is not None:
+            self.watch.nested(number, None)
+        else:
+            self.previous(number, None)
 
 
 class InterruptWatch:
     """What is awaited in this process, by whom, how many `interrupts` have come, and whether one is arriving.
 
-    `has_cells` in a notebook, where an interrupt ends a cell; elsewhere it ends the script. `on_interrupt()` is called
-    on the loop before the interrupt of a cell that has begun runs reaches its code.
+    `has_cells` in a notebook, where an interrupt ends a cell; elsewhere it ends the script. `on_interrupt(has_run)` is
+    called before an interrupt reaches the code of a cell, which has begun runs or not. `nested` is the handler of the
+    run_sync() that the main thread is in.
     """
 
     def __init__(self) -> None:
         self.is_arriving = False
         self.interrupts = 0
-        self.on_interrupt: Callable[[], None] = lambda: None
+        self.on_interrupt: Callable[[bool], None] = lambda _: None
         self.has_cells = False
+        self.nested: Callable[[int, FrameType | None], None] | None = None
         self._cell: object | None = None
         self._pressed_at = -math.inf
         self._heard = 0
@@ -163,6 +182,11 @@ class InterruptWatch:
             self._has_run = self.is_arriving = False
             self._pressed_at = -math.inf
             self.watch_cell()
+
+    @property
+    def running_cell(self) -> object | None:
+        """The cell that is running."""
+        return self._cell
 
     def cell_here(self) -> object | None:
         """Return the cell of this code; for a thread without a context, as of a pool, the one that is running."""
@@ -229,6 +253,7 @@ class InterruptWatch:
         is_again, self._pressed_at = self._has_run and now - self._pressed_at < AGAIN_S, now
         self.is_arriving = True
         self.interrupts += 1
+        self.on_interrupt(self._has_run)
         return is_again
 
     def wake(self) -> None:
@@ -263,8 +288,6 @@ class InterruptWatch:
 
     def _announce(self, cell: object, number: int) -> None:
         self._heard = number
-        if cell is self._cell and self._has_run:
-            self.on_interrupt()
         self._arrive(cell, number, TURNS)
 
     def _arrive(self, cell: object, number: int, turns: int) -> None:
@@ -295,7 +318,7 @@ class InterruptWatch:
         if loop is not self._loop:  # what came to another loop, which has stopped since, is not for this one
             self._loop, self.is_arriving, self._is_ticking = loop, False, False
         present = signal.getsignal(signal.SIGINT)
-        if callable(present) and not isinstance(present, _Handler):
+        if callable(present) and not is_ours(present):
             signal.signal(signal.SIGINT, _Handler(self, present, until_cell_ends=until_cell_ends))
 
     def _put_handler_back(self, *, until_cell_ends: bool) -> None:
