@@ -18,9 +18,11 @@ from typing import Any, TypeVar
 
 from comfy_nb.engine.execution.cancelling import GIVE_UP_S
 from comfy_nb.engine.execution.held_back import HeldBack, keyboard_interrupt
-from comfy_nb.engine.execution.interrupt import AGAIN_S, Awaited, interrupt_watch
-from comfy_nb.engine.execution.loops import running_loop
+from comfy_nb.engine.execution.interrupt import AGAIN_S, HELD_S, Awaited, interrupt_watch
+from comfy_nb.engine.execution.lanes import raise_in_thread
+from comfy_nb.engine.execution.loops import post, running_loop
 from comfy_nb.engine.execution.nesting import run_around
+from comfy_nb.engine.execution.process_end import end_at_exit
 from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.errors import InterruptProcessingException
 
@@ -40,9 +42,28 @@ def process_loop(beside: asyncio.AbstractEventLoop | None = None) -> asyncio.Abs
     with _lock:
         number = _loops.index(beside) + 1 if beside in _loops else 0
         if number == len(_loops) or _loops[number].is_closed():
-            _loops[number:] = [asyncio.new_event_loop()]
-            threading.Thread(target=_loops[number].run_forever, name="comfy-nb-loop", daemon=True).start()
+            _loops[number:] = [_LoopThread().loop]
         return _loops[number]
+
+
+class _LoopThread:
+    """A loop that turns until the process ends, on a thread of its own."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self._turn, name="comfy-nb-loop", daemon=True)
+        self.thread.start()
+        end_at_exit(self)
+
+    def _turn(self) -> None:
+        self.loop.run_forever()
+
+    def end(self) -> None:
+        """Stop the loop, and interrupt an async node that keeps it busy."""
+        post(self.loop, self.loop.stop)
+        self.thread.join(HELD_S)
+        if self.thread.is_alive():
+            raise_in_thread(self.thread, InterruptProcessingException)
 
 
 def _reset_after_fork() -> None:
