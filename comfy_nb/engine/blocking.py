@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from comfy_nb.engine.execution.cancelling import GIVE_UP_S
+from comfy_nb.engine.execution.coroutines import our_time
 from comfy_nb.engine.execution.held_back import HeldBack, keyboard_interrupt
 from comfy_nb.engine.execution.interrupt import AGAIN_S, HELD_S, Awaited, interrupt_watch
 from comfy_nb.engine.execution.lanes import raise_in_thread
@@ -131,7 +132,8 @@ def _nest(
     held.on_press = interrupt
     if held.presses:  # while the run was begun
         awaited.interrupt()
-    result = loop.run_until_complete(loop.create_task(make()))
+    with our_time():
+        result = loop.run_until_complete(loop.create_task(make()))
     if awaited.is_interrupted and not interrupt_watch.has_cells:
         raise keyboard_interrupt(awaited.run)
     return result

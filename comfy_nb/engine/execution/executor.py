@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
+from types import CodeType
 
 from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.execution.abandon import abandon, warn_abandoned
@@ -241,11 +242,11 @@ class Executor:
 
     # Async nodes, on the loop ----------------------------------------------------------------------------------------
 
-    def on_stall(self, node_run: NodeRun, seconds: float) -> None:
-        """Report that a node held the loop for 2 ms or more."""
+    def on_stall(self, node_run: NodeRun, seconds: float, code: CodeType | None) -> None:
+        """Report that a node, whose `code` it is, held the loop for 2 ms or more."""
         self._event_log.loop_held(node_run, seconds)
         if seconds >= STALL_S:
-            warn_stalled(node_run, seconds)
+            warn_stalled(node_run, seconds, code)
 
     def _start_task(self, node_run: NodeRun, caller: Caller) -> None:
         if not self._is_its_turn(node_run):
