@@ -37,7 +37,7 @@ from comfy_nb.engine.execution.state import RunState, Status
 from comfy_nb.engine.execution.turn import Expand, Outcome
 from comfy_nb.engine.execution.turn_services import TurnServices
 from comfy_nb.engine.planning.step import LOOP, POOL
-from comfy_nb.errors import InterruptProcessingException, NodeError
+from comfy_nb.errors import Interrupted, InterruptProcessingException, NodeError
 from comfy_nb.graph.gc_freeze import gc_frozen
 
 SLICE_S = 0.02
@@ -216,7 +216,7 @@ class Executor:
                 self.results.expand(node_run, steps, expanded, outcome)
             else:
                 self.results.accept(node_run, outcome)
-        except (InterruptProcessingException, KeyboardInterrupt) as error:
+        except (InterruptProcessingException, KeyboardInterrupt, Interrupted) as error:
             self._interrupted(error)
         except BaseException as error:  # a node may raise or return anything, and none of it may end the lane
             self.lookup.note_failure(node_run, error)
@@ -274,7 +274,7 @@ class Executor:
                 self.results.expand(node_run, steps, expanded, outcome)
             else:
                 self.results.accept(node_run, outcome)
-        except (InterruptProcessingException, KeyboardInterrupt) as error:
+        except (InterruptProcessingException, KeyboardInterrupt, Interrupted) as error:
             self._interrupted(error)
         except asyncio.CancelledError:
             raise
@@ -310,7 +310,7 @@ class Executor:
             post(self.loop, self.end, Status.FAILED)
 
     def _interrupted(self, error: BaseException) -> None:
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, (KeyboardInterrupt, Interrupted)):
             interrupt_watch.interrupt_run(self.state)
         if self.ending is None:
             post(self.loop, self.end, self.state.stop_as or Status.STOPPED)

@@ -160,6 +160,8 @@ class InterruptWatch:
         self.nested: Callable[[int, FrameType | None], None] | None = None
         self._cell: object | None = None
         self._pressed_at = -math.inf
+        self._presses_in_cell = 0
+        self._owed: object | None = None
         self._heard = 0
         self._is_ticking = False
         self._has_run = False
@@ -181,6 +183,7 @@ class InterruptWatch:
             _cell.set(self._cell)
             self._has_run = self.is_arriving = False
             self._pressed_at = -math.inf
+            self._presses_in_cell, self._owed = 0, None
             self.watch_cell()
 
     @property
@@ -226,6 +229,9 @@ class InterruptWatch:
             return
         if not awaited.is_inner:
             self._awaits.add(awaited)
+            if self._owed is not None and awaited.cell is self._owed and awaited.loop is not None:
+                self._owed = None
+                awaited.loop.call_soon(awaited.interrupt)
         self._users += 1
         self._wrap_handler(until_cell_ends=False)
         self._tick()
@@ -253,6 +259,7 @@ class InterruptWatch:
         is_again, self._pressed_at = self._has_run and now - self._pressed_at < AGAIN_S, now
         self.is_arriving = True
         self.interrupts += 1
+        self._presses_in_cell += not is_again
         self.on_interrupt(self._has_run)
         return is_again
 
@@ -295,9 +302,18 @@ class InterruptWatch:
             asyncio.get_running_loop().call_soon(self._arrive, cell, number, turns - 1)
             return
         self.is_arriving = self.interrupts > number
-        for awaited in list(self._awaits):
-            if awaited.cell is cell and awaited.begun_after < number and not awaited.is_interrupted:
-                awaited.interrupt()
+        # A kernel cancels a cell's task once. A later press, if the cell swallows the first, also ends what has begun
+        # since, or what begins next.
+        is_later = self._presses_in_cell > 1 and cell is self._cell
+        found = [
+            awaited
+            for awaited in list(self._awaits)
+            if awaited.cell is cell and (awaited.begun_after < number or is_later) and not awaited.is_interrupted
+        ]
+        for awaited in found:
+            awaited.interrupt()
+        if is_later and not found and self.has_cells:
+            self._owed = cell
 
     def _tick(self) -> None:
         """Wake the loop now and then: a signal that comes just before it sleeps, or to another thread, does not."""
