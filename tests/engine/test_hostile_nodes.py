@@ -277,9 +277,8 @@ async def test_an_async_node_that_keeps_the_loop_is_named():
     assert [line.strip() for line in lines[:2]] == ["@nb.node", "async def hogs() -> int:"]
 
 
-@pytest.mark.parametrize("way", ["awaits", "run_sync"])
-async def test_an_async_node_is_not_blamed_for_what_it_takes_to_begin_a_run_that_it_waits_for(
-    way: str, recwarn: pytest.WarningsRecorder
+async def test_an_async_node_is_not_blamed_for_what_it_takes_to_begin_a_run_that_it_awaits(
+    recwarn: pytest.WarningsRecorder,
 ):
     class SlowToRead:
         def __comfy_nb_key__(self) -> int:
@@ -292,8 +291,7 @@ async def test_an_async_node_is_not_blamed_for_what_it_takes_to_begin_a_run_that
 
     @nb.node(cache="off")
     async def waits() -> int:
-        handle = takes(SlowToRead())
-        return await handle if way == "awaits" else handle.run_sync()
+        return await takes(SlowToRead())
 
     run = await waits().graph.run()
     assert run.state == "done" and not [each for each in recwarn if "event loop" in str(each.message)]
