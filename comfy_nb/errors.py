@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_nb.wording import count, describe_error, name_node, suggest
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from types import CodeType, TracebackType
 
 
 OUR_ROOMS = ("comfy_nb.engine", "comfy_nb.spec", "comfy_nb.graph")
@@ -272,8 +272,14 @@ def warn_of_fault(what: str, error: BaseException) -> None:
         warn_each_time(f"{what}: {describe_error(error)}")
 
 
-def warn_each_time(message: str) -> None:
-    """Warn of something that happened just now: by its defaults, Python shows an equal warning only once."""
+def warn_each_time(message: str, code: CodeType | None = None) -> None:
+    """Warn of something that happened just now: by its defaults, Python shows an equal warning only once.
+
+    It names the line where a person's `code` begins, or else that of the caller.
+    """
+    if code is not None:
+        warnings.warn_explicit(message, ComfyNBWarning, code.co_filename, code.co_firstlineno, registry={})
+        return
     frame = sys._getframe(1)
     module = str(frame.f_globals.get("__name__", ""))
     warnings.warn_explicit(

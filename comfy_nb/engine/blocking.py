@@ -10,18 +10,20 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import os
-import signal
 import threading
 import time
-from collections.abc import Callable, Coroutine, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from types import FrameType
 from typing import Any, TypeVar
 
 from comfy_nb.engine.execution.cancelling import GIVE_UP_S
-from comfy_nb.engine.execution.interrupt import AGAIN_S, Awaited, interrupt_watch
-from comfy_nb.engine.execution.loops import running_loop
+from comfy_nb.engine.execution.coroutines import our_time
+from comfy_nb.engine.execution.held_back import HeldBack, keyboard_interrupt
+from comfy_nb.engine.execution.interrupt import AGAIN_S, HELD_S, Awaited, interrupt_watch
+from comfy_nb.engine.execution.lanes import raise_in_thread
+from comfy_nb.engine.execution.loops import post, running_loop
 from comfy_nb.engine.execution.nesting import run_around
+from comfy_nb.engine.execution.process_end import end_at_exit
 from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.errors import InterruptProcessingException
 
@@ -41,9 +43,28 @@ def process_loop(beside: asyncio.AbstractEventLoop | None = None) -> asyncio.Abs
     with _lock:
         number = _loops.index(beside) + 1 if beside in _loops else 0
         if number == len(_loops) or _loops[number].is_closed():
-            _loops[number:] = [asyncio.new_event_loop()]
-            threading.Thread(target=_loops[number].run_forever, name="comfy-nb-loop", daemon=True).start()
+            _loops[number:] = [_LoopThread().loop]
         return _loops[number]
+
+
+class _LoopThread:
+    """A loop that turns until the process ends, on a thread of its own."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self._turn, name="comfy-nb-loop", daemon=True)
+        self.thread.start()
+        end_at_exit(self)
+
+    def _turn(self) -> None:
+        self.loop.run_forever()
+
+    def end(self) -> None:
+        """Stop the loop, and interrupt an async node that keeps it busy."""
+        post(self.loop, self.loop.stop)
+        self.thread.join(HELD_S)
+        if self.thread.is_alive():
+            raise_in_thread(self.thread, InterruptProcessingException)
 
 
 def _reset_after_fork() -> None:
@@ -56,14 +77,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_reset_after_fork)
 
 
-def wait_for(make: Callable[[], Coroutine[Any, Any, T]], awaited: Awaited) -> T:
-    """Run a coroutine to its end and return its result; a person's interrupt ends what is `awaited`.
+def wait_for(make: Callable[[], Coroutine[Any, Any, T]], awaited: Awaited, held: HeldBack) -> T:
+    """Run a coroutine to its end and return its result; a person's interrupt, `held` back, ends what is `awaited`.
 
     Raises KeyboardInterrupt, with the run as its attribute `run`, for Ctrl-C in a script.
     """
     if (loop := running_loop()) is not None:
-        return _nest(loop, make, awaited)
-    return _wait_here(_loop_here(), make, awaited)
+        return _nest(loop, make, awaited, held)
+    return _wait_here(_loop_here(), make, awaited, held)
 
 
 def _loop_here() -> asyncio.AbstractEventLoop:
@@ -73,77 +94,46 @@ def _loop_here() -> asyncio.AbstractEventLoop:
     return around.state.loop if around.is_on_lane else process_loop(beside=around.state.loop)
 
 
-def _wait_here(loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any, Any, T]], awaited: Awaited) -> T:
+def _wait_here(
+    loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any, Any, T]], awaited: Awaited, held: HeldBack
+) -> T:
     call = current_call.get()
-    interrupted_at: list[float] = []
-
-    def interrupt(*_: object) -> None:
-        interrupted_at.append(time.monotonic())
-        interrupt_watch.wake()
-
-    # An exception raised by a second Ctrl-C would cut off the wait for the end of the run.
-    with _sigint(interrupt, only_instead_of=signal.default_int_handler):
-        future = asyncio.run_coroutine_threadsafe(make(), loop)
-        try:
-            while not concurrent.futures.wait([future], CHECK_STOP_S).done:
-                if call is not None and call.run.stopping:
-                    raise InterruptProcessingException
-                if interrupted_at and not awaited.is_interrupted:
-                    awaited.interrupt()
-                if interrupted_at and (
-                    time.monotonic() - interrupted_at[0] > PATIENCE_S
-                    or interrupted_at[-1] - interrupted_at[0] > AGAIN_S
-                ):
-                    break
-        except BaseException:
-            awaited.end()
-            raise
-    if interrupted_at or (awaited.is_interrupted and not interrupt_watch.has_cells):
-        raise _keyboard_interrupt(awaited) from None
+    presses = held.presses
+    held.on_press = lambda _: None  # a second Ctrl-C ends the wait below
+    future = asyncio.run_coroutine_threadsafe(make(), loop)
+    try:
+        while not concurrent.futures.wait([future], CHECK_STOP_S).done:
+            if call is not None and call.run.stopping:
+                raise InterruptProcessingException
+            if presses and not awaited.is_interrupted:
+                awaited.interrupt()
+            if presses and (time.monotonic() - presses[0] > PATIENCE_S or presses[-1] - presses[0] > AGAIN_S):
+                break
+    except BaseException:
+        awaited.end()
+        raise
+    if presses or (awaited.is_interrupted and not interrupt_watch.has_cells):
+        raise keyboard_interrupt(awaited.run) from None
     return future.result()
 
 
-def _keyboard_interrupt(awaited: Awaited) -> KeyboardInterrupt:
-    error = KeyboardInterrupt()
-    vars(error)["run"] = awaited.run
-    return error
-
-
-def _nest(loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any, Any, T]], awaited: Awaited) -> T:
+def _nest(
+    loop: asyncio.AbstractEventLoop, make: Callable[[], Coroutine[Any, Any, T]], awaited: Awaited, held: HeldBack
+) -> T:
     import nest_asyncio2
 
     nest_asyncio2.apply(loop)
-    is_pressed = False
 
-    def interrupt(_: int, frame: FrameType | None) -> None:
-        nonlocal is_pressed
-        is_pressed = True
+    def interrupt(frame: FrameType | None) -> None:
         # KeyboardInterrupt raised here would leave the run on the loop; the cell's own handler would wait for the run.
-        interrupt_watch.press()
         loop.call_soon_threadsafe(awaited.interrupt)
-        interrupt_watch.wake()
         interrupt_watch.interrupt_node(frame)
 
-    with _sigint(interrupt):
+    held.on_press = interrupt
+    if held.presses:  # while the run was begun
+        awaited.interrupt()
+    with our_time():
         result = loop.run_until_complete(loop.create_task(make()))
-    awaited.is_interrupted = awaited.is_interrupted or is_pressed  # the end may have come before the loop heard of it
     if awaited.is_interrupted and not interrupt_watch.has_cells:
-        raise _keyboard_interrupt(awaited)
+        raise keyboard_interrupt(awaited.run)
     return result
-
-
-@contextmanager
-def _sigint(handler: Callable[..., None], only_instead_of: Any = None) -> Generator[None, None, None]:
-    """Handle SIGINT in a `with` block; does nothing on other threads than the main one, where that is impossible."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGINT)
-    if before is None or only_instead_of not in (None, before):
-        yield
-        return
-    signal.signal(signal.SIGINT, handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

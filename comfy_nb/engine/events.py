@@ -180,6 +180,15 @@ class NodeGivenUp(NamedTuple):
     reason: str
 
 
+class NodeOverdue(NamedTuple):
+    """An async node goes on after its `timeout` in seconds: it swallows its cancellation, and fails once it returns."""
+
+    run_id: str
+    time: float
+    node_id: str
+    timeout: float
+
+
 class LoopHeld(NamedTuple):
     """An async node kept the event loop busy for `seconds`, 2 ms or more, without an await: nothing else could run."""
 
@@ -214,6 +223,7 @@ Event = (
     | NodeBlocked
     | NodeFailed
     | NodeGivenUp
+    | NodeOverdue
     | LoopHeld
     | RunFinished
 )

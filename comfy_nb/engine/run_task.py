@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from comfy_nb.engine.execution.cancelling import cancel_until_done
+from comfy_nb.engine.execution.coroutines import our_time
 from comfy_nb.engine.execution.executor import Executor
 from comfy_nb.engine.execution.hook_caller import call_hook
 from comfy_nb.engine.execution.inside import inside_run
@@ -73,8 +74,9 @@ class RunTask:
         if state.stop_as is not None:
             self.end_unexecuted()
             return
-        self._on_ready()
-        self._start()
+        with our_time():
+            self._on_ready()
+            self._start()
         await asyncio.shield(self._finished)
         if state.stopping:
             await self.clean_up()

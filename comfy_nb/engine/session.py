@@ -17,8 +17,9 @@ from comfy_nb.engine.cache.memory import MemoryCache
 from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution.breakpoints import Breakpoints
 from comfy_nb.engine.execution.callers import MakeCaller
-from comfy_nb.engine.execution.coroutines import run_without_waiting
+from comfy_nb.engine.execution.coroutines import our_time, run_without_waiting
 from comfy_nb.engine.execution.failure import release_frames
+from comfy_nb.engine.execution.held_back import HeldBack
 from comfy_nb.engine.execution.hook_caller import call_now
 from comfy_nb.engine.execution.interrupt import Awaited, interrupt_watch
 from comfy_nb.engine.execution.lanes import Lanes
@@ -112,9 +113,10 @@ class Session:
 
         In a script, Ctrl-C raises KeyboardInterrupt, whose attribute `run` is the run.
         """
-        run = self._begin(graph, options)
-        with interrupt_watch.awaiting(INTERRUPTED, run.stop, run) as awaited:
-            return blocking.wait_for(lambda: self._await(run, outputs, awaited), awaited)
+        with HeldBack(INTERRUPTED) as held:
+            run = held.run = self._begin(graph, options)
+            with interrupt_watch.awaiting(INTERRUPTED, run.stop, run) as awaited:
+                return blocking.wait_for(lambda: self._await(run, outputs, awaited), awaited, held)
 
     def state_of(self, graph: Graph, node_id: str) -> str:
         """Return "cached", "not run" or "has problems", or nothing where no up-to-date plan is there; plans nothing."""
@@ -156,6 +158,7 @@ class Session:
 
     # A run's life ----------------------------------------------------------------------------------------------------
 
+    @our_time()
     def _begin(self, graph: Graph, options: Mapping[str, Any]) -> Run:
         """Take the graph as it is now; raises UnknownName for an option that runs do not have."""
         for name in options:
@@ -197,8 +200,9 @@ class Session:
         return result_of(run)
 
     async def _execute(self, run: Run, outputs: Sequence[str] | None) -> None:
-        for listener in list(self._listeners):
-            safely("A listener for runs failed", listener, run)
+        with our_time():
+            for listener in list(self._listeners):
+                safely("A listener for runs failed", listener, run)
         await run.task.execute(outputs)
         if run.error is not None:
             self._failed.append(weakref.ref(run))

@@ -304,7 +304,7 @@ async def test_a_node_that_gives_nothing_but_a_blocker_says_so_in_every_view(pac
         assert states.of("1").note.endswith(GAVE)
         timeline = Timeline(run)
         assert GAVE in repr(timeline)
-        assert f"{GAVE} (1 node)" in timeline._repr_html_()
+        assert "what 1 node gave is blocked (not allowed)" in timeline._repr_html_()
         instants = [each for each in timeline.to_trace()["traceEvents"] if each["name"] == "blocked output"]
         assert [each["args"]["reason"] for each in instants] == [GAVE]
     assert run.blocked == []  # it has reached no node

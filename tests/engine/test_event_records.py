@@ -37,6 +37,7 @@ SAMPLES: tuple[Event, ...] = (
     events.NodeBlocked("run", 1.0, "3", "3", "no image"),
     events.NodeFailed("run", 1.0, "3", "3", NodeError("it broke", node_id="3", class_type="ImageBlur")),
     events.NodeGivenUp("run", 1.0, "4", "4", "3", "waits for ImageBlur (node 3), which failed"),
+    events.NodeOverdue("run", 1.0, "3", 2.0),
     events.LoopHeld("run", 1.0, "3", 0.2),
     events.RunFinished("run", 1.0, Status.DONE, 2.0),
 )

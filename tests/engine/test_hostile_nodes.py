@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import linecache
 import sys
 import threading
 import time
@@ -268,10 +269,32 @@ async def test_an_async_node_that_keeps_the_loop_is_named():
 
     with pytest.warns(
         nb.ComfyNBWarning, match=r"hogs \(node 1\) kept the event loop busy for 0\.[12] s without an await"
-    ):
+    ) as warned:
         run = await hogs().graph.run()
     (stall,) = reported(run, events.LoopHeld)
     assert stall.node_id == "1" and stall.seconds >= 0.15
+    lines = linecache.getlines(warned[0].filename)[warned[0].lineno - 1 :]
+    assert [line.strip() for line in lines[:2]] == ["@nb.node", "async def hogs() -> int:"]
+
+
+async def test_an_async_node_is_not_blamed_for_what_it_takes_to_begin_a_run_that_it_awaits(
+    recwarn: pytest.WarningsRecorder,
+):
+    class SlowToRead:
+        def __comfy_nb_key__(self) -> int:
+            time.sleep(0.15)
+            return 1
+
+    @nb.node
+    def takes(it: SlowToRead) -> int:
+        return 1
+
+    @nb.node(cache="off")
+    async def waits() -> int:
+        return await takes(SlowToRead())
+
+    run = await waits().graph.run()
+    assert run.state == "done" and not [each for each in recwarn if "event loop" in str(each.message)]
 
 
 async def test_what_an_async_node_gave_and_another_wrote_to_is_computed_again_for_the_rest():

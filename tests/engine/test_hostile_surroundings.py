@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Never
 
 import pytest
@@ -48,6 +50,29 @@ async def test_what_a_node_returns_after_it_swallowed_its_timeout_is_too_late():
     error = await failure(goes_on())
     assert isinstance(error, nb.NodeTimeout)
     assert str(error) == "goes_on (node 1): it took longer than its timeout of 0.01 s."
+
+
+async def test_a_node_that_goes_on_after_its_timeout_is_said_to_while_it_does():
+    is_said = asyncio.Event()
+
+    @nb.node(timeout=0.01)
+    async def goes_on() -> int:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        await is_said.wait()
+        return 1
+
+    def notice(found: Sequence[events.Event]) -> None:
+        if any(isinstance(each, events.NodeOverdue) for each in found):
+            is_said.set()
+
+    unsubscribe = nb.default_session().on_run(lambda run: run.subscribe(notice))
+    try:
+        async with asyncio.timeout(10):
+            assert isinstance(await failure(goes_on()), nb.NodeTimeout)
+    finally:
+        unsubscribe()
+    assert is_said.is_set()
 
 
 async def test_each_try_has_the_whole_timeout():

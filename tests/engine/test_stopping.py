@@ -247,6 +247,36 @@ def test_ctrl_c_ends_a_script_by_the_signal(call: str, presses: int):
         assert err.count("Traceback") == (2 if "asyncio" in call else 1)  # asyncio.run shows the cancellation too
 
 
+COMPUTES = """
+import torch
+@nb.node
+{kind} computes() -> int:
+    print("begun", flush=True)
+    matrix = torch.randn(1500, 1500)
+    while True:
+        for _ in range(20): torch.mm(matrix, matrix)
+computes().run_sync()
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_ctrl_c_while_torch_computes_ends_a_script_by_the_signal(kind: str):
+    code, out, err = interrupted_script(SCRIPT + COMPUTES.format(kind=kind))
+    assert (code, out) == (-signal.SIGINT, [])
+    assert err.count("KeyboardInterrupt") and "terminate called" not in err
+
+
+@pytest.mark.process
+def test_a_script_that_ends_while_torch_computes_has_the_status_of_its_end():
+    ends = (
+        "import os, sys\nthreading.Thread(target=computes().run_sync, daemon=True).start()\ntime.sleep(1)\nsys.exit(3)"
+    )
+    script = SCRIPT + COMPUTES.format(kind="def").replace("computes().run_sync()", ends)
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE_S)
+    assert (ended.returncode, ended.stdout) == (3, "begun\n"), ended.stderr
+
+
 THREADS = {
     "a pool": """
 with ThreadPoolExecutor(2) as pool: list(pool.map(lambda each: sleeper(each).run_sync(), range(8)))

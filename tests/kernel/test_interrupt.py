@@ -5,6 +5,7 @@ One kernel of each version serves all tests in their order, as one does a notebo
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Iterator
 
@@ -99,6 +100,10 @@ async def outer() -> int:
 def one() -> int:
     return 1
 
+@nb.node
+def quick() -> int:
+    return 1
+
 def left():
     return [str(task) for task in asyncio.all_tasks(asyncio.get_event_loop()) if "comfy_nb" in str(task)]
 """
@@ -138,6 +143,11 @@ def value_of(kernel: Kernel, code: str) -> str:
 
 def is_one_line(error: CellError) -> bool:
     return error.ename == "Interrupted" and error.traceback.strip() == f"Interrupted: {error.evalue}"
+
+
+def is_plain(error: CellError) -> bool:
+    """Whether it is a KeyboardInterrupt in a person's own code, of which alone the traceback tells."""
+    return error.ename == "KeyboardInterrupt" and "comfy_nb" not in error.traceback and "Cell In" in error.traceback
 
 
 def test_the_import_alone_patches_nothing(lesson: Kernel):
@@ -291,6 +301,22 @@ for each in range(2):
     lesson.wait_for_text(cell, "Interrupted\nbegun")
     lesson.interrupt()
     assert lesson.wait(cell, PATIENCE_S).stdout == "begun\nInterrupted\n" * 2
+
+
+def test_an_interrupt_that_follows_a_swallowed_one_ends_a_loop_of_quick_runs(lesson: Kernel):
+    code = """
+try: await sleeper()
+except nb.Interrupted: print("swallowed", flush=True)
+while True: await quick()
+"""
+    cell = lesson.send(code)
+    lesson.wait_for_text(cell, "begun")
+    lesson.interrupt()
+    lesson.wait_for_text(cell, "swallowed")
+    time.sleep(0.5)  # so that it is another press
+    lesson.interrupt()
+    assert is_one_line(error_of(lesson.wait(cell, PATIENCE_S)))
+    assert value_of(lesson, "await quick()") == "1"
 
 
 def test_an_interrupt_between_two_runs_ends_the_loop_too(lesson: Kernel):
@@ -470,7 +496,7 @@ def test_a_keyboard_interrupt_in_a_node_ends_the_cell_in_one_line(lesson: Kernel
 def test_a_cell_without_a_run_is_interrupted_as_ever(lesson: Kernel):
     lesson.run("job = waits('beside').start()")
     asleep = interrupted(lesson, "print('begun', flush=True)\ntime.sleep(60)")
-    assert error_of(asleep).ename == "KeyboardInterrupt"
+    assert is_plain(error_of(asleep)), asleep.error
     awaiting = interrupted(lesson, "print('begun', flush=True)\nwhile True: await asyncio.sleep(0.02)")
     assert error_of(awaiting).ename == "CancelledError"
     assert value_of(lesson, "job.done()") == "False"
@@ -520,16 +546,44 @@ def test_an_interrupt_just_as_run_sync_ends_is_not_lost(lesson: Kernel):
     code = """
 import signal, weakref
 from comfy_nb.engine import blocking
+from comfy_nb.engine.execution.held_back import HeldBack
 from comfy_nb.engine.execution.interrupt import interrupt_watch
 async def pressed_when_its_task_is_gone():
     weakref.finalize(asyncio.current_task(), signal.raise_signal, signal.SIGINT)
-with interrupt_watch.awaiting("it was interrupted", lambda: None) as awaited:
-    blocking.wait_for(pressed_when_its_task_is_gone, awaited)
+message = "it was interrupted"
+with HeldBack(message) as held, interrupt_watch.awaiting(message, lambda: None) as awaited:
+    blocking.wait_for(pressed_when_its_task_is_gone, awaited, held)
 print("went on")
 """
     reply = lesson.run(code)
     assert is_one_line(error_of(reply)) and reply.stdout == ""
     assert value_of(lesson, "one().run_sync()") == "1"
+
+
+@pytest.mark.parametrize("awaits", ["", "await asyncio.sleep(0)\n"])
+def test_a_press_at_any_time_of_a_loop_of_quick_runs_ends_that_cell_alone(lesson: Kernel, awaits: str):
+    chance = random.Random(1)
+    for _ in range(25):
+        cell = lesson.send(awaits + "print('begun', flush=True)\nwhile True: quick().run_sync()")
+        lesson.wait_for_text(cell, "begun")
+        time.sleep(chance.random() / 50)
+        lesson.interrupt()
+        error = error_of(lesson.wait(cell, PATIENCE_S))
+        assert is_one_line(error) or (error.ename == "KeyboardInterrupt" and "held_back" not in error.traceback)
+        assert value_of(lesson, "1 + 1, await quick(), quick().run_sync()") == "(2, 1, 1)"
+
+
+def test_a_press_while_an_async_node_is_in_run_sync_ends_the_cell_in_one_line(lesson: Kernel):
+    lesson.run("@nb.node(cache='off')\nasync def nests() -> int: return sleeper().run_sync()")
+    error = error_of(interrupted(lesson, "while True:\n    try: await nests()\n    except Exception: pass"))
+    assert is_one_line(error), error.traceback
+    assert value_of(lesson, "await quick(), quick().run_sync(), left()") == "(1, 1, [])"
+
+
+def test_a_press_before_run_sync_ends_a_cell_that_has_awaited(lesson: Kernel):
+    code = "await quick()\nsignal.raise_signal(signal.SIGINT)\nquick().run_sync()\nprint('went on')"
+    reply = lesson.run(code)
+    assert is_one_line(error_of(reply)) and reply.stdout == ""
 
 
 @pytest.mark.parametrize("awaits", ["", "await asyncio.sleep(0)\n"])

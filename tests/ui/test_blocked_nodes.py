@@ -88,7 +88,7 @@ async def test_the_timeline_says_the_same():
     timeline = Timeline(await failing_run())
     assert [(each.node_id, each.reason) for each in timeline.spans.blocked] == [("3", REASON), ("4", REASON)]
     assert f"2 nodes blocked: {REASON}" in repr(timeline)
-    assert f"failed, 2 nodes blocked (2: {REASON}); critical path" in timeline._repr_html_()
+    assert f"failed; 2 nodes blocked ({REASON}); critical path" in timeline._repr_html_()
     assert [event for event in timeline.to_trace()["traceEvents"] if event["name"] == "blocked"]
 
 

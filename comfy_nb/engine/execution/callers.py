@@ -29,6 +29,9 @@ from comfy_nb.engine.planning.class_hooks import call_fingerprints
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.errors import InterruptProcessingException
 
+OVERDUE_S = 0.1
+"""How long after its timeout a node that has not ended is said to be overdue."""
+
 
 class Caller(Protocol):
     """Gives nodes their turns; awaited on the event loop. `step.where` names the caller of a node."""
@@ -210,7 +213,11 @@ class LoopCaller:
                     return await self._call_hook(call.function, call.inputs)
                 made = call.function(**call.inputs)
                 stepped = WatchedCoroutine(made, node_run, self.watch, grad=spec.grad, modes=self.state.modes)
-                result = await stepped if spec.timeout is None else await _in_time(stepped, spec.timeout)
+                if spec.timeout is None:
+                    result = await stepped
+                else:
+                    overdue = partial(self.state.event_log.node_overdue, node_run, spec.timeout)
+                    result = await _in_time(stepped, spec.timeout, overdue)
                 _report_call(call, self.state, time.perf_counter() - started)
                 return result
             except InterruptProcessingException:
@@ -259,8 +266,9 @@ def _report_call(call: Invocation, state: RunState, seconds: float) -> None:
         state.event_log.call_finished(context.node_id, context.index, context.calls, seconds)
 
 
-async def _in_time(stepped: WatchedCoroutine, timeout_s: float) -> Any:
+async def _in_time(stepped: WatchedCoroutine, timeout_s: float, report_overdue: Callable[[], None]) -> Any:
     """Return what comes in time; what a node returns that swallows the end of its time is too late."""
+    overdue = asyncio.get_running_loop().call_later(timeout_s + OVERDUE_S, report_overdue)
     limit = asyncio.timeout(timeout_s)
     try:
         async with limit:
@@ -268,6 +276,8 @@ async def _in_time(stepped: WatchedCoroutine, timeout_s: float) -> Any:
     except TimeoutError:
         if not limit.expired():
             raise
+    finally:
+        overdue.cancel()
     if limit.expired():
         raise TookTooLong
     return result

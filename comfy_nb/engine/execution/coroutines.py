@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Coroutine, Generator
+from contextlib import contextmanager
 from contextvars import copy_context
 from decimal import setcontext
+from types import CodeType
 from typing import Any, Protocol, TypeVar
 
 from comfy_nb.engine.execution.node_run import NodeRun
@@ -24,8 +27,8 @@ class LoopWatch(Protocol):
 
     holding_loop: NodeRun | None
 
-    def on_stall(self, node_run: NodeRun, seconds: float) -> None:
-        """Report that a node held the loop for 2 ms or more."""
+    def on_stall(self, node_run: NodeRun, seconds: float, code: CodeType | None) -> None:
+        """Report that a node, whose `code` it is, held the loop for 2 ms or more."""
         ...
 
 
@@ -34,8 +37,25 @@ class Unwatched:
 
     holding_loop: NodeRun | None = None
 
-    def on_stall(self, node_run: NodeRun, seconds: float) -> None:
+    def on_stall(self, node_run: NodeRun, seconds: float, code: CodeType | None) -> None:
         """Ignore it."""
+
+
+class _OurTime(threading.local):
+    seconds = 0.0
+
+
+_our_time = _OurTime()
+
+
+@contextmanager
+def our_time() -> Generator[None, None, None]:
+    """Count what is done in a `with` block, such as beginning a run that a node awaits, not as the node's own time."""
+    before, started = _our_time.seconds, time.perf_counter()
+    try:
+        yield
+    finally:
+        _our_time.seconds = before + time.perf_counter() - started
 
 
 class WatchedCoroutine:
@@ -71,18 +91,18 @@ class WatchedCoroutine:
         while True:
             modes.enter()
             outer, watch.holding_loop = watch.holding_loop, node_run
-            started = time.perf_counter()
+            ours, started = _our_time.seconds, time.perf_counter()
             try:
                 waited_for = context.run(*((coroutine.send, value) if error is None else (coroutine.throw, error)))
             except StopIteration as stop:
                 return stop.value
             finally:
                 error = None  # its traceback holds this frame, and so all that the node holds
-                seconds = time.perf_counter() - started
+                seconds = time.perf_counter() - started - (_our_time.seconds - ours)
                 watch.holding_loop = outer
                 modes.leave()
                 if seconds > HELD_S and node_run is not None:
-                    watch.on_stall(node_run, seconds)
+                    watch.on_stall(node_run, seconds, getattr(coroutine, "cr_code", None))
             try:
                 value = yield waited_for
             except GeneratorExit:
@@ -107,14 +127,14 @@ def run_without_waiting(coroutine: Coroutine[Any, Any, T], complaint: str) -> T:
     raise RuntimeError(complaint)
 
 
-def warn_stalled(node_run: NodeRun, seconds: float) -> None:
-    """Warn that an async node kept the event loop busy."""
+def warn_stalled(node_run: NodeRun, seconds: float, code: CodeType | None) -> None:
+    """Warn that an async node kept the event loop busy, at the line where its `code` begins."""
     message = (
         f"{node_run.step.named} kept the event loop busy for {seconds:.1f} s without an await; nothing else could run "
         "meanwhile. Make it a plain function, or await asyncio.to_thread(...)."
     )
     token = current_call.set(None)  # so that the warning does not count as printed by the node
     try:
-        warn_each_time(message)
+        warn_each_time(message, code)
     finally:
         current_call.reset(token)

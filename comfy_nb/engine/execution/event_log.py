@@ -187,6 +187,10 @@ class EventLog:
         now = time.perf_counter()
         self.emit(events.NodeGivenUp(self._run_id, now, node.step.id, node.display_id, failed_id, reason))
 
+    def node_overdue(self, node: ReportedNode, timeout: float) -> None:
+        """Report that an async node goes on after its timeout."""
+        self.emit(events.NodeOverdue(self._run_id, time.perf_counter(), node.step.id, timeout))
+
     def loop_held(self, node: ReportedNode, seconds: float) -> None:
         """Report that an async node held the event loop without an await."""
         self.emit(events.LoopHeld(self._run_id, time.perf_counter(), node.step.id, seconds))

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
+from types import CodeType
 
 from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.execution.abandon import abandon, warn_abandoned
@@ -37,7 +38,7 @@ from comfy_nb.engine.execution.state import RunState, Status
 from comfy_nb.engine.execution.turn import Expand, Outcome
 from comfy_nb.engine.execution.turn_services import TurnServices
 from comfy_nb.engine.planning.step import LOOP, POOL
-from comfy_nb.errors import InterruptProcessingException, NodeError
+from comfy_nb.errors import Interrupted, InterruptProcessingException, NodeError
 from comfy_nb.graph.gc_freeze import gc_frozen
 
 SLICE_S = 0.02
@@ -221,7 +222,7 @@ class Executor:
                 self.results.expand(node_run, steps, expanded, outcome)
             else:
                 self.results.accept(node_run, outcome)
-        except (InterruptProcessingException, KeyboardInterrupt) as error:
+        except (InterruptProcessingException, KeyboardInterrupt, Interrupted) as error:
             self._interrupted(error)
         except BaseException as error:  # a node may raise or return anything, and none of it may end the lane
             self.lookup.note_failure(node_run, error)
@@ -247,11 +248,11 @@ class Executor:
 
     # Async nodes, on the loop ----------------------------------------------------------------------------------------
 
-    def on_stall(self, node_run: NodeRun, seconds: float) -> None:
-        """Report that a node held the loop for 2 ms or more."""
+    def on_stall(self, node_run: NodeRun, seconds: float, code: CodeType | None) -> None:
+        """Report that a node, whose `code` it is, held the loop for 2 ms or more."""
         self._event_log.loop_held(node_run, seconds)
         if seconds >= STALL_S:
-            warn_stalled(node_run, seconds)
+            warn_stalled(node_run, seconds, code)
 
     def _start_task(self, node_run: NodeRun, caller: Caller) -> None:
         if not self._is_its_turn(node_run):
@@ -279,7 +280,7 @@ class Executor:
                 self.results.expand(node_run, steps, expanded, outcome)
             else:
                 self.results.accept(node_run, outcome)
-        except (InterruptProcessingException, KeyboardInterrupt) as error:
+        except (InterruptProcessingException, KeyboardInterrupt, Interrupted) as error:
             self._interrupted(error)
         except asyncio.CancelledError:
             raise
@@ -315,7 +316,7 @@ class Executor:
             post(self.loop, self.end, Status.FAILED)
 
     def _interrupted(self, error: BaseException) -> None:
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, (KeyboardInterrupt, Interrupted)):
             interrupt_watch.interrupt_run(self.state)
         if self.ending is None:
             post(self.loop, self.end, self.state.stop_as or Status.STOPPED)

@@ -23,7 +23,7 @@ from typing import Any
 
 from comfy_nb.engine.execution.coroutines import WatchedCoroutine
 from comfy_nb.engine.execution.loops import running_loop
-from comfy_nb.engine.execution.other_threads import OtherThreads
+from comfy_nb.engine.execution.other_threads import OtherThreads, is_ours
 from comfy_nb.engine.node_api.context import EndedRun, current_call
 from comfy_nb.errors import Interrupted, InterruptProcessingException
 
@@ -108,7 +108,11 @@ class Awaited:
 
 
 class _Handler:
-    """Calls the previous handler and then wakes the loop; one that is still installed later only passes signals on."""
+    """Calls the previous handler and then wakes the loop; one that is still installed later only passes signals on.
+
+    A kernel's handler, which cancels the cell's task, is called on the loop. Where that is turning for a run_sync() of
+    the cell, the run ends instead: a task that is cancelled while it awaits nothing takes the kernel's reply with it.
+    """
 
     def __init__(
         self, watch: InterruptWatch, previous: Callable[[int, FrameType | None], Any], *, until_cell_ends: bool
@@ -121,26 +125,43 @@ class _Handler:
         is_again = self.watch.press()
         try:
             if not is_again:
-                self.previous(number, frame)
+                self._pass_on(number, frame)
         finally:
             self.watch.wake()
         self.watch.interrupt_node(frame)
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        loop = running_loop()
+        if self.until_cell_ends and loop is not None and self.previous is not signal.default_int_handler:
+            loop.call_soon_threadsafe(self._cancel, number, self.watch.running_cell)
+        else:
+            self.previous(number, frame)
+
+    def _cancel(self, number: int, cell: object) -> None:
+        if cell is self.watch.running_cell and self.watch.nested is not None:
+            self.watch.nested(number, None)
+        else:
+            self.previous(number, None)
 
 
 class InterruptWatch:
     """What is awaited in this process, by whom, how many `interrupts` have come, and whether one is arriving.
 
-    `has_cells` in a notebook, where an interrupt ends a cell; elsewhere it ends the script. `on_interrupt()` is called
-    on the loop before the interrupt of a cell that has begun runs reaches its code.
+    `has_cells` in a notebook, where an interrupt ends a cell; elsewhere it ends the script. `on_interrupt(has_run)` is
+    called before an interrupt reaches the code of a cell, which has begun runs or not. `nested` is the handler of the
+    run_sync() that the main thread is in.
     """
 
     def __init__(self) -> None:
         self.is_arriving = False
         self.interrupts = 0
-        self.on_interrupt: Callable[[], None] = lambda: None
+        self.on_interrupt: Callable[[bool], None] = lambda _: None
         self.has_cells = False
+        self.nested: Callable[[int, FrameType | None], None] | None = None
         self._cell: object | None = None
         self._pressed_at = -math.inf
+        self._presses_in_cell = 0
+        self._owed: object | None = None
         self._heard = 0
         self._is_ticking = False
         self._has_run = False
@@ -162,7 +183,13 @@ class InterruptWatch:
             _cell.set(self._cell)
             self._has_run = self.is_arriving = False
             self._pressed_at = -math.inf
+            self._presses_in_cell, self._owed = 0, None
             self.watch_cell()
+
+    @property
+    def running_cell(self) -> object | None:
+        """The cell that is running."""
+        return self._cell
 
     def cell_here(self) -> object | None:
         """Return the cell of this code; for a thread without a context, as of a pool, the one that is running."""
@@ -202,6 +229,9 @@ class InterruptWatch:
             return
         if not awaited.is_inner:
             self._awaits.add(awaited)
+            if self._owed is not None and awaited.cell is self._owed and awaited.loop is not None:
+                self._owed = None
+                awaited.loop.call_soon(awaited.interrupt)
         self._users += 1
         self._wrap_handler(until_cell_ends=False)
         self._tick()
@@ -229,6 +259,8 @@ class InterruptWatch:
         is_again, self._pressed_at = self._has_run and now - self._pressed_at < AGAIN_S, now
         self.is_arriving = True
         self.interrupts += 1
+        self._presses_in_cell += not is_again
+        self.on_interrupt(self._has_run)
         return is_again
 
     def wake(self) -> None:
@@ -263,8 +295,6 @@ class InterruptWatch:
 
     def _announce(self, cell: object, number: int) -> None:
         self._heard = number
-        if cell is self._cell and self._has_run:
-            self.on_interrupt()
         self._arrive(cell, number, TURNS)
 
     def _arrive(self, cell: object, number: int, turns: int) -> None:
@@ -272,9 +302,18 @@ class InterruptWatch:
             asyncio.get_running_loop().call_soon(self._arrive, cell, number, turns - 1)
             return
         self.is_arriving = self.interrupts > number
-        for awaited in list(self._awaits):
-            if awaited.cell is cell and awaited.begun_after < number and not awaited.is_interrupted:
-                awaited.interrupt()
+        # A kernel cancels a cell's task once. A later press, if the cell swallows the first, also ends what has begun
+        # since, or what begins next.
+        is_later = self._presses_in_cell > 1 and cell is self._cell
+        found = [
+            awaited
+            for awaited in list(self._awaits)
+            if awaited.cell is cell and (awaited.begun_after < number or is_later) and not awaited.is_interrupted
+        ]
+        for awaited in found:
+            awaited.interrupt()
+        if is_later and not found and self.has_cells:
+            self._owed = cell
 
     def _tick(self) -> None:
         """Wake the loop now and then: a signal that comes just before it sleeps, or to another thread, does not."""
@@ -295,7 +334,7 @@ class InterruptWatch:
         if loop is not self._loop:  # what came to another loop, which has stopped since, is not for this one
             self._loop, self.is_arriving, self._is_ticking = loop, False, False
         present = signal.getsignal(signal.SIGINT)
-        if callable(present) and not isinstance(present, _Handler):
+        if callable(present) and not is_ours(present):
             signal.signal(signal.SIGINT, _Handler(self, present, until_cell_ends=until_cell_ends))
 
     def _put_handler_back(self, *, until_cell_ends: bool) -> None:

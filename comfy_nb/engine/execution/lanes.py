@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from comfy_nb.engine.execution.process_end import end_at_exit
 from comfy_nb.engine.planning.torch_modes import has_torch_modes, switch_off_torch_modes
 from comfy_nb.errors import InterruptProcessingException
 
@@ -35,6 +36,7 @@ class Worker:
         self._lock = threading.Lock()
         self.thread = threading.Thread(target=self._work, name=name, daemon=True)
         self.thread.start()
+        end_at_exit(self)
 
     def call(self, token: object, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
         """Call a function under a token."""
@@ -63,7 +65,7 @@ class Worker:
             if self.token is not token:
                 self._interrupted = pending
                 return False
-            _set_async_exception(self.thread, InterruptProcessingException)
+            raise_in_thread(self.thread, InterruptProcessingException)
             return True
 
     def withdraw(self, token: object) -> None:
@@ -72,8 +74,16 @@ class Worker:
             if self.token is not token:
                 return
             self._interrupted = False
-            _set_async_exception(self.thread, None)
+            raise_in_thread(self.thread, None)
         _clear_pending()
+
+    def end(self) -> None:
+        """Interrupt the present call, and take no other job."""
+        self.retired = True
+        self.lane.jobs.put(None)
+        token = self.token
+        if token is not None:
+            self.interrupt(token)
 
     def _absorb_late(self) -> None:
         """Receive an interrupt that was too late to end its call here, where it does no harm."""
@@ -194,7 +204,8 @@ def lanes_of_thread() -> Lanes | None:
     return _thread.lane.lanes if _thread.lane is not None else None
 
 
-def _set_async_exception(thread: threading.Thread, kind: type[BaseException] | None) -> None:
+def raise_in_thread(thread: threading.Thread, kind: type[BaseException] | None) -> None:
+    """Raise an exception between two bytecodes of another thread; None withdraws it."""
     ctypes.pythonapi.PyThreadState_SetAsyncExc(
         ctypes.c_ulong(thread.ident or 0), None if kind is None else ctypes.py_object(kind)
     )
@@ -206,7 +217,7 @@ def _clear_pending() -> None:
     If it stays set it slows down all code, and in 3.11 makes traced code (a debugger, coverage) loop for ever.
     """
     try:
-        _set_async_exception(threading.current_thread(), InterruptProcessingException)
+        raise_in_thread(threading.current_thread(), InterruptProcessingException)
         while True:
             pass
     except InterruptProcessingException:

@@ -120,7 +120,7 @@ class OtherThreads:
         with self._lock:
             is_new, self._seen = found is not None and found is not self._seen, found
             self._is_at_work = found is not None and (not is_any or self._is_at_work or self._is_arriving())
-        if is_new and not isinstance(found, asyncio.CancelledError) and not _is_ours(signal.getsignal(signal.SIGINT)):
+        if is_new and not isinstance(found, asyncio.CancelledError) and not is_ours(signal.getsignal(signal.SIGINT)):
             self.interrupt()
         return found
 
@@ -128,5 +128,6 @@ class OtherThreads:
         return time.monotonic() - self._interrupted_at < ARRIVES_S
 
 
-def _is_ours(handler: object) -> bool:
+def is_ours(handler: object) -> bool:
+    """Whether a handler of the signal is one of ours, which tells of interrupts itself."""
     return getattr(handler, "__module__", "").startswith("comfy_nb.")

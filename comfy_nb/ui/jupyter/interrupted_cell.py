@@ -1,12 +1,14 @@
 """The end of an interrupted cell: an error of one line, also where asyncio hides the interrupt.
 
-Out of asyncio.wait and out of gathers and groups comes a bare CancelledError, or a group of errors.
+Out of asyncio.wait and out of gathers and groups comes a bare CancelledError, or a group of errors. What is plain
+Python's, a KeyboardInterrupt, is shown with the person's own lines.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from types import TracebackType
 from typing import Any
 from weakref import WeakSet
 
@@ -46,11 +48,12 @@ class _Ending:
         """A cell begins."""
         interrupt_watch.begin_cell()
 
-    def expect(self) -> None:
-        """The running cell has been interrupted."""
+    def expect(self, has_run: bool) -> None:
+        """The running cell has been interrupted, after it began runs or not."""
         if self._before is None:
             self._before = self._shell.custom_exceptions, self._shell.CustomTB
-            self._shell.set_custom_exc((asyncio.CancelledError, BaseExceptionGroup), self._show)
+        cancelled = (asyncio.CancelledError, BaseExceptionGroup) if has_run else ()
+        self._shell.set_custom_exc((KeyboardInterrupt, *cancelled), self._show)
 
     def end(self, result: Any) -> None:
         """The cell has ended; its reply says what was shown."""
@@ -62,8 +65,10 @@ class _Ending:
 
     def _show(self, shell: Any, kind: Any, error: BaseException, trace: Any, tb_offset: int | None = None) -> None:
         self._restore()
-        self._shown = _interrupt_in(error)
-        if self._shown is not None:
+        self._shown = None if isinstance(error, KeyboardInterrupt) else _interrupt_in(error)
+        if isinstance(error, KeyboardInterrupt):
+            trace = _until_ours(trace)
+        elif self._shown is not None:
             kind, error, trace = type(self._shown), self._shown, None
         shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
 
@@ -82,3 +87,15 @@ def _interrupt_in(error: BaseException) -> Interrupted | None:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
     return error if isinstance(error, Interrupted) else Interrupted(INTERRUPTED)
+
+
+def _until_ours(trace: TracebackType | None) -> TracebackType | None:
+    """Return the part of a traceback before our own code: what that was doing tells a person nothing."""
+    theirs: list[TracebackType] = []
+    while trace is not None and not str(trace.tb_frame.f_globals.get("__name__")).startswith("comfy_nb."):
+        theirs.append(trace)
+        trace = trace.tb_next
+    found = None
+    for each in reversed(theirs):
+        found = TracebackType(found, each.tb_frame, each.tb_lasti, each.tb_lineno)
+    return found

@@ -16,6 +16,7 @@ from comfy_nb.engine.events import (
     NodeFinished,
     NodeGivenUp,
     NodeLog,
+    NodeOverdue,
     NodePreview,
     NodeProgress,
     NodesAdded,
@@ -202,6 +203,11 @@ class RunModel:
         self._block(row, event.reason)
         self._end(row, 0.0)
 
+    def _node_overdue(self, event: NodeOverdue) -> None:
+        row = self._live.get(event.node_id)
+        if row is not None:
+            row.note = f"timed out after {format_seconds(event.timeout)}, still running"
+
     def _loop_held(self, event: LoopHeld) -> None:
         row = self._live.get(event.node_id)
         if row is not None and event.seconds >= STALL_S:
@@ -248,6 +254,7 @@ class RunModel:
         NodeBlocked: _node_blocked,
         NodeFailed: _node_failed,
         NodeGivenUp: _node_given_up,
+        NodeOverdue: _node_overdue,
         LoopHeld: _loop_held,
         RunFinished: _run_finished,
     }

@@ -71,12 +71,21 @@ def summary(spans: Spans) -> str:
 
 
 def _blocked(spans: Spans) -> str:
-    gave = [f", {words} ({count(number, 'node')})" for words, number in spans.output_reasons[:REASONS_MAX]]
-    if not spans.blocked:
-        return "".join(gave)
-    shown = [f"{number:,}: {reason}" for reason, number in spans.reasons[:REASONS_MAX]]
-    more = ["…"] if len(spans.reasons) > REASONS_MAX else []
-    return f"{''.join(gave)}, {count(len(spans.blocked), 'node')} blocked ({'; '.join([*shown, *more])})"
+    gave = [(words.partition(": ")[2], number) for words, number in spans.output_reasons]
+    words = ""
+    if gave:
+        words += f"; what {count(len(spans.blocked_outputs), 'node')} gave is blocked{_in_brackets(gave)}"
+    if spans.blocked:
+        words += f"; {count(len(spans.blocked), 'node')} blocked{_in_brackets(spans.reasons)}"
+    return words
+
+
+def _in_brackets(reasons: Sequence[tuple[str, int]]) -> str:
+    """Return why nodes are blocked, with the number of nodes of each reason where there are several."""
+    if len(reasons) == 1:
+        return f" ({reasons[0][0]})" if reasons[0][0] else ""
+    shown = [f"{number:,}: {reason or 'no reason given'}" for reason, number in reasons[:REASONS_MAX]]
+    return f" ({'; '.join([*shown, *(['…'] if len(reasons) > REASONS_MAX else [])])})"
 
 
 def to_svg(spans: Spans) -> str:

@@ -8,7 +8,16 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from comfy_nb.engine.events import CallFinished, LoopHeld, NodeBlocked, NodeLog, NodesAdded, NodeText, NodeWaiting
+from comfy_nb.engine.events import (
+    CallFinished,
+    LoopHeld,
+    NodeBlocked,
+    NodeLog,
+    NodeOverdue,
+    NodesAdded,
+    NodeText,
+    NodeWaiting,
+)
 from comfy_nb.ui.run.model import LOG_MAX, TEXT_MAX, RunModel
 from comfy_nb.ui.run.snapshot import ROWS_MAX, RunSnapshot
 from tests.ui.scripted import RUN, all_cached, done, failed, finished, node, preview, progress, started
@@ -125,6 +134,11 @@ def test_a_failed_node_says_what_was_raised():
 def test_a_node_that_blocks_the_event_loop_is_named():
     note = only_row(node("3"), LoopHeld(RUN, 0, "3", 1.5)).note
     assert note == "kept the event loop busy for 1.50 s"
+
+
+def test_a_node_that_goes_on_after_its_timeout_says_so():
+    row = only_row(node("3"), NodeOverdue(RUN, 2, "3", 2.0))
+    assert (row.state, row.note) == ("running", "timed out after 2.00 s, still running")
 
 
 def test_a_short_hold_of_the_loop_is_not_worth_a_note():

@@ -1,0 +1,80 @@
+"""An interrupt in code that cannot await: it is held back until our own code has ended, and then raised.
+
+Python raises a KeyboardInterrupt between any two bytecodes. In the midst of our code that would leave a run half begun,
+or half ended, and its traceback would show nothing of a person's code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from comfy_nb.engine.execution.interrupt import AGAIN_S, interrupt_watch
+from comfy_nb.engine.execution.loops import running_loop
+from comfy_nb.errors import Interrupted
+
+
+class HeldBack:
+    """A `with` block that notes when interrupts came, and raises one at its end if any did, with the `run`.
+
+    It raises Interrupted in a notebook, and KeyboardInterrupt in a script, whose own handler of the signal is left
+    alone. What waits inside sets `on_press(frame)`, to be told; until then a second interrupt is held back no longer.
+    Other threads than the main one get no interrupts.
+    """
+
+    def __init__(self, message: str) -> None:
+        self.run: Any = None
+        self.presses: list[float] = []
+        self.on_press: Callable[[FrameType | None], None] | None = None
+        self._message = message
+        self._before: Any = None
+        self._around: Callable[[int, FrameType | None], None] | None = None
+
+    def __enter__(self) -> HeldBack:
+        if threading.current_thread() is threading.main_thread():
+            before = signal.getsignal(signal.SIGINT)
+            if before is signal.default_int_handler or (callable(before) and running_loop() is not None):
+                self._before = before
+                signal.signal(signal.SIGINT, self)
+                self._around, interrupt_watch.nested = interrupt_watch.nested, self
+        return self
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Handle the signal."""
+        self.presses.append(time.monotonic())
+        if self._around is not None:  # a node of its run has begun this one's
+            self._around(number, frame)
+        else:
+            if running_loop() is not None:
+                interrupt_watch.press()
+            interrupt_watch.wake()
+        if self.on_press is not None:
+            self.on_press(frame)
+        elif self.presses[-1] - self.presses[0] > AGAIN_S:
+            raise KeyboardInterrupt
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if self._before is not None:
+            interrupt_watch.nested = self._around
+            signal.signal(signal.SIGINT, self._before)  # one that comes here is still held back
+        is_told = isinstance(error, Interrupted) or not isinstance(
+            error, (type(None), Exception, asyncio.CancelledError)
+        )
+        if self.presses and not is_told:
+            raise self.interrupt() from None
+
+    def interrupt(self) -> BaseException:
+        """Make the error of an interrupt."""
+        return Interrupted(self._message, run=self.run) if interrupt_watch.has_cells else keyboard_interrupt(self.run)
+
+
+def keyboard_interrupt(run: Any) -> KeyboardInterrupt:
+    """Make the error of an interrupt in a script, with the run as its attribute `run`."""
+    error = KeyboardInterrupt()
+    vars(error)["run"] = run
+    return error
