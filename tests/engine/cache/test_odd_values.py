@@ -104,6 +104,7 @@ class ExitingKey:
 
 WIDE = 40_000_000_000
 READ: dict[str, Callable[[], Any]] = {
+    "of no module": OfNoModule,
     "nested": lambda: torch.nested.nested_tensor([torch.ones(2, 3), torch.zeros(4, 3)]),
     "jagged": lambda: torch.nested.nested_tensor([torch.ones(2, 3), torch.zeros(4, 3)], layout=torch.jagged),
     "sparse": lambda: torch.sparse_coo_tensor([[0, 5], [1, 7]], [1.0, 2.0], (1_000_000, 1_000_000)),
@@ -135,7 +136,6 @@ UNREADABLE: dict[str, Callable[[], Any]] = {
     "not initialised": torch.nn.UninitializedParameter,
     "compiled": lambda: torch.jit.script(torch.nn.Linear(1, 1)),
     "in a foreign layout": lambda: torch.ones(2).to_mkldnn(),
-    "of no module": OfNoModule,
     "an exiting tensor": lambda: torch.ones(2).as_subclass(ExitingTensor),
     "of an exiting key": ExitingKey,
     "deep": lambda: nested(10_000),
