@@ -85,7 +85,7 @@ class Entry:
         self.size = 0
 
     def complete(self) -> None:
-        """Digest what of the outputs is known at a glance only, for somebody is about to get hold of them."""
+        """Read the content of what was sealed at a glance, for somebody is about to get hold of the outputs."""
         if self.seal is not None:
             self.seal.complete()
 

@@ -9,21 +9,20 @@ large tensors that nothing but torch has had in hand it is put off (see `glance`
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from xxhash import xxh3_128_digest
 
-from comfy_nb.engine.cache.glance import Glances, address_of, can_be_glanced_at, sample_of
+from comfy_nb.engine.cache.glance import can_be_glanced_at, glance
 from comfy_nb.spec.contents.tensors import elements_of, is_dense
 from comfy_nb.spec.digest import PLAIN, Digest, is_of, is_plain
 from comfy_nb.spec.fingerprint import digest_of, last_superseded, unreadable_in
 from comfy_nb.wording import class_name, short
 
 _GONE = object()
-_PENDING = object()
 _Path = tuple[Any, Any]
 """(None, (slot, index)), or (the path of the container, key): each level adds one pair."""
 
@@ -46,7 +45,7 @@ class Seal:
 
     __slots__ = ("_marks", "unknown")
 
-    def __init__(self, marks: list[_Mark], unknown: str | None = None) -> None:
+    def __init__(self, marks: Sequence[_Mark], unknown: str | None = None) -> None:
         self._marks = marks
         self.unknown = unknown
 
@@ -56,10 +55,10 @@ class Seal:
 
     def touched(self) -> str | None:
         """Return what `broken` does, but of large tensors only what shows at a glance, such as any write by torch."""
-        return self._change(lambda mark: mark.touched() if isinstance(mark, _Tensor) else mark.broken())
+        return self._change(lambda mark: mark.touched() if type(mark) is _Tensor else mark.broken())
 
     def complete(self) -> None:
-        """Digest what is known at a glance only, for somebody is about to get hold of it."""
+        """Read the content of what was sealed at a glance, for somebody is about to get hold of it."""
         for mark in self._marks:
             if isinstance(mark, _Tensor):
                 mark.complete()
@@ -81,23 +80,32 @@ def _watch_nothing(_slot: int) -> bool:
     return False
 
 
-def seal(
-    outputs: tuple[list[Any], ...],
-    watches: Callable[[int], bool] = _watch_nothing,
-    glances: Glances | None = None,
-    in_other_hands: Set[int] | None = None,
-) -> Seal | None:
+def seal(outputs: tuple[list[Any], ...], watches: Callable[[int], bool] = _watch_nothing) -> Seal | None:
     """Seal a node's outputs (one list per slot); None where nothing in them can be changed in place.
 
     Objects that are neither tensors, arrays nor containers are looked at in slots that `watches` tells. The slots'
-    lists themselves are not watched. `glances` has the tensors that are known at a glance; of these outputs, large ones
-    are taken in there unless they are in memory at the addresses `in_other_hands`, or that is None.
+    lists themselves are not watched.
     """
     for slot in outputs:
         for value in slot:
             if not is_plain(value):
-                return _Sealing(watches, glances or Glances(), in_other_hands).seal(outputs)
+                return _Sealing(watches).seal(outputs)
     return None
+
+
+def seal_at_a_glance(outputs: tuple[list[Any], ...]) -> Seal | None:
+    """Seal outputs that are plain values and tensors, of which large ones are not read before `complete`."""
+    marks = [
+        _Tensor(_path_to(number, index, slot), value, at_a_glance=can_be_glanced_at(value))
+        for number, slot in enumerate(outputs)
+        for index, value in enumerate(slot)
+        if not is_plain(value)
+    ]
+    return Seal(marks) if marks else None
+
+
+def _path_to(number: int, index: int, slot: list[Any]) -> _Path:
+    return (None, (number, index if len(slot) > 1 else None))
 
 
 # Values of classes derived from these may have attributes besides.
@@ -107,10 +115,8 @@ _MARKED_IN_FULL = frozenset({torch.Tensor, np.ndarray, bytearray, dict, list, tu
 class _Sealing:
     """One walk over outputs and all that they hold."""
 
-    def __init__(self, watches: Callable[[int], bool], glances: Glances, in_other_hands: Set[int] | None) -> None:
+    def __init__(self, watches: Callable[[int], bool]) -> None:
         self._watches = watches
-        self._glances = glances
-        self._in_other_hands = in_other_hands
         self._stack: list[tuple[_Path, bool, Any]] = []
         self._unknown: str | None = None
 
@@ -119,7 +125,7 @@ class _Sealing:
         for number, slot in enumerate(outputs):
             is_watched = self._watches(number)
             for index, value in enumerate(slot):
-                self._stack.append(((None, (number, index if len(slot) > 1 else None)), is_watched, value))
+                self._stack.append((_path_to(number, index, slot), is_watched, value))
         marks = list(self._marks())
         return Seal(marks, self._unknown) if marks or self._unknown else None
 
@@ -149,31 +155,15 @@ class _Sealing:
 
     def _mark(self, path: _Path, value: Any) -> _Mark | None:
         kind = type(value)  # what a value says of its class may be wrong
-        if issubclass(kind, torch.Tensor) and is_dense(value):
-            return self._tensor(path, value)
+        if issubclass(kind, torch.Tensor):
+            return _Tensor(path, value) if is_dense(value) else _Object(path, value)
+        if issubclass(kind, (np.ndarray, bytearray)):
+            return _Data(path, value)
         if issubclass(kind, dict):
             return _Keys(path, value)
         if issubclass(kind, list):
             return _Items(path, value)
-        if issubclass(kind, tuple):
-            return None
-        self._glances.complete_all()
-        if issubclass(kind, torch.Tensor):
-            return _Object(path, value)
-        if issubclass(kind, (np.ndarray, bytearray)):
-            return _Data(path, value)
         return _Members(path, value) if issubclass(kind, set) else None
-
-    def _tensor(self, path: _Path, value: torch.Tensor) -> _Tensor:
-        address = address_of(value)
-        self._glances.complete(address)
-        others = self._in_other_hands
-        if others is None or address in others or not can_be_glanced_at(value):
-            return _Tensor(path, value, at_a_glance=False)
-        self._in_other_hands = others | {address}
-        mark = _Tensor(path, value, at_a_glance=True)
-        self._glances.add(address, mark)
-        return mark
 
 
 def _items(value: Any) -> list[tuple[Any, Any]]:
@@ -209,36 +199,37 @@ class _Object:
 
 
 class _Tensor:
-    """A tensor; of one that is known at a glance the content is digested later, if somebody gets hold of it."""
+    """A tensor; where a glance is enough, its content is not read before somebody gets hold of it."""
 
-    __slots__ = ("__weakref__", "_content", "_path", "_sample", "_state", "_value")
+    __slots__ = ("_content", "_glance", "_path", "_state", "_value")
 
-    def __init__(self, path: _Path, value: torch.Tensor, *, at_a_glance: bool) -> None:
+    def __init__(self, path: _Path, value: torch.Tensor, *, at_a_glance: bool = False) -> None:
         self._path = path
         self._value = value
-        self._state = _tensor_state(value)
-        self._sample = sample_of(value) if at_a_glance or can_be_glanced_at(value) else None
-        self._content = _PENDING if at_a_glance else _tensor_content(value)
+        self._glance = glance(value) if at_a_glance or can_be_glanced_at(value) else None
+        self._state: tuple[Any, ...] | None = None
+        self._content: Digest | None = None
+        if not at_a_glance:
+            self.complete()
 
     def touched(self) -> str | None:
         """Return in words what shows at a glance, or None."""
-        if self._sample is None:
+        if self._glance is None:
             return self.broken()
-        is_same = _tensor_state(self._value) == self._state and sample_of(self._value) == self._sample
-        return None if is_same else self._in_words()
+        return None if glance(self._value) == self._glance else self._in_words()
 
     def complete(self) -> None:
-        """Digest the content, unless it has changed by now."""
-        if self._content is _PENDING and self.touched() is None:
-            self._content = _tensor_content(self._value)
+        """Read the content, unless it has been read or has changed by now."""
+        if self._state is None and (self._glance is None or self.touched() is None):
+            self._content, self._state = _tensor_content(self._value), _tensor_state(self._value)
 
     def broken(self) -> str | None:
-        if _tensor_state(self._value) != self._state:
-            return self._in_words()
-        if self._content is _PENDING:
+        """Return in words what has changed, or None."""
+        if self._state is None:
             self.complete()
-            return self._in_words() if self._content is _PENDING else None
-        return None if _tensor_content(self._value) == self._content else self._in_words()
+            return self._in_words() if self._state is None else None
+        is_same = _tensor_state(self._value) == self._state and _tensor_content(self._value) == self._content
+        return None if is_same else self._in_words()
 
     def _in_words(self) -> str:
         return f"the tensor {_place(self._path)} was written to"

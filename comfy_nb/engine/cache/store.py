@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from comfy_nb.engine.cache.entry import Entry
-from comfy_nb.engine.cache.glance import Glances
 from comfy_nb.engine.cache.in_flight import InFlight
 from comfy_nb.engine.cache.memory import MemoryCache
 from comfy_nb.engine.cache.policies import ByCost, ByRun, Nothing
@@ -51,8 +50,7 @@ class CachedNode(Protocol):
 class Store:
     """The results that a session holds: in memory (`cache`), and below it in the `lower` tiers, in this order.
 
-    `remarks` has what nodes were warned of, by the keys of their results, and `glances` the tensors that are known at a
-    glance.
+    `remarks` has what nodes were warned of, by the keys of their results.
 
     Memory is not one of a list: it is asked first for every node, and it alone has a policy, pins and reasons. What a
     lower tier has is put into memory when it is used.
@@ -64,7 +62,6 @@ class Store:
         self._disk: DiskCache | None = None
         self.disk = disk
         self.in_flight = InFlight()
-        self.glances = Glances()
         self.holds_nothing = False
         self._only_last_prompt = False
         self._held_at_begin: dict[int, int] = {}

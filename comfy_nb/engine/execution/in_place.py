@@ -6,14 +6,14 @@ in ways that only its content tells, and may keep it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
 
-from comfy_nb.engine.cache.entry import Entry
-from comfy_nb.engine.cache.glance import addresses_of
-from comfy_nb.engine.cache.seal import Renewed
+from comfy_nb.engine.cache.entry import Entry, Outputs
+from comfy_nb.engine.cache.glance import is_bare, lie_alone
+from comfy_nb.engine.cache.seal import Renewed, Seal, seal, seal_at_a_glance
 from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.scheduler import Scheduler
@@ -48,6 +48,7 @@ class InPlace:
         self._store = store
         self.doubtful: set[int] = set()
         self.taken: dict[int, _Taken] = {}
+        self._has_glanced = False
 
     # Before the call ---------------------------------------------------------------------------------------------
 
@@ -66,9 +67,14 @@ class InPlace:
         self.taken.pop(node_run.sequence, None)
         self._complete_inputs(node_run)
 
+    def handed_on(self, node_run: NodeRun) -> None:
+        """Take it that others than the nodes below get hold of a result: another run, the node around it."""
+        if node_run.entry is not None:
+            node_run.entry.complete()
+
     def _complete_inputs(self, node_run: NodeRun) -> None:
-        """Digest what is known of a node's inputs at a glance only."""
-        if self._store.glances.are_any:
+        """Read the content of those of a node's inputs that were sealed at a glance."""
+        if self._has_glanced:
             for _, above in self._above(node_run):
                 if above.entry is not None:
                     above.entry.complete()
@@ -81,7 +87,7 @@ class InPlace:
             outputs = above.outputs or ()
             linked += outputs[link.slot] if -len(outputs) <= link.slot < len(outputs) else ()
         tensors = [*constants, *(value for value in linked if not is_of(value, PLAIN))]
-        if not all(map(_is_bare, tensors)):
+        if not all(map(is_bare, tensors)):
             return None
         return _Taken(tensors, [(value, value._version) for value in constants])
 
@@ -146,15 +152,22 @@ class InPlace:
                 "not cached. Work on a copy."
             )
 
-    def in_other_hands(self, node_run: NodeRun, durable: bool) -> Set[int] | None:
-        """Return where in memory a result may lie that others have a hold on; None where it is to be digested at once.
-
-        It is if it is about to be handed out: to a person, or to another thread that writes it to a file.
-        """
+    def seal(self, node_run: NodeRun, outputs: Outputs, durable: bool) -> Seal | None:
+        """Seal a node's outputs: at a glance as long as nobody but the engine has a hold on them."""
         taken = self.taken.pop(node_run.sequence, None)
-        if taken is None or node_run.step.id in self.scheduler.retained or self.scheduler.breakpoints:
-            return None
-        return None if self._store.goes_below(durable, node_run.seconds) else addresses_of(taken.tensors)
+        if taken is None:
+            return seal(outputs, node_run.step.spec.watches)
+        if not lie_alone(outputs, taken.tensors):
+            self._complete_inputs(node_run)
+        elif not self._is_handed_out(node_run, durable):
+            self._has_glanced = True
+            return seal_at_a_glance(outputs)
+        return seal(outputs, node_run.step.spec.watches)
+
+    def _is_handed_out(self, node_run: NodeRun, durable: bool) -> bool:
+        """Whether a result is given to a person, or to another thread that writes it to a file."""
+        is_for_a_person = node_run.step.id in self.scheduler.retained or bool(self.scheduler.breakpoints)
+        return is_for_a_person or self._store.goes_below(durable, node_run.seconds)
 
     def drop_if_changed(self, node_run: NodeRun) -> bool:
         """Drop a node's result from the cache if it was changed in place at a breakpoint; False where it was not."""
@@ -163,12 +176,3 @@ class InPlace:
             return False
         self._store.forget(entry, "changed in place at a breakpoint")
         return True
-
-
-def _is_bare(value: Any) -> bool:
-    """Whether a value is a tensor and nothing else: without a gradient, hooks, or attributes of its own."""
-    return (
-        type(value) is torch.Tensor
-        and value.layout is torch.strided
-        and not (value.requires_grad or value.is_inference() or value.__dict__)
-    )

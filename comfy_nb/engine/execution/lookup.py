@@ -181,8 +181,7 @@ class Lookup:
             self._settle_key(node_run)
         key = node_run.key.full
         durable = node_run.key.durable and not step.spec.is_output and not node_run.skips
-        others = in_place.in_other_hands(node_run, durable) if in_place.taken else None
-        sealed = seal(outputs, step.spec.watches, self.store.glances, others)
+        sealed = in_place.seal(node_run, outputs, durable) if in_place.taken else seal(outputs, step.spec.watches)
         entry = Entry(
             key or b"",
             outputs,

@@ -82,6 +82,7 @@ class Results:
                 else:
                     node_run.ui, node_run.source = entry.ui, "shared"
                     node_run.entry = entry
+                    self._in_place.handed_on(node_run)
                     if node_run.key.full is None:
                         node_run.key = node_run.key._replace(full=entry.key)
                     self._lookup.skips.repeat(node_run, entry)
@@ -123,6 +124,8 @@ class Results:
         except Exception as error:
             self._executor.fail_in_turn(node_run, error)
             return None
+        for node_id in node_run.expansion.wanted:
+            self._in_place.handed_on(self._scheduler.node_runs[node_id])
         self._lookup.keep(node_run, outputs)
         self._finished(node_run)
         return outputs

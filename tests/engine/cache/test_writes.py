@@ -12,6 +12,7 @@ import torch
 
 import comfy_nb as nb
 from comfy_nb.engine.cache import seal
+from comfy_nb.engine.events import NodeStarted
 
 SHAPE = (1, 256, 256, 3)
 LATER = "is computed again"
@@ -114,6 +115,38 @@ def test_a_node_that_writes_to_a_view_of_a_result_spoils_both() -> None:
     with pytest.warns(nb.ComfyNBWarning, match=f"result of dims .* {LATER}"):
         assert brightest(dims(sheet(0))).run_sync() == 0.25
     assert brightest(first_of(dims(sheet(0)))).run_sync() == 0.25
+
+
+def test_a_node_that_writes_to_what_passed_through_an_expansion_spoils_what_came_from_inside() -> None:
+    @nb.node
+    def sheets(seed: int) -> dict:  # type: ignore[type-arg]
+        graph = nb.GraphBuilder()
+        inner = graph.node("dims", image=graph.node("sheet", seed=seed).out(0))
+        return {"result": (inner.out(0),), "expand": graph.finalize()}
+
+    with pytest.warns(nb.ComfyNBWarning, match="one_pixel_by_numpy .* changed its input"):
+        one_pixel_by_numpy(sheets(0)).run_sync()
+    with pytest.warns(nb.ComfyNBWarning, match=f"result of dims .* {LATER}"):
+        assert brightest(dims(sheet(0))).run_sync() == 0.25
+
+
+async def test_a_result_that_two_runs_share_is_watched_in_both() -> None:
+    @nb.node(thread_safe=True)
+    def slow_sheet(seed: int) -> nb.Image:
+        product = torch.eye(400)
+        for _ in range(60):
+            product = product @ product
+        return torch.full((1, 256, 256, 3), 0.5) + product[0, 1]
+
+    shared = slow_sheet(0)
+    computing, begun = nb.Graph(brightest(dims(shared))).start(), asyncio.Event()
+    computing.run.subscribe(lambda events: begun.set() if any(type(each) is NodeStarted for each in events) else None)
+    await begun.wait()
+    writing = nb.Graph(one_pixel_by_numpy(shared)).start()
+    with pytest.warns(nb.ComfyNBWarning, match="one_pixel_by_numpy .* changed its input"):
+        await asyncio.gather(computing, writing)
+    assert writing.run.counts["shared"] == 1
+    assert await brightest(slow_sheet(0)) == 0.5
 
 
 def test_a_person_who_writes_to_a_value_that_was_handed_out_has_it_computed_again() -> None:
