@@ -13,7 +13,7 @@ import torch
 
 from comfy_nb.engine.cache.entry import Entry
 from comfy_nb.engine.cache.glance import addresses_of
-from comfy_nb.engine.cache.seal import Renewed
+from comfy_nb.engine.cache.marks import Renewed
 from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.scheduler import Scheduler

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import comfy_nb as nb
-from comfy_nb.engine.cache import seal
+from comfy_nb.engine.cache import marks
 
 SHAPE = (1, 256, 256, 3)
 LATER = "is computed again"
@@ -192,7 +192,7 @@ def test_a_node_that_keeps_its_input_and_writes_to_it_later_is_found_out_when_th
 
 def test_between_nodes_that_reach_only_torch_no_content_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[torch.Tensor] = []
-    content = seal._tensor_content
-    monkeypatch.setattr(seal, "_tensor_content", lambda value: read.append(value) or content(value))  # type: ignore[func-returns-value]
+    content = marks._tensor_content
+    monkeypatch.setattr(marks, "_tensor_content", lambda value: read.append(value) or content(value))  # type: ignore[func-returns-value]
     result = dims(dims(dims(sheet(0)))).run_sync()
     assert [value is result for value in read] == [True]
