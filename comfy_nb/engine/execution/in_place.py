@@ -147,9 +147,9 @@ class InPlace:
             )
 
     def in_other_hands(self, node_run: NodeRun, durable: bool) -> Set[int] | None:
-        """Return where in memory a result may lie that others have a hold on; None where it is to be digested at once.
+        """Return the addresses at which the result of a node that is done is in other hands too; None: at any.
 
-        It is if it is about to be handed out: to a person, or to another thread that writes it to a file.
+        That is so if it is about to be handed out: to a person, or to another thread that writes it to a file.
         """
         taken = self.taken.pop(node_run.sequence, None)
         if taken is None or node_run.step.id in self.scheduler.retained or self.scheduler.breakpoints:

@@ -19,7 +19,7 @@ from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.planning.inside import KnownInside, join
 from comfy_nb.engine.planning.keys import key_of, lazy_key
 from comfy_nb.engine.planning.step import UNKNOWN, NodeKey, Step
-from comfy_nb.engine.planning.torch_settings import Settings, torch_settings
+from comfy_nb.engine.planning.torch_settings import torch_settings
 from comfy_nb.errors import warn_each_time, warn_of_fault
 from comfy_nb.graph.check import InLink
 from comfy_nb.wording import CONSTANT_ADVICE
@@ -166,43 +166,42 @@ class Lookup:
         Nothing is cached once a value was replaced: it may reach nodes in ways that no key covers. Nor is anything once
         torch's settings are others than when the run began: they belong to the process, and the keys have those.
         """
-        step = node_run.step
-        if (settings := torch_settings()) != self.state.modes.settings and not self.state.is_tainted:
-            self._note_settings(settings, step)
-        in_place = self.in_place
-        if not step.head.fixed:
-            in_place.compare_constants(node_run)
-        is_doubtful = node_run.sequence in in_place.doubtful
-        if is_doubtful:
-            self.state.lost[step.id] = "its input was changed while it ran"
-        if self.state.is_tainted or is_doubtful:
+        self._compare_settings(node_run.step)
+        if not node_run.step.head.fixed:
+            self.in_place.compare_constants(node_run)
+        if node_run.sequence in self.in_place.doubtful:
+            self.state.lost[node_run.step.id] = "its input was changed while it ran"
+            node_run.key = node_run.key.forgotten()
+        elif self.state.is_tainted:
             node_run.key = node_run.key.forgotten()
         else:
             self._settle_key(node_run)
+        entry = node_run.entry = self._entry_of(node_run, outputs)
+        if not node_run.is_blocked:
+            node_run.blocked_output = blocked_output(outputs)
         key = node_run.key.full
-        durable = node_run.key.durable and not step.spec.is_output and not node_run.skips
-        others = in_place.in_other_hands(node_run, durable) if in_place.taken else None
-        sealed = seal(outputs, step.spec.watches, self.store.glances, others)
-        entry = Entry(
-            key or b"",
+        if key is not None and node_run.step.cacheable:
+            self._remember(entry)
+            self.remarks.keep(node_run, key)
+
+    def _entry_of(self, node_run: NodeRun, outputs: Outputs) -> Entry:
+        step, key = node_run.step, node_run.key
+        durable = key.durable and not step.spec.is_output and not node_run.skips
+        others = self.in_place.in_other_hands(node_run, durable) if self.in_place.taken else None
+        return Entry(
+            key.full or b"",
             outputs,
             node_run.ui,
             node_run.seconds,
             step.class_type,
             step.id,
             step.title,
-            node_run.key.reusable,
+            key.reusable,
             durable,
-            sealed,
+            seal(outputs, step.spec.watches, self.store.glances, others),
             skips=node_run.skips,
             is_blocked=node_run.is_blocked,
         )
-        node_run.entry = entry
-        if not node_run.is_blocked:
-            node_run.blocked_output = blocked_output(outputs)
-        if key is not None and step.cacheable:
-            self._remember(entry)
-            self.remarks.keep(node_run, key)
 
     def _settle_key(self, node_run: NodeRun) -> None:
         """Make the key of a result final: the lazy inputs that were used count in it, and what ran inside the node."""
@@ -223,9 +222,11 @@ class Lookup:
         else:
             self.store.remember(entry)
 
-    def _note_settings(self, settings: Settings, step: Step) -> None:
-        """Note that torch's settings have changed since the run began."""
-        modes = self.state.modes
+    def _compare_settings(self, step: Step) -> None:
+        """Cache nothing more once torch's settings are others than when the run began."""
+        modes, settings = self.state.modes, torch_settings()
+        if settings == modes.settings or self.state.is_tainted:
+            return
         changes = "; ".join(modes.with_settings(settings).changes(modes, step.spec.grad))
         self.state.taint()
         warn_each_time(
