@@ -92,10 +92,10 @@ def _is_harmless_code(function: types.FunctionType, seen: set[int]) -> bool:
         return False
     variables: set[str] = set()
     for piece in _pieces(code):
-        read = {*names_in(piece).variables}
-        if _keeps_something(piece, code.co_freevars) or any(map(_leads_away, {*piece.co_names} - read)):
+        names = names_in(piece)
+        if _keeps_something(piece, code.co_freevars) or any(map(_leads_away, {*names.all} - {*names.variables})):
             return False
-        variables |= read
+        variables.update(names.variables)
     held += [scope[name] for name in variables if name in scope]
     return variables - scope.keys() <= _BUILTINS and all(_is_harmless(value, seen) for value in held)
 
