@@ -1,4 +1,4 @@
-"""Who writes to a large value, how, and when that is noticed: line by line of the table in docs/semantics.md."""
+"""Who writes to a large value, how, and when that is noticed (docs/semantics.md, "Changed in place")."""
 
 from __future__ import annotations
 
