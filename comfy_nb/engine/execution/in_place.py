@@ -43,11 +43,11 @@ class InPlace:
     scheduler: Scheduler
 
     def __init__(self, state: RunState, store: Store) -> None:
+        self.taken: dict[int, _Taken] = {}
+        self.doubtful: set[int] = set()
         self.glanced_at: list[NodeRun] = []
         self._state = state
         self._store = store
-        self.doubtful: set[int] = set()
-        self.taken: dict[int, _Taken] = {}
 
     # Before the call ---------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ LATER = "is computed again"
 
 @nb.node
 def sheet(seed: int) -> nb.Image:
-    return torch.full((1, 256, 256, 3), 0.5) + seed
+    return torch.full(SHAPE, 0.5) + seed
 
 
 @nb.node
@@ -77,7 +77,7 @@ def one_pixel_by_apply(image: nb.Image) -> float:
 
 
 @nb.node
-def one_pixel_by_a_helper(image: nb.Image) -> float:
+def one_pixel_by_another_package(image: nb.Image) -> float:
     np.asarray(image)[0, 3, 4, 1] = 7
     return 0.0
 
@@ -98,7 +98,9 @@ def test_a_node_that_reaches_only_torch_is_named_right_after_it_wrote_to_its_inp
     assert brightest(dims(sheet(0)), 0.0).run_sync() == 0.25
 
 
-@pytest.mark.parametrize("writes", [one_pixel_by_numpy, one_pixel_by_data, one_pixel_by_apply, one_pixel_by_a_helper])
+@pytest.mark.parametrize(
+    "writes", [one_pixel_by_numpy, one_pixel_by_data, one_pixel_by_apply, one_pixel_by_another_package]
+)
 def test_any_other_node_is_named_right_after_it_wrote_to_one_element(writes: Callable[..., object]) -> None:
     below = dims(sheet(0))
     with pytest.warns(nb.ComfyNBWarning, match=rf"{writes.__name__} .* changed its input 'image' in place"):
