@@ -25,6 +25,7 @@ from comfy_nb.engine.cache.marks import (
     TensorMark,
     place_of,
 )
+from comfy_nb.spec.attributes import container_of
 from comfy_nb.spec.contents.tensors import is_dense
 from comfy_nb.spec.digest import is_of, is_plain
 from comfy_nb.spec.fingerprint import unreadable_in
@@ -170,7 +171,7 @@ class _Sealing:
 
 def _items(value: Any) -> list[tuple[Any, Any]]:
     """Return what a container holds, with the key or index of each."""
-    if issubclass(type(value), dict):
+    base = container_of(value)
+    if base is dict:
         return list(dict.items(value))
-    base = next((each for each in (list, tuple) if issubclass(type(value), each)), None)
-    return list(enumerate(base.__iter__(value))) if base is not None else []
+    return list(enumerate(base.__iter__(value))) if base in (list, tuple) else []
