@@ -15,7 +15,8 @@
     execution/executor.py         moves it: lock, lanes, tasks, the end
     execution/results.py          takes what nodes came to; after_failure.py: what a failed one does to the run
     execution/scheduler.py        a pure state machine: which nodes wait, are ready, run, are done
-    execution/lookup.py           cached results, keys that become known late, equal nodes in flight
+    execution/lookup.py           cached results, keys that become known late; claims.py: equal nodes in flight
+    execution/in_place.py         which of its inputs a node changed; outdated.py: what a run drops at its end
     execution/nesting.py          which lanes and loop a run has that a node waits for; node_threads.py: on its threads
     execution/lanes.py            threads for sync nodes; abandon.py: one that will not stop; cancelling.py: tasks
     execution/callers.py          call a node on a lane or on the loop; retry.py: once more? backoff.py: the wait

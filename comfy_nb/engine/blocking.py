@@ -56,7 +56,7 @@ class _LoopThread:
         self.thread.start()
         end_at_exit(self)
 
-    def _turn(self) -> None:
+    def _turn(self) -> None:  # a method, so that the thread keeps this object, which the end of the process looks for
         self.loop.run_forever()
 
     def end(self) -> None:

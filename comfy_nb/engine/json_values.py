@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from comfy_nb.errors import NodeError, NodeErrors, Problem, ValidationError
+from comfy_nb.spec.attributes import container_of
 from comfy_nb.wording import encodable, error_message, printable
 
 DEPTH_MAX = 12
@@ -58,7 +59,7 @@ class _Conversion:
             return base64.b64encode(value).decode()
         if issubclass(kind, BaseException):
             return error_record(value)
-        base = next((each for each in _CONTAINERS if issubclass(kind, each)), None)
+        base: Any = Mapping if issubclass(kind, Mapping) else container_of(value)
         if base is None:
             return encodable(str(printable(value)))
         self._repeated += id(value) in self._met
@@ -69,9 +70,6 @@ class _Conversion:
             items = dict.items(value) if issubclass(kind, dict) else value.items()
             return {_key_text(key): self.convert(item, depth - 1) for key, item in items}
         return [self.convert(item, depth - 1) for item in base.__iter__(value)]
-
-
-_CONTAINERS: tuple[Any, ...] = (Mapping, list, tuple, set, frozenset)
 
 
 def _key_text(key: Any) -> str:

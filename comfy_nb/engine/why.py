@@ -48,12 +48,9 @@ def differences(old: NodeRun, new: NodeRun) -> list[str]:
 
 def _changed(name: str, value: Any) -> str:
     digest_of(value)
-    superseded = last_superseded()
-    return (
-        f"input `{name}` was changed in place"
-        if superseded is None
-        else (f"input `{name}` is of a class {superseded} that was defined again")
-    )
+    if (superseded := last_superseded()) is not None:
+        return f"input `{name}` is of a class {superseded} that was defined again"
+    return f"input `{name}` was changed in place"
 
 
 def unreadable(node_run: NodeRun) -> str | None:

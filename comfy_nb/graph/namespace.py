@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, overload
-from weakref import WeakValueDictionary
 
 from comfy_nb.errors import SpecError, UnknownName
 from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.handle import NodeFactory
+from comfy_nb.graph.variants import free_name, in_use
 from comfy_nb.spec.function import spec_from_function
 from comfy_nb.spec.node_spec import CacheMode, NodeSpec
 from comfy_nb.spec.reading import spec_of
@@ -105,41 +104,10 @@ def _declare(function: Callable[..., Any], options: Mapping[str, Any]) -> NodeFa
         raise SpecError(f"@nb.node takes a function, not {function!r}. Register a ComfyUI class by nb.register(cls).")
     registry = default_registry()
     spec = spec_from_function(function, **options)
-    name = _free_name(spec, registry)
+    name = free_name(spec, registry)
     spec = registry.register(spec if name == spec.class_type else replace(spec, class_type=name))
-    made = _in_use[name] = NodeFactory(spec, registry)
+    made = in_use[name] = NodeFactory(spec, registry)
     return made
-
-
-_in_use: WeakValueDictionary[str, NodeFactory] = WeakValueDictionary()
-
-
-def _free_name(spec: NodeSpec, registry: Registry) -> str:
-    """Return the class type of a function, numbered if the one there is another variant of it that is in use."""
-    name, number = spec.class_type, 1
-    while (there := registry.find(name)) is not None and not _is_replaced(there, spec):
-        number += 1
-        name = f"{spec.class_type}_{number}"
-    return name
-
-
-def _is_replaced(old: NodeSpec, new: NodeSpec) -> bool:
-    """Whether a definition takes the place of another: of an edited one, of an equal one, or of one that nobody has.
-
-    A function that makes functions gives them one code object; a cell that is executed again has new ones.
-    """
-    before, now = _function_of(old), _function_of(new)
-    if before is None or before.__code__ is not now.__code__:
-        is_numbered = old.class_type != new.class_type
-        return not is_numbered or (before is not None and before.__qualname__ == now.__qualname__)
-    handle = _in_use.get(old.class_type)
-    return handle is None or handle.spec is not old or old.code() == new.code()
-
-
-def _function_of(spec: NodeSpec) -> Any:
-    """Return the function that was written, below its decorators; None for a class."""
-    function = None if isinstance(spec.origin, type) else inspect.unwrap(spec.origin)
-    return function if hasattr(function, "__code__") else None
 
 
 def register(classes: Any, display_names: Mapping[str, str] | None = None, registry: Registry | None = None) -> Any:

@@ -125,6 +125,17 @@ def _of_class(kind: type, name: str) -> Any:
     return None
 
 
+def container_of(value: Any) -> Any:
+    """Return the built-in class of containers that a value is of, by its own class or one above that; None if of none.
+
+    Called by this class, its methods show what the value holds, whatever a derived class has in their place.
+    """
+    return next((each for each in _CONTAINERS if issubclass(type(value), each)), None)
+
+
+_CONTAINERS = (dict, list, tuple, set, frozenset)
+
+
 def derived_from(kind: type) -> list[type]:
     """Return all classes that are derived from a class, those derived from these included."""
     found: dict[type, None] = {}

@@ -131,11 +131,10 @@ def _read_names(
     """Add what code, of a function if it is of one, can reach by names; return in words what it may reach by none."""
     anything = takes_names(code.pieces, scope, function) if code.may_take_names else None
     for names in code.pieces:
-        attributes = names.attributes
-        anything = next((name for name in attributes if name in GLOBALS_OF_CODE), anything)
+        anything = next((name for name in names.all if name in GLOBALS_OF_CODE), anything)
         for name in (*names.variables, *named_in_texts(names, scope)):
             if name in scope:
-                anything = _read_global(name, scope[name], attributes, names.bare, named) or anything
+                anything = _read_global(name, scope[name], names.all, names.bare, named) or anything
             elif name in READS_ANYTHING:
                 anything = name
         for found in names.imports:
@@ -143,7 +142,7 @@ def _read_names(
             module = sys.modules.get(name)
             if module in DOORS or (module is not None and is_local(name)):
                 bare = names.bare | {name} if found.bound_to in names.bare else names.bare
-                anything = _read_global(name, module, attributes, bare, named) or anything
+                anything = _read_global(name, module, names.all, bare, named) or anything
         for parent in names.parents:
             kind: Any = scope.get(parent) if parent is not None else None
             if issubclass(type(kind), type):
@@ -180,9 +179,8 @@ def _read_global(path: str, value: Any, names: tuple[str, ...], bare: frozenset[
 def _behind_door(values: Iterable[Any], code: types.CodeType) -> str | None:
     """Return in words what code may reach by no name through a module that its closure holds."""
     modules = [each for each in values if issubclass(type(each), types.ModuleType) and each in DOORS]
-    pieces = _bytecode(code).pieces
-    attributes = {name for names in pieces for name in names.attributes}
-    return _whatever(next((f"{each.__name__}.{name}" for each in modules for name in DOORS[each] & attributes), None))
+    read = {name for names in _bytecode(code).pieces for name in names.all}
+    return _whatever(next((f"{each.__name__}.{name}" for each in modules for name in DOORS[each] & read), None))
 
 
 def _read_hints(hints: Iterable[Any], scope: Mapping[str, Any]) -> list[Named]:

@@ -26,13 +26,15 @@ from comfy_nb.spec.locality import is_local, is_local_file, module_of
 Stamp = tuple[int, int, int]
 # Clocks of file systems are behind by some milliseconds, and some tell only every second one.
 CLOCK_NS = 2_000_000_000
+NOTHING = Digest(b"")
 
 
 class Load(NamedTuple):
-    """One load of a module, known by its `spec`, which the next load replaces; None where it is not loaded yet.
+    """One load of a module, told from the next one by its `spec`, which that replaces; None: it is not loaded yet.
 
     `file` is the one that it came from, with its `stamp` when this was first seen; "" if it came from none. `mark`
-    stands for what was loaded, or is None where a later load could not be told from this one.
+    stands for what was loaded, or is None where a later load could not be told from this one. `imports` are the modules
+    that it takes from.
     """
 
     name: str
@@ -45,9 +47,9 @@ class Load(NamedTuple):
     @property
     def is_current(self) -> bool:
         """Whether the module was not loaded since."""
-        spec = self.spec
-        is_known = spec is not None or not self.file
-        return _spec_of(self.name) is spec and (is_known or _stamp(self.file) == self.stamp)
+        if _spec_of(self.name) is not self.spec:
+            return False
+        return self.spec is not None or _stamp(self.file) == self.stamp
 
     @property
     def edit(self) -> Digest | None:
@@ -55,12 +57,12 @@ class Load(NamedTuple):
 
         In between, the code may have been patched in place.
         """
-        stamp = _stamp(self.file) if self.file else self.stamp
+        stamp = _stamp(self.file)
         return None if stamp == self.stamp else Digest(_digest_of_file(self.file, *stamp))
 
 
 class Together(NamedTuple):
-    """The loads of modules that take from each other, and one mark for all; the same object until one is renewed."""
+    """The loads of a module and of what it takes from, with one mark for all; the same object until one is renewed."""
 
     loads: tuple[Load, ...]
     mark: Digest | None
@@ -68,6 +70,10 @@ class Together(NamedTuple):
     def edits(self) -> list[Digest]:
         """Return the digests of the files that were edited since they were loaded."""
         return [edit for load in self.loads if (edit := load.edit) is not None]
+
+
+_loads: dict[str, Load] = {}
+_together: dict[str, Together] = {}
 
 
 def loads_of(name: str) -> Together:
@@ -79,18 +85,13 @@ def loads_of(name: str) -> Together:
     names = {name}
     while names:
         each = names.pop()
-        load = found[each] = _see(each)
+        load = found[each] = _load_of(each)
         names.update(other for other in load.imports if other not in found and is_local(other))
     loads = tuple([found[each] for each in sorted(found)])
     marks = [load.mark for load in loads if load.mark is not None]
     together = Together(loads, combine(b"loads", marks) if len(marks) == len(loads) else None)
     _together[name] = together
     return together
-
-
-NOTHING = Digest(b"")
-_loads: dict[str, Load] = {}
-_together: dict[str, Together] = {}
 
 
 def _spec_of(name: str) -> Any:
@@ -107,7 +108,7 @@ _BEGAN_NS = time.time_ns()
 _EARLIER = {name: _spec_of(name) for name in list(sys.modules)}
 
 
-def _see(name: str) -> Load:
+def _load_of(name: str) -> Load:
     known = _loads.get(name)
     if known is not None and known.is_current:
         return known
@@ -124,9 +125,10 @@ def _see(name: str) -> Load:
 
 
 def _mark_of(name: str, spec: Any, file: str, stamp: Stamp, text: bytes) -> Digest | None:
+    """Return what stands for a load: the text of its file if that is what was loaded, else what no other load has."""
     if spec is None:
         return Digest(text) if file else NOTHING
-    if spec is sys.modules.get(name):
+    if spec is sys.modules.get(name):  # a module without a spec may be executed again in its place
         return None
     if not file and getattr(spec, "submodule_search_locations", None) is not None:
         return NOTHING  # a folder without code
@@ -197,10 +199,10 @@ def _modules_in(name: str) -> Iterator[str]:
 def _stamp(file: str) -> Stamp:
     """Return what changes when a file is written: its times and size; zeros where there is no file."""
     try:
-        found = os.stat(file)
+        found = os.stat(file) if file else None
     except (OSError, ValueError):
-        return 0, 0, 0
-    return found.st_mtime_ns, found.st_ctime_ns, found.st_size
+        found = None
+    return (found.st_mtime_ns, found.st_ctime_ns, found.st_size) if found is not None else (0, 0, 0)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -43,7 +43,7 @@ class Names(NamedTuple):
 
     `bare` are variables and attributes that it uses otherwise than by reading an attribute: it may hand them on.
     `parents` are the variables that it asks for their `__subclasses__`, None for what is no global. `marked` are those
-    that its texts name after an @, `attributes` all other names, of methods and of what is imported from modules too.
+    that its texts name after an @. `all` has besides the variables also attributes, and what is imported from modules.
     """
 
     variables: tuple[str, ...]
@@ -52,7 +52,7 @@ class Names(NamedTuple):
     calls: tuple[Call, ...]
     parents: tuple[str | None, ...]
     marked: tuple[str, ...]
-    attributes: tuple[str, ...]
+    all: tuple[str, ...]
 
 
 @functools.lru_cache(maxsize=4096)

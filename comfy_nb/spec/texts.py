@@ -52,24 +52,34 @@ def _texts_in(value: Any) -> Iterable[Any]:
 
 def may_take_names(names: Names) -> bool:
     """Whether `takes_names` has to look at a piece of code."""
-    return bool(names.calls) or not _UNPICKLE.isdisjoint(names.attributes)
+    return bool(names.calls) or not _UNPICKLE.isdisjoint(names.all)
 
 
 def takes_names(pieces: Sequence[Names], scope: Mapping[str, Any], function: types.FunctionType | None) -> str | None:
     """Return through what the code of a function is given names that nobody can know."""
-    calls = [call for names in pieces for call in names.calls]
-    expressions = [call for call in calls if call.method in _OF_TABLES and call.variables]
-    if expressions and function is not None and "pandas" in sys.modules:
-        texts = _text_parameters(function)
-        asked = next((f".{call.method}()" for call in expressions if call.variables & texts), None)
-        if asked is not None:
-            return asked
+    return _unknown_expression(pieces, function) or _unknown_pickle(pieces, scope, function)
+
+
+def _unknown_expression(pieces: Sequence[Names], function: types.FunctionType | None) -> str | None:
+    """Return the method that gets an expression for tables from a parameter."""
+    calls = [call for names in pieces for call in names.calls if call.method in _OF_TABLES and call.variables]
+    if not calls or function is None or "pandas" not in sys.modules:
+        return None
+    texts = _text_parameters(function)
+    return next((f".{call.method}()" for call in calls if call.variables & texts), None)
+
+
+def _unknown_pickle(
+    pieces: Sequence[Names], scope: Mapping[str, Any], function: types.FunctionType | None
+) -> str | None:
+    """Return the function of `pickle` that reads what is not known, or may name something of the person's own."""
     closed_over = [held for cell in (function and function.__closure__) or () for held in held_by(cell)]
-    if any(each is pickle for each in closed_over) or any(_has_pickle(names, scope) for names in pieces):
-        for name in sorted(_UNPICKLE.intersection(each for names in pieces for each in names.attributes)):
-            known = [_is_known_pickle(call, scope) for call in calls if call.method == name]
-            if declared_constant(getattr(pickle, name)) is None and not (known and all(known)):
-                return f"pickle.{name}"
+    if not (any(each is pickle for each in closed_over) or any(_has_pickle(names, scope) for names in pieces)):
+        return None
+    for name in sorted(_UNPICKLE.intersection(each for names in pieces for each in names.all)):
+        known = [_is_known_pickle(call, scope) for names in pieces for call in names.calls if call.method == name]
+        if declared_constant(getattr(pickle, name)) is None and not (known and all(known)):
+            return f"pickle.{name}"
     return None
 
 

@@ -10,7 +10,7 @@ import builtins
 import dis
 import math
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -28,12 +28,15 @@ _WAYS_ROUND = frozenset(
     | {"to_dlpack", "untyped_storage", "utils"}
 )
 _KEEPS = frozenset({"STORE_ATTR", "STORE_GLOBAL", "STORE_NAME", "DELETE_ATTR", "IMPORT_NAME", "IMPORT_STAR"})
-_BUILTINS = frozenset(
+_EXCEPTIONS = {name for name, each in vars(builtins).items() if isinstance(each, type) and issubclass(each, Exception)}
+_BUILTINS = _EXCEPTIONS | frozenset(
     {"abs", "all", "any", "bool", "complex", "dict", "divmod", "enumerate", "float", "frozenset", "int", "isinstance"}
     | {"len", "list", "map", "max", "min", "pow", "print", "range", "repr", "reversed", "round", "set", "slice"}
     | {"sorted", "str", "sum", "tuple", "zip"}
 )
 _UNCHANGEABLE = PLAIN | {torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format}
+MOST_KNOWN = 4096
+_known: dict[bytes, bool] = {}
 
 
 def writes_by_torch_only(spec: NodeSpec, code: Digest) -> bool:
@@ -50,10 +53,6 @@ def writes_by_torch_only(spec: NodeSpec, code: Digest) -> bool:
         if len(_known) > MOST_KNOWN:
             del _known[next(iter(_known))]
     return known
-
-
-MOST_KNOWN = 4096
-_known: dict[bytes, bool] = {}
 
 
 def _is_harmless(value: Any, seen: set[int]) -> bool:
@@ -85,18 +84,20 @@ def _leads_away(name: str) -> bool:
 
 
 def _is_harmless_code(function: types.FunctionType, seen: set[int]) -> bool:
-    code = function.__code__
-    read = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    code, scope = function.__code__, function.__globals__
+    held = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
     try:
-        read += [cell.cell_contents for cell in function.__closure__ or ()]
+        held += [cell.cell_contents for cell in function.__closure__ or ()]
     except ValueError:  # not set yet
         return False
+    variables: set[str] = set()
     for piece in _pieces(code):
-        variables = names_in(piece).variables
-        if _keeps_something(piece, code.co_freevars) or any(map(_leads_away, {*piece.co_names} - {*variables})):
+        names = names_in(piece)
+        if _keeps_something(piece, code.co_freevars) or any(map(_leads_away, {*names.all} - {*names.variables})):
             return False
-        read += [_global(name, function.__globals__) for name in variables]
-    return all(value is _SAFE or _is_harmless(value, seen) for value in read)
+        variables.update(names.variables)
+    held += [scope[name] for name in variables if name in scope]
+    return variables - scope.keys() <= _BUILTINS and all(_is_harmless(value, seen) for value in held)
 
 
 def _pieces(code: types.CodeType) -> Iterator[types.CodeType]:
@@ -111,17 +112,3 @@ def _keeps_something(code: types.CodeType, outside: tuple[str, ...]) -> bool:
     """Whether code sets what outlives its call: an attribute, a global, or a variable of the function around it."""
     steps = dis.get_instructions(code)
     return any(step.opname in _KEEPS or (step.opname == "STORE_DEREF" and step.argval in outside) for step in steps)
-
-
-_SAFE = object()
-
-
-def _global(name: str, scope: Mapping[str, Any]) -> Any:
-    if name in scope:
-        return scope[name]
-    return _SAFE if name in _BUILTINS or _is_exception(name) else builtins
-
-
-def _is_exception(name: str) -> bool:
-    found = getattr(builtins, name, None)
-    return isinstance(found, type) and issubclass(found, Exception)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import asyncio
 import collections
 import ctypes
@@ -14,31 +13,25 @@ import fractions
 import gc
 import io
 import logging
-import os
 import pathlib
 import re
 import struct
 import sys
 import threading
-import tracemalloc
 import uuid
 import warnings
 import zoneinfo
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from PIL import Image as Pictures
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from comfy_nb.spec import declared
-from comfy_nb.spec.contents import tensors
-from comfy_nb.spec.contents.tensors import accelerator_of, tensor_bytes
+from comfy_nb.spec.contents.tensors import tensor_bytes
 from comfy_nb.spec.declared import constant
-from comfy_nb.spec.fingerprint import copied_for, digest_of, unreadable_in
-from comfy_nb.wording import format_size
+from comfy_nb.spec.fingerprint import digest_of, unreadable_in
 
 
 class Mood(enum.Enum):
@@ -206,64 +199,6 @@ def test_the_order_in_which_a_dict_was_filled_counts():
     assert digest_of({"a": 1, "b": [2]}) != digest_of({"b": [2], "a": 1})
 
 
-def test_how_a_tensor_lies_in_memory_does_not_matter():
-    values = torch.arange(6.0).reshape(2, 3)
-    assert digest_of(values.t()) == digest_of(values.t().contiguous())
-    assert digest_of(values[:, ::2]) == digest_of(values[:, ::2].clone())
-    assert digest_of(torch.zeros(1).expand(4)) == digest_of(torch.zeros(4))
-
-
-def test_of_a_tensor_that_was_permuted_a_megabyte_is_copied_at_a_time(monkeypatch):
-    copied = []
-    monkeypatch.setattr(tensors, "tensor_bytes", lambda piece: copied.append(piece.nbytes) or tensor_bytes(piece))
-    decoded = torch.rand(2, 3, 512, 512).movedim(1, -1)
-    found = digest_of(decoded)
-    assert max(copied) <= 1 << 20 and sum(copied) == decoded.nbytes
-    assert found == digest_of(decoded.contiguous())
-
-
-CONTENT = os.urandom(16 << 20)
-LARGE = {
-    "bytes": lambda: CONTENT,
-    "bytes in a list": lambda: [CONTENT, 1],
-    "bytes in an object": lambda: SimpleNamespace(content=CONTENT),
-    "bytearray": lambda: bytearray(CONTENT),
-    "memoryview": lambda: memoryview(bytearray(CONTENT)),
-    "array.array": lambda: array.array("d", CONTENT),
-    "BytesIO": lambda: io.BytesIO(CONTENT),
-    "array": lambda: np.frombuffer(CONTENT, np.uint8).reshape(256, -1).T,
-    "picture": lambda: Pictures.frombytes("RGB", (2048, 2048), CONTENT[: 3 * 2048 * 2048]),
-}
-
-
-@pytest.mark.parametrize("kind", LARGE)
-def test_what_is_large_is_read_without_a_copy(kind):
-    value = LARGE[kind]()
-    before = digest_of(value)
-    tracemalloc.start()
-    try:
-        assert digest_of(value) == before and before.reusable
-        assert tracemalloc.get_traced_memory()[1] < 5 << 20
-    finally:
-        tracemalloc.stop()
-
-
-def test_large_bytes_differ_from_others_and_from_what_holds_them():
-    values = [CONTENT, CONTENT[:-1], CONTENT[:-1] + b"?", [CONTENT], (CONTENT,), bytearray(CONTENT), [CONTENT, CONTENT]]
-    assert len({digest_of(value).value for value in values}) == len(values)
-
-
-def test_a_large_array_in_a_mapped_file_is_not_read(tmp_path):
-    mapped = np.memmap(tmp_path / "large", np.uint8, "w+", shape=(4 << 30,))
-    for value in (mapped, mapped[1:], np.asarray(mapped)):
-        assert unreadable_in(value) == f"an array of {format_size(value.nbytes)} in a mapped file"
-
-
-def test_how_an_array_lies_in_memory_does_not_matter():
-    values = np.arange(6).reshape(2, 3)
-    assert digest_of(values.T) == digest_of(np.ascontiguousarray(values.T))
-
-
 @pytest.mark.parametrize(
     "make", [Opaque, Slotted, Hostile, Unset, threading.Lock, lambda: lambda: 1, lambda: [Opaque()]]
 )
@@ -424,88 +359,11 @@ def test_what_lies_too_deep_to_read_is_known_by_itself():
     assert unreadable_in(deep) == "a value too deep or too large to be read at each run"
 
 
-def test_a_closed_picture_stands_for_itself():
-    picture = Pictures.new("L", (1, 1))
-    picture.close()
-    assert not digest_of(picture).reusable
-
-
-def film(path, *shades: int):
-    first, *rest = [Pictures.new("L", (4, 4), shade) for shade in shades]
-    first.save(path, save_all=True, append_images=rest)
-    return Pictures.open(path)
-
-
-@pytest.mark.parametrize("name", ["a.gif", "a.tif", "a.png"])
-def test_a_picture_of_several_frames_counts_with_all_of_them_and_stays_at_its_own(tmp_path, name):
-    with film(tmp_path / name, 0, 9, 99) as one, film(tmp_path / f"b-{name}", 0, 9, 98) as other:
-        before = digest_of(one)
-        assert before.reusable and before != digest_of(other)
-        one.seek(1)
-        assert digest_of(one) != before
-        assert one.tell() == 1 and one.convert("L").getpixel((0, 0)) == 9
-        one.seek(2)
-        assert one.convert("L").getpixel((0, 0)) == 99
-        one.seek(0)
-        assert digest_of(one) == before
-
-
-def test_a_picture_whose_frames_cannot_be_read_from_its_file_stands_for_itself(tmp_path):
-    with film(tmp_path / "a.webp", 0, 255) as moving:
-        assert unreadable_in(moving) == "an animated picture, whose frames can be sought"
-
-
-def test_a_picture_that_is_read_for_its_digest_tells_the_same_as_before(tmp_path):
-    Pictures.new("RGB", (4, 4), "red").save(tmp_path / "a.png", dpi=(72, 72))
-    opened = Pictures.open(tmp_path / "a.png")
-    told = (opened.format, dict(opened.info), opened.filename, opened.tell(), opened.size)
-    assert digest_of(opened).reusable
-    assert (opened.format, dict(opened.info), opened.filename, opened.tell(), opened.size) == told
-    assert opened.getpixel((0, 0)) == (255, 0, 0)
-
-
-def test_a_picture_whose_file_ends_too_early_is_said_to_be_unreadable(tmp_path):
-    Pictures.effect_noise((99, 99), 50).save(tmp_path / "a.png")
-    (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:3000])
-    opened = Pictures.open(tmp_path / "a.png")
-    assert unreadable_in(opened) == "a picture that cannot be read (image file is truncated)"
-
-
-def test_a_picture_is_known_with_its_rotation():
-    upright, rotated = Pictures.new("L", (2, 2)), Pictures.new("L", (2, 2))
-    rotated.getexif()[0x0112] = 6
-    assert digest_of(upright) != digest_of(rotated)
-
-
-def test_a_small_tensor_is_read_each_time_since_numpy_may_have_written_it():
-    value = torch.zeros(4)
-    before = digest_of(value)
-    value.numpy()[0] = 1
-    assert digest_of(value) != before
-
-
 def test_the_bytes_of_any_tensor_are_its_elements_in_order():
     assert bytes(tensor_bytes(torch.tensor([[1, 2], [3, 4]], dtype=torch.int8).t())) == b"\1\3\2\4"
     assert bytes(tensor_bytes(torch.tensor([True, False]))) == b"\1\0"
     assert bytes(tensor_bytes(torch.zeros(0))) == b""
     assert bytes(tensor_bytes(quantized([0.5], 0.5))) == b"\1"
-
-
-def test_only_the_memory_of_a_device_counts_as_an_accelerator():
-    with FakeTensorMode():
-        there = torch.zeros(2, device="cuda:1")
-    assert [accelerator_of(each) for each in (torch.zeros(2), torch.zeros(2, device="meta"), there)] == [
-        None,
-        None,
-        "cuda:1",
-    ]
-
-
-def test_what_is_copied_from_an_accelerator_to_be_read_is_counted(monkeypatch):
-    assert copied_for(torch.zeros(8)) == {}
-    monkeypatch.setattr(tensors, "accelerator_of", lambda _: "cuda:0")  # as it answers for a tensor there
-    tensor = torch.zeros(8, dtype=torch.bfloat16)
-    assert copied_for([tensor, tensor, torch.ones(4, dtype=torch.bfloat16)]) == {"cuda:0": 24}
 
 
 def test_members_of_string_and_number_enums_mean_the_same_in_another_process():

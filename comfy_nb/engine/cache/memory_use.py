@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from comfy_nb.engine.cache.skip import Skip
-from comfy_nb.spec.attributes import attributes_of, slots_of
+from comfy_nb.spec.attributes import attributes_of, container_of, slots_of
 from comfy_nb.spec.contents.tensors import accelerator_of
 from comfy_nb.spec.digest import is_of
 
@@ -29,7 +29,6 @@ SLOT_BYTES = 72
 MOST_OBJECTS = 10_000
 # They belong to no value alone.
 _SHARED = (type, types.FunctionType, types.MethodType, types.ModuleType, str, bytes, Skip)
-_CONTAINERS: tuple[Any, ...] = (dict, list, tuple, set, frozenset)
 _SMALL: frozenset[type] = frozenset({int, float, bool, type(None)})
 _SMALL_BYTES = 28
 _TEXT: frozenset[type] = frozenset({str, bytes})
@@ -95,7 +94,7 @@ def _look_into(value: Any, stack: list[Any], blocks: dict[Address, int], is_earl
     elif issubclass(kind, (torch.Tensor, np.ndarray)):
         for place, size in _blocks(value):
             blocks[place] = max(size, blocks.get(place, 0))
-    elif (base := next((each for each in _CONTAINERS if issubclass(kind, each)), None)) is not None:
+    elif (base := container_of(value)) is not None:
         stack.extend(base.__iter__(value))
         if base is dict:
             stack.extend(dict.values(value))

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from comfy_nb.engine.cache.entry import Entry
 from comfy_nb.engine.cache.in_flight import InFlight
+from comfy_nb.engine.cache.marks import Renewed
 from comfy_nb.engine.cache.memory import MemoryCache
 from comfy_nb.engine.cache.policies import ByCost, ByRun, Nothing
-from comfy_nb.engine.cache.seal import Renewed
 from comfy_nb.engine.cache.tier import Tier
 from comfy_nb.errors import UnknownName, warn_each_time
 from comfy_nb.spec.node_spec import NodeSpec

@@ -21,6 +21,7 @@ from comfy_nb.engine.execution.after_failure import Failures
 from comfy_nb.engine.execution.backoff import Backoff
 from comfy_nb.engine.execution.callers import Caller, LaneCaller, LaneTurn, LoopCaller
 from comfy_nb.engine.execution.cancelling import cancel_until_done
+from comfy_nb.engine.execution.claims import Claims
 from comfy_nb.engine.execution.coroutines import STALL_S, warn_stalled
 from comfy_nb.engine.execution.failure import blame_cycle, failure_of
 from comfy_nb.engine.execution.interrupt import interrupt_watch
@@ -62,6 +63,7 @@ class Executor:
         self.context = contextvars.copy_context()
         self.lock = threading.Lock()
         self.lookup = Lookup(state, services.store, services.inside)
+        self.claims = Claims(state, services.store, services.inside)
         self.scheduler = state.scheduler = Scheduler(state.plan.steps, self.lookup.find, self._resolve)
         self.lookup.scheduler = self.lookup.in_place.scheduler = self.scheduler
         self.failures = Failures(state, self.scheduler)
@@ -162,11 +164,11 @@ class Executor:
 
     def _is_its_turn(self, node_run: NodeRun) -> bool:
         """Whether a node is to be called: no equal one is in flight, has been computed, or has failed in this run."""
-        error = self.lookup.failure_of_equal(node_run)
+        error = self.claims.failure_of_equal(node_run)
         if error is not None:
             self.fail(node_run, error)
             return False
-        if not self.lookup.claim(node_run, self.results.take_shared):
+        if not self.claims.claim(node_run, self.results.take_shared):
             return False
         self.lookup.in_place.before_call(node_run)
         return True
@@ -225,22 +227,21 @@ class Executor:
         except (InterruptProcessingException, KeyboardInterrupt, Interrupted) as error:
             self._interrupted(error)
         except BaseException as error:  # a node may raise or return anything, and none of it may end the lane
-            self.lookup.note_failure(node_run, error)
-            self.fail(node_run, error)
+            self._failed(node_run, error)
         finally:
             if not keeps_claim:
-                self.lookup.release_claim(node_run, None)
+                self.claims.release(node_run, None)
 
     def _put_off(self, node_run: NodeRun, put_off: LaneTurn) -> None:
         if self.is_over:
-            self.lookup.release_claim(node_run, None)
+            self.claims.release(node_run, None)
         else:
             self.backoff.begin(node_run, put_off)
 
     def _send_again(self, node_run: NodeRun, put_off: LaneTurn) -> None:
         def go_on(worker: Worker) -> None:
             if self.is_over:
-                self.lookup.release_claim(node_run, None)
+                self.claims.release(node_run, None)
                 return
             self._call_on_lane(node_run, partial(self.lane_caller.go_on, put_off), worker)
 
@@ -285,10 +286,9 @@ class Executor:
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # a node may raise or return anything, and none of it may end the loop
-            self.lookup.note_failure(node_run, error)
-            self.fail(node_run, error)
+            self._failed(node_run, error)
         finally:
-            self.lookup.release_claim(node_run, None)
+            self.claims.release(node_run, None)
 
     # Ending ----------------------------------------------------------------------------------------------------------
 
@@ -302,6 +302,12 @@ class Executor:
             # An error in a node's own turn leaves the scheduler as it should be; one that comes later may not.
             self._take_failure(node_run, failure, node_run.state is NodeState.RUNNING or bool(stuck), stuck)
         self.wake()
+
+    def _failed(self, node_run: NodeRun, error: BaseException) -> None:
+        """Let a node fail that was called, and with it the equal ones of this run; its error hands out its inputs."""
+        self.lookup.in_place.failed(node_run)
+        self.claims.note_failure(node_run, error)
+        self.fail(node_run, error)
 
     def fail_in_turn(self, node_run: NodeRun, error: BaseException) -> None:
         """Let a node fail whose turn this is; called by the owner of the scheduler."""
@@ -334,7 +340,7 @@ class Executor:
         calling = [(worker, node_run) for worker in list(self.calling) if (node_run := self.calling.pop(worker, None))]
         waiting = self.backoff.close()
         for node_run in [*(node_run for _, node_run in calling), *self.tasks.values(), *waiting]:
-            self.lookup.release_claim(node_run, None)
+            self.claims.release(node_run, None)
         for worker, node_run in calling:
             abandon(worker, node_run)
         if not self.tasks:

@@ -13,7 +13,8 @@ import torch
 
 from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.cache.glance import is_bare, lie_alone
-from comfy_nb.engine.cache.seal import Renewed, Seal, seal, seal_at_a_glance
+from comfy_nb.engine.cache.marks import Renewed
+from comfy_nb.engine.cache.seal import Seal, seal, seal_at_a_glance
 from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.scheduler import Scheduler

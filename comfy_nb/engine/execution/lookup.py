@@ -1,9 +1,6 @@
-"""A run's view of the cache: finding and keeping results, and claims on keys."""
+"""A run's view of the cache: finding and keeping results, by keys that may become known late."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
 
 from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.cache.seal import seal
@@ -19,7 +16,7 @@ from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.planning.inside import KnownInside, join
 from comfy_nb.engine.planning.keys import key_of, lazy_key
 from comfy_nb.engine.planning.step import UNKNOWN, NodeKey, Step
-from comfy_nb.engine.planning.torch_settings import Settings, torch_settings
+from comfy_nb.engine.planning.torch_settings import torch_settings
 from comfy_nb.errors import warn_each_time, warn_of_fault
 from comfy_nb.graph.check import InLink
 from comfy_nb.wording import CONSTANT_ADVICE
@@ -43,13 +40,7 @@ class Lookup:
         self.remarks = Remarks(state, store)
         self.in_place = InPlace(state, store)
         self.keyed_late: set[str] = set()
-        self._get, self._peek = store.cache.get, store.cache.peek
-        self._in_flight = store.in_flight
-        self._shares_nothing = store.holds_nothing
-        self._held: dict[int, bytes] = {}
-        self._failed: dict[bytes, BaseException] = {}
-
-    # The cache -------------------------------------------------------------------------------------------------------
+        self._get = store.cache.get
 
     def find(self, node_run: NodeRun) -> bool:
         """Fill a node run from the cache, first setting its key if need be; False where it must be computed."""
@@ -166,42 +157,43 @@ class Lookup:
         Nothing is cached once a value was replaced: it may reach nodes in ways that no key covers. Nor is anything once
         torch's settings are others than when the run began: they belong to the process, and the keys have those.
         """
-        step = node_run.step
-        if (settings := torch_settings()) != self.state.modes.settings and not self.state.is_tainted:
-            self._note_settings(settings, step)
-        in_place = self.in_place
-        if not step.head.fixed:
-            in_place.compare_constants(node_run)
-        is_doubtful = node_run.sequence in in_place.doubtful
-        if is_doubtful:
-            self.state.lost[step.id] = "its input was changed while it ran"
-        if self.state.is_tainted or is_doubtful:
+        self._compare_settings(node_run.step)
+        if not node_run.step.head.fixed:
+            self.in_place.compare_constants(node_run)
+        if node_run.sequence in self.in_place.doubtful:
+            self.state.lost[node_run.step.id] = "its input was changed while it ran"
+            node_run.key = node_run.key.forgotten()
+        elif self.state.is_tainted:
             node_run.key = node_run.key.forgotten()
         else:
             self._settle_key(node_run)
+        entry = node_run.entry = self._entry_of(node_run, outputs)
+        if not node_run.is_blocked:
+            node_run.blocked_output = blocked_output(outputs)
         key = node_run.key.full
-        durable = node_run.key.durable and not step.spec.is_output and not node_run.skips
+        if key is not None and node_run.step.cacheable:
+            self._remember(entry)
+            self.remarks.keep(node_run, key)
+
+    def _entry_of(self, node_run: NodeRun, outputs: Outputs) -> Entry:
+        step, key = node_run.step, node_run.key
+        durable = key.durable and not step.spec.is_output and not node_run.skips
+        in_place = self.in_place
         sealed = in_place.seal(node_run, outputs, durable) if in_place.taken else seal(outputs, step.spec.watches)
-        entry = Entry(
-            key or b"",
+        return Entry(
+            key.full or b"",
             outputs,
             node_run.ui,
             node_run.seconds,
             step.class_type,
             step.id,
             step.title,
-            node_run.key.reusable,
+            key.reusable,
             durable,
             sealed,
             skips=node_run.skips,
             is_blocked=node_run.is_blocked,
         )
-        node_run.entry = entry
-        if not node_run.is_blocked:
-            node_run.blocked_output = blocked_output(outputs)
-        if key is not None and step.cacheable:
-            self._remember(entry)
-            self.remarks.keep(node_run, key)
 
     def _settle_key(self, node_run: NodeRun) -> None:
         """Make the key of a result final: the lazy inputs that were used count in it, and what ran inside the node."""
@@ -222,9 +214,11 @@ class Lookup:
         else:
             self.store.remember(entry)
 
-    def _note_settings(self, settings: Settings, step: Step) -> None:
-        """Note that torch's settings have changed since the run began."""
-        modes = self.state.modes
+    def _compare_settings(self, step: Step) -> None:
+        """Cache nothing more once torch's settings are others than when the run began."""
+        modes, settings = self.state.modes, torch_settings()
+        if settings == modes.settings or self.state.is_tainted:
+            return
         changes = "; ".join(modes.with_settings(settings).changes(modes, step.spec.grad))
         self.state.taint()
         warn_each_time(
@@ -254,50 +248,3 @@ class Lookup:
             return False
         is_known = self._key_of(link.origin).full is not None
         return is_known or link.origin in redo.above(self.scheduler, node_run.expansion.wanted)
-
-    # Equal nodes in flight -------------------------------------------------------------------------------------------
-
-    def claim(self, node_run: NodeRun, when_done: Callable[[NodeRun, Any], None]) -> bool:
-        """Claim a node's key before computing it; False where an equal node is in flight or has just been computed.
-
-        Then `when_done` is called with that node's entry.
-        """
-        key = self._shared_key(node_run)
-        if key is None:
-            return True
-        if not self._in_flight.claim(key, when_done, node_run):
-            return False
-        self._held[node_run.sequence] = key
-        found = self.inside.complete(node_run.key) if self.inside.revision else node_run.key
-        if found.full is None or self._peek(found.full) is None:
-            return True
-        if (entry := self.store.recall(found.full, node_run.step)) is not None:
-            node_run.key = found
-            self.release_claim(node_run, entry)
-            when_done(node_run, entry)
-            return False
-        return True
-
-    def _shared_key(self, node_run: NodeRun) -> bytes | None:
-        """Return the key under which equal nodes share what a node comes to; None where each is computed."""
-        if self._shares_nothing or self.state.is_tainted:
-            return None
-        return node_run.key.own if node_run.step.deduplicated and node_run.key.reusable else None
-
-    def note_failure(self, node_run: NodeRun, error: BaseException) -> None:
-        """Note that a node failed, for the equal ones of this run; its error hands its inputs to the person."""
-        self.in_place.failed(node_run)
-        key = self._shared_key(node_run)
-        if key is not None:
-            self._failed.setdefault(key, error)
-
-    def failure_of_equal(self, node_run: NodeRun) -> BaseException | None:
-        """Return why an equal node of this run failed, if one has."""
-        key = self._shared_key(node_run) if self._failed else None
-        return self._failed.get(key) if key is not None else None
-
-    def release_claim(self, node_run: NodeRun, entry: Entry | None) -> None:
-        """Release a node's claim if it has one: with its entry, or with None so that an equal node computes it."""
-        key = self._held.pop(node_run.sequence, None)
-        if key is not None:
-            self._in_flight.release(key, entry)

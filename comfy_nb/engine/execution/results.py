@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from comfy_nb.engine.cache.entry import Entry, Outputs
+from comfy_nb.engine.execution.claims import Claims
 from comfy_nb.engine.execution.expansion import Expanded, read_expansion, set_keys
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.pauses import Pausable, Pauses
@@ -18,6 +19,7 @@ from comfy_nb.engine.planning.step import Step
 class Taker(Pausable, Protocol):
     """The executor, as far as taking results needs it; `ending` is the status that a run is about to end in."""
 
+    claims: Claims
     pauses: Pauses
     ending: Status | None
     is_draining: bool
@@ -35,6 +37,7 @@ class Results:
         self._state = executor.state
         self._lock = executor.lock
         self._lookup = executor.lookup
+        self._claims = executor.claims
         self._in_place = executor.lookup.in_place
         self._scheduler = executor.scheduler
         self._breakpoints = executor.pauses.breakpoints
@@ -54,7 +57,7 @@ class Results:
         node_run.ui = outcome.ui
         invalidated = self._in_place.after_call(node_run) if node_run.step.links else ()
         self._lookup.keep(node_run, outcome.outputs)
-        self._lookup.release_claim(node_run, node_run.entry if node_run.key.full is not None else None)
+        self._claims.release(node_run, node_run.entry if node_run.key.full is not None else None)
         self._finished(node_run)
         with self._lock:
             if executor.ending is not None:

@@ -13,6 +13,7 @@ from xxhash import xxh3_128_digest
 
 from comfy_nb.engine.planning.step import UNKNOWN, Keyed, NodeKey, Step, nonce
 from comfy_nb.graph.check import InLink
+from comfy_nb.spec.attributes import container_of
 from comfy_nb.spec.digest import Digest, combine
 from comfy_nb.spec.fingerprint import digest_of, node_digest
 
@@ -93,8 +94,7 @@ def never_equal(fingerprint: Any) -> bool:
 
 
 def _items_of(value: Mapping[Any, Any] | Sequence[Any] | Set[Any]) -> list[Any]:
-    kinds: tuple[Any, ...] = (dict, list, tuple, set, frozenset, type(value))
-    base = next(each for each in kinds if issubclass(type(value), each))
+    base: Any = container_of(value) or type(value)
     try:
         items = list(base.__iter__(value))
         return [*items, *base.values(value)] if issubclass(base, Mapping) else items

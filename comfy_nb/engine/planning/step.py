@@ -117,7 +117,11 @@ class Step(CheckedNode):
 
 
 class ClassNow(NamedTuple):
-    """A class as it is when a step is made of it; `is_simple` and `writes_by_torch` are what the functions tell."""
+    """A class as it is when a step is made of it.
+
+    `is_simple`: its nodes are called once, with single values. `writes_by_torch`: they can write to their inputs by
+    torch alone (see `spec.torch_only`).
+    """
 
     spec: NodeSpec
     interface: Interface

@@ -249,14 +249,6 @@ def test_the_cache_tells_what_it_holds(kind: str) -> None:
     assert str(nb.cache) and nb.cache._repr_html_()
 
 
-class Unhashable(type):
-    __hash__ = None  # type: ignore[assignment]
-
-
-class OfUnhashableClass(metaclass=Unhashable):
-    pass
-
-
 class Proxy:
     def __getattribute__(self, name: str) -> Any:
         raise RuntimeError("outside of its context")

@@ -1,4 +1,4 @@
-"""Who writes to a large value, how, and when that is noticed: line by line of the table in docs/semantics.md."""
+"""Who writes to a large value, how, and when that is noticed (docs/semantics.md, "Changed in place")."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import comfy_nb as nb
-from comfy_nb.engine.cache import seal
+from comfy_nb.engine.cache import marks
 from comfy_nb.engine.events import NodeStarted
 
 SHAPE = (1, 256, 256, 3)
@@ -20,7 +20,7 @@ LATER = "is computed again"
 
 @nb.node
 def sheet(seed: int) -> nb.Image:
-    return torch.full((1, 256, 256, 3), 0.5) + seed
+    return torch.full(SHAPE, 0.5) + seed
 
 
 @nb.node
@@ -78,7 +78,7 @@ def one_pixel_by_apply(image: nb.Image) -> float:
 
 
 @nb.node
-def one_pixel_by_a_helper(image: nb.Image) -> float:
+def one_pixel_by_another_package(image: nb.Image) -> float:
     np.asarray(image)[0, 3, 4, 1] = 7
     return 0.0
 
@@ -99,7 +99,9 @@ def test_a_node_that_reaches_only_torch_is_named_right_after_it_wrote_to_its_inp
     assert brightest(dims(sheet(0)), 0.0).run_sync() == 0.25
 
 
-@pytest.mark.parametrize("writes", [one_pixel_by_numpy, one_pixel_by_data, one_pixel_by_apply, one_pixel_by_a_helper])
+@pytest.mark.parametrize(
+    "writes", [one_pixel_by_numpy, one_pixel_by_data, one_pixel_by_apply, one_pixel_by_another_package]
+)
 def test_any_other_node_is_named_right_after_it_wrote_to_one_element(writes: Callable[..., object]) -> None:
     below = dims(sheet(0))
     with pytest.warns(nb.ComfyNBWarning, match=rf"{writes.__name__} .* changed its input 'image' in place"):
@@ -225,7 +227,7 @@ def test_a_node_that_keeps_its_input_and_writes_to_it_later_is_found_out_when_th
 
 def test_between_nodes_that_reach_only_torch_no_content_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[torch.Tensor] = []
-    content = seal._tensor_content
-    monkeypatch.setattr(seal, "_tensor_content", lambda value: read.append(value) or content(value))  # type: ignore[func-returns-value]
+    content = marks._tensor_content
+    monkeypatch.setattr(marks, "_tensor_content", lambda value: read.append(value) or content(value))  # type: ignore[func-returns-value]
     result = dims(dims(dims(sheet(0)))).run_sync()
     assert [value is result for value in read] == [True]
