@@ -16,6 +16,7 @@ from typing import Any
 
 from comfy_nb.engine.execution.interrupt import AGAIN_S, interrupt_watch
 from comfy_nb.engine.execution.loops import running_loop
+from comfy_nb.engine.execution.sigint import present_handler, set_handler
 from comfy_nb.errors import Interrupted
 
 
@@ -37,10 +38,10 @@ class HeldBack:
 
     def __enter__(self) -> HeldBack:
         if threading.current_thread() is threading.main_thread():
-            before = signal.getsignal(signal.SIGINT)
+            before = present_handler()
             if before is signal.default_int_handler or (callable(before) and running_loop() is not None):
                 self._before = before
-                signal.signal(signal.SIGINT, self)
+                set_handler(self)
                 self._around, interrupt_watch.nested = interrupt_watch.nested, self
         return self
 
@@ -61,7 +62,7 @@ class HeldBack:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if self._before is not None:
             interrupt_watch.nested = self._around
-            signal.signal(signal.SIGINT, self._before)  # one that comes here is still held back
+            set_handler(self._before)  # one that comes here is still held back
         is_told = isinstance(error, Interrupted) or not isinstance(
             error, (type(None), Exception, asyncio.CancelledError)
         )

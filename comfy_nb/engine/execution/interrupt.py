@@ -24,6 +24,7 @@ from typing import Any
 from comfy_nb.engine.execution.coroutines import WatchedCoroutine
 from comfy_nb.engine.execution.loops import running_loop
 from comfy_nb.engine.execution.other_threads import OtherThreads, is_ours
+from comfy_nb.engine.execution.sigint import present_handler, set_handler
 from comfy_nb.engine.node_api.context import EndedRun, current_call
 from comfy_nb.errors import Interrupted, InterruptProcessingException
 
@@ -333,14 +334,14 @@ class InterruptWatch:
             return
         if loop is not self._loop:  # what came to another loop, which has stopped since, is not for this one
             self._loop, self.is_arriving, self._is_ticking = loop, False, False
-        present = signal.getsignal(signal.SIGINT)
+        present = present_handler()
         if callable(present) and not is_ours(present):
-            signal.signal(signal.SIGINT, _Handler(self, present, until_cell_ends=until_cell_ends))
+            set_handler(_Handler(self, present, until_cell_ends=until_cell_ends))
 
     def _put_handler_back(self, *, until_cell_ends: bool) -> None:
-        present = signal.getsignal(signal.SIGINT)
+        present = present_handler()
         if isinstance(present, _Handler) and present.until_cell_ends is until_cell_ends:
-            signal.signal(signal.SIGINT, present.previous)
+            set_handler(present.previous)
 
 
 def _is_main_thread() -> bool:
