@@ -580,6 +580,42 @@ def test_a_press_while_an_async_node_is_in_run_sync_ends_the_cell_in_one_line(le
     assert value_of(lesson, "await quick(), quick().run_sync(), left()") == "(1, 1, [])"
 
 
+HIDING_FORMS = {
+    "wait": "while True: await asyncio.wait([asyncio.create_task(nests().run())])",
+    "gather that returns exceptions": "while True: await asyncio.gather(nests().run(), return_exceptions=True)",
+    "a task of its own": "while True: await asyncio.wait([asyncio.create_task(calls_run_sync())])",
+}
+
+
+@pytest.mark.parametrize("form", HIDING_FORMS)
+def test_a_press_while_another_task_is_in_run_sync_ends_a_cell_from_which_its_end_is_hidden(lesson: Kernel, form: str):
+    lesson.run("@nb.node(cache='off')\nasync def nests() -> int: return sleeper().run_sync()")
+    lesson.run("async def calls_run_sync(): return sleeper().run_sync()")
+    assert is_one_line(error_of(interrupted(lesson, "signs.clear()\n" + HIDING_FORMS[form])))
+    assert value_of(lesson, RUNS_END) == "(['ended'], [], True)"
+    assert value_of(lesson, "await quick(), quick().run_sync()") == "(1, 1)"
+
+
+@pytest.mark.parametrize("begin", ["patient().start()", "asyncio.create_task(calls_run_sync())"])
+def test_what_is_in_run_sync_in_the_background_goes_on_when_a_later_cell_is_interrupted(lesson: Kernel, begin: str):
+    code = f"""
+@nb.node(cache="off")
+async def patient() -> str: return waits("patient").run_sync()
+async def calls_run_sync(): return waits("patient").run_sync()
+signs.clear()
+beside = {begin}
+while "patient" not in signs: await asyncio.sleep(0.01)
+"""
+    assert lesson.run(code).error is None
+    for cell in ("await sleeper()", "sleeper().run_sync()"):
+        assert is_one_line(error_of(interrupted(lesson, cell)))
+    assert is_plain(error_of(interrupted(lesson, "print('begun', flush=True)\nwhile True: time.sleep(0.01)")))
+    assert value_of(lesson, "beside.done()") == "False"
+    after = "signs['patient'].set()\nwent_on = await beside\nprint('begun', flush=True)\nawait asyncio.sleep(60)"
+    assert error_of(interrupted(lesson, after)).ename in ("Interrupted", "CancelledError")  # by its own handler
+    assert value_of(lesson, "went_on, left()") == "('went on', [])"
+
+
 def test_a_press_in_the_midst_of_our_own_code_shows_nothing_of_it(lesson: Kernel):
     code = """
 ours = {"__name__": "comfy_nb.mine", "signal": signal}

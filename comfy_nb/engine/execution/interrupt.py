@@ -160,6 +160,7 @@ class InterruptWatch:
         self.has_cells = False
         self.nested: Callable[[int, FrameType | None], None] | None = None
         self._cell: object | None = None
+        self._cell_task: asyncio.Task[Any] | None = None
         self._pressed_at = -math.inf
         self._presses_in_cell = 0
         self._owed: object | None = None
@@ -182,6 +183,7 @@ class InterruptWatch:
         if _is_main_thread():
             self._cell = object()
             _cell.set(self._cell)
+            self._cell_task = asyncio.current_task() if running_loop() is not None else None
             self._has_run = self.is_arriving = False
             self._pressed_at = -math.inf
             self._presses_in_cell, self._owed = 0, None
@@ -197,6 +199,12 @@ class InterruptWatch:
         cell = _cell.get()
         return cell if cell is not None or _is_main_thread() else self._cell
 
+    def is_beside_cell(self) -> bool:
+        """Whether this code is of another task than the running cell's or, in a script, of an async node."""
+        if not self.has_cells:
+            return current_call.get() is not None
+        return running_loop() is not None and asyncio.current_task() is not self._cell_task
+
     def watch_cell(self) -> None:
         """Notice interrupts until the running cell ends."""
         self.has_cells = True
@@ -208,7 +216,7 @@ class InterruptWatch:
         if _is_main_thread():
             while (left := self._pressed_at + SETTLE_S - time.monotonic()) > 0:
                 time.sleep(left)
-            self._cell = object()
+            self._cell, self._cell_task = object(), None
             self._put_handler_back(until_cell_ends=True)
 
     def note_run(self) -> None:
