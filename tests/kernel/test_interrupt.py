@@ -461,6 +461,29 @@ def test_an_async_node_that_keeps_the_loop_is_interrupted_where_it_is(lesson: Ke
     assert value_of(lesson, "signs['holds'], await one(), left()") == "('ended', 1, [])"
 
 
+def test_an_async_node_that_keeps_the_loop_and_swallows_the_interrupt_is_ended_where_it_awaits(lesson: Kernel):
+    code = """
+@nb.node(cache="off")
+async def swallows() -> int:
+    try:
+        print("begun", flush=True)
+        time.sleep(60)
+    except Exception: pass
+    return await sleeper()
+signs.clear()
+await asyncio.wait([asyncio.create_task(swallows().run())])
+"""
+    cell = lesson.send(code)
+    lesson.wait_for_text(cell, "begun")
+    for _ in range(2):
+        lesson.interrupt()
+        time.sleep(0.2)
+    assert is_one_line(error_of(lesson.wait(cell, PATIENCE_S)))
+    ended = "async with asyncio.timeout(10):\n    while nb.default_session().live_runs(): await asyncio.sleep(0.01)"
+    assert lesson.run(ended).error is None
+    assert value_of(lesson, "await one(), left()") == "(1, [])"
+
+
 # What asyncio means stays so ---------------------------------------------------------------------------------------
 
 

@@ -292,6 +292,8 @@ class InterruptWatch:
         for awaited in list(self._awaits):
             if awaited.cell is self._cell and _is_around(awaited.run, call.run):
                 awaited.is_interrupted = True
+                if awaited.loop is not None:  # the node may swallow the error, as Python does in some callbacks
+                    awaited.loop.call_soon_threadsafe(awaited.end)
                 raise InterruptProcessingException
 
     def interrupt_run(self, inner: Any) -> None:
