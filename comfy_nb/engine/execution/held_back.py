@@ -16,6 +16,8 @@ from typing import Any
 
 from comfy_nb.engine.execution.interrupt import AGAIN_S, interrupt_watch
 from comfy_nb.engine.execution.loops import running_loop
+from comfy_nb.engine.execution.sigint import present_handler, set_handler
+from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.errors import Interrupted
 
 
@@ -25,6 +27,9 @@ class HeldBack:
     It raises Interrupted in a notebook, and KeyboardInterrupt in a script, whose own handler of the signal is left
     alone. What waits inside sets `on_press(frame)`, to be told; until then a second interrupt is held back no longer.
     Other threads than the main one get no interrupts.
+
+    In a task beside the cell's own, such as an async node's, an interrupt is for that one: it may await this task in a
+    way that hides how it ends, or not at all.
     """
 
     def __init__(self, message: str) -> None:
@@ -34,19 +39,26 @@ class HeldBack:
         self._message = message
         self._before: Any = None
         self._around: Callable[[int, FrameType | None], None] | None = None
+        self._passes_on = False
 
     def __enter__(self) -> HeldBack:
         if threading.current_thread() is threading.main_thread():
-            before = signal.getsignal(signal.SIGINT)
+            before = present_handler()
             if before is signal.default_int_handler or (callable(before) and running_loop() is not None):
                 self._before = before
-                signal.signal(signal.SIGINT, self)
-                self._around, interrupt_watch.nested = interrupt_watch.nested, self
+                cancels_task = getattr(before, "previous", before) is not signal.default_int_handler
+                self._passes_on = cancels_task and interrupt_watch.is_beside_cell()
+                if not self._passes_on:
+                    self._around, interrupt_watch.nested = interrupt_watch.nested, self
+                set_handler(self)
         return self
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Handle the signal."""
         self.presses.append(time.monotonic())
+        if self._passes_on:
+            self._before(number, frame)
+            return
         if self._around is not None:  # a node of its run has begun this one's
             self._around(number, frame)
         else:
@@ -60,12 +72,16 @@ class HeldBack:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if self._before is not None:
-            interrupt_watch.nested = self._around
-            signal.signal(signal.SIGINT, self._before)  # one that comes here is still held back
+            if not self._passes_on:
+                interrupt_watch.nested = self._around
+            if present_handler() is self:  # else a later cell has begun inside, and has one of its own
+                set_handler(self._before)  # one that comes here is still held back
         is_told = isinstance(error, Interrupted) or not isinstance(
             error, (type(None), Exception, asyncio.CancelledError)
         )
-        if self.presses and not is_told:
+        call = current_call.get()
+        is_ours = not self._passes_on or (call is not None and call.run.stopping)
+        if self.presses and is_ours and not is_told:
             raise self.interrupt() from None
 
     def interrupt(self) -> BaseException:

@@ -24,6 +24,7 @@ from typing import Any
 from comfy_nb.engine.execution.coroutines import WatchedCoroutine
 from comfy_nb.engine.execution.loops import running_loop
 from comfy_nb.engine.execution.other_threads import OtherThreads, is_ours
+from comfy_nb.engine.execution.sigint import present_handler, set_handler
 from comfy_nb.engine.node_api.context import EndedRun, current_call
 from comfy_nb.errors import Interrupted, InterruptProcessingException
 
@@ -159,6 +160,7 @@ class InterruptWatch:
         self.has_cells = False
         self.nested: Callable[[int, FrameType | None], None] | None = None
         self._cell: object | None = None
+        self._cell_task: asyncio.Task[Any] | None = None
         self._pressed_at = -math.inf
         self._presses_in_cell = 0
         self._owed: object | None = None
@@ -181,6 +183,7 @@ class InterruptWatch:
         if _is_main_thread():
             self._cell = object()
             _cell.set(self._cell)
+            self._cell_task = asyncio.current_task() if running_loop() is not None else None
             self._has_run = self.is_arriving = False
             self._pressed_at = -math.inf
             self._presses_in_cell, self._owed = 0, None
@@ -196,6 +199,12 @@ class InterruptWatch:
         cell = _cell.get()
         return cell if cell is not None or _is_main_thread() else self._cell
 
+    def is_beside_cell(self) -> bool:
+        """Whether this code is of another task than the running cell's or, in a script, of an async node."""
+        if not self.has_cells:
+            return current_call.get() is not None
+        return running_loop() is not None and asyncio.current_task() is not self._cell_task
+
     def watch_cell(self) -> None:
         """Notice interrupts until the running cell ends."""
         self.has_cells = True
@@ -207,7 +216,7 @@ class InterruptWatch:
         if _is_main_thread():
             while (left := self._pressed_at + SETTLE_S - time.monotonic()) > 0:
                 time.sleep(left)
-            self._cell = object()
+            self._cell, self._cell_task = object(), None
             self._put_handler_back(until_cell_ends=True)
 
     def note_run(self) -> None:
@@ -283,6 +292,8 @@ class InterruptWatch:
         for awaited in list(self._awaits):
             if awaited.cell is self._cell and _is_around(awaited.run, call.run):
                 awaited.is_interrupted = True
+                if awaited.loop is not None:  # the node may swallow the error, as Python does in some callbacks
+                    awaited.loop.call_soon_threadsafe(awaited.end)
                 raise InterruptProcessingException
 
     def interrupt_run(self, inner: Any) -> None:
@@ -333,14 +344,14 @@ class InterruptWatch:
             return
         if loop is not self._loop:  # what came to another loop, which has stopped since, is not for this one
             self._loop, self.is_arriving, self._is_ticking = loop, False, False
-        present = signal.getsignal(signal.SIGINT)
+        present = present_handler()
         if callable(present) and not is_ours(present):
-            signal.signal(signal.SIGINT, _Handler(self, present, until_cell_ends=until_cell_ends))
+            set_handler(_Handler(self, present, until_cell_ends=until_cell_ends))
 
     def _put_handler_back(self, *, until_cell_ends: bool) -> None:
-        present = signal.getsignal(signal.SIGINT)
+        present = present_handler()
         if isinstance(present, _Handler) and present.until_cell_ends is until_cell_ends:
-            signal.signal(signal.SIGINT, present.previous)
+            set_handler(present.previous)
 
 
 def _is_main_thread() -> bool:

@@ -8,10 +8,11 @@ cancellation.
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 import threading
 from types import FrameType
+
+from comfy_nb.engine.execution.sigint import present_handler
 
 
 def interrupt_at_work() -> object | None:
@@ -19,7 +20,7 @@ def interrupt_at_work() -> object | None:
 
     Each has an object of its own; a cancellation is an asyncio.CancelledError, and mostly no interrupt.
     """
-    handler = signal.getsignal(signal.SIGINT)
+    handler = present_handler()
     runner = getattr(getattr(handler, "func", None), "__self__", None)
     if isinstance(runner, asyncio.Runner) and getattr(runner, "_interrupt_count", False):
         return runner

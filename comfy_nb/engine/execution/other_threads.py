@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from weakref import WeakSet
 
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.execution.main_thread import interrupt_at_work
+from comfy_nb.engine.execution.sigint import present_handler
 from comfy_nb.errors import Interrupted
 
 # How often the main thread is looked at.
@@ -120,7 +120,7 @@ class OtherThreads:
         with self._lock:
             is_new, self._seen = found is not None and found is not self._seen, found
             self._is_at_work = found is not None and (not is_any or self._is_at_work or self._is_arriving())
-        if is_new and not isinstance(found, asyncio.CancelledError) and not is_ours(signal.getsignal(signal.SIGINT)):
+        if is_new and not isinstance(found, asyncio.CancelledError) and not is_ours(present_handler()):
             self.interrupt()
         return found
 

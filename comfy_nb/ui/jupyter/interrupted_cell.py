@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from traceback import walk_tb
 from types import TracebackType
 from typing import Any
 from weakref import WeakSet
@@ -67,7 +68,10 @@ class _Ending:
         self._restore()
         self._shown = None if isinstance(error, KeyboardInterrupt) else _interrupt_in(error)
         if isinstance(error, KeyboardInterrupt):
-            trace = _until_ours(trace)
+            whole, trace = trace, _until_ours(trace)
+            is_ours = _length(trace) < _length(whole)
+            if is_ours or isinstance(error.__context__, (Interrupted, KeyboardInterrupt)):
+                error.__suppress_context__ = True  # what our code was handling, or the interrupt before this one
         elif self._shown is not None:
             kind, error, trace = type(self._shown), self._shown, None
         shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
@@ -99,3 +103,7 @@ def _until_ours(trace: TracebackType | None) -> TracebackType | None:
     for each in reversed(theirs):
         found = TracebackType(found, each.tb_frame, each.tb_lasti, each.tb_lineno)
     return found
+
+
+def _length(trace: TracebackType | None) -> int:
+    return sum(1 for _ in walk_tb(trace))
