@@ -5,6 +5,7 @@ It knows no graph and no notebook, so that every room can use it.
 
 from __future__ import annotations
 
+import ctypes
 import difflib
 import gc
 import itertools
@@ -25,6 +26,14 @@ def name_node(node_id: str, class_type: str, title: str = "") -> str:
     if title and title != class_type:
         return f'"{title}" (node {node_id}, {class_type})'
     return f"{class_type} (node {node_id})"
+
+
+def title_in(meta: Any) -> str:
+    """Return the title that the `_meta` of a node gives it; nothing where it gives none."""
+    title = dict.get(meta, "title") if issubclass(type(meta), dict) else None
+    if issubclass(type(title), str):
+        return str.__str__(title)
+    return "" if title is None else short(title)
 
 
 def suggest(name: str, known: Iterable[str], most: int = 12) -> str:
@@ -79,6 +88,8 @@ def encodable(text: str) -> str:
 # Values and exceptions ------------------------------------------------------------------------------------------------
 
 TEXT_MAX = 200
+MESSAGE_MAX = 10_000
+DIMENSIONS_MAX = 64
 ITEMS_MAX = 20
 DEPTH_MAX = 4
 LOOKED_AT_MAX = 20_000
@@ -145,7 +156,8 @@ def _shape(value: Any) -> tuple[Any, ...] | None:
         shape: Any = getattr(value, "shape", None)
     except Exception:  # a nested tensor has none, and a proxy may refuse
         return None
-    return tuple(tuple.__iter__(shape)) if issubclass(type(shape), tuple) else None
+    is_shape = issubclass(type(shape), tuple) and tuple.__len__(shape) <= DIMENSIONS_MAX
+    return tuple(tuple.__iter__(shape)) if is_shape else None
 
 
 def _whose_repr_raised(value: Any, error: BaseException) -> str:
@@ -204,6 +216,11 @@ def _pieces(value: Any, base: Any) -> Iterator[str | _Held]:
 def _leaf(value: Any, most: int) -> str:
     if type(value) in (str, bytes):
         return repr(value[: most + 1])
+    if issubclass(type(value), (ctypes.c_char_p, ctypes.c_wchar_p)):  # its repr reads what it points to
+        return f"<{class_name(value)}>"
+    shape = _shape(value)
+    if shape is not None:  # its repr may read what is on another device or was freed, or never end
+        return f"{class_name(value)}{list(shape)}"
     if repeats_much(value):
         return f"<{class_name(value)}, which holds one thing in many places>"
     kind: Any = type(value)
@@ -237,9 +254,16 @@ def _is_written_out(value: Any) -> bool:
 def error_message(error: BaseException) -> str:
     """Return an exception's message; where its own `__str__` fails, a note that says so."""
     try:
+        args = BaseException.args.__get__(error)  # type: ignore[attr-defined]
+        if type(error).__str__ is BaseException.__str__ and any(map(_is_shortened, args)):
+            return beginning(args[0] if len(args) == 1 else args, MESSAGE_MAX)
         return str(error)
     except BaseException as trouble:  # whatever the exception's own code raises, an exit or interrupt too
         return f"(it cannot be shown: {type(trouble).__name__})"
+
+
+def _is_shortened(value: Any) -> bool:
+    return _written_as(value) is not None or _shape(value) is not None or repeats_much(value)
 
 
 def describe_error(error: BaseException) -> str:

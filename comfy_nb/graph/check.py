@@ -16,7 +16,7 @@ from comfy_nb.graph.link import Link, is_link, link_of, unwrap_constant
 from comfy_nb.spec.matching import matches, socket_name
 from comfy_nb.spec.node_spec import NO_OPTIONS, InputSpec, Interface, NodeSpec, Ordinary
 from comfy_nb.spec.sockets import ANY
-from comfy_nb.wording import suggest
+from comfy_nb.wording import short, suggest
 
 
 class InLink(NamedTuple):
@@ -179,7 +179,7 @@ def _report_list(node: CheckedNode, entry: InputSpec, value: Sequence[Any]) -> N
         "Bad linked input, must be a length-2 list of [node_id, slot_index]",
         entry.name,
         entry.name,
-        f"Got {value!r:.80}. Wrap a list constant as {{'__value__': [...]}}.",
+        f"Got {short(value, 80)}. Wrap a list constant as {{'__value__': [...]}}.",
         input_config=config_of(entry),
         received_value=value,
     )

@@ -87,10 +87,10 @@ def check_exactly(entry: InputSpec, value: Any, has_limits: bool = True) -> Any:
 
 def _is_exactly(value: Any, kind: str) -> bool:
     if kind in ("BOOLEAN", "STRING"):
-        return isinstance(value, PLAIN_SOCKETS[kind])
-    if isinstance(value, bool) or not isinstance(value, Real) or value != value:
+        return issubclass(type(value), PLAIN_SOCKETS[kind])
+    if issubclass(type(value), bool) or not issubclass(type(value), Real) or value != value:
         return False
-    return kind == "FLOAT" or isinstance(value, Integral) or float(value).is_integer()
+    return kind == "FLOAT" or issubclass(type(value), Integral) or float(value).is_integer()
 
 
 def _convert(entry: InputSpec, value: Any, convert: Callable[[Any], Any]) -> Any:
@@ -156,7 +156,7 @@ def _check_limits(entry: InputSpec, value: Any) -> None:
     choices = _choices(entry)
     if choices is None:
         return
-    is_several = bool(options.get("multiselect")) and isinstance(value, (list, tuple))
+    is_several = bool(options.get("multiselect")) and issubclass(type(value), (list, tuple))
     wrong = [item for item in (value if is_several else [value]) if not _among(item, choices)]
     if wrong:
         raise _not_a_choice(entry, value, wrong, choices)

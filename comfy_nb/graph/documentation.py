@@ -32,6 +32,20 @@ def signature_of(spec: NodeSpec) -> inspect.Signature:
     return inspect.Signature(ordered)
 
 
+def signature_text(spec: NodeSpec) -> str:
+    """Return the inputs of a node class as a Python signature in text, with long defaults cut."""
+    signature = signature_of(spec)
+    parameters = [
+        each if each.default is inspect.Parameter.empty else each.replace(default=_AsText(short(each.default)))
+        for each in signature.parameters.values()
+    ]
+    return str(signature.replace(parameters=parameters))
+
+
+class _AsText(str):
+    __repr__ = str.__str__
+
+
 def _breaks_order(before: list[inspect.Parameter], default: Any) -> bool:
     if any(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in before):
         return True

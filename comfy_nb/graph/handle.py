@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_nb.errors import GraphError, LayoutError, UnknownName
 from comfy_nb.graph import runner
-from comfy_nb.graph.documentation import describe, signature_of
+from comfy_nb.graph.documentation import describe, signature_of, signature_text
 from comfy_nb.graph.model import Graph
 from comfy_nb.spec.coerce import coerce
-from comfy_nb.spec.digest import Digest, combine
+from comfy_nb.spec.digest import Digest, combine, is_plain
 from comfy_nb.spec.fingerprint import node_digest
 from comfy_nb.spec.node_spec import InputSpec, Interface, NodeSpec
 from comfy_nb.wording import short
@@ -307,7 +307,7 @@ class NodeFactory:
     def _given(self, entry: InputSpec, value: Any) -> Any:
         if type(value) is Handle:
             return value if value.slot is not None else Handle(value.call, value.index)
-        if type(value) in (int, float, str, bool):
+        if is_plain(value):
             return value
         # A proxy or a container of somebody else's may do anything when it is asked for its class or items.
         items = next((base.__iter__(value) for base in (list, tuple) if issubclass(type(value), base)), ())
@@ -349,4 +349,4 @@ class NodeFactory:
         return runner.current().presenter.class_html(self.spec)
 
     def __repr__(self) -> str:
-        return f"<node {self.spec.class_type}{self.__signature__}>"
+        return f"<node {self.spec.class_type}{signature_text(self.spec)}>"

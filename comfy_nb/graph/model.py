@@ -17,7 +17,7 @@ from comfy_nb.graph.node import HandleLike, Node, is_handle
 from comfy_nb.graph.on_error import STOP, posted
 from comfy_nb.graph.prompt import ParsedPrompt, parse_prompt, read_prompt, write_prompt
 from comfy_nb.spec.registry import Registry
-from comfy_nb.wording import count
+from comfy_nb.wording import count, short
 
 _scopes = itertools.count(1)
 Place = tuple[str, str]
@@ -119,7 +119,7 @@ class Graph:
         """Add the node of a handle with all that it needs, and return it; adding it again adds nothing."""
         if not is_handle(handle):
             raise GraphError(
-                f"A graph is made of handles, not of {handle!r:.80}. A file or prompt is read by nb.load()."
+                f"A graph is made of handles, not of {short(handle, 80)}. A file or prompt is read by nb.load()."
             )
         before = len(self.nodes)
         for call in handle.call.closure():
@@ -276,7 +276,7 @@ class Graph:
         if is_handle(value):
             slot = value.index
             return [self.add(value).id, slot]
-        if isinstance(value, Node):
+        if issubclass(type(value), Node):
             if value.graph is not self:
                 raise GraphError(f"{value!r} belongs to another graph. Add it here first.")
             return value.out(0)
@@ -307,11 +307,12 @@ class Graph:
             raise GraphError(f"{node!r} is not in this graph; it belongs to another one, or was removed.")
         if is_handle(node):
             return self.nodes[self.id_of(node)]
-        found = node if isinstance(node, Node) else self.nodes.get(str(node))
-        if found is None:
-            known = [f"{each.id}" for each in self.nodes.values()]
-            raise UnknownName.of("node", str(node), known, "in the graph")
-        return found
+        if isinstance(node, Node):
+            return node
+        node_id = str(node) if type(node) in (str, int) else short(node)
+        if node_id not in self.nodes:
+            raise UnknownName.of("node", node_id, list(self.nodes), "in the graph")
+        return self.nodes[node_id]
 
     def __delitem__(self, node: str | int | Node | HandleLike) -> None:
         self.remove(node)

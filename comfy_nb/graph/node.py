@@ -10,6 +10,7 @@ from comfy_nb.errors import UnknownName
 from comfy_nb.graph.link import Link, is_link, links_in
 from comfy_nb.spec.node_spec import NodeSpec
 from comfy_nb.spec.registry import Registry
+from comfy_nb.wording import title_in
 
 Mode = Literal["active", "bypass", "mute"]
 Control = Literal["fixed", "increment", "decrement", "randomize"]
@@ -169,7 +170,7 @@ class Node:
     def title(self) -> str:
         """What the node is called in the editor; its class type where it has no title of its own."""
         meta = self.extras.get("_meta") if self.extras else None
-        return str(meta.get("title") or self.class_type) if isinstance(meta, Mapping) else self.class_type
+        return title_in(meta) or self.class_type
 
     @title.setter
     def title(self, title: str) -> None:

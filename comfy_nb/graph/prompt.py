@@ -20,7 +20,7 @@ from comfy_nb.errors import ComfyNBWarning, PromptError, UnknownName
 from comfy_nb.graph.media import read_metadata, sniff
 from comfy_nb.graph.on_error import STOP, policy_in
 from comfy_nb.graph.prompt_json import RECORDS, TYPES, prompt_text, restored
-from comfy_nb.wording import name_node, short, suggest
+from comfy_nb.wording import name_node, short, suggest, title_in
 
 Node = dict[str, Any]
 
@@ -228,8 +228,7 @@ def _restored(nodes: dict[str, Node], origin: str) -> dict[str, Node]:
 
 
 def _named(node_id: str, node: Node) -> str:
-    meta = node.get("_meta")
-    return name_node(node_id, node["class_type"], str(meta.get("title") or "") if isinstance(meta, Mapping) else "")
+    return name_node(node_id, node["class_type"], title_in(node.get("_meta")))
 
 
 def _mended(node_id: object, node: object, origin: str) -> Node:

@@ -23,12 +23,13 @@ from torch import Tensor
 
 from comfy_nb.errors import PromptError
 from comfy_nb.graph.link import is_link, unwrap_constant, wrap_constant
-from comfy_nb.wording import class_name, describe_error, short
+from comfy_nb.wording import class_name, describe_error, short, title_in
 
 TYPES = "_types"
 RECORDS = frozenset({"is_changed", "fresh"})  # what a run noted on a node; it says nothing about the next
 MAX_NESTING = 100
 MOST_REPEATED = 10_000
+MOST_CONTAINERS = 1_000_000
 LONGEST_INT_BITS = 2_000  # below this, no setting of Python's refuses to print it
 NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
@@ -49,8 +50,17 @@ def prompt_text(
         plain[node_id] = encoder.node(node)
         for path, value, reason in encoder.odd:
             raise PromptError(_refusal(node_id, node, path, value, reason))
-    whole = {"prompt": plain, "extra_data": extra_data} if extra_data else plain
+    whole = {"prompt": plain, "extra_data": _extra(extra_data)} if extra_data else plain
     return json.dumps(whole, indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def _extra(extra_data: Mapping[str, Any]) -> Any:
+    encoder = _Encoder()
+    plain = encoder.any_value(extra_data)
+    for path, value, reason in encoder.odd:
+        where = ".".join(["extra_data", *map(str, path)])
+        raise PromptError(f"The prompt cannot be written as JSON: {where} holds {short(value)} ({reason}).")
+    return plain
 
 
 def picture_text(value: Any, *, is_prompt: bool = False) -> str:
@@ -58,7 +68,7 @@ def picture_text(value: Any, *, is_prompt: bool = False) -> str:
     if is_prompt and isinstance(value, Mapping):
         plain: Any = {str(node_id): _Encoder(wraps_lists=True).node(node) for node_id, node in value.items()}
     else:
-        plain = _Encoder().value(value)
+        plain = _Encoder().any_value(value)
     return json.dumps(plain, allow_nan=False)
 
 
@@ -94,7 +104,7 @@ class _Encoder:
         self.odd: list[tuple[Path, Any, str]] = []
         self._above: set[int] = set()
         self._written: set[int] = set()
-        self._repeated = 0
+        self._repeated = self._containers = 0
 
     def node(self, node: Any) -> Any:
         """Return a node, with the types of its constants."""
@@ -105,12 +115,19 @@ class _Encoder:
             if name == "inputs" and isinstance(value, Mapping):
                 plain[name] = {str(key): self._any_input(each, ("inputs", str(key))) for key, each in value.items()}
             elif name not in RECORDS and name != TYPES:
-                plain[str(name)] = self.value(value, (str(name),))
+                plain[str(name)] = self.any_value(value, (str(name),))
         return {**plain, TYPES: self.types} if self.types else plain
 
     def _any_input(self, value: Any, path: Path) -> Any:
+        return self._guarded(self._input, value, path)
+
+    def any_value(self, value: Any, path: Path = ()) -> Any:
+        """Return any value as JSON has it, or named in its place where its own code raises."""
+        return self._guarded(self.value, value, path)
+
+    def _guarded(self, write: Callable[[Any, Path], Any], value: Any, path: Path) -> Any:
         try:
-            return self._input(value, path)
+            return write(value, path)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a mapping of somebody else's class may raise anything, an exit too
@@ -161,6 +178,9 @@ class _Encoder:
             return self._odd(path, value, "it contains itself")
         if len(self._above) == MAX_NESTING:
             return self._odd(path, value, f"it is nested in more than {MAX_NESTING} others")
+        self._containers += 1
+        if self._containers > MOST_CONTAINERS:
+            return self._odd(path, value, "there is no end to what it holds")
         if id(value) in self._written:
             self._repeated += 1
             if self._repeated > MOST_REPEATED:
@@ -232,8 +252,7 @@ def _as_tuple(value: Any) -> Any:
 
 
 def _refusal(node_id: str, node: Mapping[str, Any], path: Path, value: Any, reason: str) -> str:
-    meta = node.get("_meta")
-    title = meta.get("title") if isinstance(meta, Mapping) else None
+    title = title_in(node.get("_meta"))
     named = f"node {node_id!r} ({node.get('class_type')}{f', {title!r}' if title else ''})"
     if len(path) < 2 or path[0] != "inputs":
         return f"The prompt cannot be written as JSON: {path[0]!r} of {named} holds {short(value)} ({reason})."

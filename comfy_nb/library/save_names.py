@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from comfy_nb.graph.link import link_of
+from comfy_nb.wording import title_in
 
 Lookup = Callable[[str], str | None]
 
@@ -137,9 +138,8 @@ def _search_name(node: Mapping[str, Any]) -> object:
     return properties.get(SEARCH_NAME) if isinstance(properties, Mapping) else None
 
 
-def _title(node: Mapping[str, Any]) -> object:
-    meta = node.get("_meta")
-    return meta.get("title") if isinstance(meta, Mapping) else None
+def _title(node: Mapping[str, Any]) -> str:
+    return title_in(node.get("_meta"))
 
 
 def _constant(nodes: Mapping[str, Mapping[str, Any]], node: Mapping[str, Any], name: str) -> str | None:

@@ -101,7 +101,9 @@ class Grid:
             ]
             if not points or (not keys and len(axis.points) > 1):
                 labels = "; ".join(axis.label(point) for point in range(len(axis.points)))
-                raise KeyError(f"There is no cell with {dict(parameters)!r:.200}. {axis.name} is one of: {labels:.200}")
+                raise KeyError(
+                    f"There is no cell with {short(dict(parameters), 200)}. {axis.name} is one of: {labels:.200}"
+                )
             found.append(points[0])
         return tuple(found)
 

@@ -13,7 +13,7 @@ from comfy_nb.graph.link import is_link, link_of, short_input, unwrap_constant
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import Node, is_handle
 from comfy_nb.spec.node_spec import InputSpec, read_input
-from comfy_nb.wording import name_node
+from comfy_nb.wording import name_node, short
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Parameter:
 
     def checked(self, value: Any) -> Any:
         """Return a value as the declared type has it; raises GraphError if it does not fit."""
-        if is_link(value) or is_handle(value) or isinstance(value, Node):
+        if is_link(value) or is_handle(value) or issubclass(type(value), Node):
             raise GraphError(f"{self.where}: expected a constant, got the link {short_input(value)}.")
         try:
             return check_exactly(self.input_spec, value, self.has_limits)
@@ -56,7 +56,7 @@ def find_parameter(graph: Graph, key: str, near: str | None = None) -> Parameter
     Raises UnknownName if there is none, GraphError if it is linked or if several nodes have one.
     """
     if not isinstance(key, str):
-        raise GraphError(f'Name an input by a string such as "radius" or "3.radius", not by {key!r:.60}.')
+        raise GraphError(f'Name an input by a string such as "radius" or "3.radius", not by {short(key, 60)}.')
     node_id, dot, name = split_key(graph, key)
     if dot and (node_id in graph.nodes or near is None or not _has_input(graph[near], key)):
         return parameter_of(graph[node_id], name)

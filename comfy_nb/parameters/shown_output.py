@@ -9,7 +9,7 @@ from comfy_nb.graph.handle import Handle
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import Node
 from comfy_nb.graph.topology import default_outputs
-from comfy_nb.wording import name_node
+from comfy_nb.wording import name_node, short
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def copy_with_output(
         graph = source.copy()
         shown = _only_output(graph) if output is None else shown_output(graph, output)
     else:
-        raise GraphError(f"Expected a handle or a graph, got {source!r:.80}.")
+        raise GraphError(f"Expected a handle or a graph, got {short(source, 80)}.")
     graph.controlled.clear()
     return graph, shown
 

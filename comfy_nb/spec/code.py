@@ -161,7 +161,7 @@ def _read_global(path: str, value: Any, names: tuple[str, ...], bare: frozenset[
     is_handed_on = path.rpartition(".")[2] in bare or path in bare or "__dict__" in names
     if not issubclass(type(value), types.ModuleType) or is_handed_on:
         named.append(((_kind_of(value), path), value))
-        return value.__name__ if isinstance(value, types.ModuleType) and value in DOORS else None
+        return value.__name__ if issubclass(type(value), types.ModuleType) and value in DOORS else None
     named.append((("module", path), value.__name__))
     anything = next((f"{value.__name__}.{name}" for name in names if name in DOORS.get(value, ())), None)
     if not is_local(value.__name__):

@@ -28,7 +28,9 @@ def is_short(value: Any) -> bool:
     try:
         kind = type(value)
         return kind in PLAIN and (kind is not bytes or len(value) <= SHORT_BYTES)
-    except TypeError:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a class of somebody else's metaclass may refuse in any way
         return False
 
 
@@ -36,7 +38,9 @@ def is_of(value: Any, kinds: frozenset[type]) -> bool:
     """Whether the class of a value is one of these; False also for one that refuses to be hashed."""
     try:
         return type(value) in kinds
-    except TypeError:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a class of somebody else's metaclass may refuse in any way
         return False
 
 

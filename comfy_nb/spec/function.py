@@ -6,6 +6,7 @@ import enum
 import functools
 import inspect
 import sys
+import types
 import typing
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, get_args, get_origin
@@ -19,7 +20,7 @@ from comfy_nb.spec.coerce import coerce
 from comfy_nb.spec.digest import is_of
 from comfy_nb.spec.node_spec import CacheMode, InputSpec, Interface, NodeSpec
 from comfy_nb.spec.sockets import SOCKETS
-from comfy_nb.wording import suggest
+from comfy_nb.wording import class_name, suggest
 
 INJECTED: dict[str, str] = {"Progress": "PROGRESS"}
 
@@ -317,29 +318,36 @@ def _lazy_check(lazy: Mapping[str, Callable[..., bool]]) -> Callable[[Any], Call
 
 
 SPECIAL_KEYS = {"ui", "result", "expand"}
+UNFINISHED = (types.GeneratorType, types.AsyncGeneratorType, types.CoroutineType)
+
+
+def items_of(value: Any) -> list[Any]:
+    """Return what a list or tuple holds, whatever a class derived from these would give."""
+    return list((list if issubclass(type(value), list) else tuple).__iter__(value))
 
 
 def _pack(outputs: _Outputs, result: Any) -> Any:
     """Turn a function's result into V1's tuple; a dict with `ui` or `expand` is what V1 returns already."""
     if type(result) is dict and result and SPECIAL_KEYS.issuperset(result) and ("ui" in result or "expand" in result):
         return result
-    if inspect.isgenerator(result) or inspect.isasyncgen(result) or inspect.iscoroutine(result):
-        raise TypeError(f"it returned a {type(result).__name__}, not a value; collect or await it before returning.")
+    if issubclass(type(result), UNFINISHED):
+        raise TypeError(f"it returned a {class_name(result)}, not a value; collect or await it before returning.")
     count = len(outputs.types)
     if not outputs.several:
         if count == 0 and result is not None:
-            raise TypeError(f"it is declared to return nothing, but returned a value of type {type(result).__name__}.")
+            raise TypeError(f"it is declared to return nothing, but returned a value of type {class_name(result)}.")
         if count == 1 and result is None and not outputs.may_be_none:
             raise TypeError(f"it is declared to return {outputs.types[0]!r}, but returned None. Is a `return` missing?")
         return (_as_output(outputs, 0, result),) if count else ()
-    if not isinstance(result, (tuple, list)):
+    if not issubclass(type(result), (tuple, list)):
         raise TypeError(
             f"it must return {count} values ({', '.join(outputs.names)}), "
-            f"but returned a value of type {type(result).__name__}."
+            f"but returned a value of type {class_name(result)}."
         )
-    if len(result) != count:
-        raise TypeError(f"it must return {count} values ({', '.join(outputs.names)}), but returned {len(result)}.")
-    return tuple(_as_output(outputs, index, value) for index, value in enumerate(result))
+    values = items_of(result)
+    if len(values) != count:
+        raise TypeError(f"it must return {count} values ({', '.join(outputs.names)}), but returned {len(values)}.")
+    return tuple(_as_output(outputs, index, value) for index, value in enumerate(values))
 
 
 PASSED_ON = frozenset({int, float, str, bool, bytes, torch.Tensor})
@@ -357,12 +365,12 @@ def _packer(outputs: _Outputs) -> Callable[[Any], Any]:
 
 def _as_output(outputs: _Outputs, index: int, value: Any) -> Any:
     if outputs.lists[index]:
-        if not isinstance(value, (list, tuple)):
+        if not issubclass(type(value), (list, tuple)):
             raise TypeError(
-                f"output {outputs.names[index]!r} must be a list of values, got a value of type {type(value).__name__}."
+                f"output {outputs.names[index]!r} must be a list of values, got a value of type {class_name(value)}."
             )
-        return list(value)
+        return items_of(value)
     kind = outputs.types[index]
-    if isinstance(value, (torch.Tensor, dict)) or not isinstance(kind, str):
+    if issubclass(type(value), (torch.Tensor, dict)) or not isinstance(kind, str):
         return value
     return coerce(value, kind) if kind in SOCKETS and SOCKETS[kind].is_picture else value

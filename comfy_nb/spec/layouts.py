@@ -13,6 +13,7 @@ unnoticed, whereas a tensor counts its edits.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
@@ -300,7 +301,7 @@ def _refuse_dict(value: Any, socket: str) -> None:
 
 
 def _missing(value: Mapping[Any, Any], socket: str, key: str) -> str:
-    keys = ", ".join(repr(name) for name in list(value)[:8]) or "no keys"
+    keys = ", ".join(repr(name) for name in islice(value, 8)) or "no keys"
     return f"{socket} is a dict with the key {key!r}; this one has {keys}."
 
 

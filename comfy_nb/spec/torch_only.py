@@ -62,11 +62,11 @@ def _is_harmless(value: Any, seen: set[int]) -> bool:
     seen.add(id(value))
     if type(value) in (tuple, frozenset):
         return all(_is_harmless(item, seen) for item in value)
-    if isinstance(value, types.ModuleType):
+    if issubclass(type(value), types.ModuleType):
         return value is math or _is_of_torch(value.__name__)
     if type(value) is types.FunctionType:
         return _is_harmless_code(value, seen) if is_local_file(value.__code__.co_filename) else _is_torchs(value)
-    return isinstance(value, (type, types.BuiltinFunctionType)) and _is_torchs(value)
+    return issubclass(type(value), (type, types.BuiltinFunctionType)) and _is_torchs(value)
 
 
 def _is_of_torch(name: str) -> bool:

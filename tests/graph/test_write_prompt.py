@@ -138,3 +138,28 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_only_prompts_are_written(tmp_path: Path) -> None:
     with pytest.raises(PromptError, match="no class_type"):
         write_prompt({"1": {}}, tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(("value", "where"), [(object(), "extra_data.a"), ({"b": {1: 2}}, "extra_data.a.b")])
+def test_extra_data_that_json_cannot_hold_is_refused_by_name(tmp_path: Path, value: object, where: str) -> None:
+    with pytest.raises(PromptError, match=f"{where} holds"):
+        write_prompt({"1": {"class_type": "A", "inputs": {}}}, tmp_path / "prompt.json", {"a": value})
+
+
+class Grows(Mapping[str, object]):
+    """A mapping that makes two of its kind whenever it is asked."""
+
+    def __getitem__(self, key: str) -> object:
+        return Grows()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter("ab")
+
+    def __len__(self) -> int:
+        return 2
+
+
+def test_a_constant_without_an_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("comfy_nb.graph.prompt_json.MOST_CONTAINERS", 1_000)
+    with pytest.raises(PromptError, match=r"Input 'x' .* holds"):
+        write_prompt({"1": {"class_type": "A", "inputs": {"x": Grows()}}}, tmp_path / "prompt.json")

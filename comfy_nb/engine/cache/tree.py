@@ -53,7 +53,7 @@ def _encode(value: Any, tensors: list[torch.Tensor], known: dict[int, int], dept
         return value
     if kind is int:
         return value if value.bit_length() <= _JSON_INT_BITS else {"int": hex(value)}
-    if isinstance(value, torch.Tensor):
+    if issubclass(type(value), torch.Tensor):
         return _encode_tensor(value, tensors, known)
     if depth >= DEEPEST:
         raise NotATree(f"it is nested more than {DEEPEST} deep")

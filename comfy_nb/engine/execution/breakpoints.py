@@ -17,7 +17,7 @@ import torch
 
 from comfy_nb.engine.execution.interrupt import interrupt_watch
 from comfy_nb.engine.execution.loops import post
-from comfy_nb.engine.node_api.context import ExecutionBlocker
+from comfy_nb.engine.node_api.context import is_blocker
 from comfy_nb.errors import ComfyNBError, ComfyNBWarning, GraphError, LayoutError, warn_each_time, warn_of_fault
 from comfy_nb.graph.node import Node
 from comfy_nb.spec.coerce import coerce
@@ -257,7 +257,7 @@ class Pause:
         slot, spec = self.point.slot, self.node_run.step.spec
         outputs = list(self.node_run.outputs or ())
         is_list = slot < len(spec.output_is_list) and spec.output_is_list[slot]
-        items = value if isinstance(value, list) and (is_list or len(outputs[slot]) != 1) else [value]
+        items = value if issubclass(type(value), list) and (is_list or len(outputs[slot]) != 1) else [value]
         try:
             outputs[slot] = [_fitting(item, spec.output_type(slot), outputs[slot]) for item in items]
         except LayoutError as error:
@@ -295,7 +295,7 @@ def slot_of(where: Any, slot: int | None) -> int:
 def is_wanted(pause: Pause) -> bool:
     """Whether the run is to pause at this value; raises ComfyNBError if the breakpoint's `when` fails."""
     when = pause.point.when
-    if pause.point.is_removed or isinstance(pause.value, ExecutionBlocker):
+    if pause.point.is_removed or is_blocker(pause.value):
         return False
     try:
         return when is None or bool(when(pause.value))
@@ -306,12 +306,12 @@ def is_wanted(pause: Pause) -> bool:
 def _fitting(value: Any, socket: Any, before: list[Any]) -> Any:
     expected = PLAIN.get(socket) if isinstance(socket, str) else None
     is_none = value is None and not any(item is None for item in before)
-    if is_none or (expected is not None and not isinstance(value, expected)):
+    if is_none or (expected is not None and not issubclass(type(value), expected)):
         raise _misfit(value, socket)
     fitted = coerce(value, socket) if isinstance(socket, str) else value
     is_one_type = isinstance(socket, str) and socket != "*" and "," not in socket
-    kinds = tuple(kind for kind in ALIKE if any(isinstance(item, kind) for item in before))
-    if is_one_type and kinds and fitted is not None and not isinstance(fitted, kinds):
+    kinds = tuple(kind for kind in ALIKE if any(issubclass(type(item), kind) for item in before))
+    if is_one_type and kinds and fitted is not None and not issubclass(type(fitted), kinds):
         raise _misfit(value, socket)
     return fitted
 

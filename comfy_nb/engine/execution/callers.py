@@ -11,6 +11,7 @@ import inspect
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
+from types import CoroutineType
 from typing import Any, Protocol
 
 import torch
@@ -155,7 +156,7 @@ class LaneCaller:
 
     def _answer(self, result: Any) -> Any:
         """Return what a hook answered: a coroutine's result, once the loop has run it."""
-        if inspect.iscoroutine(result):
+        if issubclass(type(result), CoroutineType):
             return asyncio.run_coroutine_threadsafe(result, self.loop).result()
         return result
 

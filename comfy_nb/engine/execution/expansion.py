@@ -19,6 +19,7 @@ from comfy_nb.graph import topology
 from comfy_nb.graph.check import in_link
 from comfy_nb.graph.link import link_of
 from comfy_nb.spec.registry import Registry
+from comfy_nb.wording import title_in
 
 
 class Expanded:
@@ -119,8 +120,7 @@ def inner_step(node_id: str, entry: Mapping[str, Any], registry: Registry) -> St
     step.extras = {name: value for name, value in entry.items() if name not in ("class_type", "inputs")} or None
     step.set_class(class_now(spec))
     interface = step.interface
-    meta = entry.get("_meta")
-    step.title = str(meta.get("title")) if isinstance(meta, Mapping) and meta.get("title") else spec.class_type
+    step.title = title_in(entry.get("_meta")) or spec.class_type
     step.template, step.links, step.problems, step.received, step.submitted = {}, [], (), None, None
     inputs = entry.get("inputs") or {}
     for name, value in inputs.items():

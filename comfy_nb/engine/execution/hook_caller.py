@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
+from types import CoroutineType
 from typing import Any
 
 from comfy_nb.engine.execution.coroutines import Unwatched, WatchedCoroutine
@@ -32,7 +33,7 @@ async def call_hook(lane: Lane, function: Callable[..., Any], inputs: dict[str, 
         for worker in callers:
             lane.retire(worker)
         raise
-    return await answer if inspect.iscoroutine(answer) else answer
+    return await answer if issubclass(type(answer), CoroutineType) else answer
 
 
 def _answer(
@@ -72,4 +73,4 @@ def _set(future: asyncio.Future[Any], answer: Any, error: Exception | None) -> N
 async def call_now(function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
     """Call a hook at once, on this thread."""
     answer = function(**inputs)
-    return await answer if inspect.isawaitable(answer) else answer
+    return await answer if issubclass(type(answer), Awaitable) else answer

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from comfy_nb.engine.cache.entry import Outputs
-from comfy_nb.engine.node_api.context import ExecutionBlocker
+from comfy_nb.engine.node_api.context import ExecutionBlocker, is_blocker
+from comfy_nb.spec.function import UNFINISHED, items_of
 from comfy_nb.spec.node_spec import NodeSpec
-from comfy_nb.wording import count
+from comfy_nb.wording import class_name, count
 
 SPECIAL_KEYS = frozenset({"ui", "result", "expand"})
 
@@ -20,33 +20,34 @@ def read_result(spec: NodeSpec, result: Any) -> tuple[Any, Mapping[str, Any] | N
     A tuple or list is the values; a dict may have `result`, `ui` and `expand`; a blocker blocks every output; a bare
     value of a node with one output is that output.
     """
-    if isinstance(result, ExecutionBlocker):
+    if is_blocker(result):
         return _block_all(spec, result), None, None
     if spec.pack is not None:
         result = spec.pack(result)
     if type(result) is tuple:
         return result, None, None
-    if isinstance(result, dict) and (SPECIAL_KEYS & result.keys() or spec.is_output):
-        values = result.get("result")
-        if isinstance(values, ExecutionBlocker):
+    if issubclass(type(result), dict) and (SPECIAL_KEYS & dict.keys(result) or spec.is_output):
+        values = dict.get(result, "result")
+        if is_blocker(values):
             values = _block_all(spec, values)
-        if values is None and "expand" in result:
+        expand, ui = dict.get(result, "expand"), dict.get(result, "ui")
+        if values is None and dict.__contains__(result, "expand"):
             values = ()
-        return _as_values(spec, values), result.get("expand"), result.get("ui")
+        return _as_values(spec, values), expand, ui
     return _as_values(spec, result, bare=True), None, None
 
 
 def _as_values(spec: NodeSpec, values: Any, bare: bool = False) -> Any:
-    if isinstance(values, (tuple, list)):
-        return values
+    if issubclass(type(values), (tuple, list)):
+        return items_of(values)
     if values is None and not bare:
         return None
-    if inspect.isgenerator(values) or inspect.isasyncgen(values) or inspect.iscoroutine(values):
-        raise TypeError(f"it returned a {type(values).__name__}, not a tuple of its outputs.")
+    if issubclass(type(values), UNFINISHED):
+        raise TypeError(f"it returned a {class_name(values)}, not a tuple of its outputs.")
     declared = len(spec.return_types)
     if declared > 1:
         raise TypeError(
-            f"it must return {declared} values ({', '.join(spec.output_names)}), got a {type(values).__name__}."
+            f"it must return {declared} values ({', '.join(spec.output_names)}), got a {class_name(values)}."
         )
     return (values,) if declared else ()
 
@@ -72,7 +73,7 @@ def merge(spec: NodeSpec, results: Sequence[Sequence[Any]]) -> Outputs:
                     f"one of its calls returned {len(values)} values, but the first one returned {len(results[0])}."
                 )
             value = values[index]
-            if whole and whole[index] and not isinstance(value, ExecutionBlocker):
+            if whole and whole[index] and not is_blocker(value):
                 items.extend(_listed(spec, index, value))
             else:
                 items.append(value)
@@ -85,7 +86,7 @@ def _listed(spec: NodeSpec, index: int, value: Any) -> Any:
         iter(value)
     except TypeError:
         name = spec.output_names[index] if index < len(spec.output_names) else str(index)
-        raise TypeError(f"output {name!r} must be a list of values, got a {type(value).__name__}.") from None
+        raise TypeError(f"output {name!r} must be a list of values, got a {class_name(value)}.") from None
     return value
 
 
@@ -98,7 +99,7 @@ def merge_ui(uis: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
 
 
 def _ui_items(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, (list, tuple)) else [value]
+    return items_of(value) if issubclass(type(value), (list, tuple)) else [value]
 
 
 def count_misfit(spec: NodeSpec, values: Sequence[Any]) -> str:

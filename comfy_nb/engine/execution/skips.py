@@ -12,7 +12,7 @@ from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.cache.skip import Skip
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.state import RunState
-from comfy_nb.engine.node_api.context import ExecutionBlocker
+from comfy_nb.engine.node_api.context import ExecutionBlocker, is_blocker
 from comfy_nb.engine.planning.step import Step
 
 
@@ -107,10 +107,10 @@ def blocked_output(outputs: Outputs) -> str:
 
 def blocked_because(outputs: Outputs) -> str | None:
     """Return why all of what a node gave is blocked, "" where nothing says so; None where something of it is not."""
-    if not (outputs and outputs[0] and isinstance(outputs[0][0], ExecutionBlocker)):
+    if not (outputs and outputs[0] and is_blocker(outputs[0][0])):
         return None
     blockers = [item for items in outputs for item in items]
-    if not all(isinstance(item, ExecutionBlocker) for item in blockers):
+    if not all(is_blocker(item) for item in blockers):
         return None
     return next(filter(None, map(_reason_of, blockers)), "")
 

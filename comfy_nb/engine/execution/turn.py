@@ -16,13 +16,14 @@ from typing import Any, NamedTuple, Protocol
 from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.returned import count_misfit, merge, merge_ui, read_result
-from comfy_nb.engine.node_api.context import CallContext, ExecutionBlocker
+from comfy_nb.engine.node_api.context import CallContext, ExecutionBlocker, is_blocker
 from comfy_nb.engine.node_api.progress import Progress
 from comfy_nb.engine.planning.hidden_inputs import KNOWN_HIDDEN
 from comfy_nb.engine.planning.step import Step, as_lists
 from comfy_nb.graph.check import InLink
 from comfy_nb.graph.link import link_of
-from comfy_nb.wording import short
+from comfy_nb.spec.function import items_of
+from comfy_nb.wording import class_name, short
 
 
 class Invocation(NamedTuple):
@@ -121,7 +122,7 @@ def simple_inputs(step: Step, node_runs: Mapping[str, NodeRun]) -> dict[str, Any
         if len(items) != 1:
             return None
         value = inputs[name] = items[0]
-        if isinstance(value, ExecutionBlocker):
+        if is_blocker(value):
             return None
     return inputs
 
@@ -129,7 +130,7 @@ def simple_inputs(step: Step, node_runs: Mapping[str, NodeRun]) -> dict[str, Any
 def simple_outputs(node_run: NodeRun, services: CallServices, result: Any) -> Outcome:
     """Put what the one call of a simple node returned into output slots."""
     spec = node_run.step.spec
-    if spec.pack is not None and not isinstance(result, ExecutionBlocker):
+    if spec.pack is not None and not is_blocker(result):
         result = spec.pack(result)
     if type(result) is tuple and len(result) == len(spec.return_types):
         return Done(tuple([[value] for value in result]), None)
@@ -141,7 +142,7 @@ def gather(node_run: NodeRun, services: CallServices) -> tuple[dict[str, Any], b
     inputs = node_run.step.template.copy()
     for link in node_run.step.links:
         items = _items(link, services.outputs_of(link.origin))
-        if len(items) != 1 or isinstance(items[0], ExecutionBlocker):
+        if len(items) != 1 or is_blocker(items[0]):
             return _gather_lists(node_run, services), False
         inputs[link.name] = items[0]
     return inputs, True
@@ -215,7 +216,7 @@ def _calls(
 def _blockers(row: Mapping[str, Any], whole: bool) -> Iterator[tuple[str, ExecutionBlocker]]:
     for name, value in row.items():
         for item in value if whole else (value,):
-            if isinstance(item, ExecutionBlocker):
+            if is_blocker(item):
                 yield name, item
 
 
@@ -239,11 +240,12 @@ def _ask(
     made = [call for call in calls if type(call) is Invocation]
     answers = (yield made) if made else ()
     for answer in answers:
-        if answer is not None and not isinstance(answer, list):
-            advice = f"[{answer!r}]" if isinstance(answer, str) else "a list of names"
-            what = f"its check_lazy_status returned {short(answer)}, a {type(answer).__name__}, which asks for nothing"
+        if answer is not None and not issubclass(type(answer), list):
+            advice = f"[{short(answer)}]" if issubclass(type(answer), str) else "a list of names"
+            what = f"its check_lazy_status returned {short(answer)}, a {class_name(answer)}, which asks for nothing"
             services.warn(node_run, f"{what}. Return {advice}.")
-    named = (name for answer in answers if isinstance(answer, list) for name in answer if isinstance(name, str))
+    lists_of_names = [items_of(answer) for answer in answers if issubclass(type(answer), list)]
+    named = [str.__str__(name) for names in lists_of_names for name in names if issubclass(type(name), str)]
     known = dict.fromkeys([*step.template, *step.interface.hidden])
     by_name = {link.name: link for link in step.links}
     missing = []

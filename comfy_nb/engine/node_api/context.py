@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeGuard
 
 from comfy_nb.engine.cache.skip import Skip
 from comfy_nb.engine.events import Event
@@ -30,6 +30,11 @@ class ExecutionBlocker:
 
     def __comfy_nb_key__(self) -> str | None:
         return self.message
+
+
+def is_blocker(value: object) -> TypeGuard[ExecutionBlocker]:
+    """Whether a value is a blocker, whatever it says of its class."""
+    return issubclass(type(value), ExecutionBlocker)
 
 
 class RunSide(Protocol):

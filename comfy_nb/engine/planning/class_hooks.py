@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from comfy_nb.engine.node_api.context import ExecutionBlocker
+from comfy_nb.engine.node_api.context import is_blocker
 from comfy_nb.engine.planning.hidden_inputs import hidden_for_hooks
 from comfy_nb.engine.planning.keys import never_equal
 from comfy_nb.engine.planning.plan import Plan
@@ -14,9 +14,10 @@ from comfy_nb.engine.planning.step import Step, as_lists
 from comfy_nb.errors import Problem, warn_each_time
 from comfy_nb.graph.check import validate_traits
 from comfy_nb.spec.fingerprint import digest_of
-from comfy_nb.wording import describe_error, error_message
+from comfy_nb.wording import describe_error, error_message, short
 
 NAN = float("nan")
+ANSWER_MAX = 200
 
 
 class HookCall(Protocol):
@@ -57,14 +58,14 @@ async def _validate(step: Step, call_hook: HookCall) -> list[Problem]:
         answer = await call_hook(function, inputs)
     except Exception as error:  # whatever a class's own validation raises is reported as a problem
         return [_validation_failed(step, error, links_as_none(step, inputs, "validating"))]
-    if answer is True or isinstance(answer, ExecutionBlocker):
+    if answer is True or is_blocker(answer):
         return []
     return [_rejected(step, name, answer) for name in inputs or ("",)]
 
 
 def _rejected(step: Step, name: str, answer: Any) -> Problem:
     """Report an answer for an input; without a name, that of a function that was given no inputs."""
-    details = " - ".join(part for part in (name, "" if answer is False else str(answer)) if part)
+    details = " - ".join(part for part in (name, "" if answer is False else _in_words(answer)) if part)
     extra = {"input_name": name, "received_value": step.template.get(name)} if name else {}
     return Problem(
         "custom_validation_failed",
@@ -75,6 +76,12 @@ def _rejected(step: Step, name: str, answer: Any) -> Problem:
         step.title,
         extra,
     )
+
+
+def _in_words(answer: Any) -> str:
+    if issubclass(type(answer), str):
+        return str.__str__(answer)
+    return error_message(answer) if issubclass(type(answer), BaseException) else short(answer, ANSWER_MAX)
 
 
 def links_as_none(step: Step, inputs: Mapping[str, Any], while_doing: str) -> str:
@@ -121,7 +128,7 @@ async def _fingerprint(step: Step, call_hook: HookCall) -> Any:
         hint = links_as_none(step, inputs, "its fingerprint is taken")
         warn_each_time(f"{step.named}: {what} {hint}".rstrip())
         return [NAN]
-    return [None if isinstance(answer, ExecutionBlocker) else answer]
+    return [None if is_blocker(answer) else answer]
 
 
 def _as_called(step: Step, inputs: Mapping[str, Any]) -> dict[str, Any]:

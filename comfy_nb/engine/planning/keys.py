@@ -6,16 +6,21 @@ depends on the base alone, and their keys complete it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
+from itertools import islice
 from typing import Any
 
+import numpy as np
+import torch
 from xxhash import xxh3_128_digest
 
 from comfy_nb.engine.planning.step import UNKNOWN, Keyed, NodeKey, Step, nonce
 from comfy_nb.graph.check import InLink
 from comfy_nb.spec.attributes import container_of
+from comfy_nb.spec.contents.arrays import pieces_in_order, unrepeated
+from comfy_nb.spec.contents.tensors import has_storage, is_dense
 from comfy_nb.spec.digest import Digest, combine
-from comfy_nb.spec.fingerprint import digest_of, node_digest
+from comfy_nb.spec.fingerprint import MOST_OBJECTS, digest_of, node_digest
 
 
 def head_of(step: Step, scope: int) -> Digest:
@@ -82,7 +87,9 @@ def never_equal(fingerprint: Any) -> bool:
     """Whether a fingerprint, or a part of it, is not equal to itself, as NaN is not: then the node runs every time."""
     seen: set[int] = set()
     stack = [fingerprint]
-    while stack:
+    for _ in range(MOST_OBJECTS):  # a container of somebody else's may have no end
+        if not stack:
+            break
         value = stack.pop()
         if issubclass(type(value), (Mapping, list, tuple, Set)):
             if id(value) not in seen:  # it may hold itself
@@ -96,18 +103,29 @@ def never_equal(fingerprint: Any) -> bool:
 def _items_of(value: Mapping[Any, Any] | Sequence[Any] | Set[Any]) -> list[Any]:
     base: Any = container_of(value) or type(value)
     try:
-        items = list(base.__iter__(value))
-        return [*items, *base.values(value)] if issubclass(base, Mapping) else items
+        items = list(islice(base.__iter__(value), MOST_OBJECTS))
+        return [*items, *islice(base.values(value), MOST_OBJECTS)] if issubclass(base, Mapping) else items
     except KeyboardInterrupt:
         raise
     except BaseException:  # a foreign container may refuse; its digest is not reusable then
         return []
 
 
+def _pieces(value: Any) -> Iterable[Any]:
+    """Return the elements of a tensor or array in pieces that can be compared at little cost."""
+    if issubclass(type(value), torch.Tensor):
+        if not is_dense(value) or not has_storage(value):
+            return ()
+        value = value.detach()
+    return pieces_in_order(unrepeated(value)) if value.ndim else (value,)
+
+
 def _differs_from_itself(value: Any) -> bool:
     try:
+        if issubclass(type(value), (torch.Tensor, np.ndarray)):
+            return any(bool((piece != piece).any()) for piece in _pieces(value))
         differs = value != value
-        return bool(differs.any() if hasattr(differs, "any") else differs)  # arrays and tensors compare item by item
+        return bool(differs.any() if hasattr(differs, "any") else differs)  # tables compare item by item
     except KeyboardInterrupt:
         raise
     except BaseException:  # a pack's object may raise anything when compared; then it does not ask for this

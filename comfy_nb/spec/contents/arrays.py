@@ -85,9 +85,11 @@ def elements_of(value: np.ndarray[Any, Any]) -> Any:
 
     A large array that is wider than its memory, as `broadcast_to` makes them, is read as it lies there.
     """
-    if value.dtype.hasobject or value.dtype.kind == "T":
-        return np.ndarray.tolist(np.ndarray.ravel(value))
     plain = np.ndarray.view(value, np.ndarray)
+    if plain.dtype.hasobject or plain.dtype.kind == "T":
+        once = unrepeated(plain) if plain.nbytes > LARGE_BYTES else plain
+        items = once.ravel().tolist()
+        return items if once.size == plain.size else ("repeated", once.shape, items)
     if plain.nbytes > LARGE_BYTES:
         low, high = np.lib.array_utils.byte_bounds(plain)
         if plain.nbytes > high - low:
@@ -100,6 +102,12 @@ def elements_of(value: np.ndarray[Any, Any]) -> Any:
     for piece in (plain,) if plain.flags.c_contiguous else pieces_in_order(plain):
         found.update(np.ascontiguousarray(piece).reshape(-1).view(np.uint8).data)
     return Digest(found.digest())
+
+
+def unrepeated(value: Any) -> Any:
+    """Return a view of an array or tensor that has once what it repeats without a step in memory, as when broadcast."""
+    strides = value.strides if issubclass(type(value), np.ndarray) else value.stride()
+    return value[tuple(slice(0, 1) if step == 0 else slice(None) for step in strides)]
 
 
 def pieces_in_order(value: Any, most: int = PIECE_BYTES) -> Iterator[Any]:

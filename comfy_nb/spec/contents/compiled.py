@@ -18,6 +18,7 @@ _HASHES = {type(hashlib.new(name)) for name in ("sha256", "sha3_256", "blake2b")
 _SCANNER_FACTS = ("strict", "object_hook", "object_pairs_hook", "parse_float", "parse_int", "parse_constant")
 _EXTENDED_BYTES = 64
 _ADDRESSES = "PO"
+_TEXTS = "zZ"
 
 
 @reads(*_HASHES, type(hashlib.blake2s()), type(getattr(hmac.new(b"", b"", "sha256"), "_hmac", None)))
@@ -42,7 +43,8 @@ def _(value: Any) -> Parts:
 
 @reads(*{each for each in vars(ctypes).values() if isinstance(each, type) and issubclass(each, ctypes._SimpleCData)})
 def _(value: Any) -> Parts:
-    if type(value)._type_ in _ADDRESSES:
+    is_text_elsewhere = type(value)._type_ in _TEXTS and value and not issubclass(type(value._objects), (bytes, str))
+    if type(value)._type_ in _ADDRESSES or is_text_elsewhere:  # who knows whether it is still there
         raise Unreadable("an address in memory")
     return (value.value,)
 

@@ -68,14 +68,16 @@ def _field(interface: Interface | None, name: str, value: Any) -> Field:
     kind = WIDGETS.get(spec.socket, "other") if spec is not None else "other"
     if kind == "choice":
         choices = list((spec.choices if spec is not None else None) or ())[:CHOICES_MAX]
-        if isinstance(value, str) and all(isinstance(each, str) for each in choices):
+        if issubclass(type(value), str) and all(isinstance(each, str) for each in choices):
             return Field(name, kind, value, {"choices": choices})
         kind = "other"
     fits = FITTING.get(kind, ())
-    is_finite = not isinstance(value, float) or math.isfinite(value)
-    is_long = len(value) > TEXT_MAX if isinstance(value, str) else isinstance(value, int) and abs(value) > LARGEST_INT
-    if not isinstance(value, fits) or not is_finite or is_long:
-        return Field(name, "other", value[:TEXT_MAX] if isinstance(value, str) else short(value, 200))
+    is_finite = not issubclass(type(value), float) or math.isfinite(value)
+    value = str.__str__(value) if issubclass(type(value), str) else value
+    is_text, is_whole = issubclass(type(value), str), issubclass(type(value), int)
+    is_long = len(value) > TEXT_MAX if is_text else is_whole and abs(value) > LARGEST_INT
+    if not issubclass(type(value), fits) or not is_finite or is_long:
+        return Field(name, "other", value[:TEXT_MAX] if is_text else short(value, 200))
     options = {}
     if spec is not None and kind == "text" and spec.options.get("multiline"):
         options["multiline"] = True

@@ -45,7 +45,9 @@ def as_readable(value: Array) -> tuple[torch.Tensor | None, str]:
         if value.is_quantized:
             return value.detach(), "quantised: the dequantised values are shown"
         return value.detach(), ""
-    except UNREADABLE as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a tensor of somebody else's class may raise anything
         return None, f"its values cannot be read: {first_line(error)}"
 
 

@@ -24,14 +24,14 @@ NUMBERS_MIN = 2
 
 def array(value: Any, kind: str) -> Part | None:
     """Show a tensor or array."""
-    if isinstance(value, torch.Tensor) and not has_storage(value):
+    if issubclass(type(value), torch.Tensor) and not has_storage(value):
         return Part("", "TEXT", text=f"{describe_array(value)}. Its storage is empty: it was released or offloaded.")
     return Part("", _array_kind(value, kind), value) if is_array(value) else None
 
 
 def model(value: Any, kind: str) -> Part | None:
     """Show a torch module."""
-    return Part("", "MODEL", text=describe_model(value, value)) if isinstance(value, torch.nn.Module) else None
+    return Part("", "MODEL", text=describe_model(value, value)) if issubclass(type(value), torch.nn.Module) else None
 
 
 def picture(value: Any, kind: str) -> Part | None:
@@ -52,7 +52,7 @@ def text(value: Any, kind: str) -> Part | None:
 
 def mapping(value: Any, kind: str) -> Iterator[Part | Entry] | None:
     """Show the entries of a mapping."""
-    return _entries(value, kind) if isinstance(value, Mapping) and value else None
+    return _entries(value, kind) if issubclass(type(value), Mapping) and value else None
 
 
 def sequence(value: Any, kind: str) -> Part | Iterator[Entry] | None:

@@ -11,6 +11,7 @@ from comfy_nb.errors import GraphError
 from comfy_nb.graph.model import Graph
 from comfy_nb.parameters.parameter import Parameter, find_parameter, parameters_of
 from comfy_nb.parameters.shown_output import ShownOutput
+from comfy_nb.wording import short
 
 Kind = Literal["slider", "number", "choice", "check", "text", "lines", "seed"]
 
@@ -79,7 +80,9 @@ def _slider(parameter: Parameter, wish: tuple[Any, ...]) -> ControlSpec:
     input_spec, where = parameter.input_spec, parameter.where
     is_range = len(wish) in (2, 3) and all(isinstance(each, int | float) for each in wish)
     if input_spec.socket not in ("INT", "FLOAT", "*") or not is_range:
-        raise GraphError(f"{where}: {wish!r:.60} is not a (low, high) or (low, high, step) of numbers for this input.")
+        raise GraphError(
+            f"{where}: {short(wish, 60)} is not a (low, high) or (low, high, step) of numbers for this input."
+        )
     low, high = (parameter.checked(each) for each in wish[:2])
     if not low < high:
         raise GraphError(f"{where}: the range {low} to {high} is empty; write (low, high).")

@@ -35,7 +35,7 @@ def constants_of(run: Run, node_id: str) -> dict[str, Any]:
     """Return the numbers and texts among the constants of a node of a run."""
     step = run.step(node_id)
     inputs = step.template if step is not None else {}
-    return {name: value for name, value in inputs.items() if isinstance(value, str | int | float)}
+    return {name: value for name, value in inputs.items() if issubclass(type(value), str | int | float)}
 
 
 def _differing(namesakes: Sequence[NamedNode]) -> list[str]:
@@ -51,4 +51,4 @@ def _label(node: NamedNode, names: Sequence[str]) -> str:
 
 
 def _format(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else short(value, VALUE_MAX)
+    return f"{value:.6g}" if issubclass(type(value), float) else short(value, VALUE_MAX)

@@ -40,7 +40,7 @@ def value_thumbnail(value: Any, kind: str | None, max_px: int) -> Thumbnail | No
 
     Without a type, or of any type ("*"), a tensor [B, H, W, C] is taken for an IMAGE.
     """
-    if isinstance(value, torch.Tensor):
+    if issubclass(type(value), torch.Tensor):
         return _first_picture(value, "IMAGE" if kind in (ANY, None) else kind, max_px)
     return picture_thumbnail(value, max_px) if is_picture(value) else None
 
@@ -48,7 +48,7 @@ def value_thumbnail(value: Any, kind: str | None, max_px: int) -> Thumbnail | No
 def is_picture(value: Any) -> bool:
     """Whether a value is a PIL picture, by what it can do."""
     names = ("thumbnail", "mode", "getpixel")
-    return not isinstance(value, type) and all(hasattr(value, name) for name in names)
+    return not issubclass(type(value), type) and all(hasattr(value, name) for name in names)
 
 
 def _first_picture(value: torch.Tensor, kind: str, max_px: int) -> Thumbnail | None:
@@ -57,17 +57,19 @@ def _first_picture(value: torch.Tensor, kind: str, max_px: int) -> Thumbnail | N
     try:
         first = drawing_of(kind).thumbnail(value)
         return tensor_thumbnail(first, max_px) if first is not None else None
-    except Exception:  # a tensor without readable values, or a drawing of somebody else's that fails on it
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a tensor without readable values, or a drawing of somebody else's that fails on it
         return None
 
 
 def describe_value(value: Any) -> str:
     """Describe a value in a line or two: numbers and text as they are, everything else by its type and shape."""
-    if isinstance(value, float):
+    if issubclass(type(value), float):
         return f"{value:.6g}"
-    if isinstance(value, torch.Tensor) and value.numel() == 1 and not value.is_complex():
+    if issubclass(type(value), torch.Tensor) and value.numel() == 1 and not value.is_complex():
         return f"{value.item():.6g}"
-    return value[:WORDS_MAX] if isinstance(value, str) else short(value, WORDS_MAX)
+    return value[:WORDS_MAX] if issubclass(type(value), str) else short(value, WORDS_MAX)
 
 
 def tensor_thumbnail(pixels: torch.Tensor, max_px: int, quality: int = JPEG_QUALITY) -> Thumbnail:
