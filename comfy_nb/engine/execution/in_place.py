@@ -54,7 +54,9 @@ class InPlace:
     def before_call(self, node_run: NodeRun) -> None:
         """Make sure that what a node does to its inputs can be told afterwards."""
         step = node_run.step
-        if step.writes_by_torch and step.is_simple and step.where != LOOP:
+        modes = self._state.modes.torch
+        is_seen = modes.function_modes or modes.dispatch_modes  # these are handed all tensors
+        if step.writes_by_torch and step.is_simple and step.where != LOOP and not is_seen:
             taken = self._take(node_run)
             if taken is not None:
                 self.taken[node_run.sequence] = taken

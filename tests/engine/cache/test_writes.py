@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
 import comfy_nb as nb
 from comfy_nb.engine.cache import seal
@@ -83,6 +85,14 @@ def one_pixel_by_a_helper(image: nb.Image) -> float:
 
 
 @nb.node
+def one_value_of_a_sparse_tensor(image: nb.Image) -> float:
+    flat = image.view(-1)
+    rows, columns = torch.tensor([0, len(flat)]), torch.arange(len(flat))
+    torch.sparse_csr_tensor(rows, columns, flat, (1, len(flat))).values()[5] = 7
+    return 0.0
+
+
+@nb.node
 def brightest(image: nb.Image, after: float | nb.Image = 0.0) -> float:
     return float(image.max())
 
@@ -98,7 +108,11 @@ def test_a_node_that_reaches_only_torch_is_named_right_after_it_wrote_to_its_inp
     assert brightest(dims(sheet(0)), 0.0).run_sync() == 0.25
 
 
-@pytest.mark.parametrize("writes", [one_pixel_by_numpy, one_pixel_by_data, one_pixel_by_apply, one_pixel_by_a_helper])
+@pytest.mark.filterwarnings("ignore:Sparse")
+@pytest.mark.parametrize(
+    "writes",
+    [one_pixel_by_numpy, one_pixel_by_data, one_pixel_by_apply, one_pixel_by_a_helper, one_value_of_a_sparse_tensor],
+)
 def test_any_other_node_is_named_right_after_it_wrote_to_one_element(writes: Callable[..., object]) -> None:
     below = dims(sheet(0))
     with pytest.warns(nb.ComfyNBWarning, match=rf"{writes.__name__} .* changed its input 'image' in place"):
@@ -188,6 +202,28 @@ def test_a_node_that_keeps_its_input_and_writes_to_it_later_is_found_out_when_th
     kept[0].numpy()[0, 3, 4, 1] = 7
     with pytest.warns(nb.ComfyNBWarning, match=f"result of dims .* {LATER}"):
         assert brightest(dims(sheet(0))).run_sync() == 0.25
+
+
+def test_a_mode_of_torch_that_keeps_what_it_sees_and_writes_to_it_is_found_out_when_the_value_is_used() -> None:
+    class Keeps(TorchFunctionMode):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kept: list[torch.Tensor] = []
+
+        def __comfy_nb_key__(self) -> str:
+            return "keeps"
+
+        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            self.kept += [each for each in args if getattr(each, "shape", None) == SHAPE]
+            return function(*args, **(kwargs or {}))
+
+    with Keeps() as mode:
+        brightest(dims(sheet(0))).run_sync()
+        for tensor in list(mode.kept):
+            tensor.detach().numpy()[0, 3, 4, 1] = 7
+        with pytest.warns(nb.ComfyNBWarning) as warned:
+            assert brightest(dims(sheet(0)), 1.0).run_sync() == 0.25
+    assert [str(each.message).split()[3] for each in warned] == ["dims", "sheet"]
 
 
 def test_between_nodes_that_reach_only_torch_no_content_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
