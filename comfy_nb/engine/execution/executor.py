@@ -214,6 +214,7 @@ class Executor:
                     worker.retired = True  # the run has ended and abandoned this worker
             if isinstance(outcome, LaneTurn):
                 keeps_claim = True
+                self.results.settle_inputs(node_run)
                 post(self.loop, self._put_off, node_run, outcome)
             elif isinstance(outcome, Expand):
                 steps, expanded, fingerprinted = self.results.read_expansion(node_run, outcome)
@@ -225,7 +226,7 @@ class Executor:
         except (InterruptProcessingException, KeyboardInterrupt, Interrupted) as error:
             self._interrupted(error)
         except BaseException as error:  # a node may raise or return anything, and none of it may end the lane
-            self.lookup.note_failure(node_run, error)
+            self.results.note_failure(node_run, error)
             self.fail(node_run, error)
         finally:
             if not keeps_claim:
@@ -285,7 +286,7 @@ class Executor:
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # a node may raise or return anything, and none of it may end the loop
-            self.lookup.note_failure(node_run, error)
+            self.results.note_failure(node_run, error)
             self.fail(node_run, error)
         finally:
             self.lookup.release_claim(node_run, None)

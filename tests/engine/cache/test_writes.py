@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -130,6 +131,20 @@ def test_a_node_that_writes_to_a_view_of_a_result_spoils_both() -> None:
     assert brightest(first_of(dims(sheet(0)))).run_sync() == 0.25
 
 
+def test_what_a_node_wrote_to_by_a_view_is_computed_again_before_others_of_the_run_take_it() -> None:
+    @nb.node
+    def later(number: float) -> float:
+        return number * 1.0
+
+    after: Any = 0.0
+    for _ in range(5):
+        after = later(after)
+    below = dims(sheet(0))
+    with pytest.warns(nb.ComfyNBWarning, match=r"one_pixel_by_numpy .* changed the result of dims \(.*\) in place"):
+        nb.Graph(one_pixel_by_numpy(first_of(below)), brightest(below, after)).run_sync()
+    assert brightest(dims(sheet(0)), after).run_sync() == 0.25
+
+
 def test_a_person_who_writes_to_a_value_that_was_handed_out_has_it_computed_again() -> None:
     below = dims(sheet(0))
     graph = nb.Graph(brightest(below))
@@ -172,6 +187,94 @@ def test_the_inputs_of_a_failed_node_are_watched() -> None:
     frames[-1].f_locals["image"].numpy()[0, 3, 4, 1] = 7
     with pytest.warns(nb.ComfyNBWarning, match=f"result of dims .* {LATER}"):
         assert brightest(dims(sheet(0))).run_sync() == 0.25
+
+
+@nb.node
+def writes_and_fails(image: nb.Image) -> float:
+    image.numpy()[0, 3, 4, 1] = 7
+    raise ValueError("no")
+
+
+def _tries(start: list[int]) -> None:
+    start[0] += 1
+    if start[0] == 1:
+        raise ValueError("not yet")
+
+
+tried = nb.constant([0])
+
+
+@nb.node(retries=1)
+def writes_and_is_tried_again(image: nb.Image) -> float:
+    image.numpy()[0, 3, 4, 1] = 7
+    _tries(tried)
+    return 0.0
+
+
+class _Writes:
+    RETURN_TYPES, FUNCTION = ("FLOAT",), "call"
+
+    def _write(self, image: torch.Tensor) -> None:
+        image.numpy()[0, 3, 4, 1] = 7
+
+
+class WritesAndExpands(_Writes):
+    INPUT_TYPES = classmethod(lambda cls: {"required": {"image": ("IMAGE",)}})
+
+    def call(self, image: torch.Tensor) -> dict[str, Any]:
+        self._write(image)
+        graph = nb.GraphBuilder()
+        return {"result": (graph.node("zero").out(0),), "expand": graph.finalize()}
+
+
+class WritesAndAsks(_Writes):
+    INPUT_TYPES = classmethod(lambda cls: {"required": {"image": ("IMAGE",), "more": ("FLOAT", {"lazy": True})}})
+
+    def check_lazy_status(self, image: torch.Tensor, more: float | None) -> list[str]:
+        if more is None:
+            self._write(image)
+        return ["more"] if more is None else []
+
+    def call(self, image: torch.Tensor, more: float) -> tuple[float]:
+        return (more,)
+
+
+@nb.node
+def zero() -> float:
+    return 0.0
+
+
+def _writes_and_fails(image: nb.Handle) -> nb.Handle:
+    return writes_and_fails(image)
+
+
+def _is_tried_again(image: nb.Handle) -> nb.Handle:
+    tried[0] = 0
+    return writes_and_is_tried_again(image)
+
+
+def _expands(image: nb.Handle) -> nb.Handle:
+    nb.register(WritesAndExpands)
+    return nb.nodes.WritesAndExpands(image)
+
+
+def _asks(image: nb.Handle) -> nb.Handle:
+    nb.register(WritesAndAsks)
+    return nb.nodes.WritesAndAsks(image, brightest(image))
+
+
+@pytest.mark.parametrize("writes", [_writes_and_fails, _is_tried_again, _expands, _asks])
+def test_a_node_that_gives_no_result_at_once_is_named_before_others_take_what_it_wrote_to(
+    writes: Callable[[nb.Handle], nb.Handle],
+) -> None:
+    below = dims(sheet(0))
+    graph = nb.Graph(writes(below), brightest(below))
+    with (
+        pytest.warns(nb.ComfyNBWarning, match=r"[wW]rites\w+ .* changed its input 'image' in place"),
+        contextlib.suppress(nb.NodeErrors),
+    ):
+        graph.run_sync(on_error="continue")
+    assert brightest(dims(sheet(0))).run_sync() == 0.25
 
 
 def test_a_constant_that_somebody_writes_to_while_the_run_goes_on_leaves_nothing_behind() -> None:
