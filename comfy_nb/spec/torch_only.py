@@ -22,11 +22,14 @@ from comfy_nb.spec.node_spec import NodeSpec
 
 # What hands out a tensor's memory, writes to a tensor without counting it, or leads to code that is not torch's own.
 _WAYS_ROUND = frozenset(
-    {"apply_", "autograd", "batch_norm", "compile", "cpp_extension", "data", "data_ptr", "distributed", "export"}
-    | {"from_dlpack", "from_file", "frombuffer", "hub", "instance_norm", "jit", "library", "load", "map2_", "map_"}
-    | {"multiprocessing", "numpy", "ops", "overrides", "package", "register_hook", "share_memory_", "storage"}
-    | {"to_dlpack", "untyped_storage", "utils"}
+    {"Buffer", "apply_", "autograd", "compile", "cpp_extension", "data", "data_ptr", "distributed", "export"}
+    | {"from_dlpack", "from_file", "frombuffer", "functional_call", "hub", "instance_norm", "jit", "library", "load"}
+    | {"load_state_dict", "map2_", "map_", "multiprocessing", "numpy", "ops", "overrides", "package"}
+    | {"register_buffer", "register_hook", "share_memory_", "storage", "to_dlpack", "typed_storage"}
+    | {"untyped_storage", "utils"}
 )
+# Running means are written to without a count, and so are the values that a sparse tensor is made of.
+_PARTS_OF_WAYS = ("batch_norm", "sparse_")
 _KEEPS = frozenset({"STORE_ATTR", "STORE_GLOBAL", "STORE_NAME", "DELETE_ATTR", "IMPORT_NAME", "IMPORT_STAR"})
 _EXCEPTIONS = {name for name, each in vars(builtins).items() if isinstance(each, type) and issubclass(each, Exception)}
 _BUILTINS = _EXCEPTIONS | frozenset(
@@ -80,7 +83,7 @@ def _is_torchs(value: Any) -> bool:
 
 
 def _leads_away(name: str) -> bool:
-    return name in _WAYS_ROUND or name.startswith("_")
+    return name in _WAYS_ROUND or name.startswith("_") or any(part in name for part in _PARTS_OF_WAYS)
 
 
 def _is_harmless_code(function: types.FunctionType, seen: set[int]) -> bool:

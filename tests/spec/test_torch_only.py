@@ -83,6 +83,20 @@ def updates_running_means(x):
     return F.batch_norm(x, x.mean(0), x.var(0), training=True)
 
 
+def updates_running_means_of_a_module(x):
+    norm = nn.BatchNorm1d(len(x))
+    norm.register_buffer("running_mean", x)
+    return norm(torch.rand(2, len(x)))
+
+
+def updates_running_means_by_the_native_operation(x):
+    return torch.native_batch_norm(torch.rand(2, len(x)), None, None, x, x * x, True, 0.1, 1e-5)
+
+
+def makes_a_sparse_tensor_of_it(x):
+    torch.sparse_coo_tensor(torch.arange(len(x))[None], x, is_coalesced=True).values()[0] = 7
+
+
 def keeps_it_in_a_global(x):
     _kept.append(x)
     return x
@@ -130,6 +144,9 @@ def _with_a_variable() -> Callable[..., Any]:
         takes_private_parts,
         calls_a_custom_operation,
         updates_running_means,
+        updates_running_means_of_a_module,
+        updates_running_means_by_the_native_operation,
+        makes_a_sparse_tensor_of_it,
         keeps_it_in_a_global,
         keeps_it_in_an_attribute,
         keeps_it_in_a_default,

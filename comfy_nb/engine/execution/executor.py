@@ -216,6 +216,7 @@ class Executor:
                     worker.retired = True  # the run has ended and abandoned this worker
             if isinstance(outcome, LaneTurn):
                 keeps_claim = True
+                self.results.settle_inputs(node_run)
                 post(self.loop, self._put_off, node_run, outcome)
             elif isinstance(outcome, Expand):
                 steps, expanded, fingerprinted = self.results.read_expansion(node_run, outcome)
@@ -304,7 +305,11 @@ class Executor:
         self.wake()
 
     def _failed(self, node_run: NodeRun, error: BaseException) -> None:
-        """Let a node fail that was called, and with it the equal ones of this run; its error hands out its inputs."""
+        """Let a node fail that was called, and with it the equal ones of this run.
+
+        It may have changed its inputs before, and its error hands them out.
+        """
+        self.results.settle_inputs(node_run)
         self.lookup.in_place.failed(node_run)
         self.claims.note_failure(node_run, error)
         self.fail(node_run, error)

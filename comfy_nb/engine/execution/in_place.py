@@ -56,7 +56,9 @@ class InPlace:
     def before_call(self, node_run: NodeRun) -> None:
         """Make sure that what a node does to its inputs can be told afterwards."""
         step = node_run.step
-        if step.writes_by_torch and step.is_simple and step.where != LOOP:
+        modes = self._state.modes.torch
+        is_seen = modes.function_modes or modes.dispatch_modes  # these are handed all tensors
+        if step.writes_by_torch and step.is_simple and step.where != LOOP and not is_seen:
             taken = self._take(node_run)
             if taken is not None:
                 self.taken[node_run.sequence] = taken
@@ -108,7 +110,7 @@ class InPlace:
         so for nodes that others run beside. One that has its lane to itself is taken to have made the change.
         """
         changed: list[NodeRun] = []
-        is_glanced_at = node_run.sequence in self.taken
+        is_glanced_at = node_run.sequence in self.taken and not self._is_written_beside(node_run)
         for link, above in self._above(node_run):
             entry = above.entry
             if entry is None or entry.seal is None:
@@ -123,9 +125,34 @@ class InPlace:
                     f"{node_run.step.named} changed its input {link.name!r} in place: {what}. The result of "
                     f"{above.step.named} will be computed again where it is needed. Work on a copy (x.clone())."
                 )
+        if changed:
+            changed += self._others_changed(node_run)
         if changed and (node_run.step.where != LANE or self.users_of(changed, node_run)):
             self.doubtful.add(node_run.sequence)
         return changed
+
+    def _others_changed(self, by: NodeRun) -> list[NodeRun]:
+        """Return the nodes whose outputs lie in memory that a node wrote to by way of another result; warn of them."""
+        changed: list[NodeRun] = []
+        for each in list(self.scheduler.node_runs.values()):
+            entry = each.entry
+            if each is by or entry is None or entry.is_spoiled or entry.seal is None:
+                continue
+            what = entry.seal.broken()
+            if what is not None and not isinstance(what, Renewed):
+                changed += self._spoil(entry, by)
+                warn_each_time(
+                    f"{by.step.named} changed the result of {each.step.named} in place, by way of its own input: "
+                    f"{what}. It will be computed again where it is needed. Work on a copy (x.clone())."
+                )
+        return changed
+
+    def _is_written_beside(self, node_run: NodeRun) -> bool:
+        """Whether a node that may write in other ways than by torch runs just now with the same inputs."""
+        if self.scheduler.running <= 1:
+            return False
+        above = [each for _, each in self._above(node_run)]
+        return any(each.sequence not in self.taken for each in self.users_of(above, node_run))
 
     def _spoil(self, entry: Entry, by: NodeRun) -> list[NodeRun]:
         entry.is_spoiled = True

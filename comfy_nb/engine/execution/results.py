@@ -62,16 +62,26 @@ class Results:
         with self._lock:
             if executor.ending is not None:
                 return
-            if invalidated:
-                scheduler.outdated.update(each.sequence for each in self._in_place.users_of(invalidated, node_run))
-            for above in invalidated:
-                scheduler.invalidate(above)
+            self._invalidate(invalidated, node_run)
             if self._state.tainted_within:
                 self._redo_below(node_run)
             scheduler.finish(node_run, outcome.outputs)
             needs_loop = scheduler.wants_loop or not executor.is_draining
         if needs_loop:
             executor.wake()
+
+    def settle_inputs(self, node_run: NodeRun) -> None:
+        """Have computed again what a call changed in place that came to no result: it asked, expanded or failed."""
+        invalidated = self._in_place.after_call(node_run) if node_run.step.links else ()
+        with self._lock:
+            if self._executor.ending is None:
+                self._invalidate(invalidated, node_run)
+
+    def _invalidate(self, changed: Sequence[NodeRun], by: NodeRun) -> None:
+        if changed:
+            self._scheduler.outdated.update(each.sequence for each in self._in_place.users_of(changed, by))
+        for above in changed:
+            self._scheduler.invalidate(above)
 
     def take_shared(self, node_run: NodeRun, entry: Entry | None) -> None:
         """Take the result of an equal node that was in flight; without an entry it gave up, so this one is computed."""
@@ -107,6 +117,7 @@ class Results:
         if node_run.sequence in self._scheduler.outdated:
             self._call_again(node_run)
             return
+        self.settle_inputs(node_run)
         set_keys(steps, self._scheduler, self._state.graph.scope.uid, self._state.modes, self._lookup.inside)
         node_run.ui = outcome.ui
         with self._lock:
@@ -134,6 +145,7 @@ class Results:
         return outputs
 
     def _ask(self, node_run: NodeRun, names: Sequence[str]) -> None:
+        self.settle_inputs(node_run)
         with self._lock:
             if self._executor.ending is not None:
                 return

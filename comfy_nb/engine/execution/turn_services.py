@@ -36,7 +36,8 @@ class TurnServices:
     def object_of(self, node_run: NodeRun) -> Any:
         """Return the object that a node's methods are called on: one per node id and class of the graph.
 
-        It is a new one each time where the cache holds nothing, as in ComfyUI.
+        It is a new one where the code of the class counts as another, for what it keeps is of the old one, and each
+        time where the cache holds nothing, as in ComfyUI.
         """
         step = node_run.step
         make = step.spec.make_object
@@ -46,9 +47,10 @@ class TurnServices:
             return make()
         objects = self._state.graph.scope.objects
         name = (step.id, step.class_type)
-        found = objects.get(name)
-        if type(found) is not make:
-            found = objects[name] = make()
+        found, made_by = objects.get(name, (None, step.code))
+        if type(found) is not make or (step.code.reusable and not step.code.continues(made_by)):
+            found = make()
+            objects[name] = found, step.code
         return found
 
     def context(self, node_run: NodeRun, index: int, calls: int) -> CallContext:

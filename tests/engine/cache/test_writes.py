@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
 import comfy_nb as nb
 from comfy_nb.engine.cache import marks
@@ -84,6 +87,14 @@ def one_pixel_by_another_package(image: nb.Image) -> float:
 
 
 @nb.node
+def one_value_of_a_sparse_tensor(image: nb.Image) -> float:
+    flat = image.view(-1)
+    rows, columns = torch.tensor([0, len(flat)]), torch.arange(len(flat))
+    torch.sparse_csr_tensor(rows, columns, flat, (1, len(flat))).values()[5] = 7
+    return 0.0
+
+
+@nb.node
 def brightest(image: nb.Image, after: float | nb.Image = 0.0) -> float:
     return float(image.max())
 
@@ -99,8 +110,16 @@ def test_a_node_that_reaches_only_torch_is_named_right_after_it_wrote_to_its_inp
     assert brightest(dims(sheet(0)), 0.0).run_sync() == 0.25
 
 
+@pytest.mark.filterwarnings("ignore:Sparse")
 @pytest.mark.parametrize(
-    "writes", [one_pixel_by_numpy, one_pixel_by_data, one_pixel_by_apply, one_pixel_by_another_package]
+    "writes",
+    [
+        one_pixel_by_numpy,
+        one_pixel_by_data,
+        one_pixel_by_apply,
+        one_pixel_by_another_package,
+        one_value_of_a_sparse_tensor,
+    ],
 )
 def test_any_other_node_is_named_right_after_it_wrote_to_one_element(writes: Callable[..., object]) -> None:
     below = dims(sheet(0))
@@ -151,6 +170,20 @@ async def test_a_result_that_two_runs_share_is_watched_in_both() -> None:
     assert await brightest(slow_sheet(0)) == 0.5
 
 
+def test_what_a_node_wrote_to_by_a_view_is_computed_again_before_others_of_the_run_take_it() -> None:
+    @nb.node
+    def later(number: float) -> float:
+        return number * 1.0
+
+    after: Any = 0.0
+    for _ in range(5):
+        after = later(after)
+    below = dims(sheet(0))
+    with pytest.warns(nb.ComfyNBWarning, match=r"one_pixel_by_numpy .* changed the result of dims \(.*\) in place"):
+        nb.Graph(one_pixel_by_numpy(first_of(below)), brightest(below, after)).run_sync()
+    assert brightest(dims(sheet(0)), after).run_sync() == 0.25
+
+
 def test_a_person_who_writes_to_a_value_that_was_handed_out_has_it_computed_again() -> None:
     below = dims(sheet(0))
     graph = nb.Graph(brightest(below))
@@ -195,6 +228,94 @@ def test_the_inputs_of_a_failed_node_are_watched() -> None:
         assert brightest(dims(sheet(0))).run_sync() == 0.25
 
 
+@nb.node
+def writes_and_fails(image: nb.Image) -> float:
+    image.numpy()[0, 3, 4, 1] = 7
+    raise ValueError("no")
+
+
+def _tries(start: list[int]) -> None:
+    start[0] += 1
+    if start[0] == 1:
+        raise ValueError("not yet")
+
+
+tried = nb.constant([0])
+
+
+@nb.node(retries=1)
+def writes_and_is_tried_again(image: nb.Image) -> float:
+    image.numpy()[0, 3, 4, 1] = 7
+    _tries(tried)
+    return 0.0
+
+
+class _Writes:
+    RETURN_TYPES, FUNCTION = ("FLOAT",), "call"
+
+    def _write(self, image: torch.Tensor) -> None:
+        image.numpy()[0, 3, 4, 1] = 7
+
+
+class WritesAndExpands(_Writes):
+    INPUT_TYPES = classmethod(lambda cls: {"required": {"image": ("IMAGE",)}})
+
+    def call(self, image: torch.Tensor) -> dict[str, Any]:
+        self._write(image)
+        graph = nb.GraphBuilder()
+        return {"result": (graph.node("zero").out(0),), "expand": graph.finalize()}
+
+
+class WritesAndAsks(_Writes):
+    INPUT_TYPES = classmethod(lambda cls: {"required": {"image": ("IMAGE",), "more": ("FLOAT", {"lazy": True})}})
+
+    def check_lazy_status(self, image: torch.Tensor, more: float | None) -> list[str]:
+        if more is None:
+            self._write(image)
+        return ["more"] if more is None else []
+
+    def call(self, image: torch.Tensor, more: float) -> tuple[float]:
+        return (more,)
+
+
+@nb.node
+def zero() -> float:
+    return 0.0
+
+
+def _writes_and_fails(image: nb.Handle) -> nb.Handle:
+    return writes_and_fails(image)
+
+
+def _is_tried_again(image: nb.Handle) -> nb.Handle:
+    tried[0] = 0
+    return writes_and_is_tried_again(image)
+
+
+def _expands(image: nb.Handle) -> nb.Handle:
+    nb.register(WritesAndExpands)
+    return nb.nodes.WritesAndExpands(image)
+
+
+def _asks(image: nb.Handle) -> nb.Handle:
+    nb.register(WritesAndAsks)
+    return nb.nodes.WritesAndAsks(image, brightest(image))
+
+
+@pytest.mark.parametrize("writes", [_writes_and_fails, _is_tried_again, _expands, _asks])
+def test_a_node_that_gives_no_result_at_once_is_named_before_others_take_what_it_wrote_to(
+    writes: Callable[[nb.Handle], nb.Handle],
+) -> None:
+    below = dims(sheet(0))
+    graph = nb.Graph(writes(below), brightest(below))
+    with (
+        pytest.warns(nb.ComfyNBWarning, match=r"[wW]rites\w+ .* changed its input 'image' in place"),
+        contextlib.suppress(nb.NodeErrors),
+    ):
+        graph.run_sync(on_error="continue")
+    assert brightest(dims(sheet(0))).run_sync() == 0.25
+
+
 def test_a_constant_that_somebody_writes_to_while_the_run_goes_on_leaves_nothing_behind() -> None:
     picture = nb.constant([torch.full(SHAPE, 0.5)])
 
@@ -223,6 +344,28 @@ def test_a_node_that_keeps_its_input_and_writes_to_it_later_is_found_out_when_th
     kept[0].numpy()[0, 3, 4, 1] = 7
     with pytest.warns(nb.ComfyNBWarning, match=f"result of dims .* {LATER}"):
         assert brightest(dims(sheet(0))).run_sync() == 0.25
+
+
+def test_a_mode_of_torch_that_keeps_what_it_sees_and_writes_to_it_is_found_out_when_the_value_is_used() -> None:
+    class Keeps(TorchFunctionMode):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kept: list[torch.Tensor] = []
+
+        def __comfy_nb_key__(self) -> str:
+            return "keeps"
+
+        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            self.kept += [each for each in args if getattr(each, "shape", None) == SHAPE]
+            return function(*args, **(kwargs or {}))
+
+    with Keeps() as mode:
+        brightest(dims(sheet(0))).run_sync()
+        for tensor in list(mode.kept):
+            tensor.detach().numpy()[0, 3, 4, 1] = 7
+        with pytest.warns(nb.ComfyNBWarning) as warned:
+            assert brightest(dims(sheet(0)), 1.0).run_sync() == 0.25
+    assert [str(each.message).split()[3] for each in warned] == ["dims", "sheet"]
 
 
 def test_between_nodes_that_reach_only_torch_no_content_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

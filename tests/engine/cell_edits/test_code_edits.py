@@ -270,6 +270,27 @@ async def test_editing_a_v1_class_in_its_cell(notebook: Notebook) -> None:
     assert shown.value == -4
 
 
+async def test_what_an_object_keeps_of_a_global_is_made_anew_when_that_changes(notebook: Notebook) -> None:
+    notebook.cell("""
+        WEIGHT = 2
+        class Weigh:
+            INPUT_TYPES = classmethod(lambda cls: {"required": {"x": ("INT", {"default": 1})}})
+            RETURN_TYPES, FUNCTION = ("INT",), "weigh"
+            def __init__(self):
+                self.weight = WEIGHT
+            def weigh(self, x):
+                return (self.weight * x,)
+        nb.register(Weigh)
+        result = nb.nodes.Weigh(5)
+    """)
+    assert (await notebook.show("result")).value == 10
+    notebook.cell("WEIGHT = 3")
+    assert (await notebook.show("result")).value == 15
+    notebook.cell("another = nb.nodes.Weigh(5)")
+    shown = await notebook.show("another")
+    assert (shown.value, shown.ran) == (15, [])
+
+
 async def test_a_global_that_changes_while_an_expansion_runs_leaves_nothing_cached(notebook: Notebook) -> None:
     notebook.cell("""
         scale = 2
