@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 import comfy_nb as nb
 from comfy_nb.engine.cache import marks
-from comfy_nb.engine.events import NodeStarted
+from comfy_nb.engine.execution.node_run import NodeState
 
 SHAPE = (1, 256, 256, 3)
 LATER = "is computed again"
@@ -160,9 +160,9 @@ async def test_a_result_that_two_runs_share_is_watched_in_both() -> None:
         return torch.full((1, 256, 256, 3), 0.5) + product[0, 1]
 
     shared = slow_sheet(0)
-    computing, begun = nb.Graph(brightest(dims(shared))).start(), asyncio.Event()
-    computing.run.subscribe(lambda events: begun.set() if any(type(each) is NodeStarted for each in events) else None)
-    await begun.wait()
+    computing = nb.Graph(brightest(dims(shared))).start()
+    while (node_run := computing.run.node_run("1")) is None or node_run.state is not NodeState.RUNNING:
+        await asyncio.sleep(0)
     writing = nb.Graph(one_pixel_by_numpy(shared)).start()
     with pytest.warns(nb.ComfyNBWarning, match="one_pixel_by_numpy .* changed its input"):
         await asyncio.gather(computing, writing)
