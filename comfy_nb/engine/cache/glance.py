@@ -22,15 +22,31 @@ SAMPLES = 16
 GOLDEN_RATIO = 0.618033988749895
 
 
-def can_be_glanced_at(value: torch.Tensor) -> bool:
-    """Whether a glance at a tensor is worth it, and shows what torch writes: it is large, and has a version counter."""
-    return is_bare(value) and value.nbytes > SMALL_BYTES and is_seen_by_numpy(value)
+class Glance:
+    """What shows of a tensor without reading it: its place, its version, and elements from all over it."""
+
+    __slots__ = ("_address", "_flat", "_places", "_sample", "_value", "_version")
+
+    def __init__(self, value: torch.Tensor) -> None:
+        self._value = value
+        self._address = value.data_ptr()
+        self._version = value._version
+        self._flat: np.ndarray[Any, Any] = value.numpy().reshape(-1)
+        self._places = _places(self._flat.size)
+        self._sample = self._flat[self._places].tobytes()
+
+    def is_same(self) -> bool:
+        """Whether all that shows is as it was."""
+        value = self._value
+        if value._version != self._version or value.data_ptr() != self._address or value.requires_grad:
+            return False
+        return bool(self._flat[self._places].tobytes() == self._sample)
 
 
-def glance(value: torch.Tensor) -> tuple[Any, ...]:
-    """Return what shows of a tensor that can be glanced at: its place and version, and elements from all over it."""
-    flat: np.ndarray[Any, Any] = value.detach().numpy().reshape(-1)
-    return value.data_ptr(), value._version, value.requires_grad, flat[_places(flat.size)].tobytes()
+def glance_at(value: torch.Tensor) -> Glance | None:
+    """Glance at a tensor; None for one of which that does not show what torch writes, or that is as quickly read."""
+    is_large = value.nbytes > SMALL_BYTES
+    return Glance(value) if is_large and is_bare(value) and is_seen_by_numpy(value) else None
 
 
 @functools.lru_cache(maxsize=256)

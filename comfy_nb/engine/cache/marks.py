@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from xxhash import xxh3_128_digest
 
-from comfy_nb.engine.cache.glance import can_be_glanced_at, glance
+from comfy_nb.engine.cache.glance import glance_at
 from comfy_nb.spec.contents.tensors import elements_of
 from comfy_nb.spec.digest import PLAIN, Digest
 from comfy_nb.spec.fingerprint import digest_of, last_superseded
@@ -81,19 +81,19 @@ class TensorMark(Mark):
 
     def __init__(self, path: Path, value: torch.Tensor, *, at_a_glance: bool = False) -> None:
         super().__init__(path, value)
-        self._glance = glance(value) if at_a_glance or can_be_glanced_at(value) else None
+        self._glance = glance_at(value)
         self._state: tuple[Any, ...] | None = None
         self._content: Digest | None = None
-        if not at_a_glance:
+        if not at_a_glance or self._glance is None:
             self.complete()
 
     def touched(self) -> str | None:
         if self._glance is None:
             return self.broken()
-        return None if glance(self._value) == self._glance else self._words()
+        return None if self._glance.is_same() else self._words()
 
     def complete(self) -> None:
-        if self._state is None and (self._glance is None or self.touched() is None):
+        if self._state is None and (self._glance is None or self._glance.is_same()):
             self._content, self._state = _tensor_content(self._value), _tensor_state(self._value)
 
     def broken(self) -> str | None:

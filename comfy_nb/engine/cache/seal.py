@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from comfy_nb.engine.cache.glance import can_be_glanced_at
 from comfy_nb.engine.cache.marks import (
     DataMark,
     ItemsMark,
@@ -90,7 +89,7 @@ def seal(outputs: tuple[list[Any], ...], watches: Callable[[int], bool] = _watch
 def seal_at_a_glance(outputs: tuple[list[Any], ...]) -> Seal | None:
     """Seal outputs that are plain values and tensors, of which large ones are not read before `complete`."""
     marks = [
-        TensorMark(_path_to(number, index, slot), value, at_a_glance=can_be_glanced_at(value))
+        TensorMark(_path_to(number, index, slot), value, at_a_glance=True)
         for number, slot in enumerate(outputs)
         for index, value in enumerate(slot)
         if not is_plain(value)
