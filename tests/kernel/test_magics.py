@@ -71,7 +71,7 @@ def test_the_cache_is_emptied_on_demand(loaded):
     assert loaded.run("%comfy cache clear").stdout == "2 values dropped.\n"
     assert loaded.run("len(nb.cache)").results == ["0"]
     loaded.run("again = await nb.load('flow.json').run(['2'])")
-    assert loaded.run("again.why('2')").results == ["'evicted'"]
+    assert loaded.run("again.why('2')").results == ["'cleared by hand'"]
 
 
 def test_a_wrong_command_is_one_line(loaded):
