@@ -79,11 +79,16 @@ def seal(outputs: tuple[list[Any], ...], watches: Callable[[int], bool] = _watch
     Objects that are neither tensors, arrays nor containers are looked at in slots that `watches` tells. The slots'
     lists themselves are not watched.
     """
+    return None if are_plain(outputs) else _Sealing(watches).seal(outputs)
+
+
+def are_plain(outputs: tuple[list[Any], ...]) -> bool:
+    """Whether outputs are plain values only, which nothing can change."""
     for slot in outputs:
         for value in slot:
             if not is_plain(value):
-                return _Sealing(watches).seal(outputs)
-    return None
+                return False
+    return True
 
 
 def seal_at_a_glance(outputs: tuple[list[Any], ...]) -> Seal | None:

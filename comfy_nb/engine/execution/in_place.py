@@ -7,14 +7,14 @@ in ways that only its content tells, and may keep it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.cache.glance import is_bare, lie_alone
 from comfy_nb.engine.cache.marks import Renewed
-from comfy_nb.engine.cache.seal import Seal, seal, seal_at_a_glance
+from comfy_nb.engine.cache.seal import Seal, are_plain, seal, seal_at_a_glance
 from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.scheduler import Scheduler
@@ -22,7 +22,6 @@ from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.planning.keys import head_of
 from comfy_nb.engine.planning.step import LANE, LOOP
 from comfy_nb.errors import warn_each_time
-from comfy_nb.graph.check import InLink
 from comfy_nb.spec.digest import PLAIN, is_of
 
 
@@ -31,6 +30,9 @@ class _Taken(NamedTuple):
 
     tensors: list[torch.Tensor]
     constants: list[tuple[torch.Tensor, int]]
+
+
+_NOTHING = _Taken([], [])
 
 
 class InPlace:
@@ -50,20 +52,21 @@ class InPlace:
         self.doubtful: set[int] = set()
         self.taken: dict[int, _Taken] = {}
         self._has_glanced = False
+        modes = state.modes.torch
+        self._is_seen = bool(modes.function_modes or modes.dispatch_modes)  # these are handed all tensors
 
     # Before the call ---------------------------------------------------------------------------------------------
 
     def before_call(self, node_run: NodeRun) -> None:
         """Make sure that what a node does to its inputs can be told afterwards."""
         step = node_run.step
-        modes = self._state.modes.torch
-        is_seen = modes.function_modes or modes.dispatch_modes  # these are handed all tensors
-        if step.writes_by_torch and step.is_simple and step.where != LOOP and not is_seen:
+        if step.writes_by_torch and step.is_simple and step.where != LOOP and not self._is_seen:
             taken = self._take(node_run)
             if taken is not None:
                 self.taken[node_run.sequence] = taken
                 return
-        self._complete_inputs(node_run)
+        if self._has_glanced:
+            self._complete_inputs(node_run)
 
     def failed(self, node_run: NodeRun) -> None:
         """Take it that the person gets hold of a node's inputs: its error has them."""
@@ -77,29 +80,32 @@ class InPlace:
 
     def _complete_inputs(self, node_run: NodeRun) -> None:
         """Read the content of those of a node's inputs that were sealed at a glance."""
-        if self._has_glanced:
-            for _, above in self._above(node_run):
-                if above.entry is not None:
-                    above.entry.complete()
+        for above in self._above(node_run):
+            if above.entry is not None:
+                above.entry.complete()
 
     def _take(self, node_run: NodeRun) -> _Taken | None:
         """Return the tensors that a node takes; None where it takes anything besides but plain values."""
-        constants = [value for value in node_run.step.template.values() if not is_of(value, PLAIN)]
-        linked: list[Any] = []
-        for link, above in self._above(node_run):
-            outputs = above.outputs or ()
-            linked += outputs[link.slot] if -len(outputs) <= link.slot < len(outputs) else ()
-        tensors = [*constants, *(value for value in linked if not is_of(value, PLAIN))]
+        step, node_runs = node_run.step, self.scheduler.node_runs
+        constants = [] if step.head.fixed else [value for value in step.template.values() if not is_of(value, PLAIN)]
+        tensors = list(constants)
+        for _, origin, slot, _, _ in step.links:
+            outputs = node_runs[origin].outputs or ()
+            for value in outputs[slot] if slot < len(outputs) else ():
+                if not is_of(value, PLAIN):
+                    tensors.append(value)
+        if not tensors:
+            return _NOTHING
         if not all(map(is_bare, tensors)):
             return None
         return _Taken(tensors, [(value, value._version) for value in constants])
 
-    def _above(self, node_run: NodeRun) -> Iterator[tuple[InLink, NodeRun]]:
+    def _above(self, node_run: NodeRun) -> Iterator[NodeRun]:
         node_runs = self.scheduler.node_runs
         for link in node_run.step.links:
             above = node_runs.get(link.origin)
             if above is not None and not link.raw:
-                yield link, above
+                yield above
 
     # After the call ----------------------------------------------------------------------------------------------
 
@@ -110,14 +116,16 @@ class InPlace:
         so for nodes that others run beside. One that has its lane to itself is taken to have made the change.
         """
         changed: list[NodeRun] = []
-        is_glanced_at = node_run.sequence in self.taken and not self._is_written_beside(node_run)
-        for link, above in self._above(node_run):
-            entry = above.entry
-            if entry is None or entry.seal is None:
+        node_runs = self.scheduler.node_runs
+        for link in node_run.step.links:
+            above = node_runs.get(link.origin)
+            entry = above.entry if above is not None else None
+            if above is None or entry is None or entry.seal is None or link.raw:
                 continue
             if entry.is_spoiled:
                 self.doubtful.add(node_run.sequence)
                 continue
+            is_glanced_at = node_run.sequence in self.taken and not self._is_written_beside(node_run)
             what = entry.seal.touched() if is_glanced_at else entry.seal.broken()
             if what is not None and not isinstance(what, Renewed):
                 changed += self._spoil(entry, node_run)
@@ -151,7 +159,7 @@ class InPlace:
         """Whether a node that may write in other ways than by torch runs just now with the same inputs."""
         if self.scheduler.running <= 1:
             return False
-        above = [each for _, each in self._above(node_run)]
+        above = list(self._above(node_run))
         return any(each.sequence not in self.taken for each in self.users_of(above, node_run))
 
     def _spoil(self, entry: Entry, by: NodeRun) -> list[NodeRun]:
@@ -183,7 +191,7 @@ class InPlace:
     def seal(self, node_run: NodeRun, outputs: Outputs, durable: bool) -> Seal | None:
         """Seal a node's outputs: at a glance as long as nobody but the engine has a hold on them."""
         taken = self.taken.pop(node_run.sequence, None)
-        if taken is None:
+        if taken is None or are_plain(outputs):
             return seal(outputs, node_run.step.spec.watches)
         if not lie_alone(outputs, taken.tensors):
             self._complete_inputs(node_run)

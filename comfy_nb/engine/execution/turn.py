@@ -122,7 +122,7 @@ def simple_inputs(step: Step, node_runs: Mapping[str, NodeRun]) -> dict[str, Any
         if len(items) != 1:
             return None
         value = inputs[name] = items[0]
-        if is_blocker(value):
+        if issubclass(type(value), ExecutionBlocker):
             return None
     return inputs
 

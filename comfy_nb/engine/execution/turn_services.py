@@ -48,7 +48,9 @@ class TurnServices:
         objects = self._state.graph.scope.objects
         name = (step.id, step.class_type)
         found, made_by = objects.get(name, (None, step.code))
-        if type(found) is not make or (step.code.reusable and not step.code.continues(made_by)):
+        if type(found) is not make or (
+            made_by is not step.code and step.code.reusable and not step.code.continues(made_by)
+        ):
             found = make()
             objects[name] = found, step.code
         return found
