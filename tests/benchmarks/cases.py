@@ -239,7 +239,7 @@ def importing(n: int) -> Timed:
 
 
 def _sync_target(n: int) -> float:
-    return 10 + 1_000 / n
+    return 20 if n <= 1_000 else 26
 
 
 def _async_target(n: int) -> float:
@@ -247,7 +247,7 @@ def _async_target(n: int) -> float:
 
 
 def _cached_target(n: int) -> float:
-    return (8 if n <= 10_000 else 15) + 10 + 1_000 / n
+    return 6.5 if n <= 10_000 else 15
 
 
 def _shapes(name: str, prepare: Callable[..., Timed], **options: Any) -> list[Case]:
@@ -265,7 +265,7 @@ CASES = [
     *_shapes("plan and validation", validation, sizes=SIZES, target=lambda n: 10 + 1_000 / n),
     *_shapes("unchanged graph", unchanged, sizes=SIZES, target=1.0, unit="ms"),
     *_shapes("one leaf changed", changed_leaf, sizes=SIZES, target=1.005, unit="ms"),
-    Case("middle changed", CHAIN, SIZES, changed_middle, target=lambda n: 1 + n // 2 * 0.005, unit="ms"),
+    Case("middle changed", CHAIN, SIZES, changed_middle, target=lambda n: 1 + n // 2 * 0.016, unit="ms"),
     *_shapes("build by nb.nodes", build, sizes=SIZES, target=10),
     *_cold("memory, sync", "no_op", sizes=(10_000, 100_000), target=3_000, unit="B/node"),
     *_cold("memory, async", "async_no_op", sizes=(10_000, 100_000), target=6_000, unit="B/node"),
