@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from comfy_nb.spec.contents.tensors import is_seen_by_numpy
+from comfy_nb.spec.contents.tensors import has_storage, is_dense, is_seen_by_numpy
 from comfy_nb.spec.digest import is_plain
 
 SMALL_BYTES = 64 << 10
@@ -25,11 +25,11 @@ GOLDEN_RATIO = 0.618033988749895
 class Glance:
     """What shows of a tensor without reading it: its place, its version, and elements from all over it."""
 
-    __slots__ = ("_address", "_flat", "_places", "_sample", "_value", "_version")
+    __slots__ = ("_flat", "_memory", "_places", "_sample", "_value", "_version")
 
     def __init__(self, value: torch.Tensor) -> None:
         self._value = value
-        self._address = value.data_ptr()
+        self._memory = _memory_of(value)
         self._version = value._version
         self._flat: np.ndarray[Any, Any] = value.numpy().reshape(-1)
         self._places = _places(self._flat.size)
@@ -38,15 +38,16 @@ class Glance:
     def is_same(self) -> bool:
         """Whether all that shows is as it was."""
         value = self._value
-        if value._version != self._version or value.data_ptr() != self._address or value.requires_grad:
+        # Released memory must not be read, so this comes first.
+        if value._version != self._version or _memory_of(value) != self._memory or value.requires_grad:
             return False
         return bool(self._flat[self._places].tobytes() == self._sample)
 
 
 def glance_at(value: torch.Tensor) -> Glance | None:
     """Glance at a tensor; None for one of which that does not show what torch writes, or that is as quickly read."""
-    is_large = value.nbytes > SMALL_BYTES
-    return Glance(value) if is_large and is_bare(value) and is_seen_by_numpy(value) else None
+    is_large = is_bare(value) and value.nbytes > SMALL_BYTES
+    return Glance(value) if is_large and is_seen_by_numpy(value) and has_storage(value) else None
 
 
 @functools.lru_cache(maxsize=256)
@@ -69,14 +70,16 @@ def lie_alone(outputs: tuple[list[Any], ...], tensors: Iterable[torch.Tensor]) -
 
 
 def is_bare(value: Any) -> bool:
-    """Whether a value is a tensor and nothing else: without a gradient, hooks, or attributes of its own."""
-    return (
-        type(value) is torch.Tensor
-        and value.layout is torch.strided
-        and not (value.requires_grad or value.is_inference() or value.__dict__)
-    )
+    """Whether a value is no more than a tensor's elements: without a gradient, hooks, or attributes of its own."""
+    is_tensor = type(value) is torch.Tensor and is_dense(value)
+    return is_tensor and not (value.requires_grad or value.is_inference() or value.__dict__)
 
 
 def _address_of(value: torch.Tensor) -> int:
     """Return the address of the memory that a tensor is in, the same for all views of it."""
     return value.untyped_storage().data_ptr()
+
+
+def _memory_of(value: torch.Tensor) -> tuple[int, int]:
+    """Return where a tensor's elements begin, and how much memory there is behind them and around."""
+    return value.data_ptr(), value.untyped_storage().nbytes()

@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 import comfy_nb as nb
 from comfy_nb.engine.cache import marks
+from comfy_nb.engine.cache.glance import glance_at
 from comfy_nb.engine.execution.node_run import NodeState
 
 SHAPE = (1, 256, 256, 3)
@@ -366,6 +367,52 @@ def test_a_mode_of_torch_that_keeps_what_it_sees_and_writes_to_it_is_found_out_w
         with pytest.warns(nb.ComfyNBWarning) as warned:
             assert brightest(dims(sheet(0)), 1.0).run_sync() == 0.25
     assert [str(each.message).split()[3] for each in warned] == ["dims", "sheet"]
+
+
+async def test_what_a_node_computed_while_another_one_wrote_to_its_input_is_not_kept() -> None:
+    begun, go_on = nb.constant(asyncio.Event()), nb.constant(asyncio.Event())
+
+    @nb.node
+    async def writes_and_waits(image: nb.Image) -> float:
+        image.numpy()[0, 3, 4, 1] = 7
+        begun.set()
+        await go_on.wait()
+        return 0.0
+
+    @nb.node
+    async def waits() -> float:
+        await begun.wait()
+        return 0.0
+
+    below = dims(sheet(0))
+    reader = brightest(below, waits())
+    job = nb.Graph(writes_and_waits(below), reader).start()
+    with pytest.warns(nb.ComfyNBWarning, match="in place"):
+        while "5" not in job.run:
+            await asyncio.sleep(0)
+        go_on.set()
+        await job
+    assert await brightest(dims(sheet(0)), waits()) == 0.25
+
+
+@nb.node
+def two_of_other_sizes(seed: int) -> object:
+    return torch.nested.nested_tensor([torch.rand(300, 100), torch.rand(200, 100)])
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_a_tensor_of_a_layout_that_cannot_be_glanced_at_passes() -> None:
+    assert nb.Graph(two_of_other_sizes(0)).run_sync().state == "done"
+    assert brightest(sheet(0), two_of_other_sizes(1)).run_sync() == 0.5
+
+
+def test_released_memory_is_not_looked_at() -> None:
+    tensor = torch.rand(300, 300)
+    glance = glance_at(tensor)
+    assert glance is not None and glance.is_same()
+    other = torch.rand(300, 300)
+    other.untyped_storage().resize_(0)
+    assert glance_at(other) is None
 
 
 def test_between_nodes_that_reach_only_torch_no_content_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
