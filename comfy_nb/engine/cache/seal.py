@@ -52,21 +52,24 @@ class Seal:
         return self._change(lambda mark: mark.touched())
 
     def complete(self) -> None:
-        """Read the content of what was sealed at a glance, for somebody is about to get hold of it."""
+        """Read the content of what was sealed at a glance, for somebody is about to get hold of it.
+
+        What can no longer be read is told by the next look.
+        """
         for mark in self._marks:
-            mark.complete()
+            _look(mark, lambda each: each.complete())
 
     def _change(self, look: Callable[[Mark], str | None]) -> str | None:
-        for mark in self._marks:
-            try:
-                change = look(mark)
-            except KeyboardInterrupt:
-                raise
-            except BaseException:  # a foreign value may fail to be read in any way
-                change = "a value in it can no longer be read"
-            if change is not None:
-                return change
-        return None
+        return next(filter(None, (_look(mark, look) for mark in self._marks)), None)
+
+
+def _look(mark: Mark, look: Callable[[Mark], str | None]) -> str | None:
+    try:
+        return look(mark)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a foreign value may fail to be read in any way
+        return "a value in it can no longer be read"
 
 
 def _watch_nothing(_slot: int) -> bool:

@@ -168,10 +168,7 @@ class Executor:
         if error is not None:
             self.fail(node_run, error)
             return False
-        if not self.claims.claim(node_run, self.results.take_shared):
-            return False
-        self.lookup.in_place.before_call(node_run)
-        return True
+        return self.claims.claim(node_run, self.results.take_shared)
 
     # Sync nodes, on a lane -----------------------------------------------------------------------------------------
 
@@ -209,6 +206,7 @@ class Executor:
         self.calling[worker] = node_run
         keeps_claim = False
         try:
+            self.lookup.in_place.before_call(node_run)
             try:
                 outcome = call(node_run, worker)
             finally:
@@ -274,6 +272,7 @@ class Executor:
 
     async def _async_turn(self, node_run: NodeRun, caller: Caller) -> None:
         try:
+            self.lookup.in_place.before_call(node_run)
             outcome = await caller.call(node_run)
             if isinstance(outcome, Expand):
                 steps, expanded, fingerprinted = self.results.read_expansion(node_run, outcome)
