@@ -23,6 +23,7 @@ from torch import Tensor
 
 from comfy_nb.errors import PromptError
 from comfy_nb.graph.link import is_link, unwrap_constant, wrap_constant
+from comfy_nb.spec.attributes import items_of
 from comfy_nb.wording import class_name, describe_error, short, title_in
 
 TYPES = "_types"
@@ -139,7 +140,9 @@ class _Encoder:
             self._note("tuple", path)
         elif not self.wraps_lists or not issubclass(kind, list) or is_link(value):
             return self.value(value, path)
-        return wrap_constant([self.value(each, (*path, "__value__", place)) for place, each in _numbered(value)])
+        return wrap_constant(
+            [self.value(each, (*path, "__value__", place)) for place, each in enumerate(items_of(value))]
+        )
 
     def value(self, value: Any, path: Path = ()) -> Any:
         """Return any value as JSON has it; one of a class derived from a built-in one as what it is to that."""
@@ -192,7 +195,7 @@ class _Encoder:
                 return self._mapping(value, path)
             if issubclass(type(value), tuple):
                 self._note("tuple", path)
-            return [self.value(each, (*path, place)) for place, each in _numbered(value)]
+            return [self.value(each, (*path, place)) for place, each in enumerate(items_of(value))]
         finally:
             self._above.discard(id(value))
 
@@ -219,11 +222,6 @@ class _Encoder:
             raise
         except BaseException:  # an array of somebody else's class may raise anything
             return f"<{class_name(value)}>"
-
-
-def _numbered(value: Any) -> Iterator[tuple[int, Any]]:
-    """Number what a list or tuple holds, whatever a class derived from these would give."""
-    return enumerate((list if issubclass(type(value), list) else tuple).__iter__(value))
 
 
 def _paths(types: Any, kind: str) -> Iterator[Path]:

@@ -136,6 +136,11 @@ def container_of(value: Any) -> Any:
 _CONTAINERS = (dict, list, tuple, set, frozenset)
 
 
+def items_of(value: Any) -> list[Any]:
+    """Return what a list or tuple holds, whatever a class derived from these would give."""
+    return list((list if issubclass(type(value), list) else tuple).__iter__(value))
+
+
 def derived_from(kind: type) -> list[type]:
     """Return all classes that are derived from a class, those derived from these included."""
     found: dict[type, None] = {}

@@ -15,6 +15,7 @@ import torch
 
 from comfy_nb.errors import SpecError
 from comfy_nb.spec.annotations import Parsed, parse_annotation, to_picture
+from comfy_nb.spec.attributes import items_of
 from comfy_nb.spec.code import code_digest
 from comfy_nb.spec.coerce import coerce
 from comfy_nb.spec.digest import is_of
@@ -319,11 +320,6 @@ def _lazy_check(lazy: Mapping[str, Callable[..., bool]]) -> Callable[[Any], Call
 
 SPECIAL_KEYS = {"ui", "result", "expand"}
 UNFINISHED = (types.GeneratorType, types.AsyncGeneratorType, types.CoroutineType)
-
-
-def items_of(value: Any) -> list[Any]:
-    """Return what a list or tuple holds, whatever a class derived from these would give."""
-    return list((list if issubclass(type(value), list) else tuple).__iter__(value))
 
 
 def _pack(outputs: _Outputs, result: Any) -> Any:

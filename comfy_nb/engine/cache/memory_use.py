@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,17 +71,18 @@ def _walk(stack: list[Any], blocks: dict[Address, int]) -> int:
         if id(value) in seen:
             continue
         seen.add(id(value))
-        for size in (
-            partial(_look_into, value, stack, blocks, len(seen) < MOST_OBJECTS),
-            partial(sys.getsizeof, value),
-        ):
-            try:
-                own += size()
-            except KeyboardInterrupt:
-                raise
-            except BaseException:  # a class of somebody else's may raise anything here; then it counts as nothing
-                continue
+        own += _or_nothing(_look_into, value, stack, blocks, len(seen) < MOST_OBJECTS)
+        own += _or_nothing(sys.getsizeof, value)
     return own
+
+
+def _or_nothing(size: Callable[..., int], *what: Any) -> int:
+    try:
+        return size(*what)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a class of somebody else's may raise anything here; then it counts as nothing
+        return 0
 
 
 def _is_mock(value: Any) -> bool:

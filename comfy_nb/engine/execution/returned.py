@@ -7,7 +7,8 @@ from typing import Any
 
 from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.node_api.context import ExecutionBlocker, is_blocker
-from comfy_nb.spec.function import UNFINISHED, items_of
+from comfy_nb.spec.attributes import items_of
+from comfy_nb.spec.function import UNFINISHED
 from comfy_nb.spec.node_spec import NodeSpec
 from comfy_nb.wording import class_name, count
 

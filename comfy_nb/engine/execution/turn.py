@@ -22,7 +22,7 @@ from comfy_nb.engine.planning.hidden_inputs import KNOWN_HIDDEN
 from comfy_nb.engine.planning.step import Step, as_lists
 from comfy_nb.graph.check import InLink
 from comfy_nb.graph.link import link_of
-from comfy_nb.spec.function import items_of
+from comfy_nb.spec.attributes import items_of
 from comfy_nb.wording import class_name, short
 
 

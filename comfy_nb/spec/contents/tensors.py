@@ -128,9 +128,7 @@ def accelerator_of(value: torch.Tensor) -> str | None:
 def _digest_of_bytes(value: torch.Tensor) -> bytes:
     """Digest a strided tensor's elements in order, in half the time where NumPy can see them as they lie."""
     if is_seen_by_numpy(value):
-        bytes_read = _here.bytes_read
-        if bytes_read is None:
-            return xxh3_128_digest(value.detach().numpy().data)
+        bytes_read = _here.bytes_read if _here.bytes_read is not None else {}
         if id(value) not in bytes_read:
             bytes_read[id(value)] = (value, xxh3_128_digest(value.detach().numpy().data))
         return bytes_read[id(value)][1]

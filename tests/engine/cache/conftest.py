@@ -1,12 +1,14 @@
-"""Classes whose nodes are cached, and a disk tier."""
+"""Classes whose nodes are cached, a disk tier, and a folder in which nothing may fail."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import comfy_nb as nb
 from comfy_nb.engine.cache.disk import DiskCache
 from tests.engine.cache.classes import INT
 from tests.engine.support import Pack
@@ -26,3 +28,13 @@ def disk(tmp_path: Path) -> Iterator[DiskCache]:
     cache = DiskCache(tmp_path / "cache")
     yield cache
     cache.close()
+
+
+@pytest.fixture
+def no_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty folder to work in, and an error for each warning of ours: bookkeeping that fails only warns."""
+    monkeypatch.chdir(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", nb.ComfyNBWarning)
+        yield

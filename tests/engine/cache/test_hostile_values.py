@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 from unittest import mock
@@ -15,14 +14,7 @@ import torch
 import comfy_nb as nb
 from tests.engine.odd_values import READ, UNREADABLE, WIDE, Endless, freed, passes
 
-
-@pytest.fixture(autouse=True)
-def no_faults(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.chdir(tmp_path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", nb.ComfyNBWarning)
-        yield
+pytestmark = pytest.mark.usefixtures("no_faults")
 
 
 def says_nothing(error: type[BaseException]) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Callable
 from typing import Annotated, Any
 from unittest import mock
@@ -18,14 +17,7 @@ from comfy_nb.graph.prompt_json import picture_text
 from comfy_nb.spec.coerce import coerce
 from tests.engine.odd_values import READ, UNREADABLE, Exits, OfUnhashableClass, passes
 
-
-@pytest.fixture(autouse=True)
-def no_faults(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.chdir(tmp_path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", nb.ComfyNBWarning)
-        yield
+pytestmark = pytest.mark.usefixtures("no_faults")
 
 
 @pytest.mark.parametrize("kind", READ)
