@@ -25,6 +25,7 @@ from comfy_nb.engine.execution.loops import post, running_loop
 from comfy_nb.engine.execution.nesting import run_around
 from comfy_nb.engine.execution.process_end import end_at_exit
 from comfy_nb.engine.node_api.context import current_call
+from comfy_nb.engine.own_thread import OwnThread
 from comfy_nb.errors import InterruptProcessingException
 
 T = TypeVar("T")
@@ -52,7 +53,7 @@ class _LoopThread:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self._turn, name="comfy-nb-loop", daemon=True)
+        self.thread: threading.Thread = OwnThread(self._turn, "comfy-nb-loop")
         self.thread.start()
         end_at_exit(self)
 

@@ -141,3 +141,30 @@ def test_a_failed_node_lets_go_of_its_tensors_at_the_next_cell_that_runs_a_graph
     assert lesson.run("held[0]() is not None").results == ["True"]
     lesson.run("await slow(0.01)")
     assert lesson.run("held[0]() is None").results == ["True"]
+
+
+def test_what_a_node_prints_is_shown_whichever_threads_have_begun_ours(kernel: Kernel):
+    prepare = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+import comfy_nb as nb
+nb.configure(display="none")
+
+@nb.node
+async def begins() -> int:
+    return 1
+
+@nb.node
+def prints() -> int:
+    print("printed")
+    return 1
+
+warm = ThreadPoolExecutor(1)
+warm.submit(int).result()
+"""
+    assert kernel.run(prepare).error is None
+    # The loop is begun by a thread that ends, and the loop begins a lane, whose thread may get the ended one's number.
+    first = "thread = threading.Thread(target=begins().run_sync)\nthread.start()\nthread.join()"
+    assert kernel.run(first).error is None
+    assert kernel.run("warm.submit(prints().run_sync).result(10)").results == ["1"]
+    assert kernel.count_printed("printed\n") == 1  # below the cell, or where the ended thread's text went

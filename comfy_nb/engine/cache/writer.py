@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 from comfy_nb.engine.cache.entry import Entry
+from comfy_nb.engine.own_thread import OwnThread
 
 WAITING_MAX_ENTRIES = 1024
 WAITING_MAX_BYTES = 1 << 30
@@ -37,7 +38,7 @@ class Writer:
             self._waiting[entry.key] = entry
             self._waiting_bytes = size
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="comfy_nb disk cache", daemon=True)
+                self._thread = OwnThread(self._work, "comfy-nb-disk")
                 self._thread.start()
             self._change.notify_all()
         return True

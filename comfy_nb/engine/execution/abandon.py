@@ -7,10 +7,11 @@ not see; if that does not help either, its thread goes on and a warning says so.
 from __future__ import annotations
 
 import sys
-import threading
+from functools import partial
 
 from comfy_nb.engine.execution.lanes import Worker
 from comfy_nb.engine.execution.node_run import NodeRun
+from comfy_nb.engine.own_thread import OwnThread
 from comfy_nb.errors import warn_each_time
 
 GRACE_S = 2.0
@@ -19,7 +20,7 @@ GRACE_S = 2.0
 def abandon(worker: Worker, node_run: NodeRun) -> None:
     """Replace a worker that is calling a node of an ended run, and interrupt the node if it does not stop by itself."""
     worker.lane.retire(worker)
-    threading.Thread(target=_interrupt_after_grace, args=(worker, node_run), name="comfy-nb-stop", daemon=True).start()
+    OwnThread(partial(_interrupt_after_grace, worker, node_run), "comfy-nb-stop").start()
 
 
 def _interrupt_after_grace(worker: Worker, node_run: NodeRun) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from comfy_nb.engine.execution.process_end import end_at_exit
+from comfy_nb.engine.own_thread import OwnThread
 from comfy_nb.engine.planning.torch_modes import has_torch_modes, switch_off_torch_modes
 from comfy_nb.errors import InterruptProcessingException
 
@@ -34,7 +35,7 @@ class Worker:
         self.token: object | None = None
         self._interrupted = False
         self._lock = threading.Lock()
-        self.thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self.thread: threading.Thread = OwnThread(self._work, name)
         self.thread.start()
         end_at_exit(self)
 

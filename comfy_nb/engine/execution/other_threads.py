@@ -17,6 +17,7 @@ from weakref import WeakSet
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.execution.main_thread import interrupt_at_work
 from comfy_nb.engine.execution.sigint import present_handler
+from comfy_nb.engine.own_thread import OwnThread
 from comfy_nb.errors import Interrupted
 
 # How often the main thread is looked at.
@@ -77,7 +78,7 @@ class OtherThreads:
             self._awaits.add(awaited)
             if not self._is_looking:
                 self._is_looking = True
-                threading.Thread(target=self._look_on, name="comfy-nb-interrupts", daemon=True).start()
+                OwnThread(self._look_on, "comfy-nb-interrupts").start()
         # An interrupt that came before it was added has not ended it; one that comes after that does.
         is_ending = self._is_at_work or self._is_arriving()
         is_of_cell = awaited.cell is self._interrupted_cell and threading.current_thread() in self._interrupted

@@ -6,7 +6,6 @@ modes. A block such as `with torch.autocast("cpu"):` sets them for its own threa
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -14,6 +13,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch.utils import _python_dispatch as dispatch
+
+from comfy_nb.engine.own_thread import OwnThread
 
 DEVICE_TYPES = ("cpu", "cuda", "xpu", "mps", "hpu", "xla", "mtia", "maia", "ipu", "privateuseone")
 
@@ -151,7 +152,7 @@ def _missed_and_present() -> tuple[str, ...]:
 
 def _on_a_new_thread(function: Callable[[], None]) -> None:
     """Call a function where no mode is on, and none stays."""
-    thread = threading.Thread(target=function)
+    thread = OwnThread(function, "comfy-nb-look")
     thread.start()
     thread.join()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
+from comfy_nb.engine.own_thread import OwnThread
 from comfy_nb.errors import warn_of_fault
 
 Task = Callable[[], None]
@@ -45,7 +46,7 @@ class BackgroundThread:
     def _start(self) -> None:
         if not self._is_running:
             self._is_running = True
-            threading.Thread(target=self._run, name="comfy-nb-inspect", daemon=True).start()
+            OwnThread(self._run, "comfy-nb-inspect").start()
 
     def _run(self) -> None:
         while True:

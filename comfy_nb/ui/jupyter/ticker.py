@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from comfy_nb.engine.own_thread import OwnThread
 from comfy_nb.errors import warn_of_fault
 
 TICK_S = 0.1
@@ -27,7 +28,7 @@ class Ticker:
         with self._changed:
             self._members.append(tick)
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._loop, name="comfy-nb-ticker", daemon=True)
+                self._thread = OwnThread(self._loop, "comfy-nb-ticker")
                 self._thread.start()
             self._changed.notify()
 
