@@ -197,6 +197,23 @@ class Kernel:
         (stop,) = shown()
         return stop
 
+    def wait_until_at_rest(self, timeout: float = 30.0) -> None:
+        """Wait until the main thread stays in one wait, where the system tells (Linux).
+
+        Python 3.11 loses a signal that comes while a thread hands the interpreter on, on its way into a lock's wait.
+        """
+        status = Path(f"/proc/{self._manager.provisioner.pid}/status")  # type: ignore[union-attr]
+        deadline, before = time.perf_counter() + timeout, ""
+        while status.exists():
+            lines = status.read_text().splitlines()
+            now = "".join(line for line in lines if line.startswith(("State:", "voluntary_ctxt_switches:")))
+            if "sleeping" in now and now == before:
+                return
+            if time.perf_counter() > deadline:
+                raise TimeoutError(f"the main thread is not at rest: {now}")
+            before = now
+            time.sleep(0.05)
+
     def interrupt(self) -> float:
         """Send SIGINT, as the notebook's stop button does; returns the time of sending."""
         now = time.perf_counter()

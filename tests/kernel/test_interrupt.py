@@ -117,14 +117,16 @@ def lesson(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield kernel
 
 
-def interrupted(kernel: Kernel, code: str) -> Reply:
-    """Run a cell, and interrupt it when it has printed "begun".
+def interrupted(kernel: Kernel, code: str, *, at_rest: bool = False) -> Reply:
+    """Run a cell, and interrupt it when it has printed "begun"; `at_rest` where it then waits for other threads.
 
-    ipykernel 6 shows what a thread prints below the cell that began the thread, such as that of the process's loop.
+    ipykernel 6 shows what a thread prints below any cell.
     """
     before = kernel.count_printed("begun")
     cell = kernel.send(code)
     kernel.wait_until(lambda: kernel.count_printed("begun") > before, PATIENCE_S, "'begun' was not printed")
+    if at_rest:
+        kernel.wait_until_at_rest()
     kernel.interrupt()
     return kernel.wait(cell, PATIENCE_S)
 
@@ -401,7 +403,7 @@ MAKE_POOL = "warm = ThreadPoolExecutor(2)\nlist(warm.map(lambda each: one().run_
 @pytest.mark.parametrize("form", THREADS)
 def test_one_interrupt_ends_the_runs_that_a_cell_has_on_other_threads(lesson: Kernel, form: str):
     lesson.run(MAKE_POOL)
-    reply = interrupted(lesson, "signs.clear()\n" + THREADS[form] + "\nprint('went on')")
+    reply = interrupted(lesson, "signs.clear()\n" + THREADS[form] + "\nprint('went on')", at_rest=True)
     assert error_of(reply).ename == "KeyboardInterrupt" and "went on" not in reply.stdout
     assert value_of(lesson, RUNS_END) == "(['ended'], [], True)"
 
@@ -410,13 +412,15 @@ def test_it_ends_them_also_where_they_are_the_first_of_the_notebook(kernel: Kern
     code = WHAT_AN_IMPORT_MIGHT_PATCH + NODES.replace('nb.configure(display="none")', "") + THREADS["map"]
     cell = kernel.send(code)
     kernel.wait_until(lambda: bool(cell.displays), failure="no run was shown")
+    kernel.wait_until_at_rest()
     kernel.interrupt()
     assert error_of(kernel.wait(cell, PATIENCE_S)).ename == "KeyboardInterrupt"
 
 
 def test_a_pool_goes_on_in_the_next_cell(lesson: Kernel):
     lesson.run(MAKE_POOL)
-    assert error_of(interrupted(lesson, THREADS["a pool that was there"])).ename == "KeyboardInterrupt"
+    reply = interrupted(lesson, THREADS["a pool that was there"], at_rest=True)
+    assert error_of(reply).ename == "KeyboardInterrupt"
     assert value_of(lesson, "list(warm.map(lambda each: one().run_sync(), range(4)))") == "[1, 1, 1, 1]"
 
 
@@ -427,7 +431,7 @@ try:
 except KeyboardInterrupt:
     with ThreadPoolExecutor(2) as pool: print(list(pool.map(lambda each: one().run_sync(), range(4))))
 """
-    reply = interrupted(lesson, code)
+    reply = interrupted(lesson, code, at_rest=True)
     assert reply.error is None and "[1, 1, 1, 1]" in reply.stdout
 
 
