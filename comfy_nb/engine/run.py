@@ -33,6 +33,7 @@ from comfy_nb.engine.values import Values
 from comfy_nb.engine.why import reason, why_unfinished
 from comfy_nb.errors import NodeError, NodeErrors, NotKept, Stopped, UnknownName, notes_of
 from comfy_nb.graph.model import Graph
+from comfy_nb.graph.node import HandleLike, is_handle
 from comfy_nb.graph.on_error import CONTINUE, STOP, policy_of
 from comfy_nb.wording import format_seconds
 
@@ -305,12 +306,13 @@ class Run:
         """Return where the value of a node's output slot came from, as far as this run knows."""
         return self._values.provenance(node_id, slot)
 
-    def __getitem__(self, node_id: str | int) -> Any:
-        return self.value(str(node_id))
+    def __getitem__(self, node: str | int | HandleLike) -> Any:
+        return self.value(*self.graph.place_of(node))
 
-    def __contains__(self, node_id: object) -> bool:
-        """Whether a node of the graph has a value that this run can give."""
-        return self._values.has(str(node_id))
+    def __contains__(self, node: object) -> bool:
+        """Whether a node of the graph, by its id or handle, has a value that this run can give."""
+        node_id = self.graph.find(node) if is_handle(node) else str(node)
+        return node_id is not None and self._values.has(node_id)
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the ids of the graph's nodes that have a value."""
@@ -331,9 +333,9 @@ class Run:
         scheduler = self._state.scheduler
         return list(scheduler.node_runs.values()) if scheduler is not None else ()  # a lane may add to it meanwhile
 
-    def why(self, node_id: str | int) -> str:
+    def why(self, node: str | int | HandleLike) -> str:
         """Say why a node ran in this run, or why it did not."""
-        node_id = str(node_id)
+        node_id, _ = self.graph.place_of(node)
         node_run = self.node_run(node_id)
         if node_run is None:
             if node_id not in self.plan.steps:
@@ -363,9 +365,10 @@ class Run:
         """The run's rows as they are shown while it goes on: live where it still does."""
         return self.session.presenter.panel(self)
 
-    def inspect(self, node_id: str | int, slot: int = 0) -> Any:
-        """Return a view of what is on an output of a node; raises NotKept, UnknownName."""
-        return self.session.presenter.inspect(self, str(node_id), slot)
+    def inspect(self, node: str | int | HandleLike, slot: int | None = None) -> Any:
+        """Return a view of what is on an output of a node, the first if none is named; raises NotKept, UnknownName."""
+        node_id, named = self.graph.place_of(node)
+        return self.session.presenter.inspect(self, node_id, (named if slot is None else slot) or 0)
 
     def timeline(self) -> Any:
         """Return who did what when, as a picture; live while the run goes on."""

@@ -11,6 +11,7 @@ from comfy_nb.errors import GraphError, LayoutError, UnknownName
 from comfy_nb.graph import runner
 from comfy_nb.graph.documentation import describe, signature_of, signature_text
 from comfy_nb.graph.model import Graph
+from comfy_nb.graph.no_value import NoValueYet
 from comfy_nb.spec.coerce import coerce
 from comfy_nb.spec.digest import Digest, combine, is_plain
 from comfy_nb.spec.fingerprint import node_digest
@@ -19,6 +20,8 @@ from comfy_nb.wording import short
 
 if TYPE_CHECKING:
     from comfy_nb.spec.registry import Registry
+
+AWAIT_IT = "await it, or its .run() as a task"
 
 _fresh = itertools.count(1)
 
@@ -112,7 +115,7 @@ class Call:
         return hash(self.digest)
 
 
-class Handle:
+class Handle(NoValueYet):
     """A node that was called, or one output of it; nothing has run yet.
 
     `await handle` computes its value: of the slot, of the only output, or a tuple of all outputs. `handle.NAME` and
@@ -203,7 +206,7 @@ class Handle:
         index = self.call.spec.slot(name) if self.slot is None else None
         if index is None:
             hint = UnknownName.of("output", name, self.call.spec.output_names, f"on {self.call.spec.class_type}")
-            raise AttributeError(str(hint), name=name, obj=self)
+            raise AttributeError(f"{self._advice()} {hint}", name=name, obj=self)
         return Handle(self.call, index)
 
     def __dir__(self) -> list[str]:
@@ -214,15 +217,12 @@ class Handle:
         ]
 
     def __iter__(self) -> Iterator[Handle]:
-        if self.slot is not None:
-            raise GraphError(f"{self!r} is one output; only a node with several outputs can be unpacked.")
+        if self.slot is not None or len(self) == 1:
+            raise TypeError(f"{self._advice()} Only a node with several outputs can be unpacked.")
         return iter([Handle(self.call, index) for index in range(len(self))])
 
     def __len__(self) -> int:
         return len(self.call.spec.output_names)
-
-    def __bool__(self) -> bool:
-        return True
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Handle):
@@ -238,7 +238,11 @@ class Handle:
         shown = ", ".join(f"{name}={_short(value)}" for name, value in self.call.inputs.items())
         graph = self.call.known_pristine_graph
         state = runner.current().state_of(graph, graph.id_of(self)) if graph is not None else ""
-        return f"<{spec.class_type}({shown}){slot}{': ' if state else ''}{state}>"
+        return f"<{spec.class_type}({shown}){slot}: {state}{'; ' if state else ''}{AWAIT_IT}>"
+
+    def _advice(self) -> str:
+        slot = "" if self.slot is None else f".{self.call.spec.output_name(self.slot)}"
+        return f"This handle of {self.call.spec.class_type}{slot} has no value yet: `await` it."
 
 
 def _short(value: Any) -> str:

@@ -17,7 +17,7 @@ from comfy_nb.graph.node import HandleLike, Node, is_handle
 from comfy_nb.graph.on_error import STOP, posted
 from comfy_nb.graph.prompt import ParsedPrompt, parse_prompt, read_prompt, write_prompt
 from comfy_nb.spec.registry import Registry
-from comfy_nb.wording import count, short
+from comfy_nb.wording import clip, count, short
 
 _scopes = itertools.count(1)
 Place = tuple[str, str]
@@ -141,7 +141,8 @@ class Graph:
         """Return the id that a handle's node has in this graph; raises UnknownName where it has none."""
         found = self.find(handle)
         if found is None:
-            raise UnknownName.of("node for the handle", handle, [repr(node) for node in self.nodes.values()])
+            names = ", ".join(repr(node) for node in self.nodes.values())
+            raise UnknownName(f"No node of this graph is the one of {handle!r}. It has: {clip(names, 400)}.")
         return found
 
     def find(self, handle: HandleLike) -> str | None:
@@ -150,6 +151,12 @@ class Graph:
         if found is not None:
             return found[1]
         return next((node_id for call, node_id in self._ids_of_calls.values() if call == handle.call), None)
+
+    def place_of(self, node: str | int | Node | HandleLike) -> tuple[str, int | None]:
+        """Return the id of a node, which may be one of an expansion, and the slot that a handle of it stands for."""
+        if is_handle(node):
+            return self.id_of(node), node.slot
+        return node.id if isinstance(node, Node) else str(node), None
 
     def remove(self, node: str | int | Node | HandleLike) -> None:
         """Remove a node and the links from it."""

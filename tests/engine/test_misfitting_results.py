@@ -155,3 +155,17 @@ async def test_an_input_changed_in_place_is_warned_of_each_time(pack: Pack) -> N
     for number in (1, 2):
         prompt = {"1": made("List", n=number), "2": made("Append", values=["1", 0])}
         assert len(await warned(pack, prompt)) == 1
+
+
+async def test_a_handle_that_a_node_returns_is_named_as_one() -> None:
+    @nb.node
+    def three_by_handle() -> int:
+        return 3
+
+    @nb.node
+    def forgets_to_await():
+        return three_by_handle()
+
+    for _ in range(2):  # from the cache too
+        with pytest.warns(nb.ComfyNBWarning, match=r"node 1.*returned a handle, which has no value"):
+            await forgets_to_await()

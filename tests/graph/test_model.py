@@ -250,7 +250,7 @@ def test_a_node_is_found_by_its_handle(nodes):
     source = nodes.Source(1)
     graph = nb.Graph(nodes.Sink(image=source.IMAGE))
     assert graph[source].class_type == "Source" and graph[nodes.Source(1).MASK] is graph[source]
-    with pytest.raises(nb.UnknownName, match="no node for the handle"):
+    with pytest.raises(nb.UnknownName, match="No node of this graph is the one of"):
         graph[nodes.Source(2)]
 
 

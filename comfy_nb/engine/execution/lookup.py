@@ -19,6 +19,7 @@ from comfy_nb.engine.planning.step import UNKNOWN, NodeKey, Step
 from comfy_nb.engine.planning.torch_settings import torch_settings
 from comfy_nb.errors import warn_each_time, warn_of_fault
 from comfy_nb.graph.check import InLink
+from comfy_nb.graph.node import is_handle
 from comfy_nb.wording import CONSTANT_ADVICE
 
 
@@ -170,6 +171,10 @@ class Lookup:
         entry = node_run.entry = self._entry_of(node_run, outputs)
         if not node_run.is_blocked:
             node_run.blocked_output = blocked_output(outputs)
+        if entry.seal is not None and any(is_handle(value) for values in outputs for value in values):
+            self.remarks.add(
+                node_run, "it returned a handle, which has no value yet: `await` it, and return the value."
+            )
         key = node_run.key.full
         if key is not None and node_run.step.cacheable:
             self._remember(entry)
