@@ -40,6 +40,7 @@ from comfy_nb.graph.link import is_link
 from comfy_nb.graph.model import Graph, load
 from comfy_nb.graph.namespace import node, register
 from comfy_nb.graph.node import Node
+from comfy_nb.library.any_picture import image, sample
 from comfy_nb.spec.declared import constant
 from comfy_nb.spec.hints import Audio, Conditioning, Image, Latent, Mask, Multiline, Range, Tooltip
 
@@ -100,6 +101,7 @@ __all__ = [
     "constant",
     "default_session",
     "draw",
+    "image",
     "inspect",
     "interact",
     "is_link",
@@ -107,6 +109,7 @@ __all__ = [
     "node",
     "nodes",
     "register",
+    "sample",
     "stop_all",
     "sweep",
     "use_session",

@@ -558,6 +558,13 @@ class BuiltinNodes(Nodes):
         Outputs: LATENT
         """
 
+    def SampleImage(self, name: str | Handle = ...) -> Handle:
+        """Give a picture that comes with comfy_nb; "portrait" is a NASA photograph, in the public domain.
+
+        Inputs:
+        Outputs: IMAGE
+        """
+
     def SaveImage(self, images: Any, filename_prefix: str | Handle = 'ComfyUI') -> Handle:
         """Save images as PNG files in the output folder, with the graph that made them embedded.
 

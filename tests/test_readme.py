@@ -6,7 +6,6 @@ import ast
 import inspect
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +17,6 @@ from comfy_nb.engine.session import Session, use_session
 from comfy_nb.library.folders import Folders, use_folders
 
 ROOT = Path(__file__).parents[1]
-ASSETS = ROOT / "notebooks" / "assets"
 README = (ROOT / "README.md").read_text()
 MOST_LINES = 142
 
@@ -37,12 +35,20 @@ def commands_of(program: str) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory as the README assumes it."""
-    (tmp_path / "comfy" / "input").mkdir(parents=True)
-    shutil.copy(ASSETS / "portrait.jpg", tmp_path / "comfy" / "input")
-    shutil.copy(ASSETS / "graph.json", tmp_path)
+    """An empty working directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+async def run_examples(folder: Path, examples: list[str]) -> None:
+    """Run examples one after the other, as the cells of a notebook in a folder."""
+    names: dict[str, object] = {"__name__": "__main__"}
+    with use_session(Session()), use_folders(Folders(folder / "comfy")):
+        for number, example in enumerate(examples, start=1):
+            code = compile(example, f"README example {number}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            result = eval(code, names)
+            if inspect.isawaitable(result):
+                await result
 
 
 def test_a_reader_meets_the_two_commands_and_a_picture_first():
@@ -58,17 +64,17 @@ def test_every_block_is_an_example_or_commands():
 
 
 async def test_the_examples_run_one_after_the_other(folder, capsys):
-    names: dict[str, object] = {"__name__": "__main__"}
-    with use_session(Session()), use_folders(Folders(folder / "comfy")):
-        for number, example in enumerate(EXAMPLES, start=1):
-            code = compile(example, f"README example {number}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-            result = eval(code, names)
-            if inspect.isawaitable(result):
-                await result
+    await run_examples(folder, EXAMPLES)
     assert len(EXAMPLES) == 2
     printed = capsys.readouterr().out
-    assert printed.startswith("Run done in ") and "torch.Size([1, 320, 320, 3])" in printed
-    assert (folder / "comfy" / "output" / "quickstart_00001_.png").is_file()
+    assert "Run done in " in printed and printed.count("torch.Size([1, 512, 512, 3])") == 2
+    assert (folder / "comfy" / "output" / "soft_00001_.png").is_file()
+
+
+@pytest.mark.process
+def test_the_first_example_is_a_script_too(folder):
+    done = subprocess.run([sys.executable, "-c", EXAMPLES[0]], cwd=folder, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "torch.Size([1, 512, 512, 3])\n"), done.stderr
 
 
 @pytest.mark.process
@@ -81,7 +87,8 @@ def test_every_make_target_exists(command):
 
 @pytest.mark.process
 @pytest.mark.parametrize("command", commands_of("comfy-nb"))
-def test_every_command_does_what_it_says(command, folder):
+async def test_every_command_does_what_it_says(command, folder):
+    await run_examples(folder, EXAMPLES[:1])  # which saves the graph
     bin_folder = Path(sys.executable).parent
     env = {**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(["bash", "-c", command], cwd=folder, env=env, capture_output=True, text=True, timeout=120)

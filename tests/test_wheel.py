@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from comfy_nb.library.samples import SAMPLES
+
 pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).parents[1]
@@ -79,3 +81,8 @@ def test_editors_and_type_checkers_find_their_files(unpacked, name):
 def test_the_command_is_there(unpacked):
     (entry_points,) = unpacked.glob("*.dist-info/entry_points.txt")
     assert "comfy-nb = comfy_nb.cli.main:main" in entry_points.read_text()
+
+
+def test_the_sample_pictures_are_in_it(unpacked):
+    folder = unpacked / "comfy_nb" / "library" / "sample_pictures"
+    assert {each.stem for each in folder.iterdir()} == set(SAMPLES)

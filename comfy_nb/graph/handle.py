@@ -21,6 +21,7 @@ from comfy_nb.wording import short
 if TYPE_CHECKING:
     from comfy_nb.spec.registry import Registry
 
+READERS = {"IMAGE": "nb.image({})", "MASK": "PIL.Image.open({})"}
 AWAIT_IT = "await it, or its .run() as a task"
 
 _fresh = itertools.count(1)
@@ -312,6 +313,10 @@ class NodeFactory:
         if type(value) is Handle:
             return value if value.slot is not None else Handle(value.call, value.index)
         if is_plain(value):
+            if type(value) is str and entry.socket in READERS:
+                advice = f"Read the picture that it names: {READERS[entry.socket].format(short(value))}."
+                what = f"expected {entry.socket}, got the text {short(value)}"
+                raise LayoutError(f"{self.spec.class_type}, input {entry.name!r}: {what}. {advice}")
             return value
         # A proxy or a container of somebody else's may do anything when it is asked for its class or items.
         items = next((base.__iter__(value) for base in (list, tuple) if issubclass(type(value), base)), ())

@@ -10,6 +10,7 @@ from comfy_nb.library import (
     latents,
     masks,
     primitives,
+    samples,
     strings,
     web,
 )
@@ -24,7 +25,7 @@ __all__ = [
     "use_folders",
 ]
 
-_MODULES = (image_files, images, filters, compositing, masks, latents, primitives, strings, web)
+_MODULES = (image_files, images, filters, compositing, masks, latents, primitives, strings, samples, web)
 
 NODE_CLASS_MAPPINGS: dict[str, type] = {
     name: member
@@ -37,6 +38,7 @@ NODE_CLASS_MAPPINGS: dict[str, type] = {
 NODE_DISPLAY_NAME_MAPPINGS: dict[str, str] = {
     "LoadImage": "Load Image",
     "LoadImageMask": "Load Image (as Mask)",
+    "SampleImage": "Sample Image",
     "SaveImage": "Save Image",
     "PreviewImage": "Preview Image",
     "ImageScale": "Upscale Image",

@@ -25,6 +25,7 @@ from comfy_nb.library.save_names import (
     split_prefix,
 )
 from comfy_nb.library.temp_files import TempFiles, temp_files
+from comfy_nb.wording import suggest
 
 IMAGE_SUFFIXES = frozenset(
     {".apng", ".avif", ".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"}
@@ -151,13 +152,23 @@ def inside(folder: Path, name: str) -> Path:
         raise ValueError(f"{name!r} is not a file name: it contains a null character.")
     path = (root / name).resolve()
     if not path.is_relative_to(root):
-        raise ValueError(f"{name!r} leads out of {folder}. Name a file inside that folder, or set another folder.")
+        raise ValueError(
+            f"{name!r} leads out of {folder}. Name a file inside that folder, or set another one "
+            "by nb.configure(base_dir=...); in Python, nb.image(path) reads a picture from anywhere."
+        )
     return path
 
 
 def is_image_name(name: str) -> bool:
     """Tell by its suffix whether a file is probably an image."""
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+
+
+def pictures_beside(path: Path) -> str:
+    """Say which pictures are where a file is not, the nearest names first."""
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    names = sorted(each.name for each in beside if is_image_name(each.name))
+    return suggest(path.name, names) if names else "It contains no images yet."
 
 
 def expand_prefix(prefix: str, width: int, height: int, now: time.struct_time, values: Lookup | None = None) -> str:

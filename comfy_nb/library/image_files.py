@@ -16,10 +16,11 @@ from xxhash import xxh3_128_digest
 from comfy_nb.engine.node_api.context import confirm_fingerprint
 from comfy_nb.errors import LayoutError
 from comfy_nb.library.declare import Declaration, legacy_combo_input
-from comfy_nb.library.folders import Folders, SavePaths, current_folders, inside, is_image_name, split_annotation
+from comfy_nb.library.folders import Folders, SavePaths, current_folders, inside, pictures_beside, split_annotation
 from comfy_nb.library.pictures import read_channel, read_picture, to_png
 from comfy_nb.library.save_names import graph_values
-from comfy_nb.wording import suggest
+
+ANYWHERE = "Copy one there; in Python, nb.image(path) reads one from anywhere."
 
 
 class LoadImage:
@@ -207,11 +208,8 @@ def _missing(name: str, path: Path) -> str:
     folder = current_folders().of(split_annotation(name)[1])
     if path.is_dir():
         return f"{name!r} is a folder. Name an image in it."
-    beside = path.parent
-    names = sorted(each.name for each in beside.iterdir() if is_image_name(each.name)) if beside.is_dir() else []
-    shown = beside if beside.is_dir() else folder
-    advice = suggest(path.name, names) if names else "It contains no images yet: copy one there."
-    return f"there is no file {name!r} in {shown}. {advice}"
+    shown = path.parent if path.parent.is_dir() else folder
+    return f"there is no file {name!r} in {shown}. {pictures_beside(path)} {ANYWHERE}"
 
 
 def _digest(name: str | None) -> str | float:

@@ -14,7 +14,7 @@ from comfy_nb.library import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS, Fo
 from comfy_nb.spec.v1 import spec_from_v1
 
 COMFY = json.loads((Path(__file__).parents[1] / "data" / "library_object_info.json").read_text())
-OURS = {"FetchImage", "FetchJSON", "SleepWithProgress", "RateLimitedCall"}
+OURS = {"SampleImage", "FetchImage", "FetchJSON", "SleepWithProgress", "RateLimitedCall"}
 
 
 def comparable(info: dict[str, Any], class_type: str) -> dict[str, Any]:
