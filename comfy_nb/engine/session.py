@@ -46,7 +46,8 @@ RUN_OPTIONS = ("run_id", "extra_data", "quiet", "on_error")
 class Session:
     """Runs graphs, and holds what they share. There is a default one; make others for tests or separate budgets.
 
-    `last` is the run that was begun last, other than by nodes.
+    `last` is the run that was begun last, other than by nodes. Where it `is_strict`, a person's own node fails that
+    returned another layout than it declares; else that is a warning.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Session:
         self.history = History()
         self.provenance = ProvenanceIndex()
         self.callers: Mapping[str, MakeCaller] = {}
+        self.is_strict = False
         self.breakpoints = Breakpoints(self.presenter.show_pause)
         self._listeners: list[Callable[[Run], None]] = []
         self._failed: list[weakref.ref[Run]] = []

@@ -12,6 +12,7 @@ unnoticed, whereas a tensor counts its edits.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from numbers import Real
@@ -35,6 +36,9 @@ RGBA_CHANNELS = 4
 COLOUR_CHANNELS = (3, RGBA_CHANNELS)
 PIXEL_CHANNELS = (1, 3, 4)
 SAMPLES_PER_AXIS = 16
+SAMPLED_PICTURES = 4
+IMAGE_IS = "An IMAGE is float [B,H,W,C] in 0..1, C 3 or 4"
+MASK_IS = "A MASK is float [B,H,W] in 0..1"
 MOST_AUDIO_CHANNELS = 8
 
 
@@ -110,8 +114,40 @@ def to_audio(value: Any) -> Any:
     return {**value, "waveform": waveform, "sample_rate": rate}
 
 
+CHECKED_OUTPUTS = ("IMAGE", "MASK", "LATENT", "AUDIO")
+
+
+def output_fault(value: Any, socket: str) -> str:
+    """Say how an output lacks the layout of its socket, and what converts it; nothing where it fits.
+
+    Tensors are looked at by their shape, dtype and a few of their elements. What is no tensor or dict of them is left.
+    """
+    is_tensor = issubclass(type(value), Tensor)
+    try:
+        if is_tensor and not value.is_nested and socket == "IMAGE":
+            _refuse(value, IMAGE_IS, _image_output_fault(value.shape), is_output=True)
+        elif is_tensor and not value.is_nested and socket == "MASK":
+            _refuse(value, MASK_IS, _mask_fault(value.shape), is_output=True)
+        elif (is_tensor or type(value) is dict) and socket == "LATENT":
+            to_latent(value)
+        elif (is_tensor or type(value) is dict) and socket == "AUDIO":
+            to_audio(value)
+    except LayoutError as error:
+        return str(error)
+    return ""
+
+
+def _image_output_fault(shape: Sequence[int]) -> Fault | None:
+    fault = _image_fault(shape)
+    if fault is None and len(shape) == 3:
+        return Fault("lacks the axis of the batch", "{}[None]")
+    if fault is None and shape[-1] == 1:
+        return Fault("has 1 channel", "{}.repeat(1, 1, 1, 3)")
+    return fault
+
+
 def _image_tensor(x: Tensor, of_array: bool = False) -> Tensor:
-    _refuse(x, "An IMAGE is float [B,H,W,C] in 0..1, C 3 or 4", _image_fault(x.shape), of_array)
+    _refuse(x, IMAGE_IS, _image_fault(x.shape), of_array)
     x = x.float()
     if x.ndim == 3:
         x = x.unsqueeze(0)
@@ -119,7 +155,7 @@ def _image_tensor(x: Tensor, of_array: bool = False) -> Tensor:
 
 
 def _mask_tensor(x: Tensor, of_array: bool = False) -> Tensor:
-    _refuse(x, "A MASK is float [B,H,W] in 0..1", _mask_fault(x.shape), of_array)
+    _refuse(x, MASK_IS, _mask_fault(x.shape), of_array)
     x = x.float()
     return x.unsqueeze(0) if x.ndim == 2 else x
 
@@ -162,9 +198,10 @@ def _one_channel(channels: int) -> str:
     return "1 - {}[..., 3]" if channels == 4 else "{}[..., 0]"
 
 
-def _refuse(x: Tensor, promise: str, layout: Fault | None, of_array: bool) -> None:
+def _refuse(x: Tensor, promise: str, layout: Fault | None, of_array: bool = False, is_output: bool = False) -> None:
     beyond_repair = layout is not None and not layout.fix
-    faults = [fault for fault in (layout, None if beyond_repair else _value_fault(x)) if fault is not None]
+    value = None if beyond_repair else _value_fault(x, is_output)
+    faults = [fault for fault in (layout, value) if fault is not None]
     if not faults:
         return
     looks = " and ".join(fault.looks for fault in faults)
@@ -178,9 +215,9 @@ def _refuse(x: Tensor, promise: str, layout: Fault | None, of_array: bool) -> No
     raise LayoutError(f"{message} Use {fix.replace('.permute(', '.transpose(') if of_array else fix}.")
 
 
-def _value_fault(x: Tensor) -> Fault | None:
+def _value_fault(x: Tensor, is_output: bool) -> Fault | None:
     if x.dtype == torch.bool:
-        return None
+        return Fault("holds truth values", "{}.float()") if is_output else None
     if x.dtype == torch.uint8:
         return Fault("holds whole numbers 0..255", "{}.float() / 255")
     if x.is_complex():
@@ -194,13 +231,16 @@ def _value_fault(x: Tensor) -> Fault | None:
 
 
 def _largest_sampled(x: Tensor) -> float:
-    """Return the largest finite value on a coarse grid, at a bounded cost."""
+    """Return the largest finite value on a coarse grid of at most 4,096 elements of pictures."""
     if x.layout != torch.strided or x.device.type == "meta" or x.numel() == 0 or not has_storage(x):
         return 0.0
-    grid = tuple(slice(None, None, -(-size // SAMPLES_PER_AXIS)) for size in x.shape)
-    sample = x.detach()[grid].float()
+    most = [SAMPLES_PER_AXIS] * x.ndim if x.ndim < 4 else [SAMPLED_PICTURES, *[SAMPLES_PER_AXIS] * (x.ndim - 1)]
+    sample = x.detach()[tuple(slice(None, None, -(-size // few)) for size, few in zip(x.shape, most, strict=True))]
     try:
-        return float(sample.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).max())
+        largest = float(sample.max())
+        if math.isfinite(largest):
+            return largest
+        return float(sample.float().nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).max())
     except RuntimeError:  # a fake tensor has a shape alone
         return 0.0
 

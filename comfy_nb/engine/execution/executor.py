@@ -80,7 +80,7 @@ class Executor:
         self.holding_loop: NodeRun | None = None
         self.ending: Status | None = None
         self.is_draining = False
-        self.results = Results(self)
+        self.results = Results(self, services.is_strict)
         self._store = services.store
         self._event_log = state.event_log
         self._on_end = on_end

@@ -22,8 +22,9 @@ class Remarks:
         self._store = store
 
     def add(self, node_run: NodeRun, text: str) -> None:
-        """Warn of something that a node does."""
-        self._say(Remark(node_run.step.named, text))
+        """Warn of something that a node does, in its row too."""
+        self._say(Remark(node_run.step.named, text), node_run.step)
+        self._state.event_log.node_printed(node_run.step.id, "stderr", f"⚠ {text}\n")
         _note(node_run, Remark("", text))
         _note_in_parents(node_run, Remark(node_run.step.named, text))
 
@@ -44,7 +45,7 @@ class Remarks:
             return
         for step, key in self._needed():
             for remark in self._store.remarks.get(key, ()) if key is not None else ():
-                self._say(remark.on(step.named))
+                self._say(remark.on(step.named), step)
 
     def _needed(self) -> Iterator[tuple[Step, bytes | None]]:
         """Yield the nodes of the graph that the run needs or would have, and those of expansions, with their keys."""
@@ -54,11 +55,11 @@ class Remarks:
         for step in [*(step for step in plan.order if step.id in needed), *scheduler.added.values()]:
             yield step, (scheduler.node_runs.get(step.id) or step).key.full
 
-    def _say(self, remark: Remark) -> None:
+    def _say(self, remark: Remark, step: Step) -> None:
         message = f"{remark.named}: {remark.text}"
         if message not in self._state.warned:
             self._state.warned.add(message)
-            warn_each_time(message)
+            warn_each_time(message, getattr(step.spec.origin, "__code__", None))
 
 
 def _note(node_run: NodeRun, remark: Remark) -> None:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.execution.claims import Claims
+from comfy_nb.engine.execution.declared_outputs import DeclaredOutputs
 from comfy_nb.engine.execution.expansion import Expanded, read_expansion, set_keys
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.pauses import Pausable, Pauses
@@ -32,8 +33,9 @@ class Taker(Pausable, Protocol):
 class Results:
     """Takes what the nodes of one run came to; called on lanes and on the loop."""
 
-    def __init__(self, executor: Taker) -> None:
+    def __init__(self, executor: Taker, is_strict: bool) -> None:
         self._executor = executor
+        self._declared = DeclaredOutputs(executor.lookup.remarks, is_strict)
         self._state = executor.state
         self._lock = executor.lock
         self._lookup = executor.lookup
@@ -54,6 +56,8 @@ class Results:
         if node_run.sequence in scheduler.outdated:
             self._call_again(node_run)
             return
+        if node_run.step.checked:
+            self._declared.check(node_run, outcome.outputs)
         node_run.ui = outcome.ui
         invalidated = self._in_place.after_call(node_run) if node_run.step.links else ()
         self._lookup.keep(node_run, outcome.outputs)

@@ -30,6 +30,11 @@ class Services(Protocol):
         ...
 
     @property
+    def is_strict(self) -> bool:
+        """Whether a node fails that returned another layout than it declares."""
+        ...
+
+    @property
     def callers(self) -> Mapping[str, MakeCaller]:
         """Functions that make further callers, by the `where` of the steps that they call."""
         ...

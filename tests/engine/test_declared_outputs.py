@@ -1,0 +1,123 @@
+"""An output without the layout that its node declares is told at once, in its row, with what converts it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+
+import comfy_nb as nb
+from comfy_nb.engine.events import Event, NodeLog
+from comfy_nb.spec.layouts import output_fault
+from tests.engine.support import Pack, made, run_of
+
+SAMPLES = {"samples": torch.zeros(1, 4, 2, 2)}
+SOUND = {"waveform": torch.zeros(1, 2, 9), "sample_rate": 44100}
+
+FITTING: dict[str, tuple[str, Any]] = {
+    "an image": ("IMAGE", torch.rand(1, 4, 5, 3)),
+    "an image with alpha, of half precision": ("IMAGE", torch.rand(2, 4, 5, 4).half()),
+    "an image of bright light": ("IMAGE", torch.full([1, 4, 5, 3], 8.0)),
+    "an image with holes": ("IMAGE", torch.full([1, 4, 5, 3], float("nan"))),
+    "an empty batch": ("IMAGE", torch.zeros(0, 4, 5, 3)),
+    "a mask": ("MASK", torch.rand(1, 4, 5)),
+    "a mask without a batch": ("MASK", torch.rand(4, 5)),
+    "a latent": ("LATENT", SAMPLES),
+    "a sound": ("AUDIO", SOUND),
+    "something of another kind": ("IMAGE", object()),
+    "nothing": ("IMAGE", None),
+    "a tensor of shape alone": ("IMAGE", torch.zeros(1, 4, 5, 3, device="meta")),
+    "a nested tensor": ("IMAGE", torch.nested.nested_tensor([torch.zeros(2, 3)])),
+}
+
+
+@pytest.mark.parametrize("name", FITTING)
+def test_what_fits_or_cannot_be_judged_has_no_fault(name: str) -> None:
+    socket, value = FITTING[name]
+    assert output_fault(value, socket) == ""
+
+
+MISFITS: dict[str, tuple[str, Any, str]] = {
+    "channels first": ("IMAGE", torch.rand(1, 3, 4, 5), "x.permute(0, 2, 3, 1)"),
+    "0..255": ("IMAGE", torch.full([1, 4, 5, 3], 200.0), "x / 255"),
+    "bytes": ("IMAGE", torch.zeros(1, 4, 5, 3, dtype=torch.uint8), "x.float() / 255"),
+    "both": ("IMAGE", torch.full([1, 3, 4, 5], 200.0), "x.permute(0, 2, 3, 1) / 255"),
+    "truth values": ("IMAGE", torch.zeros(1, 4, 5, 3, dtype=torch.bool), "x.float()"),
+    "no batch": ("IMAGE", torch.rand(4, 5, 3), "x[None]"),
+    "grey": ("IMAGE", torch.rand(1, 4, 5, 1), "x.repeat(1, 1, 1, 3)"),
+    "a mask of truth values": ("MASK", torch.zeros(1, 4, 5, dtype=torch.bool), "x.float()"),
+    "an image as a mask": ("MASK", torch.rand(1, 4, 5, 3), "x[..., 0]"),
+    "samples alone": ("LATENT", torch.zeros(1, 4, 2, 2), '{"samples": x}'),
+    "a sound alone": ("AUDIO", torch.zeros(1, 2, 9), '{"waveform": x'),
+}
+
+
+@pytest.mark.parametrize("name", MISFITS)
+def test_a_misfit_is_answered_by_what_converts_it(name: str) -> None:
+    socket, value, fix = MISFITS[name]
+    fault = output_fault(value, socket)
+    assert f"Use {fix}" in fault
+    if fix.startswith("x"):
+        assert output_fault(eval(fix, {"x": value}), socket) == ""
+
+
+@nb.node
+def channels_first(seed: int) -> tuple[int, nb.Image]:
+    torch.manual_seed(seed)
+    return seed, torch.rand(1, 3, 4, 5)
+
+
+@nb.node
+async def channels_first_async(seed: int) -> nb.Image:
+    return torch.rand(1, 3, 4, 5)
+
+
+SAID = r"output IMAGE: An IMAGE is float .* looks like \[B,C,H,W\]. Use x.permute\(0, 2, 3, 1\)"
+
+
+@pytest.fixture
+def strict() -> Iterator[None]:
+    with nb.use_session(nb.Session()):
+        nb.configure(strict=True)
+        yield
+
+
+@pytest.mark.parametrize("node", [channels_first, channels_first_async])
+async def test_it_is_a_warning_with_the_persons_line_and_stands_in_the_row(node: Callable[..., nb.Handle]) -> None:
+    graph = node(1).graph
+    job = graph.start()
+    reported: list[Event] = []
+    job.run.subscribe(reported.extend)
+    with pytest.warns(nb.ComfyNBWarning, match=SAID) as caught:
+        await job
+    assert [each.filename for each in caught] == [__file__]
+    (log,) = [event for event in reported if isinstance(event, NodeLog)]
+    assert log.text.startswith("⚠ output IMAGE")
+
+
+async def test_it_is_said_again_where_the_result_comes_from_the_cache() -> None:
+    for _ in range(2):
+        with pytest.warns(nb.ComfyNBWarning, match=SAID):
+            await channels_first(2).graph.run()
+
+
+@pytest.mark.parametrize("node", [channels_first, channels_first_async])
+async def test_where_it_is_strict_the_node_fails_and_nothing_of_it_is_cached(
+    node: Callable[..., nb.Handle], strict: None
+) -> None:
+    with pytest.raises(nb.NodeError, match=SAID):
+        await node(3).graph.run()
+    nb.configure(strict=False)
+    with pytest.warns(nb.ComfyNBWarning, match=SAID):
+        run = await node(3).graph.run()
+    assert run.counts["ran"] == 1
+
+
+async def test_a_class_of_a_pack_returns_what_it_likes(pack: Pack) -> None:
+    pack.node("Grey", lambda self: (torch.rand(1, 4, 5, 1),), None, ("IMAGE",))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        await run_of(pack, {"1": made("Grey")})
