@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from comfy_nb.graph.model import Graph
     from comfy_nb.graph.node import Node
     from comfy_nb.parameters.sweep import Sweep
+    from comfy_nb.ui.doctor import Report
     from comfy_nb.ui.graph.view import GraphView
     from comfy_nb.ui.inspect.view import ValueView
     from comfy_nb.ui.interact.view import Controls
@@ -110,6 +111,16 @@ def inspect(value: Any, other: Any = None) -> ValueView:
     from comfy_nb.ui.inspect.view import view_of
 
     return view_of(value, other)
+
+
+def doctor() -> Report:
+    """Look at what surrounds comfy_nb here: versions, the notebook, folders, the caches and torch's devices.
+
+    What is wrong comes first, with what to do. Its text is made to be pasted into a report.
+    """
+    from comfy_nb.ui.doctor import doctor
+
+    return doctor()
 
 
 def draw(source: Any) -> GraphView:

@@ -47,6 +47,7 @@ SUB_ROOMS = {
         "run_rows",
         "presenter",
         "notebook",
+        "doctor",
     ),
 }
 

@@ -25,6 +25,7 @@ from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.model import Graph, load
 from comfy_nb.graph.prompt import parse_prompt
 from comfy_nb.parameters.edits import apply_edit
+from comfy_nb.ui.doctor import doctor as examine
 from comfy_nb.ui.run.terminal import watch
 from comfy_nb.wording import count
 
@@ -124,6 +125,14 @@ def bench(json_path: Path | None, quick: bool) -> None:
     sys.path.insert(0, str(CHECKOUT))
     cases = importlib.import_module("tests.benchmarks.cases").CASES
     importlib.import_module("tests.benchmarks.table").run(cases, json_path=json_path, quick=quick)
+
+
+@main.command()
+def doctor() -> None:
+    """Say what surrounds comfy_nb here, what is wrong first."""
+    found = examine()
+    _print([repr(found)])
+    sys.exit(1 if found.wrong else 0)
 
 
 @main.command()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
 from comfy_nb.cli.main import main
+from comfy_nb.library import Folders, use_folders
 
 
 def command(*words: str) -> Result:
@@ -22,7 +24,15 @@ def test_the_version_is_that_of_the_package():
 
 def test_help_names_every_command():
     output = command("--help").output
-    assert all(f"  {name} " in output for name in ("run", "validate", "nodes", "bench", "demo"))
+    assert all(f"  {name} " in output for name in ("run", "validate", "nodes", "doctor", "bench", "demo"))
+
+
+def test_the_doctor_tells_by_its_exit_code_whether_something_is_wrong(tmp_path: Path):
+    assert command("doctor").exit_code == 0
+    (tmp_path / "file").touch()
+    with use_folders(Folders(tmp_path / "file")):
+        done = command("doctor")
+    assert done.exit_code == 1 and done.output.startswith("3 things to mend.\n✗ input: ")
 
 
 def test_nodes_are_listed_by_category():
