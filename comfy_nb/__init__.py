@@ -58,6 +58,10 @@ else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def __dir__() -> list[str]:
+    return [*__all__, "last"]
+
+
 __version__ = "0.1.0"
 
 __all__ = [

@@ -51,10 +51,18 @@ def _presenter() -> Presenter:
         if shell() is not None:
             from comfy_nb.ui.notebook import NotebookPresenter
 
-            return NotebookPresenter()
+            return NotebookPresenter(_load_magics)
     from comfy_nb.ui.presenter import ScriptPresenter
 
     return ScriptPresenter()
+
+
+def _load_magics() -> None:
+    """Add `%comfy`, `%%node` and completion to a notebook that has begun to use us."""
+    from comfy_nb.magics.extension import load
+    from comfy_nb.ui.jupyter.cells import shell
+
+    load(shell(), cache)
 
 
 runner.install(default_session)

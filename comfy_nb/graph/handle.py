@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from comfy_nb.spec.registry import Registry
 
 READERS = {"IMAGE": "nb.image({})", "MASK": "PIL.Image.open({})"}
+OFFERED = ("fresh", "graph", "run", "run_sync", "show", "start")
 AWAIT_IT = "await it, or its .run() as a task"
 
 _fresh = itertools.count(1)
@@ -212,10 +213,7 @@ class Handle(NoValueYet):
 
     def __dir__(self) -> list[str]:
         names = self.call.spec.output_names if self.slot is None else ()
-        return [
-            *(name for name in names if name.isidentifier()),
-            *(str(name) for name in object.__dir__(self)),
-        ]
+        return [*(name for name in names if name.isidentifier()), *OFFERED]
 
     def __iter__(self) -> Iterator[Handle]:
         if self.slot is not None or len(self) == 1:

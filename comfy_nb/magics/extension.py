@@ -31,7 +31,7 @@ from comfy_nb.graph.handle import NodeFactory
 from comfy_nb.graph.model import load as load_graph
 from comfy_nb.graph.namespace import node
 from comfy_nb.graph.prompt import expanded
-from comfy_nb.magics.input_completion import inputs_at_cursor
+from comfy_nb.magics.input_completion import choices_at_cursor, inputs_at_cursor
 from comfy_nb.magics.node_cell import CellSource, read_cell, read_options, split_options, syntax_message
 from comfy_nb.parameters.edits import apply_edit
 from comfy_nb.ui.render.node_table import NodeTable
@@ -120,13 +120,18 @@ class ComfyMagics(Magics):
         return shell.user_ns[read.function]
 
     def complete(self, context: CompletionContext) -> SimpleMatcherResult:
-        """Complete `%comfy` lines, where nothing else fits, and the inputs of a node inside its call."""
+        """Complete `%comfy` lines and the choices of an input, where nothing else fits, and the inputs of a call."""
         line = _COMFY.search(context.text_until_cursor)
         if line is not None:
             found = self._complete_comfy(line.group(1))
             return {"completions": [SimpleCompletion(text=each, type="magic") for each in found], "suppress": True}
         lines = context.full_text.split("\n")[: context.cursor_line]
-        found = inputs_at_cursor("\n".join([*lines, context.text_until_cursor]), self.shell.user_ns)
+        text = "\n".join([*lines, context.text_until_cursor])
+        typed, choices = choices_at_cursor(text, self.shell.user_ns)
+        if choices:
+            values = [SimpleCompletion(text=each, type="value") for each in choices]
+            return {"completions": values, "matched_fragment": typed, "suppress": True}
+        found = inputs_at_cursor(text, self.shell.user_ns)
         return {"completions": [SimpleCompletion(text=each, type="param") for each in found]}
 
     def _complete_comfy(self, line: str) -> list[str]:

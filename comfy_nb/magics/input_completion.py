@@ -1,34 +1,67 @@
-"""Completion of a node's inputs inside its call, which IPython cannot do while jedi is off."""
+"""Completion of a node's inputs inside its call, which IPython cannot do while jedi is off, and of their choices."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import islice
 from types import ModuleType
 from typing import Any
 
 from comfy_nb.graph.handle import NodeFactory
 from comfy_nb.graph.namespace import Nodes
+from comfy_nb.spec.node_spec import InputSpec
 
 _PATH_BEFORE = re.compile(r"([^\W\d]\w*(?:\.\w+)*)\s*$")
 _ARGUMENT_BEGINS = re.compile(r"[(,]\s*(\w*)$")
+_STRING_BEGINS = re.compile(r"(?:(?P<name>\w+)\s*=\s*|[(,]\s*)(?P<quote>['\"])(?P<typed>[^'\"\n]*)$")
 _STRING = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
 
 
 def inputs_at_cursor(text: str, names: Mapping[str, Any]) -> list[str]:
     """Return `input=` for each input that the node call at the end of `text` does not have yet."""
     begun = _ARGUMENT_BEGINS.search(text)
-    if begun is None:
+    called = _called_at(text, names) if begun is not None else None
+    if begun is None or called is None:
         return []
-    text = _STRING.sub(lambda found: "_" * len(found.group()), text)
+    inputs, arguments = called
+    given = set(re.findall(r"(\w+)\s*=(?!=)", arguments))
+    return [f"{name}=" for name in inputs if name.startswith(begun.group(1)) and name not in given]
+
+
+def choices_at_cursor(text: str, names: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Return what is typed of the string at the end of `text`, and the choices of its input that begin so."""
+    begun = _STRING_BEGINS.search(_STRING.sub(_blanked, text))
+    called = _called_at(text[: begun.start("quote")], names) if begun is not None else None
+    if begun is None or called is None:
+        return "", []
+    inputs, arguments = called
+    name = begun.group("name") or next(islice(inputs, _commas(arguments), None), "")
+    typed = text[begun.start("typed") :]
+    choices = (inputs[name].choices if name in inputs else None) or ()
+    return typed, [each for each in choices if type(each) is str and each.startswith(typed)]
+
+
+def _called_at(text: str, names: Mapping[str, Any]) -> tuple[Mapping[str, InputSpec], str] | None:
+    """Return the inputs of the node whose call is open at the end of `text`, and its arguments so far."""
+    text = _STRING.sub(_blanked, text)
     start = _open_bracket(text)
     path = _PATH_BEFORE.search(text[:start]) if start >= 0 else None
     called = _resolve(path.group(1).split("."), names) if path is not None else None
-    if not isinstance(called, NodeFactory):
-        return []
-    given = set(re.findall(r"(\w+)\s*=(?!=)", text[start:]))
-    inputs = called.spec.interface().declared
-    return [f"{name}=" for name in inputs if name.startswith(begun.group(1)) and name not in given]
+    return (called.spec.interface().declared, text[start + 1 :]) if isinstance(called, NodeFactory) else None
+
+
+def _blanked(string: re.Match[str]) -> str:
+    return "_" * len(string.group())
+
+
+def _commas(arguments: str) -> int:
+    """Count the commas between the arguments, not those within them."""
+    depth, number = 0, 0
+    for letter in arguments:
+        depth += (letter in "([{") - (letter in ")]}")
+        number += letter == "," and depth == 0
+    return number
 
 
 def _open_bracket(text: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.ui.inspect import formatter
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 class NotebookPresenter(ScriptPresenter):
     """Shows each run below the cell that began it, and values as views."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_first_run: Callable[[], None] = lambda: None) -> None:
         interrupted_cell.register()
+        self._on_first_run: Callable[[], None] | None = on_first_run
 
     def place(self) -> Any:
         """Return the cell that is running."""
@@ -32,7 +34,10 @@ class NotebookPresenter(ScriptPresenter):
 
     def show_run(self, run: Run) -> None:
         """Show a run below its cell; from the first one on, the tensors that runs return are shown as pictures."""
-        formatter.register()
+        first, self._on_first_run = self._on_first_run, None
+        if first is not None:
+            formatter.register()
+            first()
         show_run(run)
 
     def show_refusal(self, run: Run, error: BaseException) -> None:

@@ -252,7 +252,8 @@ def test_the_repr_says_no_state_once_the_code_of_the_node_is_another():
 def test_completion_offers_outputs_and_methods(nodes):
     handle = nodes.Split(PICTURE)
     assert {"picture", "Area", "run", "show", "fresh"} <= set(dir(handle))
-    assert "picture" not in dir(handle.Area)
+    assert dir(handle.Area) == ["fresh", "graph", "run", "run_sync", "show", "start"]
+    assert set(dir(nb)) == {*nb.__all__, "last"}
 
 
 def test_completion_offers_every_node_class(nodes):

@@ -77,3 +77,13 @@ def test_the_cache_is_emptied_on_demand(loaded):
 def test_a_wrong_command_is_one_line(loaded):
     reply = loaded.run("%comfy rnu flow.json")
     assert reply.stderr == "UsageError: %comfy has no command 'rnu'. Did you mean 'run'?\n"
+
+
+def test_the_magics_and_the_completion_are_there_once_a_graph_has_run(kernel):
+    kernel.run("import comfy_nb as nb")
+    assert "not found" in kernel.run("%comfy help").stderr
+    assert kernel.run("await nb.nodes.PrimitiveInt(3)").results == ["3"]
+    assert "not found" not in kernel.run("%comfy help").stderr
+    assert completions(kernel, 'nb.nodes.ImageScale(1, "lanc') == ["lanczos"]
+    reply = kernel.run("%load_ext comfy_nb")
+    assert reply.error is None and not reply.stderr

@@ -13,6 +13,7 @@ from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 
 import comfy_nb as nb
+from comfy_nb.library import Folders, use_folders
 
 GRAPH = {
     "1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}},
@@ -229,6 +230,42 @@ def test_the_inputs_of_a_node_are_offered_inside_its_call(notebook, text, expect
 
 def test_an_input_that_is_given_is_not_offered_again(notebook):
     assert "sigma=" not in notebook.complete("nb.nodes.ImageBlur(sigma=2, ")
+
+
+@pytest.mark.parametrize("jedi", [False, True])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('nb.nodes.ImageScale(image, upscale_method="', ["nearest-exact", "bilinear", "area", "bicubic", "lanczos"]),
+        ('nb.nodes.ImageScale(image, upscale_method="nearest-e', ["nearest-exact"]),
+        ("nb.nodes.ImageScale(nb.nodes.EmptyImage(4, 4), 'b", ["bilinear", "bicubic"]),
+        ('nb.nodes.ImageScale(\n    f("a, b(", [1, 2]), "lanc', ["lanczos"]),
+        ('nb.nodes.LoadImage("', ["cat photo.png", "dog.png"]),
+        ('nb.nodes.LoadImage(image="cat ph', ["cat photo.png"]),
+        ('nb.nodes.SampleImage("', ["portrait"]),
+    ],
+)
+def test_choices_and_files_are_offered_inside_quotes_and_nothing_else(notebook, tmp_path, text, expected, jedi):
+    (tmp_path / "input").mkdir()
+    for name in ("cat photo.png", "dog.png"):
+        (tmp_path / "input" / name).touch()
+    with use_folders(Folders(tmp_path)):
+        assert notebook.complete(text, jedi) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['print("', 'nb.nodes.ImageScale(image, f("', 'nb.nodes.ImageBlur(sigma="', 'nb.nodes.ImageScale(1, 2, 3, 4, 5, "'],
+)
+def test_no_choices_are_offered_where_there_are_none(notebook, text):
+    assert not {"nearest-exact", "disabled"} & set(notebook.complete(text))
+
+
+def test_a_choice_takes_the_place_of_what_was_typed(notebook):
+    text = 'nb.nodes.ImageScale(image, "nearest-'
+    with provisionalcompleter():
+        (found,) = notebook.shell.Completer.completions(text, len(text))
+    assert text[: found.start] + found.text + text[found.end :] == 'nb.nodes.ImageScale(image, "nearest-exact'
 
 
 def test_the_documentation_of_a_node_has_a_picture_of_its_slots(notebook):
