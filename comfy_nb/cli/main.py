@@ -25,6 +25,7 @@ from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.model import Graph, load
 from comfy_nb.graph.prompt import parse_prompt
 from comfy_nb.parameters.edits import apply_edit
+from comfy_nb.spec.unknown_classes import problem_lines
 from comfy_nb.ui.run.terminal import watch
 from comfy_nb.wording import count
 
@@ -91,8 +92,8 @@ def validate(debug: bool, graph: str, as_json: bool) -> None:
         found = [report.problem_as_dict(problem) for problem in problems]
         _print([report.json_text({"valid": not problems, "problems": found})])
     else:
-        for problem in problems:
-            click.echo(str(problem), err=True)
+        for line in problem_lines(problems):
+            click.echo(line, err=True)
         if not problems:
             _print([f"The graph is valid: {count(len(loaded), 'node')}."])
     sys.exit(report.INVALID if problems else report.DONE)
