@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from comfy_nb.api import breakpoint, cache, configure, draw, inspect, interact, stop_all, sweep
+from comfy_nb.api import breakpoint, cache, configure, draw, export_nodes, inspect, interact, stop_all, sweep
 from comfy_nb.api import load_ipython_extension as load_ipython_extension
 from comfy_nb.engine.job import Job
 from comfy_nb.engine.node_api.context import CurrentNodeContext, ExecutionBlocker
@@ -100,6 +100,7 @@ __all__ = [
     "constant",
     "default_session",
     "draw",
+    "export_nodes",
     "inspect",
     "interact",
     "is_link",

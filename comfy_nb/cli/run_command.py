@@ -54,8 +54,20 @@ def _nodes_of_graph(context: click.Context) -> Iterable[Node]:
         return ()  # running the command reports why
 
 
+def _node_files(typed: str) -> list[str]:
+    return [name for name in map(str, Path(typed or ".").parent.glob("*.py")) if name.startswith(typed)]
+
+
 edits_option = click.option(
     "--set", "edits", multiple=True, metavar="NODE.INPUT=VALUE", shell_complete=_edits, help="Change an input: 3.cfg=7."
+)
+nodes_option = click.option(
+    "--nodes",
+    "node_files",
+    multiple=True,
+    metavar="FILE",
+    shell_complete=lambda _context, _parameter, typed: _node_files(typed),
+    help="A Python file, or a module, with nodes of your own.",
 )
 outputs_option = click.option(
     "--output", "--outputs", "outputs", multiple=True, metavar="NODE", shell_complete=_ids, help="Run only up to NODE."
