@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ ROOT = Path(__file__).parents[1]
 ASSETS = ROOT / "notebooks" / "assets"
 README = (ROOT / "README.md").read_text()
 MOST_LINES = 142
+OWN_NODES = "import comfy_nb as nb\n\n\n@nb.node\ndef half(x: float) -> float:\n    return x / 2\n"
 
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 EXAMPLES = [text for language, text in BLOCKS if language == "python"]
@@ -41,6 +43,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "comfy" / "input").mkdir(parents=True)
     shutil.copy(ASSETS / "portrait.jpg", tmp_path / "comfy" / "input")
     shutil.copy(ASSETS / "graph.json", tmp_path)
+    (tmp_path / "my_nodes.py").write_text(OWN_NODES)
+    (tmp_path / "mine.json").write_text(json.dumps({"1": {"class_type": "half", "inputs": {"x": 3.0}}}))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
