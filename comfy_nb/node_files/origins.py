@@ -18,8 +18,10 @@ Scope = Mapping[str, Any]
 
 def function_below(thing: Any) -> types.FunctionType | None:
     """Return the function that was written, below its decorators; None where there is none."""
-    found = inspect.unwrap(thing) if callable(thing) else thing
-    return found if isinstance(found, types.FunctionType) else None
+    found, wrapped = None, thing
+    while wrapped is not None and wrapped is not found:  # by what is there: an object may have any attribute if asked
+        found, wrapped = wrapped, inspect.getattr_static(wrapped, "__wrapped__", None)
+    return found if type(found) is types.FunctionType else None
 
 
 def is_own(value: Any, scope: Scope) -> bool:

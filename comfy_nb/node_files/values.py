@@ -60,7 +60,7 @@ def _expression(value: Any, refer: Refer, above: tuple[int, ...]) -> str:
         return f"{refer(kind)}.{value.name}" if is_named else f"{refer(kind)}({write(value.value)})"
     found = _known_object(value, refer, write) or _hint(value, refer, write) or _record(value, refer, write)
     if found is None:
-        raise Unwritable(f"is a {class_name(value)}, which cannot be written as source")
+        raise Unwritable(f"is of class {class_name(value)}, which cannot be written as source")
     return found
 
 

@@ -146,7 +146,7 @@ class Writer:
             return self._node(item, value, scope)
         if not is_own(value, scope):
             return f"{item.name} = {self._expression(item, value, scope)}"
-        name = value.__name__
+        name = _name_of(value)
         if name != item.name and scope.get(name) is value:
             self._bind_at_once(item, name, value, scope)
             return f"{item.name} = {name}"
@@ -159,8 +159,8 @@ class Writer:
         """Return the expression for a class, function or module in a value, with its name bound."""
         names = [name for name, held in scope.items() if held is thing and name != item.name and name[0] != "_"]
         if is_own(thing, scope):
-            is_there = scope.get(thing.__name__) is thing or not names
-            return self._own(item, thing.__name__ if is_there else names[0], thing, scope)
+            name = _name_of(thing)
+            return self._own(item, name if scope.get(name) is thing or not names else names[0], thing, scope)
         if isinstance(thing, types.ModuleType):
             root = thing.__name__.partition(".")[0]
             self._bind_at_once(item, *((names[0], thing) if names else (root, sys.modules[root])), scope)
@@ -223,20 +223,22 @@ class Writer:
         return whole if below.__name__ == item.name else f"{whole}\n\n\n{item.name} = {below.__name__}"
 
     def _made(self, item: Item, below: types.FunctionType, function: Any, text: str, scope: Scope) -> str:
-        """Return the source of a function that another one made: a maker that has the values of its closure."""
-        indent = text[: len(text) - len(text.lstrip())]
-        lines = []
+        """Return the source of a function that another one made: made again, with what it closed over."""
+        values = []
         for name, cell in zip(below.__code__.co_freevars, below.__closure__ or (), strict=True):
             try:
                 value = cell.cell_contents
                 if all(value is not each for each in (function, below)) and not self._is_made(value, item):
-                    lines.append(f"{indent}{name} = {self._expression(item, value, scope)}")
+                    values.append((name, self._expression(item, value, scope)))
             except ValueError:  # it is not set yet
                 raise Unwritable(f"is made by a function whose {name!r} is not set") from None
             except Unwritable as reason:
                 raise Unwritable(f"is made by a function whose {name!r} {reason}") from None
-        body = "\n".join([*lines, text, f"{indent}return {below.__name__}"])
-        return f"def _make_{item.name}():\n{body}\n\n\n{item.name} = _make_{item.name}()"
+        maker = f"_make_{item.name}"
+        indent = text[: len(text) - len(text.lstrip())]
+        head = f"def {maker}({', '.join(name for name, _ in values)}):"
+        call = f"{item.name} = {maker}({', '.join(value for _, value in values)})"
+        return f"{head}\n{text}\n{indent}return {below.__name__}\n\n\n{call}"
 
     def _is_made(self, value: Any, item: Item) -> bool:
         """Whether a value is the node itself, which its function reads from around it."""
@@ -281,3 +283,9 @@ class Writer:
             del options["title"]
         written = [f"{option}={self._expression(item, value, scope)}" for option, value in options.items()]
         return f"({', '.join(written)})" if written else ""
+
+
+def _name_of(own: Any) -> str:
+    """Return the name by which a class or function was written."""
+    function = None if isinstance(own, type) else function_below(own)
+    return str(function.__name__ if function is not None else own.__name__)

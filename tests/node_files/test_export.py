@@ -84,8 +84,27 @@ def test_nodes_that_a_function_made_keep_their_names_and_what_they_closed_over(n
         "twice, thrice = make(2), make(3)"
     )
     text = notebook.export(file, "twice", "thrice")
-    assert "    k = 3\n    @nb.node(class_type='times_3')\n    def times(" in text
-    assert text.endswith("thrice = _make_thrice()\n")
+    assert text.endswith(
+        "def _make_thrice(k):\n"
+        "    @nb.node(class_type='times_3')\n"
+        "    def times(x: float) -> float:\n"
+        "        return x * k\n"
+        "    return times\n\n\n"
+        "thrice = _make_thrice(3)\n"
+    )
+
+
+def test_what_a_function_made_for_its_node_is_made_again(notebook, file):
+    notebook(
+        "def make(k):\n"
+        "    def scale(x):\n        return x * k\n"
+        "    @nb.node\n    def scaled(x: float) -> float:\n        return scale(x) if x else scaled.spec\n"
+        "    return scaled\n"
+        "scaled_by_3 = make(3)"
+    )
+    names = {"__name__": "my_nodes"}
+    exec(compile(notebook.export(file, "scaled_by_3"), "my_nodes", "exec"), names)
+    assert names["scaled_by_3"](2.0).run_sync() == 6.0
 
 
 def test_a_node_class_is_registered_by_its_file(notebook, file):
@@ -166,9 +185,9 @@ def test_what_cannot_be_written_is_named_with_its_node_and_nothing_is_written(no
         notebook.export(file, "direct", "indirect", "anything", "fine")
     assert str(refused.value).splitlines() == [
         f"Nothing was written to {file}:",
-        "  - direct: 'log' is a TextIOWrapper, which cannot be written as source.",
-        "  - direct: 'weights' is a Tensor, which cannot be written as source.",
-        "  - indirect: 'model', which apply reads, is a Linear, which cannot be written as source.",
+        "  - direct: 'log' is of class TextIOWrapper, which cannot be written as source.",
+        "  - direct: 'weights' is of class Tensor, which cannot be written as source.",
+        "  - indirect: 'model', which apply reads, is of class Linear, which cannot be written as source.",
         "  - anything: it reads whatever `eval` is asked for, so nobody can tell what it needs.",
         "Make such a thing inside the node, or give it to the node as an input.",
     ]
@@ -185,7 +204,7 @@ def test_a_node_that_closes_over_a_live_object_is_refused(notebook, file):
         "    return asking, having\n"
         "asking, having = make(threading.Lock(), 2.0)",
     )
-    with pytest.raises(nb.SpecError, match="asking: it is made by a function whose 'client' is a lock, which"):
+    with pytest.raises(nb.SpecError, match="asking: it is made by a function whose 'client' is of class lock, which"):
         notebook.export(file, "asking")
     with pytest.raises(nb.SpecError, match="having: it is made by a function whose k its defaults, hints or"):
         notebook.export(file, "having")
