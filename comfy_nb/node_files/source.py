@@ -42,7 +42,7 @@ class Definition:
     def lines(self) -> str:
         """Return its lines as they are, without its decorators."""
         assert self.node.end_lineno is not None
-        return "\n".join(self.text.splitlines()[self.node.lineno - 1 : self.node.end_lineno])
+        return "\n".join(self.text.split("\n")[self.node.lineno - 1 : self.node.end_lineno])
 
     def segment(self, node: ast.AST) -> str:
         """Return the text of a part of it."""
@@ -62,8 +62,7 @@ def definition_of_function(function: types.FunctionType) -> Definition:
     """Return where a function was written; raises Unwritable where that cannot be read, or was edited since."""
     code = function.__code__
     text = "".join(linecache.getlines(code.co_filename, function.__globals__))
-    compiled = _codes(text, code.co_flags & _FUTURE)
-    if not any(each.co_firstlineno == code.co_firstlineno and is_same_code(each, code) for each in compiled):
+    if not _is_in(text, code):
         known = "has changed since it was defined" if text else "is not known"
         raise Unwritable(f"is a function whose source {known}; define it again")
     found: list[Function | ast.Lambda] = []
@@ -78,17 +77,20 @@ def definition_of_function(function: types.FunctionType) -> Definition:
 
 
 def definition_of_class(cls: type, scope: Mapping[str, Any]) -> Definition:
-    """Return where a class was written: the last one of its name and attributes in the cells or the file of a scope."""
+    """Return where a class was written: the last one of its name and attributes in the cells or the file of a scope.
+
+    Raises Unwritable where that is not known, or methods were edited or replaced since.
+    """
     methods = list(_methods(cls))
     found: list[Definition] = []
     for name, text in _texts_of(scope, *(code.co_filename for code in methods)).items():
-        for node in ast.walk(_parsed(text)):
-            if isinstance(node, ast.ClassDef) and node.name == cls.__name__ and _has_attributes(node, cls):
-                lines = range(_first_line(node), (node.end_lineno or 0) + 1)
-                if all(code.co_filename == name and code.co_firstlineno in lines for code in methods):
-                    found.append(Definition(text, node))
-    if not found:
-        raise Unwritable("is a class whose source is not known; define it again")
+        nodes = [each for each in ast.walk(_parsed(text)) if isinstance(each, ast.ClassDef)]
+        for node in [each for each in nodes if each.name == cls.__name__ and _may_have_made(each, cls, bool(methods))]:
+            lines = range(_first_line(node), (node.end_lineno or 0) + 1)
+            if all(code.co_filename == name and code.co_firstlineno in lines for code in methods):
+                found.append(Definition(text, node))
+    if not found or not all(_is_in(found[-1].text, code) for code in methods):
+        raise Unwritable("is a class whose source is not known, or was edited since; define it again")
     return found[-1]
 
 
@@ -134,32 +136,44 @@ def _is_cell(entry: Any) -> bool:
 def _methods(cls: type) -> Iterator[types.CodeType]:
     """Yield the code of the methods that a class was written with, of which the text is known."""
     for value in vars(cls).values():
-        function = getattr(value, "__func__", getattr(value, "fget", value))
-        if isinstance(function, types.FunctionType):
-            code, is_its_own = function.__code__, function.__qualname__.startswith(f"{cls.__qualname__}.")
-            if is_its_own and is_local_file(code.co_filename) and linecache.getlines(code.co_filename):
-                yield code
+        function = _own_function(value)
+        if function is not None and _is_method(function, cls) and linecache.getlines(function.__code__.co_filename):
+            yield function.__code__
 
 
-def _has_attributes(node: ast.ClassDef, cls: type) -> bool:
-    """Whether a class has what its body sets."""
+def _own_function(attribute: Any) -> types.FunctionType | None:
+    """Return the function of a method, if it is the person's own."""
+    function = getattr(attribute, "__func__", getattr(attribute, "fget", attribute))
+    is_own = isinstance(function, types.FunctionType) and is_local_file(function.__code__.co_filename)
+    return function if is_own else None
+
+
+def _is_method(function: types.FunctionType, cls: type) -> bool:
+    return function.__qualname__.startswith(f"{cls.__qualname__}.")
+
+
+def _may_have_made(node: ast.ClassDef, cls: type, has_methods: bool) -> bool:
+    """Whether a class has what this body sets; what its constants were tells classes without methods apart."""
     known = {*vars(cls), *vars(cls).get("__annotations__", ()), *getattr(cls, "__slots__", ())}
     for each in node.body:
-        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and each.name not in known:
-            return False
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            function = _own_function(vars(cls).get(each.name))
+            if each.name not in known or (function is not None and not _is_method(function, cls)):
+                return False
         if isinstance(each, ast.Assign | ast.AnnAssign):
             targets = each.targets if isinstance(each, ast.Assign) else [each.target]
             names = [target.id for target in targets if isinstance(target, ast.Name)]
-            if not known.issuperset(names) or not all(_may_be(each.value, cls, name) for name in names):
+            is_other = not has_methods and not all(_may_be(each.value, cls, name) for name in names)
+            if is_other or not known.issuperset(names):
                 return False
     return True
 
 
 def _may_be(written: ast.expr | None, cls: type, name: str) -> bool:
     """Whether an attribute of a class may be what was written: of constants this can be told."""
-    if not isinstance(written, ast.Constant) or name not in vars(cls):
+    held = vars(cls).get(name)
+    if not isinstance(written, ast.Constant) or name not in vars(cls) or hasattr(type(held), "__get__"):
         return True
-    held = vars(cls)[name]
     return bool((held.value if isinstance(held, enum.Enum) else held) == written.value)
 
 
@@ -177,6 +191,12 @@ def _is_body(node: ast.Lambda, code: types.CodeType) -> bool:
     begin, end = (body.lineno, body.col_offset), (body.end_lineno, body.end_col_offset)
     places = [(line, column) for line, _, column, _ in code.co_positions() if line is not None and column]
     return bool(places) and all(begin <= place <= end for place in places)
+
+
+def _is_in(text: str, code: types.CodeType) -> bool:
+    """Whether a text has the source of this very code."""
+    compiled = _codes(text, code.co_flags & _FUTURE)
+    return any(each.co_firstlineno == code.co_firstlineno and is_same_code(each, code) for each in compiled)
 
 
 @functools.lru_cache(maxsize=256)

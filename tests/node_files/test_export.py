@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import linecache
 import re
 from collections.abc import Iterator
 from contextlib import closing
@@ -229,6 +230,34 @@ def test_a_default_that_was_another_value_of_a_global_is_refused(notebook, file)
     notebook("K = 3\n@nb.node\ndef having(x: int = K) -> int:\n    return x", "K = 5")
     with pytest.raises(nb.SpecError, match="having: it has a default for 'x' that K is no longer; define it again"):
         notebook.export(file, "having")
+
+
+def test_a_class_is_written_as_it_is_or_refused(notebook, file):
+    notebook(
+        "from typing import NamedTuple\nfrom dataclasses import dataclass\nfrom enum import Enum",
+        "class Way(Enum):\n    up = 1",
+        "class Way(Enum):\n    up = 2",
+        "@dataclass(slots=True)\nclass Size:\n    n: int = 1\nclass Pair(NamedTuple):\n    a: int = 1",
+        "class Shape:\n    sides = 0\n    def area(self):\n        return 1.0",
+        "@nb.node\ndef shaped(x: float, way: Way = Way.up) -> float:\n    return Shape().area() + Size().n + Pair().a",
+    )
+    text = notebook.export(file, "shaped")
+    assert "    up = 2\n" in text and "    up = 1\n" not in text
+    notebook("Shape.sides = 4")
+    assert notebook.export(file, "shaped") == text
+    notebook("Shape.area = lambda self: 2.0")
+    with pytest.raises(nb.SpecError, match="shaped: 'Shape' is a class whose source is not known, or was edited since"):
+        notebook.export(file, "shaped")
+
+
+def test_a_function_whose_file_was_edited_since_is_refused(notebook, file, tmp_path):
+    early = "import comfy_nb as nb\n@nb.node\ndef early(x: float) -> float:\n    return x\n"
+    (tmp_path / "early.py").write_text(early)
+    notebook("%run -n early.py")
+    (tmp_path / "early.py").write_text(early.replace("return x", "return -x"))
+    linecache.checkcache()
+    with pytest.raises(nb.SpecError, match="early: it is a function whose source has changed since it was defined"):
+        nb.export_nodes(file, "early")
 
 
 def test_what_is_no_node_and_the_file_of_the_node_itself_are_refused(notebook, file):
