@@ -54,8 +54,10 @@ def _nodes_of_graph(context: click.Context) -> Iterable[Node]:
         return ()  # running the command reports why
 
 
-def _node_files(typed: str) -> list[str]:
-    return [name for name in map(str, Path(typed or ".").parent.glob("*.py")) if name.startswith(typed)]
+def _node_files(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    folder, slash, start = typed.rpartition("/")
+    names = sorted(path.name for path in Path(f"{folder}{slash}" or ".").glob("*.py"))
+    return [f"{folder}{slash}{name}" for name in names if name.startswith(start)]
 
 
 edits_option = click.option(
@@ -66,8 +68,8 @@ nodes_option = click.option(
     "node_files",
     multiple=True,
     metavar="FILE",
-    shell_complete=lambda _context, _parameter, typed: _node_files(typed),
-    help="A Python file, or a module, with nodes of your own.",
+    shell_complete=_node_files,
+    help="Load nodes of your own: a Python file, the folder of a pack, or a module.",
 )
 outputs_option = click.option(
     "--output", "--outputs", "outputs", multiple=True, metavar="NODE", shell_complete=_ids, help="Run only up to NODE."

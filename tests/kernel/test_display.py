@@ -117,7 +117,7 @@ def test_a_job_that_cannot_run_says_so_below_its_cell(lesson: Kernel, start: str
     )
     reply = lesson.run(start)
     lesson.wait_until(lambda: bool(reply.displays))
-    assert "'No<b>where' is not registered" in reply.displays[-1]["text/plain"]
+    assert "not registered here: No<b>where (node 1)" in reply.displays[-1]["text/plain"]
     assert "No&lt;b&gt;where" in reply.displays[-1]["text/html"]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from IPython.core.interactiveshell import InteractiveShell
 
 import comfy_nb as nb
+from comfy_nb.graph.default_registry import default_registry
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,6 +22,7 @@ class Notebook:
 
     def __init__(self) -> None:
         self.shell = InteractiveShell(cache_size=0)
+        self.registered = dict(default_registry())
         self("import comfy_nb as nb")
 
     def __call__(self, *cells: str) -> Any:
@@ -37,6 +39,13 @@ class Notebook:
         return nb.export_nodes(path, [self[name] for name in names]).read_text()
 
     def close(self) -> None:
+        """End the shell, and leave the registry as it was for other tests."""
+        registry = default_registry()
+        for name in registry:
+            if name not in self.registered:
+                registry.remove(name)
+        for spec in self.registered.values():
+            registry.register(spec)
         atexit.unregister(self.shell.atexit_operations)
         self.shell.atexit_operations()
 
