@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ from comfy_nb.spec.node_spec import NodeSpec
 from comfy_nb.spec.reading import spec_of
 from comfy_nb.wording import short
 
+Exported = NodeFactory | type | str
+Needed = Callable[[Item], Sequence[str]]
 HEAD = '"""Nodes that a notebook wrote, by nb.export_nodes."""'
 ADVICE = "Make such a thing inside the node, or give it to the node as an input."
 
 
-def export_nodes(path: str | os.PathLike[str], nodes: Any) -> Path:
+def export_nodes(path: str | os.PathLike[str], nodes: Exported | Iterable[Exported]) -> Path:
     """Write nodes to a file of Python, with all that they read, and return its path.
 
     >>> nb.export_nodes("my_nodes.py", [posterize, grain])  # doctest: +SKIP
@@ -37,8 +39,9 @@ def export_nodes(path: str | os.PathLike[str], nodes: Any) -> Path:
     otherwise in a file that imports the module; and for a node class, which counts by its code in a notebook, and by
     its file in a file.
 
-    Raises SpecError, and writes nothing, where a node reads what cannot be written as source: a model, an open client,
-    a tensor, a variable of a function around it that is none of the above. The error names each, with its node.
+    A file that is there is replaced. Raises SpecError, and writes nothing, where a node reads what cannot be written as
+    source: a model, an open client, a tensor, a variable of a function around it that is none of the above. The error
+    names each, with its node.
     """
     file = Path(path)
     writer = Writer()
@@ -110,7 +113,7 @@ def ordered(items: Mapping[str, Item]) -> list[Item]:
     return list(found.values())
 
 
-def _after_all(names: Iterable[str], items: Mapping[str, Item], needed: Any) -> list[str]:
+def _after_all(names: Iterable[str], items: Mapping[str, Item], needed: Needed) -> list[str]:
     """Return names, each after those that it needs, as far as these do not need each other."""
     done: dict[str, None] = {}
     begun: set[str] = set()
