@@ -8,11 +8,12 @@ from itertools import groupby
 
 import click
 
+from comfy_nb.errors import UnknownName
 from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.documentation import describe
 from comfy_nb.spec.node_spec import NodeSpec
 from comfy_nb.spec.registry import Registry
-from comfy_nb.spec.unknown_classes import unknown_class
+from comfy_nb.spec.unknown_classes import comfy_classes, unknown_class
 
 
 def find_nodes(registry: Registry, pattern: str = "") -> list[NodeSpec]:
@@ -22,7 +23,9 @@ def find_nodes(registry: Registry, pattern: str = "") -> list[NodeSpec]:
     """
     found = [spec for spec in registry.values() if _matches(spec, pattern.casefold())]
     if not found:
-        raise unknown_class(pattern, registry)
+        if pattern in comfy_classes():
+            raise unknown_class(pattern, registry)
+        raise UnknownName.of("node class", pattern, registry)
     return sorted(found, key=lambda spec: (_category(spec), spec.class_type))
 
 

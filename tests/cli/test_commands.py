@@ -52,6 +52,9 @@ def test_a_node_that_is_not_there_is_an_error_that_suggests_the_nearest():
     done = command("nodes", "ImageBlurr")
     assert done.exit_code == 2
     assert "'ImageBlur'" in done.stderr
+    assert (
+        "There is no node class 'KSampler' in the registry. comfy_nb brings only" in command("nodes", "KSampler").stderr
+    )
 
 
 @pytest.mark.parametrize("name", ["bench", "demo"])
