@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from comfy_nb.api import breakpoint, cache, configure, doctor, draw, inspect, interact, stop_all, sweep
+from comfy_nb.api import breakpoint, cache, configure, doctor, draw, export_nodes, inspect, interact, stop_all, sweep
 from comfy_nb.api import load_ipython_extension as load_ipython_extension
 from comfy_nb.engine.job import Job
 from comfy_nb.engine.node_api.context import CurrentNodeContext, ExecutionBlocker
@@ -106,6 +106,7 @@ __all__ = [
     "default_session",
     "doctor",
     "draw",
+    "export_nodes",
     "image",
     "inspect",
     "interact",

@@ -15,6 +15,7 @@ from comfy_nb.engine.session import default_session
 from comfy_nb.errors import ComfyNBError
 from comfy_nb.graph import runner
 from comfy_nb.graph.default_registry import fill_default_registry
+from comfy_nb.node_files.export import export_nodes as export_nodes
 from comfy_nb.spec.reading import spec_of
 from comfy_nb.spec.registry import Registry
 from comfy_nb.ui.render.cache_table import CacheTable

@@ -137,7 +137,8 @@ class Problem:
 class ValidationError(GraphError):
     """All that is wrong with a graph, each problem with its fix.
 
-    `problems` lists them, `node_errors` has ComfyUI's shape, `run` holds what the valid outputs gave (or None).
+    `problems` lists them, `node_errors` has ComfyUI's shape, `run` holds what the valid outputs gave (or None). `lines`
+    is how they are told where some are told together.
     """
 
     def __init__(
@@ -147,14 +148,16 @@ class ValidationError(GraphError):
         type: str = "prompt_outputs_failed_validation",
         node_errors: Mapping[str, Any] | None = None,
         run: Any = None,
+        lines: Sequence[str] | None = None,
     ) -> None:
         self.problems = tuple(problems)
         self.type = type
         self.node_errors = dict(node_errors or {})
         self.run = run
-        count = len(self.problems)
+        told = [str(problem) for problem in self.problems] if lines is None else lines
+        count = len(told)
         head = "The graph has a problem" if count == 1 else f"The graph has {count} problems"
-        shown = [f"  - {problem}" for problem in self.problems[:20]]
+        shown = [f"  - {line}" for line in told[:20]]
         if count > 20:
             shown.append(f"  ... and {count - 20} more")
         super().__init__("\n".join([head + ":", *shown]))

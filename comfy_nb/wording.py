@@ -41,12 +41,17 @@ def suggest(name: str, known: Iterable[str], most: int = 12) -> str:
     names = [str(candidate) for candidate in known]
     if not names:
         return "There are none."
-    lower = {candidate.lower(): candidate for candidate in names}
-    near = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.6)
-    if near:
-        return "Did you mean " + " or ".join(repr(lower[match]) for match in near) + "?"
+    if meant := near(name, names):
+        return meant
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return "There are: " + ", ".join(names[:most]) + rest + "."
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Ask whether one of the `known` names was meant by `name`; nothing where none is like it."""
+    lower = {candidate.lower(): candidate for candidate in known}
+    found = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.6)
+    return "Did you mean " + " or ".join(repr(lower[match]) for match in found) + "?" if found else ""
 
 
 def count(number: int, thing: str) -> str:

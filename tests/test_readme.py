@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import os
 import re
 import subprocess
@@ -19,6 +20,7 @@ from comfy_nb.library.folders import Folders, use_folders
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 MOST_LINES = 142
+OWN_NODES = "import comfy_nb as nb\n\n\n@nb.node\ndef half(x: float) -> float:\n    return x / 2\n"
 
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 EXAMPLES = [text for language, text in BLOCKS if language == "python"]
@@ -89,6 +91,8 @@ def test_every_make_target_exists(command):
 @pytest.mark.parametrize("command", commands_of("comfy-nb"))
 async def test_every_command_does_what_it_says(command, folder):
     await run_examples(folder, EXAMPLES[:1])  # which saves the graph
+    (folder / "my_nodes.py").write_text(OWN_NODES)
+    (folder / "mine.json").write_text(json.dumps({"1": {"class_type": "half", "inputs": {"x": 3.0}}}))
     bin_folder = Path(sys.executable).parent
     env = {**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(["bash", "-c", command], cwd=folder, env=env, capture_output=True, text=True, timeout=120)

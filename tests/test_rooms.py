@@ -19,6 +19,7 @@ ROOMS = (
     "tasks",
     "flow",
     "library",
+    "node_files",
     "compat",
     "packs",
     "parameters",

@@ -78,6 +78,11 @@ def test_editors_and_type_checkers_find_their_files(unpacked, name):
     assert (unpacked / "comfy_nb" / name).read_bytes() == (ROOT / "comfy_nb" / name).read_bytes()
 
 
+def test_the_names_of_comfyuis_classes_are_there(unpacked):
+    names = Path("comfy_nb/spec/comfy_classes.txt")
+    assert (unpacked / names).read_bytes() == (ROOT / names).read_bytes()
+
+
 def test_the_command_is_there(unpacked):
     (entry_points,) = unpacked.glob("*.dist-info/entry_points.txt")
     assert "comfy-nb = comfy_nb.cli.main:main" in entry_points.read_text()

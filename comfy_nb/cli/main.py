@@ -17,14 +17,16 @@ import click
 
 from comfy_nb.cli import report
 from comfy_nb.cli.node_search import complete_class, node_lines
-from comfy_nb.cli.run_command import RunCommand, edits_option, on_error_option, outputs_option
+from comfy_nb.cli.run_command import RunCommand, edits_option, nodes_option, on_error_option, outputs_option
 from comfy_nb.cli.run_notebook import run_notebook
 from comfy_nb.engine.session import default_session
 from comfy_nb.errors import ComfyNBError, notes_of
 from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.model import Graph, load
 from comfy_nb.graph.prompt import parse_prompt
+from comfy_nb.node_files.loading import load_nodes
 from comfy_nb.parameters.edits import apply_edit
+from comfy_nb.spec.unknown_classes import problem_lines
 from comfy_nb.ui.doctor import doctor as examine
 from comfy_nb.ui.run.terminal import watch
 from comfy_nb.wording import count
@@ -52,6 +54,7 @@ def main(context: click.Context, debug: bool) -> None:
 @edits_option
 @outputs_option
 @on_error_option
+@nodes_option
 @json_option
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.pass_obj
@@ -61,11 +64,13 @@ def run(
     edits: tuple[str, ...],
     outputs: tuple[str, ...],
     on_error: str | None,
+    node_files: tuple[str, ...],
     as_json: bool,
     quiet: bool,
 ) -> None:
     """Run a graph and print what its output nodes produced."""
     with _exit_codes(debug):
+        _load_nodes(node_files)
         loaded = _load(graph)
         for edit in edits:
             apply_edit(loaded, edit)
@@ -79,21 +84,23 @@ def run(
     sys.exit(outcome.exit_code)
 
 
-@main.command()
+@main.command(cls=RunCommand)
 @graph_argument
+@nodes_option
 @json_option
 @click.pass_obj
-def validate(debug: bool, graph: str, as_json: bool) -> None:
+def validate(debug: bool, graph: str, node_files: tuple[str, ...], as_json: bool) -> None:
     """Report what is wrong with a graph, without running it."""
     with _exit_codes(debug):
+        _load_nodes(node_files)
         loaded = _load(graph)
         problems = loaded.validate()
     if as_json:
         found = [report.problem_as_dict(problem) for problem in problems]
         _print([report.json_text({"valid": not problems, "problems": found})])
     else:
-        for problem in problems:
-            click.echo(str(problem), err=True)
+        for line in problem_lines(problems):
+            click.echo(line, err=True)
         if not problems:
             _print([f"The graph is valid: {count(len(loaded), 'node')}."])
     sys.exit(report.INVALID if problems else report.DONE)
@@ -101,13 +108,15 @@ def validate(debug: bool, graph: str, as_json: bool) -> None:
 
 @main.command()
 @click.argument("name", default="", shell_complete=complete_class)
+@nodes_option
 @click.pass_obj
-def nodes(debug: bool, name: str) -> None:
+def nodes(debug: bool, name: str, node_files: tuple[str, ...]) -> None:
     """List, find or describe node classes.
 
     NAME is the name of a class, a word to search for, or a pattern such as Image*.
     """
     with _exit_codes(debug):
+        _load_nodes(node_files)
         lines = list(node_lines(default_registry(), name))
     _print(lines)
 
@@ -148,6 +157,11 @@ def demo() -> None:
     if executed.error:
         click.echo(executed.error, err=True)
         sys.exit(report.FAILED)
+
+
+def _load_nodes(sources: Iterable[str]) -> None:
+    for source in sources:
+        load_nodes(source)
 
 
 def _load(source: str) -> Graph:

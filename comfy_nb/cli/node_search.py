@@ -13,6 +13,7 @@ from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.documentation import describe
 from comfy_nb.spec.node_spec import NodeSpec
 from comfy_nb.spec.registry import Registry
+from comfy_nb.spec.unknown_classes import comfy_classes, unknown_class
 
 
 def find_nodes(registry: Registry, pattern: str = "") -> list[NodeSpec]:
@@ -22,6 +23,8 @@ def find_nodes(registry: Registry, pattern: str = "") -> list[NodeSpec]:
     """
     found = [spec for spec in registry.values() if _matches(spec, pattern.casefold())]
     if not found:
+        if pattern in comfy_classes():
+            raise unknown_class(pattern, registry)
         raise UnknownName.of("node class", pattern, registry)
     return sorted(found, key=lambda spec: (_category(spec), spec.class_type))
 

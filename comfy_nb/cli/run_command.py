@@ -54,8 +54,22 @@ def _nodes_of_graph(context: click.Context) -> Iterable[Node]:
         return ()  # running the command reports why
 
 
+def _node_files(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    folder, slash, start = typed.rpartition("/")
+    names = sorted(path.name for path in Path(f"{folder}{slash}" or ".").glob("*.py"))
+    return [f"{folder}{slash}{name}" for name in names if name.startswith(start)]
+
+
 edits_option = click.option(
     "--set", "edits", multiple=True, metavar="NODE.INPUT=VALUE", shell_complete=_edits, help="Change an input: 3.cfg=7."
+)
+nodes_option = click.option(
+    "--nodes",
+    "node_files",
+    multiple=True,
+    metavar="FILE",
+    shell_complete=_node_files,
+    help="Load nodes of your own: a Python file, the folder of a pack, or a module.",
 )
 outputs_option = click.option(
     "--output", "--outputs", "outputs", multiple=True, metavar="NODE", shell_complete=_ids, help="Run only up to NODE."

@@ -34,12 +34,14 @@ from comfy_nb.engine.planning.validity import assess
 from comfy_nb.engine.presenter import Presenter, make_presenter, safely
 from comfy_nb.engine.provenance import ProvenanceIndex
 from comfy_nb.engine.run import Run
-from comfy_nb.errors import ComfyNBWarning, GraphError, Problem, UnknownName
+from comfy_nb.errors import ComfyNBWarning, GraphError, Problem, UnknownName, ValidationError
 from comfy_nb.graph.model import Graph
+from comfy_nb.wording import clip
 
 if TYPE_CHECKING:
     from comfy_nb.engine.cache.disk import DiskCache
 
+PROBLEM_MAX = 200
 RUN_OPTIONS = ("run_id", "extra_data", "quiet", "on_error")
 
 
@@ -121,12 +123,15 @@ class Session:
                 return blocking.wait_for(lambda: self._await(run, outputs, awaited), awaited, held)
 
     def state_of(self, graph: Graph, node_id: str) -> str:
-        """Return "cached", "not run" or "has problems", or nothing where no up-to-date plan is there; plans nothing."""
+        """Return "cached", "not run" or that there are problems; nothing without an up-to-date plan. Plans nothing."""
         plan = current_plan(graph)
         if plan is None:
             return ""
         step = plan.steps.get(node_id)
-        if step is None or plan.faulty:
+        if plan.faulty:
+            first, *_ = next(iter(plan.faulty.values()))
+            return f"has problems: {clip(str(first), PROBLEM_MAX)}"
+        if step is None:
             return "has problems"
         key = step.key.full
         return "cached" if key is not None and self.cache.peek(key) is not None else "not run"
@@ -144,7 +149,10 @@ class Session:
             call_validators(plan, wanted, call_now),
             "An async VALIDATE_INPUTS waits: use `await graph.run()`, which calls it too.",
         )
-        return assess(graph, plan, wanted, found).problems
+        try:
+            return assess(graph, plan, wanted, found).problems
+        except ValidationError as error:
+            return list(error.problems)
 
     def stop_all(self) -> int:
         """Stop every run of this session; return how many there were."""

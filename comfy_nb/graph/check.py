@@ -105,7 +105,10 @@ def validate_traits(function: Callable[..., Any] | None) -> ValidateTraits:
 
 
 class Origins(NamedTuple):
-    """What a link may end at: the spec of each node, and how a link is followed through bypassed nodes (or None)."""
+    """What a link may end at: the ids of all nodes, and the spec of each whose class is known.
+
+    `resolve` is how a link is followed through bypassed nodes (or None).
+    """
 
     spec_of: Callable[[str], NodeSpec | None]
     resolve: Callable[[Link, Any], Link | None] | None
@@ -213,6 +216,9 @@ def _take_link(
         return
     origin, slot = target
     spec = origins.spec_of(origin)
+    if spec is None and origin in origins.ids():  # its class is not known, which is a problem of its own
+        node.template[name] = None
+        return
     if spec is None:
         node.problem(
             "linked_node_missing",

@@ -17,6 +17,7 @@ from comfy_nb.graph.node import HandleLike, Node, is_handle
 from comfy_nb.graph.on_error import STOP, posted
 from comfy_nb.graph.prompt import ParsedPrompt, parse_prompt, read_prompt, write_prompt
 from comfy_nb.spec.registry import Registry
+from comfy_nb.spec.unknown_classes import unknown_class
 from comfy_nb.wording import clip, count, short
 
 _scopes = itertools.count(1)
@@ -91,7 +92,7 @@ class Graph:
         Raises UnknownName for a class that is not registered, GraphError for an id that is taken.
         """
         if self.registry.find(class_type) is None:
-            raise UnknownName.of("node class", class_type, self.registry, "in the registry")
+            raise unknown_class(class_type, self.registry)
         node_id = self._new_id(id)
         # It holds its id while the handles among its inputs get theirs, then stands after them.
         node = self.nodes[node_id] = Node(self, node_id, class_type, {})

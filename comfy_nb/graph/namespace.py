@@ -105,7 +105,7 @@ def _declare(function: Callable[..., Any], options: Mapping[str, Any]) -> NodeFa
     registry = default_registry()
     spec = spec_from_function(function, **options)
     name = free_name(spec, registry)
-    spec = registry.register(spec if name == spec.class_type else replace(spec, class_type=name))
+    spec = registry.register(replace(spec, class_type=name, options=options))
     made = in_use[name] = NodeFactory(spec, registry)
     return made
 

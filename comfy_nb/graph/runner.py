@@ -58,7 +58,7 @@ class Runner(Protocol[G]):
         ...
 
     def state_of(self, graph: G, node_id: str) -> str:
-        """Return "cached", "not run" or "has problems", or nothing where no up-to-date plan is there; plans nothing."""
+        """Return "cached", "not run" or that there are problems; nothing without an up-to-date plan. Plans nothing."""
         ...
 
     def keys_of(self, graph: G, node_id: str) -> list[bytes]:

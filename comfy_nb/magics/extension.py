@@ -20,7 +20,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
 from comfy_nb.cli.node_search import complete_class, find_nodes
-from comfy_nb.cli.run_command import RunCommand, edits_option, on_error_option, outputs_option
+from comfy_nb.cli.run_command import RunCommand, edits_option, nodes_option, on_error_option, outputs_option
 from comfy_nb.engine.cache.cache_view import CacheView
 from comfy_nb.engine.job import Job
 from comfy_nb.engine.run import Run
@@ -33,6 +33,7 @@ from comfy_nb.graph.namespace import node
 from comfy_nb.graph.prompt import expanded
 from comfy_nb.magics.input_completion import choices_at_cursor, inputs_at_cursor
 from comfy_nb.magics.node_cell import CellSource, read_cell, read_options, split_options, syntax_message
+from comfy_nb.node_files.loading import load_nodes
 from comfy_nb.parameters.edits import apply_edit
 from comfy_nb.ui.render.node_table import NodeTable
 from comfy_nb.wording import count, describe_error, suggest
@@ -40,10 +41,10 @@ from comfy_nb.wording import count, describe_error, suggest
 _COMFY = re.compile(r"(?:^|=)\s*(%comfy\s.*)$")
 GRAPH_SUFFIXES = (".json", ".png", ".webp")
 HELP = """\
-%comfy run GRAPH [--set 3.seed=7 ...] [--outputs 9 ...] [--on-error continue] [--wait]
+%comfy run GRAPH [--set 3.seed=7 ...] [--outputs 9 ...] [--on-error continue] [--nodes FILE] [--wait]
     Start a graph (a JSON file, or a picture that contains one) in the background and return its job: `await` it for
     the run, press Stop to end it. With --wait the cell waits and returns the run; an interrupt stops both. With
-    --on-error continue, a node that fails stops only what depends on it.
+    --on-error continue, a node that fails stops only what depends on it; --nodes loads nodes of a file or module.
 %comfy why [NODE]           Why a node (id, title or class) ran in the latest run, or did not; without NODE, all nodes.
 %comfy nodes [PATTERN]      The node classes that contain a word, or whose names match Image*.
 %comfy cache [stats|clear]  Show the cache, or drop all values that are not pinned.
@@ -200,9 +201,19 @@ def _complete_file(_context: click.Context, _parameter: click.Parameter, typed: 
 @edits_option
 @outputs_option
 @on_error_option
+@nodes_option
 @click.option("--wait", is_flag=True)
-def run(graph: str, edits: tuple[str, ...], outputs: tuple[str, ...], on_error: str | None, wait: bool) -> Run | Job:
+def run(
+    graph: str,
+    edits: tuple[str, ...],
+    outputs: tuple[str, ...],
+    on_error: str | None,
+    node_files: tuple[str, ...],
+    wait: bool,
+) -> Run | Job:
     """Run a graph in the background, or to its end."""
+    for each in node_files:
+        load_nodes(each)
     loaded = load_graph(Path(graph))
     for edit in edits:
         apply_edit(loaded, edit)

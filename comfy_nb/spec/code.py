@@ -152,6 +152,19 @@ def _read_names(
     return _whatever(anything)
 
 
+def globals_read(code: types.CodeType, scope: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """Return the globals that code reads, by name, and in words what it may read by no name."""
+    bytecode = _bytecode(code)
+    anything = _read_names(bytecode, scope, [])
+    names = [name for piece in bytecode.pieces for name in (*piece.variables, *named_in_texts(piece, scope))]
+    return {name: scope[name] for name in names if name in scope}, anything
+
+
+def is_same_code(code: types.CodeType, other: types.CodeType) -> bool:
+    """Whether two code objects do the same, wherever they were written."""
+    return _bytecode(code).own == _bytecode(other).own
+
+
 def _whatever(anything: str | None) -> str | None:
     return f"whatever `{anything}` is asked for" if anything else None
 

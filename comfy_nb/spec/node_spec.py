@@ -182,6 +182,7 @@ class NodeSpec:
     returns the function to call; `make_object()` makes the object on which packs keep state. `return_types` may accept
     any index. `code()` digests everything that the result depends on beyond the inputs. `pack` turns the function's
     result into what a V1 function would return. `is_own`: written in the notebook or by `@nb.node`, not by a pack.
+    `origin` is the class or function that it was made of, `options` what `nb.node` was told besides.
     """
 
     class_type: str
@@ -216,6 +217,7 @@ class NodeSpec:
     undeclared_inputs: bool = True
     is_own: bool = False
     origin: Any = field(default=None, repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def socket_of(self, slot: int) -> str | None:
         """Return the socket type of an output slot; None where it is not declared, or a list of choices."""

@@ -6,8 +6,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from comfy_nb.errors import SpecError, UnknownName
+from comfy_nb.errors import SpecError
 from comfy_nb.spec.node_spec import NodeSpec
+from comfy_nb.spec.unknown_classes import unknown_class
 
 
 class Registry(Mapping[str, NodeSpec]):
@@ -36,7 +37,7 @@ class Registry(Mapping[str, NodeSpec]):
         self._ensure_filled()
         with self._lock:
             if self._specs.pop(class_type, None) is None:
-                raise UnknownName.of("node class", class_type, self._specs)
+                raise unknown_class(class_type, self._specs)
 
     def find(self, class_type: str) -> NodeSpec | None:
         """Return the spec of that name, or None."""
@@ -46,7 +47,7 @@ class Registry(Mapping[str, NodeSpec]):
     def __getitem__(self, class_type: Any) -> NodeSpec:
         spec = self.find(class_type)
         if spec is None:
-            raise UnknownName.of("node class", class_type, self._specs, "in the registry")
+            raise unknown_class(class_type, self._specs)
         return spec
 
     def __contains__(self, class_type: object) -> bool:

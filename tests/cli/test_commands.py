@@ -62,6 +62,9 @@ def test_a_node_that_is_not_there_is_an_error_that_suggests_the_nearest():
     done = command("nodes", "ImageBlurr")
     assert done.exit_code == 2
     assert "'ImageBlur'" in done.stderr
+    assert (
+        "There is no node class 'KSampler' in the registry. comfy_nb brings only" in command("nodes", "KSampler").stderr
+    )
 
 
 @pytest.mark.parametrize("name", ["bench", "demo"])
@@ -79,11 +82,13 @@ def test_a_command_that_needs_a_checkout_reports_that_there_is_none(name, tmp_pa
         (["run", "{graph}", "--set"], "1.v", ["1.value="]),
         (["run", "{graph}", "--output"], "", ["1"]),
         (["run", "no.json", "--output"], "", []),
+        (["validate", "no.json", "--nodes"], "{folder}/own", ["{folder}/own_nodes.py"]),
     ],
 )
 def test_a_shell_can_complete_nodes_and_edits(tmp_path, words, typed, expected):
     graph = tmp_path / "graph.json"
     graph.write_text(json.dumps({"1": {"class_type": "PrimitiveInt", "inputs": {"value": 7}}}))
-    spelled = [word.format(graph=graph) for word in words]
-    found = ShellComplete(main, {}, "comfy-nb", "_COMFY_NB_COMPLETE").get_completions(spelled, typed)
-    assert [item.value for item in found] == expected
+    (tmp_path / "own_nodes.py").touch()
+    words, expected = ([each.format(graph=graph, folder=tmp_path) for each in texts] for texts in (words, expected))
+    found = ShellComplete(main, {}, "comfy-nb", "_COMFY_NB_COMPLETE")
+    assert [item.value for item in found.get_completions(words, typed.format(folder=tmp_path))] == expected

@@ -81,7 +81,7 @@ async def test_a_job_that_cannot_run_is_reported_unless_somebody_awaits_it(pack:
             await asyncio.sleep(0)
     ((run, error),) = refused
     assert run is job.run and run.error is error and "failed" in repr(job)
-    with pytest.raises(nb.ValidationError, match="'Nowhere' is not registered"):
+    with pytest.raises(nb.ValidationError, match="not registered here: Nowhere"):
         await job
 
 

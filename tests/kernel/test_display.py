@@ -117,7 +117,7 @@ def test_a_job_that_cannot_run_says_so_below_its_cell(lesson: Kernel, start: str
     )
     reply = lesson.run(start)
     lesson.wait_until(lambda: bool(reply.displays))
-    assert "'No<b>where' is not registered" in reply.displays[-1]["text/plain"]
+    assert "not registered here: No<b>where (node 1)" in reply.displays[-1]["text/plain"]
     assert "No&lt;b&gt;where" in reply.displays[-1]["text/html"]
 
 
@@ -141,6 +141,19 @@ def test_a_failed_node_lets_go_of_its_tensors_at_the_next_cell_that_runs_a_graph
     assert lesson.run("held[0]() is not None").results == ["True"]
     lesson.run("await slow(0.01)")
     assert lesson.run("held[0]() is None").results == ["True"]
+
+
+@pytest.mark.parametrize("form", ["def", "async def"])
+def test_a_wrong_layout_is_told_in_the_row_of_its_node(lesson: Kernel, form: str):
+    code = f"""
+import torch
+@nb.node
+{form} channels_first() -> nb.Image:
+    return torch.rand(1, 3, 8, 8)
+await channels_first().graph.run()
+"""
+    reply = lesson.run(code)
+    assert "output IMAGE" in last_text(reply) and "Use x.permute(0, 2, 3, 1)" in " ".join(last_text(reply).split())
 
 
 def test_what_a_node_prints_is_shown_whichever_threads_have_begun_ours(kernel: Kernel):

@@ -164,6 +164,14 @@ def test_outputs_may_be_named_one_by_one_as_on_the_command_line(notebook):
     assert run["1"].shape == run["2"].shape == (1, 8, 8, 3)
 
 
+def test_a_run_loads_nodes_of_a_file_first(notebook, tmp_path):
+    (tmp_path / "own.py").write_text("import comfy_nb as nb\n@nb.node\ndef nine() -> int:\n    return 9\n")
+    (tmp_path / "own.json").write_text(json.dumps({"1": {"class_type": "nine", "inputs": {}}}))
+    assert notebook.run("%comfy run own.json --nodes own.py --wait")["1"] == 9
+    notebook.run("%comfy run own.json --nodes no.py --wait")
+    assert notebook.printed.startswith("UsageError: There are no nodes at 'no.py'")
+
+
 async def test_where_a_loop_runs_a_file_is_started_in_the_background(notebook):
     job = notebook["get_ipython"]().run_line_magic("comfy", "run flow.json --outputs 2")
     assert isinstance(job, nb.Job) and job.run.state == "running"

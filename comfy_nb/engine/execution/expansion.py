@@ -14,11 +14,12 @@ from comfy_nb.engine.planning.inside import Asked, KnownInside
 from comfy_nb.engine.planning.keys import head_of, key_of
 from comfy_nb.engine.planning.modes import Modes
 from comfy_nb.engine.planning.step import Step, class_now
-from comfy_nb.errors import DependencyCycleError, DuplicateNodeError, GraphError, UnknownName, warn_each_time
+from comfy_nb.errors import DependencyCycleError, DuplicateNodeError, GraphError, warn_each_time
 from comfy_nb.graph import topology
 from comfy_nb.graph.check import in_link
 from comfy_nb.graph.link import link_of
 from comfy_nb.spec.registry import Registry
+from comfy_nb.spec.unknown_classes import unknown_class
 from comfy_nb.wording import title_in
 
 
@@ -114,7 +115,7 @@ def inner_step(node_id: str, entry: Mapping[str, Any], registry: Registry) -> St
     class_type = entry.get("class_type")
     spec = registry.find(class_type) if isinstance(class_type, str) else None
     if spec is None:
-        raise UnknownName.of("node class", class_type, registry, f"for node {node_id!r} of the expansion")
+        raise unknown_class(class_type, registry, f"for node {node_id!r} of the expansion")
     step = Step()
     step.id, step.class_type = node_id, spec.class_type
     step.extras = {name: value for name, value in entry.items() if name not in ("class_type", "inputs")} or None

@@ -22,9 +22,8 @@ class Remarks:
         self._store = store
 
     def add(self, node_run: NodeRun, text: str) -> None:
-        """Warn of something that a node does, in its row too."""
+        """Warn of something that a node does, where it does it: in a notebook that is in its row."""
         self._say(Remark(node_run.step.named, text), node_run.step)
-        self._state.event_log.node_printed(node_run.step.id, "stderr", f"⚠ {text}\n")
         _note(node_run, Remark("", text))
         _note_in_parents(node_run, Remark(node_run.step.named, text))
 

@@ -24,7 +24,8 @@ from comfy_nb.spec.contents.tensors import read_once
 from comfy_nb.spec.node_spec import NodeSpec
 from comfy_nb.spec.registry import Registry
 from comfy_nb.spec.torch_only import writes_by_torch_only
-from comfy_nb.wording import error_message, suggest
+from comfy_nb.spec.unknown_classes import MISSING, advice_for
+from comfy_nb.wording import error_message
 
 CYCLE_MAX = 12
 
@@ -99,7 +100,8 @@ class Plan:
 
     def _origins(self, graph: Graph) -> Origins:
         all_active = graph.active() is graph.nodes
-        return Origins(self._spec_of, None if all_active else partial(resolve, graph.nodes), lambda: list(self.steps))
+        through_bypassed = None if all_active else partial(resolve, graph.nodes)
+        return Origins(self._spec_of, through_bypassed, lambda: list(graph.active()))
 
     def _spec_of(self, node_id: str) -> NodeSpec | None:
         step = self.steps.get(node_id)
@@ -110,7 +112,7 @@ class Plan:
         if known is None:
             spec = registry.find(node.class_type)
             if spec is None:
-                self.unknown.append(_missing(node, suggest(node.class_type, registry)))
+                self.unknown.append(_missing(node, advice_for(node.class_type, registry)))
                 return None
             try:
                 known = class_now(spec)
@@ -352,14 +354,14 @@ def _same(old: Any, new: Any) -> bool:
 
 def _missing(node: Node, advice: str) -> Problem:
     return Problem(
-        "missing_node_type",
+        MISSING,
         f"Node {node.title!r} not found. The custom node may not be installed.",
         f"Node ID '#{node.id}'",
         node.id,
         node.class_type,
         node.title,
         {"node_id": node.id, "class_type": node.class_type, "node_title": node.title},
-        f"{node.class_type!r} is not registered. {advice}",
+        advice,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.errors import GraphError, Problem, ValidationError
 from comfy_nb.graph.model import Graph
+from comfy_nb.spec.unknown_classes import problem_lines
 
 # Faults that count in nodes that are not checked, too: without what they link to they mean nothing.
 CANNOT_RUN = ("dependency_cycle", "linked_node_missing")
@@ -59,7 +60,8 @@ def assess(graph: Graph, plan: Plan, wanted: Sequence[str], found: Mapping[str, 
 def _check_wanted(graph: Graph, plan: Plan, wanted: Sequence[str]) -> None:
     if plan.unknown:
         faulty = [problem for problems in plan.faulty.values() for problem in problems]
-        raise ValidationError([*plan.unknown, *faulty], type=plan.unknown[0].type)
+        problems = [*plan.unknown, *faulty]
+        raise ValidationError(problems, type=plan.unknown[0].type, lines=problem_lines(problems))
     if not wanted:
         advice = "Add a node, or name outputs."
         problem = Problem("prompt_no_outputs", "Prompt has no outputs", "", "", "graph", advice=advice)
