@@ -12,6 +12,8 @@ from click.testing import CliRunner
 import comfy_nb as nb
 from comfy_nb.cli.main import main
 from comfy_nb.library.folders import Folders, use_folders
+from tests.examples import examples_in, run_examples
+from tests.kernel.harness import OTHER_KERNELS
 
 ROOT = Path(__file__).parents[1]
 CITATION = re.compile(r'docs/semantics\.md,\s+("[^"]+"(?:(?:,| and)\s+"[^"]+")*)')
@@ -54,3 +56,20 @@ async def test_the_example_of_own_nodes_is_run_by_its_command(tmp_path, monkeypa
         done = CliRunner().invoke(main, [*command.split()[1:], "--quiet"])
     assert done.exit_code == 0, done.output
     assert done.output == f"3 SaveImage: {tmp_path}/comfy/output/levels_00001_.png\n"
+
+
+async def test_the_examples_of_the_guide_run_one_after_the_other(tmp_path, capsys):
+    examples = examples_in((ROOT / "docs/guide.md").read_text())
+    assert len(examples) == 5
+    await run_examples(tmp_path, examples)
+    assert "1 from cache" in capsys.readouterr().out
+
+
+def test_the_versions_that_count_as_tested_are_those_that_are_installed_for_the_tests() -> None:
+    rows = (ROOT / "docs/compatibility.md").read_text().split("|---|---|---|---|\n")[1].splitlines()
+    tested = " ".join(" ".join(" ".join(row.split("|")[1:3]) for row in rows).split())
+    pinned = dict(re.findall(r"^([\w-]+)==(\S+)$", (ROOT / ".ci/constraints.txt").read_text(), re.M))
+    named = {name: version for name, version in pinned.items() if f" {name} " in tested}
+    assert named.keys() >= {"torch", "numpy", "ipykernel", "jupyterlab", "nbclient"}
+    assert [name for name, version in named.items() if f"{name} {version}" not in tested] == []
+    assert all(version in tested for version in OTHER_KERNELS)

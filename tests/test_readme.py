@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
 import os
 import re
@@ -14,19 +12,14 @@ from urllib.parse import urlparse
 
 import pytest
 
-from comfy_nb.engine.session import Session, use_session
-from comfy_nb.library.folders import Folders, use_folders
+from tests.examples import BLOCK, commands_in, examples_in, run_examples
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 MOST_LINES = 142
 OWN_NODES = "import comfy_nb as nb\n\n\n@nb.node\ndef half(x: float) -> float:\n    return x / 2\n"
 
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
-EXAMPLES = [text for language, text in BLOCKS if language == "python"]
-COMMANDS = [
-    line.split("  #")[0].strip() for language, text in BLOCKS if language == "bash" for line in text.splitlines()
-]
+EXAMPLES, COMMANDS = examples_in(README), commands_in(README)
 LOCAL_LINKS = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not urlparse(link).scheme]
 
 
@@ -42,17 +35,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-async def run_examples(folder: Path, examples: list[str]) -> None:
-    """Run examples one after the other, as the cells of a notebook in a folder."""
-    names: dict[str, object] = {"__name__": "__main__"}
-    with use_session(Session()), use_folders(Folders(folder / "comfy")):
-        for number, example in enumerate(examples, start=1):
-            code = compile(example, f"README example {number}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-            result = eval(code, names)
-            if inspect.isawaitable(result):
-                await result
-
-
 def test_a_reader_meets_the_two_commands_and_a_picture_first():
     assert COMMANDS[:2] == ["make demo", "make test"]
     picture = README.index("![")
@@ -61,7 +43,7 @@ def test_a_reader_meets_the_two_commands_and_a_picture_first():
 
 
 def test_every_block_is_an_example_or_commands():
-    assert {language for language, _ in BLOCKS} == {"python", "bash"}
+    assert {language for language, _ in BLOCK.findall(README)} == {"python", "bash"}
     assert sorted(COMMANDS) == sorted(commands_of("make") + commands_of("comfy-nb") + commands_of("pip"))
 
 
