@@ -145,6 +145,11 @@ class Handle(NoValueYet):
         return 0
 
     @property
+    def __wrapped__(self) -> Any:
+        """The node's function or class, whose source IPython shows for `handle??`."""
+        return self.call.spec.origin
+
+    @property
     def graph(self) -> Graph:
         """The graph of this node and all that it needs, as its own object to edit, save or run."""
         return self.call.graph
@@ -264,7 +269,7 @@ class NodeFactory:
         self.__name__ = spec.class_type
         self.__qualname__ = spec.class_type
         self.__doc__ = describe(spec)
-        self.function = spec.origin
+        self.function = self.__wrapped__ = spec.origin  # IPython shows its source for `name??`
 
     @property
     def __signature__(self) -> inspect.Signature:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from comfy_nb.errors import ComfyNBWarning
+from comfy_nb.errors import NOT_THEIRS, ComfyNBWarning
 
 TWO_SIDED = (
     *("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "divmod", "pow"),
@@ -28,18 +29,25 @@ class NoValueYet:
         raise NotImplementedError
 
     def __bool__(self) -> bool:
-        warnings.warn(f"{self._advice()} This test is always true.", ComfyNBWarning, stacklevel=2)
+        _warn(f"{self._advice()} This test is always true.")
         return True
 
     def __str__(self) -> str:
-        warnings.warn(self._advice(), ComfyNBWarning, stacklevel=2)
+        _warn(self._advice())
         return repr(self)
 
     def __format__(self, form: str) -> str:
         if form:
             raise TypeError(self._advice())
-        warnings.warn(self._advice(), ComfyNBWarning, stacklevel=2)
+        _warn(self._advice())
         return repr(self)
+
+
+def _warn(message: str) -> None:
+    """Warn of a person's own line; what the notebook asks on its own account is answered in silence."""
+    asking = str(sys._getframe(2).f_globals.get("__name__", ""))
+    if asking.partition(".")[0] not in NOT_THEIRS:
+        warnings.warn(message, ComfyNBWarning, stacklevel=3)
 
 
 def _refuses(name: str) -> Callable[..., NoReturn]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -19,6 +20,8 @@ GRAPH = {
     "1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}},
     "2": {"class_type": "ImageInvert", "inputs": {"image": ["1", 0]}},
 }
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Notebook:
@@ -286,6 +289,16 @@ def test_the_documentation_of_a_node_has_a_picture_of_its_slots(notebook):
     ]
     notebook.run("nb.nodes.ImageBlur?")
     assert "│ ● image " in notebook.printed
+
+
+def test_the_source_of_a_node_is_its_own(notebook):
+    notebook.run("@nb.node\ndef shows_its_source(x: int) -> int:\n    return x + 1")
+    for asked in ("shows_its_source??", "handle = shows_its_source(1)\nhandle??"):
+        notebook.run(asked)
+        printed = COLOUR.sub("", notebook.printed)
+        assert "return x + 1" in printed and "has no value yet" not in printed
+    notebook.run("nb.nodes.ImageInvert??")
+    assert "class ImageInvert" in COLOUR.sub("", notebook.printed)
 
 
 def test_a_node_class_at_the_end_of_a_cell_is_drawn_and_what_it_says_is_escaped():
