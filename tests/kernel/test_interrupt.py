@@ -565,6 +565,17 @@ def test_run_sync_nests_in_a_cell(lesson: Kernel):
     assert value_of(lesson, "left()") == "[]"
 
 
+def test_an_interrupt_is_one_line_also_where_the_cell_handles_a_group_of_errors(lesson: Kernel):
+    code = """
+@nb.node
+def fails() -> int: raise ValueError
+try: fails().graph.run_sync(on_error="continue")
+except nb.NodeErrors: sleeper().run_sync()
+"""
+    error = error_of(interrupted(lesson, code))
+    assert is_one_line(error), error.traceback
+
+
 def test_an_interrupt_just_as_run_sync_ends_is_not_lost(lesson: Kernel):
     code = """
 import signal, weakref

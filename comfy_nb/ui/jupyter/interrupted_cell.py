@@ -73,6 +73,7 @@ class _Ending:
             if is_ours or isinstance(error.__context__, (Interrupted, KeyboardInterrupt)):
                 error.__suppress_context__ = True  # what our code was handling, or the interrupt before this one
         elif self._shown is not None:
+            self._shown.__context__ = None  # for a group of errors in there IPython shows all, whatever is suppressed
             kind, error, trace = type(self._shown), self._shown, None
         shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
 
