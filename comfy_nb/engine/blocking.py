@@ -131,7 +131,7 @@ def _nest(
         interrupt_watch.interrupt_node(frame)
 
     held.on_press = interrupt
-    if held.presses:  # while the run was begun
+    if held.is_for(awaited):  # it came while the run was begun
         awaited.interrupt()
     with our_time():
         result = loop.run_until_complete(loop.create_task(make()))

@@ -650,6 +650,30 @@ while "patient" not in signs: await asyncio.sleep(0.01)
     assert value_of(lesson, "went_on, left()") == "('went on', [])"
 
 
+@pytest.mark.parametrize("begin", ["begins().start()", "asyncio.create_task(calls_run_sync())"])
+def test_a_press_just_as_the_background_begins_a_run_sync_is_for_the_cell(lesson: Kernel, begin: str):
+    code = f"""
+class Presses:
+    @classmethod
+    def INPUT_TYPES(cls):
+        if told.is_set(): signal.raise_signal(signal.SIGINT)
+        return {{}}
+    RETURN_TYPES, FUNCTION = ("STRING",), "call"
+    def call(self): return ("went on",)
+told = asyncio.Event()
+nb.register(Presses)
+async def calls_run_sync():
+    await told.wait()
+    return nb.nodes.Presses().run_sync()
+@nb.node(cache="off")
+async def begins() -> str: return await calls_run_sync()
+beside = {begin}
+"""
+    assert lesson.run(code).error is None
+    assert is_one_line(error_of(lesson.run("told.set()\nawait sleeper()")))
+    assert value_of(lesson, "await beside") == "'went on'"
+
+
 def test_a_press_in_the_midst_of_our_own_code_shows_nothing_of_it(lesson: Kernel):
     code = """
 ours = {"__name__": "comfy_nb.mine", "signal": signal}
