@@ -143,6 +143,35 @@ def test_a_failed_node_lets_go_of_its_tensors_at_the_next_cell_that_runs_a_graph
     assert lesson.run("held[0]() is None").results == ["True"]
 
 
+def test_a_cell_that_caught_a_failure_goes_on_while_the_job_of_another_cell_runs_graphs(lesson: Kernel):
+    begin = """
+        go = asyncio.Event()
+        @nb.node
+        async def waits() -> str:
+            await go.wait()
+            return await slow(0.02)
+        job = waits().start()
+        @nb.node
+        def fails() -> int:
+            raise ValueError("no")
+    """
+    goes_on = """
+        async def goes_on():
+            try:
+                await fails()
+            except nb.NodeError:
+                await job
+            return "went on"
+        try:
+            await fails()
+        except nb.NodeError:
+            go.set()
+            print(await goes_on())
+    """
+    assert lesson.run(begin).error is None
+    assert lesson.run(goes_on).stdout == "went on\n"
+
+
 def test_what_a_node_prints_is_shown_whichever_threads_have_begun_ours(kernel: Kernel):
     prepare = """
 import threading
