@@ -674,6 +674,22 @@ beside = {begin}
     assert value_of(lesson, "await beside") == "'went on'"
 
 
+def test_a_cell_that_begins_while_the_background_is_in_run_sync_is_interrupted_as_any_other(lesson: Kernel):
+    code = """
+def is_kernels_own(handler): return getattr(handler, "__name__", "") == "handle_sigint"
+async def runs_as_a_cell_begins():
+    while callable(signal.getsignal(signal.SIGINT)): await asyncio.sleep(0)
+    while not is_kernels_own(signal.getsignal(signal.SIGINT)): await asyncio.sleep(0)
+    return waits("beside").run_sync()
+signs.clear()
+beside = asyncio.create_task(runs_as_a_cell_begins())
+"""
+    assert lesson.run(code).error is None
+    error = error_of(interrupted(lesson, "await asyncio.wait([asyncio.create_task(sleeper().run())])"))
+    assert is_one_line(error), error.traceback
+    assert value_of(lesson, "signs['beside'].set()\nawait beside") == "'went on'"
+
+
 def test_a_press_in_the_midst_of_our_own_code_shows_nothing_of_it(lesson: Kernel):
     code = """
 ours = {"__name__": "comfy_nb.mine", "signal": signal}

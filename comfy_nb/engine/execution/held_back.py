@@ -43,6 +43,8 @@ class HeldBack:
 
     def __enter__(self) -> HeldBack:
         if threading.current_thread() is threading.main_thread():
+            if interrupt_watch.has_cells:
+                interrupt_watch.watch_cell()  # of a cell that has not quite begun, the kernel's handler alone is there
             before = present_handler()
             if before is signal.default_int_handler or (callable(before) and running_loop() is not None):
                 self._before = before
