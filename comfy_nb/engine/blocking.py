@@ -12,7 +12,8 @@ import concurrent.futures
 import os
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -131,10 +132,22 @@ def _nest(
         interrupt_watch.interrupt_node(frame)
 
     held.on_press = interrupt
-    if held.presses:  # while the run was begun
+    if held.is_for(awaited):  # it came while the run was begun
         awaited.interrupt()
-    with our_time():
+    with our_time(), _as_many_due(loop):
         result = loop.run_until_complete(loop.create_task(make()))
     if awaited.is_interrupted and not interrupt_watch.has_cells:
         raise keyboard_interrupt(awaited.run)
     return result
+
+
+@contextmanager
+def _as_many_due(loop: asyncio.AbstractEventLoop) -> Generator[None, None, None]:
+    """Leave as many callbacks due as there were: the loop's turn that began before it was patched has counted them."""
+    due = vars(loop)["_ready"]
+    before = len(due)
+    try:
+        yield
+    finally:
+        for _ in range(before - len(due)):
+            loop.call_soon(lambda: None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -225,3 +227,25 @@ async def test_a_run_that_a_node_begins_while_its_own_is_being_stopped_calls_not
     assert (await job).state == "stopped"
     assert (called, nb.default_session().live_runs()) == ([], [])
     assert not others()
+
+
+@pytest.mark.process
+def test_a_loop_goes_on_whose_callbacks_were_called_while_its_first_run_sync_nested():
+    script = """
+import asyncio
+import comfy_nb as nb
+
+@nb.node
+def one() -> int: return 1
+
+async def main():
+    loop = asyncio.get_running_loop()
+    loop.call_soon(lambda: print(one().run_sync()))
+    loop.call_soon(print, "called")
+    await asyncio.sleep(0.1)
+    print("went on")
+
+asyncio.run(main())
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (0, "called\n1\nwent on\n"), ended.stderr

@@ -156,6 +156,35 @@ await channels_first().graph.run()
     assert "output IMAGE" in last_text(reply) and "Use x.permute(0, 2, 3, 1)" in " ".join(last_text(reply).split())
 
 
+def test_a_cell_that_caught_a_failure_goes_on_while_the_job_of_another_cell_runs_graphs(lesson: Kernel):
+    begin = """
+        go = asyncio.Event()
+        @nb.node
+        async def waits() -> str:
+            await go.wait()
+            return await slow(0.02)
+        job = waits().start()
+        @nb.node
+        def fails() -> int:
+            raise ValueError("no")
+    """
+    goes_on = """
+        async def goes_on():
+            try:
+                await fails()
+            except nb.NodeError:
+                await job
+            return "went on"
+        try:
+            await fails()
+        except nb.NodeError:
+            go.set()
+            print(await goes_on())
+    """
+    assert lesson.run(begin).error is None
+    assert lesson.run(goes_on).stdout == "went on\n"
+
+
 def test_what_a_node_prints_is_shown_whichever_threads_have_begun_ours(kernel: Kernel):
     prepare = """
 import threading

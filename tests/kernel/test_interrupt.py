@@ -347,6 +347,12 @@ def test_jobs_of_earlier_cells_go_on(lesson: Kernel):
     assert value_of(lesson, "signs['job'].set()\nawait job") == "'went on'"
 
 
+def test_a_press_just_before_the_first_run_of_a_cell_ends_it_in_one_line(lesson: Kernel):
+    code = "signal.raise_signal(signal.SIGINT)\nasync with asyncio.TaskGroup(): await quick()\nprint('went on')"
+    reply = lesson.run(code)
+    assert is_one_line(error_of(reply)) and reply.stdout == ""
+
+
 def test_each_of_several_interrupts_stops_its_cell(lesson: Kernel):
     for _ in range(3):
         assert error_of(interrupted(lesson, "await sleeper()")).ename == "Interrupted"
@@ -569,6 +575,17 @@ def test_run_sync_nests_in_a_cell(lesson: Kernel):
     assert value_of(lesson, "left()") == "[]"
 
 
+def test_an_interrupt_is_one_line_also_where_the_cell_handles_a_group_of_errors(lesson: Kernel):
+    code = """
+@nb.node
+def fails() -> int: raise ValueError
+try: fails().graph.run_sync(on_error="continue")
+except nb.NodeErrors: sleeper().run_sync()
+"""
+    error = error_of(interrupted(lesson, code))
+    assert is_one_line(error), error.traceback
+
+
 def test_an_interrupt_just_as_run_sync_ends_is_not_lost(lesson: Kernel):
     code = """
 import signal, weakref
@@ -643,14 +660,55 @@ while "patient" not in signs: await asyncio.sleep(0.01)
     assert value_of(lesson, "went_on, left()") == "('went on', [])"
 
 
-def test_a_press_in_the_midst_of_our_own_code_shows_nothing_of_it(lesson: Kernel):
+@pytest.mark.parametrize("begin", ["begins().start()", "asyncio.create_task(calls_run_sync())"])
+def test_a_press_just_as_the_background_begins_a_run_sync_is_for_the_cell(lesson: Kernel, begin: str):
+    code = f"""
+class Presses:
+    @classmethod
+    def INPUT_TYPES(cls):
+        if told.is_set(): signal.raise_signal(signal.SIGINT)
+        return {{}}
+    RETURN_TYPES, FUNCTION = ("STRING",), "call"
+    def call(self): return ("went on",)
+told = asyncio.Event()
+nb.register(Presses)
+async def calls_run_sync():
+    await told.wait()
+    return nb.nodes.Presses().run_sync()
+@nb.node(cache="off")
+async def begins() -> str: return await calls_run_sync()
+beside = {begin}
+"""
+    assert lesson.run(code).error is None
+    assert is_one_line(error_of(lesson.run("told.set()\nawait sleeper()")))
+    assert value_of(lesson, "await beside") == "'went on'"
+
+
+def test_a_cell_that_begins_while_the_background_is_in_run_sync_is_interrupted_as_any_other(lesson: Kernel):
     code = """
-ours = {"__name__": "comfy_nb.mine", "signal": signal}
-exec("def press():\\n    try: 1 / 0\\n    except ZeroDivisionError: signal.raise_signal(signal.SIGINT)", ours)
+def is_kernels_own(handler): return getattr(handler, "__name__", "") == "handle_sigint"
+async def runs_as_a_cell_begins():
+    while callable(signal.getsignal(signal.SIGINT)): await asyncio.sleep(0)
+    while not is_kernels_own(signal.getsignal(signal.SIGINT)): await asyncio.sleep(0)
+    return waits("beside").run_sync()
+signs.clear()
+beside = asyncio.create_task(runs_as_a_cell_begins())
+"""
+    assert lesson.run(code).error is None
+    error = error_of(interrupted(lesson, "await asyncio.wait([asyncio.create_task(sleeper().run())])"))
+    assert is_one_line(error), error.traceback
+    assert value_of(lesson, "signs['beside'].set()\nawait beside") == "'went on'"
+
+
+@pytest.mark.parametrize("handled", ["ValueError()", "ExceptionGroup('', [ValueError()])"])
+def test_a_press_in_the_midst_of_our_own_code_shows_nothing_of_it(lesson: Kernel, handled: str):
+    code = f"""
+ours = {{"__name__": "comfy_nb.mine", "signal": signal}}
+exec("def press():\\n    try: raise {handled}\\n    except Exception: signal.raise_signal(signal.SIGINT)", ours)
 """
     assert lesson.run(code).error is None
     error = error_of(lesson.run("ours['press']()"))
-    assert is_plain(error) and "ZeroDivisionError" not in error.traceback, error.traceback
+    assert is_plain(error) and "ValueError" not in error.traceback, error.traceback
 
 
 def test_a_press_while_a_cell_tidies_up_after_another_shows_the_later_one(lesson: Kernel):

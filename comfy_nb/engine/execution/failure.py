@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Sequence
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from typing import Any
 
 from comfy_nb.engine.execution.node_run import NodeRun
@@ -18,6 +19,7 @@ NO_GRADIENTS = (
     "not require gradient",
     "doesn't require gradient",
 )
+RESUMABLE = CO_COROUTINE | CO_GENERATOR | CO_ASYNC_GENERATOR
 LOOP_RUNS = ("from a running event loop", "event loop is already running", "another loop is running")
 
 
@@ -44,14 +46,20 @@ def failure_of(scheduler: Scheduler, node_run: NodeRun, error: BaseException) ->
 
 
 def release_frames(error: BaseException | None) -> None:
-    """Let the frames that an error went through, and those of its causes, go of their variables: a node's tensors."""
+    """Let the frames that an error went through, and those of its causes, go of their variables: a node's tensors.
+
+    The first is of the code that caught it. A coroutine may go on from there, and Python would close it.
+    """
     stack, seen = [error], set[int]()
     while stack:
         error = stack.pop()
         if error is None or id(error) in seen:
             continue
         seen.add(id(error))
-        traceback.clear_frames(error.__traceback__)
+        trace = error.__traceback__
+        if trace is not None and trace.tb_frame.f_code.co_flags & RESUMABLE:
+            trace = trace.tb_next
+        traceback.clear_frames(trace)
         stack += (error.__cause__, error.__context__)
         if isinstance(error, BaseExceptionGroup):
             stack += error.exceptions

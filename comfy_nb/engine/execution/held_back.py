@@ -14,7 +14,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from comfy_nb.engine.execution.interrupt import AGAIN_S, interrupt_watch
+from comfy_nb.engine.execution.interrupt import AGAIN_S, Awaited, interrupt_watch
 from comfy_nb.engine.execution.loops import running_loop
 from comfy_nb.engine.execution.sigint import present_handler, set_handler
 from comfy_nb.engine.node_api.context import current_call
@@ -43,6 +43,8 @@ class HeldBack:
 
     def __enter__(self) -> HeldBack:
         if threading.current_thread() is threading.main_thread():
+            if interrupt_watch.has_cells:
+                interrupt_watch.watch_cell()  # of a cell that has not quite begun, the kernel's handler alone is there
             before = present_handler()
             if before is signal.default_int_handler or (callable(before) and running_loop() is not None):
                 self._before = before
@@ -83,6 +85,11 @@ class HeldBack:
         is_ours = not self._passes_on or (call is not None and call.run.stopping)
         if self.presses and is_ours and not is_told:
             raise self.interrupt() from None
+
+    def is_for(self, awaited: Awaited) -> bool:
+        """Whether an interrupt came that is for what is `awaited` inside; the cell's is not for its background."""
+        is_of_cell = awaited.cell is interrupt_watch.running_cell and not awaited.is_inner
+        return bool(self.presses) and (is_of_cell or not self._passes_on)
 
     def interrupt(self) -> BaseException:
         """Make the error of an interrupt."""

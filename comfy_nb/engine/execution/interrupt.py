@@ -148,15 +148,15 @@ class _Handler:
 class InterruptWatch:
     """What is awaited in this process, by whom, how many `interrupts` have come, and whether one is arriving.
 
-    `has_cells` in a notebook, where an interrupt ends a cell; elsewhere it ends the script. `on_interrupt(has_run)` is
-    called before an interrupt reaches the code of a cell, which has begun runs or not. `nested` is the handler of the
-    run_sync() that the main thread is in.
+    `has_cells` in a notebook, where an interrupt ends a cell; elsewhere it ends the script. `has_run` once the running
+    cell has begun a run. `on_interrupt()` is called before an interrupt reaches the code of a cell. `nested` is the
+    handler of the run_sync() that the main thread is in.
     """
 
     def __init__(self) -> None:
         self.is_arriving = False
         self.interrupts = 0
-        self.on_interrupt: Callable[[bool], None] = lambda _: None
+        self.on_interrupt: Callable[[], None] = lambda: None
         self.has_cells = False
         self.nested: Callable[[int, FrameType | None], None] | None = None
         self._cell: object | None = None
@@ -166,7 +166,7 @@ class InterruptWatch:
         self._owed: object | None = None
         self._heard = 0
         self._is_ticking = False
-        self._has_run = False
+        self.has_run = False
         self._awaits: set[Awaited] = set()
         self.forget_threads()
         self._users = 0
@@ -184,7 +184,7 @@ class InterruptWatch:
             self._cell = object()
             _cell.set(self._cell)
             self._cell_task = asyncio.current_task() if running_loop() is not None else None
-            self._has_run = self.is_arriving = False
+            self.has_run = self.is_arriving = False
             self._pressed_at = -math.inf
             self._presses_in_cell, self._owed = 0, None
             self.watch_cell()
@@ -220,8 +220,8 @@ class InterruptWatch:
             self._put_handler_back(until_cell_ends=True)
 
     def note_run(self) -> None:
-        """Note that a run has begun; if it is one of the running cell, an interrupt of that is announced."""
-        self._has_run = self._has_run or self.cell_here() is self._cell
+        """Note that a run has begun, perhaps one of the running cell."""
+        self.has_run = self.has_run or self.cell_here() is self._cell
 
     def forget_threads(self) -> None:
         """Forget other threads, which a forked process does not have."""
@@ -265,11 +265,11 @@ class InterruptWatch:
     def press(self) -> bool:
         """Note an interrupt; return whether it belongs to the one before, in a cell that has begun runs."""
         now = time.monotonic()
-        is_again, self._pressed_at = self._has_run and now - self._pressed_at < AGAIN_S, now
+        is_again, self._pressed_at = self.has_run and now - self._pressed_at < AGAIN_S, now
         self.is_arriving = True
         self.interrupts += 1
         self._presses_in_cell += not is_again
-        self.on_interrupt(self._has_run)
+        self.on_interrupt()
         return is_again
 
     def wake(self) -> None:

@@ -49,12 +49,11 @@ class _Ending:
         """A cell begins."""
         interrupt_watch.begin_cell()
 
-    def expect(self, has_run: bool) -> None:
-        """The running cell has been interrupted, after it began runs or not."""
+    def expect(self) -> None:
+        """The running cell has been interrupted."""
         if self._before is None:
             self._before = self._shell.custom_exceptions, self._shell.CustomTB
-        cancelled = (asyncio.CancelledError, BaseExceptionGroup) if has_run else ()
-        self._shell.set_custom_exc((KeyboardInterrupt, *cancelled), self._show)
+        self._shell.set_custom_exc((KeyboardInterrupt, asyncio.CancelledError, BaseExceptionGroup), self._show)
 
     def end(self, result: Any) -> None:
         """The cell has ended; its reply says what was shown."""
@@ -66,13 +65,14 @@ class _Ending:
 
     def _show(self, shell: Any, kind: Any, error: BaseException, trace: Any, tb_offset: int | None = None) -> None:
         self._restore()
-        self._shown = None if isinstance(error, KeyboardInterrupt) else _interrupt_in(error)
+        self._shown = _interrupt_in(error) if interrupt_watch.has_run else None
         if isinstance(error, KeyboardInterrupt):
             whole, trace = trace, _until_ours(trace)
             is_ours = _length(trace) < _length(whole)
             if is_ours or isinstance(error.__context__, (Interrupted, KeyboardInterrupt)):
-                error.__suppress_context__ = True  # what our code was handling, or the interrupt before this one
+                error.__context__ = None  # what our code was handling, or the interrupt before this one
         elif self._shown is not None:
+            self._shown.__context__ = None  # for a group of errors in there IPython shows all, also if it is suppressed
             kind, error, trace = type(self._shown), self._shown, None
         shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
 
@@ -83,7 +83,9 @@ class _Ending:
 
 
 def _interrupt_in(error: BaseException) -> Interrupted | None:
-    """Return the interrupt that an error stands for; None where there is more in it than cancellations."""
+    """Return the interrupt that an error stands for; None for a KeyboardInterrupt, or for more than cancellations."""
+    if isinstance(error, KeyboardInterrupt):
+        return None
     if isinstance(error, BaseExceptionGroup):
         cancelled, other = error.split(asyncio.CancelledError)
         if cancelled is None or other is not None:
