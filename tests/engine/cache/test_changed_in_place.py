@@ -251,10 +251,36 @@ def test_why_says_what_was_copied_from_an_accelerator_to_be_compared(monkeypatch
     def reads(value: object) -> int:
         return 1
 
-    graph = nb.Graph(reads(torch.zeros(1000, dtype=torch.bfloat16)))
+    graph = nb.Graph(reads(torch.zeros(500, 2, dtype=torch.bfloat16).t()))
     graph.run_sync()
     why = graph.run_sync().why("1")
     assert why == "from an earlier run; 2.0 kB of input `value` were copied from cuda:0 to be compared"
+
+
+@pytest.mark.parametrize("side", [4, 400], ids=["small", "large"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_memory_of_a_tensor_that_was_read_can_be_resized(side: int, dtype: torch.dtype) -> None:
+    @nb.node
+    def grid() -> torch.Tensor:
+        return torch.ones(side, side, dtype=dtype)
+
+    @nb.node
+    def grows(grid: torch.Tensor) -> int:
+        return grid.resize_(2 * side, 2 * side).numel()
+
+    @nb.node
+    def frees(grid: torch.Tensor) -> int:
+        grid.untyped_storage().resize_(0)
+        return 0
+
+    def taken() -> list[torch.Tensor]:
+        return [torch.ones(side, side, dtype=dtype), torch.ones(side, side, dtype=dtype).t()]
+
+    with pytest.warns(nb.ComfyNBWarning, match="A constant of .* was changed"):
+        assert [grows(each).run_sync() for each in taken()] == [4 * side * side] * 2
+        assert [frees(each).run_sync() for each in taken()] == [0, 0]
+    with pytest.warns(nb.ComfyNBWarning, match="grows.* changed its input 'grid'"):
+        assert grows(grid()).run_sync() == 4 * side * side
 
 
 def test_a_module_that_code_hands_on_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
