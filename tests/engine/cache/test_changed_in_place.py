@@ -41,6 +41,26 @@ class Bag(list[int]):
     pass
 
 
+class Measures(pd.DataFrame):
+    _unit = "m"
+
+    @property
+    def unit(self) -> str:
+        return self._unit
+
+
+def noted() -> torch.Tensor:
+    tensor = torch.zeros(3)
+    tensor.notes = ["a"]  # type: ignore[attr-defined]
+    return tensor
+
+
+def with_gradient() -> torch.Tensor:
+    tensor = torch.zeros(3, requires_grad=True)
+    tensor.grad = torch.zeros(3)
+    return tensor
+
+
 def function() -> None:
     pass
 
@@ -78,6 +98,17 @@ CHANGES: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     "whether an array can be written": (lambda: np.zeros(3), lambda v: v.setflags(write=False)),
     "an array of objects": (lambda: np.array([[1]], object), lambda v: v[0].__setitem__(0, [2])),
     "a plain attribute of a table": (lambda: pd.DataFrame({"a": [1]}), lambda v: object.__setattr__(v, "foo", 5)),
+    "a private attribute of a derived table": (
+        lambda: Measures({"a": [1]}),
+        lambda v: object.__setattr__(v, "_unit", "km"),
+    ),
+    "zero in a list": (lambda: [0.0, 1.0], lambda v: v.__setitem__(0, -0.0)),
+    "zero in a dict": (lambda: {"a": 0j}, lambda v: v.update(a=-0j)),
+    "one in a set": (lambda: {1, 2}, lambda v: (v.remove(1), v.add(True))),
+    "the order of a set": (lambda: {0, 8}, lambda v: (v.clear(), v.add(8), v.add(0))),
+    "what an attribute of a tensor holds": (noted, lambda v: v.notes.append("b")),
+    "a gradient, by its data": (with_gradient, lambda v: v.grad.data.fill_(1)),
+    "a hook of a tensor": (with_gradient, lambda v: v.register_hook(write)),
     "a hook of a parameter": (
         lambda: torch.nn.Parameter(torch.zeros(1)),
         lambda v: v.register_post_accumulate_grad_hook(write),
