@@ -256,7 +256,7 @@ def _is_memo(cls: type, name: str, value: Any) -> bool:
         return not value
     if name == "__init__":  # a protocol's is put in the place of one that refuses, when an instance is made
         return value is object.__init__ and typing.Protocol in cls.__mro__
-    return name.startswith("_abc_")
+    return name == "_abc_impl"  # what is registered with the class counts for itself
 
 
 def _is_slot(value: Any) -> bool:

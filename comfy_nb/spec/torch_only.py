@@ -25,11 +25,12 @@ _WAYS_ROUND = frozenset(
     {"Buffer", "apply_", "autograd", "compile", "cpp_extension", "data", "data_ptr", "distributed", "export"}
     | {"from_dlpack", "from_file", "frombuffer", "functional_call", "hub", "instance_norm", "jit", "library", "load"}
     | {"load_state_dict", "map2_", "map_", "multiprocessing", "numpy", "ops", "overrides", "package"}
-    | {"register_buffer", "register_hook", "share_memory_", "storage", "to_dlpack", "typed_storage"}
+    | {"register_buffer", "register_hook", "set_", "share_memory_", "storage", "to_dlpack", "typed_storage"}
     | {"untyped_storage", "utils"}
 )
-# Running means are written to without a count, and so are the values that a sparse tensor is made of.
-_PARTS_OF_WAYS = ("batch_norm", "sparse_")
+# Running means are written to without a count, and so are the values that a sparse tensor is made of; "unsafe" views of
+# a tensor have counts of their own.
+_PARTS_OF_WAYS = ("batch_norm", "moving_avg", "sparse_", "unsafe_")
 _KEEPS = frozenset({"STORE_ATTR", "STORE_GLOBAL", "STORE_NAME", "DELETE_ATTR", "IMPORT_NAME", "IMPORT_STAR"})
 _EXCEPTIONS = {name for name, each in vars(builtins).items() if isinstance(each, type) and issubclass(each, Exception)}
 _BUILTINS = _EXCEPTIONS | frozenset(

@@ -167,6 +167,10 @@ DIFFERENT = {
     "function in a table": ("def g(): return 1\nT = {'g': g}\ndef f(): return T", "def g(): return 2\nT = {'g': g}\ndef f(): return T"),
     "method": ("class A:\n    def go(self): return 1\ndef f(): return A()", "class A:\n    def go(self): return 2\ndef f(): return A()"),
     "class attribute": ("class A:\n    n = 1\ndef f(): return A.n", "class A:\n    n = 2\ndef f(): return A.n"),
+    "class attribute named like those of abstract classes": (
+        "class A:\n    _abc_n = 1\ndef f(): return A._abc_n",
+        "class A:\n    _abc_n = 2\ndef f(): return A._abc_n",
+    ),
     "base class": (
         "class B:\n    n = 1\nclass A(B): pass\ndef f(): return A.n",
         "class B:\n    n = 2\nclass A(B): pass\ndef f(): return A.n",

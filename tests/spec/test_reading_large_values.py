@@ -98,5 +98,5 @@ def test_only_the_memory_of_a_device_counts_as_an_accelerator():
 def test_what_is_copied_from_an_accelerator_to_be_read_is_counted(monkeypatch):
     assert copied_for(torch.zeros(8)) == {}
     monkeypatch.setattr(tensors, "accelerator_of", lambda _: "cuda:0")  # as it answers for a tensor there
-    tensor = torch.zeros(8, dtype=torch.bfloat16)
-    assert copied_for([tensor, tensor, torch.ones(4, dtype=torch.bfloat16)]) == {"cuda:0": 24}
+    tensor = torch.zeros(4, 2, dtype=torch.bfloat16).t()
+    assert copied_for([tensor, tensor, torch.ones(2, 2, dtype=torch.bfloat16).t()]) == {"cuda:0": 24}

@@ -93,6 +93,19 @@ def updates_running_means_by_the_native_operation(x):
     return torch.native_batch_norm(torch.rand(2, len(x)), None, None, x, x * x, True, 0.1, 1e-5)
 
 
+def updates_moving_averages(x):
+    on, none = torch.ones(1), torch.zeros(1, dtype=torch.int32)
+    return torch.fused_moving_avg_obs_fake_quant(x, on, on, x[:1], x[1:2], x[2:3], none, 0.5, 0, 255, -1)
+
+
+def writes_to_another_tensor_of_its_memory(x):
+    torch.empty(0).set_(x)[5:6].fill_(7)
+
+
+def writes_to_an_unsafe_view(x):
+    torch.unsafe_split(x, 1)[0].fill_(7)
+
+
 def makes_a_sparse_tensor_of_it(x):
     torch.sparse_coo_tensor(torch.arange(len(x))[None], x, is_coalesced=True).values()[0] = 7
 
@@ -146,6 +159,9 @@ def _with_a_variable() -> Callable[..., Any]:
         updates_running_means,
         updates_running_means_of_a_module,
         updates_running_means_by_the_native_operation,
+        updates_moving_averages,
+        writes_to_another_tensor_of_its_memory,
+        writes_to_an_unsafe_view,
         makes_a_sparse_tensor_of_it,
         keeps_it_in_a_global,
         keeps_it_in_an_attribute,

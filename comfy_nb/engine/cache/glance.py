@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from comfy_nb.spec.contents.tensors import has_storage, is_dense, is_seen_by_numpy
+from comfy_nb.spec.contents.tensors import has_storage, is_dense, lies_in_order, memory_of
 from comfy_nb.spec.digest import is_plain
 
 SMALL_BYTES = 64 << 10
@@ -31,7 +31,7 @@ class Glance:
         self._value = value
         self._memory = _memory_of(value)
         self._version = value._version
-        self._flat: np.ndarray[Any, Any] = value.numpy().reshape(-1)
+        self._flat: np.ndarray[Any, Any] = np.frombuffer(memory_of(value), f"V{value.element_size()}")
         self._places = _places(self._flat.size)
         self._sample = self._flat[self._places].tobytes()
 
@@ -47,7 +47,7 @@ class Glance:
 def glance_at(value: torch.Tensor) -> Glance | None:
     """Glance at a tensor; None for one of which that does not show what torch writes, or that is as quickly read."""
     is_large = is_bare(value) and value.nbytes > SMALL_BYTES
-    return Glance(value) if is_large and is_seen_by_numpy(value) and has_storage(value) else None
+    return Glance(value) if is_large and lies_in_order(value) and has_storage(value) else None
 
 
 @functools.lru_cache(maxsize=256)

@@ -15,7 +15,7 @@ from xxhash import xxh3_128_digest
 
 from comfy_nb.engine.cache.glance import glance_at
 from comfy_nb.spec.contents.tensors import elements_of
-from comfy_nb.spec.digest import PLAIN, Digest
+from comfy_nb.spec.digest import Digest, encode_plain, is_plain
 from comfy_nb.spec.fingerprint import digest_of, last_superseded
 from comfy_nb.wording import class_name, short
 
@@ -134,13 +134,13 @@ class KeysMark(Mark):
     def broken(self) -> str | None:
         for key, was in self._before.items():
             now = dict.get(self._value, key, _GONE)
-            if now is not was and not _same(now, was):
+            if not _same(now, was):
                 verb = "removed" if now is _GONE else "replaced"
                 return f"key {short(key)} of the dict {place_of(self._path)} was {verb}"
         for key in dict.__iter__(self._value):
             if key not in self._before:
                 return f"key {short(key)} of the dict {place_of(self._path)} was added"
-        if not all(map(operator.is_, dict.__iter__(self._value), self._before)):
+        if not all(map(_same, dict.__iter__(self._value), self._before)):
             return f"the order of the dict {place_of(self._path)} was changed"
         return None
 
@@ -161,26 +161,31 @@ class ItemsMark(Mark):
         if all(map(operator.is_, list.__iter__(self._value), self._before)):
             return None
         for index, (now, was) in enumerate(zip(list.__iter__(self._value), self._before, strict=True)):
-            if now is not was and not _same(now, was):
+            if not _same(now, was):
                 return f"item {index} of the list {place_of(self._path)} was replaced"
         return None
 
 
 class MembersMark(Mark):
-    """The members of a set."""
+    """The members of a set, in the order in which it is gone through."""
 
     __slots__ = ("_before",)
 
     def __init__(self, path: Path, value: set[Any]) -> None:
         super().__init__(path, value)
-        self._before = frozenset(set.__iter__(value))
+        self._before = tuple(set.__iter__(value))
 
     def broken(self) -> str | None:
-        return None if set.__eq__(self._value, self._before) else f"the set {place_of(self._path)} was changed"
+        is_as_long = set.__len__(self._value) == len(self._before)
+        is_same = is_as_long and all(map(_same, set.__iter__(self._value), self._before))
+        return None if is_same else f"the set {place_of(self._path)} was changed"
 
 
 def _same(now: Any, was: Any) -> bool:
-    return type(now) is type(was) and type(now) in PLAIN and bool(now == was)
+    """Whether two values are one, or plain ones that nobody can tell apart, as 1 and True or 0.0 and -0.0 can be."""
+    if now is was:
+        return True
+    return type(now) is type(was) and is_plain(now) and encode_plain(now) == encode_plain(was)
 
 
 def place_of(path: Path) -> str:

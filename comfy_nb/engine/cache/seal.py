@@ -113,6 +113,12 @@ def _path_to(number: int, index: int, slot: list[Any]) -> Path:
 _MARKED_IN_FULL = frozenset({torch.Tensor, np.ndarray, bytearray, dict, list, tuple, set})
 
 
+def _is_marked_in_full(value: Any) -> bool:
+    """Whether the mark of a value, and those of what it contains, leave nothing out that can change."""
+    has_more = type(value) is torch.Tensor and (value.requires_grad or value.__dict__)  # hooks, a gradient, attributes
+    return is_of(value, _MARKED_IN_FULL) and not has_more
+
+
 class _Sealing:
     """One walk over outputs and all that they hold."""
 
@@ -146,7 +152,7 @@ class _Sealing:
                 continue
             if mark is not None:
                 yield mark
-            if is_watched and not is_of(value, _MARKED_IN_FULL):
+            if is_watched and not _is_marked_in_full(value):
                 watched = mark if isinstance(mark, ObjectMark) else ObjectMark(path, value)
                 if not watched.before.reusable:
                     self._unknown = self._unknown or f"{unreadable_in(value)} {place_of(path)}"

@@ -306,8 +306,12 @@ class Executor:
     def _failed(self, node_run: NodeRun, error: BaseException) -> None:
         """Let a node fail that was called, and with it the equal ones of this run.
 
-        It may have changed its inputs before, and its error hands them out.
+        It may have changed its inputs before, and its error hands them out. One whose inputs others have changed since
+        it was its turn may have failed for that, and is called again.
         """
+        if node_run.sequence in self.scheduler.outdated and self.state.stop_as is None:
+            self.results.call_again(node_run)
+            return
         self.results.settle_inputs(node_run)
         self.lookup.in_place.failed(node_run)
         self.claims.note_failure(node_run, error)

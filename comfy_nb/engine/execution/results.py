@@ -54,7 +54,7 @@ class Results:
             return
         executor, scheduler = self._executor, self._scheduler
         if node_run.sequence in scheduler.outdated:
-            self._call_again(node_run)
+            self.call_again(node_run)
             return
         if node_run.step.checked:
             self._declared.check(node_run, outcome.outputs)
@@ -119,7 +119,7 @@ class Results:
     def expand(self, node_run: NodeRun, steps: dict[str, Step], expanded: Expanded, outcome: Expand) -> None:
         """Take the steps that a node expanded into, whose fingerprints are there."""
         if node_run.sequence in self._scheduler.outdated:
-            self._call_again(node_run)
+            self.call_again(node_run)
             return
         self.settle_inputs(node_run)
         set_keys(steps, self._scheduler, self._state.graph.scope.uid, self._state.modes, self._lookup.inside)
@@ -157,8 +157,8 @@ class Results:
         self._event_log.node_waits(node_run, "waits for " + ", ".join(names), added)
         self._executor.wake()
 
-    def _call_again(self, node_run: NodeRun) -> None:
-        """Call a node again that was called with values which others have replaced since."""
+    def call_again(self, node_run: NodeRun) -> None:
+        """Call a node again that was called with values which others have changed, and so dropped, since."""
         with self._lock:
             if self._executor.ending is not None:
                 return

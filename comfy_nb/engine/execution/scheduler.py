@@ -178,11 +178,11 @@ class Scheduler:
 
     def take_off_lane(self) -> list[NodeRun]:
         """Take all ready nodes that are not bound to the run's lane: async and thread-safe ones."""
-        if not self.ready_off_lane:
-            return []
-        ready, self.ready_off_lane = self.ready_off_lane, []
-        ready.sort(key=lambda node_run: (node_run.rank, node_run.sequence))
-        taken = [node_run for node_run in ready if self._has_inputs(node_run)] if self.is_invalidated else ready
+        taken: list[NodeRun] = []
+        while self.ready_off_lane:  # one whose inputs are gone is ready again where they are found
+            ready, self.ready_off_lane = self.ready_off_lane, []
+            ready.sort(key=lambda node_run: (node_run.rank, node_run.sequence))
+            taken += [node_run for node_run in ready if not self.is_invalidated or self._has_inputs(node_run)]
         for node_run in taken:
             node_run.state = NodeState.RUNNING
         self.running += len(taken)

@@ -36,7 +36,8 @@ def _(value: Any) -> Parts:
 
 def _notes(value: Any) -> Parts:
     derived = [(name, getattr(value, name, None)) for name in value._metadata if name not in ("_name", "name")]
-    added = [pair for pair in vars(value).items() if not pair[0].startswith("_")]
+    own = {"_attrs", *value._internal_names_set}
+    added = [pair for pair in vars(value).items() if pair[0] not in own]
     return (value.attrs, value.flags.allows_duplicate_labels, derived, added)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -114,23 +115,18 @@ def elements_of(value: torch.Tensor) -> Any:
     return Digest(_digest_of_bytes(value))
 
 
-_OF_NUMPY = frozenset(
-    {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float16, torch.float32}
-    | {torch.float64, torch.complex64, torch.complex128}
-)
-
-
 def accelerator_of(value: torch.Tensor) -> str | None:
     """Return the device whose memory a tensor is in, if that is not main memory; a "meta" tensor is in none."""
     return None if value.is_cpu or value.is_meta else str(value.device)
 
 
 def _digest_of_bytes(value: torch.Tensor) -> bytes:
-    """Digest a strided tensor's elements in order, in half the time where NumPy can see them as they lie."""
-    if is_seen_by_numpy(value):
+    """Digest a strided tensor's elements in order, in half the time where they lie so in main memory."""
+    if lies_in_order(value):
         bytes_read = _here.bytes_read if _here.bytes_read is not None else {}
         if id(value) not in bytes_read:
-            bytes_read[id(value)] = (value, xxh3_128_digest(value.detach().numpy().data))
+            plain = value.detach()
+            bytes_read[id(value)] = (value, xxh3_128_digest(memory_of(plain)))
         return bytes_read[id(value)][1]
     if (device := accelerator_of(value)) is not None:
         note_copied(device, value.nbytes)
@@ -157,10 +153,27 @@ def read_once() -> Generator[None, None, None]:
         _here.bytes_read = outer
 
 
-def is_seen_by_numpy(value: torch.Tensor) -> bool:
-    """Whether NumPy can see a strided tensor's elements as they lie in main memory, in order."""
-    is_plain = value.is_cpu and value.is_contiguous() and value.dtype in _OF_NUMPY
-    return is_plain and not value.is_conj() and not value.is_neg()
+def lies_in_order(value: torch.Tensor) -> bool:
+    """Whether a strided tensor's elements lie in main memory in their order, as they are."""
+    return value.is_cpu and value.is_contiguous() and not value.is_conj() and not value.is_neg()
+
+
+_view_of_memory = ctypes.pythonapi.PyMemoryView_FromMemory
+_view_of_memory.argtypes = (ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int)
+_view_of_memory.restype = ctypes.py_object
+_TO_BE_READ = 0x100  # PyBUF_READ
+
+
+def memory_of(value: torch.Tensor) -> memoryview:
+    """Return the bytes of a tensor that lies in order, to be read while the caller holds the tensor.
+
+    A tensor that others hold may be given other memory meanwhile; its `detach()` may not. After `Tensor.numpy()` torch
+    would refuse to resize the memory, as nodes do to grow or offload a tensor.
+    """
+    if not value.numel():
+        return memoryview(b"")
+    found: memoryview = _view_of_memory(value.data_ptr(), value.nbytes, _TO_BE_READ)
+    return found
 
 
 def _whole(storage: torch.UntypedStorage) -> torch.Tensor:
@@ -202,11 +215,15 @@ def bytes_in_pieces(value: torch.Tensor) -> Iterator[Any]:
 
     By pieces of a megabyte this is twice as fast as a copy of all of a large tensor that was permuted.
     """
-    if value.is_cpu and value.is_contiguous() and not value.is_conj() and not value.is_neg():
-        yield tensor_bytes(value)
-    else:
-        most = PIECE_BYTES if value.is_cpu else DEVICE_PIECE_BYTES
-        yield from map(tensor_bytes, pieces_in_order(value.detach(), most))
+    plain = value.detach()
+    if lies_in_order(plain):
+        yield memory_of(plain)
+        return
+    for piece in pieces_in_order(plain, PIECE_BYTES if plain.is_cpu else DEVICE_PIECE_BYTES):
+        if lies_in_order(piece):
+            yield memory_of(piece)
+        else:
+            yield tensor_bytes(piece)
 
 
 def tensor_bytes(value: torch.Tensor) -> Any:

@@ -41,6 +41,26 @@ class Bag(list[int]):
     pass
 
 
+class Measures(pd.DataFrame):
+    _unit = "m"
+
+    @property
+    def unit(self) -> str:
+        return self._unit
+
+
+def noted() -> torch.Tensor:
+    tensor = torch.zeros(3)
+    tensor.notes = ["a"]  # type: ignore[attr-defined]
+    return tensor
+
+
+def with_gradient() -> torch.Tensor:
+    tensor = torch.zeros(3, requires_grad=True)
+    tensor.grad = torch.zeros(3)
+    return tensor
+
+
 def function() -> None:
     pass
 
@@ -78,6 +98,17 @@ CHANGES: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     "whether an array can be written": (lambda: np.zeros(3), lambda v: v.setflags(write=False)),
     "an array of objects": (lambda: np.array([[1]], object), lambda v: v[0].__setitem__(0, [2])),
     "a plain attribute of a table": (lambda: pd.DataFrame({"a": [1]}), lambda v: object.__setattr__(v, "foo", 5)),
+    "a private attribute of a derived table": (
+        lambda: Measures({"a": [1]}),
+        lambda v: object.__setattr__(v, "_unit", "km"),
+    ),
+    "zero in a list": (lambda: [0.0, 1.0], lambda v: v.__setitem__(0, -0.0)),
+    "zero in a dict": (lambda: {"a": 0j}, lambda v: v.update(a=-0j)),
+    "one in a set": (lambda: {1, 2}, lambda v: (v.remove(1), v.add(True))),
+    "the order of a set": (lambda: {0, 8}, lambda v: (v.clear(), v.add(8), v.add(0))),
+    "what an attribute of a tensor holds": (noted, lambda v: v.notes.append("b")),
+    "a gradient, by its data": (with_gradient, lambda v: v.grad.data.fill_(1)),
+    "a hook of a tensor": (with_gradient, lambda v: v.register_hook(write)),
     "a hook of a parameter": (
         lambda: torch.nn.Parameter(torch.zeros(1)),
         lambda v: v.register_post_accumulate_grad_hook(write),
@@ -251,10 +282,36 @@ def test_why_says_what_was_copied_from_an_accelerator_to_be_compared(monkeypatch
     def reads(value: object) -> int:
         return 1
 
-    graph = nb.Graph(reads(torch.zeros(1000, dtype=torch.bfloat16)))
+    graph = nb.Graph(reads(torch.zeros(500, 2, dtype=torch.bfloat16).t()))
     graph.run_sync()
     why = graph.run_sync().why("1")
     assert why == "from an earlier run; 2.0 kB of input `value` were copied from cuda:0 to be compared"
+
+
+@pytest.mark.parametrize("side", [4, 400], ids=["small", "large"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_memory_of_a_tensor_that_was_read_can_be_resized(side: int, dtype: torch.dtype) -> None:
+    @nb.node
+    def grid() -> torch.Tensor:
+        return torch.ones(side, side, dtype=dtype)
+
+    @nb.node
+    def grows(grid: torch.Tensor) -> int:
+        return grid.resize_(2 * side, 2 * side).numel()
+
+    @nb.node
+    def frees(grid: torch.Tensor) -> int:
+        grid.untyped_storage().resize_(0)
+        return 0
+
+    def taken() -> list[torch.Tensor]:
+        return [torch.ones(side, side, dtype=dtype), torch.ones(side, side, dtype=dtype).t()]
+
+    with pytest.warns(nb.ComfyNBWarning, match="A constant of .* was changed"):
+        assert [grows(each).run_sync() for each in taken()] == [4 * side * side] * 2
+        assert [frees(each).run_sync() for each in taken()] == [0, 0]
+    with pytest.warns(nb.ComfyNBWarning, match="grows.* changed its input 'grid'"):
+        assert grows(grid()).run_sync() == 4 * side * side
 
 
 def test_a_module_that_code_hands_on_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

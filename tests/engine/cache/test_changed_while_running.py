@@ -79,7 +79,8 @@ async def test_a_result_that_the_cell_changes_while_a_node_reads_it_leaves_nothi
     assert run.why("2") != "from an earlier run"
 
 
-async def test_a_node_that_runs_beside_one_that_changes_their_input_is_called_again() -> None:
+@pytest.mark.parametrize("refuses", [False, True], ids=["gives a result", "fails on what was changed"])
+async def test_a_node_that_runs_beside_one_that_changes_their_input_is_called_again(refuses: bool) -> None:
     begun, go_on = nb.constant(asyncio.Event()), nb.constant(asyncio.Event())
     calls = Calls()
 
@@ -92,6 +93,8 @@ async def test_a_node_that_runs_beside_one_that_changes_their_input_is_called_ag
         calls["reads"] += 1
         begun.set()
         await go_on.wait()
+        if refuses and len(x) != 1:
+            raise ValueError("too long")
         return list(x)
 
     @nb.node

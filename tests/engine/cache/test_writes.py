@@ -96,6 +96,26 @@ def one_value_of_a_sparse_tensor(image: nb.Image) -> float:
 
 
 @nb.node
+def one_value_of_another_tensor_of_its_memory(image: nb.Image) -> float:
+    torch.empty(0).set_(image.view(-1))[5:6].fill_(7)
+    return 0.0
+
+
+@nb.node
+def one_value_of_an_unsafe_view(image: nb.Image) -> float:
+    torch.unsafe_split(image.view(-1), 6)[0][5:6].fill_(7)
+    return 0.0
+
+
+@nb.node
+def one_moving_average(image: nb.Image) -> float:
+    flat, on, none = image.view(-1), torch.ones(1), torch.zeros(1, dtype=torch.int32)
+    low, high, scale = flat[:1], flat[1:2], flat[2:3]
+    torch.fused_moving_avg_obs_fake_quant(flat * 28, on, on, low, high, scale, none, 0.5, 0, 255, -1)
+    return 0.0
+
+
+@nb.node
 def brightest(image: nb.Image, after: float | nb.Image = 0.0) -> float:
     return float(image.max())
 
@@ -120,6 +140,9 @@ def test_a_node_that_reaches_only_torch_is_named_right_after_it_wrote_to_its_inp
         one_pixel_by_apply,
         one_pixel_by_another_package,
         one_value_of_a_sparse_tensor,
+        one_value_of_another_tensor_of_its_memory,
+        one_value_of_an_unsafe_view,
+        one_moving_average,
     ],
 )
 def test_any_other_node_is_named_right_after_it_wrote_to_one_element(writes: Callable[..., object]) -> None:

@@ -271,6 +271,15 @@ def test_an_invalidated_node_that_is_wanted_is_computed_again(pack: Pack) -> Non
     assert scheduler.there() == {"1", "2"}
 
 
+def test_an_async_node_is_taken_though_its_invalidated_input_was_found_again_only_now(pack: Pack) -> None:
+    scheduler = Driven(pack, {"1": plain(), "2": made("Async", a=["1", 0])}, ["2"])
+    assert scheduler.next() == "1"
+    scheduler.invalidate(scheduler.node_runs["1"])
+    scheduler.cached.add("1")
+    assert [node_run.step.id for node_run in scheduler.take_off_lane()] == ["2"]
+    assert scheduler.running == 1
+
+
 def test_nodes_that_wait_for_each_other_are_stuck_and_named_in_order(pack: Pack) -> None:
     scheduler = Driven(pack, {"1": plain(), "2": plain(a="1"), "3": plain(a="2"), "4": plain(a="3")}, ["4"])
     scheduler.expand(scheduler.took("1"), scheduler.children({"x": plain(a="3")}), Wants("x"))
