@@ -1,4 +1,4 @@
-"""The threads that we begin: they go on for long or are many, and some run the code of nodes."""
+"""The threads that we begin."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class OwnThread(threading.Thread):
 
     ipykernel 6 wraps `Thread.run` to note which thread began which, for as long as it runs, and follows the parents of
     one that prints. Once the identifier of a parent that has ended is used again, they make a circle, which it follows
-    for ever.
+    for ever. What is not run by `Thread.run` is not noted.
     """
 
     def __init__(self, work: Callable[[], object], name: str) -> None:

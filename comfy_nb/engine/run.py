@@ -307,7 +307,7 @@ class Run:
         return self._values.provenance(node_id, slot)
 
     def __getitem__(self, node: str | int | HandleLike) -> Any:
-        return self.value(*self.graph.place_of(node))
+        return self.value(*self.graph.node_and_slot(node))
 
     def __contains__(self, node: object) -> bool:
         """Whether a node of the graph, by its id or handle, has a value that this run can give."""
@@ -335,7 +335,7 @@ class Run:
 
     def why(self, node: str | int | HandleLike) -> str:
         """Say why a node ran in this run, or why it did not."""
-        node_id, _ = self.graph.place_of(node)
+        node_id, _ = self.graph.node_and_slot(node)
         node_run = self.node_run(node_id)
         if node_run is None:
             if node_id not in self.plan.steps:
@@ -367,7 +367,7 @@ class Run:
 
     def inspect(self, node: str | int | HandleLike, slot: int | None = None) -> Any:
         """Return a view of what is on an output of a node, the first if none is named; raises NotKept, UnknownName."""
-        node_id, named = self.graph.place_of(node)
+        node_id, named = self.graph.node_and_slot(node)
         return self.session.presenter.inspect(self, node_id, (named if slot is None else slot) or 0)
 
     def timeline(self) -> Any:

@@ -153,7 +153,7 @@ class Graph:
             return found[1]
         return next((node_id for call, node_id in self._ids_of_calls.values() if call == handle.call), None)
 
-    def place_of(self, node: str | int | Node | HandleLike) -> tuple[str, int | None]:
+    def node_and_slot(self, node: str | int | Node | HandleLike) -> tuple[str, int | None]:
         """Return the id of a node, which may be one of an expansion, and the slot that a handle of it stands for."""
         if is_handle(node):
             return self.id_of(node), node.slot

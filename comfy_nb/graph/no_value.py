@@ -18,7 +18,7 @@ CONVERSIONS = ("int", "float", "complex", "index", "array", "bytes")
 
 
 class NoValueYet:
-    """What is computed only when it is awaited: arithmetic, comparison and conversion raise, truth and printing warn.
+    """What is computed only when it is awaited: arithmetic, order and conversion raise, truth and printing warn.
 
     A subclass gives its name by `_advice()`, the sentence that says what to do.
     """

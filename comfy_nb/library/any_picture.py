@@ -47,13 +47,24 @@ def image(source: Any) -> Tensor:
     if isinstance(source, (bytes, bytearray, memoryview)):
         return read_picture(bytes(source), "the file whose bytes were given")[0]
     if callable(read := getattr(source, "read", None)):
-        return read_picture(read(), str(getattr(source, "name", "the open file")))[0]
+        return read_picture(_bytes_of(read(), source), _name_of(source))[0]
     return _layout(source)
 
 
 def sample(name: str = "portrait") -> Any:
     """Return the handle of a picture that comes with comfy_nb: "portrait" [1, 512, 512, 3]."""
     return nodes.SampleImage(name)
+
+
+def _name_of(file: Any) -> str:
+    return str(getattr(file, "name", "the open file"))
+
+
+def _bytes_of(data: object, file: Any) -> bytes:
+    if not isinstance(data, bytes):
+        advice = 'Open it by open(path, "rb"), or give the path.'
+        raise LayoutError(f"nb.image: {_name_of(file)!r} gives {short(data)}, not bytes. {advice}")
+    return data
 
 
 def _layout(value: Any) -> Tensor:

@@ -87,6 +87,9 @@ def _socket_of(annotation: Any, where: str) -> str:
         return ANY
     if isinstance(origin, type):
         return "IMAGE" if _is_pil_image(origin) else origin.__name__
+    if isinstance(annotation, types.FunctionType):
+        name = annotation.__name__
+        raise SpecError(f"{where}: {name} is a function, not a type. Is it nb.{name.capitalize()} that is meant?")
     if isinstance(annotation, typing.TypeVar) or callable(annotation):
         return ANY
     raise SpecError(f"{where}: {annotation!r} cannot be read as a socket type. Use a class, Literal, Enum or Any.")

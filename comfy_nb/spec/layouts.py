@@ -13,7 +13,7 @@ unnoticed, whereas a tensor counts its edits.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
@@ -37,7 +37,6 @@ COLOUR_CHANNELS = (3, RGBA_CHANNELS)
 PIXEL_CHANNELS = (1, 3, 4)
 SAMPLES_PER_AXIS = 16
 SAMPLED_PICTURES = 4
-FEW = 64
 IMAGE_IS = "An IMAGE is float [B,H,W,C] in 0..1, C 3 or 4"
 MASK_IS = "A MASK is float [B,H,W] in 0..1"
 MOST_AUDIO_CHANNELS = 8
@@ -115,40 +114,8 @@ def to_audio(value: Any) -> Any:
     return {**value, "waveform": waveform, "sample_rate": rate}
 
 
-CHECKED_OUTPUTS = ("IMAGE", "MASK", "LATENT", "AUDIO")
-
-
-def output_fault(value: Any, socket: str) -> str:
-    """Say how an output lacks the layout of its socket, and what converts it; nothing where it fits.
-
-    Tensors are looked at by their shape, dtype and a few of their elements. What is no tensor or dict of them is left.
-    """
-    is_tensor = issubclass(type(value), Tensor)
-    try:
-        if is_tensor and not value.is_nested and socket == "IMAGE":
-            _refuse(value, IMAGE_IS, _image_output_fault(value.shape), is_output=True)
-        elif is_tensor and not value.is_nested and socket == "MASK":
-            _refuse(value, MASK_IS, _mask_fault(value.shape), is_output=True)
-        elif (is_tensor or type(value) is dict) and socket == "LATENT":
-            to_latent(value)
-        elif (is_tensor or type(value) is dict) and socket == "AUDIO":
-            to_audio(value)
-    except LayoutError as error:
-        return str(error)
-    return ""
-
-
-def _image_output_fault(shape: Sequence[int]) -> Fault | None:
-    fault = _image_fault(shape)
-    if fault is None and len(shape) == 3:
-        return Fault("lacks the axis of the batch", "{}[None]")
-    if fault is None and shape[-1] == 1:
-        return Fault("has 1 channel", "{}.repeat(1, 1, 1, 3)")
-    return fault
-
-
 def _image_tensor(x: Tensor, of_array: bool = False) -> Tensor:
-    _refuse(x, IMAGE_IS, _image_fault(x.shape), of_array)
+    _refuse(x, IMAGE_IS, image_fault(x.shape), of_array)
     x = x.float()
     if x.ndim == 3:
         x = x.unsqueeze(0)
@@ -156,12 +123,13 @@ def _image_tensor(x: Tensor, of_array: bool = False) -> Tensor:
 
 
 def _mask_tensor(x: Tensor, of_array: bool = False) -> Tensor:
-    _refuse(x, MASK_IS, _mask_fault(x.shape), of_array)
+    _refuse(x, MASK_IS, mask_fault(x.shape), of_array)
     x = x.float()
     return x.unsqueeze(0) if x.ndim == 2 else x
 
 
-def _image_fault(shape: Sequence[int]) -> Fault | None:
+def image_fault(shape: Sequence[int]) -> Fault | None:
+    """Return why a shape is not that of an IMAGE, of one picture without a batch, or of a grey one."""
     axes = len(shape)
     if axes in (3, 4) and shape[-1] in PIXEL_CHANNELS:
         return None
@@ -180,7 +148,8 @@ def _image_fault(shape: Sequence[int]) -> Fault | None:
     return Fault(f"has {axes} axes and {shape[-1] if axes else 0} channels")
 
 
-def _mask_fault(shape: Sequence[int]) -> Fault | None:
+def mask_fault(shape: Sequence[int]) -> Fault | None:
+    """Return why a shape is not that of a MASK, with or without a batch."""
     axes = len(shape)
     if axes == 3 and shape[-1] in PIXEL_CHANNELS and min(shape[:2]) > shape[-1]:
         return Fault("looks like an image [H,W,C]", _one_channel(shape[-1]))
@@ -199,31 +168,38 @@ def _one_channel(channels: int) -> str:
     return "1 - {}[..., 3]" if channels == 4 else "{}[..., 0]"
 
 
-def _refuse(x: Tensor, promise: str, layout: Fault | None, of_array: bool = False, is_output: bool = False) -> None:
+def _refuse(x: Tensor, promise: str, layout: Fault | None, of_array: bool) -> None:
+    message = misfit(x, promise, layout, value_fault(x, largest_sampled), of_array)
+    if message:
+        raise LayoutError(message)
+
+
+def misfit(x: Tensor, promise: str, layout: Fault | None, value: Fault | None, of_array: bool = False) -> str:
+    """Say why a tensor does not fit and which expression converts it, if one does; nothing where it has no fault."""
     beyond_repair = layout is not None and not layout.fix
-    value = None if beyond_repair else _value_fault(x, is_output)
-    faults = [fault for fault in (layout, value) if fault is not None]
+    faults = [fault for fault in (layout, None if beyond_repair else value) if fault is not None]
     if not faults:
-        return
+        return ""
     looks = " and ".join(fault.looks for fault in faults)
     kind = "array" if of_array else f"{_dtype(x)} tensor"
     message = f"{promise}; this {kind} of shape {list(x.shape)} {looks}."
     if beyond_repair:
-        raise LayoutError(message)
+        return message
     fix = "x"
     for fault in faults:
         fix = fault.fix.format(fix)
-    raise LayoutError(f"{message} Use {fix.replace('.permute(', '.transpose(') if of_array else fix}.")
+    return f"{message} Use {fix.replace('.permute(', '.transpose(') if of_array else fix}."
 
 
-def _value_fault(x: Tensor, is_output: bool) -> Fault | None:
+def value_fault(x: Tensor, largest_of: Callable[[Tensor], float]) -> Fault | None:
+    """Return why the elements are not those of a picture, as far as dtype and the largest of a few tell."""
     if x.dtype == torch.bool:
-        return Fault("holds truth values", "{}.float()") if is_output else None
+        return None
     if x.dtype == torch.uint8:
         return Fault("holds whole numbers 0..255", "{}.float() / 255")
     if x.is_complex():
         return Fault("holds complex numbers", "{}.abs()")
-    largest = _largest_of_few(x) if is_output else _largest_sampled(x)
+    largest = largest_of(x)
     if not x.is_floating_point():
         return Fault("holds whole numbers", "{}.float() / 255" if largest > 1 else "{}.float()")
     if largest > BYTE_VALUES_ABOVE:
@@ -231,7 +207,7 @@ def _value_fault(x: Tensor, is_output: bool) -> Fault | None:
     return None
 
 
-def _largest_sampled(x: Tensor) -> float:
+def largest_sampled(x: Tensor) -> float:
     """Return the largest finite value on a coarse grid of at most 4,096 elements of pictures."""
     if x.layout != torch.strided or x.device.type == "meta" or x.numel() == 0 or not has_storage(x):
         return 0.0
@@ -244,18 +220,6 @@ def _largest_sampled(x: Tensor) -> float:
         return float(sample.float().nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).max())
     except RuntimeError:  # a fake tensor has a shape alone
         return 0.0
-
-
-def _largest_of_few(x: Tensor) -> float:
-    """Return the largest finite value of 64 that are spread evenly; none of an accelerator, which is waited for."""
-    if not x.is_cpu:
-        return 0.0
-    if type(x) is not Tensor or x.layout != torch.strided or not x.is_contiguous() or x.numel() < FEW:
-        return _largest_sampled(x)
-    if not has_storage(x):
-        return 0.0
-    values = x.as_strided((FEW,), (x.numel() // FEW,)).tolist()
-    return max([value for value in values if value < math.inf], default=0.0)
 
 
 def _unit_values(array: Array, socket: str) -> Tensor:

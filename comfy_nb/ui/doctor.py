@@ -22,7 +22,7 @@ from comfy_nb.wording import count, format_size
 PACKAGES = ("torch", "numpy", "pillow", "ipywidgets", "anywidget", "IPython", "ipykernel", "jupyterlab", "notebook")
 WIDGETS_OF = {"8": "3", "7": "1"}
 """The major version of jupyterlab_widgets that draws the widgets of each major version of ipywidgets."""
-LEAST_FREE = 2**30
+LEAST_FREE_BYTES = 2**30
 WRONG, NOTED, FINE = "✗", "!", "✓"
 
 
@@ -89,7 +89,10 @@ def _widget_manager(widgets: str, manager: str | None) -> Finding:
         return Finding(
             NOTED, "widgets", "jupyterlab_widgets is not here. Where JupyterLab runs it must be: pip install ipywidgets"
         )
-    if WIDGETS_OF.get(widgets.partition(".")[0], manager) != manager.partition(".")[0]:
+    expected = WIDGETS_OF.get(widgets.partition(".")[0])
+    if expected is None:
+        return Finding(NOTED, "widgets", f"ipywidgets {widgets or 'is missing'}; jupyterlab_widgets {manager}: untried")
+    if expected != manager.partition(".")[0]:
         advice = "pip install -U ipywidgets jupyterlab_widgets"
         return Finding(WRONG, "widgets", f"ipywidgets {widgets} is not drawn by jupyterlab_widgets {manager}: {advice}")
     return Finding(FINE, "widgets", f"ipywidgets {widgets} are drawn by jupyterlab_widgets {manager}")
@@ -111,8 +114,9 @@ def _folders() -> Iterator[Finding]:
 
 def _with_space(topic: str, folder: Path, there: Path, state: str) -> Finding:
     free = shutil.disk_usage(there).free
-    mark = FINE if free >= LEAST_FREE else WRONG
-    return Finding(mark, topic, f"{folder}: {state}, {format_size(free)} free")
+    if free < LEAST_FREE_BYTES and topic != "input":
+        return Finding(WRONG, topic, f"{folder}: {state}, only {format_size(free)} free. Make room, or name another")
+    return Finding(FINE, topic, f"{folder}: {state}, {format_size(free)} free")
 
 
 def _caches(session: Session) -> Iterator[Finding]:
@@ -139,7 +143,7 @@ def _devices() -> Iterator[Finding]:
     elif torch.backends.mps.is_available():
         yield Finding(FINE, "accelerators", "Apple's GPU, as the device mps")
     else:
-        yield Finding(FINE, "accelerators", "none; this torch is built for processors")
+        yield Finding(FINE, "accelerators", "none that this torch can use")
 
 
 def _classes() -> Iterator[Finding]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class NotebookPresenter(ScriptPresenter):
     """Shows each run below the cell that began it, and values as views."""
 
-    def __init__(self, on_first_run: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, on_first_run: Callable[[], None]) -> None:
         interrupted_cell.register()
         self._on_first_run: Callable[[], None] | None = on_first_run
 

@@ -10,11 +10,19 @@ import pytest
 import torch
 
 import comfy_nb as nb
-from comfy_nb.spec.layouts import output_fault
+from comfy_nb.spec.output_layouts import output_fault
 from tests.engine.support import Pack, made, run_of
 
 SAMPLES = {"samples": torch.zeros(1, 4, 2, 2)}
 SOUND = {"waveform": torch.zeros(1, 2, 9), "sample_rate": 44100}
+
+
+def framed(value: float) -> torch.Tensor:
+    """A picture of one value with a black frame: few of its elements are where a grid begins."""
+    picture = torch.zeros(1, 512, 512, 3)
+    picture[:, 2:-2, 2:-2] = value
+    return picture
+
 
 FITTING: dict[str, tuple[str, Any]] = {
     "an image": ("IMAGE", torch.rand(1, 4, 5, 3)),
@@ -43,9 +51,11 @@ MISFITS: dict[str, tuple[str, Any, str]] = {
     "channels first": ("IMAGE", torch.rand(1, 3, 4, 5), "x.permute(0, 2, 3, 1)"),
     "0..255": ("IMAGE", torch.full([1, 4, 5, 3], 200.0), "x / 255"),
     "bytes": ("IMAGE", torch.zeros(1, 4, 5, 3, dtype=torch.uint8), "x.float() / 255"),
+    "0..255 with a dark border": ("IMAGE", framed(200.0), "x / 255"),
     "both": ("IMAGE", torch.full([1, 3, 4, 5], 200.0), "x.permute(0, 2, 3, 1) / 255"),
     "truth values": ("IMAGE", torch.zeros(1, 4, 5, 3, dtype=torch.bool), "x.float()"),
     "no batch": ("IMAGE", torch.rand(4, 5, 3), "x[None]"),
+    "grey, without a batch": ("IMAGE", torch.rand(4, 5, 1), "x[None].repeat(1, 1, 1, 3)"),
     "grey": ("IMAGE", torch.rand(1, 4, 5, 1), "x.repeat(1, 1, 1, 3)"),
     "a mask of truth values": ("MASK", torch.zeros(1, 4, 5, dtype=torch.bool), "x.float()"),
     "an image as a mask": ("MASK", torch.rand(1, 4, 5, 3), "x[..., 0]"),

@@ -108,3 +108,8 @@ async def test_asyncio_takes_handles_where_it_takes_awaitables():
 async def test_the_error_of_create_task_says_what_it_takes():
     with pytest.raises(TypeError, match=r"await it, or its \.run\(\) as a task"):
         await asyncio.create_task(a_poster())
+
+
+def test_equality_asks_for_no_value_since_lists_and_dicts_ask_for_it():
+    assert (a_poster() == 6) is False and a_poster() != 6
+    assert a_poster() in [6, a_poster()] and {a_poster(): 1}[a_poster()] == 1

@@ -103,6 +103,7 @@ FAULTS: dict[str, tuple[Any, type[Exception], str]] = {
     "a folder": (".", IsADirectoryError, "is a folder"),
     "no picture": (b"text", nb.LayoutError, "whose bytes were given' is not an image"),
     "a damaged address": ("data:image/png;base64,?", nb.LayoutError, "'data:image/png;base64,.' cannot be read"),
+    "a file of text": (io.StringIO("text"), nb.LayoutError, "'the open file' gives 'text', not bytes. Open it by"),
     "pictures of two sizes": ([encoded(), encoded((5, 5))], nb.LayoutError, "nb.image: .*size"),
     "a number": (3, nb.LayoutError, "nb.image"),
     "nothing": (None, nb.LayoutError, "nb.image"),

@@ -42,3 +42,11 @@ def test_a_tensor_of_one_picture_becomes_a_pil_image():
 def test_what_is_not_a_tensor_passes_on_to_the_function():
     picture = Pictures.new("RGB", (1, 1))
     assert to_picture(picture, "f(x)") is picture
+
+
+def test_a_function_is_no_annotation_and_the_type_of_its_name_is_offered():
+    with pytest.raises(nb.SpecError, match=r"image is a function, not a type. Is it nb.Image that is meant\?"):
+
+        @nb.node
+        def takes_a_function(picture: nb.image) -> int:  # type: ignore[valid-type]
+            return 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import namedtuple
 from pathlib import Path
 
@@ -37,7 +36,7 @@ def test_what_is_wrong_comes_first_and_is_counted():
 
 def test_pictures_are_counted_and_a_folder_that_is_not_there_is_fine(tmp_path: Path):
     with use_folders(Folders(tmp_path / "new")):
-        assert said("input")[::2] == (FINE, said("input").text) and "made when it is needed" in said("input").text
+        assert said("input").mark == FINE and "made when it is needed" in said("input").text
     (tmp_path / "input").mkdir()
     (tmp_path / "input" / "a.png").touch()
     with use_folders(Folders(tmp_path)):
@@ -53,7 +52,8 @@ def test_a_folder_below_a_file_is_wrong(tmp_path: Path):
 def test_a_full_disk_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(doctors.shutil, "disk_usage", lambda path: Usage(2**40, 2**40, 2**20))
     with use_folders(Folders(tmp_path)):
-        assert said("output").mark == WRONG and "1.0 MB free" in said("output").text
+        assert said("output").mark == WRONG and "only 1.0 MB free. Make room" in said("output").text
+        assert said("input").mark == FINE
 
 
 def test_the_disk_cache_is_described_where_it_is_on(tmp_path: Path):
@@ -64,14 +64,21 @@ def test_the_disk_cache_is_described_where_it_is_on(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("manager", "mark", "advice"),
-    [("3.0.17", FINE, "are drawn"), ("1.1.1", WRONG, "pip install -U"), (None, NOTED, "pip install ipywidgets")],
+    ("widgets", "manager", "mark", "advice"),
+    [
+        ("8.1.9", "3.0.17", FINE, "are drawn"),
+        ("8.1.9", "1.1.1", WRONG, "pip install -U"),
+        ("8.1.9", None, NOTED, "pip install ipywidgets"),
+        ("9.0", "4.0", NOTED, "untried"),
+        ("", "3.0.17", NOTED, "is missing"),
+    ],
 )
-def test_a_widget_manager_of_another_version_is_wrong(manager: str | None, mark: str, advice: str):
-    found = _widget_manager("8.1.9", manager)
+def test_a_widget_manager_of_another_version_is_wrong(widgets: str, manager: str | None, mark: str, advice: str):
+    found = _widget_manager(widgets, manager)
     assert found.mark == mark and advice in found.text
 
 
-async def test_the_event_loop_is_judged_where_one_runs():
-    assert isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop)
+async def test_a_loop_that_is_not_asyncios_own_is_wrong(monkeypatch: pytest.MonkeyPatch):
     assert "event loop" not in repr(nb.doctor())
+    monkeypatch.setattr(doctors, "running_loop", object)
+    assert said("event loop").mark == WRONG and "await instead" in said("event loop").text

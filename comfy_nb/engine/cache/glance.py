@@ -6,20 +6,19 @@ normalisation does.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
 
+from comfy_nb.spec.contents.arrays import scattered_places
 from comfy_nb.spec.contents.tensors import has_storage, is_dense, lies_in_order, memory_of
 from comfy_nb.spec.digest import is_plain
 
 SMALL_BYTES = 64 << 10
 """What takes no longer to digest than to look at."""
 SAMPLES = 16
-GOLDEN_RATIO = 0.618033988749895
 
 
 class Glance:
@@ -32,7 +31,7 @@ class Glance:
         self._memory = _memory_of(value)
         self._version = value._version
         self._flat: np.ndarray[Any, Any] = np.frombuffer(memory_of(value), f"V{value.element_size()}")
-        self._places = _places(self._flat.size)
+        self._places = scattered_places(self._flat.size, SAMPLES)
         self._sample = self._flat[self._places].tobytes()
 
     def is_same(self) -> bool:
@@ -48,12 +47,6 @@ def glance_at(value: torch.Tensor) -> Glance | None:
     """Glance at a tensor; None for one of which that does not show what torch writes, or that is as quickly read."""
     is_large = is_bare(value) and value.nbytes > SMALL_BYTES
     return Glance(value) if is_large and lies_in_order(value) and has_storage(value) else None
-
-
-@functools.lru_cache(maxsize=256)
-def _places(size: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return places off the grid of rows and columns."""
-    return (np.arange(SAMPLES) * GOLDEN_RATIO % 1 * size).astype(np.int64)
 
 
 def lie_alone(outputs: tuple[list[Any], ...], tensors: Iterable[torch.Tensor]) -> bool:

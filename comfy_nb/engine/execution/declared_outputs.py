@@ -9,7 +9,7 @@ from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.remarks import Remarks
 from comfy_nb.errors import LayoutError
-from comfy_nb.spec.layouts import output_fault
+from comfy_nb.spec.output_layouts import output_fault
 
 
 class DeclaredOutputs:
@@ -22,7 +22,7 @@ class DeclaredOutputs:
     def check(self, node_run: NodeRun, outputs: Outputs) -> None:
         """Warn of outputs of another layout, or raise LayoutError; of a list the first item stands for all."""
         spec = node_run.step.spec
-        for slot in node_run.step.checked:
+        for slot in node_run.step.checked_slots:
             values = outputs[slot] if slot < len(outputs) else []
             fault = output_fault(values[0], spec.return_types[slot]) if values else ""
             if not fault:

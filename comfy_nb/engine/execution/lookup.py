@@ -171,6 +171,7 @@ class Lookup:
         entry = node_run.entry = self._entry_of(node_run, outputs)
         if not node_run.is_blocked:
             node_run.blocked_output = blocked_output(outputs)
+        # Plain values have no seal, and are no handles.
         if entry.seal is not None and any(is_handle(value) for values in outputs for value in values):
             self.remarks.add(
                 node_run, "it returned a handle, which has no value yet: `await` it, and return the value."

@@ -56,7 +56,7 @@ class Results:
         if node_run.sequence in scheduler.outdated:
             self.call_again(node_run)
             return
-        if node_run.step.checked:
+        if node_run.step.checked_slots:
             self._declared.check(node_run, outcome.outputs)
         node_run.ui = outcome.ui
         invalidated = self._in_place.after_call(node_run) if node_run.step.links else ()

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Protocol
 from comfy_nb.engine.planning.modes import Modes, usual_modes
 from comfy_nb.graph.check import CheckedNode, InLink
 from comfy_nb.spec.digest import Digest
-from comfy_nb.spec.layouts import CHECKED_OUTPUTS
 from comfy_nb.spec.node_spec import Interface, NodeSpec
+from comfy_nb.spec.output_layouts import CHECKED_SOCKETS
 from comfy_nb.spec.torch_only import writes_by_torch_only
 from comfy_nb.wording import name_node
 
@@ -66,7 +66,7 @@ class Step(CheckedNode):
 
     __slots__ = (
         "cacheable",
-        "checked",
+        "checked_slots",
         "code",
         "consumers",
         "deduplicated",
@@ -99,7 +99,7 @@ class Step(CheckedNode):
         cached, whether equal nodes share one computation, and the fingerprint if one was submitted, which counts only
         for a class that has fingerprints.
         """
-        self.spec, self.interface, self.code, self.is_simple, self.writes_by_torch, self.checked = known
+        self.spec, self.interface, self.code, self.is_simple, self.writes_by_torch, self.checked_slots = known
         spec, extras = self.spec, self.extras
         self.fingerprint = extras.get("is_changed") if extras and spec.fingerprint is not None else None
         self.where = LOOP if spec.is_async else POOL if spec.thread_safe else LANE
@@ -122,7 +122,7 @@ class ClassNow(NamedTuple):
     """A class as it is when a step is made of it.
 
     `is_simple`: its nodes are called once, with single values. `writes_by_torch`: they can write to their inputs by
-    torch alone (see `spec.torch_only`). `checked` are the outputs whose layout is checked, for a person's own nodes.
+    torch alone (see `spec.torch_only`). `checked_slots` are those outputs whose layout is checked.
     """
 
     spec: NodeSpec
@@ -130,14 +130,14 @@ class ClassNow(NamedTuple):
     code: Digest
     is_simple: bool
     writes_by_torch: bool
-    checked: tuple[int, ...]
+    checked_slots: tuple[int, ...]
 
 
 def class_now(spec: NodeSpec) -> ClassNow:
     """Look at a class; raises what its INPUT_TYPES raises."""
     interface, code = spec.interface(), spec.code()
     kinds = spec.return_types if spec.is_own else ()
-    checked = tuple(slot for slot, kind in enumerate(kinds) if kind in CHECKED_OUTPUTS)
+    checked = tuple(slot for slot, kind in enumerate(kinds) if kind in CHECKED_SOCKETS)
     return ClassNow(spec, interface, code, is_simple(spec, interface), writes_by_torch_only(spec, code), checked)
 
 

@@ -1,0 +1,102 @@
+"""Whether an output has the layout that its node declares, told by shape, dtype and a few elements."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from comfy_nb.errors import LayoutError
+from comfy_nb.spec.contents.arrays import scattered_places
+from comfy_nb.spec.contents.tensors import has_storage
+from comfy_nb.spec.layouts import (
+    IMAGE_IS,
+    MASK_IS,
+    Fault,
+    image_fault,
+    largest_sampled,
+    mask_fault,
+    misfit,
+    to_audio,
+    to_latent,
+    value_fault,
+)
+
+FEW = 64
+
+
+def output_fault(value: Any, socket: str) -> str:
+    """Say how an output lacks the layout of its socket, and what converts it; nothing where it fits.
+
+    What is no tensor or dict of them is left. So are elements on an accelerator, which would have to be waited for.
+    """
+    return _FAULTS[socket](value)
+
+
+def _image(value: Any) -> str:
+    if not issubclass(type(value), Tensor) or value.is_nested:
+        return ""
+    return misfit(value, IMAGE_IS, _image_fault(value.shape), _value_fault(value))
+
+
+def _mask(value: Any) -> str:
+    if not issubclass(type(value), Tensor) or value.is_nested:
+        return ""
+    return misfit(value, MASK_IS, mask_fault(value.shape), _value_fault(value))
+
+
+def _checked_by(bring: Callable[[Any], Any]) -> Callable[[Any], str]:
+    def fault(value: Any) -> str:
+        try:
+            if type(value) is dict or issubclass(type(value), Tensor):
+                bring(value)
+        except LayoutError as error:
+            return str(error)
+        return ""
+
+    return fault
+
+
+_FAULTS: Mapping[str, Callable[[Any], str]] = {
+    "IMAGE": _image,
+    "MASK": _mask,
+    "LATENT": _checked_by(to_latent),
+    "AUDIO": _checked_by(to_audio),
+}
+CHECKED_SOCKETS = frozenset(_FAULTS)
+
+
+def _image_fault(shape: Sequence[int]) -> Fault | None:
+    """Return why a shape is not that of an IMAGE: a constant may lack the batch or be grey, an output may not."""
+    fault = image_fault(shape)
+    if fault is not None:
+        return fault
+    looks = ["lacks the axis of the batch"] * (len(shape) == 3) + ["has 1 channel"] * (shape[-1] == 1)
+    fix = "{}" + "[None]" * (len(shape) == 3) + ".repeat(1, 1, 1, 3)" * (shape[-1] == 1)
+    return Fault(" and ".join(looks), fix) if looks else None
+
+
+def _value_fault(x: Tensor) -> Fault | None:
+    return Fault("holds truth values", "{}.float()") if x.dtype == torch.bool else value_fault(x, _largest_of_few)
+
+
+def _largest_of_few(x: Tensor) -> float:
+    """Return the largest finite value of 64 from all over a tensor."""
+    if not x.is_cpu or x.layout is not torch.strided or x.numel() == 0 or not has_storage(x):
+        return 255.0 if not x.is_floating_point() else 0.0  # whole numbers are bytes, as far as is known
+    if not x.is_contiguous():
+        return largest_sampled(x)
+    try:
+        values = x.detach().view(-1)[_few_places(x.numel())].tolist()
+    except RuntimeError:  # a fake tensor has a shape alone
+        return 0.0
+    return max([value for value in values if value < math.inf], default=0.0)
+
+
+@functools.lru_cache(maxsize=256)
+def _few_places(size: int) -> Tensor:
+    return torch.from_numpy(scattered_places(size, FEW))
