@@ -30,6 +30,7 @@ from comfy_nb.node_files.source import (
 )
 from comfy_nb.node_files.values import expression
 from comfy_nb.spec.code import globals_read
+from comfy_nb.spec.digest import is_plain
 from comfy_nb.spec.node_spec import NodeSpec
 from comfy_nb.spec.texts import names_in_hints
 from comfy_nb.wording import short
@@ -64,6 +65,7 @@ class Writer:
         self.needs_future = False
         self._bound: dict[str, Any] = {}
         self._path: list[str] = []
+        self._first_names: dict[int, str] = {}
 
     def add_node(self, spec: NodeSpec) -> None:
         """Add a node with all that it reads; what cannot be written is noted in `refused`."""
@@ -145,12 +147,20 @@ class Writer:
         if isinstance(value, NodeSpec):
             return self._node(item, value, scope)
         if not is_own(value, scope):
-            return f"{item.name} = {self._expression(item, value, scope)}"
+            return f"{item.name} = {self._value(item, value, scope)}"
         name = _name_of(value)
         if name != item.name and scope.get(name) is value:
             self._bind_at_once(item, name, value, scope)
             return f"{item.name} = {name}"
         return self._class(item, value, scope) if isinstance(value, type) else self._function(item, value, scope)
+
+    def _value(self, item: Item, value: Any, scope: Scope) -> str:
+        """Return the expression for a global: what two names share, such as a list, is made once."""
+        first = item.name if is_plain(value) else self._first_names.setdefault(id(value), item.name)
+        if first == item.name:
+            return self._expression(item, value, scope)
+        item.at_once.add(first)
+        return first
 
     def _expression(self, item: Item, value: Any, scope: Scope) -> str:
         return expression(value, lambda thing: self._reference(item, thing, scope))

@@ -152,6 +152,15 @@ def test_a_value_is_written_as_source_that_gives_an_equal_one(notebook, file, be
     exec(compile(text, "my_nodes", "exec"), {"__name__": "my_nodes"})
 
 
+def test_a_list_of_two_names_stays_one_list(notebook, file):
+    notebook(
+        "SEEN = []\nALIAS = SEEN\nOTHER = []",
+        "@nb.node\ndef notes(x: int) -> int:\n    ALIAS.append(x)\n    return len(SEEN) + len(OTHER)",
+    )
+    text = notebook.export(file, "notes")
+    assert "ALIAS = []\n" in text and "SEEN = ALIAS\n" in text and "OTHER = []\n" in text
+
+
 def test_hints_that_are_not_evaluated_stay_so(notebook, file):
     notebook(
         "from __future__ import annotations\nSize = int\n@nb.node\ndef sized(n: Size = 3) -> Size:\n    return n",
