@@ -40,7 +40,8 @@ from comfy_nb.graph.link import is_link
 from comfy_nb.graph.model import Graph, load
 from comfy_nb.graph.namespace import node, register
 from comfy_nb.graph.node import Node
-from comfy_nb.library.any_picture import image, sample
+from comfy_nb.library.any_picture import image
+from comfy_nb.library.samples import sample
 from comfy_nb.spec.declared import constant
 from comfy_nb.spec.hints import Audio, Conditioning, Image, Latent, Mask, Multiline, Range, Tooltip
 

@@ -559,7 +559,7 @@ class BuiltinNodes(Nodes):
         """
 
     def SampleImage(self, name: str | Handle = ...) -> Handle:
-        """Give a picture that comes with comfy_nb; "portrait" is a NASA photograph, in the public domain.
+        """Give a picture that comes with comfy_nb.
 
         Inputs:
         Outputs: IMAGE

@@ -23,10 +23,10 @@ from comfy_nb.engine.session import default_session
 from comfy_nb.errors import ComfyNBError, notes_of
 from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.model import Graph, load
+from comfy_nb.graph.problem_lines import problem_lines
 from comfy_nb.graph.prompt import parse_prompt
 from comfy_nb.node_files.loading import load_nodes
 from comfy_nb.parameters.edits import apply_edit
-from comfy_nb.spec.unknown_classes import problem_lines
 from comfy_nb.ui.doctor import doctor as examine
 from comfy_nb.ui.run.terminal import watch
 from comfy_nb.wording import count

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from comfy_nb.engine.blocking import process_loop
 from comfy_nb.errors import LayoutError
-from comfy_nb.graph.namespace import nodes
 from comfy_nb.library.folders import pictures_beside
 from comfy_nb.library.pictures import read_picture
 from comfy_nb.library.web import download
@@ -49,11 +48,6 @@ def image(source: Any) -> Tensor:
     if callable(read := getattr(source, "read", None)):
         return read_picture(_bytes_of(read(), source), _name_of(source))[0]
     return _layout(source)
-
-
-def sample(name: str = "portrait") -> Any:
-    """Return the handle of a picture that comes with comfy_nb: "portrait" [1, 512, 512, 3]."""
-    return nodes.SampleImage(name)
 
 
 def _name_of(file: Any) -> str:

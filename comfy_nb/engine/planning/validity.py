@@ -8,7 +8,7 @@ from typing import Any
 from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.errors import GraphError, Problem, ValidationError
 from comfy_nb.graph.model import Graph
-from comfy_nb.spec.unknown_classes import problem_lines
+from comfy_nb.graph.problem_lines import problem_lines
 
 # Faults that count in nodes that are not checked, too: without what they link to they mean nothing.
 CANNOT_RUN = ("dependency_cycle", "linked_node_missing")
