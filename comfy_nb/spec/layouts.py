@@ -23,7 +23,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from comfy_nb.errors import LayoutError
+from comfy_nb.errors import InterruptProcessingException, LayoutError
 from comfy_nb.spec.contents.tensors import has_storage
 from comfy_nb.spec.pixels import BYTE_VALUES_ABOVE, UNREADABLE, is_grey, pixels_of
 
@@ -135,6 +135,10 @@ def output_fault(value: Any, socket: str) -> str:
             to_audio(value)
     except LayoutError as error:
         return str(error)
+    except InterruptProcessingException:
+        raise
+    except Exception:  # a class of tensors, a key or a number may refuse whatever it is asked: it cannot be judged
+        return ""
     return ""
 
 
