@@ -13,11 +13,11 @@ TWO_SIDED = (
     *("lshift", "rshift", "and", "or", "xor"),
 )
 OTHERS = ("neg", "pos", "abs", "invert", "round", "lt", "le", "gt", "ge", "contains", "setitem", "delitem")
-CONVERSIONS = ("int", "float", "complex", "index", "array", "bytes")
+CONVERSIONS = ("int", "float", "complex", "index", "array", "bytes", "trunc", "reduce_ex")
 
 
 class NoValueYet:
-    """What is computed only when it is awaited: arithmetic, comparison and conversion raise, truth and printing warn.
+    """What is computed only when it is awaited: arithmetic, conversion and pickling raise, truth and printing warn.
 
     A subclass gives its name by `_advice()`, the sentence that says what to do.
     """

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import math
 import operator
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -50,6 +52,10 @@ FORMS: dict[str, Callable[[Any], Any]] = {
     "iteration": list,
     "unpacking one": lambda poster: [*poster],
     "iteration over an output": lambda poster: list(poster.IMAGE),
+    "a slice": lambda poster: poster[0:1],
+    "an index of axes": lambda poster: poster[0, :, :],
+    "an index of all": lambda poster: poster.IMAGE[...],
+    "pickling": pickle.dumps,
     "an item set": lambda poster: operator.setitem(poster, 0, 1),
 }
 
@@ -108,3 +114,15 @@ async def test_asyncio_takes_handles_where_it_takes_awaitables():
 async def test_the_error_of_create_task_says_what_it_takes():
     with pytest.raises(TypeError, match=r"await it, or its \.run\(\) as a task"):
         await asyncio.create_task(a_poster())
+
+
+def test_a_copy_of_a_handle_is_the_handle():
+    poster = a_poster()
+    assert copy.copy(poster) is poster
+    assert copy.deepcopy({"first": poster})["first"] is poster
+
+
+@pytest.mark.filterwarnings("error")
+def test_registering_a_handle_is_answered_by_what_a_class_is():
+    with pytest.raises(nb.SpecError):
+        nb.register(a_poster())
