@@ -75,3 +75,11 @@ def test_a_widget_manager_of_another_version_is_wrong(manager: str | None, mark:
 async def test_the_event_loop_is_judged_where_one_runs():
     assert isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop)
     assert "event loop" not in repr(nb.doctor())
+
+
+def test_a_disk_cache_whose_folder_is_not_there_is_told_like_any_other(tmp_path: Path):
+    nb.configure(cache_dir=tmp_path / "new")
+    try:
+        assert "0 results" in said("disk cache").text
+    finally:
+        nb.configure(cache_dir=None)
