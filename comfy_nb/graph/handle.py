@@ -16,7 +16,7 @@ from comfy_nb.spec.coerce import coerce
 from comfy_nb.spec.digest import Digest, combine, is_plain
 from comfy_nb.spec.fingerprint import node_digest
 from comfy_nb.spec.node_spec import InputSpec, Interface, NodeSpec
-from comfy_nb.wording import short
+from comfy_nb.wording import count, short
 
 if TYPE_CHECKING:
     from comfy_nb.spec.registry import Registry
@@ -198,10 +198,14 @@ class Handle(NoValueYet):
         return runner.current().presenter.show_value(await self.run(), kind)
 
     def __getitem__(self, slot: int | str) -> Handle:
+        if not isinstance(slot, (int, str)):
+            raise TypeError(f"{self._advice()} [{short(slot)}] is no output: these are taken by number or name.")
         index = self.call.spec.slot(slot)
         if index is None:
             if isinstance(slot, int):
-                raise IndexError(f"{self.call.spec.class_type} has {len(self)} outputs; there is no output {slot}.")
+                raise IndexError(
+                    f"{self.call.spec.class_type} has {count(len(self), 'output')}; there is no output {slot}."
+                )
             raise UnknownName.of("output", slot, self.call.spec.output_names, f"on {self.call.spec.class_type}")
         if self.slot is not None:
             raise GraphError(f"{self!r} is one output already; take [{slot!r}] of the node itself.")
@@ -227,6 +231,12 @@ class Handle(NoValueYet):
 
     def __len__(self) -> int:
         return len(self.call.spec.output_names)
+
+    def __copy__(self) -> Handle:
+        return self
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> Handle:
+        return self
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Handle):

@@ -117,7 +117,7 @@ def register(classes: Any, display_names: Mapping[str, str] | None = None, regis
     registered all the same. Inputs that a file or folder still lacks are read when they are needed.
     """
     target = registry if registry is not None else default_registry()
-    mapping = classes if isinstance(classes, Mapping) else {getattr(classes, "__name__", str(classes)): classes}
+    mapping = classes if isinstance(classes, Mapping) else {getattr(classes, "__name__", repr(classes)): classes}
     faults: list[SpecError] = []
     for class_type, cls in mapping.items():
         try:

@@ -14,11 +14,13 @@ TWO_SIDED = (
     *("lshift", "rshift", "and", "or", "xor"),
 )
 OTHERS = ("neg", "pos", "abs", "invert", "round", "lt", "le", "gt", "ge", "contains", "setitem", "delitem")
-CONVERSIONS = ("int", "float", "complex", "index", "array", "bytes")
+CONVERSIONS = ("int", "float", "complex", "index", "array", "bytes", "trunc", "reduce_ex")
 
 
 class NoValueYet:
-    """What is computed only when it is awaited: arithmetic, order and conversion raise, truth and printing warn.
+    """What is computed only when it is awaited.
+
+    Arithmetic, order, conversion and pickling raise, truth and printing warn.
 
     A subclass gives its name by `_advice()`, the sentence that says what to do.
     """

@@ -6,12 +6,14 @@ import asyncio
 import base64
 import binascii
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from comfy_nb.engine.blocking import process_loop
+from comfy_nb.engine.execution.loops import running_loop
 from comfy_nb.errors import LayoutError
 from comfy_nb.library.folders import pictures_beside
 from comfy_nb.library.pictures import read_picture
@@ -37,28 +39,19 @@ def image(source: Any) -> Tensor:
     """
     if isinstance(source, (list, tuple)):
         return _layout([image(each) for each in source])
-    if isinstance(source, str) and source.startswith(("http://", "https://")):
+    if isinstance(source, str) and source[:8].lower().startswith(("http://", "https://")):
         return read_picture(_downloaded(source), source)[0]
-    if isinstance(source, str) and source.startswith("data:"):
+    if isinstance(source, str) and source[:5].lower() == "data:":
         return read_picture(_decoded(source), clip(source, SHOWN_MAX))[0]
     if isinstance(source, (str, os.PathLike)):
-        return read_picture(_found(Path(source).expanduser()), str(source))[0]
+        name = os.fsdecode(source)
+        return read_picture(_found(Path(os.path.expanduser(name)), name), name)[0]
     if isinstance(source, (bytes, bytearray, memoryview)):
         return read_picture(bytes(source), "the file whose bytes were given")[0]
-    if callable(read := getattr(source, "read", None)):
-        return read_picture(_bytes_of(read(), source), _name_of(source))[0]
+    if not isinstance(source, type) and callable(read := getattr(source, "read", None)):
+        name = str(getattr(source, "name", "the open file"))
+        return read_picture(_content(read, name), name)[0]
     return _layout(source)
-
-
-def _name_of(file: Any) -> str:
-    return str(getattr(file, "name", "the open file"))
-
-
-def _bytes_of(data: object, file: Any) -> bytes:
-    if not isinstance(data, bytes):
-        advice = 'Open it by open(path, "rb"), or give the path.'
-        raise LayoutError(f"nb.image: {_name_of(file)!r} gives {short(data)}, not bytes. {advice}")
-    return data
 
 
 def _layout(value: Any) -> Tensor:
@@ -72,19 +65,39 @@ def _layout(value: Any) -> Tensor:
     return picture
 
 
-def _found(path: Path) -> Path:
+def _found(path: Path, source: str) -> Path:
+    if not source or "://" in source[:SHOWN_MAX]:
+        raise FileNotFoundError(
+            f"There is no file {clip(source, SHOWN_MAX)!r}. Give a path, or an http:, https: or data: address."
+        )
+    try:
+        is_there = path.is_file()
+    except OSError as error:  # a name that is too long: the content of a file, perhaps
+        raise FileNotFoundError(f"There is no file {clip(source, SHOWN_MAX)!r}: {error.strerror}.") from None
+    if is_there:
+        return path
     if path.is_dir():
         raise IsADirectoryError(f"{str(path)!r} is a folder. Name a picture in it.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no file {str(path)!r}: {str(path.parent)!r} is no folder.")
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path.name!r} in {path.parent.resolve()}. {pictures_beside(path)}")
-    return path
+    raise FileNotFoundError(f"There is no file {path.name!r} in {path.parent.resolve()}. {pictures_beside(path)}")
+
+
+def _content(read: Callable[[], Any], name: str) -> bytes:
+    """Return what an open file holds."""
+    try:
+        content = read()
+    except ValueError as error:  # it is closed, or its text is none
+        raise LayoutError(f"nb.image: {name!r} cannot be read: {error}. Open it again, by open(path, 'rb').") from error
+    if not isinstance(content, (bytes, bytearray, memoryview)):
+        what = f"its read() gave {short(content)}, not bytes"
+        raise LayoutError(f"nb.image: {name!r} cannot be read: {what}. Open a file by open(path, 'rb').")
+    return bytes(content)
 
 
 def _downloaded(url: str) -> bytes:
-    """Download on a loop of ours: the person's own may be the one that is running this."""
-    future = asyncio.run_coroutine_threadsafe(download(url, DOWNLOAD_S), process_loop())
+    """Download on a loop that is not the one that is running this, be it the person's own or ours."""
+    future = asyncio.run_coroutine_threadsafe(download(url, DOWNLOAD_S), process_loop(beside=running_loop()))
     try:
         return future.result()
     except BaseException:
@@ -99,5 +112,5 @@ def _decoded(url: str) -> bytes:
         if not head.endswith(";base64"):
             raise binascii.Error("it is not base64")
         return base64.b64decode(content, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise LayoutError(f"{clip(url, SHOWN_MAX)!r} cannot be read: {error}.") from error

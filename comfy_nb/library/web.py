@@ -90,7 +90,9 @@ async def download(url: str, timeout: float) -> bytes:
         raise TimeoutError(
             f"{url} did not answer completely within {timeout:g} s. Raise `timeout`, or try again later."
         ) from error
-    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
+    except aiohttp.TooManyRedirects as error:
+        raise ConnectionError(f"{url} leads from one address to the next without end. Check the address.") from error
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, UnicodeError) as error:
         raise ValueError(f"{url!r} is not a valid address. Give a full http:// or https:// address.") from error
     except aiohttp.ClientError as error:
         raise ConnectionError(f"{url} could not be reached: {error}. Check the address and the network.") from error

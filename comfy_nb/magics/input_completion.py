@@ -8,14 +8,15 @@ from itertools import islice
 from types import ModuleType
 from typing import Any
 
+from comfy_nb.errors import SpecError
 from comfy_nb.graph.handle import NodeFactory
 from comfy_nb.graph.namespace import Nodes
 from comfy_nb.spec.node_spec import InputSpec
 
-_PATH_BEFORE = re.compile(r"([^\W\d]\w*(?:\.\w+)*)\s*$")
+_PATH_BEFORE = re.compile(r"(?<![\w.])([^\W\d]\w*(?:\.\w+)*)\s*$")
 _ARGUMENT_BEGINS = re.compile(r"[(,]\s*(\w*)$")
-_STRING_BEGINS = re.compile(r"(?:(?P<name>\w+)\s*=\s*|[(,]\s*)(?P<quote>['\"])(?P<typed>[^'\"\n]*)$")
-_STRING = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
+_STRING_BEGINS = re.compile(r"(?:\b(?P<name>\w+)\s*=\s*|[(,]\s*)(?P<quote>['\"])(?P<typed>[^'\"\n]*)$")
+_STRING = re.compile(r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"")
 
 
 def inputs_at_cursor(text: str, names: Mapping[str, Any]) -> list[str]:
@@ -25,7 +26,7 @@ def inputs_at_cursor(text: str, names: Mapping[str, Any]) -> list[str]:
     if begun is None or called is None:
         return []
     inputs, arguments = called
-    given = set(re.findall(r"(\w+)\s*=(?!=)", arguments))
+    given = set(re.findall(r"\b(\w+)\s*=(?!=)", arguments))
     return [f"{name}=" for name in inputs if name.startswith(begun.group(1)) and name not in given]
 
 
@@ -48,7 +49,12 @@ def _called_at(text: str, names: Mapping[str, Any]) -> tuple[Mapping[str, InputS
     start = _open_bracket(text)
     path = _PATH_BEFORE.search(text[:start]) if start >= 0 else None
     called = _resolve(path.group(1).split("."), names) if path is not None else None
-    return (called.spec.interface().declared, text[start + 1 :]) if isinstance(called, NodeFactory) else None
+    if not isinstance(called, NodeFactory):
+        return None
+    try:
+        return called.spec.interface().declared, text[start + 1 :]
+    except SpecError:  # the call says why; a completion that fails prints a traceback below what is typed
+        return None
 
 
 def _blanked(string: re.Match[str]) -> str:

@@ -45,7 +45,8 @@ def export_nodes(path: str | os.PathLike[str], nodes: Exported | Iterable[Export
     """
     file = Path(path)
     writer = Writer()
-    for spec in map(_spec_of, [nodes] if isinstance(nodes, (str, type, NodeFactory)) else nodes):
+    is_one = isinstance(nodes, (str, type, NodeFactory)) or not isinstance(nodes, Iterable)
+    for spec in map(_spec_of, [nodes] if is_one else nodes):  # type: ignore[arg-type]
         _refuse_what_has_a_file(file, spec)
         writer.add_node(spec)
     if writer.refused:

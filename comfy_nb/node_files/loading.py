@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Mapping
@@ -22,23 +23,23 @@ def load_nodes(source: str) -> None:
     A file is executed again each time, as its text is then. What it imports may lie beside it. Function nodes register
     themselves; the classes in `NODE_CLASS_MAPPINGS` are registered as ComfyUI does. Raises ComfyNBError.
     """
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))
     try:
         module = _execute(path) if path.exists() else _import(source)
     except ComfyNBError:
         raise
-    except Exception as error:  # the code of a file may raise anything
+    except (Exception, SystemExit) as error:  # the code of a file may raise anything
         if isinstance(error, SyntaxError):
             where = ""
         else:
             place = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{Path(place.filename).name}, line {place.lineno}: "
         raise ComfyNBError(f"The nodes of {source} cannot be loaded: {where}{describe_error(error)}") from error
-    classes = getattr(module, "NODE_CLASS_MAPPINGS", None)
+    classes, titles = map(vars(module).get, ("NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS"))
     if isinstance(classes, Mapping):
         known = default_registry()
         new = {name: cls for name, cls in classes.items() if name not in known or known[name].origin is not cls}
-        register(new, getattr(module, "NODE_DISPLAY_NAME_MAPPINGS", None))
+        register(new, titles if isinstance(titles, Mapping) else None)
 
 
 def _execute(path: Path) -> ModuleType:

@@ -19,6 +19,7 @@ from comfy_nb.node_files.source import Unwritable
 from comfy_nb.wording import class_name
 
 LONGEST = 100_000
+DEEPEST = 90  # Python reads 200 open brackets, and some values need two
 Refer = Callable[[Any], str]
 _PLAIN = (type(None), bool, int, str, bytes, type(...), range, slice)
 _SEQUENCES: dict[type, tuple[str, str]] = {list: ("[", "]"), set: ("{", "}"), tuple: ("(", ")")}
@@ -39,11 +40,13 @@ def expression(value: Any, refer: Refer) -> str:
 def _expression(value: Any, refer: Refer, above: tuple[int, ...]) -> str:
     kind = type(value)
     if kind in _PLAIN:
-        return repr(value)
+        return _plain(value)
     if kind in (float, complex):
         return _number(value)
     if id(value) in above:
         raise Unwritable(f"is a {class_name(value)} that contains itself")
+    if len(above) >= DEEPEST:
+        raise Unwritable(f"is nested more than {DEEPEST} deep")
     inside = (*above, id(value))
 
     def write(part: Any) -> str:
@@ -62,6 +65,13 @@ def _expression(value: Any, refer: Refer, above: tuple[int, ...]) -> str:
     if found is None:
         raise Unwritable(f"is of class {class_name(value)}, which cannot be written as source")
     return found
+
+
+def _plain(value: Any) -> str:
+    try:
+        return repr(value)
+    except ValueError as error:  # more digits than Python writes
+        raise Unwritable(f"is or has a number that is too long ({error})") from None
 
 
 def _number(value: float | complex) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from comfy_nb.errors import LayoutError
+from comfy_nb.errors import InterruptProcessingException, LayoutError
 from comfy_nb.spec.contents.arrays import scattered_places
 from comfy_nb.spec.contents.tensors import has_storage
 from comfy_nb.spec.layouts import (
@@ -34,7 +34,12 @@ def output_fault(value: Any, socket: str) -> str:
 
     What is no tensor or dict of them is left. So are elements on an accelerator, which would have to be waited for.
     """
-    return _FAULTS[socket](value)
+    try:
+        return _FAULTS[socket](value)
+    except InterruptProcessingException:
+        raise
+    except Exception:  # a class of tensors, a key or a number may refuse whatever it is asked: it cannot be judged
+        return ""
 
 
 def _image(value: Any) -> str:

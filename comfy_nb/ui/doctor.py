@@ -102,8 +102,8 @@ def _folders() -> Iterator[Finding]:
     folders = current_folders()
     for type in TYPES:
         folder = folders.of(type)
-        there = next(each for each in (folder, *folder.parents) if each.exists())
-        if not there.is_dir():
+        there = _nearest(folder)
+        if not os.path.isdir(there):
             yield Finding(WRONG, type, f"{folder}: {there} is a file. Name another by nb.configure(base_dir=...)")
         elif type != "input" and not os.access(there, os.W_OK):
             yield Finding(WRONG, type, f"{folder} cannot be written to. Name another by nb.configure(base_dir=...)")
@@ -112,8 +112,16 @@ def _folders() -> Iterator[Finding]:
             yield _with_space(type, folder, there, state)
 
 
+def _nearest(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that is there."""
+    return next((each for each in (folder, *folder.parents) if os.path.exists(each)), folder)
+
+
 def _with_space(topic: str, folder: Path, there: Path, state: str) -> Finding:
-    free = shutil.disk_usage(there).free
+    try:
+        free = shutil.disk_usage(there).free
+    except OSError as error:
+        return Finding(WRONG, topic, f"{folder} cannot be looked at: {error.strerror}. Name another folder")
     if free < LEAST_FREE_BYTES and topic != "input":
         return Finding(WRONG, topic, f"{folder}: {state}, only {format_size(free)} free. Make room, or name another")
     return Finding(FINE, topic, f"{folder}: {state}, {format_size(free)} free")
@@ -127,7 +135,7 @@ def _caches(session: Session) -> Iterator[Finding]:
         yield Finding(FINE, "disk cache", 'off; nb.configure(cache_dir="...") keeps results over a restart')
     else:
         kept = f"{count(len(disk), 'result')}, {format_size(disk.total)} of {format_size(disk.budget)}"
-        yield _with_space("disk cache", disk.folder, disk.folder, kept)
+        yield _with_space("disk cache", disk.folder, _nearest(disk.folder), kept)
 
 
 def _devices() -> Iterator[Finding]:

@@ -24,6 +24,17 @@ def framed(value: float) -> torch.Tensor:
     return picture
 
 
+class Silent(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, *_: Any) -> Any:
+        raise KeyError("not implemented")
+
+
+class Wordless:
+    def __repr__(self) -> str:
+        raise ValueError("no words")
+
+
 FITTING: dict[str, tuple[str, Any]] = {
     "an image": ("IMAGE", torch.rand(1, 4, 5, 3)),
     "an image with alpha, of half precision": ("IMAGE", torch.rand(2, 4, 5, 4).half()),
@@ -37,6 +48,11 @@ FITTING: dict[str, tuple[str, Any]] = {
     "something of another kind": ("IMAGE", object()),
     "nothing": ("IMAGE", None),
     "a tensor of shape alone": ("IMAGE", torch.zeros(1, 4, 5, 3, device="meta")),
+    "a nested tensor as latent": ("LATENT", torch.nested.nested_tensor([torch.zeros(2, 3)])),
+    "a parameter without a shape": ("IMAGE", torch.nn.parameter.UninitializedParameter()),
+    "a tensor that answers nothing": ("IMAGE", torch.rand(1, 4, 5, 3).as_subclass(Silent)),
+    "a key that answers nothing": ("LATENT", {Wordless(): 1}),
+    "a rate beyond all floats": ("AUDIO", {**SOUND, "sample_rate": 10**400}),
     "a nested tensor": ("IMAGE", torch.nested.nested_tensor([torch.zeros(2, 3)])),
 }
 

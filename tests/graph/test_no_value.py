@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import math
 import operator
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -50,6 +52,10 @@ FORMS: dict[str, Callable[[Any], Any]] = {
     "iteration": list,
     "unpacking one": lambda poster: [*poster],
     "iteration over an output": lambda poster: list(poster.IMAGE),
+    "a slice": lambda poster: poster[0:1],
+    "an index of axes": lambda poster: poster[0, :, :],
+    "an index of all": lambda poster: poster.IMAGE[...],
+    "pickling": pickle.dumps,
     "an item set": lambda poster: operator.setitem(poster, 0, 1),
 }
 
@@ -113,3 +119,15 @@ async def test_the_error_of_create_task_says_what_it_takes():
 def test_equality_asks_for_no_value_since_lists_and_dicts_ask_for_it():
     assert (a_poster() == 6) is False and a_poster() != 6
     assert a_poster() in [6, a_poster()] and {a_poster(): 1}[a_poster()] == 1
+
+
+def test_a_copy_of_a_handle_is_the_handle():
+    poster = a_poster()
+    assert copy.copy(poster) is poster
+    assert copy.deepcopy({"first": poster})["first"] is poster
+
+
+@pytest.mark.filterwarnings("error")
+def test_registering_a_handle_is_answered_by_what_a_class_is():
+    with pytest.raises(nb.SpecError):
+        nb.register(a_poster())

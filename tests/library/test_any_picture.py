@@ -103,7 +103,7 @@ FAULTS: dict[str, tuple[Any, type[Exception], str]] = {
     "a folder": (".", IsADirectoryError, "is a folder"),
     "no picture": (b"text", nb.LayoutError, "whose bytes were given' is not an image"),
     "a damaged address": ("data:image/png;base64,?", nb.LayoutError, "'data:image/png;base64,.' cannot be read"),
-    "a file of text": (io.StringIO("text"), nb.LayoutError, "'the open file' gives 'text', not bytes. Open it by"),
+    "a file of text": (io.StringIO("text"), nb.LayoutError, "'the open file' cannot be read: .*not bytes. Open"),
     "pictures of two sizes": ([encoded(), encoded((5, 5))], nb.LayoutError, "nb.image: .*size"),
     "a number": (3, nb.LayoutError, "nb.image"),
     "nothing": (None, nb.LayoutError, "nb.image"),
@@ -134,3 +134,45 @@ def test_the_sample_is_a_node_whose_graph_can_be_saved(tmp_path: Path):
 def test_a_sample_that_is_not_there_is_answered_by_those_that_are():
     with pytest.raises(nb.ValidationError, match="portrait"):
         nb.sample("cat").run_sync()
+
+
+@nb.node
+async def read_within(source: str) -> nb.Image:
+    return nb.image(source)
+
+
+def test_an_async_node_of_a_script_may_read_an_address(address: str):
+    assert read_within(f"{address}/photo.png").run_sync().shape == (1, 2, 3, 3)
+
+
+def test_the_scheme_of_an_address_may_be_in_capitals(address: str):
+    assert nb.image(f"{address.replace('http', 'HTTP')}/photo.png").shape == (1, 2, 3, 3)
+
+
+def closed_file(photo: Path) -> Any:
+    with photo.open("rb") as file:
+        return file
+
+
+UNREADABLE: dict[str, tuple[Callable[[Path], Any], type[Exception], str]] = {
+    "a closed file": (closed_file, nb.LayoutError, "photo.png' cannot be read: read of closed file.*open"),
+    "a file open as text": (
+        lambda _: io.StringIO("text"),
+        nb.LayoutError,
+        "gave 'text', not bytes. Open a file by open",
+    ),
+    "an address with an odd letter": (lambda _: "data:image/png;base64,é", nb.LayoutError, "cannot be read"),
+    "an address of an odd host": (lambda _: "http://ex..ample/", ValueError, "not a valid address"),
+    "an address of another kind": (lambda _: "ftp://host/a.png", FileNotFoundError, "http:, https: or data: address"),
+    "nothing": (lambda _: "", FileNotFoundError, "no file ''. Give a path"),
+    "the content of a file": (lambda _: "iVBOR" * 1000, FileNotFoundError, "^.{,150}$"),
+    "the home of nobody": (lambda _: "~nobody_here/a.png", FileNotFoundError, "no folder"),
+    "a class": (lambda _: io.BytesIO, nb.LayoutError, "nb.image takes a path"),
+}
+
+
+@pytest.mark.parametrize("form", UNREADABLE)
+def test_what_cannot_be_read_is_answered_by_what_can(photo: Path, form: str):
+    make, error, message = UNREADABLE[form]
+    with pytest.raises(error, match=message):
+        nb.image(make(photo))

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,11 @@ from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 
 import comfy_nb as nb
+from comfy_nb.graph.handle import NodeFactory
 from comfy_nb.library import Folders, use_folders
+from comfy_nb.magics.input_completion import choices_at_cursor
+from comfy_nb.spec.reading import spec_of
+from comfy_nb.spec.registry import Registry
 
 GRAPH = {
     "1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}},
@@ -374,3 +379,40 @@ def works(x: int) -> int:
     notebook.run("%comfy run two.json --on-error continue --wait")
     assert "1 node failed: fails (node 1): ValueError: no" in notebook.printed
     assert max(nb.default_session().runs, key=lambda run: run.number)["2"] == 2
+
+
+class ForgetfulNode:
+    """Its inputs can be read once."""
+
+    RETURN_TYPES = ("INT",)
+    FUNCTION = "run"
+    is_broken = False
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        if cls.is_broken:
+            raise RuntimeError("no connection")
+        return {"required": {"mode": (["slow", "fast"],)}}
+
+    def run(self, mode: str) -> tuple[int]:
+        return (1,)
+
+
+def test_inputs_that_cannot_be_read_complete_to_nothing(notebook, monkeypatch, capsys):
+    monkeypatch.setitem(
+        notebook.shell.user_ns, "forgetful", NodeFactory(spec_of(ForgetfulNode, "Forgetful"), Registry())
+    )
+    assert "fast" in notebook.complete("forgetful(mode='")
+    monkeypatch.setattr(ForgetfulNode, "is_broken", True)
+    assert "fast" not in notebook.complete("forgetful(mode='")
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_choice_is_completed_after_an_escaped_quote(notebook):
+    assert "bilinear" in notebook.complete("nb.nodes.ImageScale('it\\'s', upscale_method='bi")
+
+
+def test_a_cell_with_a_long_text_is_completed_at_once():
+    names = {"nodes": nb.nodes}
+    begun = f"data = '{'A' * 300_000}'\nnodes.ImageScale(data, upscale_method='bi"
+    assert choices_at_cursor(begun, names) == ("bi", ["bilinear", "bicubic"])

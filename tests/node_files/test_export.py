@@ -205,6 +205,22 @@ def test_what_cannot_be_written_is_named_with_its_node_and_nothing_is_written(no
     notebook("log.close()")
 
 
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [("10**6000", "has a number that is too long"), ("functools.reduce(lambda x, _: [x], range(150), 1)", "nested")],
+)
+def test_a_value_that_python_does_not_read_back_is_refused(notebook, file, value, reason):
+    notebook(f"import functools\nheld = {value}", "@nb.node\ndef reads(x: int) -> int:\n    return id(held)")
+    with pytest.raises(nb.SpecError, match=f"reads: 'held' is .*{reason}"):
+        notebook.export(file, "reads")
+
+
+@pytest.mark.parametrize("given", [None, 3])
+def test_what_is_no_node_at_all_is_answered_by_what_is(file, given):
+    with pytest.raises(nb.SpecError, match="Nodes are written by their function nodes"):
+        nb.export_nodes(file, given)
+
+
 def test_a_node_that_closes_over_a_live_object_is_refused(notebook, file):
     notebook(
         "import threading",

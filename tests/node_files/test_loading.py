@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,22 @@ def test_what_cannot_be_loaded_is_an_error_in_a_line_that_exits_2(folder, source
     done = command("run", "graph.json", "--nodes", source)
     assert done.exit_code == 2
     assert message in done.output
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import sys\nsys.exit(3)", "cannot be loaded: script.py, line 2: SystemExit: 3"),
+        ("def __getattr__(name):\n    raise RuntimeError(name)", ""),
+        (f"{PACK}\nNODE_DISPLAY_NAME_MAPPINGS = 4", ""),
+    ],
+)
+def test_a_file_that_ends_the_process_or_declares_oddly_ends_nothing(folder, text, message):
+    (folder / "script.py").write_text(text)
+    with pytest.raises(nb.ComfyNBError, match=message) if message else nullcontext():
+        load_nodes("script.py")
+
+
+def test_the_home_of_nobody_has_no_nodes():
+    with pytest.raises(nb.ComfyNBError, match="There are no nodes at '~nobody_here/x.py'"):
+        load_nodes("~nobody_here/x.py")

@@ -82,3 +82,11 @@ async def test_a_loop_that_is_not_asyncios_own_is_wrong(monkeypatch: pytest.Monk
     assert "event loop" not in repr(nb.doctor())
     monkeypatch.setattr(doctors, "running_loop", object)
     assert said("event loop").mark == WRONG and "await instead" in said("event loop").text
+
+
+def test_a_disk_cache_whose_folder_is_not_there_is_told_like_any_other(tmp_path: Path):
+    nb.configure(cache_dir=tmp_path / "new")
+    try:
+        assert "0 results" in said("disk cache").text
+    finally:
+        nb.configure(cache_dir=None)
