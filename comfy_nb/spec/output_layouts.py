@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from comfy_nb.errors import InterruptProcessingException, LayoutError
 from comfy_nb.spec.contents.arrays import scattered_places
-from comfy_nb.spec.contents.tensors import has_storage
+from comfy_nb.spec.contents.tensors import has_storage, lies_in_order, memory_of
 from comfy_nb.spec.layouts import (
     IMAGE_IS,
     MASK_IS,
@@ -27,6 +27,7 @@ from comfy_nb.spec.layouts import (
 )
 
 FEW = 64
+_FLOATS = {torch.float32: np.float32, torch.float64: np.float64, torch.float16: np.float16}
 
 
 def output_fault(value: Any, socket: str) -> str:
@@ -90,18 +91,13 @@ def _value_fault(x: Tensor) -> Fault | None:
 
 
 def _largest_of_few(x: Tensor) -> float:
-    """Return the largest finite value of 64 from all over a tensor."""
-    if not x.is_cpu or x.layout is not torch.strided or x.numel() == 0 or not has_storage(x):
-        return 255.0 if not x.is_floating_point() else 0.0  # whole numbers are bytes, as far as is known
-    if not x.is_contiguous():
+    """Return the largest finite value of 64 from all over a tensor, read from its memory, or of those on a grid."""
+    if not x.is_cpu or not has_storage(x):
+        return 0.0 if x.is_floating_point() else 255.0  # whole numbers are bytes, as far as is known
+    kind = _FLOATS.get(x.dtype)
+    if type(x) is not Tensor or kind is None or x.numel() == 0 or not lies_in_order(x):
         return largest_sampled(x)
-    try:
-        values = x.detach().view(-1)[_few_places(x.numel())].tolist()
-    except RuntimeError:  # a fake tensor has a shape alone
-        return 0.0
-    return max([value for value in values if value < math.inf], default=0.0)
-
-
-@functools.lru_cache(maxsize=256)
-def _few_places(size: int) -> Tensor:
-    return torch.from_numpy(scattered_places(size, FEW))
+    held = x.detach()
+    values = np.frombuffer(memory_of(held), kind)[scattered_places(x.numel(), FEW)]
+    largest = float(values.max())
+    return largest if math.isfinite(largest) else float(values[np.isfinite(values)].max(initial=0.0))
