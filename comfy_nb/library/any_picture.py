@@ -32,7 +32,8 @@ def image(source: Any) -> Tensor:
     a PIL picture, a numpy array, a tensor, or a list of these that have one size. Transparency is left out: a MASK
     input takes a PIL picture's, and `nb.nodes.LoadImage` gives both.
 
-    Raises FileNotFoundError, ConnectionError, and LayoutError where it is no picture; each names the source.
+    Raises FileNotFoundError, IsADirectoryError, ConnectionError, TimeoutError after 60 s, ValueError for what is no
+    address, and LayoutError where it is no picture; each names the source.
 
     >>> nb.image("~/Pictures/cat.jpg").shape  # doctest: +SKIP
     torch.Size([1, 768, 1024, 3])

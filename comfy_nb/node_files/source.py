@@ -1,6 +1,7 @@
 """Where functions, classes and imports were written: their text in a cell or file, as long as it is what runs."""
 
 from __future__ import annotations
+import __future__
 
 import ast
 import enum
@@ -18,8 +19,9 @@ from comfy_nb.spec.locality import is_local_file
 from comfy_nb.spec.names import Import, module_name
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-FUTURE_ANNOTATIONS = 0x1000000
+FUTURE_ANNOTATIONS = __future__.annotations.compiler_flag
 _FUTURE = 0x1FE0000
+"""The flags of code that `from __future__ import` sets."""
 _TOP_LEVEL_AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
 

@@ -238,7 +238,7 @@ class Writer:
         for name, cell in zip(below.__code__.co_freevars, below.__closure__ or (), strict=True):
             try:
                 value = cell.cell_contents
-                if all(value is not each for each in (function, below)) and not self._is_made(value, item):
+                if all(value is not each for each in (function, below)) and not self._is_node_itself(value, item):
                     values.append((name, self._expression(item, value, scope)))
             except ValueError:  # it is not set yet
                 raise Unwritable(f"is made by a function whose {name!r} is not set") from None
@@ -250,7 +250,7 @@ class Writer:
         call = f"{item.name} = {maker}({', '.join(value for _, value in values)})"
         return f"{head}\n{text}\n{indent}return {below.__name__}\n\n\n{call}"
 
-    def _is_made(self, value: Any, item: Item) -> bool:
+    def _is_node_itself(self, value: Any, item: Item) -> bool:
         """Whether a value is the node itself, which its function reads from around it."""
         return type(value) is NodeFactory and value.spec is self._bound[item.name]
 
@@ -285,8 +285,8 @@ class Writer:
 
     def _options(self, item: Item, spec: NodeSpec, name: str, scope: Scope) -> str:
         """Return the options of `nb.node` that make this node: as they were given, with the name that it has."""
-        options = {"class_type": spec.class_type, **spec.options, "title": spec.display_name}
-        options["class_type"] = spec.class_type
+        options = {"class_type": "", **spec.options, "title": spec.display_name}
+        options["class_type"] = spec.class_type  # which may be NAME_2, and comes first
         if spec.class_type == name:
             del options["class_type"]
         if options["title"] == spec.class_type:

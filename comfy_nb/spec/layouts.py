@@ -12,7 +12,6 @@ unnoticed, whereas a tensor counts its edits.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from numbers import Real
@@ -212,12 +211,10 @@ def largest_sampled(x: Tensor) -> float:
     if x.layout != torch.strided or x.device.type == "meta" or x.numel() == 0 or not has_storage(x):
         return 0.0
     most = [SAMPLES_PER_AXIS] * x.ndim if x.ndim < 4 else [SAMPLED_PICTURES, *[SAMPLES_PER_AXIS] * (x.ndim - 1)]
-    sample = x.detach()[tuple(slice(None, None, -(-size // few)) for size, few in zip(x.shape, most, strict=True))]
+    grid = tuple(slice(None, None, -(-size // few)) for size, few in zip(x.shape, most, strict=True))
+    sample = x.detach()[grid].float()
     try:
-        largest = float(sample.max())
-        if math.isfinite(largest):
-            return largest
-        return float(sample.float().nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).max())
+        return float(sample.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).max())
     except RuntimeError:  # a fake tensor has a shape alone
         return 0.0
 

@@ -43,16 +43,23 @@ def output_fault(value: Any, socket: str) -> str:
         return ""
 
 
-def _image(value: Any) -> str:
-    if not issubclass(type(value), Tensor) or value.is_nested:
-        return ""
-    return misfit(value, IMAGE_IS, _image_fault(value.shape), _value_fault(value))
+def _image_fault(shape: Sequence[int]) -> Fault | None:
+    """Return why a shape is not that of an IMAGE: a constant may lack the batch or be grey, an output may not."""
+    fault = image_fault(shape)
+    if fault is not None:
+        return fault
+    looks = ["lacks the axis of the batch"] * (len(shape) == 3) + ["has 1 channel"] * (shape[-1] == 1)
+    fix = "{}" + "[None]" * (len(shape) == 3) + ".repeat(1, 1, 1, 3)" * (shape[-1] == 1)
+    return Fault(" and ".join(looks), fix) if looks else None
 
 
-def _mask(value: Any) -> str:
-    if not issubclass(type(value), Tensor) or value.is_nested:
-        return ""
-    return misfit(value, MASK_IS, mask_fault(value.shape), _value_fault(value))
+def _checked_as(promise: str, shape_fault: Callable[[Sequence[int]], Fault | None]) -> Callable[[Any], str]:
+    def fault(value: Any) -> str:
+        if not issubclass(type(value), Tensor) or value.is_nested:
+            return ""
+        return misfit(value, promise, shape_fault(value.shape), _value_fault(value))
+
+    return fault
 
 
 def _checked_by(bring: Callable[[Any], Any]) -> Callable[[Any], str]:
@@ -68,22 +75,12 @@ def _checked_by(bring: Callable[[Any], Any]) -> Callable[[Any], str]:
 
 
 _FAULTS: Mapping[str, Callable[[Any], str]] = {
-    "IMAGE": _image,
-    "MASK": _mask,
+    "IMAGE": _checked_as(IMAGE_IS, _image_fault),
+    "MASK": _checked_as(MASK_IS, mask_fault),
     "LATENT": _checked_by(to_latent),
     "AUDIO": _checked_by(to_audio),
 }
 CHECKED_SOCKETS = frozenset(_FAULTS)
-
-
-def _image_fault(shape: Sequence[int]) -> Fault | None:
-    """Return why a shape is not that of an IMAGE: a constant may lack the batch or be grey, an output may not."""
-    fault = image_fault(shape)
-    if fault is not None:
-        return fault
-    looks = ["lacks the axis of the batch"] * (len(shape) == 3) + ["has 1 channel"] * (shape[-1] == 1)
-    fix = "{}" + "[None]" * (len(shape) == 3) + ".repeat(1, 1, 1, 3)" * (shape[-1] == 1)
-    return Fault(" and ".join(looks), fix) if looks else None
 
 
 def _value_fault(x: Tensor) -> Fault | None:
