@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -149,6 +149,11 @@ class Run:
     def wanted(self) -> list[str]:
         """The ids of the nodes that were asked for and can run."""
         return self._state.wanted
+
+    @property
+    def needed(self) -> Collection[str]:
+        """The ids of the nodes that those need, wherever their values come from; not what a lazy input asked for."""
+        return self.plan.needed_by(self.wanted)
 
     @property
     def total(self) -> int:

@@ -174,9 +174,11 @@ def reason(node_run: NodeRun, old: NodeRun | None, lost: str | None, is_twin: bo
 def why_unfinished(node_run: NodeRun, state: RunState) -> str:
     """Return why a needed node has no result; a sentence that begins with the node."""
     node_id, scheduler = node_run.step.id, state.scheduler
+    failure = next((each for each in state.failures if node_id in (each.node_id, each.real_node_id)), None)
+    if failure is not None:
+        return f"failed: {failure.args[0]}"
     if node_run.state is NodeState.FAILED:
-        failures = [each for each in state.failures if node_id in (each.node_id, each.real_node_id)]
-        return f"failed: {failures[0].args[0]}" if failures else "failed"
+        return "failed"
     if node_run.state is NodeState.GIVEN_UP and scheduler is not None:
         return f"did not run: it waits for {scheduler.failed_above[node_id].step.named}, which failed"
     return f"did not finish: the run {state.status.in_words}"

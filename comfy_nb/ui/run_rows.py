@@ -7,7 +7,7 @@ import time
 from comfy_nb.ui.jupyter.cells import shell
 from comfy_nb.ui.run.html import to_html
 from comfy_nb.ui.run.monitor import RunMonitor
-from comfy_nb.ui.run.snapshot import merge
+from comfy_nb.ui.run.snapshot import labelled
 from comfy_nb.ui.show_run import follow_here
 
 
@@ -26,7 +26,7 @@ class RunRows:
             display({"text/html": self._repr_html_(), "text/plain": repr(self)}, raw=True)
 
     def _repr_html_(self) -> str:
-        return to_html(merge([self._monitor.snapshot()]), time.perf_counter())
+        return to_html(labelled(self._monitor.snapshot()), time.perf_counter())
 
     def __repr__(self) -> str:
-        return merge([self._monitor.snapshot()]).as_text(time.perf_counter())
+        return labelled(self._monitor.snapshot()).as_text(time.perf_counter())

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import OrderedDict
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, cast
-from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from comfy_nb.errors import UnknownName
-from comfy_nb.ui.jupyter.cell_output import CellOutput, cell_key, is_watched, running_cell
+from comfy_nb.ui.jupyter.cell_output import CellOutput, cell_key, is_running, is_watched, running_cell
 from comfy_nb.ui.jupyter.cells import CellRef, cells
 from comfy_nb.ui.render.style import ERROR_TEXT
 from comfy_nb.ui.run.display import Display, MakeScreen, Screen
 from comfy_nb.ui.run.monitor import RunMonitor, monitor_of
-from comfy_nb.ui.run.summary_line import SummaryLine, SummaryLines
 from comfy_nb.wording import describe_error, encodable
 
 if TYPE_CHECKING:
@@ -22,27 +22,34 @@ if TYPE_CHECKING:
     from comfy_nb.engine.session import Session
     from comfy_nb.ui.graph.live import LiveGraph
     from comfy_nb.ui.run.text_view import TextView
+    from comfy_nb.ui.run_views import RunViews
 
 SHOW_AFTER_S = 0.15
+CELLS_MAX = 16  # whose displays are kept: a task may begin runs long after its cell has ended
 EXPECTED_MAX = 12  # displays of the background runs of one cell; the last one is for all that are left
 
-_lines = SummaryLines()
-_displays: WeakValueDictionary[str, Display] = WeakValueDictionary()
+_displays: OrderedDict[str, Display] = OrderedDict()
 _shown: WeakSet[Run] = WeakSet()
 _outputs: WeakKeyDictionary[Run, CellOutput] = WeakKeyDictionary()
 _expected: list[Run] = []
 
 
-def _bars(press_stop: Callable[[], None], newest_run: Callable[[], Run]) -> Screen:
+def _bars(display: Display) -> Screen:
     from comfy_nb.ui.run.bars import Bars
 
-    return Bars(press_stop)
+    return Bars(display.press_stop)
 
 
-def _panel(press_stop: Callable[[], None], newest_run: Callable[[], Run]) -> Screen:
+def _panel(display: Display) -> Screen:
     from comfy_nb.ui.run.panel import Panel
 
-    return Panel(press_stop, newest_run, _graph_view)
+    return Panel(display, _graph_view)
+
+
+def _views() -> RunViews:
+    from comfy_nb.ui.run_views import RunViews
+
+    return RunViews()
 
 
 def _graph_view(run: Run) -> LiveGraph:
@@ -115,7 +122,7 @@ def _output_of(run: Run) -> CellOutput:
 
 def follow_here(monitor: RunMonitor) -> None:
     """Show a run below the cell that is running now, in a display of its own."""
-    _new_display(CellOutput(), _lines.of(), running_cell(), show_after_s=0.0).add(monitor)
+    _new_display(CellOutput(), running_cell(), show_after_s=0.0).add(monitor)
 
 
 def show_refusal(run: Run, error: BaseException) -> None:
@@ -135,22 +142,27 @@ def show_pause(pause: Pause) -> None:
 
 
 def _display_for(run: Run) -> Display:
-    """Return the display that a cell's awaited runs share until they are over; a background job has its own."""
+    """Return the display that all runs share which a cell awaits; a background job has its own."""
     key = "" if run.in_background else cell_key(run.place)
     display = _displays.get(key) if key else None
-    if display is None or display.is_over:
-        display = _new_display(_output_of(run), _lines.of(run.place), run.place, show_after_s=SHOW_AFTER_S)
+    if display is None:
+        display = _new_display(_output_of(run), run.place, show_after_s=SHOW_AFTER_S)
         if key:
             _displays[key] = display
+            if len(_displays) > CELLS_MAX:
+                _displays.popitem(last=False)
     return display
 
 
-def _new_display(output: CellOutput, line: SummaryLine, cell: CellRef | None, *, show_after_s: float) -> Display:
-    watched = is_watched(cell)
-    display = Display(_screen(), output, line, show_after_s=show_after_s, is_live=watched)
-    if not watched:
-        cells.at_end(display, display.show_now)
-    return display
+def _new_display(output: CellOutput, cell: CellRef | None, *, show_after_s: float) -> Display:
+    return Display(
+        _screen(),
+        output,
+        _views,
+        show_after_s=show_after_s,
+        is_live=is_watched(cell),
+        cell_runs=partial(is_running, cell),
+    )
 
 
 def _screen() -> MakeScreen:

@@ -250,7 +250,7 @@ def test_the_saved_page_keeps_a_still_picture(notebook, pair, thousand):
 
 def test_a_panel_shows_the_graph_of_its_run_on_demand(notebook):
     panel = notebook.run("job = add(slow(), number(8)).start()")
-    button = panel.get_by_role("button", name="Graph", exact=True)
+    button = panel.locator(".cnb-view", has_text="Graph").locator("summary")
     button.click()
     head_of(panel).get_by_text("3 nodes, 2 links, 1 running").wait_for()
     button.click()

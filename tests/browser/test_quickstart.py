@@ -36,7 +36,7 @@ def test_a_bar_moves_while_a_node_runs_and_is_gone_at_the_end(quickstart, source
     notebook, bars_seen = quickstart
     cell = QUICKSTART.cell_with(source)
     assert len(bars_seen[str(cell)]) > 2
-    assert notebook.output(cell).locator(".cnb-panel").count() == 0
+    assert notebook.output(cell).locator(".cnb-stop").count() == 0
     assert "done" in notebook.output(cell).inner_text()
 
 

@@ -49,7 +49,7 @@ def test_a_run_from_the_cache_is_one_faint_line(lesson: Kernel):
 def test_many_quick_runs_of_a_cell_share_one_line(lesson: Kernel):
     reply = lesson.run("for number in range(100):\n    await nb.nodes.PrimitiveInt(value=number % 2)")
     # One that is held up, by the collector or another process, is shown by itself.
-    lesson.wait_until(lambda: any(re.match(r"✓ (9\d|100) runs: ", each["text/plain"]) for each in reply.displays))
+    lesson.wait_until(lambda: any(re.match(r"✓ .* in 100 runs, ", each["text/plain"]) for each in reply.displays))
     assert len(reply.displays) < 50
 
 

@@ -86,7 +86,7 @@ def test_a_run_says_what_ran_and_what_it_printed(tmp_path: Path) -> None:
     assert headline.startswith("✓ done: 1 of 1 node") and row.startswith("  ✓ slow  done  0.3")
     assert printed == ["    | begun 0", "    | over 0"]
     assert text_of(short).splitlines()[1].startswith("  ✓ PrimitiveInt  done")
-    assert "3 runs: 3 nodes ran" in text_of(several) and text_of(several).count("✓ PrimitiveInt") == 3
+    assert "3 of 3 nodes in 3 runs" in text_of(several) and text_of(several).count("✓ PrimitiveInt") == 3
 
 
 def test_a_log_of_outputs_as_they_are_made_has_how_the_run_of_a_cell_ended(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def talks(words: str) -> str:
     later = lesson.run("print('the cell')\n_ = await job")
     assert later.stdout == "the cell\n" and began.stdout == ""
     lesson.wait_until(lambda: WIDGET not in began.displays[-1])
-    assert began.displays[-1]["text/html"].count("hello") == 5
+    assert began.displays[-1]["text/plain"].count("| hello") == 5
 
 
 def test_its_stop_button_stops_a_background_run_and_acknowledges_the_press(lesson: Kernel):

@@ -85,10 +85,12 @@ class ScriptedRun:
     started_at: float = 0.0
     total: int = 0
     cached: int = 0
+    needed: Sequence[str] = ()
     session: Any = field(default_factory=lambda: SimpleNamespace(live_runs=list))
     number: int = field(default_factory=itertools.count(-1, -1).__next__)
     graph: Any = field(default_factory=lambda: SimpleNamespace(nodes={}))
     step: Callable[[str], Any] = lambda node_id: None
+    node_run: Callable[[str], Any] = lambda node_id: None
     subscribers: list[Callable[[Sequence[Event]], None]] = field(default_factory=list)
 
     def subscribe(self, subscriber: Callable[[Sequence[Event]], None]) -> None:

@@ -6,7 +6,7 @@ An unchanged graph costs nothing, a changed constant costs the nodes below it, a
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -55,6 +55,7 @@ class Plan:
         self.users = 0
         self.has_cycle = False
         self._outputs: list[str] | None = None
+        self._needed: dict[tuple[str, ...], Collection[str]] = {}
         self.revision = 0
         self.fingerprinting: list[Step] = []
         self.validating: list[Step] = []
@@ -223,6 +224,16 @@ class Plan:
         if dirty or completed:
             self.rekey([*dirty, *completed])
         return self
+
+    def needed_by(self, wanted: Sequence[str]) -> Collection[str]:
+        """Return the ids of the nodes that these need, with themselves, but for what a lazy input may ask for."""
+        found = self._needed.get(tuple(wanted))
+        if found is None:
+            found = self._needed[tuple(wanted)] = topology.reach(wanted, self._surely_above)
+        return found
+
+    def _surely_above(self, node_id: str) -> list[str]:
+        return [link.origin for link in self.steps[node_id].links if not link.lazy]
 
     def complete_anew(self) -> None:
         """Take in what has become known of what runs inside nodes."""

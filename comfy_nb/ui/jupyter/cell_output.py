@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LOADING_S = 2.0
 STILL_RUNNING = "still running when the notebook ended"
+SAVED_MEANWHILE = "saved while it ran"
 
 
 class Output(Protocol):
@@ -28,10 +29,10 @@ class Output(Protocol):
         ...
 
 
-def unfinished(static: Mapping[str, str]) -> dict[str, str]:
+def unfinished(static: Mapping[str, str], words: str = STILL_RUNNING) -> dict[str, str]:
     """Return what stands in for a view of something that goes on: nothing else is left if no update comes."""
-    html = f'<div style="{FAINT}">{STILL_RUNNING}</div>'
-    texts = {"text/html": static.get("text/html", "") + html, "text/plain": f"{static['text/plain']}\n{STILL_RUNNING}"}
+    html = f'<div style="{FAINT}">{words}</div>'
+    texts = {"text/html": static.get("text/html", "") + html, "text/plain": f"{static['text/plain']}\n{words}"}
     return {kind: text for kind, text in texts.items() if kind in static}
 
 
@@ -107,6 +108,11 @@ def cell_key(cell: CellRef | None = None) -> str:
     """Return the id of a cell's execution, by default of the running one; empty outside a cell."""
     header = (running_cell() if cell is None else cell).get("header") or {}
     return str(header.get("msg_id", ""))
+
+
+def is_running(cell: CellRef | None) -> bool:
+    """Whether it is this cell that is running now."""
+    return cells.running is not None and cell_key(cells.running) == cell_key(cell)
 
 
 def is_watched(cell: CellRef | None = None) -> bool:

@@ -27,8 +27,8 @@ def distinguish(nodes: Sequence[NamedNode]) -> list[str]:
     namesakes: dict[str, list[NamedNode]] = {}
     for node in nodes:
         namesakes.setdefault(node.name, []).append(node)
-    differing = {name: _differing(same) for name, same in namesakes.items() if len(same) > 1}
-    return [_label(node, differing[node.name]) if node.name in differing else "" for node in nodes]
+    told_apart = {name: _differing(same) for name, same in namesakes.items() if len({*map(_identity, same)}) > 1}
+    return [_label(node, told_apart[node.name]) if node.name in told_apart else "" for node in nodes]
 
 
 def constants_of(run: Run, node_id: str) -> dict[str, Any]:
@@ -36,6 +36,10 @@ def constants_of(run: Run, node_id: str) -> dict[str, Any]:
     step = run.step(node_id)
     inputs = step.template if step is not None else {}
     return {name: value for name, value in inputs.items() if issubclass(type(value), str | int | float)}
+
+
+def _identity(node: NamedNode) -> tuple[str, str]:
+    return node.node_id, repr(node.constants)
 
 
 def _differing(namesakes: Sequence[NamedNode]) -> list[str]:

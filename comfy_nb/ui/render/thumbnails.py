@@ -103,14 +103,14 @@ def _stride(size: Sequence[int], max_px: int) -> int:
     return max(1, max(size) // (2 * max_px))
 
 
-def shrink_to_fit(data: bytes, format: str, max_bytes: int) -> Thumbnail | None:
+def shrink_to_fit(data: bytes, max_bytes: int) -> Thumbnail | None:
     """Return an encoded picture in at most 256 px and `max_bytes`; None if it is unreadable or cannot be that small."""
     from PIL import Image
 
     try:
         with Image.open(io.BytesIO(data)) as picture:
             if len(data) <= max_bytes and max(picture.size) <= SMALLER[0][0]:
-                return Thumbnail(format, data)
+                return Thumbnail(str(picture.format).lower(), data)
             flat = Image.fromarray(levels_of(pixels_of(picture)[..., :3]))
     except (OSError, ValueError, Image.DecompressionBombError):
         return None

@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from comfy_nb.ui.jupyter.capture import capture
-from comfy_nb.ui.jupyter.cell_output import Output, unfinished
+from comfy_nb.ui.jupyter.cell_output import SAVED_MEANWHILE, Output, unfinished
+from comfy_nb.ui.jupyter.cells import cells
 from comfy_nb.ui.jupyter.ticker import REST_FACTOR, ticker
+from comfy_nb.ui.run.counts import SharedNodes
 from comfy_nb.ui.run.html import faint, to_html
 from comfy_nb.ui.run.monitor import RunMonitor
-from comfy_nb.ui.run.snapshot import RunSnapshot, has_details, merge
-from comfy_nb.ui.run.summary_line import SummaryLine
+from comfy_nb.ui.run.snapshot import RunSnapshot, after, has_details, labelled, merge, without_repeated
 
 if TYPE_CHECKING:
     from ipywidgets import Widget
 
     from comfy_nb.engine.run import Run
+
+REDRAW_S = 0.2
 
 
 class Screen(Protocol):
@@ -40,117 +44,219 @@ class Screen(Protocol):
         ...
 
 
-class MakeScreen(Protocol):
-    """Makes a screen, which calls `press_stop()` for its Stop button and `newest_run()` for the run to look into."""
+class Views(Protocol):
+    """What a person may unfold below the rows."""
 
-    def __call__(self, press_stop: Callable[[], None], newest_run: Callable[[], Run]) -> Screen: ...
+    def add(self, run: Run) -> None:
+        """Take in a run that has ended."""
+        ...
+
+    def timeline(self, live: Sequence[Run] = ()) -> str:
+        """Return who did what when, as HTML; on the loop of the runs that go on."""
+        ...
+
+    def why(self, live: Sequence[Run] = ()) -> str:
+        """Return why nodes ran or did not, as HTML."""
+        ...
+
+    def html(self) -> Mapping[str, str]:
+        """Return the views of the runs that have ended, by their labels."""
+        ...
+
+
+class MakeScreen(Protocol):
+    """Makes a screen for a display, which it asks to stop the runs, for the newest of them, and for its views."""
+
+    def __call__(self, display: Display) -> Screen: ...
 
 
 class Display:
-    """Follows its runs to their end: a screen after `show_after_s`, replaced by HTML when all of them are over.
+    """Follows the runs of a cell: a screen once they have taken `show_after_s`, and HTML when they and the cell end.
 
-    Runs that end before that, and have nothing to show but their headline, go to the summary `line` of their cell.
-    Where nobody is watching, and so not `is_live`, there is never a screen: only `show_now`, and the end.
+    Runs that ended before that, and have nothing to show but their headline, are one line. Where nobody is watching,
+    and so not `is_live`, there is never a screen: only what is known at the end of the cell, and of the runs.
+    `cell_runs()` says whether the cell may begin more runs.
     """
 
     def __init__(
-        self, make_screen: MakeScreen, output: Output, line: SummaryLine, *, show_after_s: float, is_live: bool = True
+        self,
+        make_screen: MakeScreen,
+        output: Output,
+        make_views: Callable[[], Views],
+        *,
+        show_after_s: float,
+        is_live: bool = True,
+        cell_runs: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._make_views = make_views
         self._make_screen = make_screen
         self._output = output
-        self._line = line
         self._show_after_s = show_after_s
-        self._monitors: list[RunMonitor] = []
-        self._lock = threading.Lock()
-        self._screen: Screen | None = None
-        self._due = time.perf_counter() + show_after_s
         self._is_live = is_live
-        self._is_shown = self._is_finished = False
-        self.is_over = False
-        ticker.add(self.tick)
+        self._cell_runs = cell_runs
+        self._lock = threading.RLock()
+        self._monitors: list[RunMonitor] = []
+        self._before: RunSnapshot | None = None
+        self._shared = SharedNodes()
+        self._newest: Run | None = None
+        self._screen: Screen | None = None
+        self._due = 0.0
+        self._needs_box = self._is_stale = False
+        self._redrawing: asyncio.AbstractEventLoop | None = None
 
     def add(self, monitor: RunMonitor) -> None:
         """Show another run; called on its loop."""
         with self._lock:
+            if not self._monitors:
+                self._due = time.perf_counter() + (self._show_after_s if self._screen is None else 0.0)
+                ticker.add(self.tick)
             self._monitors.append(monitor)
+            self._newest = monitor.run
+        cells.at_end(self, self.end_cell)
         capture.start(monitor.run)
         monitor.on_end.append(lambda: capture.stop(monitor.run))
         monitor.on_end.append(self._note_end)
+
+    @cached_property
+    def views(self) -> Views:
+        """What a person may unfold below the rows."""
+        return self._make_views()
 
     def press_stop(self) -> None:
         """Ask all runs to stop; may be called from any thread, because each run hops to its own loop."""
         for monitor in list(self._monitors):
             monitor.run.stop()
 
-    def newest_run(self) -> Run:
+    def newest_run(self) -> Run | None:
         """Return the newest run that is still going on, else the newest of all."""
-        runs = [monitor.run for monitor in self._monitors]
-        return next((run for run in reversed(runs) if run.state == "running"), runs[-1])
+        running = (each.run for each in reversed(list(self._monitors)) if each.run.state == "running")
+        return next(running, self._newest)
+
+    def live_runs(self) -> list[Run]:
+        """Return the runs that go on, or ended beside those."""
+        return [monitor.run for monitor in list(self._monitors)]
 
     def tick(self, now: float) -> None:
         """Draw if it is time to; called on the ticker's thread."""
         for monitor in list(self._monitors):
             monitor.check_loop(now)
         with self._lock:
-            if self.is_over or now < self._due or not self._monitors or not self._is_live:
+            if now < self._due or not self._monitors or not self._is_live:
                 return
             began = time.perf_counter()
-            snapshot = merge([monitor.snapshot() for monitor in self._monitors])
-            if snapshot.is_over:
+            snapshot = self._snapshot()
+            if self._screen is None and self._are_over:
                 return
             if self._screen is None:
-                self._screen = self._make_screen(self.press_stop, self.newest_run)
+                self._needs_box = True
+                self._screen = self._make_screen(self)
                 self._screen.draw(snapshot, now)
-                self._output.show(unfinished(_static(snapshot, now)), self._screen.open())
+                self._output.show(unfinished(_static(snapshot, now), SAVED_MEANWHILE), self._screen.open())
                 self._due = now + self._screen.every_s  # making the screen takes longer than later draws will
             else:
                 self._screen.draw(snapshot, now)
                 self._due = now + max(self._screen.every_s, REST_FACTOR * (time.perf_counter() - began))
 
     def show_now(self) -> None:
-        """Show the runs, or how they ended, if they are not shown yet: their cell is about to end."""
-        if self.is_over:
-            self._finish()
-            return
+        """Show the runs, if they are not shown yet."""
         with self._lock:
-            snapshot = merge([monitor.snapshot() for monitor in self._monitors])
-            if self._screen is None and not snapshot.is_over:
-                self._is_shown = True
-                self._output.show(unfinished(_static(snapshot, time.perf_counter())))
+            if self._screen is None and self._monitors and not self._are_over:
+                self._needs_box = True
+                self._output.show(unfinished(_static(self._snapshot(), time.perf_counter())))
+
+    def end_cell(self) -> None:
+        """Show what came of the runs, before the cell ends; where nobody watches, also what is known by now."""
+        with self._lock:
+            if self._are_over:
+                self._settle()
+                self._finish()
+            elif not self._is_live:
+                self.show_now()
+
+    @property
+    def _are_over(self) -> bool:
+        return all(monitor.is_over for monitor in self._monitors)
+
+    def _snapshot(self) -> RunSnapshot:
+        if not self._monitors:
+            assert self._before is not None, "a display has runs"
+            return labelled(self._before)
+        now = self._merged(self._shared.repeated(self.live_runs()))
+        return labelled(now if self._before is None else after(self._before, now))
+
+    def _merged(self, repeated: int) -> RunSnapshot:
+        """Return the runs that go on, or ended beside those, without nodes that are `repeated`."""
+        return without_repeated(merge([monitor.snapshot() for monitor in self._monitors]), repeated)
 
     def _note_end(self) -> None:
-        """A run has ended: if it was the last, finish, but not in its callback, because encoding pictures is slow."""
-        if not self.is_over and all(monitor.is_over for monitor in self._monitors):
-            self.is_over = True
-            ticker.remove(self.tick)
-            try:
-                asyncio.get_running_loop().call_soon(self._finish)
-            except RuntimeError:  # this is not the run's loop, which was closed
+        """If the last run has ended, show that; not in the callback of the run, because encoding pictures is slow."""
+        if not self._are_over:
+            return
+        try:
+            asyncio.get_running_loop().call_soon(self._show_end)
+        except RuntimeError:  # this is not the run's loop, which was closed
+            self._show_end()
+
+    def _show_end(self) -> None:
+        """All runs are over, for now."""
+        with self._lock:
+            if not self._monitors or not self._are_over:
+                return
+            self._settle()
+            is_closing = not self._cell_runs()
+            if self._screen is not None and not is_closing:
+                self._screen.draw(self._snapshot(), time.perf_counter())
+            elif is_closing or self._redrawing is None or self._redrawing.is_closed():
                 self._finish()
+                self._redraw_later()
+
+    def _settle(self) -> None:
+        """Put the runs, which are over, to those before them, and let go of them."""
+        if not self._monitors:
+            return
+        ticker.remove(self.tick)
+        ended = self._merged(self._shared.add(self.live_runs()))
+        fits_a_line = ended.is_all_cached or ended.elapsed(ended.started) < self._show_after_s
+        self._needs_box = self._needs_box or not fits_a_line or has_details(ended)
+        self._before = ended if self._before is None else after(self._before, ended)
+        ended_runs, self._monitors = self.live_runs(), []
+        self._is_stale = True
+        if self._needs_box:
+            for run in ended_runs:
+                self.views.add(run)
 
     def _finish(self) -> None:
+        """Show what came of all runs, as HTML."""
+        if not self._is_stale:
+            return
+        self._is_stale = False
+        snapshot, now = self._snapshot(), time.perf_counter()
+        static = _static(snapshot, now, self.views.html() if self._needs_box else {})
+        if not self._needs_box or (snapshot.is_all_cached and not has_details(snapshot)):
+            static["text/html"] = faint(static["text/plain"].splitlines()[0])
+        screen, self._screen, self._newest = self._screen, None, None
+        try:
+            if screen is not None:
+                screen.draw(snapshot, now)  # for a page that cannot show what replaces it
+            self._output.show(static)
+        finally:
+            if screen is not None:
+                screen.close()
+
+    def _redraw_later(self) -> None:
+        """Show what ends meanwhile in a moment: a cell may begin thousands of runs."""
+        try:
+            self._redrawing = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        self._redrawing.call_later(REDRAW_S, self._redraw)
+
+    def _redraw(self) -> None:
         with self._lock:
-            if self._is_finished:
-                return
-            self._is_finished = True
-            snapshots = [monitor.snapshot() for monitor in self._monitors]
-            fit_a_line = all(self._fits_a_line(snapshot) for snapshot in snapshots)
-            if self._screen is None and not self._is_shown and fit_a_line:
-                for snapshot in snapshots:
-                    self._line.add(snapshot)
-                return
-            static = _static(merge(snapshots), time.perf_counter())
-            if fit_a_line:
-                static["text/html"] = faint(static["text/plain"].splitlines()[0])
-            try:
-                self._output.show(static)
-            finally:
-                if self._screen is not None:
-                    self._screen.close()
-
-    def _fits_a_line(self, snapshot: RunSnapshot) -> bool:
-        return snapshot.elapsed(snapshot.started) < self._show_after_s and not has_details(snapshot)
+            self._redrawing = None
+            if self._screen is None and self._before is not None:
+                self._finish()
 
 
-def _static(snapshot: RunSnapshot, now: float) -> dict[str, str]:
-    return {"text/html": to_html(snapshot, now), "text/plain": snapshot.as_text(now)}
+def _static(snapshot: RunSnapshot, now: float, views: Mapping[str, str] | None = None) -> dict[str, str]:
+    return {"text/html": to_html(snapshot, now, views), "text/plain": snapshot.as_text(now)}

@@ -1,40 +1,46 @@
-"""A run as HTML that needs neither kernel nor script, for saved notebooks."""
+"""The runs of a cell as HTML that needs neither kernel nor script, for saved notebooks: what panel.js draws.
+
+Where a viewer keeps no stylesheet (GitHub, a notebook that is not trusted) the rows are lines of text.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from functools import cache
 from html import escape
+from pathlib import Path
+from typing import Any
 
-from comfy_nb.ui.render.style import COLOURS, FAINT
-from comfy_nb.ui.render.text import strip_terminal_codes
-from comfy_nb.ui.render.thumbnails import shrink_to_fit, ui_thumbnail
-from comfy_nb.ui.render.tracebacks import report_error
-from comfy_nb.ui.run.snapshot import GLYPHS, ROWS_MAX, Row, RunSnapshot
-from comfy_nb.wording import clip, count, cut_middle, encodable
+from comfy_nb.ui.jupyter.widget import THEME, style
+from comfy_nb.ui.render.style import FAINT
+from comfy_nb.ui.render.thumbnails import shrink_to_fit
+from comfy_nb.ui.run.messages import MessageEncoder
+from comfy_nb.ui.run.snapshot import RunSnapshot
+from comfy_nb.wording import cut_middle, encodable
 
-PICTURES_MAX_BYTES = 120_000
-PICTURE_MAX_BYTES = PICTURES_MAX_BYTES // ROWS_MAX
-OPEN_LOG_LINES = 6
-TEXT_MAX_BYTES = 2_000  # for each of a row's note, text, log and traceback, as HTML
-FRAME = "max-width:940px;padding:6px 12px;border:1px solid rgba(128,128,128,.35);border-radius:6px"
-PICTURE = "max-width:100%;max-height:96px"
-WRAPPED = "white-space:pre-wrap"
-TABLE = "border:0;border-collapse:collapse;width:100%;margin:2px 0"
-ROW = "background:none"
-CELL = "text-align:left;vertical-align:top;padding:2px 8px 2px 0;white-space:normal;width:"
-NUMBER = "text-align:right;vertical-align:top;padding:2px 0 2px 8px;white-space:nowrap;width:"
-COLUMNS = (CELL + "3%", CELL + "59%", NUMBER + "14%", NUMBER + "12%", NUMBER + "12%")
-FAILED = f"border-left:3px solid {COLOURS['failed']};padding:2px 8px"
+STYLESHEETS = (THEME, *(Path(__file__).with_name(name) for name in ("panel.css", "rows.css")))
+BYTES_MAX = 195_000
+TEXT_MAX_BYTES = 1_500  # for each of a row's note, text, log and traceback, as HTML
+PICTURES_MAX_BYTES = 60_000
+PICTURES_MIN = 3  # a single picture gets the share of one of these
+
+Fields = Mapping[str, Any]
 
 
-def to_html(snapshot: RunSnapshot, now: float) -> str:
-    """Return the snapshot as HTML under 300 kB: the headline, and a row per node with its last picture."""
-    rows = "".join(_row(row, now) for row in snapshot.rows)
-    hidden = snapshot.describe_hidden()
-    more = f'<div style="{FAINT}">{escape(hidden)}</div>' if hidden else ""
-    state = f'<b style="color:{COLOURS[snapshot.state]}">{snapshot.glyph} {snapshot.state}</b>'
-    counts = escape(snapshot.headline(now).removeprefix(f"{snapshot.state}: "))
-    table = f'<table style="{TABLE}">{rows}</table>' if rows else ""
-    return f'<div class="comfy-nb-run" style="{FRAME}"><div>{state} {counts}</div>{table}{more}</div>'
+def to_html(snapshot: RunSnapshot, now: float, views: Mapping[str, str] | None = None) -> str:
+    """Return the snapshot as HTML under 200 kB, and below it the `views`, by label, folded: as many as find room."""
+    message = MessageEncoder().encode(snapshot, now, is_asked=True)
+    head, parts = message["head"], message["parts"]
+    pictures = sum(bool(parts.get(row.get("picture"))) for row in message["rows"])
+    picture_bytes = PICTURES_MAX_BYTES // max(pictures, PICTURES_MIN)
+    rows = "".join(_row(row, parts, picture_bytes) for row in message["rows"])
+    above = (
+        f'<div class="comfy-nb-frame comfy-nb-run"><style>{_style()}</style>'
+        f'<div class="cnb-panel" data-state="{head["state"]}"{" data-over" if "over" in head else ""}>{_head(head)}'
+        f'<div class="cnb-rows" role="list">{rows}</div><div class="cnb-more">{escape(head.get("more", ""))}</div>'
+    )
+    return f"{above}{_views(views or {}, BYTES_MAX - len(above.encode()))}</div></div>"
 
 
 def faint(text: str) -> str:
@@ -42,46 +48,84 @@ def faint(text: str) -> str:
     return f'<div class="comfy-nb-run" style="{FAINT}">{escape(text)}</div>'
 
 
-def _row(row: Row, now: float) -> str:
-    """Return a table row: state, name with the node's texts below it, steps, time, and picture."""
-    state = f'<span style="color:{COLOURS[row.state]}" title="{row.state}">{GLYPHS[row.state]}</span>'
-    title = ("↳ " if row.under else "") + escape(clip(encodable(row.title), 80))
-    about = [row.class_type if row.class_type != row.title else "", row.label, "" if row.state == "done" else row.state]
-    name = (
-        f'{title} <span style="{FAINT}">{escape(clip(encodable(" ".join(part for part in about if part)), 80))}</span>'
+@cache
+def _style() -> str:
+    """Return the stylesheet of the live panel without its comments and spaces."""
+    plain = re.sub(r"/\*.*?\*/", "", style(*STYLESHEETS), flags=re.DOTALL)
+    return re.sub(r"\s*([{};,>])\s*", r"\1", re.sub(r"\s+", " ", plain)).strip()
+
+
+def _head(head: Fields) -> str:
+    tally = " ".join(_span(name, head.get(name, "")) for name in ("counts", "runs", "cached", "failed"))
+    clock = _span("left", head.get("left", "")) + _span("time", head["time"])
+    line = f'{_span("glyph", head["glyph"])} {_span("state", head["state"])} <span class="cnb-tally">{tally}</span>'
+    kept = f'<div class="cnb-fill cnb-kept" style="transform:scaleX({head["kept"]})"></div>'
+    return (
+        f'<div class="cnb-head">{line} <span class="cnb-clock">{clock}</span></div>'
+        f'<div class="cnb-overall">{_fill(head["fraction"])}{kept}</div>'
+        f'<div class="cnb-blocked">{escape(head.get("blocked", ""))}</div>'
     )
-    texts = (state, name + _texts(row), escape(row.steps), row.describe_duration(now), _picture(row))
-    cells = zip(COLUMNS, texts, strict=True)
-    return f'<tr style="{ROW}">' + "".join(f'<td style="{style}">{text}</td>' for style, text in cells) + "</tr>"
 
 
-def _picture(row: Row) -> str:
-    small = shrink_to_fit(row.preview, row.preview_format, PICTURE_MAX_BYTES) if row.preview else None
-    small = small or ui_thumbnail(row.ui, PICTURE_MAX_BYTES)
+def _row(row: Fields, parts: Fields, picture_bytes: int) -> str:
+    """Return a node: state, name, bar, steps, time and picture in a line, and its texts below."""
+    steps = " · ".join(words for words in (row.get("calls"), row.get("steps")) if words)
+    numbers = _span("steps", steps) + _span("percent", row.get("percent", "")) + _span("pace", row.get("pace", ""))
+    name = _span("title", row["title"]) + " " + _span("kind", row.get("kind", ""))
+    return (
+        f'<div class="cnb-row{" cnb-child" if "child" in row else ""}" data-state="{row["state"]}" role="listitem">'
+        f'<span class="cnb-glyph" role="img" aria-label="{row["state"]}">{row["glyph"]}</span> '
+        f'<span class="cnb-name">{name}</span> <div class="cnb-bar">{_fill(row.get("fraction", 0))}</div>'
+        f'<span class="cnb-numbers">{numbers}</span> {_span("time", row.get("time", ""))}'
+        f"{_picture(parts.get(row.get('picture', '')), picture_bytes, row['title'])}"
+        f'<div class="cnb-note">{_fitted(row.get("note", ""))}</div>'
+        f'<div class="cnb-words">{_words(row, parts)}</div></div>'
+    )
+
+
+def _picture(data: bytes | None, most_bytes: int, title: str) -> str:
+    small = shrink_to_fit(data, most_bytes) if data else None
     if small is None:
         return ""
-    return f'<img src="{small.uri}" alt="{escape(clip(encodable(row.title), 80))}" style="{PICTURE}">'
+    image = f'<img class="cnb-image" src="{small.uri}" alt="{escape(title)}">'
+    return f'<details class="cnb-picture"><summary class="cnb-label">{image}</summary></details>'
 
 
-def _texts(row: Row) -> str:
-    """Return a node's error or note, and its text; its log and traceback open with a click."""
-    report = report_error(row.error) if row.error is not None else None
-    note = report.message if report is not None else row.note
-    style = f"{WRAPPED};{FAILED}" if report is not None else f"{WRAPPED};{FAINT}"
-    html = f'<div style="{style}">{_fitted(note)}</div>' if note else ""
-    if row.text.strip():
-        html += f'<div style="{WRAPPED}">{_fitted(row.text.rstrip())}</div>'
-    log = strip_terminal_codes(row.log).rstrip()
-    lines = log.count("\n") + 1
-    html += _folded(f"log, {count(lines, 'line')}", log, is_open=lines <= OPEN_LOG_LINES)
-    return html + _folded("traceback", report.traceback if report is not None else "", is_open=False)
+def _words(row: Fields, parts: Fields) -> str:
+    """Return a node's text and what it printed, and its error with the traceback folded."""
+    html = ""
+    if "text" in row:
+        html += f'<div class="cnb-reel" tabindex="0"><div class="cnb-text">{_fitted(parts[row["text"]])}</div></div>'
+    if "log" in row:
+        log = f'<pre class="cnb-log">{_fitted(parts[row["log"]])}</pre>'
+        html += f'<div class="cnb-reel" tabindex="0" aria-label="{row["lines"]}">{log}</div>'
+    if "error" in row:
+        error = parts[row["error"]]
+        trace = f'<pre class="cnb-trace" tabindex="0">{_fitted(error["traceback"])}</pre>'
+        folded = _fold("cnb-fold", "Traceback", trace) if error["traceback"] else ""
+        html += f'<div class="cnb-failure"><div class="cnb-message">{_fitted(error["message"])}</div>{folded}</div>'
+    return html
 
 
-def _folded(summary: str, text: str, *, is_open: bool) -> str:
-    if not text:
-        return ""
-    body = f'<pre style="{WRAPPED}">{_fitted(text)}</pre>'
-    return f"<details{' open' if is_open else ''}><summary>{summary}</summary>{body}</details>"
+def _views(views: Mapping[str, str], left_bytes: int) -> str:
+    html = ""
+    for label, view in views.items():
+        left_bytes -= len(view.encode())
+        if left_bytes > 0:
+            html += _fold("cnb-view", label, f'<div class="cnb-content">{view}</div>')
+    return f'<div class="cnb-views">{html}</div>' if html else ""
+
+
+def _fold(name: str, label: str, html: str) -> str:
+    return f'<details class="{name}"><summary class="cnb-label">{escape(label)}</summary>{html}</details>'
+
+
+def _span(name: str, text: str) -> str:
+    return f'<span class="cnb-{name}">{escape(text)}</span>'
+
+
+def _fill(fraction: float) -> str:
+    return f'<div class="cnb-fill" style="transform:scaleX({fraction})"></div>'
 
 
 def _fitted(text: str, most: int = TEXT_MAX_BYTES) -> str:

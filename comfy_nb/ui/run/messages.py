@@ -9,12 +9,14 @@ from typing import Any
 from xxhash import xxh3_64_hexdigest
 
 from comfy_nb.ui.render.text import strip_terminal_codes
+from comfy_nb.ui.render.thumbnails import ui_thumbnail
 from comfy_nb.ui.render.tracebacks import report_error
 from comfy_nb.ui.run.snapshot import GLYPHS, Row, RunSnapshot
 from comfy_nb.wording import count, encodable, format_seconds
 
 AGAIN_S = 0.7
 EVERY_S = 5.0
+PICTURE_MAX_BYTES = 20_000
 
 Parts = dict[str, Callable[[], Any]]
 
@@ -62,6 +64,7 @@ def _head(snapshot: RunSnapshot, now: float) -> dict[str, Any]:
             "state": "stopping" if is_stopping else snapshot.state,
             "glyph": GLYPHS["stopped"] if is_stopping else snapshot.glyph,
             "counts": f"{count(snapshot.cached, 'node')} from cache" if snapshot.is_all_cached else counts,
+            "runs": count(snapshot.runs, "run") if snapshot.runs > 1 else "",
             "cached": f"{snapshot.cached:,} cached" if snapshot.cached and not snapshot.is_all_cached else "",
             "failed": ", ".join(snapshot.describe_wrong()),
             "time": _clock(snapshot.elapsed(now), not snapshot.is_over),
@@ -70,6 +73,7 @@ def _head(snapshot: RunSnapshot, now: float) -> dict[str, Any]:
             "kept": _rounded(snapshot.cached / total) if total else 0.0,
             "blocked": _block(snapshot),
             "more": snapshot.describe_hidden(),
+            "over": snapshot.is_over,
         }
     )
 
@@ -78,6 +82,7 @@ def _row(row: Row, now: float, parts: Parts) -> dict[str, Any]:
     """Return the words of a row, and add the parts that it names to `parts`."""
     key = f"{row.run}.{row.order}"  # ids of nodes may occur in several runs
     log = strip_terminal_codes(row.log).rstrip()
+    lines = log.count("\n") + 1
     kind = row.class_type if row.class_type != row.title else ""
     fraction = row.fraction
     error, error_name = row.error, ""
@@ -101,12 +106,20 @@ def _row(row: Row, now: float, parts: Parts) -> dict[str, Any]:
             "note": "" if error_name else row.note,
             "text": _part(row.text.rstrip(), parts),
             "log": _part(log, parts),
-            "lines": log.count("\n") + 1 if log else 0,
-            "picture": _part(row.preview, parts),
-            "format": row.preview_format,
+            "lines": f"log, {count(lines, 'line')}" if log else "",
+            "picture": _picture(row, key, parts),
             "error": error_name,
         }
     )
+
+
+def _picture(row: Row, key: str, parts: Parts) -> str:
+    """Return the name of a row's picture: its newest preview, else the first that its node reported as output."""
+    if row.preview or not (row.ui or {}).get("images"):
+        return _part(row.preview, parts)
+    name = f"output of {key}"
+    parts[name] = lambda: getattr(ui_thumbnail(row.ui, PICTURE_MAX_BYTES), "data", b"")
+    return name
 
 
 def _part(part: str | bytes, parts: Parts) -> str:

@@ -62,6 +62,7 @@ class RunModel:
         self._errors: list[Exception] = []
         self._blocked = 0
         self._just_ended: list[Row] = []
+        self.found = 0  # nodes that the run looked at when it began
 
     def apply(self, events: Sequence[Event]) -> list[Row]:
         """Fold events in, and return the rows of nodes that ended in them (of cached ones only the first few)."""
@@ -85,7 +86,8 @@ class RunModel:
         shown = [replace(row) for row in running[:ROWS_MAX]]
         room = ROWS_MAX - len(shown)
         kept = sorted(self._ended, key=importance, reverse=True)[:room]
-        shown += [replace(row) for row in sorted(kept, key=lambda row: row.order)]
+        shown += [replace(row) for row in kept]
+        shown.sort(key=lambda row: row.order)
         return RunSnapshot(
             state=self._state,
             started=self._started,
@@ -111,7 +113,8 @@ class RunModel:
 
     def _run_started(self, event: RunStarted) -> None:
         self._started = event.time
-        self._total += event.total + event.cached
+        self.found = event.total + event.cached
+        self._total += self.found
 
     def _nodes_added(self, event: NodesAdded) -> None:
         self._total += event.added

@@ -61,7 +61,12 @@ class RunMonitor:
         blocked = None if snapshot.is_over else self._blocked
         snapshot = replace(snapshot, loop_blocked=blocked, stopping=self.run.stopping and not snapshot.is_over)
         # a loop that is blocked from the start has not delivered how many nodes there are
-        return snapshot if snapshot.total else replace(snapshot, total=self.run.total + self.run.cached)
+        if not snapshot.total:
+            return replace(snapshot, total=self.run.total + self.run.cached)
+        if not self._model.found:
+            return snapshot
+        above = max(len(self.run.needed) - self._model.found, 0)  # what was found, so nobody looked at them
+        return replace(snapshot, **{name: getattr(snapshot, name) + above for name in ("total", "done", "cached")})
 
     def check_loop(self, now: float) -> None:
         """Check whether the run's event loop still turns, and what blocks it if not; called off the loop."""

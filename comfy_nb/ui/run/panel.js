@@ -1,26 +1,25 @@
 // A run, drawn from one message a tick.
 //
 // The kernel writes all texts; this file puts them in place. A message has a `head`, `rows`, and `parts`: the pictures,
-// texts and errors that rows refer to, each sent once. A row's elements are made once and then updated, so that scroll
-// positions, selections, focus and open toggles survive.
+// texts and errors that rows refer to, each sent once; or it has what is in one of the `view`s below the rows. A row's
+// elements are made once and then updated, so that scroll positions, selections, focus and what is unfolded survive.
+//
+// html.py writes the same elements when the runs are over.
 
 const COPIED_MS = 1500;
 const OVERLAP = 40;
+const VIEWS = [
+  ["timeline", "Timeline"],
+  ["why", "Why"],
+  ["graph", "Graph"],
+];
 
 const make = (tag, name, ...rest) => element(tag, `cnb-${name}`, ...rest);
 const makeButton = (name, attributes, ...children) =>
   make("button", `button cnb-${name}`, { type: "button", ...attributes }, ...children);
 
-/** Makes a button that opens and closes `target`. */
-function makeToggle(name, label, target, isOpen = false) {
-  const button = makeButton(name, { "aria-expanded": isOpen }, label);
-  target.hidden = !isOpen;
-  button.addEventListener("click", () => {
-    target.hidden = !target.hidden;
-    button.setAttribute("aria-expanded", !target.hidden);
-  });
-  return button;
-}
+/** Makes an element that unfolds `children` below its label. */
+const makeFold = (name, label, ...children) => make("details", name, {}, make("summary", "label", {}, label), ...children);
 
 /** A progress bar: `draw(0.3)` fills it to 30 %, `draw(undefined)` makes it indeterminate. */
 class Meter {
@@ -74,27 +73,21 @@ async function copy(text) {
   }
 }
 
-/** The newest preview of a node: small, and large when clicked. */
+/** The newest picture of a node: small, and large when unfolded. */
 class Picture {
   constructor() {
     this.image = make("img", "image");
-    this.root = makeButton("picture", { "aria-expanded": false }, this.image);
+    this.root = makeFold("picture", this.image);
     this.root.hidden = true;
-    this.root.addEventListener("click", () => this.enlarge(!this.root.classList.contains("cnb-large")));
   }
 
-  enlarge(isLarge) {
-    this.root.classList.toggle("cnb-large", isLarge);
-    this.root.setAttribute("aria-expanded", isLarge);
-  }
-
-  draw(name, data, format, title) {
-    if (data === undefined || name === this.name) return;
+  draw(name, data, title) {
+    if (!data?.byteLength || name === this.name) return;
     this.close();
     this.name = name;
-    this.url = URL.createObjectURL(new Blob([data], { type: `image/${format}` }));
+    this.url = URL.createObjectURL(new Blob([data]));
     this.image.src = this.url;
-    this.image.alt = `Preview of ${title}`;
+    this.image.alt = title;
     this.root.hidden = false;
   }
 
@@ -108,10 +101,10 @@ class Failure {
   constructor() {
     this.message = make("div", "message");
     this.trace = make("pre", "trace", { tabindex: 0 });
-    this.toggle = makeToggle("quiet", "Traceback", this.trace);
-    this.copier = makeButton("quiet", {}, "Copy");
+    this.fold = makeFold("fold", "Traceback", this.trace);
+    this.copier = makeButton("quiet cnb-copy", {}, "Copy");
     this.copier.addEventListener("click", () => this.copy());
-    this.root = make("div", "failure", {}, this.message, this.toggle, this.copier, this.trace);
+    this.root = make("div", "failure", {}, this.message, this.fold, this.copier);
     this.root.hidden = true;
   }
 
@@ -120,7 +113,7 @@ class Failure {
     this.error = error;
     this.message.textContent = error.message;
     this.trace.textContent = error.traceback;
-    this.toggle.hidden = !error.traceback;
+    this.fold.hidden = !error.traceback;
     this.root.hidden = false;
   }
 
@@ -140,8 +133,6 @@ class Row {
     this.kind = make("span", "kind");
     this.log = make("pre", "log");
     this.logReel = make("div", "reel", { tabindex: 0 }, this.log);
-    this.logLabel = make("span", "label");
-    this.logToggle = makeToggle("quiet", this.logLabel, this.logReel);
     this.bar = new Meter("bar");
     this.steps = make("span", "steps");
     this.percent = make("span", "percent");
@@ -152,7 +143,7 @@ class Row {
     this.textReel = make("div", "reel", { tabindex: 0 }, this.text);
     this.failure = new Failure();
     this.picture = new Picture();
-    const name = make("span", "name", {}, this.title, this.kind, this.logToggle);
+    const name = make("span", "name", {}, this.title, this.kind);
     const numbers = make("span", "numbers", {}, this.steps, this.percent, this.pace);
     const words = make("div", "words", {}, this.textReel, this.logReel, this.failure.root);
     const cells = [this.glyph, name, this.bar.root, numbers, this.time, this.picture.root, this.note, words];
@@ -175,15 +166,14 @@ class Row {
     setText(this.time, row.time);
     setText(this.note, row.note);
     this.drawText(row, parts);
-    this.picture.draw(row.picture, parts.get(row.picture), row.format, row.title);
+    this.picture.draw(row.picture, parts.get(row.picture), row.title);
     this.failure.draw(parts.get(row.error));
   }
 
   drawText(row, parts) {
     this.textReel.hidden = !row.text;
-    this.logToggle.hidden = !row.log;
-    setText(this.logLabel, `log ${row.lines}`);
-    this.logToggle.setAttribute("aria-label", `log, ${row.lines} lines`);
+    this.logReel.hidden = !row.log;
+    this.logReel.setAttribute("aria-label", row.lines);
     if (parts.has(row.text)) growText(this.text, parts.get(row.text));
     if (parts.has(row.log)) growText(this.log, parts.get(row.log));
   }
@@ -196,10 +186,11 @@ class Row {
 
 /** The run's state and counts. */
 class Head {
-  constructor(details, askGraph) {
+  constructor() {
     this.glyph = make("span", "glyph", { "aria-hidden": true });
     this.state = make("span", "state", { role: "status" });
     this.counts = make("span", "counts");
+    this.runs = make("span", "runs");
     this.cached = make("span", "cached");
     this.failed = make("span", "failed");
     this.left = make("span", "left");
@@ -207,15 +198,8 @@ class Head {
     this.bar = new Meter("overall");
     this.kept = this.bar.root.appendChild(make("div", "fill cnb-kept"));
     this.blocked = make("div", "blocked");
-    const toggle = makeToggle("quiet cnb-details", "Details", details, true);
-    this.graph = makeButton("quiet", { "aria-pressed": false, title: "Show the graph below" }, "Graph");
-    this.graph.addEventListener("click", () => {
-      const isOn = this.graph.getAttribute("aria-pressed") !== "true";
-      this.graph.setAttribute("aria-pressed", isOn);
-      askGraph(isOn);
-    });
-    const tally = make("span", "tally", {}, this.counts, " ", this.cached, " ", this.failed);
-    const clock = make("span", "clock", {}, this.left, this.time, this.graph, toggle);
+    const tally = make("span", "tally", {}, this.counts, " ", this.runs, " ", this.cached, " ", this.failed);
+    const clock = make("span", "clock", {}, this.left, this.time);
     this.line = make("div", "head", {}, this.glyph, this.state, tally, clock);
     this.all = [this.line, this.bar.root, this.blocked];
   }
@@ -224,6 +208,7 @@ class Head {
     setText(this.glyph, head.glyph);
     setText(this.state, head.state);
     setText(this.counts, head.counts);
+    setText(this.runs, head.runs);
     setText(this.cached, head.cached);
     setText(this.failed, head.failed);
     setText(this.left, head.left);
@@ -234,23 +219,44 @@ class Head {
   }
 }
 
+/** What a person may ask for below the rows: the kernel sends it as HTML from then on, or shows it below the panel. */
+class Views {
+  constructor(ask) {
+    this.contents = new Map(VIEWS.map(([name]) => [name, make("div", "content")]));
+    const folds = VIEWS.map(([name, label]) => {
+      const fold = makeFold("view", label, this.contents.get(name));
+      fold.addEventListener("toggle", () => ask({ view: name, isOpen: fold.open }));
+      return fold;
+    });
+    this.root = make("div", "views", {}, ...folds);
+  }
+
+  draw(name, html) {
+    this.contents.get(name).innerHTML = html;
+  }
+}
+
 class Panel {
-  constructor(host, askGraph) {
+  constructor(host, ask) {
     this.rows = new Map();
     this.parts = new Map();
     this.list = make("div", "rows", { role: "list" });
     this.more = make("div", "more");
-    const details = make("div", "body", {}, this.list, this.more);
-    this.head = new Head(details, askGraph);
-    this.root = make("div", "panel", {}, ...this.head.all, details);
+    this.head = new Head();
+    this.views = new Views(ask);
+    this.root = make("div", "panel", {}, ...this.head.all, this.list, this.more, this.views.root);
     this.root.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") for (const row of this.rows.values()) row.picture.enlarge(false);
+      if (event.key === "Escape") for (const row of this.rows.values()) row.picture.root.open = false;
     });
     host.append(this.root);
   }
 
   /** Accepts a message; it is drawn in the next frame, unless a newer one arrives before. */
   take(message, buffers) {
+    if (message.view) {
+      this.views.draw(message.view, message.html);
+      return;
+    }
     const pictures = message.pictures.map((name, place) => [name, buffers[place]]);
     const known = new Map([...this.parts, ...Object.entries(message.parts), ...pictures]);
     const named = message.rows.flatMap((row) => [row.picture, row.text, row.log, row.error]);
@@ -263,6 +269,7 @@ class Panel {
     this.frame = undefined;
     const { head, rows } = this.message;
     this.root.dataset.state = head.state;
+    this.root.toggleAttribute("data-over", Boolean(head.over));
     this.head.draw(head);
     setText(this.more, head.more);
     const gone = new Set(this.rows.keys());
@@ -292,7 +299,7 @@ class Panel {
 }
 
 function render({ model, el }) {
-  const panel = new Panel(el, (isOn) => model.send(isOn ? "graph" : "no graph"));
+  const panel = new Panel(el, (wanted) => model.send(wanted));
   const take = (message, buffers) => panel.take(message, buffers);
   model.on("msg:custom", take);
   model.send("ready"); // messages refer to parts that earlier ones carried

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -14,13 +15,16 @@ from ipywidgets import VBox, Widget
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.ui.jupyter.cell_output import close_when_loaded
 from comfy_nb.ui.jupyter.stop_button import StopButton
-from comfy_nb.ui.jupyter.ticker import TICK_S
+from comfy_nb.ui.jupyter.ticker import REST_FACTOR, TICK_S
 from comfy_nb.ui.jupyter.widget import THEME, FrontEnd, script, style
+from comfy_nb.ui.run.display import Views
 from comfy_nb.ui.run.messages import MessageEncoder, split_buffers
 from comfy_nb.ui.run.snapshot import RunSnapshot
 
 if TYPE_CHECKING:
     from comfy_nb.engine.run import Run
+
+VIEW_EVERY_S = 0.4
 
 
 class EmbeddedView(Protocol):
@@ -47,26 +51,45 @@ class Rows(FrontEnd):
     _css = style(THEME, *(Path(__file__).with_name(name) for name in ("panel.css", "rows.css")))
 
 
+class Shown(Protocol):
+    """The runs that a panel shows."""
+
+    @property
+    def views(self) -> Views:
+        """What may be unfolded below the rows."""
+        ...
+
+    def press_stop(self) -> None:
+        """Ask all runs to stop."""
+        ...
+
+    def newest_run(self) -> Run | None:
+        """Return the newest run that goes on, else the newest of all."""
+        ...
+
+    def live_runs(self) -> list[Run]:
+        """Return the runs that go on."""
+        ...
+
+
 class Panel:
-    """A screen; its methods may be called from any thread. `make_graph_view` makes what the Graph button shows."""
+    """A screen; its methods may be called from any thread. `make_graph_view` makes what is unfolded as Graph."""
 
     every_s = TICK_S
 
-    def __init__(
-        self,
-        press_stop: Callable[[], None],
-        newest_run: Callable[[], Run],
-        make_graph_view: Callable[[Run], EmbeddedView],
-    ) -> None:
-        self._newest_run = newest_run
+    def __init__(self, shown: Shown, make_graph_view: Callable[[Run], EmbeddedView]) -> None:
+        self._runs = shown
         self._make_graph_view = make_graph_view
         self._graph: EmbeddedView | None = None
+        self._unfolded: set[str] = set()
+        self._is_refreshing = self._is_closed = False
+        self._times_loaded = 0
         self._encoder = MessageEncoder()
         self._shown: tuple[RunSnapshot, float] | None = None
         self._lock = threading.Lock()
         self._rows = Rows()
         self._rows.on_msg(self._on_message)
-        self._stop = StopButton(press_stop)
+        self._stop = StopButton(shown.press_stop)
         self._frame = VBox([self._stop, self._rows])
         self._frame.add_class("comfy-nb-frame")
         self._opened_at = -inf
@@ -83,24 +106,43 @@ class Panel:
             self._shown = snapshot, now
 
     def close(self) -> None:
-        """Close all widgets."""
+        """Close all widgets, but for a page that was loaded again: it cannot show what replaces them."""
+        self._is_closed = True
         if self._graph is not None:
             self._graph.leave()
-        close_when_loaded(self._frame, self._opened_at)
+        if self._times_loaded <= 1:
+            close_when_loaded(self._frame, self._opened_at)
 
     def _on_message(self, widget: Any, message: Any, buffers: Any) -> None:
         """May be called from any thread."""
-        if message in ("graph", "no graph"):
-            run = self._newest_run()
-            if run.loop is not None:
-                post(run.loop, self._show_graph, run, message == "graph")
-        else:
+        if not isinstance(message, dict):
+            self._times_loaded += 1
             self._send_again()
+            return
+        run, name = self._runs.newest_run(), str(message.get("view"))
+        (self._unfolded.add if message.get("isOpen") else self._unfolded.discard)(name)
+        if run is not None and run.loop is not None:
+            post(run.loop, self._show_graph if name == "graph" else self._begin_to_refresh, run)
 
-    def _show_graph(self, run: Run, is_wanted: bool) -> None:
+    def _begin_to_refresh(self, run: Run) -> None:
+        if not self._is_refreshing:
+            self._refresh()
+
+    def _refresh(self) -> None:
+        """Send what is unfolded, as long as something is; called on the run's loop."""
+        self._is_refreshing = not self._is_closed and bool(self._unfolded - {"graph"})
+        if self._is_refreshing:
+            began, live = time.perf_counter(), self._runs.live_runs()
+            for name, view in (("timeline", self._runs.views.timeline), ("why", self._runs.views.why)):
+                if name in self._unfolded:
+                    self._rows.send({"view": name, "html": view(live)})
+            rest = max(VIEW_EVERY_S, REST_FACTOR * (time.perf_counter() - began))
+            asyncio.get_running_loop().call_later(rest, self._refresh)
+
+    def _show_graph(self, run: Run) -> None:
         """Add a view of the graph, or remove it; called on the run's loop."""
         before, self._graph = self._graph, None
-        if is_wanted and run.state == "running":
+        if "graph" in self._unfolded and not self._is_closed:
             self._graph = self._make_graph_view(run)
         self._frame.children = (self._stop, self._rows, *([self._graph.widget] if self._graph is not None else ()))
         if before is not None:

@@ -137,10 +137,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class RunSnapshot:
-    """A run at one moment. `rows` are those to show, running ones first; `more_*` count the hidden ones.
+    """A run, or several, at one moment: the `rows` to show, in the order in which they began, and the counts of all.
 
-    `failed` counts errors, `blocked_nodes` the nodes that a failed one or a blocker kept from running. `eta` is the
-    seconds left, if known. `loop_blocked` names what blocks the event loop, and for how many seconds.
+    `more_*` count the rows that are hidden, `failed` the errors, `blocked_nodes` the nodes that a failed one or a
+    blocker kept from running. `eta` is the seconds left, if known. `loop_blocked` names what blocks the event loop, and
+    for how many seconds.
     """
 
     state: str
@@ -158,6 +159,7 @@ class RunSnapshot:
     eta: float | None = None
     loop_blocked: tuple[str, float] | None = None
     stopping: bool = False
+    runs: int = 1
 
     @property
     def glyph(self) -> str:
@@ -182,14 +184,15 @@ class RunSnapshot:
     def headline(self, now: float) -> str:
         """Describe the run in one line."""
         elapsed = format_seconds(self.elapsed(now))
+        runs = f" in {count(self.runs, 'run')}" if self.runs > 1 else ""
         if self.is_all_cached:
-            return f"{count(self.cached, 'node')} from cache, {elapsed}"
+            return f"{count(self.cached, 'node')} from cache{runs}, {elapsed}"
         state = "stopping" if self.stopping and not self.is_over else self.state
-        kept = f", {self.cached} from cache" if self.cached else ""
+        kept = f", {self.cached:,} from cache" if self.cached else ""
         left = f", {format_seconds(self.eta)} left" if self.eta is not None else ""
         wrong = "".join(f", {words}" for words in self.describe_wrong())
-        progress = f"{self.done} of {count(self.total, 'node')}" if self.total or self.is_over else "about to begin"
-        return f"{state}: {progress}{kept}{wrong}, {elapsed}{left}"
+        progress = f"{self.done:,} of {count(self.total, 'node')}" if self.total or self.is_over else "about to begin"
+        return f"{state}: {progress}{runs}{kept}{wrong}, {elapsed}{left}"
 
     def describe_wrong(self) -> list[str]:
         """Count the nodes that failed, where that says more than the state, and those that are blocked, as texts."""
@@ -220,10 +223,30 @@ class RunSnapshot:
         return encodable("\n".join([*lines, f"  {hidden}"] if hidden else lines))
 
 
+def after(before: RunSnapshot, runs: RunSnapshot) -> RunSnapshot:
+    """Return runs with those that were over `before` they began: the time in between does not count."""
+    started = runs.started - before.elapsed(before.started)
+    seconds = None if runs.seconds is None else runs.started + runs.seconds - started
+    state = runs.state if runs.seconds is None else gravest([before.state, runs.state])
+    return replace(merge([before, runs]), started=started, seconds=seconds, state=state)
+
+
+def without_repeated(runs: RunSnapshot, repeated: int) -> RunSnapshot:
+    """Return runs without `repeated` nodes that came from the cache and that other ones of the runs have too."""
+    if not repeated:
+        return runs
+    return replace(runs, total=runs.total - repeated, done=runs.done - repeated, cached=runs.cached - repeated)
+
+
+def gravest(states: Sequence[str]) -> str:
+    """Return the state of several runs."""
+    return min(states, key=GRAVEST.index)
+
+
 def merge(runs: Sequence[RunSnapshot]) -> RunSnapshot:
     """Return several runs as one: counts add up, the most important rows stay, and the gravest state is shown."""
     if len(runs) == 1:
-        return replace(runs[0], rows=with_labels(runs[0].rows))
+        return runs[0]
     is_live = any(not run.is_over for run in runs)
     # several runs share most of their cached nodes, so those are only counted
     rows = [row for run in runs for row in run.rows if row.state != "cached" or row.ui or row.note]
@@ -232,14 +255,14 @@ def merge(runs: Sequence[RunSnapshot]) -> RunSnapshot:
     hidden = [row for run in runs for row in run.rows if id(row) not in kept]
     started = min(run.started for run in runs)
     return RunSnapshot(
-        state=min((run.state for run in runs), key=lambda state: GRAVEST.index(state)),
+        state=gravest([run.state for run in runs]),
         started=started,
         seconds=None if is_live else max(run.started + (run.seconds or 0.0) for run in runs) - started,
         total=sum(run.total for run in runs),
         done=sum(run.done for run in runs),
         cached=sum(run.cached for run in runs),
         ran=sum(run.ran for run in runs),
-        rows=with_labels(shown),
+        rows=tuple(shown),
         more_running=sum(run.more_running for run in runs) + sum(row.is_live for row in hidden),
         more_finished=sum(run.more_finished for run in runs) + sum(not row.is_live for row in hidden),
         failed=sum(run.failed for run in runs),
@@ -247,6 +270,7 @@ def merge(runs: Sequence[RunSnapshot]) -> RunSnapshot:
         eta=_longest([run.eta for run in runs if not run.is_over]),
         loop_blocked=max((run.loop_blocked for run in runs if run.loop_blocked), key=itemgetter(1), default=None),
         stopping=any(run.stopping for run in runs),
+        runs=sum(run.runs for run in runs),
     )
 
 
@@ -269,12 +293,11 @@ def importance(row: Row) -> tuple[bool, bool, float]:
     return went_wrong, has_words, row.seconds or 0.0
 
 
-def with_labels(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """Set the labels of rows that share a name, and return the rows."""
+def labelled(snapshot: RunSnapshot) -> RunSnapshot:
+    """Return the snapshot with labels on rows that share a name."""
+    rows = snapshot.rows
     labels = distinguish([NamedNode(row.node_id, f"{row.title} {row.class_type}", row.constants) for row in rows])
-    for row, label in zip(rows, labels, strict=True):
-        row.label = label
-    return tuple(rows)
+    return replace(snapshot, rows=tuple(replace(row, label=label) for row, label in zip(rows, labels, strict=True)))
 
 
 def nested(rows: Sequence[Row]) -> tuple[Row, ...]:

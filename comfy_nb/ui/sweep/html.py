@@ -68,11 +68,7 @@ def _row(sweep: Sweep, row: list[Coordinates], shown: set[Coordinates], picture_
 
 def _cell(cell: Cell, kind: str | None, picture_bytes: int) -> str:
     picture = picture_in(cell, kind)
-    small = (
-        shrink_to_fit(picture.data, picture.format, picture_bytes)
-        if picture is not None and picture_bytes > 0
-        else None
-    )
+    small = shrink_to_fit(picture.data, picture_bytes) if picture is not None and picture_bytes > 0 else None
     image = f'<img src="{small.uri}" alt="result" style="{PICTURE}">' if small is not None else ""
     text = escape(clip(words_in(cell, kind), WORDS_MAX))
     colour = f' style="color:{COLOURS["failed"]}"' if cell.state == "failed" else ""

@@ -49,10 +49,9 @@ class Timeline:
     def spans(self) -> Spans:
         """The run over time, so far."""
         spans = self._recorder.spans(time.perf_counter())
-        named = [NamedNode(bar.node_id, bar.title, constants_of(self._run, bar.node_id)) for bar in spans.bars]
-        for bar, label in zip(spans.bars, distinguish(named), strict=True):
-            bar.label = label
-        return spans
+        for bar in spans.bars:
+            bar.constants = constants_of(self._run, bar.node_id)
+        return with_labels(spans)
 
     @property
     def critical_path(self) -> list[str]:
@@ -115,6 +114,14 @@ class Timeline:
 
     def __repr__(self) -> str:
         return _as_text(self.spans)
+
+
+def with_labels(spans: Spans) -> Spans:
+    """Set the labels of bars that share a name, and return the spans."""
+    named = [NamedNode(bar.node_id, bar.title, bar.constants) for bar in spans.bars]
+    for bar, label in zip(spans.bars, distinguish(named), strict=True):
+        bar.label = label
+    return spans
 
 
 def _as_text(spans: Spans) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from comfy_nb.engine.events import (
@@ -49,7 +49,8 @@ class Span(NamedTuple):
 class Bar:
     """A node at work. `ready` is when all its inputs were there; `waits` are pauses between `start` and `end`.
 
-    `calls` are its calls over a list, `held` the spans in which it held the event loop.
+    `calls` are its calls over a list, `held` the spans in which it held the event loop. `constants` are the numbers and
+    texts that it was given, and `label` tells it from other nodes of its name.
     """
 
     node_id: str
@@ -64,6 +65,7 @@ class Bar:
     waits: list[Span] = field(default_factory=list)
     calls: list[Span] = field(default_factory=list)
     held: list[Span] = field(default_factory=list)
+    constants: Mapping[str, Any] = field(default_factory=dict)
     label: str = ""
 
     @property
@@ -105,7 +107,8 @@ class BlockedNode(NamedTuple):
 class Spans:
     """A run over time. `critical` are the ids of the nodes on the critical path, in order; `blocked` did not run.
 
-    `blocked_outputs` are the nodes that ran, or came from the cache, and gave nothing but blockers.
+    `blocked_outputs` are the nodes that ran, or came from the cache, and gave nothing but blockers. The run `began` at
+    that time (`time.perf_counter()`, s).
     """
 
     seconds: float
@@ -115,6 +118,7 @@ class Spans:
     critical: tuple[str, ...]
     blocked: tuple[BlockedNode, ...] = ()
     blocked_outputs: tuple[BlockedNode, ...] = ()
+    began: float = 0.0
 
     @property
     def critical_seconds(self) -> float:
@@ -172,7 +176,7 @@ class Recorder:
         bars = tuple(self._bars.values())
         path = critical_path(bars, self._parents_of)
         blocked, outputs = tuple(self._blocked.values()), tuple(self._blocked_outputs)
-        return Spans(seconds, state, bars, tuple(self._ticks), path, blocked, outputs)
+        return Spans(seconds, state, bars, tuple(self._ticks), path, blocked, outputs, self._zero or 0.0)
 
     def _node_started(self, event: NodeStarted, at: float) -> None:
         bar = self._bars.get(event.node_id)
@@ -248,6 +252,61 @@ class Recorder:
         NodeGivenUp: _node_given_up,
         RunFinished: _run_finished,
     }
+
+
+def side_by_side(runs: Sequence[Spans]) -> Spans:
+    """Return several runs as one, which began with the first of them; its critical path is that of the last to end."""
+    if not runs:
+        return Spans(0.0, "done", (), (), ())
+    if len(runs) == 1:
+        return runs[0]
+    began = min(run.began for run in runs)
+    placed = [_moved(run, run.began - began, f"{number}:") for number, run in enumerate(runs)]
+    last = max(placed, key=lambda run: run.seconds)
+    return Spans(
+        last.seconds,
+        next((run.state for run in placed if run.state != "done"), "done"),
+        tuple(bar for run in placed for bar in run.bars),
+        tuple(tick for run in placed for tick in run.ticks),
+        last.critical,
+        tuple(each for run in placed for each in run.blocked),
+        tuple(each for run in placed for each in run.blocked_outputs),
+        began,
+    )
+
+
+def _moved(run: Spans, by: float, prefix: str) -> Spans:
+    """Return a run as if it had begun `by` seconds later, its nodes renamed."""
+
+    def named(node_id: str) -> str:
+        return prefix + node_id if node_id else ""
+
+    def later(spans: Sequence[Span]) -> list[Span]:
+        return [span._replace(start=span.start + by, end=span.end + by) for span in spans]
+
+    bars = [
+        replace(
+            bar,
+            node_id=named(bar.node_id),
+            under=named(bar.under),
+            start=bar.start + by,
+            end=bar.end + by,
+            ready=bar.ready + by,
+            waits=later(bar.waits),
+            calls=later(bar.calls),
+            held=later(bar.held),
+        )
+        for bar in run.bars
+    ]
+    return Spans(
+        run.seconds + by,
+        run.state,
+        tuple(bars),
+        tuple(tick._replace(time=tick.time + by) for tick in run.ticks),
+        tuple(map(named, run.critical)),
+        tuple(each._replace(time=each.time + by) for each in run.blocked),
+        tuple(each._replace(time=each.time + by) for each in run.blocked_outputs),
+    )
 
 
 def critical_path(bars: Sequence[Bar], parents_of: ParentsOf) -> tuple[str, ...]:

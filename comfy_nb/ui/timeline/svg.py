@@ -65,7 +65,9 @@ def summary(spans: Spans) -> str:
     titles = {bar.node_id: bar.name for bar in spans.bars}
     path = [titles[node_id] for node_id in spans.critical]
     shown = path if len(path) <= PATH_MAX else [*path[:3], f"… {len(path) - 6} more …", *path[-3:]]
-    text = f"{took}{_blocked(spans)}; critical path, {format_seconds(spans.critical_seconds)}: {' → '.join(shown)}"
+    text = f"{took}{_blocked(spans)}"
+    if path:
+        text += f"; critical path, {format_seconds(spans.critical_seconds)}: {' → '.join(shown)}"
     stalled = sum(span.seconds for bar in spans.bars for span in bar.stalls)
     return f"{text}; the loop was blocked for {format_seconds(stalled)}" if stalled else text
 

@@ -54,16 +54,16 @@ def test_bars_move_and_rows_come_and_go(bars):
     draw(bars, model, progress("1", 1, 2))
     assert bar.value == 0.5
     draw(bars, model, done("1"), node("2"))
-    assert [each.bar_style for each in widgets_of(bars, ipywidgets.FloatProgress)] == ["", "success"]
+    assert [each.bar_style for each in widgets_of(bars, ipywidgets.FloatProgress)] == ["success", ""]
 
 
 def test_a_row_that_moves_up_is_not_sent_again(bars):
     model = RunModel()
-    draw(bars, model, started(2), node("1"), progress("1", 1, 2), node("2"))
-    _, second = widgets_of(bars, ipywidgets.FloatProgress)
+    draw(bars, model, started(20), *(node(str(number)) for number in range(13)))
+    _, second, *_ = widgets_of(bars, ipywidgets.FloatProgress)
     sent: list = []
     second.observe(sent.append)
-    draw(bars, model, done("1"))
+    draw(bars, model, done("0"))
     assert widgets_of(bars, ipywidgets.FloatProgress)[0] is second and sent == []
 
 

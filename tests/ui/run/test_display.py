@@ -12,7 +12,6 @@ from comfy_nb.ui.run import display as display_module
 from comfy_nb.ui.run.display import Display
 from comfy_nb.ui.run.monitor import BLOCKED_S, RunMonitor, monitor_of
 from comfy_nb.ui.run.snapshot import RunSnapshot
-from comfy_nb.ui.run.summary_line import SummaryLine
 from tests.ui.scripted import (
     ScriptedOutput,
     ScriptedRun,
@@ -24,6 +23,7 @@ from tests.ui.scripted import (
     node,
     preview,
     started,
+    until,
 )
 
 LATER = 1e12
@@ -51,9 +51,9 @@ class ScriptedScreen:
 
     every_s = 1.0
 
-    def __init__(self, press_stop, newest_run) -> None:
-        self.press_stop = press_stop
-        self.newest_run = newest_run
+    def __init__(self, display: Display) -> None:
+        self.press_stop = display.press_stop
+        self.newest_run = display.newest_run
         self.snapshots: list[RunSnapshot] = []
         self.is_closed = False
 
@@ -79,9 +79,17 @@ def output() -> ScriptedOutput:
     return ScriptedOutput()
 
 
-@pytest.fixture
-def line() -> ScriptedOutput:
-    return ScriptedOutput()
+class ScriptedViews:
+    """Views that name the runs they were told of."""
+
+    def __init__(self) -> None:
+        self.runs: list[ScriptedRun] = []
+
+    def add(self, run: ScriptedRun) -> None:
+        self.runs.append(run)
+
+    def html(self) -> dict[str, str]:
+        return {"Runs": f"{len(self.runs)} runs"}
 
 
 @pytest.fixture
@@ -90,11 +98,16 @@ def run() -> ScriptedRun:
 
 
 @pytest.fixture
-def show(ticker, output, line):
+def cell() -> SimpleNamespace:
+    return SimpleNamespace(is_running=False)
+
+
+@pytest.fixture
+def show(ticker, output, cell):
     """Show runs; called on the loop."""
 
     def show(*runs: ScriptedRun) -> Display:
-        display = Display(ScriptedScreen, output, SummaryLine(line), show_after_s=0.15)
+        display = Display(ScriptedScreen, output, ScriptedViews, show_after_s=0.15, cell_runs=lambda: cell.is_running)
         for run in runs:
             display.add(RunMonitor(run))
         return display
@@ -102,12 +115,16 @@ def show(ticker, output, line):
     return show
 
 
+def in_a_box(static: dict[str, str]) -> bool:
+    return "cnb-panel" in static["text/html"]
+
+
 async def settled() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
 
 
-async def test_a_run_that_takes_long_gets_a_screen_and_ends_as_html_in_its_place(run, show, ticker, output, line):
+async def test_a_run_that_takes_long_gets_a_screen_and_ends_as_html_in_its_place(run, show, ticker, output):
     show(run)
     run.emit(started(1), node("1", title="Soften"))
     ticker.tick()
@@ -118,7 +135,7 @@ async def test_a_run_that_takes_long_gets_a_screen_and_ends_as_html_in_its_place
     last = output.shown[-1]
     assert "Soften" in last["text/html"] and "data:image/jpeg;base64," in last["text/html"]
     assert last["text/plain"].splitlines()[0] == "✓ done: 1 of 1 node, 0.40 s"
-    assert screen.is_closed and line.shown == [] and ticker.ticks == []
+    assert screen.is_closed and ticker.ticks == []
 
 
 async def test_a_screen_is_drawn_as_often_as_it_wants_to_be(run, show, ticker, output):
@@ -148,12 +165,22 @@ async def test_nothing_is_drawn_after_the_end(run, show, ticker, output):
     assert [type(each) for each in output.shown] == [dict]
 
 
-async def test_a_run_over_at_once_leaves_one_line_and_no_screen(run, show, output, line):
+async def test_a_run_over_at_once_leaves_one_line_and_no_screen(run, show, output):
     show(run)
     run.emit(*all_cached(4), finished("done", 0.002))
     await settled()
-    assert output.shown == []
-    assert [each["text/plain"] for each in line.shown] == ["✓ 4 nodes from cache, 2 ms"]
+    (line,) = output.shown
+    assert line["text/plain"] == "✓ 4 nodes from cache, 2 ms" and not in_a_box(line)
+
+
+async def test_runs_that_all_came_from_the_cache_are_a_line_however_long_that_took(show, ticker, output):
+    first, second = ScriptedRun(), ScriptedRun()
+    show(first, second)
+    first.emit(*all_cached(1), finished("done", 0.3))
+    second.emit(*all_cached(1), finished("done", 0.3))
+    await settled()
+    (line,) = output.shown
+    assert line["text/plain"] == "✓ 2 nodes from cache in 2 runs, 0.30 s" and not in_a_box(line)
 
 
 @pytest.mark.parametrize(
@@ -164,11 +191,12 @@ async def test_a_run_over_at_once_leaves_one_line_and_no_screen(run, show, outpu
         pytest.param([node("1"), done("1", 3.0), finished("done", 3.0)], id="loop was blocked for long"),
     ],
 )
-async def test_a_quick_run_that_has_something_to_show_shows_it(run, show, output, line, events):
+async def test_a_quick_run_that_has_something_to_show_shows_it(run, show, output, events):
     show(run)
     run.emit(started(1), *events)
     await settled()
-    assert "text/html" in output.shown[0] and line.shown == []
+    (box,) = output.shown
+    assert in_a_box(box) and "1 runs" in box["text/html"]
 
 
 async def test_several_runs_of_a_cell_are_one_view_until_the_last_has_ended(show, ticker, output):
@@ -178,7 +206,7 @@ async def test_several_runs_of_a_cell_are_one_view_until_the_last_has_ended(show
     second.emit(started(1), node("7"))
     ticker.tick()
     (screen,) = output.shown
-    assert [row.node_id for row in screen.snapshots[0].rows] == ["2", "1", "7"]
+    assert [row.node_id for row in screen.snapshots[0].rows] == ["1", "2", "7"]
     assert (screen.snapshots[0].total, screen.snapshots[0].done) == (3, 1)
     second.emit(done("7"), finished())
     await settled()
@@ -186,6 +214,81 @@ async def test_several_runs_of_a_cell_are_one_view_until_the_last_has_ended(show
     first.emit(done("2"), finished())
     await settled()
     assert output.shown[-1]["text/plain"].startswith("✓ done: 3 of 3 nodes")
+
+
+async def test_runs_one_after_the_other_share_a_screen_that_stays_until_their_cell_ends(show, ticker, output, cell):
+    cell.is_running = True
+    first, second = ScriptedRun(), ScriptedRun()
+    display = show(first)
+    first.emit(started(1), node("1", title="First"))
+    ticker.tick()
+    (screen,) = output.shown
+    first.emit(done("1", 0.5), finished("done", 0.5))
+    await settled()
+    assert screen.snapshots[-1].headline(0.0) == "done: 1 of 1 node, 0.50 s" and not screen.is_closed
+    display.add(RunMonitor(second))
+    second.emit(started(1), node("1", title="Second"))
+    ticker.tick()
+    assert screen.snapshots[-1].state == "running"
+    assert [(row.title, row.state) for row in screen.snapshots[-1].rows] == [("First", "done"), ("Second", "running")]
+    second.emit(done("1", 0.25), finished("done", 0.25))
+    await settled()
+    assert output.shown == [screen] and not screen.is_closed
+    display.end_cell()
+    assert output.shown[-1]["text/plain"].startswith("✓ done: 2 of 2 nodes in 2 runs, 0.75 s") and screen.is_closed
+    assert "2 runs" in output.shown[-1]["text/html"] and ticker.ticks == []
+
+
+async def test_a_run_that_its_cell_begins_after_its_end_is_shown_in_the_same_place(show, ticker, output):
+    first, second = ScriptedRun(), ScriptedRun()
+    display = show(first)
+    first.emit(started(1), node("1"), done("1", 0.5), finished("done", 0.5))
+    await settled()
+    display.add(RunMonitor(second))
+    second.emit(started(1), node("1"))
+    ticker.tick()
+    assert [type(each) for each in output.shown] == [dict, ScriptedScreen]
+
+
+async def test_thousands_of_quick_runs_are_one_line_that_is_redrawn_seldom(show, output, cell):
+    cell.is_running = True
+    display = show()
+    for number in range(300):
+        run = ScriptedRun()
+        display.add(RunMonitor(run))
+        run.emit(*all_cached(3), started(1, cached=3), node("1"), done("1"), finished("done", 0.001))
+        if number % 100 == 0:
+            await settled()
+    await settled()
+    assert len(output.shown) == 1
+    await until(lambda: len(output.shown) == 2)
+    assert output.shown[-1]["text/plain"].startswith("✓ done: 1,200 of 1,200 nodes in 300 runs, 900 from cache, 4 ms")
+    assert not in_a_box(output.shown[-1])
+
+
+async def test_a_line_is_true_when_its_cell_ends(show, output, cell):
+    cell.is_running = True
+    display = show()
+    for _ in range(3):
+        run = ScriptedRun()
+        display.add(RunMonitor(run))
+        run.emit(*all_cached(1), finished("done", 0.001))
+        await settled()
+    display.end_cell()
+    assert [each["text/plain"] for each in output.shown] == [
+        "✓ 1 node from cache, 1 ms",
+        "✓ 3 nodes from cache in 3 runs, 3 ms",
+    ]
+
+
+async def test_where_nobody_watches_what_goes_on_is_shown_when_the_cell_ends(run, ticker, output):
+    display = Display(ScriptedScreen, output, ScriptedViews, show_after_s=0.15, is_live=False)
+    display.add(RunMonitor(run))
+    run.emit(started(1), node("1"))
+    ticker.tick()
+    assert output.shown == []
+    display.end_cell()
+    assert output.shown[-1]["text/plain"].startswith("▶ running: 0 of 1 node")
 
 
 async def test_stop_stops_all_its_runs_and_the_headline_shows_it(show, ticker, output):

@@ -13,10 +13,11 @@ from ipywidgets import Label
 from ipywidgets.widgets.widget import _instances
 
 from comfy_nb.ui.jupyter import cell_output as cell
+from comfy_nb.ui.run import panel as panel_module
 from comfy_nb.ui.run.model import RunModel
 from comfy_nb.ui.run.panel import Panel
 from comfy_nb.ui.run.snapshot import RunSnapshot
-from tests.ui.scripted import ScriptedRun, jpeg, node, preview, started
+from tests.ui.scripted import ScriptedRun, jpeg, node, preview, started, until
 
 
 def snapshot_with_picture() -> RunSnapshot:
@@ -44,14 +45,38 @@ def no_graph(run) -> None:
     raise AssertionError("nobody asked for the graph")
 
 
-@pytest.fixture
-def presses() -> list:
-    return []
+class ScriptedRuns:
+    """The runs that a panel shows: one, which notes on which thread it is stopped."""
+
+    def __init__(self, run: ScriptedRun | None = None) -> None:
+        self.run = run
+        self.views = self
+        self.presses: list[int] = []
+
+    def press_stop(self) -> None:
+        self.presses.append(threading.get_ident())
+
+    def newest_run(self) -> ScriptedRun | None:
+        return self.run
+
+    def live_runs(self) -> list[ScriptedRun]:
+        return [self.run] if self.run is not None else []
+
+    def timeline(self, live) -> str:
+        return f"{len(live)} bars"
+
+    def why(self, live) -> str:
+        return "first run"
 
 
 @pytest.fixture
-def panel(presses):
-    made = Panel(lambda: presses.append(threading.get_ident()), lambda: None, no_graph)
+def runs() -> ScriptedRuns:
+    return ScriptedRuns()
+
+
+@pytest.fixture
+def panel(runs):
+    made = Panel(runs, no_graph)
     yield made
     made.close()
 
@@ -65,7 +90,7 @@ def sent(panel, monkeypatch) -> list:
     return messages
 
 
-def send_from_page(widget, message: str) -> None:
+def send_from_page(widget, message: str | dict) -> None:
     """Send a message from the front end."""
     widget._handle_custom_msg(message, [])
 
@@ -85,12 +110,12 @@ def test_a_front_end_that_begins_to_show_it_gets_all_at_once(panel, sent):
     assert [len(message["pictures"]) for message, _ in sent] == [1, 0, 1]
 
 
-def test_only_a_press_stops_and_it_is_acknowledged(panel, presses):
+def test_only_a_press_stops_and_it_is_acknowledged(panel, runs):
     stop, _ = panel.open().children
     send_from_page(stop, "ready")
-    assert not presses and not stop.acknowledged
+    assert not runs.presses and not stop.acknowledged
     send_from_page(stop, "stop")
-    assert presses == [threading.get_ident()] and stop.acknowledged
+    assert runs.presses == [threading.get_ident()] and stop.acknowledged
 
 
 async def test_the_view_of_the_graph_is_made_on_the_loop_of_the_newest_run_and_closed_when_unwanted():
@@ -101,16 +126,42 @@ async def test_the_view_of_the_graph_is_made_on_the_loop_of_the_newest_run_and_c
         made.append(ScriptedGraphView(run, asyncio.get_running_loop()))
         return made[-1]
 
-    panel = Panel(lambda: None, lambda: run, make)
+    panel = Panel(ScriptedRuns(run), make)
     _, rows = panel.open().children
-    await asyncio.to_thread(send_from_page, rows, "graph")
+    await asyncio.to_thread(send_from_page, rows, {"view": "graph", "isOpen": True})
     await asyncio.sleep(0)
     assert [(each.run, each.loop) for each in made] == [(run, run.loop)]
     assert panel.open().children[2:] == (made[0].widget,)
-    await asyncio.to_thread(send_from_page, rows, "no graph")
+    await asyncio.to_thread(send_from_page, rows, {"view": "graph", "isOpen": False})
     await asyncio.sleep(0)
     assert made[0].is_closed and panel.open().children[2:] == ()
     panel.close()
+
+
+async def test_what_is_unfolded_is_sent_until_it_is_folded(monkeypatch):
+    monkeypatch.setattr(panel_module, "VIEW_EVERY_S", 0.01)
+    panel = Panel(ScriptedRuns(ScriptedRun(loop=asyncio.get_running_loop())), no_graph)
+    _, rows = panel.open().children
+    sent: list = []
+    monkeypatch.setattr(rows.comm, "send", lambda data, **_: sent.append(data["content"]))
+    send_from_page(rows, {"view": "timeline", "isOpen": True})
+    await until(lambda: len(sent) == 2)
+    assert sent == [{"view": "timeline", "html": "1 bars"}] * 2
+    send_from_page(rows, {"view": "why", "isOpen": True})
+    send_from_page(rows, {"view": "timeline", "isOpen": False})
+    del sent[:]
+    await until(lambda: len(sent) == 2)
+    assert sent == [{"view": "why", "html": "first run"}] * 2
+    panel.close()
+
+
+def test_a_page_that_was_loaded_again_keeps_the_panel_as_it_was_at_the_end(panel, sent):
+    _, rows = panel.open().children
+    panel.draw(snapshot_with_picture(), 1.0)
+    send_from_page(rows, "ready")
+    send_from_page(rows, "ready")
+    panel.close()
+    assert rows.comm is not None and panel.open().comm is not None
 
 
 def test_drawing_leaves_the_stop_button_alone(panel):
@@ -123,7 +174,7 @@ def test_drawing_leaves_the_stop_button_alone(panel):
 
 def test_closing_closes_every_model():
     before = set(_instances)
-    panel = Panel(lambda: None, lambda: None, no_graph)
+    panel = Panel(ScriptedRuns(), no_graph)
     panel.draw(snapshot_with_picture(), 1.0)
     assert set(_instances) - before
     panel.close()
@@ -132,7 +183,7 @@ def test_closing_closes_every_model():
 
 def test_a_closed_panel_is_kept_by_nothing(monkeypatch):
     monkeypatch.setattr(cell, "LOADING_S", 0.0)
-    panel = Panel(list, list, no_graph)
+    panel = Panel(ScriptedRuns(), no_graph)
     panel.draw(snapshot_with_picture(), 0.0)
     widgets = [weakref.ref(widget) for widget in (panel.open(), *panel.open().children)]
     panel.close()
@@ -143,7 +194,7 @@ def test_a_closed_panel_is_kept_by_nothing(monkeypatch):
 
 def test_a_panel_that_has_just_opened_is_closed_when_a_front_end_has_loaded_it(monkeypatch):
     monkeypatch.setattr(cell, "LOADING_S", 0.1)
-    panel = Panel(lambda: None, lambda: None, no_graph)
+    panel = Panel(ScriptedRuns(), no_graph)
     model_id = panel.open().model_id
     panel.close()
     assert model_id in _instances

@@ -7,7 +7,7 @@ import pytest
 import comfy_nb as nb
 from comfy_nb.ui.run.model import RunModel
 from comfy_nb.ui.run.monitor import monitor_of
-from comfy_nb.ui.run.snapshot import ROWS_MAX, RunSnapshot, merge
+from comfy_nb.ui.run.snapshot import ROWS_MAX, RunSnapshot, labelled, merge
 from tests.ui.scripted import all_cached, done, failed, finished, node, progress, started
 
 
@@ -27,7 +27,7 @@ def test_counts_add_up_and_rows_stay_in_their_order_without_the_cached_ones():
     second = snapshot_of(started(2), node("1"))
     both = merge([first, second])
     assert (both.total, both.done, both.cached, both.ran) == (6, 2, 1, 1)
-    assert [row.node_id for row in both.rows] == ["2", "1", "1"]
+    assert [row.node_id for row in both.rows] == ["1", "2", "1"]
 
 
 @pytest.mark.parametrize(
@@ -74,18 +74,18 @@ def test_rows_of_one_name_say_in_which_constants_they_differ():
     snapshot = snapshot_of(started(4), node("1", title="ask"), node("2", title="ask"), node("3", title="other"))
     for row, service in zip(snapshot.rows, ("caption", "depth", "caption"), strict=True):
         row.constants = {"service": service, "seconds": 1.0, "prompt": "x" * 100}
-    assert [row.label for row in merge([snapshot]).rows] == ["service='caption'", "service='depth'", ""]
-    assert merge([snapshot]).rows[0].name == "ask (ImageBlur) service='caption'"
+    assert [row.label for row in labelled(snapshot).rows] == ["service='caption'", "service='depth'", ""]
+    assert labelled(snapshot).rows[0].name == "ask (ImageBlur) service='caption'"
 
 
 def test_rows_that_nothing_else_tells_apart_say_their_ids():
-    assert [row.label for row in merge([snapshot_of(started(2), node("1"), node("2"))]).rows] == ["#1", "#2"]
+    assert [row.label for row in labelled(snapshot_of(started(2), node("1"), node("2"))).rows] == ["#1", "#2"]
 
 
 def test_a_long_constant_is_cut_in_the_label():
     snapshot = snapshot_of(started(2), node("1"), node("2"))
     snapshot.rows[0].constants = {"text": "a" * 100}
-    assert len(merge([snapshot]).rows[0].label) < 40
+    assert len(labelled(snapshot).rows[0].label) < 40
 
 
 async def test_the_nodes_of_an_expansion_are_told_apart_by_their_constants_too():
@@ -101,5 +101,5 @@ async def test_the_nodes_of_an_expansion_are_told_apart_by_their_constants_too()
 
     with nb.use_session(nb.Session()):
         run = await nb.Graph(stages(1)).run()
-    labels = [row.label for row in merge([monitor_of(run).snapshot()]).rows if row.title == "stage"]
+    labels = [row.label for row in labelled(monitor_of(run).snapshot()).rows if row.title == "stage"]
     assert labels == ["passes=1", "passes=2"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from comfy_nb.engine.events import CallFinished, Event, LoopHeld, NodeFinished, NodeStarted, NodeWaiting
-from comfy_nb.ui.timeline.spans import Recorder, Spans
+from comfy_nb.ui.timeline.spans import Recorder, Spans, side_by_side
 from tests.ui.scripted import RUN, all_cached, failed, finished, node, started
 
 LANE = "comfy-nb-lane-0"
@@ -127,3 +127,16 @@ def test_an_expansion_hangs_on_the_last_of_its_nodes():
 
 def test_a_run_in_which_nothing_ran_hangs_on_nothing():
     assert spans_of(*all_cached(2)).critical == ()
+
+
+def test_several_runs_stand_side_by_side_as_they_were_in_time():
+    runs = []
+    for began in (100.0, 105.0):
+        recorder = Recorder(lambda _: ())
+        recorder.apply([started(1, time=began), node("1", began + 1), end("1", began + 2)])
+        recorder.apply([finished(seconds=began + 3)])
+        runs.append(recorder.spans(began + 3))
+    both = side_by_side(runs)
+    assert [(bar.node_id, bar.start, bar.end) for bar in both.bars] == [("0:1", 1.0, 2.0), ("1:1", 6.0, 7.0)]
+    assert (both.seconds, both.critical, both.state) == (8.0, ("1:1",), "done")
+    assert side_by_side(runs[:1]) is runs[0] and side_by_side([]).bars == ()
