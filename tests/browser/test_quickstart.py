@@ -55,7 +55,7 @@ def test_every_value_that_is_shown_is_a_picture_below_its_cell(quickstart):
 def test_a_stopped_job_shows_how_far_it_came(quickstart):
     notebook, _ = quickstart
     words = notebook.output(QUICKSTART.cell_with("job.cancel()")).inner_text()
-    assert "cancelled" in words and "/100000" in words
+    assert "cancelled" in words and "/100,000" in words
 
 
 @pytest.mark.browser

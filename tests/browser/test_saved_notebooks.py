@@ -55,7 +55,7 @@ SEEN = {
     "pictures": ["done", "paints", "20/20", "three colours"],
     "timeline": ["critical path"],
     "cached": ["1 node from cache"],
-    "failed": ["failed", "no <b>bold</b> faces", "traceback"],
+    "failed": ["failed", "no <b>bold</b> faces", "Traceback"],
     "stopped": ["cancelled"],
     "together": ["3 of 3 nodes", "name='a'", "name='b'", "name='c'"],
     "again": ["1 node from cache"],
@@ -93,13 +93,13 @@ def test_opened_again_it_shows_how_the_runs_ended_and_no_broken_widget(reopened)
     for name, words in SEEN.items():
         assert [word for word in words if word not in shown[name]] == [], f"{name}: {shown[name]}"
     for name in ("pictures", "timeline"):
-        images = reopened.output(NAMES.index(name)).locator("img")
+        images = reopened.output(NAMES.index(name)).locator("img").filter(visible=True)
         assert images.count() == 1 and 0 not in images.evaluate_all(PICTURES)
     assert reopened.widget_failures(grace=0.5) == []
 
 
 def test_a_traceback_opens_with_a_click_without_any_script_of_ours(reopened):
-    details = reopened.output(NAMES.index("failed")).locator("details").filter(has_text="traceback")
+    details = reopened.output(NAMES.index("failed")).locator("details").filter(has_text="Traceback")
     assert not details.locator("pre").is_visible()
     details.locator("summary").click()
     assert "raise ValueError" in details.locator("pre").inner_text()

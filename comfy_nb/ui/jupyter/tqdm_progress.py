@@ -108,11 +108,10 @@ def tqdm_as_node_progress(call_of_node: CallOf) -> Iterator[None]:
 def _methods(tqdm: Any, call_of_node: CallOf) -> Methods:
     """Return replacements for tqdm's methods; for a bar outside nodes they do the same."""
     init, iterate, update, refresh, close = tqdm.__init__, tqdm.__iter__, tqdm.update, tqdm.refresh, tqdm.close
-    parameters = inspect.signature(init)
 
     def init_here(bar: Any, *args: Any, **options: Any) -> None:
         call = call_of_node()
-        given = parameters.bind(bar, *args, **options)
+        given = inspect.signature(init).bind(bar, *args, **options)
         if call is None or given.arguments.get("disable") or not _is_console(given.arguments.get("file")):
             init(bar, *args, **options)
             return

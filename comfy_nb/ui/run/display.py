@@ -99,6 +99,7 @@ class Display:
         self._before: RunSnapshot | None = None
         self._shared = SharedNodes()
         self._newest: Run | None = None
+        self._not_viewed: list[Run] = []
         self._screen: Screen | None = None
         self._due = 0.0
         self._needs_box = self._is_stale = False
@@ -190,8 +191,10 @@ class Display:
 
     def _note_end(self) -> None:
         """If the last run has ended, show that; not in the callback of the run, because encoding pictures is slow."""
-        if not self._are_over:
-            return
+        with self._lock:
+            if not self._are_over:
+                return
+            self._settle()
         try:
             asyncio.get_running_loop().call_soon(self._show_end)
         except RuntimeError:  # this is not the run's loop, which was closed
@@ -200,15 +203,21 @@ class Display:
     def _show_end(self) -> None:
         """All runs are over, for now."""
         with self._lock:
-            if not self._monitors or not self._are_over:
+            if self._monitors:
                 return
-            self._settle()
-            is_closing = not self._cell_runs()
-            if self._screen is not None and not is_closing:
-                self._screen.draw(self._snapshot(), time.perf_counter())
-            elif is_closing or self._redrawing is None or self._redrawing.is_closed():
+            if not self._cell_runs():
                 self._finish()
+            elif self._redrawing is None or self._redrawing.is_closed():
+                self._show_settled()
                 self._redraw_later()
+
+    def _show_settled(self) -> None:
+        """Show that all runs are over; the screen stays as long as the cell may begin more of them."""
+        if self._screen is None:
+            self._finish()
+        elif self._is_stale:
+            self._is_stale = False
+            self._screen.draw(self._snapshot(), time.perf_counter())
 
     def _settle(self) -> None:
         """Put the runs, which are over, to those before them, and let go of them."""
@@ -219,19 +228,18 @@ class Display:
         fits_a_line = ended.is_all_cached or ended.elapsed(ended.started) < self._show_after_s
         self._needs_box = self._needs_box or not fits_a_line or has_details(ended)
         self._before = ended if self._before is None else after(self._before, ended)
-        ended_runs, self._monitors = self.live_runs(), []
-        self._is_stale = True
         if self._needs_box:
-            for run in ended_runs:
-                self.views.add(run)
+            self._not_viewed += self.live_runs()
+        self._monitors = []
+        self._is_stale = True
 
     def _finish(self) -> None:
         """Show what came of all runs, as HTML."""
-        if not self._is_stale:
+        if not self._is_stale and self._screen is None:
             return
         self._is_stale = False
         snapshot, now = self._snapshot(), time.perf_counter()
-        static = _static(snapshot, now, self.views.html() if self._needs_box else {})
+        static = _static(snapshot, now, self._views_of_ended() if self._needs_box else {})
         if not self._needs_box or (snapshot.is_all_cached and not has_details(snapshot)):
             static["text/html"] = faint(static["text/plain"].splitlines()[0])
         screen, self._screen, self._newest = self._screen, None, None
@@ -242,6 +250,12 @@ class Display:
         finally:
             if screen is not None:
                 screen.close()
+
+    def _views_of_ended(self) -> Mapping[str, str]:
+        ended, self._not_viewed = self._not_viewed, []
+        for run in ended:
+            self.views.add(run)
+        return self.views.html()
 
     def _redraw_later(self) -> None:
         """Show what ends meanwhile in a moment: a cell may begin thousands of runs."""
@@ -254,8 +268,8 @@ class Display:
     def _redraw(self) -> None:
         with self._lock:
             self._redrawing = None
-            if self._screen is None and self._before is not None:
-                self._finish()
+            if not self._monitors:
+                self._show_settled()
 
 
 def _static(snapshot: RunSnapshot, now: float, views: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -98,7 +98,7 @@ def _row(row: Row, now: float, parts: Parts) -> dict[str, Any]:
             "kind": " ".join(part for part in (kind, row.label) if part),
             "child": bool(row.under),
             "fraction": _rounded(fraction) if fraction is not None else None,
-            "steps": f"{_number(row.value)}/{_number(row.total)}" if row.total > 0 else "",
+            "steps": row.own_steps,
             "calls": row.list_calls,
             "percent": f"{int(fraction * 100)} %" if fraction is not None and row.is_live else "",
             "pace": row.pace,
@@ -146,10 +146,6 @@ def _clock(seconds: float, is_running: bool) -> str:
 
 def _time_left(seconds: float) -> str:
     return f"about {format_seconds(seconds) if seconds > 59 else f'{max(ceil(seconds), 1)} s'} left"
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
 
 
 def _rounded(fraction: float) -> float:

@@ -97,10 +97,14 @@ class Row:
         return within if self.total > 0 else None
 
     @property
+    def own_steps(self) -> str:
+        """Steps of the list call in progress as text: "3/20", or nothing."""
+        return f"{_number(self.value)}/{_number(self.total)}" if self.total > 0 else ""
+
+    @property
     def steps(self) -> str:
         """Steps and list calls as text: "3/20", "3/20, 2 of 8", or nothing."""
-        parts = [f"{self.value:g}/{self.total:g}"] if self.total > 0 else []
-        return ", ".join([*parts, self.list_calls] if self.list_calls else parts)
+        return ", ".join(filter(None, (self.own_steps, self.list_calls)))
 
     @property
     def pace(self) -> str:
@@ -333,6 +337,10 @@ def format_row(row: Row, now: float) -> str:
         text,
     )
     return "  ".join(part for part in parts if part)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
 
 
 def _printed(row: Row) -> list[str]:

@@ -262,7 +262,7 @@ async def test_thousands_of_quick_runs_are_one_line_that_is_redrawn_seldom(show,
     await settled()
     assert len(output.shown) == 1
     await until(lambda: len(output.shown) == 2)
-    assert output.shown[-1]["text/plain"].startswith("✓ done: 1,200 of 1,200 nodes in 300 runs, 900 from cache, 4 ms")
+    assert output.shown[-1]["text/plain"].startswith("✓ done: 1,200 of 1,200 nodes in 300 runs, 900 from cache, 0.30 s")
     assert not in_a_box(output.shown[-1])
 
 
