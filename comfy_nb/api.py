@@ -50,6 +50,9 @@ def _presenter() -> Presenter:
         from comfy_nb.ui.jupyter.cells import shell
 
         if shell() is not None:
+            from comfy_nb.ui.jupyter import interrupted_cell
+
+            interrupted_cell.register()  # before what takes long to import: a person may press meanwhile
             from comfy_nb.ui.notebook import NotebookPresenter
 
             return NotebookPresenter(_load_magics)

@@ -353,6 +353,24 @@ def test_a_press_just_before_the_first_run_of_a_cell_ends_it_in_one_line(lesson:
     assert is_one_line(error_of(reply)) and reply.stdout == ""
 
 
+def test_a_press_while_the_first_run_of_a_notebook_begins_ends_its_cell_in_one_line(kernel: Kernel):
+    code = """
+    import signal, sys, comfy_nb as nb
+    class Press:
+        def find_spec(self, name, *_):
+            if name == "comfy_nb.ui.notebook":
+                sys.meta_path.remove(self)
+                signal.raise_signal(signal.SIGINT)
+    sys.meta_path.insert(0, Press())
+    @nb.node
+    def quick() -> int: return 1
+    await quick()
+    print("went on")
+    """
+    reply = kernel.run(code)
+    assert is_one_line(error_of(reply)) and reply.stdout == ""
+
+
 def test_each_of_several_interrupts_stops_its_cell(lesson: Kernel):
     for _ in range(3):
         assert error_of(interrupted(lesson, "await sleeper()")).ename == "Interrupted"

@@ -242,9 +242,9 @@ def test_why_tells_of_a_value_of_a_class_that_refuses_to_be_hashed_after_another
     value = OfRefusingClass()
 
     @nb.node
-    def takes(value: object, number: int) -> int:
+    def takes_refusing(value: object, number: int) -> int:
         return number
 
-    takes(value, 1).run_sync()
-    takes(value, 2).run_sync()
+    takes_refusing(value, 1).run_sync()
+    takes_refusing(value, 2).run_sync()
     assert nb.last is not None and "a value of class OfRefusingClass" in nb.last.why("1")
