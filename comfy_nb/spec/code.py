@@ -66,12 +66,14 @@ DOORS = {
 class _Bytecode(NamedTuple):
     """What never changes of a code object, and the names in it and in each function defined in it.
 
-    `may_take_names`: it may be given others (see `texts.takes_names`).
+    `may_take_names`: it may be given others (see `texts.takes_names`). `reads_globals`: the attribute of functions or
+    frames by which it may read any, if it names one.
     """
 
     own: bytes
     pieces: tuple[Names, ...]
     may_take_names: bool
+    reads_globals: str | None
 
 
 @functools.lru_cache(maxsize=4096)
@@ -88,7 +90,9 @@ def _bytecode(code: types.CodeType) -> _Bytecode:
         else:
             facts.append(_encode_constant(constant))
     may_take = any(map(may_take_names, pieces))
-    return _Bytecode(xxh3_128_digest(encode_plain(tuple(facts))), tuple(pieces), may_take)
+    read = {name for names in pieces for name in (*names.all, *names.bare)}
+    reads_globals = next(iter(sorted(GLOBALS_OF_CODE & read)), None)
+    return _Bytecode(xxh3_128_digest(encode_plain(tuple(facts))), tuple(pieces), may_take, reads_globals)
 
 
 def _encode_constant(constant: Any) -> bytes:
@@ -135,9 +139,8 @@ def _read_names(
     code: _Bytecode, scope: Mapping[str, Any], named: list[Named], function: types.FunctionType | None = None
 ) -> str | None:
     """Add what code, of a function if it is of one, can reach by names; return in words what it may reach by none."""
-    anything = takes_names(code.pieces, scope, function) if code.may_take_names else None
+    anything = (takes_names(code.pieces, scope, function) if code.may_take_names else None) or code.reads_globals
     for names in code.pieces:
-        anything = next((name for name in GLOBALS_OF_CODE if name in names.all or name in names.bare), anything)
         for name in (*names.variables, *named_in_texts(names, scope)):
             if name in scope:
                 anything = _read_global(name, scope[name], names.all, names.bare, named) or anything
@@ -146,7 +149,8 @@ def _read_names(
         named += [(("accessor", name), accessor) for name, accessor in accessors_named(names)]
         for found in names.imports:
             name = module_name(found, scope)
-            named += [(("module", each), Digest(text)) for each, text in files_not_loaded(name, found.taken)]
+            if found.taken or name not in sys.modules:
+                named += [(("module", each), Digest(text)) for each, text in files_not_loaded(name, found.taken)]
             if found.bound_to is not None and found.level == 0:
                 name = name.partition(".")[0]
             module = sys.modules.get(name)

@@ -54,10 +54,12 @@ def _texts_in(value: Any) -> Iterable[Any]:
 def accessors_named(names: Names) -> Iterator[tuple[str, Any]]:
     """Yield what the person has registered with pandas under names that a piece of code reads, as `df.geo` does."""
     pandas = sys.modules.get("pandas")
-    kinds: list[Any] = [getattr(pandas, name, None) for name in _WITH_ACCESSORS] if pandas is not None else []
+    if pandas is None:
+        return
+    kinds: list[Any] = [vars(pandas).get(name) for name in _WITH_ACCESSORS]
     for kind in kinds:
-        for name in sorted(getattr(kind, "_accessors", ())):
-            accessor = getattr(vars(kind).get(name), "_accessor", None) if name in names.all else None
+        for name in sorted(getattr(kind, "_accessors", frozenset()).intersection(names.all)):
+            accessor = getattr(vars(kind).get(name), "_accessor", None)
             if isinstance(accessor, type) and is_local(module_of(accessor)):
                 yield f"{kind.__name__}.{name}", accessor
 
