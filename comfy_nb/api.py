@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 
 def _fill(registry: Registry) -> None:
+    _notice_interrupts()
     from comfy_nb.library import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
 
     for class_type, cls in NODE_CLASS_MAPPINGS.items():  # unlike `register`, without reading what folders hold
@@ -44,12 +45,21 @@ def _fill(registry: Registry) -> None:
 fill_default_registry(_fill)
 
 
+def _notice_interrupts() -> None:
+    """Notice interrupts of a notebook's cells from the first use on: the imports that it needs take a while."""
+    if "IPython" in sys.modules:
+        from comfy_nb.ui.jupyter.interrupted_cell import register
+
+        register()
+
+
 def _presenter() -> Presenter:
     """Return what shows the runs of a new session: in a notebook they show themselves."""
     if "IPython" in sys.modules:
         from comfy_nb.ui.jupyter.cells import shell
 
         if shell() is not None:
+            _notice_interrupts()
             from comfy_nb.ui.notebook import NotebookPresenter
 
             return NotebookPresenter(_load_magics)

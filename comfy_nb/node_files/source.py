@@ -117,7 +117,7 @@ def _giving(node: ast.Import | ast.ImportFrom, name: str, value: Any, scope: Map
             if sys.modules.get(alias.name if alias.asname else bound) is value:
                 yield f"import {alias.name}{renamed}"
             continue
-        module = module_name(Import(node.level, node.module or "", None), scope)
+        module = module_name(Import(node.level, node.module or ""), scope)
         held = getattr(sys.modules.get(module), alias.name, None)
         if held is value and module != "__main__":
             yield f"from {module} import {alias.name}{renamed}"

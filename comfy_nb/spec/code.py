@@ -7,12 +7,9 @@ values of the notebook and of the project's own modules. Code from installed pac
 from __future__ import annotations
 
 import abc
-import builtins
 import enum
 import functools
-import importlib
 import inspect
-import pkgutil
 import sys
 import types
 import typing
@@ -26,10 +23,11 @@ from comfy_nb.spec.contents.schemas import without_addresses
 from comfy_nb.spec.digest import Digest, encode_plain
 from comfy_nb.spec.fingerprint import digest_code, note_superseded
 from comfy_nb.spec.ledger import keep_marks
+from comfy_nb.spec.loads import files_not_loaded
 from comfy_nb.spec.locality import installed_name, is_local, is_local_file, is_superseded, version_of
 from comfy_nb.spec.names import Names, module_name, names_in
 from comfy_nb.spec.readers import Code, Named, Parts, Whole, reads
-from comfy_nb.spec.texts import may_take_names, named_in_texts, names_in_hints, takes_names
+from comfy_nb.spec.texts import accessors_named, may_take_names, named_in_texts, names_in_hints, takes_names
 
 
 def code_digest(thing: Callable[..., Any] | type, *also: Any) -> Digest:
@@ -54,19 +52,28 @@ def code_digest(thing: Callable[..., Any] | type, *also: Any) -> Digest:
 # Built-in functions, and attributes of functions and frames, by which code can read globals that it does not name.
 READS_ANYTHING = frozenset({"__import__", "eval", "exec", "globals"})
 GLOBALS_OF_CODE = frozenset({"__globals__", "f_globals", "f_locals", "user_global_ns", "user_ns"})
-# The same for modules, and what code reads of them.
-DOORS = {sys: {"modules"}, importlib: {"import_module"}, builtins: READS_ANYTHING, pkgutil: {"resolve_name"}}
+# The same for modules, by their names, and what code reads of them.
+DOORS = {
+    "builtins": READS_ANYTHING,
+    "importlib": frozenset({"import_module"}),
+    "inspect": frozenset({"getmodule"}),
+    "pkgutil": frozenset({"resolve_name"}),
+    "pydoc": frozenset({"locate", "resolve"}),
+    "sys": frozenset({"modules"}),
+}
 
 
 class _Bytecode(NamedTuple):
     """What never changes of a code object, and the names in it and in each function defined in it.
 
-    `may_take_names`: it may be given others (see `texts.takes_names`).
+    `may_take_names`: it may be given others (see `texts.takes_names`). `reads_globals`: the attribute of functions or
+    frames by which it may read any, if it names one.
     """
 
     own: bytes
     pieces: tuple[Names, ...]
     may_take_names: bool
+    reads_globals: str | None
 
 
 @functools.lru_cache(maxsize=4096)
@@ -83,7 +90,9 @@ def _bytecode(code: types.CodeType) -> _Bytecode:
         else:
             facts.append(_encode_constant(constant))
     may_take = any(map(may_take_names, pieces))
-    return _Bytecode(xxh3_128_digest(encode_plain(tuple(facts))), tuple(pieces), may_take)
+    read = {name for names in pieces for name in (*names.all, *names.bare)}
+    reads_globals = next(iter(sorted(GLOBALS_OF_CODE & read)), None)
+    return _Bytecode(xxh3_128_digest(encode_plain(tuple(facts))), tuple(pieces), may_take, reads_globals)
 
 
 def _encode_constant(constant: Any) -> bytes:
@@ -108,8 +117,9 @@ def _function(function: types.FunctionType, *known_by: Any) -> Code:
         bytecode = _bytecode(function.__code__)
         own: Any = bytecode.own
         unreadable = _read_names(bytecode, function.__globals__, named, function)
-    else:
-        own = f"{function.__module__}.{function.__qualname__}"
+    else:  # `functools.wraps` gives one that a package made the name of the person's function
+        made_by = f"{function.__globals__.get('__name__')}.{function.__code__.co_qualname}"
+        own = f"{function.__module__}.{function.__qualname__} {made_by}"
     if function.__defaults__ or function.__kwdefaults__:
         for name, value in _defaults(function):
             named.append(((f"default of {function.__name__}'s", name), value))
@@ -129,18 +139,22 @@ def _read_names(
     code: _Bytecode, scope: Mapping[str, Any], named: list[Named], function: types.FunctionType | None = None
 ) -> str | None:
     """Add what code, of a function if it is of one, can reach by names; return in words what it may reach by none."""
-    anything = takes_names(code.pieces, scope, function) if code.may_take_names else None
+    anything = (takes_names(code.pieces, scope, function) if code.may_take_names else None) or code.reads_globals
     for names in code.pieces:
-        anything = next((name for name in names.all if name in GLOBALS_OF_CODE), anything)
         for name in (*names.variables, *named_in_texts(names, scope)):
             if name in scope:
                 anything = _read_global(name, scope[name], names.all, names.bare, named) or anything
             elif name in READS_ANYTHING:
                 anything = name
+        named += [(("accessor", name), accessor) for name, accessor in accessors_named(names)]
         for found in names.imports:
             name = module_name(found, scope)
+            if found.taken or name not in sys.modules:
+                named += [(("module", each), Digest(text)) for each, text in files_not_loaded(name, found.taken)]
+            if found.bound_to is not None and found.level == 0:
+                name = name.partition(".")[0]
             module = sys.modules.get(name)
-            if module in DOORS or (module is not None and is_local(name)):
+            if module is not None and (name in DOORS or is_local(name)):
                 bare = names.bare | {name} if found.bound_to in names.bare else names.bare
                 anything = _read_global(name, module, names.all, bare, named) or anything
         for parent in names.parents:
@@ -174,9 +188,9 @@ def _read_global(path: str, value: Any, names: tuple[str, ...], bare: frozenset[
     is_handed_on = path.rpartition(".")[2] in bare or path in bare or "__dict__" in names
     if not issubclass(type(value), types.ModuleType) or is_handed_on:
         named.append(((_kind_of(value), path), value))
-        return value.__name__ if issubclass(type(value), types.ModuleType) and value in DOORS else None
+        return value.__name__ if issubclass(type(value), types.ModuleType) and value.__name__ in DOORS else None
     named.append((("module", path), value.__name__))
-    anything = next((f"{value.__name__}.{name}" for name in names if name in DOORS.get(value, ())), None)
+    anything = next((f"{value.__name__}.{name}" for name in names if name in DOORS.get(value.__name__, ())), None)
     if not is_local(value.__name__):
         return anything
     found = value.__dict__
@@ -191,9 +205,9 @@ def _read_global(path: str, value: Any, names: tuple[str, ...], bare: frozenset[
 
 def _behind_door(values: Iterable[Any], code: types.CodeType) -> str | None:
     """Return in words what code may reach by no name through a module that its closure holds."""
-    modules = [each for each in values if issubclass(type(each), types.ModuleType) and each in DOORS]
+    modules = [each.__name__ for each in values if issubclass(type(each), types.ModuleType)]
     read = {name for names in _bytecode(code).pieces for name in names.all}
-    return _whatever(next((f"{each.__name__}.{name}" for each in modules for name in DOORS[each] & read), None))
+    return _whatever(next((f"{each}.{name}" for each in modules for name in DOORS.get(each, frozenset()) & read), None))
 
 
 def _read_hints(hints: Iterable[Any], scope: Mapping[str, Any]) -> list[Named]:

@@ -12,7 +12,7 @@ import os
 import sys
 import time
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import resolve_name
 from pathlib import Path
@@ -146,6 +146,19 @@ def _file_of(name: str) -> str:
         return file if isinstance(file, str) else ""
     found = _find(name) if module is None else None
     return found.origin if found is not None and found.origin and is_local_file(found.origin) else ""
+
+
+def files_not_loaded(name: str, taken: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield the project's files that importing a module, and what is taken from it, would load, with their digests."""
+    module = sys.modules.get(name)
+    names = [name]
+    if module is not None:
+        held: Mapping[str, Any] = vars(module) if issubclass(type(module), types.ModuleType) else {}
+        is_package = "__path__" in held and is_local(name)
+        names = [f"{name}.{each}" for each in taken if each not in held] if is_package else []
+    for each in names:
+        if each not in sys.modules and (file := _file_of(each)):
+            yield each, _digest_of_file(file, *_stamp(file))
 
 
 def _find(name: str) -> ModuleSpec | None:

@@ -19,11 +19,15 @@ _TAKE_NAMES = frozenset({"eval", "load", "loads", "query"})
 
 
 class Import(NamedTuple):
-    """An `import` statement in a function: `level` counts the dots, `bound_to` is the variable that it sets, if one."""
+    """An `import` statement in a function: `level` counts the dots, `taken` has what it takes from the module.
+
+    `bound_to` is the variable that it sets at once: to the module, or to what that is part of, as `import a.b` does.
+    """
 
     level: int
     module: str
-    bound_to: str | None
+    taken: tuple[str, ...] = ()
+    bound_to: str | None = None
 
 
 class Call(NamedTuple):
@@ -62,20 +66,24 @@ def names_in(code: types.CodeType) -> Names:
     imports: list[Import] = []
     bare: set[str] = set()
     parents: list[str | None] = []
+    renamed: list[tuple[str, str]] = []
     steps = [step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG"]
     for index, step in enumerate(steps):
         following = steps[index + 1] if index + 1 < len(steps) else None
         if step.opname in _GLOBAL_READS:
             variables[step.argval] = None
         if step.opname == "IMPORT_NAME":
-            bound_to = following.argval if following is not None and following.opname.startswith("STORE_") else None
-            imports.append(Import(int(steps[index - 2].argval or 0), step.argval, bound_to))
-        elif step.opname.startswith("LOAD_"):
+            level, taken = int(steps[index - 2].argval or 0), steps[index - 1].argval or ()
+            imports.append(Import(level, step.argval, taken, _stored(following)))
+        elif step.opname == "IMPORT_FROM":
+            renamed.append((step.argval, _stored(following) or ""))
+        elif "LOAD_" in step.opname:
             names = _loaded(step)
             is_read = following is not None and following.opname in _ATTRIBUTE_READS
             bare.update(names[:-1] if is_read else names)
         if step.opname in _ATTRIBUTE_READS and step.argval == "__subclasses__":
             parents.append(steps[index - 1].argval if steps[index - 1].opname in _GLOBAL_READS else None)
+    bare |= {name for name, variable in renamed if variable in bare}
     marked = tuple(name for each in code.co_consts if isinstance(each, str) for name in MARKED.findall(each))
     calls = tuple(_calls(steps))
     return Names(tuple(variables), tuple(imports), frozenset(bare), calls, tuple(parents), marked, code.co_names)
@@ -84,7 +92,16 @@ def names_in(code: types.CodeType) -> Names:
 def _loaded(step: dis.Instruction) -> list[str]:
     """Return the names that a step reads, which may be two variables at once, or the text that it loads."""
     read = step.argval if isinstance(step.argval, tuple) else (step.argval,)
+    if step.opname.startswith("STORE_"):  # it also sets the first one
+        read = read[1:]
     return [name for name in read if isinstance(name, str)]
+
+
+def _stored(step: dis.Instruction | None) -> str | None:
+    """Return the variable that a step sets, which may also set or read another one."""
+    if step is None or not step.opname.startswith("STORE_"):
+        return None
+    return str(step.argval[0] if isinstance(step.argval, tuple) else step.argval)
 
 
 def _calls(steps: Sequence[dis.Instruction]) -> Iterator[Call]:

@@ -60,7 +60,7 @@ class Unreadable(Exception):
 _ANY_GLOBAL = frozenset(
     {
         *("_pickle.load", "_pickle.loads", "builtins.__import__", "builtins.eval", "builtins.exec", "builtins.globals"),
-        *("importlib.import_module", "pkgutil.resolve_name"),
+        *("importlib.import_module", "inspect.getmodule", "pkgutil.resolve_name", "pydoc.locate", "pydoc.resolve"),
         *("pydantic._internal._validators.import_string", "pydantic.types.ImportString"),
     }
 )

@@ -1,4 +1,4 @@
-"""Globals that code names in texts, as a library looks them up: type hints, expressions for tables, pickles."""
+"""What code names for a library to look up: globals in type hints, expressions for tables and pickles; accessors."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from typing import Any
 
 from comfy_nb.spec.attributes import held_by
 from comfy_nb.spec.declared import declared_constant
-from comfy_nb.spec.locality import is_local
+from comfy_nb.spec.locality import is_local, module_of
 from comfy_nb.spec.names import MARKED, Call, Names, module_name
 
 _NAME = re.compile(r"[^\W\d]\w*")
+_WITH_ACCESSORS = ("DataFrame", "Series", "Index")
 _OF_TABLES = frozenset({"eval", "query"})
 _UNPICKLE = frozenset({"load", "loads", "Unpickler"})
 
@@ -48,6 +49,19 @@ def _texts_in(value: Any) -> Iterable[Any]:
         return list((value if issubclass(kind, dict) else vars(value)).values())
     except Exception:  # it has no attributes, or refuses to be looked at
         return ()
+
+
+def accessors_named(names: Names) -> Iterator[tuple[str, Any]]:
+    """Yield what the person has registered with pandas under names that a piece of code reads, as `df.geo` does."""
+    pandas = sys.modules.get("pandas")
+    if pandas is None:
+        return
+    kinds: list[Any] = [vars(pandas).get(name) for name in _WITH_ACCESSORS]
+    for kind in kinds:
+        for name in sorted(getattr(kind, "_accessors", frozenset()).intersection(names.all)):
+            accessor = getattr(vars(kind).get(name), "_accessor", None)
+            if isinstance(accessor, type) and is_local(module_of(accessor)):
+                yield f"{kind.__name__}.{name}", accessor
 
 
 def may_take_names(names: Names) -> bool:

@@ -80,7 +80,12 @@ def _is_of_torch(name: str) -> bool:
 
 def _is_torchs(value: Any) -> bool:
     """Whether a function or class is torch's, and not one of the ways round it."""
-    return _is_of_torch(f"{value.__module__}.{value.__qualname__}")
+    try:
+        return _is_of_torch(f"{value.__module__}.{value.__qualname__}")
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a class of somebody else's metaclass may refuse in any way
+        return False
 
 
 def _leads_away(name: str) -> bool:

@@ -32,6 +32,12 @@ def freed() -> torch.Tensor:
     return tensor
 
 
+def functional() -> torch.Tensor:
+    seen: list[torch.Tensor] = []
+    torch.func.functionalize(lambda each: (seen.append(each), each)[1])(torch.ones(2, 2))
+    return seen[0]
+
+
 def nested(depth: int) -> list[Any]:
     value: list[Any] = []
     for _ in range(depth):
@@ -68,6 +74,15 @@ class Unhashable(type):
 
 
 class OfUnhashableClass(metaclass=Unhashable):
+    pass
+
+
+class Refusing(type):
+    def __hash__(cls) -> int:
+        raise RuntimeError("no hash")
+
+
+class OfRefusingClass(metaclass=Refusing):
     pass
 
 
@@ -133,6 +148,8 @@ UNREADABLE: dict[str, Callable[[], Any]] = {
     "fake": fake,
     "batched": batched,
     "freed": freed,
+    "functional": functional,
+    "of a class that refuses to be hashed": OfRefusingClass,
     "not initialised": torch.nn.UninitializedParameter,
     "compiled": lambda: torch.jit.script(torch.nn.Linear(1, 1)),
     "in a foreign layout": lambda: torch.ones(2).to_mkldnn(),

@@ -353,6 +353,21 @@ def test_a_press_just_before_the_first_run_of_a_cell_ends_it_in_one_line(lesson:
     assert is_one_line(error_of(reply)) and reply.stdout == ""
 
 
+@pytest.mark.parametrize("first", ["await quick()", "await nb.sweep(quick(), {'n': [1, 2]})", "quick().run_sync()"])
+def test_a_press_just_before_the_first_run_of_a_notebook_ends_its_cell_in_one_line(kernel: Kernel, first: str):
+    code = f"""
+    import asyncio, signal, comfy_nb as nb
+    @nb.node
+    def quick(n: int = 0) -> int: return n
+    signal.raise_signal(signal.SIGINT)
+    {first}
+    await asyncio.sleep(0)
+    print("went on")
+    """
+    reply = kernel.run(code)
+    assert is_one_line(error_of(reply)) and reply.stdout == ""
+
+
 def test_each_of_several_interrupts_stops_its_cell(lesson: Kernel):
     for _ in range(3):
         assert error_of(interrupted(lesson, "await sleeper()")).ename == "Interrupted"
@@ -722,6 +737,18 @@ def test_a_press_while_a_cell_tidies_up_after_another_shows_the_later_one(lesson
     lesson.interrupt()
     error = error_of(lesson.wait(cell, PATIENCE_S))
     assert is_plain(error) and "Interrupted" not in error.traceback, error.traceback
+
+
+def test_a_press_just_before_the_end_of_an_await_ends_a_cell_that_would_go_on_into_run_sync(lesson: Kernel):
+    press = "signal.raise_signal(signal.SIGINT)\nawait asyncio.sleep(0)"
+    reply = lesson.run(f"await quick()\n{press}\nquick().run_sync()\nprint('went on')")
+    assert is_one_line(error_of(reply)) and reply.stdout == ""
+
+
+def test_a_press_while_the_first_cell_of_a_notebook_is_in_run_sync_ends_it_in_one_line(kernel: Kernel):
+    code = WHAT_AN_IMPORT_MIGHT_PATCH + NODES + "await asyncio.sleep(0)\nsleeper().run_sync()"
+    assert is_one_line(error_of(interrupted(kernel, code)))
+    assert value_of(kernel, "await quick()") == "1"
 
 
 def test_a_press_before_run_sync_ends_a_cell_that_has_awaited(lesson: Kernel):

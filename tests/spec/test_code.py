@@ -223,6 +223,10 @@ DIFFERENT = {
         "import contextlib\ndef g(n):\n    def h(): yield n\n    return contextlib.contextmanager(h)\nh = g(1)\ndef f(): return h()",
         "import contextlib\ndef g(n):\n    def h(): yield n\n    return contextlib.contextmanager(h)\nh = g(2)\ndef f(): return h()",
     ),
+    "which decorator of an installed package": (
+        "import torch\ndef g(x): return x.sum()\nh = torch.func.grad(g)\ndef f(x): return h(x)",
+        "import torch\ndef g(x): return x.sum()\nh = torch.func.grad_and_value(g)\ndef f(x): return h(x)",
+    ),
     "what a bound builtin belongs to": ("join = '-'.join\ndef f(x): return join(x)", "join = '+'.join\ndef f(x): return join(x)"),
     "an installed function": ("from math import sin as g\ndef f(x): return g(x)", "from math import cos as g\ndef f(x): return g(x)"),
     "a function of numpy": ("from numpy import sin as g\ndef f(x): return g(x)", "from numpy import cos as g\ndef f(x): return g(x)"),
@@ -375,6 +379,55 @@ def test_a_module_that_is_handed_on_counts_with_all_that_it_holds(project, readi
     assert notebook.digest() != before
 
 
+@pytest.mark.parametrize(
+    "statement",
+    ["import own_box.own_tools as it", "from own_box import own_tools as it", "import own_box.own_tools as it, math"],
+)
+def test_a_module_that_a_function_imports_and_hands_on_counts_with_all_that_it_holds(project, statement):
+    project("own_box/__init__.py", "")
+    project("own_box/own_tools.py", "K = 1\n")
+    notebook = Notebook(f"import own_box.own_tools\ndef f():\n    {statement}\n    return vars(it)['K']")
+    before = notebook.digest()
+    notebook.run("own_box.own_tools.K = 2")
+    assert notebook.digest() != before
+
+
+def test_a_package_counts_where_a_function_imports_a_module_of_it(project):
+    project("own_box/__init__.py", "K = 1\n")
+    project("own_box/own_tools.py", "")
+    notebook = Notebook("import own_box.own_tools\ndef f():\n    import own_box.own_tools\n    return own_box.K")
+    before = notebook.digest()
+    notebook.run("own_box.K = 2")
+    assert notebook.digest() != before
+
+
+@pytest.mark.parametrize(
+    ("file", "statement"),
+    [
+        ("own_later.py", "import own_later"),
+        ("own_later.py", "from own_later import K"),
+        ("own_box/own_later.py", "from own_box import own_later"),
+        ("own_box/own_later.py", "import own_box.own_later as it"),
+    ],
+)
+def test_a_module_that_is_there_only_later_counts(project, file, statement):
+    project("own_box/__init__.py", "")
+    notebook = Notebook(f"import own_box\ndef f():\n    try: {statement}\n    except Exception: return 0\n    return 1")
+    before = notebook.digest()
+    project(file, "raise ValueError\n")
+    broken = notebook.digest()
+    project(file, "K = 1\n")
+    assert len({before, broken, notebook.digest()}) == 3
+
+
+def test_an_installed_module_counts_the_same_before_it_is_imported():
+    notebook = Notebook("def f():\n    import this\n    return this.c")
+    assert "this" not in sys.modules
+    before = notebook.digest()
+    notebook.names["f"]()
+    assert notebook.digest() == before
+
+
 def test_a_module_as_a_value_counts_by_its_name_and_all_that_its_code_sets():
     first, second = types.ModuleType("a"), types.ModuleType("a")
     assert digest_of(first) == digest_of(second) != digest_of(types.ModuleType("b"))
@@ -390,10 +443,13 @@ def test_a_module_as_a_value_counts_by_its_name_and_all_that_its_code_sets():
         ("sys._getframe().f_globals['K']", "f_globals"),
         ("sys.modules['x']", "sys.modules"),
         ("builtins.eval('K')", "builtins.eval"),
+        ("getattr(g, '__globals__')['K']", "__globals__"),
+        ("inspect.getmodule(g).K", "inspect.getmodule"),
+        ("pydoc.locate('__main__.K')", "pydoc.locate"),
     ],
 )
 def test_code_that_can_read_any_global_by_name_is_not_reusable(reading, what):
-    notebook = Notebook(f"import builtins, sys\ndef g(): pass\ndef f(): return {reading}")
+    notebook = Notebook(f"import builtins, inspect, pydoc, sys\ndef g(): pass\ndef f(): return {reading}")
     found = code_digest(notebook.names["f"])
     assert not found.reusable
     assert unreadable_in_code(found.value) == f"its code reads whatever `{what}` is asked for"

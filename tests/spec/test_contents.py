@@ -528,6 +528,15 @@ def emptied(queue: asyncio.Queue[int]) -> Any:
     return queue
 
 
+class Column(pd.arrays.NumpyExtensionArray):
+    """An array for a table."""
+
+
+class Cells(pd.api.extensions.ExtensionDtype):
+    name = "cells"
+    type = float
+
+
 def moved(*_: Any) -> None:
     pass
 
@@ -549,6 +558,16 @@ PAIRS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
         lambda: with_attributes(asyncio.BoundedSemaphore(2), _value=1),
     ),
     "what is left to do of a queue": (asyncio.Queue, lambda: emptied(asyncio.Queue())),
+    "an attribute of an event": (asyncio.Event, lambda: with_attributes(asyncio.Event(), note=1)),
+    "an attribute of a queue": (asyncio.Queue, lambda: with_attributes(asyncio.Queue(), note=1)),
+    "an attribute of an array in a table": (
+        lambda: with_attributes(Column(np.ones(1)), note=1),
+        lambda: with_attributes(Column(np.ones(1)), note=2),
+    ),
+    "an attribute of the dtype of a column": (
+        lambda: with_attributes(Cells(), note=1),
+        lambda: with_attributes(Cells(), note=2),
+    ),
     "an attribute of a logger": (
         lambda: logging.Logger("a"),
         lambda: with_attributes(logging.Logger("a"), note=1),

@@ -141,7 +141,7 @@ class _Handler:
     def _cancel(self, number: int, cell: object) -> None:
         if cell is self.watch.running_cell and self.watch.nested is not None:
             self.watch.nested(number, None)
-        else:
+        elif not self.watch.cancel_cell(cell):
             self.previous(number, None)
 
 
@@ -204,6 +204,19 @@ class InterruptWatch:
         if not self.has_cells:
             return current_call.get() is not None
         return running_loop() is not None and asyncio.current_task() is not self._cell_task
+
+    def cancel_cell(self, cell: object) -> bool:
+        """Cancel the task of a cell, if it is the running one's; False where that is not known.
+
+        A kernel's handler takes some turns of the loop for this, in which the cell may go on, into a run_sync().
+        """
+        task = self._cell_task
+        return cell is self._cell and task is not None and task.cancel()
+
+    def watch_first_cell(self, task: asyncio.Task[Any] | None) -> None:
+        """Notice interrupts from the midst of a cell on, of which this is the task, if it has one."""
+        self._cell_task = task
+        self.watch_cell()
 
     def watch_cell(self) -> None:
         """Notice interrupts until the running cell ends."""

@@ -91,13 +91,22 @@ def never_equal(fingerprint: Any) -> bool:
         if not stack:
             break
         value = stack.pop()
-        if issubclass(type(value), (Mapping, list, tuple, Set)):
+        if _holds_items(value):
             if id(value) not in seen:  # it may hold itself
                 seen.add(id(value))
                 stack += _items_of(value)
         elif _differs_from_itself(value):
             return True
     return False
+
+
+def _holds_items(value: Any) -> bool:
+    try:
+        return issubclass(type(value), (Mapping, list, tuple, Set))
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a class of somebody else's metaclass may refuse in any way
+        return False
 
 
 def _items_of(value: Mapping[Any, Any] | Sequence[Any] | Set[Any]) -> list[Any]:

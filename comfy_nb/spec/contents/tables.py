@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfy_nb.spec.readers import Parts, Whole, reads_named
+from comfy_nb.spec.attributes import attributes_of
+from comfy_nb.spec.locality import module_of
+from comfy_nb.spec.readers import Parts, Whole, known_of, reads_named
 
 _DTYPE_FACTS = ("categories", "ordered", "storage", "na_value", "subtype", "fill_value", "closed", "tz", "unit")
 _SCALAR_FACTS = (
@@ -58,12 +60,12 @@ def _(value: Any) -> Parts:
 
 @reads_named("pandas", "ExtensionArray")
 def _(value: Any) -> Parts:
-    return Whole((value.dtype, value.to_numpy(dtype=object)))
+    return Whole((value.dtype, value.to_numpy(dtype=object), *_attributes(value)))
 
 
 @reads_named("pandas", "NumpyExtensionArray")
 def _(value: Any) -> Parts:
-    return Whole((value.dtype, value.to_numpy()))
+    return Whole((value.dtype, value.to_numpy(), *_attributes(value)))
 
 
 @reads_named("pandas", "Categorical")
@@ -93,6 +95,8 @@ def _(value: Any) -> Parts:
 
 @reads_named("pandas", "ExtensionDtype", with_derived=True)
 def _(value: Any) -> Parts:
+    if attributes := _attributes(value):
+        return Whole((str(value), *attributes))
     return Whole((str(value), repr(value), *_facts(value, _DTYPE_FACTS)))
 
 
@@ -104,6 +108,13 @@ def _(value: Any) -> Parts:
 @reads_named("pandas", "NaTType", "NAType")
 def _(_value: Any) -> Parts:
     return Whole(())
+
+
+def _attributes(value: Any) -> Parts:
+    """Return the attributes of a value whose class is not pandas' own; those of its own say the same in another way."""
+    known = known_of(type(value))
+    is_of_pandas = module_of(type(value)).startswith("pandas.")
+    return () if is_of_pandas else attributes_of(value, known.slots, known.left_out)
 
 
 def _facts(value: Any, names: tuple[str, ...]) -> tuple[Any, ...]:

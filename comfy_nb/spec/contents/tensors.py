@@ -108,7 +108,7 @@ def elements_of(value: torch.Tensor) -> Any:
     if value.device.type == "meta":
         return None
     if not has_storage(value):
-        raise Unreadable("a tensor whose memory was freed")
+        raise Unreadable("a tensor whose memory is not there")
     storage = value.untyped_storage()
     if value.nbytes > max(LARGE_BYTES, storage.nbytes()):
         return ("overlapping", value.stride(), value.storage_offset(), _whole(storage))
@@ -189,18 +189,20 @@ def _scales(value: torch.Tensor) -> Parts:
 def has_storage(value: torch.Tensor) -> bool:
     """Whether a strided tensor still has the memory that its shape tells: packs resize storages to 0 to offload them.
 
-    Reading one that has not ends the process.
+    Reading one that has not ends the process. Tensors of zeros that autograd makes, and those that stand for others
+    within functionalize, never had any.
     """
     if value.layout is not torch.strided or value.is_meta or value.is_nested or value.numel() == 0:
         return True
     try:
-        held = value.untyped_storage().nbytes()
+        held, address = value.untyped_storage().nbytes(), value.data_ptr()
     except (RuntimeError, NotImplementedError):  # a wrapper, as within vmap
         return True
     is_contiguous = value.is_contiguous()
     steps = () if is_contiguous else zip(value.shape, value.stride(), strict=True)
     needed = value.numel() if is_contiguous else 1 + sum((size - 1) * step for size, step in steps)
-    return (value.storage_offset() + needed) * value.element_size() <= held
+    is_wrapper = type(value).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__
+    return (address != 0 or is_wrapper) and (value.storage_offset() + needed) * value.element_size() <= held
 
 
 def is_dense(value: torch.Tensor) -> bool:

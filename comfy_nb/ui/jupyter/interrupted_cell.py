@@ -14,6 +14,7 @@ from typing import Any
 from weakref import WeakSet
 
 from comfy_nb.engine.execution.interrupt import interrupt_watch
+from comfy_nb.engine.execution.loops import running_loop
 from comfy_nb.errors import Interrupted
 from comfy_nb.ui.jupyter.cells import shell
 
@@ -30,11 +31,17 @@ def register() -> None:
     _registered.add(found)
     ending = _Ending(found)
     interrupt_watch.on_interrupt = ending.expect
-    interrupt_watch.watch_cell()
+    interrupt_watch.watch_first_cell(_task_of_cell())
     if threading.current_thread() is not threading.main_thread():  # where no handler can be set
         found.kernel.io_loop.add_callback(interrupt_watch.watch_cell)
     found.events.register("pre_run_cell", ending.begin)
     found.events.register("post_run_cell", ending.end)
+
+
+def _task_of_cell() -> asyncio.Task[Any] | None:
+    """Return the task of the cell that is running, if it has one: whatever task this is called in."""
+    tasks = asyncio.all_tasks() if running_loop() is not None else ()
+    return next((task for task in tasks if getattr(task.get_coro(), "__name__", "") == "run_cell_async"), None)
 
 
 class _Ending:

@@ -15,7 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 import comfy_nb as nb
 from comfy_nb.graph.prompt_json import picture_text
 from comfy_nb.spec.coerce import coerce
-from tests.engine.odd_values import READ, UNREADABLE, Exits, OfUnhashableClass, passes
+from tests.engine.odd_values import READ, UNREADABLE, Exits, OfRefusingClass, OfUnhashableClass, passes
 
 pytestmark = pytest.mark.usefixtures("no_faults")
 
@@ -102,7 +102,18 @@ class Proxy:
         raise RuntimeError("outside of its context")
 
 
-@pytest.mark.parametrize("make", [Proxy, OfUnhashableClass, Exits])
+class Nameless(type):
+    def __getattribute__(cls, name: str) -> Any:
+        if name in ("__module__", "__qualname__"):
+            raise RuntimeError("no name")
+        return super().__getattribute__(name)
+
+
+class OfNamelessClass(metaclass=Nameless):
+    size = 3
+
+
+@pytest.mark.parametrize("make", [Proxy, OfUnhashableClass, OfRefusingClass, Exits])
 def test_code_can_read_a_global_that_refuses_to_be_looked_at(make: Callable[[], Any]) -> None:
     value = make()
 
@@ -112,7 +123,17 @@ def test_code_can_read_a_global_that_refuses_to_be_looked_at(make: Callable[[], 
 
     assert reads_odd().run_sync() == type(value).__name__
     run = nb.Graph(reads_odd()).run_sync()
-    assert ("may have changed" in run.why("1")) is (make is OfUnhashableClass)
+    assert ("may have changed" in run.why("1")) is (make in (OfUnhashableClass, OfRefusingClass))
+
+
+def test_code_can_use_what_is_declared_constant_and_reads_a_class_that_refuses_to_tell_its_name() -> None:
+    size_of = nb.constant(lambda: OfNamelessClass.size)
+
+    @nb.node
+    def reads_odd() -> int:
+        return size_of()
+
+    assert reads_odd().run_sync() == 3
 
 
 MOCKS: dict[str, Callable[[], Any]] = {
@@ -215,3 +236,15 @@ def test_a_picture_whose_storage_was_released_is_told_and_not_read() -> None:
     picture.untyped_storage().resize_(0)
     assert "Its storage is empty" in repr(nb.inspect(picture))
     assert "Its storage is empty" in repr(nb.inspect({"samples": picture}))
+
+
+def test_why_tells_of_a_value_of_a_class_that_refuses_to_be_hashed_after_another_input_was_edited() -> None:
+    value = OfRefusingClass()
+
+    @nb.node
+    def takes_refusing(value: object, number: int) -> int:
+        return number
+
+    takes_refusing(value, 1).run_sync()
+    takes_refusing(value, 2).run_sync()
+    assert nb.last is not None and "a value of class OfRefusingClass" in nb.last.why("1")

@@ -68,6 +68,18 @@ FOLLOWED = {
         "limit = 2",
         (2, 1),
     ),
+    "an accessor of tables": (
+        """
+        @pd.api.extensions.register_dataframe_accessor("own")
+        class Own:
+            step = 1
+            def __init__(self, table): self.table = table
+            def size(self): return int(self.table.a.max()) * self.step
+        """,
+        "frame.own.size()",
+        "Own.step = 2",
+        (3, 6),
+    ),
     "the classes registered with an abstract one": (
         "import abc\nclass Base(abc.ABC): pass",
         "int(issubclass(Part, Base))",
