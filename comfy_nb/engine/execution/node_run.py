@@ -35,7 +35,8 @@ class NodeRun:
     """A needed node of one run.
 
     `planned` is the key that it had at first, `unmet` counts the inputs it waits for, `refs` the nodes that wait for
-    it; `asked` and `passed` are its lazy inputs. `skips` are the calls that blockers kept from being made; with
+    it; `asked` and `passed` are its lazy inputs. `taken` is what it is called with that it can only compute with, while
+    that is so (see `in_place`). `skips` are the calls that blockers kept from being made; with
     `is_blocked`, none was made. `blocked_output` says in words that calls were made, and all that came out is blocked.
     `remarks` are what it was warned of, in order.
     """
@@ -62,6 +63,7 @@ class NodeRun:
         "source",
         "state",
         "step",
+        "taken",
         "ui",
         "unmet",
     )
@@ -85,6 +87,7 @@ class NodeRun:
         self.parent: NodeRun | None = None
         self.seconds = 0.0
         self.source = "ran"
+        self.taken: Any = None
         self.skips: tuple[Skip, ...] = ()
         self.is_blocked = False
         self.blocked_output = ""
