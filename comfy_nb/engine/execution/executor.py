@@ -179,9 +179,7 @@ class Executor:
                 node_run = None if self.is_over or worker.retired else self.scheduler.take()
                 if node_run is None:
                     self.is_draining = False
-                    needs_loop = (
-                        self.scheduler.pending == 0 or self.scheduler.is_deadlocked or self.scheduler.wants_loop
-                    )
+                    needs_loop = self.scheduler.is_over or self.scheduler.wants_loop
                     break
             self._sync_turn(node_run, worker)
             if time.perf_counter() > until:

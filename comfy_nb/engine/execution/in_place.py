@@ -7,30 +7,19 @@ in ways that only its content tells, and may keep it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
-
-import torch
 
 from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.cache.glance import is_bare, lie_alone
 from comfy_nb.engine.cache.marks import Renewed
 from comfy_nb.engine.cache.seal import Seal, seal, seal_at_a_glance
 from comfy_nb.engine.cache.store import Store
-from comfy_nb.engine.execution.node_run import NodeRun, NodeState
+from comfy_nb.engine.execution.node_run import NodeRun, NodeState, Taken
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.planning.keys import head_of
-from comfy_nb.engine.planning.step import LANE, LOOP
+from comfy_nb.engine.planning.step import LANE
 from comfy_nb.errors import warn_each_time
-from comfy_nb.spec.digest import PLAIN, is_of
-
-
-class Taken(NamedTuple):
-    """The tensors that a node takes which can only compute with them, and the versions of those that are constants."""
-
-    tensors: list[torch.Tensor]
-    constants: list[tuple[torch.Tensor, int]]
-
+from comfy_nb.spec.digest import is_plain
 
 _NOTHING = Taken([], [])
 
@@ -57,8 +46,7 @@ class InPlace:
 
     def before_call(self, node_run: NodeRun) -> None:
         """Make sure that what a node does to its inputs can be told afterwards."""
-        step = node_run.step
-        if step.writes_by_torch and step.is_simple and step.where != LOOP and not self._is_seen:
+        if node_run.step.writes_by_torch and not self._is_seen:
             node_run.taken = self._take(node_run)
         if node_run.taken is None and self._has_glanced:
             self._complete_inputs(node_run)
@@ -82,12 +70,12 @@ class InPlace:
     def _take(self, node_run: NodeRun) -> Taken | None:
         """Return the tensors that a node takes; None where it takes anything besides but plain values."""
         step, node_runs = node_run.step, self.scheduler.node_runs
-        constants = [] if step.head.fixed else [value for value in step.template.values() if not is_of(value, PLAIN)]
+        constants = [] if step.head.fixed else [value for value in step.template.values() if not is_plain(value)]
         tensors = list(constants)
         for _, origin, slot, _, _ in step.links:
             outputs = node_runs[origin].outputs or ()
             for value in outputs[slot] if slot < len(outputs) else ():
-                if not is_of(value, PLAIN):
+                if not is_plain(value):
                     tensors.append(value)
         if not tensors:
             return _NOTHING
@@ -184,7 +172,7 @@ class InPlace:
             )
 
     def seal(self, node_run: NodeRun, outputs: Outputs, durable: bool) -> Seal | None:
-        """Seal a node's outputs, which are not plain: at a glance as long as nobody but the engine has a hold on them."""
+        """Seal outputs that are not plain: at a glance as long as nobody but the engine has a hold on them."""
         taken = node_run.taken
         if taken is None:
             return seal(outputs, node_run.step.spec.watches)

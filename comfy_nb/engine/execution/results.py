@@ -71,7 +71,8 @@ class Results:
             if self._state.tainted_within:
                 self._redo_below(node_run)
             scheduler.finish(node_run, outcome.outputs)
-            needs_loop = scheduler.wants_loop or not executor.is_draining
+            is_for_loop = not executor.is_draining and (scheduler.has_ready() or scheduler.is_over)
+            needs_loop = is_for_loop or scheduler.wants_loop
         if needs_loop:
             executor.wake()
 
