@@ -263,7 +263,7 @@ class Run:
                     self._values.hold(node_id, node_run.outputs)
             else:
                 history.setdefault(node_id, node_run)
-            node_run.outputs = node_run.entry = None
+            node_run.outputs = node_run.entry = node_run.taken = None
             node_run.dependents = []
         self.session.history.record(self.number, scheduler.node_runs)
         self._state.complete_plan()

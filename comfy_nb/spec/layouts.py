@@ -175,10 +175,10 @@ def _refuse(x: Tensor, promise: str, layout: Fault | None, of_array: bool) -> No
 
 def misfit(x: Tensor, promise: str, layout: Fault | None, value: Fault | None, of_array: bool = False) -> str:
     """Say why a tensor does not fit and which expression converts it, if one does; nothing where it has no fault."""
+    if layout is None and value is None:
+        return ""
     beyond_repair = layout is not None and not layout.fix
     faults = [fault for fault in (layout, None if beyond_repair else value) if fault is not None]
-    if not faults:
-        return ""
     looks = " and ".join(fault.looks for fault in faults)
     kind = "array" if of_array else f"{_dtype(x)} tensor"
     message = f"{promise}; this {kind} of shape {list(x.shape)} {looks}."
@@ -208,7 +208,7 @@ def value_fault(x: Tensor, largest_of: Callable[[Tensor], float]) -> Fault | Non
 
 def largest_sampled(x: Tensor) -> float:
     """Return the largest finite value on a coarse grid of at most 4,096 elements of pictures."""
-    if x.layout != torch.strided or x.device.type == "meta" or x.numel() == 0 or not has_storage(x):
+    if x.layout != torch.strided or x.is_meta or x.numel() == 0 or not has_storage(x):
         return 0.0
     most = [SAMPLES_PER_AXIS] * x.ndim if x.ndim < 4 else [SAMPLED_PICTURES, *[SAMPLES_PER_AXIS] * (x.ndim - 1)]
     grid = tuple(slice(None, None, -(-size // few)) for size, few in zip(x.shape, most, strict=True))

@@ -6,14 +6,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from comfy_nb.errors import InterruptProcessingException, LayoutError
-from comfy_nb.spec.contents.arrays import scattered_places
-from comfy_nb.spec.contents.tensors import has_storage, lies_in_order, memory_of
+from comfy_nb.spec.contents.samples import few_floats
+from comfy_nb.spec.contents.tensors import has_storage
 from comfy_nb.spec.layouts import (
+    COLOUR_CHANNELS,
     IMAGE_IS,
     MASK_IS,
     Fault,
@@ -27,7 +27,6 @@ from comfy_nb.spec.layouts import (
 )
 
 FEW = 64
-_FLOATS = {torch.float32: np.float32, torch.float64: np.float64, torch.float16: np.float16}
 
 
 def output_fault(value: Any, socket: str) -> str:
@@ -45,12 +44,14 @@ def output_fault(value: Any, socket: str) -> str:
 
 def _image_fault(shape: Sequence[int]) -> Fault | None:
     """Return why a shape is not that of an IMAGE: a constant may lack the batch or be grey, an output may not."""
+    if len(shape) == 4 and shape[3] in COLOUR_CHANNELS:
+        return None
     fault = image_fault(shape)
     if fault is not None:
         return fault
     looks = ["lacks the axis of the batch"] * (len(shape) == 3) + ["has 1 channel"] * (shape[-1] == 1)
     fix = "{}" + "[None]" * (len(shape) == 3) + ".repeat(1, 1, 1, 3)" * (shape[-1] == 1)
-    return Fault(" and ".join(looks), fix) if looks else None
+    return Fault(" and ".join(looks), fix)
 
 
 def _checked_as(promise: str, shape_fault: Callable[[Sequence[int]], Fault | None]) -> Callable[[Any], str]:
@@ -89,12 +90,10 @@ def _value_fault(x: Tensor) -> Fault | None:
 
 def _largest_of_few(x: Tensor) -> float:
     """Return the largest finite value of 64 from all over a tensor, read from its memory, or of those on a grid."""
+    few = few_floats(x, FEW)
+    if few is not None:
+        largest: float = max(few)
+        return largest if math.isfinite(largest) else max(filter(math.isfinite, few), default=0.0)
     if not x.is_cpu or not has_storage(x):
         return 0.0 if x.is_floating_point() else 255.0  # whole numbers are bytes, as far as is known
-    kind = _FLOATS.get(x.dtype)
-    if type(x) is not Tensor or kind is None or x.numel() == 0 or not lies_in_order(x):
-        return largest_sampled(x)
-    held = x.detach()
-    values = np.frombuffer(memory_of(held), kind)[scattered_places(x.numel(), FEW)]
-    largest = float(values.max())
-    return largest if math.isfinite(largest) else float(values[np.isfinite(values)].max(initial=0.0))
+    return largest_sampled(x)

@@ -24,6 +24,13 @@ def framed(value: float) -> torch.Tensor:
     return picture
 
 
+def released() -> torch.Tensor:
+    """A picture without the memory that its shape tells, as packs leave those that they offload."""
+    picture = torch.rand(1, 64, 64, 3)
+    picture.untyped_storage().resize_(0)
+    return picture
+
+
 class Silent(torch.Tensor):
     @classmethod
     def __torch_function__(cls, *_: Any) -> Any:
@@ -40,6 +47,7 @@ FITTING: dict[str, tuple[str, Any]] = {
     "an image with alpha, of half precision": ("IMAGE", torch.rand(2, 4, 5, 4).half()),
     "an image of bright light": ("IMAGE", torch.full([1, 4, 5, 3], 8.0)),
     "an image with holes": ("IMAGE", torch.full([1, 4, 5, 3], float("nan"))),
+    "an image whose memory was released": ("IMAGE", released()),
     "an empty batch": ("IMAGE", torch.zeros(0, 4, 5, 3)),
     "a mask": ("MASK", torch.rand(1, 4, 5)),
     "a mask without a batch": ("MASK", torch.rand(4, 5)),
@@ -66,6 +74,9 @@ def test_what_fits_or_cannot_be_judged_has_no_fault(name: str) -> None:
 MISFITS: dict[str, tuple[str, Any, str]] = {
     "channels first": ("IMAGE", torch.rand(1, 3, 4, 5), "x.permute(0, 2, 3, 1)"),
     "0..255": ("IMAGE", torch.full([1, 4, 5, 3], 200.0), "x / 255"),
+    "0..255 of double precision": ("IMAGE", framed(200.0).double(), "x / 255"),
+    "0..255 of half precision": ("IMAGE", framed(200.0).half(), "x / 255"),
+    "0..255 beside a hole": ("IMAGE", torch.tensor([float("nan"), 200, 100]).repeat(1, 64, 64, 1), "x / 255"),
     "bytes": ("IMAGE", torch.zeros(1, 4, 5, 3, dtype=torch.uint8), "x.float() / 255"),
     "0..255 with a dark border": ("IMAGE", framed(200.0), "x / 255"),
     "both": ("IMAGE", torch.full([1, 3, 4, 5], 200.0), "x.permute(0, 2, 3, 1) / 255"),

@@ -169,3 +169,14 @@ async def test_a_handle_that_a_node_returns_is_named_as_one() -> None:
     for _ in range(2):  # from the cache too
         with pytest.warns(nb.ComfyNBWarning, match=r"node 1.*returned a handle, which has no value"):
             await forgets_to_await()
+
+
+async def test_a_handle_that_a_node_of_a_pack_returns_is_named_too(pack: Pack) -> None:
+    @nb.node
+    def three_by_handle() -> int:
+        return 3
+
+    handle = three_by_handle()
+    pack.node("Forgets", lambda self: (handle,), None, ("MODEL",))
+    with pytest.warns(nb.ComfyNBWarning, match=r"node 1.*returned a handle, which has no value"):
+        await run_of(pack, {"1": made("Forgets")})

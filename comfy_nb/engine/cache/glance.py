@@ -7,13 +7,12 @@ normalisation does.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
-from comfy_nb.spec.contents.arrays import scattered_places
-from comfy_nb.spec.contents.tensors import has_storage, is_dense, lies_in_order, memory_of
+from comfy_nb.spec.contents.samples import few_words
+from comfy_nb.spec.contents.tensors import is_dense
 from comfy_nb.spec.digest import is_plain
 
 SMALL_BYTES = 64 << 10
@@ -21,32 +20,28 @@ SMALL_BYTES = 64 << 10
 SAMPLES = 16
 
 
-class Glance:
+class Glance(NamedTuple):
     """What shows of a tensor without reading it: its place, its version, and elements from all over it."""
 
-    __slots__ = ("_flat", "_memory", "_places", "_sample", "_value", "_version")
-
-    def __init__(self, value: torch.Tensor) -> None:
-        self._value = value
-        self._memory = _memory_of(value)
-        self._version = value._version
-        self._flat: np.ndarray[Any, Any] = np.frombuffer(memory_of(value), f"V{value.element_size()}")
-        self._places = scattered_places(self._flat.size, SAMPLES)
-        self._sample = self._flat[self._places].tobytes()
+    value: torch.Tensor
+    shown: tuple[Any, ...]
 
     def is_same(self) -> bool:
         """Whether all that shows is as it was."""
-        value = self._value
-        # Released memory must not be read, so this comes first.
-        if value._version != self._version or _memory_of(value) != self._memory or value.requires_grad:
-            return False
-        return bool(self._flat[self._places].tobytes() == self._sample)
+        return _shown_by(self.value) == self.shown
 
 
 def glance_at(value: torch.Tensor) -> Glance | None:
     """Glance at a tensor; None for one of which that does not show what torch writes, or that is as quickly read."""
-    is_large = is_bare(value) and value.nbytes > SMALL_BYTES
-    return Glance(value) if is_large and lies_in_order(value) and has_storage(value) else None
+    shown = _shown_by(value) if is_bare(value) and value.nbytes > SMALL_BYTES else None
+    return None if shown is None else Glance(value, shown)
+
+
+def _shown_by(value: torch.Tensor) -> tuple[Any, ...] | None:
+    words = few_words(value, SAMPLES)
+    if words is None:
+        return None
+    return value.data_ptr(), value.untyped_storage().nbytes(), value._version, value.requires_grad, words
 
 
 def lie_alone(outputs: tuple[list[Any], ...], tensors: Iterable[torch.Tensor]) -> bool:
@@ -71,8 +66,3 @@ def is_bare(value: Any) -> bool:
 def _address_of(value: torch.Tensor) -> int:
     """Return the address of the memory that a tensor is in, the same for all views of it."""
     return value.untyped_storage().data_ptr()
-
-
-def _memory_of(value: torch.Tensor) -> tuple[int, int]:
-    """Return where a tensor's elements begin, and how much memory there is behind them and around."""
-    return value.data_ptr(), value.untyped_storage().nbytes()

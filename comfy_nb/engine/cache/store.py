@@ -89,6 +89,8 @@ class Store:
 
         An entry that was changed in place, whose classes were defined again, or whose files are gone, is dropped.
         """
+        if entry is None and not self.lower:
+            return None
         if entry is None:
             entry = self._from_lower(key, node)
         elif entry.seal is not None and (what := entry.seal.broken()) is not None:

@@ -118,7 +118,7 @@ class LaneCaller:
         if self.state.stopping or worker.retired:
             raise InterruptProcessingException
         if begun.attempt:
-            self.state.event_log.node_started(node_run, worker.thread.name)
+            self.state.event_log.node_started(node_run, worker.name)
         token = current_call.set(call.context)
         started = time.perf_counter()
         try:

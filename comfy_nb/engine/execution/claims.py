@@ -13,7 +13,7 @@ from comfy_nb.engine.planning.inside import KnownInside
 
 
 class Claims:
-    """One run's claims on the keys of the nodes that it computes."""
+    """One run's claims on the keys of the nodes that it computes; `failed` has the errors of those that failed."""
 
     def __init__(self, state: RunState, store: Store, inside: KnownInside) -> None:
         self._state = state
@@ -23,7 +23,7 @@ class Claims:
         self._in_flight = store.in_flight
         self._shares_nothing = store.holds_nothing
         self._held: dict[int, bytes] = {}
-        self._failed: dict[bytes, BaseException] = {}
+        self.failed: dict[bytes, BaseException] = {}
 
     def claim(self, node_run: NodeRun, when_done: Callable[[NodeRun, Any], None]) -> bool:
         """Claim a node's key before computing it; False where an equal node is in flight or has just been computed.
@@ -56,12 +56,12 @@ class Claims:
         """Note that a node failed, for the equal ones of this run."""
         key = self._shared_key(node_run)
         if key is not None:
-            self._failed.setdefault(key, error)
+            self.failed.setdefault(key, error)
 
     def failure_of_equal(self, node_run: NodeRun) -> BaseException | None:
         """Return why an equal node of this run failed, if one has."""
-        key = self._shared_key(node_run) if self._failed else None
-        return self._failed.get(key) if key is not None else None
+        key = self._shared_key(node_run)
+        return self.failed.get(key) if key is not None else None
 
     def release(self, node_run: NodeRun, entry: Entry | None) -> None:
         """Release a node's claim if it has one: with its entry, or with None so that an equal node computes it."""

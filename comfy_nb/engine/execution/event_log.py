@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from comfy_nb.engine import events
 from comfy_nb.engine.cache.skip import Skip
@@ -144,7 +144,7 @@ class EventLog:
     def node_started(self, node: ReportedNode, lane: str) -> None:
         """Report that a node is about to be called."""
         self._waiting.append((_started, time.perf_counter(), node, lane))
-        if self._subscribers:
+        if self._subscribers and not self._flush_due:
             self._flush_soon()
 
     def node_finished(self, node: ReportedNode) -> None:
@@ -154,7 +154,7 @@ class EventLog:
         if self._printed:
             self._end_prints(node.step.id)
         self._waiting.append((_finished, time.perf_counter(), node, ""))
-        if self._subscribers:
+        if self._subscribers and not self._flush_due:
             self._flush_soon()
 
     def call_finished(self, node_id: str, call: int, calls: int, seconds: float) -> None:
@@ -246,9 +246,9 @@ class EventLog:
             self._flush_due = True
             post(self.loop, self.loop.call_later, FLUSH_S, self.flush)
 
-    def _as_events(self, batch: Sequence[Event | PendingEvent]) -> list[Event]:
+    def _as_events(self, batch: Sequence[Any]) -> list[Event]:
         run_id = self._run_id
-        return [_made(run_id, *each) if type(each) is tuple else cast("Event", each) for each in batch]
+        return [each[0](run_id, *each[1:]) if type(each) is tuple else each for each in batch]
 
     def _deliver(self, subscriber: Subscriber, batch: Sequence[Event]) -> None:
         started = time.perf_counter()
@@ -262,12 +262,6 @@ class EventLog:
             current_call.reset(token)
         if time.perf_counter() - started > SLOW_SUBSCRIBER_S:
             self._note_slow(subscriber)
-
-
-def _made(
-    run_id: str, make: Callable[[str, float, ReportedNode, str], Event], when: float, node: ReportedNode, lane: str
-) -> Event:
-    return make(run_id, when, node, lane)
 
 
 def _started(run_id: str, when: float, node: ReportedNode, lane: str) -> events.NodeStarted:

@@ -164,8 +164,7 @@ class Executor:
 
     def _is_its_turn(self, node_run: NodeRun) -> bool:
         """Whether a node is to be called: no equal one is in flight, has been computed, or has failed in this run."""
-        error = self.claims.failure_of_equal(node_run)
-        if error is not None:
+        if self.claims.failed and (error := self.claims.failure_of_equal(node_run)) is not None:
             self.fail(node_run, error)
             return False
         return self.claims.claim(node_run, self.results.take_shared)
@@ -180,9 +179,7 @@ class Executor:
                 node_run = None if self.is_over or worker.retired else self.scheduler.take()
                 if node_run is None:
                     self.is_draining = False
-                    needs_loop = (
-                        self.scheduler.pending == 0 or self.scheduler.is_deadlocked or self.scheduler.wants_loop
-                    )
+                    needs_loop = self.scheduler.is_over or self.scheduler.wants_loop
                     break
             self._sync_turn(node_run, worker)
             if time.perf_counter() > until:
@@ -197,7 +194,7 @@ class Executor:
     def _sync_turn(self, node_run: NodeRun, worker: Worker) -> None:
         if not self._is_its_turn(node_run):
             return
-        self._event_log.node_started(node_run, worker.thread.name)
+        self._event_log.node_started(node_run, worker.name)
         self._call_on_lane(node_run, self.lane_caller.call, worker)
 
     def _call_on_lane(

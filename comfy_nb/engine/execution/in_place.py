@@ -7,40 +7,28 @@ in ways that only its content tells, and may keep it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
-
-import torch
 
 from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.cache.glance import is_bare, lie_alone
 from comfy_nb.engine.cache.marks import Renewed
-from comfy_nb.engine.cache.seal import Seal, are_plain, seal, seal_at_a_glance
+from comfy_nb.engine.cache.seal import Seal, seal, seal_at_a_glance
 from comfy_nb.engine.cache.store import Store
-from comfy_nb.engine.execution.node_run import NodeRun, NodeState
+from comfy_nb.engine.execution.node_run import NodeRun, NodeState, Taken
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.planning.keys import head_of
-from comfy_nb.engine.planning.step import LANE, LOOP
+from comfy_nb.engine.planning.step import LANE
 from comfy_nb.errors import warn_each_time
-from comfy_nb.spec.digest import PLAIN, is_of
+from comfy_nb.spec.digest import is_plain
 
-
-class _Taken(NamedTuple):
-    """The tensors that a node takes which can only compute with them, and the versions of those that are constants."""
-
-    tensors: list[torch.Tensor]
-    constants: list[tuple[torch.Tensor, int]]
-
-
-_NOTHING = _Taken([], [])
+_NOTHING = Taken([], [])
 
 
 class InPlace:
     """What the nodes of one run do to their inputs.
 
-    `taken` has, by their sequence, what is taken by the nodes being called that can only compute with it, `doubtful`
-    the sequences of those that may have been called with what was changed meanwhile. `glanced_at` are the nodes of
-    whose constants only the versions were compared after their calls.
+    `doubtful` has the sequences of the nodes that may have been called with what was changed meanwhile, `glanced_at`
+    the nodes of whose constants only the versions were compared after their calls.
     """
 
     scheduler: Scheduler
@@ -50,7 +38,6 @@ class InPlace:
         self._state = state
         self._store = store
         self.doubtful: set[int] = set()
-        self.taken: dict[int, _Taken] = {}
         self._has_glanced = False
         modes = state.modes.torch
         self._is_seen = bool(modes.function_modes or modes.dispatch_modes)  # these are handed all tensors
@@ -59,18 +46,14 @@ class InPlace:
 
     def before_call(self, node_run: NodeRun) -> None:
         """Make sure that what a node does to its inputs can be told afterwards."""
-        step = node_run.step
-        if step.writes_by_torch and step.is_simple and step.where != LOOP and not self._is_seen:
-            taken = self._take(node_run)
-            if taken is not None:
-                self.taken[node_run.sequence] = taken
-                return
-        if self._has_glanced:
+        if node_run.step.writes_by_torch and not self._is_seen:
+            node_run.taken = self._take(node_run)
+        if node_run.taken is None and self._has_glanced:
             self._complete_inputs(node_run)
 
     def failed(self, node_run: NodeRun) -> None:
         """Take it that the person gets hold of a node's inputs: its error has them."""
-        self.taken.pop(node_run.sequence, None)
+        node_run.taken = None
         self._complete_inputs(node_run)
 
     def handed_on(self, node_run: NodeRun) -> None:
@@ -84,21 +67,21 @@ class InPlace:
             if above.entry is not None:
                 above.entry.complete()
 
-    def _take(self, node_run: NodeRun) -> _Taken | None:
+    def _take(self, node_run: NodeRun) -> Taken | None:
         """Return the tensors that a node takes; None where it takes anything besides but plain values."""
         step, node_runs = node_run.step, self.scheduler.node_runs
-        constants = [] if step.head.fixed else [value for value in step.template.values() if not is_of(value, PLAIN)]
+        constants = [] if step.head.fixed else [value for value in step.template.values() if not is_plain(value)]
         tensors = list(constants)
         for _, origin, slot, _, _ in step.links:
             outputs = node_runs[origin].outputs or ()
             for value in outputs[slot] if slot < len(outputs) else ():
-                if not is_of(value, PLAIN):
+                if not is_plain(value):
                     tensors.append(value)
         if not tensors:
             return _NOTHING
         if not all(map(is_bare, tensors)):
             return None
-        return _Taken(tensors, [(value, value._version) for value in constants])
+        return Taken(tensors, [(value, value._version) for value in constants])
 
     def _above(self, node_run: NodeRun) -> Iterator[NodeRun]:
         node_runs = self.scheduler.node_runs
@@ -125,7 +108,7 @@ class InPlace:
             if entry.is_spoiled:
                 self.doubtful.add(node_run.sequence)
                 continue
-            is_glanced_at = node_run.sequence in self.taken and not self._is_written_beside(node_run)
+            is_glanced_at = node_run.taken is not None and not self._is_written_beside(node_run)
             what = entry.seal.touched() if is_glanced_at else entry.seal.broken()
             if what is not None and not isinstance(what, Renewed):
                 changed += self._spoil(entry, node_run)
@@ -160,7 +143,7 @@ class InPlace:
         if self.scheduler.running <= 1:
             return False
         above = list(self._above(node_run))
-        return any(each.sequence not in self.taken for each in self.users_of(above, node_run))
+        return any(each.taken is None for each in self.users_of(above, node_run))
 
     def _spoil(self, entry: Entry, by: NodeRun) -> list[NodeRun]:
         entry.is_spoiled = True
@@ -178,7 +161,7 @@ class InPlace:
         step = node_run.step
         if not step.head.reusable or self._state.is_tainted:
             return
-        taken = self.taken.get(node_run.sequence)
+        taken = node_run.taken
         if taken is not None and all(value._version == version for value, version in taken.constants):
             self.glanced_at.append(node_run)
         elif not head_of(step, self._state.plan.uid).continues(step.head):
@@ -189,9 +172,9 @@ class InPlace:
             )
 
     def seal(self, node_run: NodeRun, outputs: Outputs, durable: bool) -> Seal | None:
-        """Seal a node's outputs: at a glance as long as nobody but the engine has a hold on them."""
-        taken = self.taken.pop(node_run.sequence, None)
-        if taken is None or are_plain(outputs):
+        """Seal outputs that are not plain: at a glance as long as nobody but the engine has a hold on them."""
+        taken = node_run.taken
+        if taken is None:
             return seal(outputs, node_run.step.spec.watches)
         if not lie_alone(outputs, taken.tensors):
             self._complete_inputs(node_run)

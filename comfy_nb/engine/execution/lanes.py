@@ -31,6 +31,7 @@ class Worker:
 
     def __init__(self, lane: Lane, name: str) -> None:
         self.lane = lane
+        self.name = name
         self.retired = False
         self.token: object | None = None
         self._interrupted = False
@@ -136,7 +137,7 @@ class Lane:
         with self._lock:
             if worker in self.workers:
                 worker.retired = True
-                self.workers[self.workers.index(worker)] = Worker(self, worker.thread.name)
+                self.workers[self.workers.index(worker)] = Worker(self, worker.name)
 
     def close(self) -> None:
         """Let the workers end after the queued jobs; later jobs get new ones."""

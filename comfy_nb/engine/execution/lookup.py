@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from comfy_nb.engine.cache.entry import Entry, Outputs
-from comfy_nb.engine.cache.seal import seal
+from comfy_nb.engine.cache.seal import Seal, are_plain
 from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution import redo
 from comfy_nb.engine.execution.in_place import InPlace
@@ -58,7 +58,8 @@ class Lookup:
         if entry is None or entry.seal is not None or entry.ui is not None:
             entry = self.store.vet(entry, key, node_run.step)
         if entry is None:
-            self._note_loss(node_run, key)
+            if (reason := self.store.cache.why_gone(key)) is not None:
+                self.state.lost[node_run.step.id] = reason
             return False
         node_run.entry = entry
         node_run.outputs = entry.outputs
@@ -99,12 +100,6 @@ class Lookup:
         node_runs = self.scheduler.node_runs
         above = [node_runs.get(link.origin) for link in node_run.step.links if not link.lazy]
         return all(each is not None and each.state is NodeState.DONE for each in above)
-
-    def _note_loss(self, node_run: NodeRun, key: bytes) -> None:
-        """Note for `why` how a result was lost that was there before."""
-        reason = self.store.cache.why_gone(key)
-        if reason is not None:
-            self.state.lost[node_run.step.id] = reason
 
     def _late_key(self, node_run: NodeRun) -> None:
         """Set a key that depends on parents that have run, or for a lazy node on the inputs it used before."""
@@ -168,25 +163,11 @@ class Lookup:
             node_run.key = node_run.key.forgotten()
         else:
             self._settle_key(node_run)
-        entry = node_run.entry = self._entry_of(node_run, outputs)
-        if not node_run.is_blocked:
-            node_run.blocked_output = blocked_output(outputs)
-        # Plain values have no seal, and are no handles.
-        if entry.seal is not None and any(is_handle(value) for values in outputs for value in values):
-            self.remarks.add(
-                node_run, "it returned a handle, which has no value yet: `await` it, and return the value."
-            )
-        key = node_run.key.full
-        if key is not None and node_run.step.cacheable:
-            self._remember(entry)
-            self.remarks.keep(node_run, key)
-
-    def _entry_of(self, node_run: NodeRun, outputs: Outputs) -> Entry:
         step, key = node_run.step, node_run.key
         durable = key.durable and not step.spec.is_output and not node_run.skips
-        in_place = self.in_place
-        sealed = in_place.seal(node_run, outputs, durable) if in_place.taken else seal(outputs, step.spec.watches)
-        return Entry(
+        sealed = None if are_plain(outputs) else self._look_into(node_run, outputs, durable)
+        node_run.taken = None
+        entry = node_run.entry = Entry(
             key.full or b"",
             outputs,
             node_run.ui,
@@ -200,6 +181,23 @@ class Lookup:
             skips=node_run.skips,
             is_blocked=node_run.is_blocked,
         )
+        if key.full is None or not step.cacheable:
+            return
+        if sealed is not None and sealed.unknown is not None:
+            self.store.refuse(entry, f"it gave {sealed.unknown}, which may have changed since. {CONSTANT_ADVICE}")
+        else:
+            self.store.remember(entry)
+        self.remarks.keep(node_run, key.full)
+
+    def _look_into(self, node_run: NodeRun, outputs: Outputs, durable: bool) -> Seal | None:
+        """Seal outputs, and see whether all that came out is blocked, or a handle did."""
+        if not node_run.is_blocked:
+            node_run.blocked_output = blocked_output(outputs)
+        if any(is_handle(value) for values in outputs for value in values):
+            self.remarks.add(
+                node_run, "it returned a handle, which has no value yet: `await` it, and return the value."
+            )
+        return self.in_place.seal(node_run, outputs, durable)
 
     def _settle_key(self, node_run: NodeRun) -> None:
         """Make the key of a result final: the lazy inputs that were used count in it, and what ran inside the node."""
@@ -213,12 +211,6 @@ class Lookup:
             self._complete(node_run)
             key = node_run.key
         node_run.key = self.inside.learn(key, join(several)) if several else key._replace(full=key.own)
-
-    def _remember(self, entry: Entry) -> None:
-        if entry.seal is not None and entry.seal.unknown is not None:
-            self.store.refuse(entry, f"it gave {entry.seal.unknown}, which may have changed since. {CONSTANT_ADVICE}")
-        else:
-            self.store.remember(entry)
 
     def _compare_settings(self, step: Step) -> None:
         """Cache nothing more once torch's settings are others than when the run began."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
+
+import torch
 
 from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.cache.skip import Place, Skip
@@ -31,13 +33,21 @@ class NodeState(IntEnum):
     GIVEN_UP = 5
 
 
+class Taken(NamedTuple):
+    """The tensors that a node takes which can only compute with them, and the versions of those that are constants."""
+
+    tensors: list[torch.Tensor]
+    constants: list[tuple[torch.Tensor, int]]
+
+
 class NodeRun:
     """A needed node of one run.
 
     `planned` is the key that it had at first, `unmet` counts the inputs it waits for, `refs` the nodes that wait for
-    it; `asked` and `passed` are its lazy inputs. `skips` are the calls that blockers kept from being made; with
-    `is_blocked`, none was made. `blocked_output` says in words that calls were made, and all that came out is blocked.
-    `remarks` are what it was warned of, in order.
+    it; `asked` and `passed` are its lazy inputs. `taken` is what it is called with, where it can only compute with that
+    (see `in_place`). `skips` are the calls that blockers kept from being made; with `is_blocked`, none was made.
+    `blocked_output` says in words that calls were made, and all that came out is blocked. `remarks` are what it was
+    warned of, in order.
     """
 
     __slots__ = (
@@ -62,6 +72,7 @@ class NodeRun:
         "source",
         "state",
         "step",
+        "taken",
         "ui",
         "unmet",
     )
@@ -85,6 +96,7 @@ class NodeRun:
         self.parent: NodeRun | None = None
         self.seconds = 0.0
         self.source = "ran"
+        self.taken: Taken | None = None
         self.skips: tuple[Skip, ...] = ()
         self.is_blocked = False
         self.blocked_output = ""

@@ -66,11 +66,13 @@ class Results:
         with self._lock:
             if executor.ending is not None:
                 return
-            self._invalidate(invalidated, node_run)
+            if invalidated:
+                self._invalidate(invalidated, node_run)
             if self._state.tainted_within:
                 self._redo_below(node_run)
             scheduler.finish(node_run, outcome.outputs)
-            needs_loop = scheduler.wants_loop or not executor.is_draining
+            is_for_loop = not executor.is_draining and (scheduler.has_ready() or scheduler.is_over)
+            needs_loop = is_for_loop or scheduler.wants_loop
         if needs_loop:
             executor.wake()
 
@@ -78,12 +80,11 @@ class Results:
         """Have computed again what a call changed in place that came to no result: it asked, expanded or failed."""
         invalidated = self._in_place.after_call(node_run) if node_run.step.links else ()
         with self._lock:
-            if self._executor.ending is None:
+            if invalidated and self._executor.ending is None:
                 self._invalidate(invalidated, node_run)
 
     def _invalidate(self, changed: Sequence[NodeRun], by: NodeRun) -> None:
-        if changed:
-            self._scheduler.outdated.update(each.sequence for each in self._in_place.users_of(changed, by))
+        self._scheduler.outdated.update(each.sequence for each in self._in_place.users_of(changed, by))
         for above in changed:
             self._scheduler.invalidate(above)
 

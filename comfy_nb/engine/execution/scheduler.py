@@ -366,6 +366,11 @@ class Scheduler:
         return self._wait_for(node_run, expansion.wanted)
 
     @property
+    def is_over(self) -> bool:
+        """Whether no node is left, or only such as wait for each other."""
+        return self.pending == 0 or self.is_deadlocked
+
+    @property
     def is_deadlocked(self) -> bool:
         """Whether nodes are left but none is running or ready: they wait for each other."""
         return self.pending > 0 and self.running == 0 and not self._heap and not self.ready_off_lane

@@ -23,7 +23,6 @@ from comfy_nb.graph.node import Node
 from comfy_nb.spec.contents.tensors import read_once
 from comfy_nb.spec.node_spec import NodeSpec
 from comfy_nb.spec.registry import Registry
-from comfy_nb.spec.torch_only import writes_by_torch_only
 from comfy_nb.spec.unknown_classes import MISSING, advice_for
 from comfy_nb.wording import error_message
 
@@ -267,9 +266,7 @@ class Plan:
             code = known.spec.code()
             if code != known.code:
                 changed.add(class_type)
-                self.classes[class_type] = known._replace(
-                    code=code, writes_by_torch=writes_by_torch_only(known.spec, code)
-                )
+                self.classes[class_type] = known.with_code(code)
         if not changed:
             return []
         stale = [step for step in self.order if step.class_type in changed]

@@ -99,11 +99,18 @@ class Step(CheckedNode):
         cached, whether equal nodes share one computation, and the fingerprint if one was submitted, which counts only
         for a class that has fingerprints.
         """
-        self.spec, self.interface, self.code, self.is_simple, self.writes_by_torch, self.checked_slots = known
+        (
+            self.spec,
+            self.interface,
+            self.code,
+            self.where,
+            self.rank,
+            self.is_simple,
+            self.writes_by_torch,
+            self.checked_slots,
+        ) = known
         spec, extras = self.spec, self.extras
         self.fingerprint = extras.get("is_changed") if extras and spec.fingerprint is not None else None
-        self.where = LOOP if spec.is_async else POOL if spec.thread_safe else LANE
-        self.rank = 0 if spec.is_output or spec.is_async else LAST_RANK
         self.cacheable = spec.cache != "off" and not (extras and extras.get("no_cache"))
         self.deduplicated = self.cacheable and not spec.not_idempotent
 
@@ -121,16 +128,24 @@ class Step(CheckedNode):
 class ClassNow(NamedTuple):
     """A class as it is when a step is made of it.
 
-    `is_simple`: its nodes are called once, with single values. `writes_by_torch`: they can write to their inputs by
-    torch alone (see `spec.torch_only`). `checked_slots` are those outputs whose layout is checked.
+    `where` and `rank` are those of its nodes (see `Step`). `is_simple`: they are called once, with single values.
+    `writes_by_torch`: on a lane, so called, they can write to their inputs by torch alone (see `spec.torch_only`).
+    `checked_slots` are those outputs whose layout is checked.
     """
 
     spec: NodeSpec
     interface: Interface
     code: Digest
+    where: str
+    rank: int
     is_simple: bool
     writes_by_torch: bool
     checked_slots: tuple[int, ...]
+
+    def with_code(self, code: Digest) -> ClassNow:
+        """Return the class with other code, or with code that reads something else."""
+        is_called_simply = self.is_simple and self.where != LOOP
+        return self._replace(code=code, writes_by_torch=is_called_simply and writes_by_torch_only(self.spec, code))
 
 
 def class_now(spec: NodeSpec) -> ClassNow:
@@ -138,7 +153,10 @@ def class_now(spec: NodeSpec) -> ClassNow:
     interface, code = spec.interface(), spec.code()
     kinds = spec.return_types if spec.is_own else ()
     checked = tuple(slot for slot, kind in enumerate(kinds) if kind in CHECKED_SOCKETS)
-    return ClassNow(spec, interface, code, is_simple(spec, interface), writes_by_torch_only(spec, code), checked)
+    where = LOOP if spec.is_async else POOL if spec.thread_safe else LANE
+    rank = 0 if spec.is_output or spec.is_async else LAST_RANK
+    known = ClassNow(spec, interface, code, where, rank, is_simple(spec, interface), False, checked)
+    return known.with_code(code)
 
 
 def is_simple(spec: NodeSpec, interface: Interface) -> bool:

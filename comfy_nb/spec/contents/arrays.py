@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from comfy_nb.wording import format_size
 LARGE_BYTES = 1 << 20
 PIECE_BYTES = 1 << 20
 """How much is copied at once of what does not lie in memory in its order."""
-GOLDEN_RATIO = 0.618033988749895
 READ_WHOLE_BYTES = 1 << 30
 """Of modules that are larger samples are read, and arrays in a mapped file that are larger are not read at all."""
 
@@ -162,9 +160,3 @@ def _(value: np.random.RandomState) -> Parts:
     if value is np.random.mtrand._rand:
         return Whole(("the generator behind numpy.random's functions",))
     return (value.get_state(legacy=False),)
-
-
-@lru_cache(maxsize=256)
-def scattered_places(size: int, number: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return places among `size` elements that are off the grid of rows and columns, by the golden ratio."""
-    return (np.arange(number) * GOLDEN_RATIO % 1 * size).astype(np.int64)

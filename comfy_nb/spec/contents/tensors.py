@@ -164,6 +164,12 @@ _view_of_memory.restype = ctypes.py_object
 _TO_BE_READ = 0x100  # PyBUF_READ
 
 
+def view_of_memory(address: int, size: int) -> memoryview:
+    """Return so many bytes from an address on, to be read while the caller holds what they belong to."""
+    found: memoryview = _view_of_memory(address, size, _TO_BE_READ)
+    return found
+
+
 def memory_of(value: torch.Tensor) -> memoryview:
     """Return the bytes of a tensor that lies in order, to be read while the caller holds the tensor.
 
@@ -172,8 +178,7 @@ def memory_of(value: torch.Tensor) -> memoryview:
     """
     if not value.numel():
         return memoryview(b"")
-    found: memoryview = _view_of_memory(value.data_ptr(), value.nbytes, _TO_BE_READ)
-    return found
+    return view_of_memory(value.data_ptr(), value.nbytes)
 
 
 def _whole(storage: torch.UntypedStorage) -> torch.Tensor:
@@ -208,8 +213,9 @@ def has_storage(value: torch.Tensor) -> bool:
 def is_dense(value: torch.Tensor) -> bool:
     """Whether a tensor is no more than its elements, which lie in memory as its strides say."""
     kind = type(value)
-    special = value.layout is not torch.strided or value.is_nested or value.is_quantized or value.device.type == "meta"
-    return kind.__torch_dispatch__ is torch.Tensor.__torch_dispatch__ and not special
+    is_torchs = kind is torch.Tensor or kind.__torch_dispatch__ is torch.Tensor.__torch_dispatch__
+    special = value.layout is not torch.strided or value.is_nested or value.is_quantized or value.is_meta
+    return is_torchs and not special
 
 
 def bytes_in_pieces(value: torch.Tensor) -> Iterator[Any]:

@@ -438,6 +438,19 @@ def test_released_memory_is_not_looked_at() -> None:
     assert glance_at(other) is None
 
 
+@pytest.mark.parametrize("dtype", [torch.bool, torch.bfloat16, torch.float32, torch.int64, torch.complex128])
+def test_a_glance_sees_a_write_that_torch_does_not_count(dtype: torch.dtype) -> None:
+    tensor = torch.ones(300, 300).to(dtype)
+    glance = glance_at(tensor)
+    tensor.data[:] = 0
+    assert glance is not None and not glance.is_same()
+
+
+def test_a_glance_takes_what_is_not_equal_to_itself_for_the_same() -> None:
+    glance = glance_at(torch.full((300, 300), torch.nan))
+    assert glance is not None and glance.is_same()
+
+
 def test_between_nodes_that_reach_only_torch_no_content_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[torch.Tensor] = []
     content = marks._tensor_content
