@@ -23,6 +23,7 @@ from comfy_nb.engine.execution.held_back import HeldBack
 from comfy_nb.engine.execution.hook_caller import call_now
 from comfy_nb.engine.execution.interrupt import Awaited, interrupt_watch
 from comfy_nb.engine.execution.lanes import Lanes
+from comfy_nb.engine.execution.process_end import process_end
 from comfy_nb.engine.execution.state import Status
 from comfy_nb.engine.history import History
 from comfy_nb.engine.job import INTERRUPTED, Job, result_of
@@ -70,6 +71,7 @@ class Session:
         self._failed: list[weakref.ref[Run]] = []
         self._slow: set[int] = set()
         self._lock = threading.Lock()
+        process_end.stop_runs(self)
         weakref.finalize(self, self.lanes.close).atexit = False
 
     @property
@@ -185,6 +187,8 @@ class Session:
             if not run.is_inner:
                 self.last = run
         graph.advance_seeds()
+        if process_end.has_begun:
+            run.stop()
         return run
 
     def _release_failures(self, place: Any) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import psutil
 from jupyter_client.manager import KernelManager
 
 INSTALLED = "installed"
@@ -249,6 +250,18 @@ class Kernel:
         reply = self._replies[msg_id] = Reply(msg_id, time.perf_counter(), "ok")  # comm messages have no reply
         self._client.shell_channel.send(message)
         return reply
+
+    def shut_down(self, timeout: float = 30.0) -> float:
+        """Ask the kernel to end, and wait for that without killing it; returns the seconds it took."""
+        sent_at = time.perf_counter()
+        self._client.shutdown()
+        self.process.wait(timeout)
+        return time.perf_counter() - sent_at
+
+    @property
+    def process(self) -> psutil.Process:
+        """The kernel's process."""
+        return psutil.Process(self._manager.provisioner.pid)  # type: ignore[union-attr]
 
     def restart(self) -> None:
         """Replace the kernel by a fresh process; the replies to earlier cells are dropped."""
