@@ -10,6 +10,7 @@
     ├── NodeError                 a node failed while it ran
     │   └── NodeTimeout           an async node took longer than its limit
     ├── NodeErrors                all failures of a run that went on without the failed nodes (an ExceptionGroup)
+    ├── RunTimeout                a run took longer than its limit
     ├── NotKept                   a value that is no longer held
     └── Stopped                   a person stopped the run
     Interrupted                   a person interrupted the cell; no Exception
@@ -240,6 +241,28 @@ class NodeErrors(ComfyNBError, ExceptionGroup[NodeError]):
         failures = [failure for failure in self.exceptions if isinstance(failure, NodeError)]
         lines = [line for failure in failures for line in [*failure._render_traceback_(), ""]]
         return [*lines, f"{type(self).__name__}: {self.message}", *notes_of(self)]
+
+
+class RunTimeout(ComfyNBError, TimeoutError):
+    """A run took longer than its `timeout`; its nodes were stopped, and `run` holds what had finished.
+
+    `seconds` is the timeout; `running` and `not_begun` are the ids of nodes by how they stood when it was over.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        seconds: float,
+        running: Sequence[str] = (),
+        not_begun: Sequence[str] = (),
+        run: Any = None,
+    ) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+        self.running = list(running)
+        self.not_begun = list(not_begun)
+        self.run = run
 
 
 class Stopped(ComfyNBError):

@@ -18,6 +18,7 @@ from comfy_nb.engine.execution.nesting import take_lanes
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.services import Services
 from comfy_nb.engine.execution.state import RunState, Status
+from comfy_nb.engine.execution.time_limit import TimeLimit, limit_in, timed_out
 from comfy_nb.engine.expanded import prune
 from comfy_nb.engine.history import History
 from comfy_nb.engine.node_api.context import current_call
@@ -79,7 +80,7 @@ class Run:
     """
 
     def __init__(self, session: Host, graph: Graph, plan: Plan, modes: Modes, options: Mapping[str, Any]) -> None:
-        around = current_call.get()
+        around, limit_s = current_call.get(), limit_in(options)
         self.session = session
         self.place = safely("The display of runs failed", session.presenter.place)
         self.is_quiet = bool(options.get("quiet"))
@@ -100,7 +101,8 @@ class Run:
             note_slow=session.note_slow,
         )
         self._state.event_log.run_queued(self._state.started_at)
-        self.task = RunTask(self._state, session, partial(Pause, self), self._show, self._keep)
+        limit = TimeLimit(limit_s, partial(timed_out, self, self._state, limit_s)) if limit_s is not None else None
+        self.task = RunTask(self._state, session, partial(Pause, self), self._show, self._keep, limit)
         self._values = Values(self.task, session.store, session.provenance, partial(_why_of, weakref.ref(self)))
 
     # How it stands ---------------------------------------------------------------------------------------------------

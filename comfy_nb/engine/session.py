@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from comfy_nb.engine.cache.disk import DiskCache
 
 PROBLEM_MAX = 200
-RUN_OPTIONS = ("run_id", "extra_data", "quiet", "on_error")
+RUN_OPTIONS = ("run_id", "extra_data", "quiet", "on_error", "timeout")
 
 
 class Session:

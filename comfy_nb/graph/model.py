@@ -245,10 +245,11 @@ class Graph:
         """Run the graph and return its run. `outputs` are the wanted nodes; None: the output nodes, else the leaves.
 
         The options, here and in `start` and `run_sync`, are `run_id` (a str), `extra_data` (a dict, as a client posts
-        it to ComfyUI), `quiet` (True: no notebook shows the run) and `on_error`: with "continue" a failed node stops
-        only what needs it, and all failures are raised at the end, as one NodeErrors. A stopped run is returned too.
-        Raises ValidationError, NodeError for the first failure, Interrupted where a person interrupts the cell,
-        GraphError for another `on_error`, and UnknownName for another option.
+        it to ComfyUI), `quiet` (True: no notebook shows the run), `timeout` (the seconds that it may take) and
+        `on_error`: with "continue" a failed node stops only what needs it, and all failures are raised at the end, as
+        one NodeErrors. A stopped run is returned too. Raises ValidationError, NodeError for the first failure,
+        RunTimeout, Interrupted where a person interrupts the cell, GraphError for another `on_error` or `timeout`, and
+        UnknownName for another option.
         """
         return await runner.current().run(self, self._targets(outputs), **options)
 
