@@ -7,9 +7,10 @@ import itertools
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Protocol
 
+from comfy_nb.engine.estimate import Estimate, NodeTimes, estimate_rest
 from comfy_nb.engine.events import Subscriber
 from comfy_nb.engine.execution.breakpoints import Pause
 from comfy_nb.engine.execution.dynamic_prompt import DynamicPrompt
@@ -230,6 +231,21 @@ class Run:
     def stop(self) -> None:
         """Stop the run, from any thread; async nodes end at their await, sync ones at their next progress report."""
         self.task.stop(Status.STOPPED)
+
+    def remaining(self) -> Estimate:
+        """Estimate how long what is left of the run will take, from the times of its nodes so far and of earlier runs.
+
+        May be called from any thread; before its nodes are known there is nothing.
+        """
+        if self.state is not Status.RUNNING:
+            return Estimate(0.0, 0, 0)
+        scheduler = self._state.scheduler
+        own = [dict(scheduler.node_runs)] if scheduler is not None else []
+        return estimate_rest(self._state, NodeTimes(own, self._earlier_times))
+
+    @cached_property
+    def _earlier_times(self) -> NodeTimes:
+        return NodeTimes(self.session.history.recent())
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Have events delivered in batches on the run's loop, past ones first; call the result to end it."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_nb.engine import blocking
 from comfy_nb.engine.cache.memory import MemoryCache
 from comfy_nb.engine.cache.store import Store
+from comfy_nb.engine.estimate import Estimate, NodeTimes, estimate_plan
 from comfy_nb.engine.execution.breakpoints import Breakpoints
 from comfy_nb.engine.execution.callers import MakeCaller
 from comfy_nb.engine.execution.coroutines import our_time, run_without_waiting
@@ -31,6 +32,7 @@ from comfy_nb.engine.planning.class_hooks import call_validators
 from comfy_nb.engine.planning.inside import KnownInside
 from comfy_nb.engine.planning.modes import modes_here
 from comfy_nb.engine.planning.planned import current_plan, plan_of
+from comfy_nb.engine.planning.step import Step
 from comfy_nb.engine.planning.validity import assess
 from comfy_nb.engine.presenter import Presenter, make_presenter, safely
 from comfy_nb.engine.provenance import ProvenanceIndex
@@ -155,6 +157,16 @@ class Session:
             return assess(graph, plan, wanted, found).problems
         except ValidationError as error:
             return list(error.problems)
+
+    def estimate(self, graph: Graph, outputs: Sequence[str] | None) -> Estimate:
+        """Estimate how long a run would take, from the times of earlier runs of this session; calls no node."""
+        plan = plan_of(graph, self.inside)
+        wanted = plan.default_outputs() if outputs is None else outputs
+
+        def is_cached(step: Step) -> bool:
+            return step.key.full is not None and self.store.holds(step.key.full, step)
+
+        return estimate_plan(plan, wanted, is_cached, NodeTimes(self.history.recent()))
 
     def stop_all(self) -> int:
         """Stop every run of this session; return how many there were."""

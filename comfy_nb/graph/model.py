@@ -241,6 +241,13 @@ class Graph:
         """Return all that is wrong with the graph; an empty list means that it can run."""
         return runner.current().validate(self, self._targets(outputs))
 
+    def estimate(self, outputs: Sequence[str | Node | HandleLike] | None = None) -> Any:
+        """Estimate how long a run would take, from how long its nodes took before in this session.
+
+        It has `seconds`, None where no time is known, `nodes` that would be computed, and of these the `unknown` ones.
+        """
+        return runner.current().estimate(self, self._targets(outputs))
+
     async def run(self, outputs: Sequence[str | Node | HandleLike] | None = None, **options: Any) -> Any:
         """Run the graph and return its run. `outputs` are the wanted nodes; None: the output nodes, else the leaves.
 
