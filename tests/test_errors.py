@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pytest
 
 import comfy_nb as nb
-from comfy_nb.errors import Problem, own_frames
+from comfy_nb.errors import Problem
+from comfy_nb.tracebacks import own_frames
 from comfy_nb.wording import beginning, name_node, printable, short, suggest
 
 
@@ -155,7 +156,8 @@ def test_a_failed_node_shows_its_own_lines_only():
             fails(0).run_sync()
     shown = "\n".join(caught.value._render_traceback_())
     assert "return 1 // x" in shown and "comfy_nb/engine" not in shown
-    assert shown.splitlines()[-1].startswith("NodeError: fails (node 1): ")
+    assert shown.splitlines()[-3].startswith("NodeError: fails (node 1): ")
+    assert shown.splitlines()[-2:] == ["Its inputs:", "  x = 0"]
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 

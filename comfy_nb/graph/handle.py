@@ -259,6 +259,10 @@ class Handle(NoValueYet):
         state = runner.current().state_of(graph, graph.id_of(self)) if graph is not None else ""
         return f"<{spec.class_type}({shown}){slot}: {state}{'; ' if state else ''}{AWAIT_IT}>"
 
+    def getdoc(self) -> str:
+        """Return what IPython shows for `handle?`: its node class, and how it stands."""
+        return f"{self.call.factory.getdoc()}\n\n{self!r}"
+
     def _advice(self) -> str:
         slot = "" if self.slot is None else f".{self.call.spec.output_name(self.slot)}"
         return f"This handle of {self.call.spec.class_type}{slot} has no value yet: `await` it."

@@ -188,6 +188,18 @@ class Kernel:
             if reply := self._replies.get(message["parent_header"].get("msg_id")):
                 reply.take(message)
 
+    def answer(self, text: str, timeout: float = 30.0) -> None:
+        """Wait until the running cell asks for a line of input, and give it."""
+        self._client.get_stdin_msg(timeout=timeout)
+        self._client.input(text)
+
+    def inspect(self, code: str, detail: int = 0, timeout: float = 30.0) -> str:
+        """Return the text that Shift+Tab shows behind `code`, without its colours."""
+        msg_id = self._client.inspect(code, len(code), detail)
+        while (message := self._client.get_shell_msg(timeout=timeout))["parent_header"].get("msg_id") != msg_id:
+            pass
+        return _ANSI.sub("", message["content"]["data"].get("text/plain", ""))
+
     def stop_button(self, reply: Reply) -> str:
         """Wait for the only stop button that a cell shows, and return its id."""
 
