@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 OUR_ROOMS = ("comfy_nb.engine", "comfy_nb.spec", "comfy_nb.graph")
-NOT_THEIRS = ("comfy_nb", "IPython", "ipykernel", "asyncio", "nest_asyncio2")
+NOT_THEIRS = ("comfy_nb", "IPython", "ipykernel", "asyncio", "nest_asyncio2", "contextlib")
 _FILE = re.compile(r'File "([^"\n]+)"')
 
 

@@ -145,6 +145,13 @@ def test_an_error_shows_the_lines_that_led_to_it_without_ours():
     assert last == f"PromptError: {caught.value}" and "comfy_nb/graph" not in "".join(lines)
 
 
+def test_a_run_that_cannot_begin_shows_the_line_that_asked_for_it():
+    with pytest.raises(nb.UnknownName) as caught:
+        nb.Graph().run_sync(tiemout=3)
+    lines = caught.value._render_traceback_()
+    assert len(lines) == 2 and lines[0].endswith("nb.Graph().run_sync(tiemout=3)")
+
+
 def test_a_failed_node_shows_its_own_lines_only():
     with nb.use_session(nb.Session()):
 

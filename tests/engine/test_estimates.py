@@ -21,38 +21,38 @@ def session():
 
 
 @nb.node
-def sleeps(n: int) -> int:
+def estimated_sleeps(n: int) -> int:
     time.sleep(SHORT_S)
     return n
 
 
 @nb.node
-async def waits(n: int) -> int:
+async def estimated_waits(n: int) -> int:
     await asyncio.sleep(SHORT_S)
     return n
 
 
 @nb.node
-def total(a: int, b: int) -> int:
+def estimated_total(a: int, b: int) -> int:
     return a + b
 
 
 async def test_of_nodes_that_were_never_timed_nothing_is_known():
-    graph = total(sleeps(1), sleeps(2)).graph
+    graph = estimated_total(estimated_sleeps(1), estimated_sleeps(2)).graph
     assert graph.estimate() == Estimate(None, 3, 3)
     assert repr(graph.estimate()) == "<Estimate: not known; 3 nodes to compute, never timed>"
 
 
 async def test_what_is_cached_takes_no_time():
-    graph = sleeps(1).graph
+    graph = estimated_sleeps(1).graph
     await graph.run()
     assert graph.estimate() == Estimate(0.0, 0, 0)
     assert repr(graph.estimate()) == "<Estimate: nothing to compute>"
 
 
 async def test_stale_nodes_take_as_long_as_they_took_and_others_are_counted():
-    graph = total(sleeps(1), 2).graph
-    await sleeps(1).graph.run()
+    graph = estimated_total(estimated_sleeps(1), 2).graph
+    await estimated_sleeps(1).graph.run()
     graph["1"].inputs["n"] = 5
     found = graph.estimate()
     assert (found.nodes, found.unknown) == (2, 1)
@@ -69,7 +69,7 @@ def known(session: nb.Session, graph: nb.Graph, seconds: dict[str, float]) -> nb
 
 
 async def test_sync_nodes_come_one_after_the_other_and_async_ones_overlap(session: nb.Session):
-    graph = nb.Graph(sleeps(1), sleeps(2), waits(3), waits(4))
+    graph = nb.Graph(estimated_sleeps(1), estimated_sleeps(2), estimated_waits(3), estimated_waits(4))
     await graph.run()
     known(session, graph, {"1": 10.0, "2": 20.0, "3": 25.0, "4": 7.0})
     assert graph.estimate() == Estimate(30.0, 4, 0)
@@ -78,20 +78,20 @@ async def test_sync_nodes_come_one_after_the_other_and_async_ones_overlap(sessio
 
 
 async def test_a_chain_takes_as_long_as_its_nodes_together(session: nb.Session):
-    graph = total(waits(waits(1)), sleeps(2)).graph
+    graph = estimated_total(estimated_waits(estimated_waits(1)), estimated_sleeps(2)).graph
     await graph.run()
     known(session, graph, {"1": 10.0, "2": 20.0, "3": 4.0, "4": 1.0})
     assert graph.estimate() == Estimate(31.0, 4, 0)
 
 
 async def test_an_equal_key_tells_more_than_the_class(session: nb.Session):
-    small, large = sleeps(1), sleeps(1000)
+    small, large = estimated_sleeps(1), estimated_sleeps(1000)
     for each, seconds in ((large, 50.0), (small, 2.0)):
         await each.graph.run()
         session.last.node_run("1").seconds = seconds
     session.cache.clear()
     assert (small.graph.estimate().seconds, large.graph.estimate().seconds) == (2.0, 50.0)
-    assert sleeps(7).graph.estimate().seconds == 2.0
+    assert estimated_sleeps(7).graph.estimate().seconds == 2.0
 
 
 async def test_the_time_of_a_node_that_expands_has_that_of_what_ran_inside(session: nb.Session):
@@ -105,7 +105,7 @@ async def test_the_time_of_a_node_that_expands_has_that_of_what_ran_inside(sessi
 
         def run(self, n: int) -> dict[str, Any]:
             graph = nb.GraphBuilder()
-            inner = graph.node("sleeps", n=n)
+            inner = graph.node("estimated_sleeps", n=n)
             return {"result": (inner.out(0),), "expand": graph.finalize()}
 
     nb.register(Expands)
@@ -126,7 +126,7 @@ async def test_a_run_tells_what_remains_of_it(session: nb.Session):
         return n
 
     go_on.set()
-    graph = sleeps(held(1)).graph
+    graph = estimated_sleeps(held(1)).graph
     await graph.run()
     known(session, graph, {"1": 1000.0, "2": 5.0})
     go_on.clear(), begun.clear()

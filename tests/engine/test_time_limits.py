@@ -19,31 +19,31 @@ def session():
 
 
 @nb.node
-def quick(n: int) -> int:
+def limited_quick(n: int) -> int:
     return n + 1
 
 
 @nb.node
-async def waits(n: int) -> int:
+async def limited_waits(n: int) -> int:
     await asyncio.sleep(60)
     return n
 
 
 @nb.node
-def spins(n: int) -> int:
+def limited_spins(n: int) -> int:
     while True:
         pass
 
 
 @nb.node
-def after(n: int) -> int:
+def limited_after(n: int) -> int:
     return n
 
 
-@pytest.mark.parametrize("slow", [waits, spins])
+@pytest.mark.parametrize("slow", [limited_waits, limited_spins])
 async def test_a_run_that_takes_too_long_fails_and_tells_what_ran_and_what_had_not_begun(slow):
-    first = quick(1)
-    graph = after(slow(first)).graph
+    first = limited_quick(1)
+    graph = limited_after(slow(first)).graph
     graph["2"].title = "Too much"
     with pytest.raises(nb.RunTimeout) as caught:
         await graph.run(timeout=TIMEOUT_S)
@@ -52,8 +52,8 @@ async def test_a_run_that_takes_too_long_fails_and_tells_what_ran_and_what_had_n
     assert (error.seconds, error.running, error.not_begun) == (TIMEOUT_S, ["2"], ["3"])
     assert str(error) == (
         f'The run took longer than its timeout of 0.20 s. Still running: "Too much" (node 2, {slow.spec.class_type}). '
-        "Not begun: after (node 3). What had finished stays cached, so that a run with a longer timeout goes on from "
-        "there."
+        "Not begun: limited_after (node 3). What had finished stays cached, so that a run with a longer timeout goes "
+        "on from there."
     )
     assert (error.run.state, error.run.error, error.run["1"]) == ("failed", error, 2)
     assert await first.run(timeout=TIMEOUT_S) == 2
@@ -77,19 +77,19 @@ async def test_nodes_are_stopped_as_by_stop_when_the_time_is_over():
 
 
 async def test_a_run_that_ends_in_time_is_as_without_a_limit():
-    run = await quick(1).graph.run(timeout=60)
+    run = await limited_quick(1).graph.run(timeout=60)
     assert (run.state, run["1"]) == ("done", 2)
-    assert await quick(1).start(timeout=60) == 2
+    assert await limited_quick(1).start(timeout=60) == 2
 
 
 def test_the_limit_holds_for_run_sync_too():
-    with pytest.raises(nb.RunTimeout, match=r"Still running: spins \(node 1\)"):
-        spins(1).run_sync(timeout=TIMEOUT_S)
+    with pytest.raises(nb.RunTimeout, match=r"Still running: limited_spins \(node 1\)"):
+        limited_spins(1).run_sync(timeout=TIMEOUT_S)
 
 
 async def test_the_limit_holds_for_a_job_that_somebody_awaits():
     with pytest.raises(nb.RunTimeout, match="Still running"):
-        await waits(1).graph.start(timeout=TIMEOUT_S)
+        await limited_waits(1).graph.start(timeout=TIMEOUT_S)
 
 
 async def test_the_limit_holds_while_a_class_validates():
@@ -122,7 +122,7 @@ async def test_with_on_error_continue_the_failures_until_then_are_in_the_run():
     def fails(n: int) -> int:
         raise ValueError("no luck")
 
-    graph = nb.Graph(fails(1), waits(2))
+    graph = nb.Graph(fails(1), limited_waits(2))
     with pytest.raises(nb.RunTimeout) as caught:
         await graph.run(on_error="continue", timeout=TIMEOUT_S)
     assert list(caught.value.run.failed) == ["1"]
@@ -147,7 +147,7 @@ async def test_a_stop_before_the_limit_is_a_stop():
 @pytest.mark.parametrize("timeout", [0, -1, "5", True, float("nan")])
 async def test_a_limit_that_is_no_number_of_seconds_is_refused(timeout):
     with pytest.raises(nb.GraphError, match="timeout is .*, but it must be a number of seconds above 0"):
-        await quick(1).graph.run(timeout=timeout)
+        await limited_quick(1).graph.run(timeout=timeout)
 
 
 async def test_a_combination_of_a_sweep_that_takes_too_long_fails_and_the_others_go_on():
