@@ -64,6 +64,19 @@ def test_a_failed_cell_shows_the_lines_of_its_cells_alone_its_message_once_and_t
     assert "Cell In[" in panel and "/tmp/" not in panel
 
 
+def test_several_failed_nodes_are_shown_like_one_alone(lesson: Kernel):
+    reply = lesson.run("await nb.Graph(fails(source(1)), fails_again(2)).run(on_error='continue')")
+    error = reply.error
+    assert (error.ename, reply.stderr) == ("NodeErrors", "")
+    assert error.traceback.splitlines()[-1] == "NodeErrors: 2 nodes failed"
+    assert error.traceback.count("Expected size") == error.traceback.count("no luck with 2") == 1
+    assert "comfy_nb" not in error.traceback and "line 6, in multiply(x)" in error.traceback
+    debug = lesson.send("%debug")
+    for line in ("p n * 1000", "q"):
+        lesson.answer(line)
+    assert "2000" in lesson.wait(debug).stdout
+
+
 def test_what_led_to_a_nodes_own_error_is_told_before_it(lesson: Kernel):
     error = lesson.run("await fails_again(7)").error
     assert error.traceback.index("KeyError: 'absent'") < error.traceback.index("direct cause of")
