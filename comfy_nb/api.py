@@ -109,17 +109,19 @@ def sweep(
     *,
     output: Node | Handle | str | int | None = None,
     limit: int | None = None,
+    timeout: float | None = None,
 ) -> Sweep:
     """Run a graph or handle for every combination of values and fill a grid with the results: `await nb.sweep(...)`.
 
     `axes` maps one to three constants to their values, `{"3.seed": range(4), "3.cfg": [4, 7, 10]}`: columns, rows, and
     pages. A tuple of names takes tuples of values, which change together. Combinations share the results that they have
     in common, and up to four run at once. `output` names the node to show where there are several; nothing is saved.
-    More than 256 cells need a `limit`. Raises UnknownName, GraphError.
+    More than 256 cells need a `limit`. A combination that takes longer than `timeout` seconds fails, and the others go
+    on. Raises UnknownName, GraphError.
     """
     from comfy_nb.ui.sweep.begin import begin
 
-    return begin(source, axes, output, limit)
+    return begin(source, axes, output, limit, timeout)
 
 
 def inspect(value: Any, other: Any = None) -> ValueView:

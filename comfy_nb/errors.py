@@ -10,6 +10,7 @@
     ├── NodeError                 a node failed while it ran
     │   └── NodeTimeout           an async node took longer than its limit
     ├── NodeErrors                all failures of a run that went on without the failed nodes (an ExceptionGroup)
+    ├── RunTimeout                a run took longer than its limit
     ├── NotKept                   a value that is no longer held
     └── Stopped                   a person stopped the run
     Interrupted                   a person interrupted the cell; no Exception
@@ -23,7 +24,6 @@ Each message says which node (title, id, class), which input, what was expected,
 from __future__ import annotations
 
 import asyncio
-import linecache
 import sys
 import traceback
 import warnings
@@ -32,14 +32,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from comfy_nb.wording import count, describe_error, name_node, suggest
+from comfy_nb.tracebacks import as_ipython_shows, joined, own_frames, their_lines, with_cells
+from comfy_nb.wording import clip, count, describe_error, name_node, suggest
 
 if TYPE_CHECKING:
     from types import CodeType, TracebackType
 
-
-OUR_ROOMS = ("comfy_nb.engine", "comfy_nb.spec", "comfy_nb.graph")
-NOT_THEIRS = ("comfy_nb", "IPython", "ipykernel", "asyncio", "nest_asyncio2")
+INPUT_MAX = 200
 
 
 class ComfyNBError(Exception):
@@ -195,17 +194,34 @@ class NodeError(ComfyNBError):
     @property
     def node_traceback(self) -> list[str]:
         """The lines of the cause's traceback that lie in the node's own code."""
+        cause, frames = self._own_cause()
+        if cause is None:
+            return []
+        return [with_cells(each) for each in traceback.format_exception(type(cause), cause, frames)]
+
+    @property
+    def input_lines(self) -> list[str]:
+        """A line for each input, tensors by their shapes."""
+        return [f"  {name} = {clip(' '.join(str(value).split()), INPUT_MAX)}" for name, value in self.inputs.items()]
+
+    def _own_cause(self) -> tuple[BaseException | None, TracebackType | None]:
+        """Return the error that the node's own code raised, with its traceback from there on."""
         cause = self.__cause__
-        while cause is not None:
-            frames = own_frames(cause.__traceback__)
-            if frames is not None:
-                return traceback.format_exception(type(cause), cause, frames)
+        while cause is not None and (frames := own_frames(cause.__traceback__)) is None:
             cause = cause.__cause__ or cause.__context__
-        return []
+        return (cause, frames) if cause is not None else (None, None)
 
     def _render_traceback_(self) -> list[str]:
+        inputs = ["Its inputs:", *self.input_lines] if self.inputs else []
+        cause, frames = self._own_cause()
+        if cause is not None and frames is not None:
+            trace = joined(self.__traceback__, frames)
+            shown = as_ipython_shows(type(self).__name__, str(self), trace, cause)
+            if shown is not None:
+                self.__traceback__ = trace
+                return [*shown, *inputs, *notes_of(self)]
         lines = "".join(self.node_traceback).splitlines()
-        return [*lines, *([""] if lines else []), f"{type(self).__name__}: {self}", *notes_of(self)]
+        return [*lines, *([""] if lines else []), f"{type(self).__name__}: {self}", *inputs, *notes_of(self)]
 
 
 class NodeTimeout(NodeError):
@@ -240,6 +256,28 @@ class NodeErrors(ComfyNBError, ExceptionGroup[NodeError]):
         failures = [failure for failure in self.exceptions if isinstance(failure, NodeError)]
         lines = [line for failure in failures for line in [*failure._render_traceback_(), ""]]
         return [*lines, f"{type(self).__name__}: {self.message}", *notes_of(self)]
+
+
+class RunTimeout(ComfyNBError, TimeoutError):
+    """A run took longer than its `timeout`; its nodes were stopped, and `run` holds what had finished.
+
+    `seconds` is the timeout; `running` and `not_begun` are the ids of nodes by how they stood when it was over.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        seconds: float,
+        running: Sequence[str] = (),
+        not_begun: Sequence[str] = (),
+        run: Any = None,
+    ) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+        self.running = list(running)
+        self.not_begun = list(not_begun)
+        self.run = run
 
 
 class Stopped(ComfyNBError):
@@ -293,24 +331,3 @@ def warn_each_time(message: str, code: CodeType | None = None) -> None:
 def notes_of(error: BaseException) -> list[str]:
     """Return the lines of the notes that were added to an error."""
     return [line for note in getattr(error, "__notes__", ()) for line in str(note).splitlines()]
-
-
-def their_lines(trace: TracebackType | None) -> list[str]:
-    """Return the lines of a traceback that are a person's, each as `line 3 of the cell: graph = nb.load("x.json")`."""
-    found = []
-    for frame, line in traceback.walk_tb(trace):
-        module, code = str(frame.f_globals.get("__name__", "")), frame.f_code
-        if module.partition(".")[0] in NOT_THEIRS:
-            continue
-        where = "the cell" if module == "__main__" else code.co_filename
-        inside = "" if code.co_name == "<module>" else f", in {code.co_name}"
-        text = linecache.getline(code.co_filename, line).strip()
-        found.append(f"line {line} of {where}{inside}: {text}")
-    return found
-
-
-def own_frames(trace: TracebackType | None) -> TracebackType | None:
-    """Cut our frames off the front of a traceback, so that it starts in the node's code; None if it has none."""
-    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith(OUR_ROOMS):
-        trace = trace.tb_next
-    return trace

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pytest
 
 import comfy_nb as nb
-from comfy_nb.errors import Problem, own_frames
+from comfy_nb.errors import Problem
+from comfy_nb.tracebacks import own_frames
 from comfy_nb.wording import beginning, name_node, printable, short, suggest
 
 
@@ -144,6 +145,13 @@ def test_an_error_shows_the_lines_that_led_to_it_without_ours():
     assert last == f"PromptError: {caught.value}" and "comfy_nb/graph" not in "".join(lines)
 
 
+def test_a_run_that_cannot_begin_shows_the_line_that_asked_for_it():
+    with pytest.raises(nb.UnknownName) as caught:
+        nb.Graph().run_sync(tiemout=3)
+    lines = caught.value._render_traceback_()
+    assert len(lines) == 2 and lines[0].endswith("nb.Graph().run_sync(tiemout=3)")
+
+
 def test_a_failed_node_shows_its_own_lines_only():
     with nb.use_session(nb.Session()):
 
@@ -155,7 +163,8 @@ def test_a_failed_node_shows_its_own_lines_only():
             fails(0).run_sync()
     shown = "\n".join(caught.value._render_traceback_())
     assert "return 1 // x" in shown and "comfy_nb/engine" not in shown
-    assert shown.splitlines()[-1].startswith("NodeError: fails (node 1): ")
+    assert shown.splitlines()[-3].startswith("NodeError: fails (node 1): ")
+    assert shown.splitlines()[-2:] == ["Its inputs:", "  x = 0"]
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 ROOMS = (
     "wording",
+    "tracebacks",
     "errors",
     "spec",
     "graph",
@@ -29,7 +30,7 @@ ROOMS = (
     "api",
 )
 OPENS_INTO_ALL = {"", "__main__", "api", "cli", "magics"}
-CORE = ("wording", "errors", "spec", "graph", "engine")
+CORE = ("wording", "tracebacks", "errors", "spec", "graph", "engine")
 KEPT_OUT_OF_CORE = {"IPython", "aiohttp", "anywidget", "dask", "ipywidgets"}
 
 

@@ -17,7 +17,14 @@ import click
 
 from comfy_nb.cli import report
 from comfy_nb.cli.node_search import complete_class, node_lines
-from comfy_nb.cli.run_command import RunCommand, edits_option, nodes_option, on_error_option, outputs_option
+from comfy_nb.cli.run_command import (
+    RunCommand,
+    edits_option,
+    nodes_option,
+    on_error_option,
+    outputs_option,
+    timeout_option,
+)
 from comfy_nb.cli.run_notebook import run_notebook
 from comfy_nb.engine.session import default_session
 from comfy_nb.errors import ComfyNBError, notes_of
@@ -54,6 +61,7 @@ def main(context: click.Context, debug: bool) -> None:
 @edits_option
 @outputs_option
 @on_error_option
+@timeout_option
 @nodes_option
 @json_option
 @click.option("--quiet", is_flag=True, help="Show no progress.")
@@ -64,6 +72,7 @@ def run(
     edits: tuple[str, ...],
     outputs: tuple[str, ...],
     on_error: str | None,
+    timeout: float | None,
     node_files: tuple[str, ...],
     as_json: bool,
     quiet: bool,
@@ -77,7 +86,7 @@ def run(
         with ExitStack() as stack:
             if not quiet:
                 stack.callback(default_session().on_run(watch))
-            outcome = report.run_to_end(loaded, outputs or None, on_error)
+            outcome = report.run_to_end(loaded, outputs or None, on_error, timeout)
     _print([report.json_text(outcome.as_dict())] if as_json else outcome.lines())
     if outcome.error is not None:
         _report_error(outcome.error, debug)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from comfy_nb.engine.run import Run
-from comfy_nb.errors import NodeError, NodeErrors, NotKept, Problem, Stopped, ValidationError
+from comfy_nb.errors import NodeError, NodeErrors, NotKept, Problem, RunTimeout, Stopped, ValidationError
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.prompt_json import name_not_finite
 from comfy_nb.graph.topology import default_outputs
@@ -36,7 +36,7 @@ class Outcome:
         """ "done", "failed", "invalid", "stopped" or "cancelled"."""
         if isinstance(self.error, ValidationError):
             return "invalid"
-        if isinstance(self.error, NodeError | NodeErrors):
+        if isinstance(self.error, NodeError | NodeErrors | RunTimeout):
             return "failed"
         if self.error is not None or self.run is None:
             return "stopped"
@@ -44,7 +44,7 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """0 done, 1 a node failed, 2 the graph is invalid, 130 stopped."""
+        """0 done, 1 a node failed or the time was over, 2 the graph is invalid, 130 stopped."""
         return {"done": DONE, "failed": FAILED, "invalid": INVALID}.get(self.state, STOPPED)
 
     def values(self, node_id: str) -> list[Any]:
@@ -91,12 +91,14 @@ class Outcome:
             yield from (f"{name}: {each}" for each in shown)
 
 
-def run_to_end(graph: Graph, outputs: Sequence[str] | None, on_error: str | None = None) -> Outcome:
+def run_to_end(
+    graph: Graph, outputs: Sequence[str] | None, on_error: str | None = None, timeout: float | None = None
+) -> Outcome:
     """Run a graph and return the outcome; raises GraphError for a graph that cannot even be started."""
     wanted = tuple(outputs or default_outputs(graph))
     try:
-        return Outcome(graph, wanted, graph.run_sync(outputs=outputs, on_error=on_error), None)
-    except (ValidationError, NodeError, NodeErrors, Stopped) as error:
+        return Outcome(graph, wanted, graph.run_sync(outputs=outputs, on_error=on_error, timeout=timeout), None)
+    except (ValidationError, NodeError, NodeErrors, RunTimeout, Stopped) as error:
         return Outcome(graph, wanted, error.run, error)
     except KeyboardInterrupt as interrupt:
         return Outcome(graph, wanted, getattr(interrupt, "run", None), Stopped("Stopped by Ctrl-C."))
@@ -157,6 +159,8 @@ def _errors(error: BaseException | None) -> list[dict[str, Any]]:
     if isinstance(error, NodeError):
         named = {"type": "node_failed", "node_id": error.node_id, "class_type": error.class_type}
         return [{**named, "text": str(error), "traceback": "".join(error.node_traceback)}]
+    if isinstance(error, RunTimeout):
+        return [{"type": "timeout", "running": error.running, "not_begun": error.not_begun, "text": str(error)}]
     return [] if error is None else [{"type": "stopped", "text": str(error)}]
 
 

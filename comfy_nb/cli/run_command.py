@@ -79,3 +79,6 @@ on_error_option = click.option(
     type=click.Choice(CHOICES),
     help="When a node fails: stop, or continue with all that does not depend on it.",
 )
+timeout_option = click.option(
+    "--timeout", type=float, metavar="SECONDS", help="Stop the run, as failed, when it has taken so long."
+)

@@ -28,7 +28,7 @@
     execution/breakpoints.py      pauses at a value (pauses.py); failure.py: the error
     execution/interrupt.py        Interrupt in a cell that awaits; blocking.py, held_back.py: in code that cannot
     execution/other_threads.py    Interrupt, for what other threads await; main_thread.py: what they see of it
-    execution/process_end.py      what nodes still do is interrupted before the interpreter ends
+    execution/process_end.py      runs are stopped, and threads ended, before the interpreter ends
     node_api/                   what a running node may call: progress, blockers, graph_builder.py (ids of expansions)
     cache/store.py              results, are they still good? memory.py (its limit: memory_use.py), disk.py, seal.py
     events.py                   what the run tells; execution/event_log.py makes and delivers it

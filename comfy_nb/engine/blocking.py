@@ -24,7 +24,7 @@ from comfy_nb.engine.execution.interrupt import AGAIN_S, HELD_S, Awaited, interr
 from comfy_nb.engine.execution.lanes import raise_in_thread
 from comfy_nb.engine.execution.loops import post, running_loop
 from comfy_nb.engine.execution.nesting import run_around
-from comfy_nb.engine.execution.process_end import end_at_exit
+from comfy_nb.engine.execution.process_end import process_end
 from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.engine.own_thread import OwnThread
 from comfy_nb.errors import InterruptProcessingException
@@ -55,18 +55,30 @@ class _LoopThread:
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         self.thread: threading.Thread = OwnThread(self._turn, "comfy-nb-loop")
+        self._is_ending = threading.Event()
         self.thread.start()
-        end_at_exit(self)
+        process_end.end_thread(self)
 
     def _turn(self) -> None:  # a method, so that the thread keeps this object, which the end of the process looks for
         self.loop.run_forever()
+        if not asyncio.all_tasks(self.loop):
+            self.loop.close()
 
     def end(self) -> None:
-        """Stop the loop, and interrupt an async node that keeps it busy."""
-        post(self.loop, self.loop.stop)
-        self.thread.join(HELD_S)
-        if self.thread.is_alive():
+        """Cancel what the loop does and stop it; an async node that keeps it busy is interrupted."""
+        post(self.loop, lambda: self.loop.create_task(self._wind_up()))
+        if not self._is_ending.wait(HELD_S):
             raise_in_thread(self.thread, InterruptProcessingException)
+
+    async def _wind_up(self) -> None:
+        self._is_ending.set()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            if not task.cancelling():  # the nodes of stopped runs are cleaning up
+                task.cancel()
+        if left:
+            await asyncio.wait(left)
+        self.loop.stop()
 
 
 def _reset_after_fork() -> None:
@@ -107,6 +119,8 @@ def _wait_here(
         while not concurrent.futures.wait([future], CHECK_STOP_S).done:
             if call is not None and call.run.stopping:
                 raise InterruptProcessingException
+            if process_end.has_begun:
+                break
             if presses and not awaited.is_interrupted:
                 awaited.interrupt()
             if presses and (time.monotonic() - presses[0] > PATIENCE_S or presses[-1] - presses[0] > AGAIN_S):
@@ -114,6 +128,8 @@ def _wait_here(
     except BaseException:
         awaited.end()
         raise
+    if process_end.has_begun:
+        raise SystemExit  # of which a thread ends without a word
     if presses or (awaited.is_interrupted and not interrupt_watch.has_cells):
         raise keyboard_interrupt(awaited.run) from None
     return future.result()

@@ -35,6 +35,11 @@ class History:
             while self._size > NODE_RUNS_MAX and len(self._recent) > 1:
                 self._size -= len(self._recent.popleft()[1])
 
+    def recent(self) -> list[Mapping[str, NodeRun]]:
+        """Return the nodes of recent runs, those of the newest run last."""
+        with self._lock:
+            return [node_runs for _, node_runs in self._recent]
+
     def nearest(self, node_run: NodeRun, number: int) -> NodeRun | None:
         """Return the most similar node of the runs before `number`: probably the node before its cell was edited."""
         with self._lock:

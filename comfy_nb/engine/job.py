@@ -11,6 +11,7 @@ from comfy_nb.engine.execution.state import Status
 from comfy_nb.engine.presenter import safely
 from comfy_nb.engine.run import Run
 from comfy_nb.engine.run_task import outlast
+from comfy_nb.errors import ComfyNBError
 
 INTERRUPTED = "The run was interrupted; what had finished stays cached."
 
@@ -92,7 +93,8 @@ async def settled(job: Job) -> Any:
 def result_of(run: Run) -> Run:
     """Return a run that has ended, or raise what went wrong in it."""
     if run.error is not None:
-        raise run.error
+        # One of ours was made, not raised, or is raised again: its frames are those that lead to this one.
+        raise run.error.with_traceback(None) if isinstance(run.error, ComfyNBError) else run.error
     validity = run.validity
     if validity is not None and validity.problems and run.state is Status.DONE:
         raise validity.error(run)

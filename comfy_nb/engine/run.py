@@ -7,9 +7,10 @@ import itertools
 import weakref
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Protocol
 
+from comfy_nb.engine.estimate import Estimate, NodeTimes, estimate_rest
 from comfy_nb.engine.events import Subscriber
 from comfy_nb.engine.execution.breakpoints import Pause
 from comfy_nb.engine.execution.dynamic_prompt import DynamicPrompt
@@ -18,6 +19,7 @@ from comfy_nb.engine.execution.nesting import take_lanes
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.services import Services
 from comfy_nb.engine.execution.state import RunState, Status
+from comfy_nb.engine.execution.time_limit import TimeLimit, limit_in, timed_out
 from comfy_nb.engine.expanded import prune
 from comfy_nb.engine.history import History
 from comfy_nb.engine.node_api.context import current_call
@@ -79,7 +81,7 @@ class Run:
     """
 
     def __init__(self, session: Host, graph: Graph, plan: Plan, modes: Modes, options: Mapping[str, Any]) -> None:
-        around = current_call.get()
+        around, limit_s = current_call.get(), limit_in(options)
         self.session = session
         self.place = safely("The display of runs failed", session.presenter.place)
         self.is_quiet = bool(options.get("quiet"))
@@ -100,7 +102,8 @@ class Run:
             note_slow=session.note_slow,
         )
         self._state.event_log.run_queued(self._state.started_at)
-        self.task = RunTask(self._state, session, partial(Pause, self), self._show, self._keep)
+        limit = TimeLimit(limit_s, partial(timed_out, self, self._state, limit_s)) if limit_s is not None else None
+        self.task = RunTask(self._state, session, partial(Pause, self), self._show, self._keep, limit)
         self._values = Values(self.task, session.store, session.provenance, partial(_why_of, weakref.ref(self)))
 
     # How it stands ---------------------------------------------------------------------------------------------------
@@ -233,6 +236,21 @@ class Run:
     def stop(self) -> None:
         """Stop the run, from any thread; async nodes end at their await, sync ones at their next progress report."""
         self.task.stop(Status.STOPPED)
+
+    def remaining(self) -> Estimate:
+        """Estimate how long what is left of the run will take, from the times of its nodes so far and of earlier runs.
+
+        May be called from any thread; before its nodes are known there is nothing.
+        """
+        if self.state is not Status.RUNNING:
+            return Estimate(0.0, 0, 0)
+        scheduler = self._state.scheduler
+        own = [dict(scheduler.node_runs)] if scheduler is not None else []
+        return estimate_rest(self._state, NodeTimes(own, self._earlier_times))
+
+    @cached_property
+    def _earlier_times(self) -> NodeTimes:
+        return NodeTimes(self.session.history.recent())
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Have events delivered in batches on the run's loop, past ones first; call the result to end it."""

@@ -17,6 +17,7 @@ from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.execution.pauses import MakePause
 from comfy_nb.engine.execution.services import Services
 from comfy_nb.engine.execution.state import RunState, Status
+from comfy_nb.engine.execution.time_limit import TimeLimit
 from comfy_nb.engine.planning.class_hooks import call_fingerprints, call_validators
 from comfy_nb.engine.planning.validity import Validity, assess
 from comfy_nb.errors import warn_each_time
@@ -27,7 +28,7 @@ class RunTask:
 
     `on_ready()` is called before the run is executed, `on_end()` after it, before the end is reported; neither where
     the run is refused or stopped before. `error` is what ended it, if anything did; `validity` has the outputs that can
-    run, once that is known.
+    run, once that is known. A run that reaches its `limit` fails with the limit's error.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class RunTask:
         make_pause: MakePause,
         on_ready: Callable[[], None],
         on_end: Callable[[], None],
+        limit: TimeLimit | None = None,
     ) -> None:
         self.state = state
         self.validity: Validity | None = None
@@ -46,6 +48,8 @@ class RunTask:
         self._make_pause = make_pause
         self._on_ready = on_ready
         self._on_end = on_end
+        self._limit = limit
+        self._timer: asyncio.TimerHandle | None = None
         self._preparing: asyncio.Task[list[str]] | None = None
         self._hook: Callable[..., Any] | None = None
         self._abandoned: asyncio.Future[None] | None = None
@@ -57,6 +61,8 @@ class RunTask:
         state = self.state
         self._finished = loop.create_future()
         abandoned = self._abandoned = loop.create_future()
+        if self._limit is not None:
+            self._timer = loop.call_later(self._limit.seconds, self._time_out, self._limit)
         preparing = self._preparing = loop.create_task(self._prepare(outputs))
         if state.stopping:
             self._cancel_preparing()
@@ -122,6 +128,17 @@ class RunTask:
         elif preparing is not None:
             post(preparing.get_loop(), self._cancel_preparing)
 
+    def _time_out(self, limit: TimeLimit) -> None:
+        if self.state.stopping or self.state.status is not Status.RUNNING:
+            return
+        error = limit.error()
+        if self.executor is not None:
+            self.executor.break_off(error)
+        else:
+            self.error = error
+            self.state.event_log.run_refused(error)
+            self.stop(Status.FAILED)
+
     def _cancel_preparing(self) -> None:
         preparing, abandoned = self._preparing, self._abandoned
         assert preparing is not None and abandoned is not None
@@ -150,6 +167,8 @@ class RunTask:
 
     def _report_end(self) -> None:
         state = self.state
+        if self._timer is not None:
+            self._timer.cancel()
         state.plan.users -= 1
         if state.outer is not None:
             ended = inside_run(state, self._services.inside)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_nb.engine import blocking
 from comfy_nb.engine.cache.memory import MemoryCache
 from comfy_nb.engine.cache.store import Store
+from comfy_nb.engine.estimate import Estimate, NodeTimes, estimate_plan
 from comfy_nb.engine.execution.breakpoints import Breakpoints
 from comfy_nb.engine.execution.callers import MakeCaller
 from comfy_nb.engine.execution.coroutines import our_time, run_without_waiting
@@ -23,6 +24,7 @@ from comfy_nb.engine.execution.held_back import HeldBack
 from comfy_nb.engine.execution.hook_caller import call_now
 from comfy_nb.engine.execution.interrupt import Awaited, interrupt_watch
 from comfy_nb.engine.execution.lanes import Lanes
+from comfy_nb.engine.execution.process_end import process_end
 from comfy_nb.engine.execution.state import Status
 from comfy_nb.engine.history import History
 from comfy_nb.engine.job import INTERRUPTED, Job, result_of
@@ -30,6 +32,7 @@ from comfy_nb.engine.planning.class_hooks import call_validators
 from comfy_nb.engine.planning.inside import KnownInside
 from comfy_nb.engine.planning.modes import modes_here
 from comfy_nb.engine.planning.planned import current_plan, plan_of
+from comfy_nb.engine.planning.step import Step
 from comfy_nb.engine.planning.validity import assess
 from comfy_nb.engine.presenter import Presenter, make_presenter, safely
 from comfy_nb.engine.provenance import ProvenanceIndex
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
     from comfy_nb.engine.cache.disk import DiskCache
 
 PROBLEM_MAX = 200
-RUN_OPTIONS = ("run_id", "extra_data", "quiet", "on_error")
+RUN_OPTIONS = ("run_id", "extra_data", "quiet", "on_error", "timeout")
 
 
 class Session:
@@ -70,6 +73,7 @@ class Session:
         self._failed: list[weakref.ref[Run]] = []
         self._slow: set[int] = set()
         self._lock = threading.Lock()
+        process_end.stop_runs(self)
         weakref.finalize(self, self.lanes.close).atexit = False
 
     @property
@@ -154,6 +158,16 @@ class Session:
         except ValidationError as error:
             return list(error.problems)
 
+    def estimate(self, graph: Graph, outputs: Sequence[str] | None) -> Estimate:
+        """Estimate how long a run would take, from the times of earlier runs of this session; calls no node."""
+        plan = plan_of(graph, self.inside)
+        wanted = plan.default_outputs() if outputs is None else outputs
+
+        def is_cached(step: Step) -> bool:
+            return step.key.full is not None and self.store.holds(step.key.full, step)
+
+        return estimate_plan(plan, wanted, is_cached, NodeTimes(self.history.recent()))
+
     def stop_all(self) -> int:
         """Stop every run of this session; return how many there were."""
         live = sorted(self.live_runs(), key=lambda run: run.number)
@@ -185,6 +199,8 @@ class Session:
             if not run.is_inner:
                 self.last = run
         graph.advance_seeds()
+        if process_end.has_begun:
+            run.stop()
         return run
 
     def _release_failures(self, place: Any) -> None:

@@ -157,21 +157,26 @@ class Handle(NoValueYet):
     def __await__(self) -> Generator[Any, None, Any]:
         return self.run().__await__()
 
-    async def run(self) -> Any:
-        """Compute the value. A coroutine, for `create_task`, `gather` and `TaskGroup`."""
+    async def run(self, *, timeout: float | None = None) -> Any:
+        """Compute the value. A coroutine, for `create_task`, `gather` and `TaskGroup`.
+
+        Raises RunTimeout where it takes longer than `timeout` seconds, here and in `start` and `run_sync`.
+        """
         graph, node_id = self._target()
-        run = await runner.current().run(graph, [node_id])
+        run = await runner.current().run(graph, [node_id], timeout=timeout)
         return run.result(node_id, self.slot)
 
-    def start(self) -> Any:
+    def start(self, *, timeout: float | None = None) -> Any:
         """Start computing the value in the background of the running loop and return the job."""
         graph, node_id = self._target()
-        return runner.current().start(graph, [node_id], take=lambda run: run.result(node_id, self.slot))
+        return runner.current().start(
+            graph, [node_id], take=lambda run: run.result(node_id, self.slot), timeout=timeout
+        )
 
-    def run_sync(self) -> Any:
+    def run_sync(self, *, timeout: float | None = None) -> Any:
         """Compute the value from code that cannot await."""
         graph, node_id = self._target()
-        return runner.current().run_sync(graph, [node_id]).result(node_id, self.slot)
+        return runner.current().run_sync(graph, [node_id], timeout=timeout).result(node_id, self.slot)
 
     def __comfy_nb_key__(self) -> tuple[Any, ...]:
         """Return what a node that reads the handle, and perhaps awaits it, can see of it."""
@@ -253,6 +258,10 @@ class Handle(NoValueYet):
         graph = self.call.known_pristine_graph
         state = runner.current().state_of(graph, graph.id_of(self)) if graph is not None else ""
         return f"<{spec.class_type}({shown}){slot}: {state}{'; ' if state else ''}{AWAIT_IT}>"
+
+    def getdoc(self) -> str:
+        """Return what IPython shows for `handle?`: its node class, and how it stands."""
+        return f"{self.call.factory.getdoc()}\n\n{self!r}"
 
     def _advice(self) -> str:
         slot = "" if self.slot is None else f".{self.call.spec.output_name(self.slot)}"

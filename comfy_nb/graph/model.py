@@ -241,14 +241,22 @@ class Graph:
         """Return all that is wrong with the graph; an empty list means that it can run."""
         return runner.current().validate(self, self._targets(outputs))
 
+    def estimate(self, outputs: Sequence[str | Node | HandleLike] | None = None) -> Any:
+        """Estimate how long a run would take, from how long its nodes took before in this session.
+
+        It has `seconds`, None where no time is known, `nodes` that would be computed, and of these the `unknown` ones.
+        """
+        return runner.current().estimate(self, self._targets(outputs))
+
     async def run(self, outputs: Sequence[str | Node | HandleLike] | None = None, **options: Any) -> Any:
         """Run the graph and return its run. `outputs` are the wanted nodes; None: the output nodes, else the leaves.
 
         The options, here and in `start` and `run_sync`, are `run_id` (a str), `extra_data` (a dict, as a client posts
-        it to ComfyUI), `quiet` (True: no notebook shows the run) and `on_error`: with "continue" a failed node stops
-        only what needs it, and all failures are raised at the end, as one NodeErrors. A stopped run is returned too.
-        Raises ValidationError, NodeError for the first failure, Interrupted where a person interrupts the cell,
-        GraphError for another `on_error`, and UnknownName for another option.
+        it to ComfyUI), `quiet` (True: no notebook shows the run), `timeout` (the seconds that it may take) and
+        `on_error`: with "continue" a failed node stops only what needs it, and all failures are raised at the end, as
+        one NodeErrors. A stopped run is returned too. Raises ValidationError, NodeError for the first failure,
+        RunTimeout, Interrupted where a person interrupts the cell, GraphError for another `on_error` or `timeout`, and
+        UnknownName for another option.
         """
         return await runner.current().run(self, self._targets(outputs), **options)
 

@@ -7,7 +7,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from comfy_nb.errors import NOT_THEIRS, ComfyNBWarning
+from comfy_nb.errors import ComfyNBWarning
+from comfy_nb.tracebacks import NOT_THEIRS
 
 TWO_SIDED = (
     *("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "divmod", "pow"),

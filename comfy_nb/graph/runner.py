@@ -57,6 +57,10 @@ class Runner(Protocol[G]):
         """Find all that is wrong with a graph, calling the nodes' own validation too."""
         ...
 
+    def estimate(self, graph: G, outputs: Sequence[str] | None) -> Any:
+        """Estimate how long a run would take; calls no node."""
+        ...
+
     def state_of(self, graph: G, node_id: str) -> str:
         """Return "cached", "not run" or that there are problems; nothing without an up-to-date plan. Plans nothing."""
         ...

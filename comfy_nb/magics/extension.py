@@ -20,7 +20,14 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
 from comfy_nb.cli.node_search import complete_class, find_nodes
-from comfy_nb.cli.run_command import RunCommand, edits_option, nodes_option, on_error_option, outputs_option
+from comfy_nb.cli.run_command import (
+    RunCommand,
+    edits_option,
+    nodes_option,
+    on_error_option,
+    outputs_option,
+    timeout_option,
+)
 from comfy_nb.engine.cache.cache_view import CacheView
 from comfy_nb.engine.job import Job
 from comfy_nb.engine.run import Run
@@ -201,6 +208,7 @@ def _complete_file(_context: click.Context, _parameter: click.Parameter, typed: 
 @edits_option
 @outputs_option
 @on_error_option
+@timeout_option
 @nodes_option
 @click.option("--wait", is_flag=True)
 def run(
@@ -208,6 +216,7 @@ def run(
     edits: tuple[str, ...],
     outputs: tuple[str, ...],
     on_error: str | None,
+    timeout: float | None,
     node_files: tuple[str, ...],
     wait: bool,
 ) -> Run | Job:
@@ -218,7 +227,7 @@ def run(
     for edit in edits:
         apply_edit(loaded, edit)
     start = loaded.run_sync if wait or not _loop_runs() else loaded.start
-    started: Run | Job = start(outputs or None, on_error=on_error)
+    started: Run | Job = start(outputs or None, on_error=on_error, timeout=timeout)
     return started
 
 

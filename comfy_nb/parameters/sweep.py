@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine.execution.interrupt import interrupt_watch
 from comfy_nb.engine.execution.skips import blocked_because
+from comfy_nb.engine.execution.time_limit import limit_in
 from comfy_nb.engine.job import Job, settled
 from comfy_nb.engine.planning.modes import modes_here
 from comfy_nb.engine.run import Run
@@ -73,10 +74,12 @@ class Sweep:
         output: str | int | Node | Handle | None,
         limit: int | None,
         draw: Callable[[Sweep], Picture],
+        timeout: float | None = None,
     ) -> None:
         self._loop = _running_loop()
         self._source = source
         self._draw = draw
+        self._timeout = limit_in({"timeout": timeout})
         self.graph, self.output = copy_with_output(source, output)
         self.layout = make_grid(self.graph, self.output.node_id, axes, limit)
         ordered = enumerate(self.layout.in_run_order())
@@ -112,7 +115,7 @@ class Sweep:
         try:
             self.layout.apply(cell.place, graph)
             with self._modes.around(grad=False):
-                job: Job = graph.start([self.output.node_id], quiet=True, on_error="stop")
+                job: Job = graph.start([self.output.node_id], quiet=True, on_error="stop", timeout=self._timeout)
             self._jobs.add(job)
             self._newest = job.run
             try:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.ui.inspect import formatter
+from comfy_nb.ui.jupyter import failed_nodes, node_help
 from comfy_nb.ui.jupyter.cell_output import running_cell
 from comfy_nb.ui.presenter import ScriptPresenter
 from comfy_nb.ui.show_run import expect_run, show_pause, show_refusal, show_run
@@ -20,6 +21,8 @@ class NotebookPresenter(ScriptPresenter):
     """Shows each run below the cell that began it, and values as views."""
 
     def __init__(self, on_first_run: Callable[[], None]) -> None:
+        node_help.register()
+        failed_nodes.register()
         self._on_first_run: Callable[[], None] | None = on_first_run
 
     def place(self) -> Any:

@@ -244,6 +244,19 @@ def test_with_on_error_continue_the_rest_is_saved_and_printed_and_each_failure_i
     assert command("run", BLUR, "--on-error", "go").returncode == 2
 
 
+def test_a_run_that_takes_longer_than_its_timeout_fails_and_names_what_was_running(command):
+    wait = {"1": {"class_type": "SleepWithProgress", "inputs": {"value": 1, "seconds": 60.0, "steps": 10}}}
+    done = command("run", wait, "--timeout", "0.2", "--quiet")
+    assert done.returncode == 1
+    assert "Error: The run took longer than its timeout of 0.20 s. Still running: " in done.stderr
+    printed = json.loads(command("run", wait, "--timeout=0.2", "--json", "--quiet").stdout)
+    assert (printed["state"], printed["errors"][0]["type"], printed["errors"][0]["running"]) == (
+        "failed",
+        "timeout",
+        ["1"],
+    )
+
+
 INVALID: dict[str, Any] = {
     **BLUR,
     "2": {"class_type": "ImageBlur", "inputs": {"image": ["1", 0], "sigma": 1.0}},

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import psutil
 from jupyter_client.manager import KernelManager
 
 INSTALLED = "installed"
@@ -187,6 +188,18 @@ class Kernel:
             if reply := self._replies.get(message["parent_header"].get("msg_id")):
                 reply.take(message)
 
+    def answer(self, text: str, timeout: float = 30.0) -> None:
+        """Wait until the running cell asks for a line of input, and give it."""
+        self._client.get_stdin_msg(timeout=timeout)
+        self._client.input(text)
+
+    def inspect(self, code: str, detail: int = 0, timeout: float = 30.0) -> str:
+        """Return the text that Shift+Tab shows behind `code`, without its colours."""
+        msg_id = self._client.inspect(code, len(code), detail)
+        while (message := self._client.get_shell_msg(timeout=timeout))["parent_header"].get("msg_id") != msg_id:
+            pass
+        return _ANSI.sub("", message["content"]["data"].get("text/plain", ""))
+
     def stop_button(self, reply: Reply) -> str:
         """Wait for the only stop button that a cell shows, and return its id."""
 
@@ -249,6 +262,18 @@ class Kernel:
         reply = self._replies[msg_id] = Reply(msg_id, time.perf_counter(), "ok")  # comm messages have no reply
         self._client.shell_channel.send(message)
         return reply
+
+    def shut_down(self, timeout: float = 30.0) -> float:
+        """Ask the kernel to end, and wait for that without killing it; returns the seconds it took."""
+        sent_at = time.perf_counter()
+        self._client.shutdown()
+        self.process.wait(timeout)
+        return time.perf_counter() - sent_at
+
+    @property
+    def process(self) -> psutil.Process:
+        """The kernel's process."""
+        return psutil.Process(self._manager.provisioner.pid)  # type: ignore[union-attr]
 
     def restart(self) -> None:
         """Replace the kernel by a fresh process; the replies to earlier cells are dropped."""

@@ -160,7 +160,8 @@ class DiskCache:
         """Write what is queued and take no more entries; those in the folder can still be read."""
         self._closed = True
         atexit.unregister(self.close)
-        self.flush(timeout)
+        self._writer.close(timeout)
+        self.warn()
 
     def warn(self) -> None:
         """Warn, once, of a write that failed in the background."""

@@ -25,6 +25,7 @@ class Writer:
         self._waiting_bytes = 0
         self._current: bytes | None = None
         self._thread: threading.Thread | None = None
+        self._is_closed = False
         self._change = threading.Condition()
 
     def put(self, entry: Entry) -> bool:
@@ -56,6 +57,16 @@ class Writer:
             self._change.wait_for(lambda: not self._is_busy() or self._thread is None, timeout)
             return not self._is_busy()
 
+    def close(self, timeout: float | None = None) -> None:
+        """Write what is queued, for `timeout` seconds at most, and end the thread."""
+        if not self.flush(timeout):
+            return
+        with self._change:
+            self._is_closed, thread = True, self._thread
+            self._change.notify_all()
+        if thread is not None:
+            thread.join()
+
     def __contains__(self, key: object) -> bool:
         return key in self._waiting or key == self._current
 
@@ -72,7 +83,8 @@ class Writer:
         with self._change:
             self._current = None
             self._change.notify_all()
-            if not self._change.wait_for(lambda: self._waiting, IDLE_SECONDS):
+            self._change.wait_for(lambda: self._waiting or self._is_closed, IDLE_SECONDS)
+            if not self._waiting:
                 self._thread = None
                 return None
             self._current = next(iter(self._waiting))

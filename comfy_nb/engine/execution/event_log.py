@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from comfy_nb.engine import events
@@ -118,6 +119,17 @@ class EventLog:
         self._waiting.append(event)
         if self._subscribers:
             self._flush_soon()
+
+    def begun_at(self, node_ids: Iterable[str]) -> dict[str, float]:
+        """Return when each of these running nodes was called last; reads the events backwards to their calls."""
+        left, found = set(node_ids), dict[str, float]()
+        for each in itertools.chain(reversed(self._waiting.copy()), reversed(self._log)):
+            if not left:
+                break
+            if type(each) is tuple and each[0] is _started and each[2].step.id in left:
+                left.remove(each[2].step.id)
+                found[each[2].step.id] = each[1]
+        return found
 
     # What a run reports ----------------------------------------------------------------------------------------------
 

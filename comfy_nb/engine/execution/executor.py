@@ -125,8 +125,7 @@ class Executor:
         try:
             self.context.copy().run(self._advance)  # another run may have called, with other context variables
         except Exception as error:
-            self.failures.error = self.failures.error or error
-            self.end(Status.FAILED)
+            self.break_off(error)
 
     def _advance(self) -> None:
         """Start ready async nodes, send the lane off, pause at breakpoints, notice the end."""
@@ -331,6 +330,11 @@ class Executor:
             interrupt_watch.interrupt_run(self.state)
         if self.ending is None:
             post(self.loop, self.end, self.state.stop_as or Status.STOPPED)
+
+    def break_off(self, error: BaseException) -> None:
+        """On the loop: end the run with an error that is no node's, unless one has ended it before."""
+        self.failures.error = self.failures.error or error
+        self.end(Status.FAILED)
 
     def end(self, status: Status) -> None:
         """On the loop: end the run in a status. Its tasks are cancelled; nodes on lanes are abandoned."""

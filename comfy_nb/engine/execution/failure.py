@@ -9,7 +9,8 @@ from typing import Any
 
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.scheduler import Scheduler
-from comfy_nb.errors import DependencyCycleError, NodeError, NodeErrors, NodeTimeout, own_frames
+from comfy_nb.errors import DependencyCycleError, NodeError, NodeErrors, NodeTimeout
+from comfy_nb.tracebacks import own_frames
 from comfy_nb.wording import describe_error, printable
 
 NO_GRADIENTS = (
@@ -60,6 +61,8 @@ def release_frames(error: BaseException | None) -> None:
         if trace is not None and trace.tb_frame.f_code.co_flags & RESUMABLE:
             trace = trace.tb_next
         traceback.clear_frames(trace)
+        for frame, _ in traceback.walk_tb(trace):
+            _ = frame.f_locals  # a copy that IPython has asked for: Python before 3.13 keeps it until it is asked again
         stack += (error.__cause__, error.__context__)
         if isinstance(error, BaseExceptionGroup):
             stack += error.exceptions

@@ -24,6 +24,7 @@ from typing import Any
 from comfy_nb.engine.execution.coroutines import WatchedCoroutine
 from comfy_nb.engine.execution.loops import running_loop
 from comfy_nb.engine.execution.other_threads import OtherThreads, is_ours
+from comfy_nb.engine.execution.process_end import process_end
 from comfy_nb.engine.execution.sigint import present_handler, set_handler
 from comfy_nb.engine.node_api.context import EndedRun, current_call
 from comfy_nb.errors import Interrupted, InterruptProcessingException
@@ -220,7 +221,7 @@ class InterruptWatch:
 
     def watch_cell(self) -> None:
         """Notice interrupts until the running cell ends."""
-        self.has_cells = True
+        self.has_cells = process_end.of_cells = True
         if _is_main_thread():
             self._wrap_handler(until_cell_ends=True)
 

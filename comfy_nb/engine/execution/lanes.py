@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from comfy_nb.engine.execution.process_end import end_at_exit
+from comfy_nb.engine.execution.process_end import process_end
 from comfy_nb.engine.own_thread import OwnThread
 from comfy_nb.engine.planning.torch_modes import has_torch_modes, switch_off_torch_modes
 from comfy_nb.errors import InterruptProcessingException
@@ -38,7 +38,7 @@ class Worker:
         self._lock = threading.Lock()
         self.thread: threading.Thread = OwnThread(self._work, name)
         self.thread.start()
-        end_at_exit(self)
+        process_end.end_thread(self)
 
     def call(self, token: object, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
         """Call a function under a token."""

@@ -16,6 +16,7 @@ from weakref import WeakSet
 
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.execution.main_thread import interrupt_at_work
+from comfy_nb.engine.execution.process_end import process_end
 from comfy_nb.engine.execution.sigint import present_handler
 from comfy_nb.engine.own_thread import OwnThread
 from comfy_nb.errors import Interrupted
@@ -61,6 +62,8 @@ class OtherThreads:
         self._seen: object | None = None
         self._is_at_work = False
         self._is_looking = False
+        self._is_ending = False
+        self.thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
     def enter(self, awaited: Await) -> None:
@@ -78,7 +81,9 @@ class OtherThreads:
             self._awaits.add(awaited)
             if not self._is_looking:
                 self._is_looking = True
-                OwnThread(self._look_on, "comfy-nb-interrupts").start()
+                self.thread = OwnThread(self._look_on, "comfy-nb-interrupts")
+                self.thread.start()
+                process_end.end_thread(self)
         # An interrupt that came before it was added has not ended it; one that comes after that does.
         is_ending = self._is_at_work or self._is_arriving()
         is_of_cell = awaited.cell is self._interrupted_cell and threading.current_thread() in self._interrupted
@@ -102,12 +107,16 @@ class OtherThreads:
             else:
                 post(awaited.loop, awaited.interrupt)
 
+    def end(self) -> None:
+        """Look no more."""
+        self._is_ending = True
+
     def _look_on(self) -> None:
         while True:
             time.sleep(LOOK_S)
             found = self._look()
             with self._lock:
-                if found is None and not self._awaits:
+                if self._is_ending or (found is None and not self._awaits):
                     self._is_looking = False
                     return
 

@@ -1,7 +1,8 @@
-"""The end of the process: what our threads still do is interrupted and waited for, a few seconds at most.
+"""The end of the process: runs are stopped, and what our threads still do is interrupted and waited for.
 
 Python ends a thread that comes back from C to an interpreter that is gone; where the C is C++, as torch's, that aborts
-the process.
+the process. Threads that are no daemons outlive the main one and go on with their runs, as in any program; but with a
+kernel everything ends, so its runs are stopped before Python waits for these threads.
 """
 
 from __future__ import annotations
@@ -12,43 +13,101 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import Protocol
 from weakref import WeakSet
 
 WAIT_S = 2.0
+KERNEL_WAIT_S = 1.0  # Jupyter kills a kernel that has not ended 2.5 s after it was asked to
+LOOK_S = 0.05
 
 
 class EndingThread(Protocol):
     """What runs on a thread of ours."""
 
-    thread: threading.Thread
+    @property
+    def thread(self) -> threading.Thread | None:
+        """The thread, if there is one."""
+        ...
 
     def end(self) -> None:
         """Let the thread end, and interrupt what it does."""
         ...
 
 
-_threads: WeakSet[EndingThread] = WeakSet()
+class EndingRuns(Protocol):
+    """What has runs."""
+
+    def stop_all(self) -> int:
+        """Stop them."""
+        ...
 
 
-def end_at_exit(ending: EndingThread) -> None:
-    """Let a thread end before the interpreter does."""
-    if not _threads:
-        atexit.register(_end_threads)  # again after all were gone, which does no harm
-    _threads.add(ending)
+class ProcessEnd:
+    """What is ended with the process, which may be one `of_cells`.
 
+    `has_begun` once its runs are being stopped: no other one is to begin.
+    """
 
-def _end_threads() -> None:
-    sys.settrace(None)  # while an interrupt is pending, traced code loops in CPython 3.11 (see `lanes`)
-    alive = [each for each in list(_threads) if each.thread.is_alive()]  # a forked process has none of them
-    deadline = time.monotonic() + WAIT_S
-    try:
-        for each in alive:
-            each.end()
-        for each in alive:
-            each.thread.join(max(deadline - time.monotonic(), 0))
-    except KeyboardInterrupt:  # pressed again, by someone who does not want to wait
-        _end_by_signal()
+    def __init__(self) -> None:
+        self.has_begun = False
+        self.of_cells = False
+        self._is_registered = False
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget what a forked process does not have."""
+        self._threads: WeakSet[EndingThread] = WeakSet()
+        self._runs: WeakSet[EndingRuns] = WeakSet()
+
+    def end_thread(self, ending: EndingThread) -> None:
+        """Let a thread end before the interpreter does."""
+        self._register()
+        self._threads.add(ending)
+
+    def stop_runs(self, ending: EndingRuns) -> None:
+        """Stop these runs before the interpreter ends."""
+        self._register()
+        self._runs.add(ending)
+
+    def _register(self) -> None:
+        if not self._is_registered:
+            self._is_registered = True
+            atexit.register(self._end)
+            with suppress(RuntimeError):  # Python has begun to wait for the threads that it waits for
+                threading._register_atexit(self._main_thread_ended)  # type: ignore[attr-defined]
+
+    def _main_thread_ended(self) -> None:
+        """Called before those threads are waited for that are no daemons."""
+        if self.of_cells:
+            self._stop_runs()
+
+    def _stop_runs(self) -> None:
+        self.has_begun = True
+        for each in list(self._runs):
+            each.stop_all()
+
+    def _end(self) -> None:
+        sys.settrace(None)  # while an interrupt is pending, traced code loops in CPython 3.11 (see `lanes`)
+        deadline = time.monotonic() + (KERNEL_WAIT_S if self.of_cells else WAIT_S)
+        try:
+            self._stop_runs()
+            self._end_threads(deadline)
+        except KeyboardInterrupt:  # pressed again, by someone who does not want to wait
+            _end_by_signal()
+
+    def _end_threads(self, deadline: float) -> None:
+        """End the threads, also those that begin meanwhile, as the end of a run replaces its lane's."""
+        told: WeakSet[EndingThread] = WeakSet()
+        while time.monotonic() < deadline:  # a forked process has none of those from before
+            alive = {each: thread for each in list(self._threads) if (thread := each.thread) and thread.is_alive()}
+            if not alive:
+                return
+            for each in alive.keys() - told:
+                told.add(each)
+                each.end()
+            for thread in alive.values():
+                thread.join(min(max(deadline - time.monotonic(), 0), LOOK_S))
 
 
 def _end_by_signal() -> None:
@@ -57,3 +116,8 @@ def _end_by_signal() -> None:
         stream.flush()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGINT)
+
+
+process_end = ProcessEnd()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=process_end.forget)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
+from comfy_nb.engine.execution.process_end import process_end
 from comfy_nb.engine.own_thread import OwnThread
 from comfy_nb.errors import warn_of_fault
 
@@ -19,6 +20,8 @@ class BackgroundThread:
         self._long_task: Iterator[object] | None = None
         self._lock = threading.Lock()
         self._is_running = False
+        self.thread: threading.Thread | None = None
+        process_end.end_thread(self)
 
     def submit(self, key: str, task: Task) -> None:
         """Run a task soon, in place of a waiting one with the same key; may be called from any thread."""
@@ -43,10 +46,15 @@ class BackgroundThread:
             self._tasks.clear()
             self._long_task = None
 
+    def end(self) -> None:
+        """Let the thread end after its present step."""
+        self.drop_all()
+
     def _start(self) -> None:
         if not self._is_running:
             self._is_running = True
-            OwnThread(self._run, "comfy-nb-inspect").start()
+            self.thread = OwnThread(self._run, "comfy-nb-inspect")
+            self.thread.start()
 
     def _run(self) -> None:
         while True:

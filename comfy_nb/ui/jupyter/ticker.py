@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from comfy_nb.engine.execution.process_end import process_end
 from comfy_nb.engine.own_thread import OwnThread
 from comfy_nb.errors import warn_of_fault
 
@@ -21,15 +22,23 @@ class Ticker:
     def __init__(self) -> None:
         self._members: list[Tick] = []
         self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self._is_ending = False
+        self.thread: threading.Thread | None = None
 
     def add(self, tick: Tick) -> None:
         """Call `tick(now)` from now on; a member that raises is not called again."""
         with self._changed:
             self._members.append(tick)
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = OwnThread(self._loop, "comfy-nb-ticker")
-                self._thread.start()
+            if self.thread is None or not self.thread.is_alive():
+                self.thread = OwnThread(self._loop, "comfy-nb-ticker")
+                self.thread.start()
+                process_end.end_thread(self)
+            self._changed.notify()
+
+    def end(self) -> None:
+        """Let the thread end."""
+        with self._changed:
+            self._is_ending = True
             self._changed.notify()
 
     def remove(self, tick: Tick) -> None:
@@ -39,9 +48,9 @@ class Ticker:
                 self._members.remove(tick)
 
     def _loop(self) -> None:
-        while True:
+        while not self._is_ending:
             with self._changed:
-                while not self._members:
+                while not self._members and not self._is_ending:
                     self._changed.wait()
             started = time.perf_counter()
             self._tick_all(started)

@@ -12,10 +12,14 @@ from comfy_nb.ui.sweep.image import draw_grid
 
 
 def begin(
-    source: Graph | Handle, axes: Axes, output: str | int | Node | Handle | None = None, limit: int | None = None
+    source: Graph | Handle,
+    axes: Axes,
+    output: str | int | Node | Handle | None = None,
+    limit: int | None = None,
+    timeout: float | None = None,
 ) -> Sweep:
     """Start a sweep, and in a notebook show its grid below the running cell."""
-    sweep = Sweep(source, axes, output, limit, draw_grid)
+    sweep = Sweep(source, axes, output, limit, draw_grid, timeout)
     if shell() is not None:
         from comfy_nb.ui.sweep.live import LiveGrid
 
