@@ -54,7 +54,7 @@ else:
     from comfy_nb.graph.namespace import nodes
 
     def __getattr__(name: str):
-        """`last`, the run that the session began last, or None."""
+        """`last`, the run that was awaited last, in this cell if there was one, or None."""
         if name == "last":
             return default_session().last
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

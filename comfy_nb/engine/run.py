@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import itertools
 import weakref
 from collections import Counter
@@ -77,7 +78,8 @@ class Run:
 
     `state` is "running", "done", "failed", "stopped" or "cancelled". `run["3"]` is a node's value, `run.why("3")` says
     why it ran or did not, `run.summary()` describes it in a few lines, `run.ui` holds what output nodes reported.
-    `place` is an opaque token from the display for where the run began: in a notebook, the cell.
+    `place` is an opaque token from the display for where the run began: in a notebook, the cell. `attached` is what
+    displays keep with it.
     """
 
     def __init__(self, session: Host, graph: Graph, plan: Plan, modes: Modes, options: Mapping[str, Any]) -> None:
@@ -88,6 +90,7 @@ class Run:
         self.in_background = False
         self._history = session.history.of(graph)
         self._before: dict[str, NodeRun] = {}
+        self.attached: dict[str, Any] = {}
         self._state = RunState(
             graph,
             plan,
@@ -104,7 +107,18 @@ class Run:
         self._state.event_log.run_queued(self._state.started_at)
         limit = TimeLimit(limit_s, partial(timed_out, self, self._state, limit_s)) if limit_s is not None else None
         self.task = RunTask(self._state, session, partial(Pause, self), self._show, self._keep, limit)
-        self._values = Values(self.task, session.store, session.provenance, partial(_why_of, weakref.ref(self)))
+        self._values = self._new_values()
+
+    def _new_values(self) -> Values:
+        return Values(self.task, self.session.store, self.session.provenance, partial(_why_of, weakref.ref(self)))
+
+    def without_values(self) -> Run:
+        """Return this run, which has ended, holding none of its values: they are those that the cache has still."""
+        run = copy.copy(self)
+        run.task = RunTask(self._state, self.session, partial(Pause, run), run._show, run._keep)
+        run.task.error, run.task.validity = self.task.error, self.task.validity
+        run._values = run._new_values()
+        return run
 
     # How it stands ---------------------------------------------------------------------------------------------------
 
@@ -289,6 +303,7 @@ class Run:
         ran = (each.key.full for each in scheduler.node_runs.values())
         expanded = prune(graph.scope, scheduler)
         self.session.store.run_ended(self.number, itertools.chain(planned, ran, expanded))
+        scheduler.close()
 
     # What came of it -------------------------------------------------------------------------------------------------
 

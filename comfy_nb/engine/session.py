@@ -28,6 +28,7 @@ from comfy_nb.engine.execution.process_end import process_end
 from comfy_nb.engine.execution.state import Status
 from comfy_nb.engine.history import History
 from comfy_nb.engine.job import INTERRUPTED, Job, result_of
+from comfy_nb.engine.last_runs import LastRuns
 from comfy_nb.engine.planning.class_hooks import call_validators
 from comfy_nb.engine.planning.inside import KnownInside
 from comfy_nb.engine.planning.modes import modes_here
@@ -63,7 +64,7 @@ class Session:
         self.inside = KnownInside()
         self.lanes = Lanes()
         self.runs: weakref.WeakSet[Run] = weakref.WeakSet()
-        self.last: Run | None = None
+        self._lasts = LastRuns()
         self.history = History()
         self.provenance = ProvenanceIndex()
         self.callers: Mapping[str, MakeCaller] = {}
@@ -89,6 +90,14 @@ class Session:
     @disk.setter
     def disk(self, disk: DiskCache | None) -> None:
         self.store.disk = disk
+
+    @property
+    def last(self) -> Run | None:
+        """The last run that was awaited here, in a notebook in this cell, or else anywhere; None where there was none.
+
+        It does not keep values that the cache has let go; runs in the background and those of nodes do not count.
+        """
+        return self._lasts.at(safely("The display of runs failed", self.presenter.place))
 
     # Running ---------------------------------------------------------------------------------------------------------
 
@@ -196,8 +205,6 @@ class Session:
         plan.users += 1
         with self._lock:
             self.runs.add(run)
-            if not run.is_inner:
-                self.last = run
         graph.advance_seeds()
         if process_end.has_begun:
             run.stop()
@@ -217,12 +224,16 @@ class Session:
             outer.inner.add(run.task)
             if outer.stopping:  # it has stopped the others already
                 run.task.stop(Status.CANCELLED)
+        else:
+            self._lasts.begin(run)
         try:
             await self._execute(run, outputs)
         except asyncio.CancelledError:
             run.task.stop(Status.STOPPED if awaited.notice_cancellation() else Status.CANCELLED)
             await run.task.clean_up()
             raise
+        finally:
+            self._lasts.end(run)
         return result_of(run)
 
     async def _execute(self, run: Run, outputs: Sequence[str] | None) -> None:

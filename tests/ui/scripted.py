@@ -12,6 +12,7 @@ from typing import Any
 
 from PIL import Image
 
+from comfy_nb.engine.estimate import Estimate
 from comfy_nb.engine.events import (
     Event,
     NodeFailed,
@@ -89,15 +90,21 @@ class ScriptedRun:
     session: Any = field(default_factory=lambda: SimpleNamespace(live_runs=list))
     number: int = field(default_factory=itertools.count(-1, -1).__next__)
     graph: Any = field(default_factory=lambda: SimpleNamespace(nodes={}))
+    remaining: Callable[[], Estimate] = lambda: Estimate(None, 1, 1)
     step: Callable[[str], Any] = lambda node_id: None
     node_run: Callable[[str], Any] = lambda node_id: None
+    attached: dict[str, Any] = field(default_factory=dict)
     subscribers: list[Callable[[Sequence[Event]], None]] = field(default_factory=list)
 
-    def subscribe(self, subscriber: Callable[[Sequence[Event]], None]) -> None:
+    def subscribe(self, subscriber: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
         self.subscribers.append(subscriber)
+        return lambda: subscriber in self.subscribers and self.subscribers.remove(subscriber)
+
+    def without_values(self) -> ScriptedRun:
+        return self
 
     def emit(self, *events: Event) -> None:
-        for subscriber in self.subscribers:
+        for subscriber in list(self.subscribers):
             subscriber(events)
 
     def stop(self) -> None:

@@ -28,6 +28,18 @@ class Expansion(Protocol):
 Find = Callable[[NodeRun], bool]
 
 
+def _find_nothing(node_run: NodeRun) -> bool:
+    return False
+
+
+def _resolve_nothing(node_run: NodeRun) -> None:
+    return None
+
+
+def _tell_nobody(node_run: NodeRun) -> None:
+    pass
+
+
 class Scheduler:
     """Which nodes of a run are needed, and which of these can be called now.
 
@@ -59,8 +71,12 @@ class Scheduler:
         self.outdated: set[int] = set()
         self._found_held: set[int] = set()
         self.failed_above: dict[str, NodeRun] = {}
-        self.on_given_up: Callable[[NodeRun], None] = lambda node_run: None
+        self.on_given_up: Callable[[NodeRun], None] = _tell_nobody
         self._doomed: list[tuple[NodeRun, NodeRun]] = []
+
+    def close(self) -> None:
+        """Let go of what found nodes and told of them: the run is over, and what it was stays to be asked for."""
+        self.find, self.resolve, self.on_given_up = _find_nothing, _resolve_nothing, _tell_nobody
 
     def step(self, node_id: str) -> Step | None:
         """Return a step of the graph or of an expansion."""

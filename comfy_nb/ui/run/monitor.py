@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING
-from weakref import WeakValueDictionary
 
 from comfy_nb.engine.events import Event, RunFinished
 from comfy_nb.ui.render.labels import constants_of
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from comfy_nb.engine.run import Run
 
 BLOCKED_S = 0.3
-
-_monitors: WeakValueDictionary[int, RunMonitor] = WeakValueDictionary()
+ESTIMATE_EVERY_S = 0.5
+ESTIMATED_MAX = 500  # nodes
 
 
 class RunMonitor:
@@ -33,23 +34,33 @@ class RunMonitor:
         self.run = run
         self.on_end: list[Callable[[], None]] = []
         self.is_over = False
+        self._unsubscribe: Callable[[], None] = lambda: None
         self._model = RunModel(names_in(run), started=run.started_at)
         self._lock = threading.Lock()
         self._has_new_events = False
         self._pinged_at: float | None = None
         self._blocked: tuple[str, float] | None = None
-        run.subscribe(self.on_events)
+        self._estimate_of: tuple[float, float | None] = -inf, None
+        self._unsubscribe = run.subscribe(self.on_events)
+        if self.is_over:
+            self._unsubscribe()
 
     def on_events(self, events: Sequence[Event]) -> None:
         """Fold a batch of events in; called on the run's loop."""
         self._has_new_events = True
         with self._lock:
             self._model.apply(events)
-        if any(isinstance(event, RunFinished) for event in events):  # a node that would not stop may print after it
-            self.is_over = True
+        if any(isinstance(event, RunFinished) for event in events):
+            self._end()
             callbacks, self.on_end = self.on_end, []
             for callback in callbacks:
                 callback()
+
+    def _end(self) -> None:
+        """The run keeps this as long as somebody has the run; this does not keep the run's values."""
+        self.is_over = True
+        self.run = self.run.without_values()
+        self._unsubscribe()
 
     def snapshot(self) -> RunSnapshot:
         """Return what to show now; may be called from any thread."""
@@ -58,8 +69,9 @@ class RunMonitor:
         for row in snapshot.rows:
             row.constants = constants_of(self.run, row.node_id)
             row.run = self.run.number
-        blocked = None if snapshot.is_over else self._blocked
-        snapshot = replace(snapshot, loop_blocked=blocked, stopping=self.run.stopping and not snapshot.is_over)
+        if not snapshot.is_over:
+            eta = snapshot.eta if snapshot.eta is not None else self._estimated(time.perf_counter())
+            snapshot = replace(snapshot, eta=eta, loop_blocked=self._blocked, stopping=self.run.stopping)
         # a loop that is blocked from the start has not delivered how many nodes there are
         if not snapshot.total:
             return replace(snapshot, total=self.run.total + self.run.cached)
@@ -67,6 +79,14 @@ class RunMonitor:
             return snapshot
         above = max(len(self.run.needed) - self._model.found, 0)  # what was found, so nobody looked at them
         return replace(snapshot, **{name: getattr(snapshot, name) + above for name in ("total", "done", "cached")})
+
+    def _estimated(self, now: float) -> float | None:
+        """Return the seconds left by how long the nodes took before; None where that is not known of all."""
+        if now - self._estimate_of[0] > ESTIMATE_EVERY_S and len(self.run.needed) <= ESTIMATED_MAX:
+            rest = self.run.remaining()
+            self._estimate_of = now, rest.seconds if not rest.unknown else None
+        at, seconds = self._estimate_of
+        return max(seconds - (now - at), 0.0) if seconds else None
 
     def check_loop(self, now: float) -> None:
         """Check whether the run's event loop still turns, and what blocks it if not; called off the loop."""
@@ -103,7 +123,7 @@ class RunMonitor:
 
 def monitor_of(run: Run) -> RunMonitor:
     """Return the monitor of a run, the same for all its views."""
-    monitor = _monitors.get(run.number)
+    monitor: RunMonitor | None = run.attached.get("monitor")
     if monitor is None:
-        monitor = _monitors[run.number] = RunMonitor(run)  # kept alive by its subscription
+        monitor = run.attached["monitor"] = RunMonitor(run)
     return monitor

@@ -228,9 +228,11 @@ class RunSnapshot:
 
 
 def after(before: RunSnapshot, runs: RunSnapshot) -> RunSnapshot:
-    """Return runs with those that were over `before` they began: the time in between does not count."""
-    started = runs.started - before.elapsed(before.started)
-    seconds = None if runs.seconds is None else runs.started + runs.seconds - started
+    """Return runs with those that were over `before` them: time in which none went on does not count."""
+    spent = before.elapsed(before.started)
+    over_at = before.started + spent
+    started = max(runs.started, over_at) - spent
+    seconds = None if runs.seconds is None else max(runs.started + runs.seconds, over_at) - started
     state = runs.state if runs.seconds is None else gravest([before.state, runs.state])
     return replace(merge([before, runs]), started=started, seconds=seconds, state=state)
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from comfy_nb.engine.estimate import Estimate
 from comfy_nb.ui.run import display as display_module
 from comfy_nb.ui.run.display import Display
 from comfy_nb.ui.run.monitor import BLOCKED_S, RunMonitor, monitor_of
@@ -227,7 +228,7 @@ async def test_runs_one_after_the_other_share_a_screen_that_stays_until_their_ce
     await settled()
     assert screen.snapshots[-1].headline(0.0) == "done: 1 of 1 node, 0.50 s" and not screen.is_closed
     display.add(RunMonitor(second))
-    second.emit(started(1), node("1", title="Second"))
+    second.emit(started(1, time=10.0), node("1", title="Second"))
     ticker.tick()
     assert screen.snapshots[-1].state == "running"
     assert [(row.title, row.state) for row in screen.snapshots[-1].rows] == [("First", "done"), ("Second", "running")]
@@ -256,7 +257,7 @@ async def test_thousands_of_quick_runs_are_one_line_that_is_redrawn_seldom(show,
     for number in range(300):
         run = ScriptedRun()
         display.add(RunMonitor(run))
-        run.emit(*all_cached(3), started(1, cached=3), node("1"), done("1"), finished("done", 0.001))
+        run.emit(*all_cached(3), started(1, cached=3, time=float(number)), node("1"), done("1"), finished("done", 0.001))
         if number % 100 == 0:
             await settled()
     await settled()
@@ -269,8 +270,8 @@ async def test_thousands_of_quick_runs_are_one_line_that_is_redrawn_seldom(show,
 async def test_a_line_is_true_when_its_cell_ends(show, output, cell):
     cell.is_running = True
     display = show()
-    for _ in range(3):
-        run = ScriptedRun()
+    for number in range(3):
+        run = ScriptedRun(started_at=float(number))
         display.add(RunMonitor(run))
         run.emit(*all_cached(1), finished("done", 0.001))
         await settled()
@@ -341,6 +342,17 @@ async def test_all_views_of_a_run_share_one_monitor(run):
     assert monitor_of(run) is monitor_of(run)
     assert monitor_of(ScriptedRun()) is not monitor_of(run)
     assert len(run.subscribers) == 1
+
+
+async def test_the_time_left_is_that_of_earlier_runs_where_all_that_is_left_was_timed(run):
+    run.emit(started(2), node("1"))
+    monitor = monitor_of(run)
+    assert monitor.snapshot().eta is None
+    run.remaining = lambda: Estimate(12.0, 2, 0)
+    known = RunMonitor(run)
+    assert 11.0 < known.snapshot().eta <= 12.0
+    run.emit(done("1", 0.3), finished("done", 0.4))
+    assert known.snapshot().eta is None
 
 
 async def test_a_loop_that_is_blocked_from_the_start_has_a_clock_all_the_same(run):

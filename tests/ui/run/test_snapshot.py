@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 import comfy_nb as nb
 from comfy_nb.ui.run.model import RunModel
 from comfy_nb.ui.run.monitor import monitor_of
-from comfy_nb.ui.run.snapshot import ROWS_MAX, RunSnapshot, labelled, merge
+from comfy_nb.ui.run.snapshot import ROWS_MAX, RunSnapshot, after, labelled, merge
 from tests.ui.scripted import all_cached, done, failed, finished, node, progress, started
 
 
@@ -59,6 +61,21 @@ def test_of_many_rows_those_at_work_and_those_that_failed_stay():
     both = merge([*quick, bad, live])
     assert len(both.rows) == ROWS_MAX and {"bad", "live"} <= {row.node_id for row in both.rows}
     assert both.describe_hidden() == "14 more finished"
+
+
+@pytest.mark.parametrize(
+    ("began", "took", "together"),
+    [
+        pytest.param(10.0, 2.0, 5.0, id="later"),
+        pytest.param(2.0, 4.0, 6.0, id="begun while the others went on"),
+        pytest.param(1.0, 1.5, 3.0, id="within their time"),
+    ],
+)
+def test_the_time_of_runs_that_ended_before_others_is_that_in_which_any_went_on(began, took, together):
+    ended = snapshot_of(started(1), node("1"), done("1"), finished(seconds=3.0))
+    both = after(replace(ended, started=0.0), replace(ended, started=began, seconds=took))
+    assert both.elapsed(99.0) == together
+    assert after(both, replace(ended, started=20.0)).elapsed(99.0) == together + 3.0
 
 
 def test_the_time_left_is_the_longest_and_unknown_if_one_is():
