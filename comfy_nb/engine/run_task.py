@@ -11,6 +11,7 @@ from typing import Any
 from comfy_nb.engine.execution.cancelling import cancel_until_done
 from comfy_nb.engine.execution.coroutines import our_time
 from comfy_nb.engine.execution.executor import Executor
+from comfy_nb.engine.execution.held_loop import held_loop
 from comfy_nb.engine.execution.hook_caller import call_hook
 from comfy_nb.engine.execution.inside import inside_run
 from comfy_nb.engine.execution.loops import post
@@ -114,6 +115,7 @@ class RunTask:
         state = self.state
         self.executor = Executor(state, self._services, self._make_pause, self._executed)
         state.event_log.loop = self.executor.loop
+        held_loop.prepare()
         self.executor.start(state.wanted)
         if state.stop_as is not None:
             self.executor.end(state.stop_as)
@@ -125,6 +127,7 @@ class RunTask:
         executor, preparing = self.executor, self._preparing
         if executor is not None:
             post(executor.loop, executor.end, status)
+            held_loop.free(executor)
         elif preparing is not None:
             post(preparing.get_loop(), self._cancel_preparing)
 

@@ -9,7 +9,6 @@ changes.
 from __future__ import annotations
 
 import io
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -28,7 +27,7 @@ import asyncio
 import torch
 import comfy_nb as nb
 nb.configure(base_dir="comfy")
-photo = nb.nodes.ImageScale(nb.nodes.LoadImage("portrait.jpg").IMAGE, "lanczos", 320, 320, "disabled")
+photo = nb.nodes.ImageScale(nb.sample("portrait"), "lanczos", 320, 320, "disabled")
 
 @nb.node
 async def ask(image: nb.Image, service: str, seconds: float, *, progress: nb.Progress) -> str:
@@ -76,8 +75,6 @@ def main() -> None:
     """Write the pictures."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        (root / "comfy" / "input").mkdir(parents=True)
-        shutil.copy(ASSETS / "portrait.jpg", root / "comfy" / "input")
         with open_lab(root) as lab:
             cells = [cell.strip() for cell in (PREPARE, RUNNING, TIMELINE, GRAPH, LOOK)]
             with lab.open(lab.write("pictures.ipynb", cells)) as notebook:

@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Generator
 from contextlib import contextmanager
 from contextvars import copy_context
 from decimal import setcontext
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any, Protocol, TypeVar
 
 from comfy_nb.engine.execution.node_run import NodeRun
@@ -114,6 +114,20 @@ class WatchedCoroutine:
                 raise
             except BaseException as thrown:  # whatever is thrown in belongs to the coroutine
                 error = thrown
+
+
+def busy_since(frame: FrameType | None) -> float | None:
+    """Return when an async node got the loop, if it is its own code that this frame executes.
+
+    An exception raised in our code, which the node may have called, would leave that half done.
+    """
+    is_inside = False
+    while frame is not None and not frame.f_globals.get("__name__", "").startswith("comfy_nb.engine"):
+        frame, is_inside = frame.f_back, True
+    if not is_inside or frame is None or frame.f_code is not WatchedCoroutine.__await__.__code__:
+        return None
+    since: float = frame.f_locals["started"]
+    return since
 
 
 def run_without_waiting(coroutine: Coroutine[Any, Any, T], complaint: str) -> T:

@@ -21,7 +21,8 @@ from contextvars import ContextVar
 from types import FrameType
 from typing import Any
 
-from comfy_nb.engine.execution.coroutines import WatchedCoroutine
+from comfy_nb.engine.execution.coroutines import busy_since
+from comfy_nb.engine.execution.held_loop import held_loop
 from comfy_nb.engine.execution.loops import running_loop
 from comfy_nb.engine.execution.other_threads import OtherThreads, is_ours
 from comfy_nb.engine.execution.process_end import process_end
@@ -35,6 +36,7 @@ TURNS = 32
 TICK_S = 0.1
 # How long an async node may keep the loop before an interrupt is raised in its code.
 HELD_S = 0.5
+HELD_BY_OTHERS_S = 3.0
 # Presses that follow each other faster are one press: the second would hit the end of the cell.
 AGAIN_S = 0.25
 # How long after a press a cell ends: a second one that comes after its end would hit the kernel itself.
@@ -130,7 +132,7 @@ class _Handler:
                 self._pass_on(number, frame)
         finally:
             self.watch.wake()
-        self.watch.interrupt_node(frame)
+        self.watch.press_on_node(frame)
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
         loop = running_loop()
@@ -293,15 +295,24 @@ class InterruptWatch:
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._announce, self._cell, self.interrupts)
 
-    def interrupt_node(self, frame: FrameType | None) -> None:
-        """Raise InterruptProcessingException in the async node that keeps the loop busy, if the cell awaits its run.
+    def press_on_node(self, frame: FrameType | None) -> None:
+        """End the async node that keeps the loop busy, now or, if the loop does not turn before, in a while."""
+        number, loop = self.interrupts, running_loop()
+        self.interrupt_node(frame)
+        if loop is not None and busy_since(frame) is not None:
+            held_loop.signal_while(lambda: self._heard < number and loop.is_running())
 
-        That is one that has done so for long, or already while an earlier interrupt came.
+    def interrupt_node(self, frame: FrameType | None) -> None:
+        """Raise InterruptProcessingException in the async node that keeps the loop busy.
+
+        That is one that has done so for long, or already while an earlier interrupt came. One whose run the cell does
+        not await goes on, if it lets the loop turn in good time: until then the cell cannot end.
         """
-        call, since = current_call.get(), _busy_since(frame)
-        if call is None or since is None:
+        call, since = current_call.get(), busy_since(frame)
+        if call is None or since is None or self._heard == self.interrupts:
             return
-        if time.perf_counter() - since < HELD_S and self.interrupts - self._heard < 2:
+        held, is_again = time.perf_counter() - since, self.interrupts - self._heard > 1
+        if held < HELD_S and not is_again:
             return
         for awaited in list(self._awaits):
             if awaited.cell is self._cell and _is_around(awaited.run, call.run):
@@ -309,6 +320,8 @@ class InterruptWatch:
                 if awaited.loop is not None:  # the node may swallow the error, as Python does in some callbacks
                     awaited.loop.call_soon_threadsafe(awaited.end)
                 raise InterruptProcessingException
+        if held > HELD_BY_OTHERS_S or is_again:
+            raise InterruptProcessingException
 
     def interrupt_run(self, inner: Any) -> None:
         """End what is awaited of a run, by its state, and of those around it: an interrupt hit a node's own code."""
@@ -372,20 +385,6 @@ def _is_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-def _busy_since(frame: FrameType | None) -> float | None:
-    """Return when an async node got the loop, if it is its own code that this frame executes.
-
-    An exception raised in our code, which the node may have called, would leave that half done.
-    """
-    is_inside = False
-    while frame is not None and not frame.f_globals.get("__name__", "").startswith("comfy_nb.engine"):
-        frame, is_inside = frame.f_back, True
-    if not is_inside or frame is None or frame.f_code is not WatchedCoroutine.__await__.__code__:
-        return None
-    since: float = frame.f_locals["started"]
-    return since
-
-
 def _is_around(run: Any, inner: Any) -> bool:
     """Whether a run that is awaited is the one of this state, or is around it."""
     while inner is not None and run is not None and inner is not run.task.state:
@@ -394,5 +393,6 @@ def _is_around(run: Any, inner: Any) -> bool:
 
 
 interrupt_watch = InterruptWatch()
+held_loop.also = interrupt_watch.interrupt_node
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=interrupt_watch.forget_threads)

@@ -16,6 +16,8 @@ from comfy_nb.wording import count, encodable, format_seconds
 
 AGAIN_S = 0.7
 EVERY_S = 5.0
+DEAF_S = 5.0
+DEAF = "If the kernel's interrupt does not end it, restart the kernel: what the disk cache holds is kept."
 PICTURE_MAX_BYTES = 20_000
 
 Parts = dict[str, Callable[[], Any]]
@@ -134,8 +136,13 @@ def _part(part: str | bytes, parts: Parts) -> str:
 def _block(snapshot: RunSnapshot) -> str:
     if snapshot.loop_blocked is None:
         return ""
-    is_node = "node " in snapshot.loop_blocked[0]
-    advice = ". Make it a plain function, or let it await." if is_node else " until it ends or awaits."
+    blocker, seconds = snapshot.loop_blocked
+    if snapshot.stopping and seconds > DEAF_S:
+        advice = f". {DEAF}"
+    elif "node " in blocker:
+        advice = ". Make it a plain function, or let it await."
+    else:
+        advice = " until it ends or awaits."
     return f"Event {snapshot.describe_block().removeprefix('event ')}{advice}"
 
 

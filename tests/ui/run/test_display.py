@@ -257,7 +257,9 @@ async def test_thousands_of_quick_runs_are_one_line_that_is_redrawn_seldom(show,
     for number in range(300):
         run = ScriptedRun()
         display.add(RunMonitor(run))
-        run.emit(*all_cached(3), started(1, cached=3, time=float(number)), node("1"), done("1"), finished("done", 0.001))
+        run.emit(
+            *all_cached(3), started(1, cached=3, time=float(number)), node("1"), done("1"), finished("done", 0.001)
+        )
         if number % 100 == 0:
             await settled()
     await settled()

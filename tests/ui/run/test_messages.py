@@ -119,6 +119,12 @@ def test_a_picture_is_sent_once():
     assert second["parts"] == {} and second["rows"][0]["picture"] == first["rows"][0]["picture"]
 
 
+def test_a_node_that_does_not_hear_stop_is_reported_with_what_helps_then():
+    snapshot = replace(snapshot_of(started(), node("3")), loop_blocked=("Greedy (node 3)", 7.0), stopping=True)
+    blocked = message_of(snapshot)["head"]["blocked"]
+    assert blocked.startswith("Event loop blocked for 7.00 s by Greedy (node 3)") and "restart the kernel" in blocked
+
+
 def test_a_picture_that_has_gone_and_comes_again_is_sent_again():
     with_picture = snapshot_of(started(), node("1"), preview("1", jpeg()))
     without = snapshot_of(started(), node("1"))

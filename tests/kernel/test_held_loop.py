@@ -1,0 +1,71 @@
+"""An async node that keeps a kernel's loop: the panel's Stop and the kernel's interrupt end it all the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.kernel.harness import Kernel, Reply
+
+pytestmark = pytest.mark.kernel
+
+PREPARE = """
+import asyncio, time
+import comfy_nb as nb
+
+@nb.node
+async def greedy(value: float) -> float:
+    while True:
+        value = value * 1.0
+
+@nb.node
+async def sleepy(value: float) -> float:
+    time.sleep(60)
+    return value
+"""
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def ends(kernel: Kernel, reply: Reply) -> str:
+    kernel.wait_until(lambda: bool(reply.displays) and WIDGET not in reply.displays[-1], 20.0)
+    return str(reply.displays[-1]["text/plain"])
+
+
+def shown(kernel: Kernel, cell: str) -> tuple[Reply, str]:
+    """Begin a cell, and return its reply and the stop button that it shows."""
+    reply = kernel.send(cell)
+    return reply, kernel.stop_button(reply)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["run = await greedy(1.0).graph.run()", "run = await sleepy(1.0).graph.run()", "run = greedy(2.0).start().run"],
+)
+def test_the_stop_button_ends_its_run(lesson: Kernel, cell: str):
+    if lesson.version != "installed":
+        pytest.skip("ipykernel 6 handles all messages on one thread")
+    subshell = lesson.new_subshell()
+    reply, stop = shown(lesson, cell)
+    lesson.send_to_widget(stop, "stop", subshell)
+    assert ends(lesson, reply).startswith("■ stopped")
+    lesson.wait(reply)
+    assert reply.error is None
+    assert lesson.run("run.state, 1 + 1").results == ["('stopped', 2)"]
+
+
+@pytest.mark.parametrize("begin", ["await greedy(1.0)", "job = greedy(2.0).start()\nawait asyncio.sleep(60)"])
+def test_the_interrupt_ends_the_cell_whichever_run_is_in_its_way(lesson: Kernel, begin: str):
+    reply, _ = shown(lesson, begin)
+    lesson.interrupt_to_idle(reply, 20.0)
+    assert reply.error is not None and reply.error.ename == "Interrupted"
+    assert lesson.run("1 + 1").results == ["2"]
+
+
+def test_a_job_that_lets_the_loop_turn_again_survives_the_interrupt_of_a_cell(lesson: Kernel):
+    reply, _ = shown(
+        lesson,
+        "@nb.node\nasync def polite(value: float) -> float:\n    time.sleep(1.5)\n    await asyncio.sleep(0.1)\n"
+        "    return value\njob = polite(3.0).start()\nawait asyncio.sleep(60)",
+    )
+    lesson.interrupt_to_idle(reply, 20.0)
+    assert reply.error is not None and reply.error.ename == "Interrupted"
+    assert lesson.run("await job").results == ["3.0"]
