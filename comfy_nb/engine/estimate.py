@@ -10,6 +10,7 @@ import time
 from collections import ChainMap, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from typing import NamedTuple
 
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
@@ -101,9 +102,9 @@ def estimate_rest(state: RunState, times: NodeTimes) -> Estimate:
     left = {node_id: each for node_id, each in node_runs.items() if each.state in UNFINISHED and not each.expansion}
     begun = state.event_log.begun_at({node_id for node_id, each in left.items() if each.state is NodeState.RUNNING})
     now = time.perf_counter()
-    ordered = [step.id for step in state.plan.order if step.id in left]
+    links = {node_id: {link.origin for link in each.step.links} & left.keys() for node_id, each in left.items()}
     tasks = []
-    for node_id in [*ordered, *(left.keys() - set(ordered))]:  # those of expansions are not in the plan
+    for node_id in TopologicalSorter(links).static_order():
         seconds = times.of(left[node_id].step)
         if seconds is not None and node_id in begun:
             seconds = max(seconds - (now - begun[node_id]), 0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Mapping
+from itertools import islice
 
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.planning.planned import planned
@@ -44,11 +45,12 @@ class History:
         """Return the most similar node of the runs before `number`: probably the node before its cell was edited."""
         with self._lock:
             recent = list(self._recent)
-        earlier = [
+        earlier = (
             each
             for run_number, node_runs in reversed(recent)
             if run_number < number
-            for each in node_runs.values()
+            for each in list(node_runs.values())
             if each.step.class_type == node_run.step.class_type and each.state is NodeState.DONE
-        ]
-        return min(earlier[:CANDIDATES_MAX], key=lambda each: len(differences(each, node_run)), default=None)
+        )
+        candidates = islice(earlier, CANDIDATES_MAX)
+        return min(candidates, key=lambda each: len(differences(each, node_run)), default=None)

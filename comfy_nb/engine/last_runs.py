@@ -1,4 +1,7 @@
-"""The runs that were awaited last, in each place: what `nb.last` finds, without keeping their values alive."""
+"""The runs that were awaited last, in each place: what `nb.last` finds, without keeping their values alive.
+
+But for those of a run that failed: its errors keep the run.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +33,8 @@ class LastRuns:
     def begin(self, run: Run) -> None:
         """Note a run that somebody awaits from now on."""
         with self._lock:
-            if self._lasts and self._lasts[-1].run.place is run.place:
-                self._lasts.pop()
-            self._lasts.append(_Last(run, weakref.ref(run)))
-            del self._lasts[:-PLACES_MAX]
+            elsewhere = [last for last in self._lasts if last.run.place != run.place]
+            self._lasts = [*elsewhere[1 - PLACES_MAX :], _Last(run, weakref.ref(run))]
 
     def end(self, run: Run) -> None:
         """Let go of the values of a run, which has ended."""

@@ -113,7 +113,10 @@ class Run:
         return Values(self.task, self.session.store, self.session.provenance, partial(_why_of, weakref.ref(self)))
 
     def without_values(self) -> Run:
-        """Return this run, which has ended, holding none of its values: they are those that the cache has still."""
+        """Return this run, which has ended, holding none of its values: they are those that the cache has still.
+
+        The errors of a run that failed hold the run itself.
+        """
         run = copy.copy(self)
         run.task = RunTask(self._state, self.session, partial(Pause, run), run._show, run._keep)
         run.task.error, run.task.validity = self.task.error, self.task.validity

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from html import escape
+from itertools import chain, islice
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 from comfy_nb.engine.execution.node_run import NodeState
 from comfy_nb.ui.graph.from_graph import scene_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from comfy_nb.graph.model import Graph
 
 BARS_MAX = 120  # of all runs of a cell
+TICKS_MAX = 100  # of one run
 REASONS_MAX = 40
 REASON_MAX = 300
 DRAWN_MAX = 40  # nodes of a graph: more take too long to draw for a picture that is often not looked at
@@ -34,33 +36,32 @@ class RunViews:
 
     def __init__(self) -> None:
         self._ended: list[Spans] = []
-        self._bars = 0
+        self._room = BARS_MAX
         self._reasons: list[Reason] = []
         self._graph: tuple[Graph, Mapping[str, str]] | None = None
         self._picture = ""
-        self._live: WeakKeyDictionary[Run, Timeline] = WeakKeyDictionary()
+        self._live: dict[int, Timeline] = {}
 
     def add(self, run: Run) -> None:
         """Take in a run that has ended, of which nothing is kept but words and its graph."""
-        if self._bars < BARS_MAX:
-            self._ended.append(Timeline(run).spans)
-            self._bars += len(self._ended[-1].bars)
+        if self._room > 0:
+            self._ended.append(_first_of(Timeline(run).spans, self._room))
+            self._room -= max(len(self._ended[-1].bars), 1)
         if len(self._reasons) < REASONS_MAX:
-            self._reasons += list(_reasons(run))[: REASONS_MAX - len(self._reasons)]
+            self._reasons += islice(_reasons(run), REASONS_MAX - len(self._reasons))
         if self._graph is None or len(run.graph) >= len(self._graph[0]):
             self._graph, self._picture = (run.graph, _states(run)), ""
 
     def timeline(self, live: Sequence[Run] = ()) -> str:
         """Return who did what when, as HTML; on the loop of the runs that go on."""
-        for run in live:
-            if run not in self._live:
-                self._live[run] = Timeline(run)
-        spans = side_by_side([*self._ended, *(self._live[run].spans for run in live)])
+        self._live = {run.number: self._live.get(run.number) or Timeline(run) for run in live}
+        spans = side_by_side([*self._ended, *(timeline.spans for timeline in self._live.values())])
         return timeline_html(with_labels(spans)) if spans.bars else ""
 
     def why(self, live: Sequence[Run] = ()) -> str:
         """Return why nodes ran or did not, as HTML."""
-        reasons = [*self._reasons, *(reason for run in live for reason in _reasons(run))][:REASONS_MAX]
+        of_live = (reason for run in live for reason in _reasons(run))
+        reasons = list(islice(chain(self._reasons, of_live), REASONS_MAX))
         lines = (f"<div><span>{_text(name)}</span> <span>{_text(reason)}</span></div>" for name, reason in reasons)
         return f'<div class="cnb-why">{"".join(lines)}</div>' if reasons else ""
 
@@ -77,6 +78,14 @@ class RunViews:
         return self._picture
 
 
+def _first_of(spans: Spans, bars_max: int) -> Spans:
+    """Return a run with its first bars alone."""
+    bars = spans.bars[:bars_max]
+    kept = {bar.node_id for bar in bars}
+    critical = tuple(node_id for node_id in spans.critical if node_id in kept)
+    return replace(spans, bars=bars, critical=critical, ticks=spans.ticks[:TICKS_MAX])
+
+
 def _text(words: str) -> str:
     return escape(encodable(clip(words, REASON_MAX)))
 
@@ -87,8 +96,9 @@ def _node_runs(run: Run) -> Iterator[tuple[str, NodeRun]]:
 
 
 def _reasons(run: Run) -> Iterator[Reason]:
-    """Yield the name of each node that the run looked at, and why it ran or did not."""
-    return ((node_run.step.title, run.why(node_id)) for node_id, node_run in _node_runs(run))
+    """Yield the name of each node that the run looked at, and why it ran or did not; those that ran first."""
+    found = sorted(_node_runs(run), key=lambda each: each[1].source != "ran")
+    return ((node_run.step.title, run.why(node_id)) for node_id, node_run in found)
 
 
 def _states(run: Run) -> dict[str, str]:

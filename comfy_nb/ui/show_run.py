@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import threading
+import weakref
+from collections import OrderedDict, deque
 from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, cast
@@ -31,7 +33,8 @@ EXPECTED_MAX = 12  # displays of the background runs of one cell; the last one i
 _displays: OrderedDict[str, Display] = OrderedDict()
 _shown: WeakSet[Run] = WeakSet()
 _outputs: WeakKeyDictionary[Run, CellOutput] = WeakKeyDictionary()
-_expected: list[Run] = []
+_expected: deque[weakref.ref[Run]] = deque()
+_lock = threading.Lock()
 
 
 def _bars(display: Display) -> Screen:
@@ -79,13 +82,13 @@ def expect_run(run: Run) -> None:
         return
     if not _expected:
         cells.at_end(_show_expected, _show_expected)
-    _expected.append(run)
+    _expected.append(weakref.ref(run))
 
 
 def _show_expected() -> None:
     """The cell ends: show the runs that it began and that go on, while it can have outputs."""
-    expected = [run for run in _expected if run.state == "running" and run not in _shown]
-    _expected.clear()
+    noted = [_expected.popleft()() for _ in range(len(_expected))]
+    expected = [run for run in noted if run is not None and run.state == "running" and run not in _shown]
     shared: Display | TextView | None = None
     for number, run in enumerate(expected, 1):
         if number > EXPECTED_MAX and isinstance(shared, Display):
@@ -144,12 +147,13 @@ def show_pause(pause: Pause) -> None:
 def _display_for(run: Run) -> Display:
     """Return the display that all runs share which a cell awaits; a background job has its own."""
     key = "" if run.in_background else cell_key(run.place)
-    display = _displays.get(key) if key else None
-    if display is None:
-        display = _new_display(_output_of(run), run.place, show_after_s=SHOW_AFTER_S)
+    with _lock:
+        display = _displays.pop(key, None)
+        if display is None:
+            display = _new_display(_output_of(run), run.place, show_after_s=SHOW_AFTER_S)
         if key:
-            _displays[key] = display
-            if len(_displays) > CELLS_MAX:
+            _displays[key] = display  # as the newest
+            while len(_displays) > CELLS_MAX:
                 _displays.popitem(last=False)
     return display
 

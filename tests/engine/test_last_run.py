@@ -65,6 +65,17 @@ async def test_a_cell_finds_its_own_last_run_and_else_that_of_any_cell(place):
     assert nb.last.id == second.id
 
 
+async def test_cells_that_begin_runs_in_turn_do_not_push_out_a_third(place):
+    place.here = "third cell"
+    await last_words("third")
+    third = nb.last
+    for number in range(20):
+        place.here = f"cell {number % 2}"
+        await last_words(f"in turn {number}")
+    place.here = "third cell"
+    assert nb.last.id == third.id
+
+
 async def test_jobs_in_the_background_and_runs_of_nodes_do_not_count(place):
     await asks_last_words("a")
     asked = nb.last

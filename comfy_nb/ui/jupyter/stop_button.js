@@ -1,4 +1,5 @@
-// The Stop button of a run: sends "stop" to the kernel, and shows whether the kernel has acknowledged it.
+// The Stop button of runs: sends "stop" to the kernel, and shows whether the kernel has acknowledged it. Once it is not
+// acknowledged any more, it is for the runs that have begun since.
 
 const ACKNOWLEDGED_WITHIN_MS = 1000;
 const NO_ANSWER = "This kernel handles clicks only after the cell ends. To stop now, press ■ (interrupt) in the toolbar.";
@@ -32,11 +33,19 @@ function render({ model, el }) {
     }, ACKNOWLEDGED_WITHIN_MS);
     draw();
   });
-  model.on("change:acknowledged", draw);
+  function hear() {
+    if (!model.get("acknowledged")) {
+      clearTimeout(timer);
+      isPressed = isLate = false;
+    }
+    draw();
+  }
+
+  model.on("change:acknowledged", hear);
   draw();
 
   return () => {
-    model.off("change:acknowledged", draw);
+    model.off("change:acknowledged", hear);
     clearTimeout(timer);
   };
 }

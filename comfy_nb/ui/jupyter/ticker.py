@@ -26,9 +26,10 @@ class Ticker:
         self.thread: threading.Thread | None = None
 
     def add(self, tick: Tick) -> None:
-        """Call `tick(now)` from now on; a member that raises is not called again."""
+        """Call `tick(now)` from now on, once a tick; a member that raises is not called again."""
         with self._changed:
-            self._members.append(tick)
+            if tick not in self._members:
+                self._members.append(tick)
             if self.thread is None or not self.thread.is_alive():
                 self.thread = OwnThread(self._loop, "comfy-nb-ticker")
                 self.thread.start()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Protocol
 
+from comfy_nb.errors import warn_of_fault
 from comfy_nb.ui.jupyter.capture import capture
 from comfy_nb.ui.jupyter.cell_output import SAVED_MEANWHILE, Output, unfinished
 from comfy_nb.ui.jupyter.cells import cells
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from comfy_nb.engine.run import Run
 
 REDRAW_S = 0.2
+NOT_VIEWED_MAX = 200  # runs that have ended and of which the views do not know yet
 
 
 class Screen(Protocol):
@@ -74,8 +77,8 @@ class Display:
     """Follows the runs of a cell: a screen once they have taken `show_after_s`, and HTML when they and the cell end.
 
     Runs that ended before that, and have nothing to show but their headline, are one line. Where nobody is watching,
-    and so not `is_live`, there is never a screen: only what is known at the end of the cell, and of the runs.
-    `cell_runs()` says whether the cell may begin more runs.
+    and so not `is_live`, there is only what is known at the end of the cell, and of the runs. `cell_runs()` says
+    whether the cell may begin more runs: until then a screen stays.
     """
 
     def __init__(
@@ -88,9 +91,9 @@ class Display:
         is_live: bool = True,
         cell_runs: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._make_views = make_views
         self._make_screen = make_screen
         self._output = output
+        self._make_views = make_views
         self._show_after_s = show_after_s
         self._is_live = is_live
         self._cell_runs = cell_runs
@@ -101,27 +104,34 @@ class Display:
         self._newest: Run | None = None
         self._not_viewed: list[Run] = []
         self._screen: Screen | None = None
-        self._due = 0.0
+        self._open_at = self._due = 0.0
         self._needs_box = self._is_stale = False
-        self._redrawing: asyncio.AbstractEventLoop | None = None
 
     def add(self, monitor: RunMonitor) -> None:
-        """Show another run; called on its loop."""
+        """Show another run, from any thread."""
         with self._lock:
             if not self._monitors:
-                self._due = time.perf_counter() + (self._show_after_s if self._screen is None else 0.0)
+                self._open_at = time.perf_counter() + self._show_after_s
                 ticker.add(self.tick)
             self._monitors.append(monitor)
             self._newest = monitor.run
         cells.at_end(self, self.end_cell)
         capture.start(monitor.run)
-        monitor.on_end.append(lambda: capture.stop(monitor.run))
-        monitor.on_end.append(self._note_end)
+        monitor.when_over(partial(self._note_end, monitor.run))
 
     @cached_property
-    def views(self) -> Views:
-        """What a person may unfold below the rows."""
+    def _views(self) -> Views:
         return self._make_views()
+
+    @property
+    def views(self) -> Views:
+        """What a person may unfold below the rows, of all runs that have ended."""
+        with self._lock:
+            ended, self._not_viewed = self._not_viewed, []
+        for run in ended:
+            with _guarded("A view of a run failed"):
+                self._views.add(run)
+        return self._views
 
     def press_stop(self) -> None:
         """Ask all runs to stop; may be called from any thread, because each run hops to its own loop."""
@@ -134,29 +144,24 @@ class Display:
         return next(running, self._newest)
 
     def live_runs(self) -> list[Run]:
-        """Return the runs that go on, or ended beside those."""
+        """Return the runs that go on, and those that ended beside them."""
         return [monitor.run for monitor in list(self._monitors)]
 
     def tick(self, now: float) -> None:
         """Draw if it is time to; called on the ticker's thread."""
         for monitor in list(self._monitors):
             monitor.check_loop(now)
-        with self._lock:
-            if now < self._due or not self._monitors or not self._is_live:
-                return
-            began = time.perf_counter()
-            snapshot = self._snapshot()
-            if self._screen is None and self._are_over:
-                return
-            if self._screen is None:
-                self._needs_box = True
-                self._screen = self._make_screen(self)
-                self._screen.draw(snapshot, now)
-                self._output.show(unfinished(_static(snapshot, now), SAVED_MEANWHILE), self._screen.open())
-                self._due = now + self._screen.every_s  # making the screen takes longer than later draws will
+        if now < self._due or not self._is_live:
+            return
+        began = time.perf_counter()
+        with self._lock, _guarded("A display failed"):
+            self._due = now + REDRAW_S  # also where drawing fails
+            if self._are_over or (self._screen is None and now < self._open_at):
+                self._show_settled(now)
             else:
-                self._screen.draw(snapshot, now)
-                self._due = now + max(self._screen.every_s, REST_FACTOR * (time.perf_counter() - began))
+                is_first = self._screen is None  # making the screen takes longer than later draws will
+                every_s = self._draw(self._snapshot(), now).every_s
+                self._due = now + max(every_s, 0.0 if is_first else REST_FACTOR * (time.perf_counter() - began))
 
     def show_now(self) -> None:
         """Show the runs, if they are not shown yet."""
@@ -178,6 +183,16 @@ class Display:
     def _are_over(self) -> bool:
         return all(monitor.is_over for monitor in self._monitors)
 
+    def _draw(self, snapshot: RunSnapshot, now: float) -> Screen:
+        """Draw on the screen, which is made for it the first time."""
+        self._needs_box = True
+        screen = self._screen or self._make_screen(self)
+        screen.draw(snapshot, now)
+        if self._screen is None:
+            self._output.show(unfinished(_static(snapshot, now), SAVED_MEANWHILE), screen.open())
+            self._screen = screen
+        return screen
+
     def _snapshot(self) -> RunSnapshot:
         if not self._monitors:
             assert self._before is not None, "a display has runs"
@@ -189,87 +204,82 @@ class Display:
         """Return the runs that go on, or ended beside those, without nodes that are `repeated`."""
         return without_repeated(merge([monitor.snapshot() for monitor in self._monitors]), repeated)
 
-    def _note_end(self) -> None:
-        """If the last run has ended, show that; not in the callback of the run, because encoding pictures is slow."""
+    def _note_end(self, run: Run) -> None:
+        """A run has ended: if it was the last, show that; not at once, because encoding pictures is slow."""
+        capture.stop(run)
         with self._lock:
             if not self._are_over:
                 return
             self._settle()
+        if self._cell_runs():
+            return  # the ticker shows it, or else the end of the cell
         try:
-            asyncio.get_running_loop().call_soon(self._show_end)
+            asyncio.get_running_loop().call_soon(self._finish)
         except RuntimeError:  # this is not the run's loop, which was closed
-            self._show_end()
-
-    def _show_end(self) -> None:
-        """All runs are over, for now."""
-        with self._lock:
-            if self._monitors:
-                return
-            if not self._cell_runs():
-                self._finish()
-            elif self._redrawing is None or self._redrawing.is_closed():
-                self._show_settled()
-                self._redraw_later()
-
-    def _show_settled(self) -> None:
-        """Show that all runs are over; the screen stays as long as the cell may begin more of them."""
-        if self._screen is None:
             self._finish()
-        elif self._is_stale:
-            self._is_stale = False
-            self._screen.draw(self._snapshot(), time.perf_counter())
 
     def _settle(self) -> None:
         """Put the runs, which are over, to those before them, and let go of them."""
         if not self._monitors:
             return
-        ticker.remove(self.tick)
         ended = self._merged(self._shared.add(self.live_runs()))
         fits_a_line = ended.is_all_cached or ended.elapsed(ended.started) < self._show_after_s
         self._needs_box = self._needs_box or not fits_a_line or has_details(ended)
         self._before = ended if self._before is None else after(self._before, ended)
         if self._needs_box:
-            self._not_viewed += self.live_runs()
+            self._not_viewed += self.live_runs()[: NOT_VIEWED_MAX - len(self._not_viewed)]
+        self._newest = self._monitors[-1].run
         self._monitors = []
         self._is_stale = True
 
-    def _finish(self) -> None:
-        """Show what came of all runs, as HTML."""
-        if not self._is_stale and self._screen is None:
+    def _show_settled(self, now: float) -> None:
+        """Show the runs that are over; the screen stays as long as the cell may begin more of them."""
+        if not self._monitors:
+            ticker.remove(self.tick)
+        if not self._is_stale or self._before is None:
             return
         self._is_stale = False
-        snapshot, now = self._snapshot(), time.perf_counter()
-        static = _static(snapshot, now, self._views_of_ended() if self._needs_box else {})
-        if not self._needs_box or (snapshot.is_all_cached and not has_details(snapshot)):
-            static["text/html"] = faint(static["text/plain"].splitlines()[0])
-        screen, self._screen, self._newest = self._screen, None, None
-        try:
-            if screen is not None:
-                screen.draw(snapshot, now)  # for a page that cannot show what replaces it
-            self._output.show(static)
-        finally:
-            if screen is not None:
-                screen.close()
+        if self._screen is not None:
+            self._screen.draw(self._snapshot(), now)
+        else:
+            self._output.show(self._final(labelled(self._before), now))
 
-    def _views_of_ended(self) -> Mapping[str, str]:
-        ended, self._not_viewed = self._not_viewed, []
-        for run in ended:
-            self.views.add(run)
-        return self.views.html()
-
-    def _redraw_later(self) -> None:
-        """Show what ends meanwhile in a moment: a cell may begin thousands of runs."""
-        try:
-            self._redrawing = asyncio.get_running_loop()
-        except RuntimeError:
-            return
-        self._redrawing.call_later(REDRAW_S, self._redraw)
-
-    def _redraw(self) -> None:
+    def _finish(self) -> None:
+        """Show what came of all runs, as HTML, and close the screen."""
         with self._lock:
-            self._redrawing = None
-            if not self._monitors:
-                self._show_settled()
+            if self._monitors or self._before is None or not (self._is_stale or self._screen is not None):
+                return
+            ticker.remove(self.tick)
+            screen, self._screen, self._newest, self._is_stale = self._screen, None, None, False
+            snapshot, now = self._snapshot(), time.perf_counter()
+            if screen is not None:
+                with _guarded("A display failed"):
+                    screen.draw(snapshot, now)  # for a page that cannot show what replaces it
+            try:
+                self._output.show(self._final(snapshot, now))
+            finally:
+                if screen is not None:
+                    screen.close()
+
+    def _final(self, snapshot: RunSnapshot, now: float) -> dict[str, str]:
+        if self._needs_box and not snapshot.is_all_cached:
+            views: Mapping[str, str] = {}
+            with _guarded("A view of a run failed"):
+                views = self.views.html()
+            return _static(snapshot, now, views)
+        if has_details(snapshot):
+            return _static(snapshot, now)
+        text = snapshot.as_text(now)
+        return {"text/html": faint(text.splitlines()[0]), "text/plain": text}
+
+
+@contextmanager
+def _guarded(what: str) -> Iterator[None]:
+    """Warn of an exception in a `with` block: a view that fails must not cost the others, nor the end of the run."""
+    try:
+        yield
+    except Exception as error:
+        warn_of_fault(what, error)
 
 
 def _static(snapshot: RunSnapshot, now: float, views: Mapping[str, str] | None = None) -> dict[str, str]:

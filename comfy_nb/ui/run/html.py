@@ -22,6 +22,7 @@ from comfy_nb.wording import cut_middle, encodable
 STYLESHEETS = (THEME, *(Path(__file__).with_name(name) for name in ("panel.css", "rows.css")))
 BYTES_MAX = 195_000
 TEXT_MAX_BYTES = 1_500  # for each of a row's note, text, log and traceback, as HTML
+NAME_MAX_BYTES = 300
 PICTURES_MAX_BYTES = 60_000
 PICTURES_MIN = 3  # a single picture gets the share of one of these
 
@@ -63,7 +64,7 @@ def _head(head: Fields) -> str:
     return (
         f'<div class="cnb-head">{line} <span class="cnb-clock">{clock}</span></div>'
         f'<div class="cnb-overall">{_fill(head["fraction"])}{kept}</div>'
-        f'<div class="cnb-blocked">{escape(head.get("blocked", ""))}</div>'
+        f'<div class="cnb-blocked">{_fitted(head.get("blocked", ""))}</div>'
     )
 
 
@@ -71,7 +72,7 @@ def _row(row: Fields, parts: Fields, picture_bytes: int) -> str:
     """Return a node: state, name, bar, steps, time and picture in a line, and its texts below."""
     steps = " · ".join(words for words in (row.get("calls"), row.get("steps")) if words)
     numbers = _span("steps", steps) + _span("percent", row.get("percent", "")) + _span("pace", row.get("pace", ""))
-    name = _span("title", row["title"]) + " " + _span("kind", row.get("kind", ""))
+    name = _span("title", row["title"], NAME_MAX_BYTES) + " " + _span("kind", row.get("kind", ""), NAME_MAX_BYTES)
     return (
         f'<div class="cnb-row{" cnb-child" if "child" in row else ""}" data-state="{row["state"]}" role="listitem">'
         f'<span class="cnb-glyph" role="img" aria-label="{row["state"]}">{row["glyph"]}</span> '
@@ -87,7 +88,7 @@ def _picture(data: bytes | None, most_bytes: int, title: str) -> str:
     small = shrink_to_fit(data, most_bytes) if data else None
     if small is None:
         return ""
-    image = f'<img class="cnb-image" src="{small.uri}" alt="{escape(title)}">'
+    image = f'<img class="cnb-image" src="{small.uri}" alt="{_fitted(title, NAME_MAX_BYTES)}">'
     return f'<details class="cnb-picture"><summary class="cnb-label">{image}</summary></details>'
 
 
@@ -110,9 +111,10 @@ def _words(row: Fields, parts: Fields) -> str:
 def _views(views: Mapping[str, str], left_bytes: int) -> str:
     html = ""
     for label, view in views.items():
-        left_bytes -= len(view.encode())
-        if left_bytes > 0:
-            html += _fold("cnb-view", label, f'<div class="cnb-content">{view}</div>')
+        fold = _fold("cnb-view", label, f'<div class="cnb-content">{view}</div>')
+        if len(fold.encode()) < left_bytes:
+            left_bytes -= len(fold.encode())
+            html += fold
     return f'<div class="cnb-views">{html}</div>' if html else ""
 
 
@@ -120,8 +122,8 @@ def _fold(name: str, label: str, html: str) -> str:
     return f'<details class="{name}"><summary class="cnb-label">{escape(label)}</summary>{html}</details>'
 
 
-def _span(name: str, text: str) -> str:
-    return f'<span class="cnb-{name}">{escape(text)}</span>'
+def _span(name: str, text: str, most_bytes: int = TEXT_MAX_BYTES) -> str:
+    return f'<span class="cnb-{name}">{_fitted(text, most_bytes)}</span>'
 
 
 def _fill(fraction: float) -> str:

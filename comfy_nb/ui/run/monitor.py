@@ -25,17 +25,14 @@ ESTIMATED_MAX = 500  # nodes
 
 
 class RunMonitor:
-    """Follows one run from its start, and notices when its event loop is blocked.
-
-    The callbacks in `on_end` are called once, on the run's loop, when it has ended.
-    """
+    """Follows one run from its start, and notices when its event loop is blocked."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.on_end: list[Callable[[], None]] = []
+        self._at_end: list[Callable[[], None]] = []
         self.is_over = False
         self._unsubscribe: Callable[[], None] = lambda: None
-        self._model = RunModel(names_in(run), started=run.started_at)
+        self._model = RunModel(lambda node_id: names_in(self.run)(node_id), started=run.started_at)
         self._lock = threading.Lock()
         self._has_new_events = False
         self._pinged_at: float | None = None
@@ -52,15 +49,24 @@ class RunMonitor:
             self._model.apply(events)
         if any(isinstance(event, RunFinished) for event in events):
             self._end()
-            callbacks, self.on_end = self.on_end, []
-            for callback in callbacks:
-                callback()
+
+    def when_over(self, callback: Callable[[], None]) -> None:
+        """Call `callback()` once when the run has ended, on its loop; at once if it has."""
+        with self._lock:
+            if not self.is_over:
+                self._at_end.append(callback)
+                return
+        callback()
 
     def _end(self) -> None:
         """The run keeps this as long as somebody has the run; this does not keep the run's values."""
-        self.is_over = True
-        self.run = self.run.without_values()
+        with self._lock:
+            self.is_over = True
+            self.run = self.run.without_values()
+            callbacks, self._at_end = self._at_end, []
         self._unsubscribe()
+        for callback in callbacks:
+            callback()
 
     def snapshot(self) -> RunSnapshot:
         """Return what to show now; may be called from any thread."""

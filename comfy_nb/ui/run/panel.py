@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ipywidgets import VBox, Widget
 
 from comfy_nb.engine.execution.loops import post
+from comfy_nb.errors import warn_of_fault
 from comfy_nb.ui.jupyter.cell_output import close_when_loaded
 from comfy_nb.ui.jupyter.stop_button import StopButton
 from comfy_nb.ui.jupyter.ticker import REST_FACTOR, TICK_S
@@ -68,7 +69,7 @@ class Shown(Protocol):
         ...
 
     def live_runs(self) -> list[Run]:
-        """Return the runs that go on."""
+        """Return the runs that go on, and those that ended beside them."""
         ...
 
 
@@ -82,7 +83,9 @@ class Panel:
         self._make_graph_view = make_graph_view
         self._graph: EmbeddedView | None = None
         self._unfolded: set[str] = set()
-        self._is_refreshing = self._is_closed = False
+        self._sent: dict[str, str] = {}
+        self._refreshing: asyncio.AbstractEventLoop | None = None
+        self._is_closed = False
         self._times_loaded = 0
         self._encoder = MessageEncoder()
         self._shown: tuple[RunSnapshot, float] | None = None
@@ -100,7 +103,9 @@ class Panel:
         return self._frame
 
     def draw(self, snapshot: RunSnapshot, now: float) -> None:
-        """Show a snapshot, in one message."""
+        """Show a snapshot, in one message; Stop is for the runs that are shown now."""
+        if self._stop.acknowledged and not snapshot.is_over and not snapshot.stopping:
+            self._stop.acknowledged = False
         with self._lock:
             self._send(snapshot, now, is_asked=self._shown is None)
             self._shown = snapshot, now
@@ -108,10 +113,12 @@ class Panel:
     def close(self) -> None:
         """Close all widgets, but for a page that was loaded again: it cannot show what replaces them."""
         self._is_closed = True
-        if self._graph is not None:
-            self._graph.leave()
-        if self._times_loaded <= 1:
-            close_when_loaded(self._frame, self._opened_at)
+        try:
+            if self._graph is not None:
+                self._graph.leave()
+        finally:
+            if self._times_loaded <= 1:
+                close_when_loaded(self._frame, self._opened_at)
 
     def _on_message(self, widget: Any, message: Any, buffers: Any) -> None:
         """May be called from any thread."""
@@ -121,23 +128,31 @@ class Panel:
             return
         run, name = self._runs.newest_run(), str(message.get("view"))
         (self._unfolded.add if message.get("isOpen") else self._unfolded.discard)(name)
+        self._sent.pop(name, None)
         if run is not None and run.loop is not None:
             post(run.loop, self._show_graph if name == "graph" else self._begin_to_refresh, run)
 
     def _begin_to_refresh(self, run: Run) -> None:
-        if not self._is_refreshing:
+        if self._refreshing is None or self._refreshing.is_closed():
             self._refresh()
 
     def _refresh(self) -> None:
-        """Send what is unfolded, as long as something is; called on the run's loop."""
-        self._is_refreshing = not self._is_closed and bool(self._unfolded - {"graph"})
-        if self._is_refreshing:
-            began, live = time.perf_counter(), self._runs.live_runs()
-            for name, view in (("timeline", self._runs.views.timeline), ("why", self._runs.views.why)):
-                if name in self._unfolded:
-                    self._rows.send({"view": name, "html": view(live)})
-            rest = max(VIEW_EVERY_S, REST_FACTOR * (time.perf_counter() - began))
-            asyncio.get_running_loop().call_later(rest, self._refresh)
+        """Send what is unfolded, as long as something is; called on a run's loop, for the runs of this one."""
+        self._refreshing = None
+        if self._is_closed or not self._unfolded - {"graph"}:
+            return
+        began, loop = time.perf_counter(), asyncio.get_running_loop()
+        try:
+            views, live = self._runs.views, [run for run in self._runs.live_runs() if run.loop is loop]
+            for name, view in (("timeline", views.timeline), ("why", views.why)):
+                if name in self._unfolded and (html := view(live)) != self._sent.get(name):
+                    self._sent[name] = html
+                    self._rows.send({"view": name, "html": html})
+        except Exception as error:  # what is unfolded must not cost the loop that it is drawn on
+            warn_of_fault("A view of a run failed", error)
+            return
+        self._refreshing = loop
+        loop.call_later(max(VIEW_EVERY_S, REST_FACTOR * (time.perf_counter() - began)), self._refresh)
 
     def _show_graph(self, run: Run) -> None:
         """Add a view of the graph, or remove it; called on the run's loop."""

@@ -78,6 +78,7 @@ class Timeline:
         self._recorder.apply(events)
         if any(isinstance(event, RunFinished) for event in events):
             self._is_over = True
+            self._run = self._run.without_values()
             self._draw()
 
     def _draw(self) -> None:

@@ -6,7 +6,7 @@ import asyncio
 
 import comfy_nb as nb
 from comfy_nb.engine.session import default_session
-from comfy_nb.ui.run.counts import NODES_MAX, SharedNodes
+from comfy_nb.ui.run.counts import SharedNodes
 from comfy_nb.ui.run.monitor import monitor_of
 
 
@@ -53,7 +53,6 @@ async def test_a_node_that_runs_again_counts_again():
 
 async def test_too_many_nodes_are_not_compared(monkeypatch):
     monkeypatch.setattr("comfy_nb.ui.run.counts.NODES_MAX", 3)
-    assert NODES_MAX > 3
     above = counted_source(4.0)
     runs = await runs_of(counted_sum(above, 1.0), counted_sum(above, 2.0))
     assert SharedNodes().repeated(runs) == 0

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+import weakref
 from types import SimpleNamespace
 
 import pytest
 
+import comfy_nb as nb
 from comfy_nb.engine.estimate import Estimate
+from comfy_nb.engine.run import Run
+from comfy_nb.engine.session import default_session
 from comfy_nb.ui.run import display as display_module
 from comfy_nb.ui.run.display import Display
 from comfy_nb.ui.run.monitor import BLOCKED_S, RunMonitor, monitor_of
 from comfy_nb.ui.run.snapshot import RunSnapshot
+from comfy_nb.ui.run_views import RunViews
 from tests.ui.scripted import (
     ScriptedOutput,
     ScriptedRun,
@@ -24,7 +30,6 @@ from tests.ui.scripted import (
     node,
     preview,
     started,
-    until,
 )
 
 LATER = 1e12
@@ -37,10 +42,10 @@ class ScriptedTicker:
         self.ticks = []
 
     def add(self, tick) -> None:
-        self.ticks.append(tick)
+        self.ticks = [*(each for each in self.ticks if each != tick), tick]
 
     def remove(self, tick) -> None:
-        self.ticks.remove(tick)
+        self.ticks = [each for each in self.ticks if each != tick]
 
     def tick(self, now: float = LATER) -> None:
         for tick in list(self.ticks):
@@ -225,11 +230,12 @@ async def test_runs_one_after_the_other_share_a_screen_that_stays_until_their_ce
     ticker.tick()
     (screen,) = output.shown
     first.emit(done("1", 0.5), finished("done", 0.5))
-    await settled()
+    ticker.tick(2 * LATER)
     assert screen.snapshots[-1].headline(0.0) == "done: 1 of 1 node, 0.50 s" and not screen.is_closed
+    assert ticker.ticks == []
     display.add(RunMonitor(second))
     second.emit(started(1, time=10.0), node("1", title="Second"))
-    ticker.tick()
+    ticker.tick(3 * LATER)
     assert screen.snapshots[-1].state == "running"
     assert [(row.title, row.state) for row in screen.snapshots[-1].rows] == [("First", "done"), ("Second", "running")]
     second.emit(done("1", 0.25), finished("done", 0.25))
@@ -251,7 +257,7 @@ async def test_a_run_that_its_cell_begins_after_its_end_is_shown_in_the_same_pla
     assert [type(each) for each in output.shown] == [dict, ScriptedScreen]
 
 
-async def test_thousands_of_quick_runs_are_one_line_that_is_redrawn_seldom(show, output, cell):
+async def test_thousands_of_quick_runs_are_one_line_that_is_redrawn_seldom(show, ticker, output, cell):
     cell.is_running = True
     display = show()
     for number in range(300):
@@ -262,26 +268,87 @@ async def test_thousands_of_quick_runs_are_one_line_that_is_redrawn_seldom(show,
         )
         if number % 100 == 0:
             await settled()
-    await settled()
+            ticker.tick(LATER + number / 10_000)
     assert len(output.shown) == 1
-    await until(lambda: len(output.shown) == 2)
+    ticker.tick(2 * LATER)
+    ticker.tick(3 * LATER)
+    assert len(output.shown) == 2 and ticker.ticks == []
     assert output.shown[-1]["text/plain"].startswith("✓ done: 1,200 of 1,200 nodes in 300 runs, 900 from cache, 0.30 s")
     assert not in_a_box(output.shown[-1])
 
 
-async def test_a_line_is_true_when_its_cell_ends(show, output, cell):
+async def test_a_line_is_true_when_its_cell_ends(show, ticker, output, cell):
     cell.is_running = True
     display = show()
     for number in range(3):
         run = ScriptedRun(started_at=float(number))
         display.add(RunMonitor(run))
         run.emit(*all_cached(1), finished("done", 0.001))
-        await settled()
+        ticker.tick()
     display.end_cell()
     assert [each["text/plain"] for each in output.shown] == [
         "✓ 1 node from cache, 1 ms",
         "✓ 3 nodes from cache in 3 runs, 3 ms",
     ]
+
+
+async def test_a_screen_or_a_view_that_fails_does_not_cost_the_end(show, run, ticker, output, monkeypatch):
+    show(run)
+    run.emit(started(1), node("1"))
+    ticker.tick()
+    (screen,) = output.shown
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(ScriptedScreen, "draw", fail)
+    monkeypatch.setattr(ScriptedViews, "html", fail)
+    run.emit(done("1", 0.5), finished("done", 0.5))
+    with pytest.warns(nb.ComfyNBWarning, match="broken"):
+        await settled()
+    assert output.shown[-1]["text/plain"].startswith("✓ done: 1 of 1 node") and screen.is_closed
+
+
+async def test_a_screen_that_fails_goes_on_watching_the_loop(show, run, ticker, monkeypatch):
+    monkeypatch.setattr(ScriptedScreen, "draw", lambda *_: 1 / 0)
+    show(run)
+    run.emit(started(1), node("1"))
+    with pytest.warns(nb.ComfyNBWarning, match="ZeroDivisionError"):
+        ticker.tick()
+    assert len(ticker.ticks) == 1
+
+
+async def test_a_run_that_is_over_is_shown_too(show, run, ticker, output):
+    run.emit(started(1), node("1"), done("1", 0.5))
+    monitor = RunMonitor(run)
+    run.emit(started(1), node("1"), done("1", 0.5), finished("done", 0.5))
+    show().add(monitor)
+    await settled()
+    assert output.shown[-1]["text/plain"].startswith("✓ done: 1 of 1 node") and ticker.ticks == []
+
+
+async def test_a_run_and_its_values_are_let_go_when_it_has_ended(ticker, output):
+    display = Display(ScriptedScreen, output, RunViews, show_after_s=0.0, cell_runs=lambda: True)
+
+    @nb.node
+    async def shown_and_gone(words: str) -> str:
+        display.add(monitor_of(current()))
+        ticker.tick()
+        display.views.timeline(display.live_runs())
+        return words
+
+    runs: list = []
+    stop_listening = default_session().on_run(lambda run: runs.append(run))
+
+    def current() -> Run:
+        return runs[-1]
+
+    await shown_and_gone("a")
+    stop_listening()
+    gone = weakref.ref(runs.pop())
+    await nb.nodes.PrimitiveInt(value=1)
+    gc.collect()
+    assert gone() is None and len(output.shown) == 1
 
 
 async def test_where_nobody_watches_what_goes_on_is_shown_when_the_cell_ends(run, ticker, output):

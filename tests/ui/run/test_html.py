@@ -45,7 +45,7 @@ def test_what_a_node_printed_says_how_many_lines_it_has():
 
 def test_views_are_folded_below_the_rows_as_far_as_there_is_room():
     snapshot = RunSnapshot("done", 0.0, 1.0, 1, 1, 0, 1, (row(),))
-    html = to_html(snapshot, 1.0, {"Timeline": "<i>bars</i>", "Why": "x" * BYTES_MAX})
+    html = to_html(snapshot, 1.0, {"Why": "x" * BYTES_MAX, "Timeline": "<i>bars</i>"})
     assert '<summary class="cnb-label">Timeline</summary><div class="cnb-content"><i>bars</i></div></details>' in html
     assert "Why" not in html
 
@@ -55,9 +55,10 @@ def test_a_child_of_an_expansion_is_marked():
 
 
 def test_what_people_wrote_is_escaped():
-    hostile = "<script>alert(1)</script>"
-    fields = {"title": hostile, "text": hostile, "log": hostile, "error": node_error(hostile)}
-    assert "<script" not in html_of([row(**fields)])
+    hostile = '"><script>alert(1)</script>'
+    fields = {"title": hostile, "class_type": hostile, "text": hostile, "log": hostile, "error": node_error(hostile)}
+    html = html_of([row(**fields, preview=jpeg()), row(note=hostile, label=hostile, preview=jpeg())])
+    assert "<script" not in html and '">&' not in html.replace('">&quot;&gt;', "")
 
 
 def test_a_long_text_loses_its_middle():
@@ -75,6 +76,12 @@ def test_a_run_full_of_pictures_and_words_stays_below_200_kb():
     full = tuple(replace(each, text=quotes, log=quotes) for each in snapshot.rows)
     html = to_html(replace(snapshot, rows=full), 1.0, {"Timeline": "x" * 20_000, "Why": "y" * 90_000})
     assert html.count("<img") == ROWS_MAX
+    assert len(html.encode()) < 200_000
+
+
+def test_names_of_any_length_stay_below_200_kb():
+    long = "name" * 30_000
+    html = html_of([row(title=long, class_type=f"class {long}", preview=jpeg()) for _ in range(ROWS_MAX)])
     assert len(html.encode()) < 200_000
 
 

@@ -7,11 +7,13 @@ import gc
 import threading
 import time
 import weakref
+from dataclasses import replace
 
 import pytest
 from ipywidgets import Label
 from ipywidgets.widgets.widget import _instances
 
+import comfy_nb as nb
 from comfy_nb.ui.jupyter import cell_output as cell
 from comfy_nb.ui.run import panel as panel_module
 from comfy_nb.ui.run.model import RunModel
@@ -52,6 +54,7 @@ class ScriptedRuns:
         self.run = run
         self.views = self
         self.presses: list[int] = []
+        self.asked = 0
 
     def press_stop(self) -> None:
         self.presses.append(threading.get_ident())
@@ -63,7 +66,8 @@ class ScriptedRuns:
         return [self.run] if self.run is not None else []
 
     def timeline(self, live) -> str:
-        return f"{len(live)} bars"
+        self.asked += 1
+        return f"{len(live)} bars, {self.asked}"
 
     def why(self, live) -> str:
         return "first run"
@@ -146,13 +150,43 @@ async def test_what_is_unfolded_is_sent_until_it_is_folded(monkeypatch):
     monkeypatch.setattr(rows.comm, "send", lambda data, **_: sent.append(data["content"]))
     send_from_page(rows, {"view": "timeline", "isOpen": True})
     await until(lambda: len(sent) == 2)
-    assert sent == [{"view": "timeline", "html": "1 bars"}] * 2
+    assert sent == [{"view": "timeline", "html": f"1 bars, {number}"} for number in (1, 2)]
     send_from_page(rows, {"view": "why", "isOpen": True})
     send_from_page(rows, {"view": "timeline", "isOpen": False})
-    del sent[:]
-    await until(lambda: len(sent) == 2)
-    assert sent == [{"view": "why", "html": "first run"}] * 2
+    await until(lambda: sent[-1]["view"] == "why")
+    seen = len(sent)
+    await asyncio.sleep(0.1)
+    assert len(sent) == seen and sent[-1]["html"] == "first run"
     panel.close()
+
+
+async def test_a_view_that_fails_can_be_unfolded_again(monkeypatch):
+    runs = ScriptedRuns(ScriptedRun(loop=asyncio.get_running_loop()))
+    panel = Panel(runs, no_graph)
+    _, rows = panel.open().children
+    sent: list = []
+    monkeypatch.setattr(rows.comm, "send", lambda data, **_: sent.append(data["content"]))
+    monkeypatch.setattr(runs, "why", lambda live: 1 / 0)
+    with pytest.warns(nb.ComfyNBWarning, match="ZeroDivisionError"):
+        send_from_page(rows, {"view": "why", "isOpen": True})
+        await asyncio.sleep(0)
+    monkeypatch.setattr(runs, "why", lambda live: "first run")
+    send_from_page(rows, {"view": "why", "isOpen": True})
+    await asyncio.sleep(0)
+    assert sent == [{"view": "why", "html": "first run"}]
+    panel.close()
+
+
+def test_stop_is_for_the_runs_that_go_on_now(panel):
+    stop, _ = panel.open().children
+    send_from_page(stop, "stop")
+    stopped = replace(snapshot_with_picture(), stopping=True)
+    panel.draw(stopped, 1.0)
+    assert stop.acknowledged
+    panel.draw(replace(stopped, stopping=False, seconds=1.0, state="stopped"), 1.1)
+    assert stop.acknowledged
+    panel.draw(snapshot_with_picture(), 1.2)
+    assert not stop.acknowledged
 
 
 def test_a_page_that_was_loaded_again_keeps_the_panel_as_it_was_at_the_end(panel, sent):
