@@ -35,7 +35,8 @@ class Controls:
     """Controls that edit a copy of a graph and show its value; made by `nb.interact`.
 
     `await controls` is the value of the newest settings, `controls.value` the last one that was computed;
-    `controls.graph` is the edited copy, `controls.settings` holds the constants as they are now. `close()` ends it.
+    `controls.graph` is the edited copy, `controls.settings` holds the constants as they are now. `reset()` sets them
+    back to where they began, `close()` ends it.
     """
 
     def __init__(
@@ -53,7 +54,9 @@ class Controls:
         self._state = widgets.HTML()
         self._result = widgets.HTML()
         rows = [self._row(control) for control in self.controls]
-        self.widget = widgets.VBox([*rows, self._state, self._result])
+        reset = widgets.Button(description="Reset", tooltip="The values at the beginning", layout={"width": "6em"})
+        reset.on_click(lambda _: self.reset())
+        self.widget = widgets.VBox([*rows, reset, self._state, self._result])
         self.widget.add_class("comfy-nb-interact")
         for control in self.controls:
             self.graph[control.parameter.node_id].inputs[control.parameter.name] = control.value
@@ -78,6 +81,11 @@ class Controls:
     def settings(self) -> dict[str, Any]:
         """The constants as they are now, by their names in the graph: "3.radius"."""
         return {each.parameter.key: self._now(each.parameter) for each in self.controls}
+
+    def reset(self) -> None:
+        """Set all controls to the values with which they began."""
+        for control in self.controls:
+            self._widgets[control.label].value = control.value
 
     def close(self) -> None:
         """Stop the run that goes on and close the controls; what a saved notebook shows stays."""
