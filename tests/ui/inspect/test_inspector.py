@@ -310,3 +310,38 @@ def test_the_latent_of_a_video_has_colours_and_an_axis_of_frames():
     assert (known["rows"], known["columns"], known["channels"], known["batch"], known["frames"]) == (3, 4, 1, 0, 2)
     assert len(picture(inspector, index=[0, 0, 0, 0, 0]).getcolors()) == 1
     assert len(picture(inspector, index=[0, 0, 3, 0, 0]).getcolors()) == 2
+
+
+def spectrum() -> torch.Tensor:
+    """Many small numbers and a huge one, as at the centre of a Fourier transform."""
+    values = torch.linspace(1.0, 100.0, 64 * 64).reshape(64, 64)
+    values[32, 32] = 1e5
+    return values
+
+
+def lightness(inspector: Inspector, **asked) -> float:
+    return float(np.asarray(picture(inspector, **asked).convert("L")).mean())
+
+
+def test_a_complex_tensor_is_drawn_by_the_logarithm_of_its_magnitudes():
+    inspector = Inspector(torch.polar(spectrum(), torch.ones(64, 64)))
+    assert inspector.described(0)["scale"] == "log"
+    assert lightness(inspector) == lightness(inspector, scale="log")
+    assert lightness(inspector) > 3 * lightness(inspector, scale="all")
+
+
+def test_numbers_are_drawn_on_the_scale_that_is_asked_for():
+    inspector = Inspector(spectrum())
+    assert inspector.described(0)["scale"] == "all"
+    assert lightness(inspector) == lightness(inspector, scale="all") == lightness(inspector, scale="odd")
+    assert lightness(inspector, scale="most") > 3 * lightness(inspector)
+    assert lightness(inspector, scale="log") > 3 * lightness(inspector)
+
+
+@pytest.mark.parametrize("scale", ["all", "most", "log"])
+@pytest.mark.parametrize("number", [0.0, -1.0, 5e-324, 1e308, -math.inf, NAN])
+def test_every_scale_takes_any_numbers(scale, number):
+    for rest in (number, 0.0):
+        values = torch.full((8, 8), rest, dtype=torch.float64)
+        values[0, 0] = number
+        picture(Inspector(values), scale=scale)

@@ -9,7 +9,7 @@ class Toolbar {
     const { pixels } = this;
     this.zoomGroup = make("span", "group", {}, button("−", "Zoom out (-)", () => pixels.zoom(1 / ZOOM_STEP)),
       button("+", "Zoom in (+)", () => pixels.zoom(ZOOM_STEP)), button("Fit", "Show all of it (0)", () => pixels.refit()));
-    this.bar.replaceChildren(this.zoomGroup, this.channelGroup(), ...this.batchGroup(), ...this.frameGroup(), this.compareGroup(), ...this.axisGroup());
+    this.bar.replaceChildren(this.zoomGroup, this.channelGroup(), ...this.batchGroup(), ...this.frameGroup(), this.compareGroup(), ...this.scaleGroup(), ...this.axisGroup());
     this.refresh();
   }
 
@@ -132,9 +132,23 @@ class Toolbar {
     return group;
   }
 
+  /** Pictures of plain numbers: latents and pictures have colours of their own. */
+  get isOfNumbers() {
+    return ["tensor", "plane"].includes(this.pixels.part.drawing);
+  }
+
+  scaleGroup() {
+    const { pixels } = this;
+    if (!this.isOfNumbers) return [];
+    const scales = [["all", "All values", "From the smallest value to the largest"],
+      ["most", "1–99 %", "Without the smallest and the largest hundredth"], ["log", "Log", "The logarithm of the magnitudes"]];
+    return [make("span", "group", { role: "group", "aria-label": "Range" }, ...scales.map(([scale, label, title]) =>
+      this.toggle(label, title, () => pixels.scaling === scale, () => (pixels.scaling = scale))))];
+  }
+
   axisGroup() {
     const { pixels } = this;
-    if (!["tensor", "plane"].includes(pixels.part.drawing)) return [];
+    if (!this.isOfNumbers) return [];
     const shape = pixels.part.shape;
     if (shape.length < 3) return [];
     const choose = (which, other, label) => {
