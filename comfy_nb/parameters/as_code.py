@@ -60,12 +60,13 @@ class _Writer:
         return f"{self._call(call, depth)}{slot}"
 
     def _call(self, call: Call, depth: int) -> str:
-        inputs = {**call.inputs, **self._changes_of(call)}
+        changes = self._changes_of(call)
+        inputs = {**call.inputs, **changes}
         declared = call.spec.interface().declared
         written = {
             name: self.handle(value, depth + 1) if type(value) is Handle else _constant(value, self._names)
             for name, value in inputs.items()
-            if name not in declared or not _is_default(declared[name].options, value)
+            if name in changes or name not in declared or not _is_default(declared[name].options, value)
         }
         fresh = ".fresh()" if call.fresh else ""
         return f"{_factory(call, self._names)}({_arguments(written)}){fresh}"

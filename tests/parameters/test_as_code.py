@@ -50,6 +50,10 @@ def test_the_line_makes_the_handle_that_has_the_constants(constants, slot):
     assert made.graph.to_prompt() == changed.to_prompt()
 
 
+def test_constants_that_were_chosen_are_written_even_where_they_are_the_default():
+    assert line(paint(16), {"1.size": 8}, paint=paint) == "paint(size=8)"
+
+
 def test_a_value_without_a_name_is_left_open():
     tensor = torch.zeros(1, 8, 8, 3)
     assert line(split(tensor), {"1.at": 3}, split=split) == f"split(image={UNKNOWN}, at=3)"
