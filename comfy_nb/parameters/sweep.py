@@ -65,7 +65,8 @@ class Sweep:
 
     `await sweep` waits for its end and returns it; an interrupt meanwhile stops it and ends the notebook's cell.
     `sweep[{"3.seed": 2}]` is a value, `sweep.cell({...})` a cell with its state and error; `sweep.values` holds the
-    values in nested lists by axis, None where there is none. `cancel()` stops it; what was computed stays.
+    values in nested lists by axis, None where there is none. `sweep.code({...})` is a line of Python that makes the
+    handle of a cell. `cancel()` stops it; what was computed stays.
     """
 
     def __init__(

@@ -132,8 +132,9 @@ class Controls:
         """On the loop: show the state, and the value or error if there is one."""
         live = self._live_value
         is_over = live.error is not None or live.state.startswith("done")
-        self._state.value = f'<div role="status" style="{FAINT}">{escape(live.state)}</div>'
+        state = f'<div role="status" style="{FAINT}">{escape(live.state)}</div>'
         if live.state == RUNNING or not is_over:
+            self._state.value = state
             return
         if live.error is not None:
             text = escape(str(live.error))
@@ -142,6 +143,7 @@ class Controls:
             value = view_of(live.value, kind=self.output.kind)._repr_html_()
             self._shown = f"{code_html(self.code)}{value}"
         self._result.value = self._shown
+        self._state.value = state
         if self._keeping is not None:
             self._keeping.cancel()
         self._keeping = self._loop.call_later(KEEP_AFTER_S, self._keep)
