@@ -79,7 +79,7 @@ def _load_magics() -> None:
 runner.install(default_session)
 presenter.install(_presenter)
 
-cache = CacheTable(lambda: (default_session().cache, default_session().disk))
+cache = CacheTable(lambda: (default_session().cache, default_session().disk), lambda: default_session().history)
 
 
 def interact(

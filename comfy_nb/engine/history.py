@@ -41,6 +41,17 @@ class History:
         with self._lock:
             return [node_runs for _, node_runs in self._recent]
 
+    def by_key(self) -> dict[bytes, NodeRun]:
+        """Return the newest node of recent runs under each key."""
+        with self._lock:
+            recent = list(self._recent)
+        return {
+            each.key.full: each
+            for _, node_runs in recent
+            for each in list(node_runs.values())
+            if each.key.full is not None
+        }
+
     def nearest(self, node_run: NodeRun, number: int) -> NodeRun | None:
         """Return the most similar node of the runs before `number`: probably the node before its cell was edited."""
         with self._lock:

@@ -8,6 +8,7 @@ from typing import Any
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.planning.keys import never_equal
+from comfy_nb.engine.planning.step import Step
 from comfy_nb.graph.check import InLink
 from comfy_nb.spec.fingerprint import copied_for, digest_of, last_superseded, sampled_in, unreadable_in
 from comfy_nb.spec.ledger import code_changes, unreadable_in_code
@@ -19,6 +20,7 @@ UNFINISHED = "it did not finish when it ran last"
 CACHED = "from an earlier run"
 EQUAL = "an equal node of this run was there already; its result is shared"
 KEY_BYTES = 16
+UPLOAD = "_upload"  # what the options of inputs that name a file end with: image_upload, audio_upload
 
 
 def differences(old: NodeRun, new: NodeRun) -> list[str]:
@@ -34,7 +36,7 @@ def differences(old: NodeRun, new: NodeRun) -> list[str]:
     if before.modes is not now.modes:
         found += now.modes.changes(before.modes, now.spec.grad)
     if not _is_same(old.fingerprint, new.fingerprint):
-        found.append("its fingerprint changed")
+        found += _fingerprint_changes(before, now)
     found += _input_differences(old, new)
     if not found and before.head.value != now.head.value:
         digests = {name: digest_of(value) for name, value in now.template.items()}
@@ -44,6 +46,17 @@ def differences(old: NodeRun, new: NodeRun) -> list[str]:
         else:
             found += [_changed(name, now.template[name]) for name, each in digests.items() if not each.fixed]
     return found
+
+
+def _fingerprint_changes(before: Step, now: Step) -> list[str]:
+    """Say that a fingerprint changed, or which file did; of another file the input tells."""
+    declared = now.spec.interface().declared
+    files = [name for name, entry in declared.items() if any(each.endswith(UPLOAD) for each in entry.options)]
+    constant = [name for name in files if type(now.template.get(name)) is str]
+    if not constant:
+        return ["its fingerprint changed"]
+    same = [now.template[name] for name in constant if now.template[name] == before.template.get(name)]
+    return [f"the file {short(name)} changed" for name in same]
 
 
 def _changed(name: str, value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 from comfy_nb.errors import GraphError, Problem, PromptError, UnknownName
 from comfy_nb.graph import runner
@@ -146,8 +146,20 @@ class Graph:
             raise UnknownName(f"No node of this graph is the one of {handle!r}. It has: {clip(names, 400)}.")
         return found
 
-    def find(self, handle: HandleLike) -> str | None:
-        """Return the id that a handle's node has in this graph, or None."""
+    @overload
+    def find(self, wanted: HandleLike) -> str | None: ...
+    @overload
+    def find(self, wanted: str) -> list[Node]: ...
+    def find(self, wanted: HandleLike | str) -> str | list[Node] | None:
+        """Return the id that a handle's node has in this graph, or None; for a text, the nodes of that class or title.
+
+        >>> [node.id for node in graph.find("KSampler")]
+        """
+        if not is_handle(wanted):
+            if not isinstance(wanted, str):
+                raise GraphError(f"find() takes a handle, or the class or title of nodes, not {short(wanted, 80)}.")
+            return [node for node in self.nodes.values() if wanted in (node.class_type, node.title)]
+        handle = wanted
         found = self._ids_of_calls.get(id(handle.call))
         if found is not None:
             return found[1]

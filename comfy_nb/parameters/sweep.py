@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from comfy_nb.errors import ComfyNBError, GraphError, NotKept, warn_of_fault
 from comfy_nb.graph.handle import Handle
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import Node
+from comfy_nb.parameters.as_code import as_code
 from comfy_nb.parameters.grid import Axes, Coordinates, make_grid
 from comfy_nb.parameters.shown_output import copy_with_output
 from comfy_nb.wording import format_seconds, short
@@ -64,7 +66,8 @@ class Sweep:
 
     `await sweep` waits for its end and returns it; an interrupt meanwhile stops it and ends the notebook's cell.
     `sweep[{"3.seed": 2}]` is a value, `sweep.cell({...})` a cell with its state and error; `sweep.values` holds the
-    values in nested lists by axis, None where there is none. `cancel()` stops it; what was computed stays.
+    values in nested lists by axis, None where there is none. `sweep.code({...})` is a line of Python that makes the
+    handle of a cell. `cancel()` stops it; what was computed stays.
     """
 
     def __init__(
@@ -219,6 +222,11 @@ class Sweep:
         graph = self._source if isinstance(self._source, Graph) else self._source.graph
         self.layout.apply(cell.place, graph)
         return graph
+
+    def code(self, parameters: Mapping[str, Any] | int | Cell) -> str:
+        """Return a line of Python that makes the handle of a cell, or that sets its parameters in the graph."""
+        cell = parameters if isinstance(parameters, Cell) else self.cell(parameters)
+        return as_code(self._source, self.graph, cell.parameters, vars(sys.modules["__main__"]))
 
     def dataframe(self) -> DataFrame:
         """Return a pandas table with a row for each cell; raises ComfyNBError if pandas is not installed."""

@@ -89,6 +89,16 @@ def test_a_node_of_another_graph_is_refused_as_an_input(graph, registry):
         graph.node("Sink", image=other)
 
 
+def test_nodes_are_found_by_class_and_by_title(graph):
+    graph.node("Source", seed=1, id="1")
+    graph.node("Source", seed=2, id="2", title="Begin")
+    assert [node.id for node in graph.find("Source")] == ["1", "2"]
+    assert [node.id for node in graph.find("Begin")] == ["2"]
+    assert graph.find("KSampler") == []
+    with pytest.raises(nb.GraphError, match="find\\(\\) takes a handle, or the class or title of nodes, not 3"):
+        graph.find(3)
+
+
 # Loading and saving
 
 

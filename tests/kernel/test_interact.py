@@ -88,15 +88,33 @@ def test_runs_of_controls_and_sweeps_show_no_panel_of_their_own(lesson: Kernel):
 def test_a_sweep_leaves_its_grid_as_html_and_a_click_looks_into_a_cell(lesson: Kernel):
     swept = lesson.run("sweep = await nb.sweep(paint(), {'radius': [1, 2, 4]})\nsweep")
     assert swept.error is None, swept.error
-    assert swept.results[-1].startswith("<Sweep of paint over radius: done: 3 of 3 cells")
+    assert static(swept)[-1]["text/plain"].startswith("<Sweep of paint over radius: done: 3 of 3 cells")
     assert static(swept)[-1]["text/html"].count("<img") == 3
     grid = next(each["comm_id"] for each in swept.comms if "table" in each["data"].get("state", {}))
     lesson.send_to_widget(grid, {"cell": 2})
     looked = lesson.run(UNTIL_SHOWN.format("1.radius = 4"))
     assert looked.error is None, looked
+    assert "paint(radius=4)" in looked.results[0]
     seen = "from comfy_nb.ui.inspect.view import InspectorWidget\n"
     seen += "[each.message['parts'][0]['shape'] for each in _instances.values() if isinstance(each, InspectorWidget)]"
     assert lesson.run(seen).results == ["[[1, 8, 12, 3]]"]
+
+
+def test_a_sweep_at_the_end_of_a_cell_shows_its_grid_once(lesson: Kernel):
+    began = lesson.run("sweep = await nb.sweep(paint(), {'radius': [1, 2, 4]})\nsweep")
+    again = lesson.run("sweep")
+    for reply in (began, again):
+        assert reply.error is None and reply.results == []
+        assert sum(WIDGET in bundle or "text/html" in bundle for bundle in reply.displays) >= 1
+        assert len({bundle["text/html"].split('"')[1] for bundle in static(reply)}) == 1
+        assert static(reply)[-1]["text/html"].count("<img") == 3
+
+
+def test_controls_give_a_line_of_code_that_makes_the_handle(lesson: Kernel):
+    shown = lesson.run("controls = nb.interact(paint(), radius=(0, 20))\n_ = await controls\ncontrols")
+    lesson.change_widget(widget(shown, "IntSliderModel"), value=12)
+    lesson.wait_until(lambda: "paint(radius=12)" in static(shown)[-1]["text/html"])
+    assert lesson.run("controls.code").results == ["'paint(radius=12)'"]
 
 
 def test_an_interrupt_ends_a_sweep_as_one_and_the_cell_in_one_line(lesson: Kernel):

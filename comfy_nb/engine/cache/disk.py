@@ -21,7 +21,7 @@ from pathlib import Path
 from comfy_nb.engine.cache.entry import Entry, Outputs
 from comfy_nb.engine.cache.entry_file import Damaged, Unstorable, pack, read, read_class_type, write
 from comfy_nb.engine.cache.memory_use import measure
-from comfy_nb.engine.cache.seal import seal
+from comfy_nb.engine.cache.seal import seal, watch_everything
 from comfy_nb.engine.cache.tree import NotATree, why_no_tree
 from comfy_nb.engine.cache.writer import Writer
 from comfy_nb.errors import ComfyNBWarning
@@ -88,7 +88,7 @@ class DiskCache:
             return None
         with suppress(OSError):
             os.utime(path)
-        entry.seal = seal(entry.outputs)
+        entry.seal = seal(entry.outputs, watch_everything)
         return entry
 
     def put(self, entry: Entry) -> bool:
@@ -105,7 +105,7 @@ class DiskCache:
             own, blocks = measure(entry.outputs, entry.ui)
             entry.size = own + sum(size for _, size in blocks)
         if entry.seal is None:
-            entry.seal = seal(entry.outputs)
+            entry.seal = seal(entry.outputs, watch_everything)
         if not self._close_at_exit:
             self._close_at_exit = True
             atexit.register(self.close, EXIT_SECONDS)

@@ -76,6 +76,11 @@ def _watch_nothing(_slot: int) -> bool:
     return False
 
 
+def watch_everything(_slot: int) -> bool:
+    """Watch all slots: those of files hold nothing that packs mean to change."""
+    return True
+
+
 def seal(outputs: tuple[list[Any], ...], watches: Callable[[int], bool] = _watch_nothing) -> Seal | None:
     """Seal a node's outputs (one list per slot); None where nothing in them can be changed in place.
 

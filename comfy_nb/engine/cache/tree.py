@@ -1,4 +1,4 @@
-"""Trees of tensors and JSON values, written as text beside a list of tensors, and read back.
+"""Trees of tensors, arrays, tables and JSON values, written as text beside a list of tensors, and read back.
 
 Leaves that JSON keeps exactly stand for themselves; all else is an object with one key that names its kind. Only exact
 classes are accepted, so that a tree reads back as it was.
@@ -9,7 +9,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import torch
+
+from comfy_nb.engine.cache.tables import (
+    NotStorable,
+    decode_array,
+    decode_table,
+    encode_array,
+    encode_table,
+    is_table,
+)
 
 DEEPEST = 100
 MOST_REPEATED = 10_000
@@ -21,7 +31,7 @@ _JSON_LEAVES = frozenset({str, bool, float, type(None)})
 
 
 class NotATree(ValueError):
-    """The value holds something that is neither a tensor nor a JSON value; the message names it."""
+    """The value holds something that cannot be written; the message names it."""
 
 
 def flatten(value: Any) -> tuple[str, list[torch.Tensor]]:
@@ -55,6 +65,8 @@ def _encode(value: Any, tensors: list[torch.Tensor], known: dict[int, int], dept
         return value if value.bit_length() <= _JSON_INT_BITS else {"int": hex(value)}
     if issubclass(type(value), torch.Tensor):
         return _encode_tensor(value, tensors, known)
+    if kind is np.ndarray or is_table(value):
+        return _encode_numbers(value, tensors, known)
     if depth >= DEEPEST:
         raise NotATree(f"it is nested more than {DEEPEST} deep")
     if kind is list or kind is dict:
@@ -99,6 +111,24 @@ def _encode_tensor(value: torch.Tensor, tensors: list[torch.Tensor], known: dict
     return {tag: known[id(value)]}
 
 
+def _encode_numbers(value: Any, tensors: list[torch.Tensor], known: dict[int, int]) -> Any:
+    """Write an array or a table; one that is held in two places would come back as two."""
+    if id(value) in known:
+        raise NotATree(f"it holds one {type(value).__name__} in two places, and would come back with two")
+    known[id(value)] = NO_TENSOR
+
+    def number(tensor: torch.Tensor) -> int:
+        tensors.append(tensor)
+        return len(tensors) - 1
+
+    try:
+        if is_table(value):
+            return {"table": encode_table(value, number)}
+        return {"array": encode_array(value, number)}
+    except NotStorable as error:
+        raise NotATree(str(error)) from None
+
+
 def _decode(node: Any, tensors: list[torch.Tensor]) -> Any:
     if not isinstance(node, dict):
         return node
@@ -109,6 +139,10 @@ def _decode(node: Any, tensors: list[torch.Tensor]) -> Any:
         return torch.view_as_complex(tensors[body])
     if tag == "int":
         return int(body, 16)
+    if tag == "array":
+        return decode_array(body, tensors)
+    if tag == "table":
+        return decode_table(body, tensors)
     items = [_decode(item, tensors) for item in body]
     if tag == "list":
         return items

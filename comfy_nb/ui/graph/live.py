@@ -17,7 +17,7 @@ from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.job import Job
 from comfy_nb.engine.run import Run
 from comfy_nb.engine.session import Session, default_session
-from comfy_nb.errors import ComfyNBError
+from comfy_nb.errors import ComfyNBError, NotKept
 from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.on_error import CONTINUE
@@ -33,7 +33,7 @@ from comfy_nb.ui.graph.edit import reseed, set_from_text
 from comfy_nb.ui.graph.from_graph import scene_of
 from comfy_nb.ui.graph.layout import laid_out_as, lay_out
 from comfy_nb.ui.graph.messages import scene_message, states_message
-from comfy_nb.ui.graph.states import States
+from comfy_nb.ui.graph.states import OVER, States
 from comfy_nb.ui.inspect.view import show_in, view_of
 from comfy_nb.ui.jupyter.cell_output import close_all
 from comfy_nb.ui.jupyter.live_html import LiveHTML
@@ -175,7 +175,12 @@ class LiveGraph:
         except Exception as error:  # code of a pack or a value may be called here; its error would be shown nowhere
             text = str(error) if isinstance(error, (ComfyNBError, ValueError)) else describe_error(error)
             is_edit = message.get("type") in ("edit", "reseed")
-            self._graph.send({"type": "refused" if is_edit else "note", "text": encodable(text)})
+            kind = "refused" if is_edit else "hint" if self._is_to_come(error, message) else "note"
+            self._graph.send({"type": kind, "text": encodable(text)})
+
+    def _is_to_come(self, error: Exception, message: Mapping[str, Any]) -> bool:
+        """Whether a value is only not there yet, and nothing has gone wrong with its node."""
+        return isinstance(error, NotKept) and self._states.of(str(message.get("id"))).state not in OVER
 
     def _handle(self, kind: str, message: Mapping[str, Any]) -> None:
         if kind == "ready":
@@ -198,7 +203,7 @@ class LiveGraph:
 
     def _inspect(self, node_id: str, slot: int) -> None:
         if not isinstance(self._source, Graph):
-            self._show_note(ONLY_DRAWN)
+            self._graph.send({"type": "hint", "text": ONLY_DRAWN})
             return
         try:
             if self._run is None:

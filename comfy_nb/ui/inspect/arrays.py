@@ -11,6 +11,7 @@ from comfy_nb.wording import format_size
 
 Array = torch.Tensor | np.ndarray[Any, Any]
 
+MAGNITUDES = "complex: magnitudes are shown, in a picture by their logarithm"
 UNREADABLE = (RuntimeError, NotImplementedError, TypeError, ValueError)
 
 
@@ -39,7 +40,7 @@ def as_readable(value: Array) -> tuple[torch.Tensor | None, str]:
             stored = value.detach().values()
             return stored, f"{_short_name(value.layout)}: the statistics are of its {stored.numel():,} stored values"
         if value.is_complex():
-            return value.detach(), "complex: magnitudes are shown"
+            return value.detach(), MAGNITUDES
         if value.is_quantized and value.qscheme() not in (torch.per_tensor_affine, torch.per_tensor_symmetric):
             return value.detach().int_repr(), "quantised by channel: the whole numbers that are stored are shown"
         if value.is_quantized:
@@ -56,7 +57,7 @@ def _of_array(array: np.ndarray[Any, Any]) -> tuple[torch.Tensor | None, str]:
         kind = "of records" if array.dtype.names else f"of {array.dtype}"
         return None, f"an array {kind}: it holds no numbers to count"
     try:
-        return torch.from_numpy(_writable(array)), "complex: magnitudes are shown" if array.dtype.kind == "c" else ""
+        return torch.from_numpy(_writable(array)), MAGNITUDES if array.dtype.kind == "c" else ""
     except UNREADABLE:
         pass
     try:

@@ -20,6 +20,7 @@ from comfy_nb.wording import class_name, count, format_size
 
 TEXT_MAX = 20_000
 NUMBERS_MIN = 2
+PICTURE_MIN_PX = 8
 
 
 def array(value: Any, kind: str) -> Part | None:
@@ -107,9 +108,17 @@ def _array_kind(value: Array, kind: str) -> str:
         return kind
     if len(shape) == 1:
         return "NUMBERS"
+    return "IMAGE" if not kind and _looks_like_image(value, shape) else "TENSOR"
+
+
+def _looks_like_image(value: Array, shape: tuple[int, ...]) -> bool:
+    """Whether an array may be [B,H,W,C], or [H,W,C] as other libraries have pictures."""
     is_float = value.dtype.is_floating_point if isinstance(value, torch.Tensor) else value.dtype.kind == "f"
-    looks_like_image = len(shape) == 4 and shape[-1] in (1, 3, 4) and shape[1] > 4
-    return "IMAGE" if not kind and is_float and looks_like_image else "TENSOR"
+    if not is_float and value.dtype not in (torch.uint8, np.uint8):
+        return False
+    if len(shape) == 3:
+        return shape[-1] in (3, 4) and min(shape[:2]) >= PICTURE_MIN_PX
+    return len(shape) == 4 and shape[-1] in (1, 3, 4) and shape[1] > 4
 
 
 def describe_model(value: Any, module: torch.nn.Module) -> str:

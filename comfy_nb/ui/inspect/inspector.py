@@ -99,6 +99,7 @@ class Inspector:
             x = self.tensor(place)
             known["shape"] = list(x.shape)
             known |= part.drawing.layout(x.ndim)._asdict() if view == "pixels" else {}
+            known["scale"] = pictures.default_scale(x)
             known["compare"] = self._comparison(place) if view == "pixels" else ""
             known |= {"drawing": part.drawing.name, "rate": part.rate}
         return known

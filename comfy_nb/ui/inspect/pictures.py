@@ -13,13 +13,16 @@ from PIL import Image
 
 from comfy_nb.spec.pixels import levels_of
 from comfy_nb.ui.inspect.arrays import floats
-from comfy_nb.ui.inspect.statistics import Statistics
+from comfy_nb.ui.inspect.statistics import Sample, Statistics
 from comfy_nb.ui.render.drawings import Drawing, Layout
 
 SHEET_PICTURES = 24
 SHEET_GAP_PX = 4
 JPEG_QUALITY = 90
 DIFFERENCE_GAIN = 10
+SCALES = ("all", "most", "log")
+MOST = (0.01, 0.99)  # the share of values below the darkest and the lightest
+LOG_DEPTH = 1e-6
 COLOURED_CHANNELS = 128
 BAD = (1.0, 0.0, 1.0)  # magenta: a value that is NaN or infinite
 MASK_RED = (0.9, 0.15, 0.2)
@@ -41,13 +44,14 @@ Pixels = np.ndarray[Any, Any]
 class Plane(NamedTuple):
     """A two-dimensional view of a tensor, [H, W] or [H, W, C]. `colour` is "rgb", "grey", "heat" or "latent".
 
-    `low` and `high` are the values drawn darkest and lightest.
+    `low` and `high` are the values drawn darkest and lightest, or if it `is_log` the logarithms of their magnitudes.
     """
 
     values: torch.Tensor
     colour: str
     low: float
     high: float
+    is_log: bool = False
 
 
 class Encoded(NamedTuple):
@@ -59,12 +63,21 @@ class Encoded(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """A plane of a tensor: an index on each axis, which axes are rows and columns, and one channel or (None) all."""
+    """A plane of a tensor: an index on each axis, which axes are rows and columns, and one channel or (None) all.
+
+    `scale` is how numbers without a range of their own become light: one of `SCALES`, or None for what suits them.
+    """
 
     at: Sequence[int]
     rows: int
     columns: int
     channel: int | None = None
+    scale: str | None = None
+
+
+def default_scale(x: torch.Tensor) -> str:
+    """Return how the numbers of a tensor become light: a spectrum is black but for a few points otherwise."""
+    return "log" if x.is_complex() else "all"
 
 
 def plane_of(x: torch.Tensor, drawing: Drawing, selection: Selection, stats: Statistics) -> Plane:
@@ -82,7 +95,23 @@ def plane_of(x: torch.Tensor, drawing: Drawing, selection: Selection, stats: Sta
     if drawing.is_unit:
         top = 255.0 if x.dtype == torch.uint8 else 1.0
         return Plane(x, "rgb" if x.ndim == 3 else "grey", 0.0, top)
-    return Plane(x, "latent" if x.ndim == 3 else "heat", stats.low, stats.high)
+    if x.ndim == 3:
+        return Plane(x, "latent", stats.low, stats.high)
+    return _scaled(x, selection.scale or default_scale(x), stats)
+
+
+def _scaled(x: torch.Tensor, scale: str, stats: Statistics) -> Plane:
+    top = max(abs(stats.low), abs(stats.high))
+    bottom = max(stats.low, top * LOG_DEPTH)
+    if scale == "log" and bottom > 0 and math.isfinite(top):
+        return Plane(x, "heat", math.log(bottom), math.log(top), is_log=True)
+    if scale == "most" and x.numel():
+        seen = floats(Sample(x).values).reshape(-1)
+        seen = seen[torch.isfinite(seen)]
+        low, high = torch.quantile(seen, seen.new_tensor(MOST)).tolist() if seen.numel() else (0.0, 0.0)
+        if low < high:
+            return Plane(x, "heat", low, high)
+    return Plane(x, "heat", stats.low, stats.high)
 
 
 def crop(plane: Plane, rect: Sequence[float], max_size: Sequence[int]) -> Encoded:
@@ -184,6 +213,8 @@ def _unit(values: torch.Tensor, plane: Plane) -> torch.Tensor:
     """Map the plane's range to 0..1."""
     if plane.colour == "latent" or not math.isfinite(plane.low):
         return values
+    if plane.is_log:
+        values = values.abs().log().clamp_min(plane.low)
     span = plane.high / 2 - plane.low / 2
     return (values / 2 - plane.low / 2) / span if span else values - values + 0.5
 
@@ -258,4 +289,5 @@ def read_selection(request: Mapping[str, Any], shape: Sequence[int], layout: Lay
     channel = request.get("channel")
     if channel is not None and layout.channels is not None:
         channel = min(max(0, int(channel)), shape[layout.channels] - 1)
-    return Selection(index, rows, columns, channel)
+    scale = request.get("scale")
+    return Selection(index, rows, columns, channel, scale if scale in SCALES else None)

@@ -87,11 +87,32 @@ def _slider(parameter: Parameter, wish: tuple[Any, ...]) -> ControlSpec:
     if not low < high:
         raise GraphError(f"{where}: the range {low} to {high} is empty; write (low, high).")
     is_whole = input_spec.socket == "INT" or (input_spec.socket == "*" and all(type(each) is int for each in wish))
-    step = wish[2] if len(wish) == 3 else input_spec.options.get("step") or (1 if is_whole else (high - low) / 100)
+    start = min(max(parameter.value if isinstance(parameter.value, int | float) else low, low), high)
+    step = wish[2] if len(wish) == 3 else input_spec.options.get("step") or (1 if is_whole else _fine_step(high - low))
     if not 0 < step < math.inf or (is_whole and step != int(step)):
         raise GraphError(f"{where}: the step must be above 0{' and whole' if is_whole else ''}, got {step!r}.")
-    start = parameter.value if isinstance(parameter.value, int | float) else low
-    return ControlSpec(parameter, "slider", min(max(start, low), high), low, high, step)
+    if len(wish) == 2:
+        step = _step_through(start - low, step, is_whole)
+    return ControlSpec(parameter, "slider", start, low, high, step)
+
+
+def _fine_step(span: float) -> float:
+    """Return the largest of 1, 2 or 5 times a power of ten that makes at least a hundred steps of a span."""
+    power = 10.0 ** math.floor(math.log10(span / 100))
+    times = span / 100 / power
+    return float(f"{(5 if times >= 5 else 2 if times >= 2 else 1) * power:.1g}")
+
+
+def _step_through(way: float, step: float, is_whole: bool) -> float:
+    """Return a step that comes by the start, `way` above the low end: a slider moves any other to its nearest place."""
+    if is_whole:
+        return math.gcd(int(step), int(way))
+    steps = next((parts for parts in range(1, 11) if _is_whole_number(way / step * parts)), None)
+    return step / steps if steps is not None else way / math.ceil(way / step)
+
+
+def _is_whole_number(value: float) -> bool:
+    return math.isclose(value, round(value), rel_tol=1e-9, abs_tol=1e-9)
 
 
 def _as_declared(parameter: Parameter, value: Any) -> ControlSpec:

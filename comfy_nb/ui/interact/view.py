@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Generator, Mapping
 from html import escape
 from typing import Any
@@ -14,6 +15,7 @@ from comfy_nb.errors import GraphError
 from comfy_nb.graph.handle import Handle
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import Node, random_seed
+from comfy_nb.parameters.as_code import as_code
 from comfy_nb.parameters.live_value import RUNNING, LiveValue
 from comfy_nb.parameters.parameter import Parameter
 from comfy_nb.parameters.shown_output import copy_with_output
@@ -23,7 +25,7 @@ from comfy_nb.ui.interact.whole_number import WholeNumber, is_exact
 from comfy_nb.ui.jupyter.cell_output import close_all, is_watched, unfinished
 from comfy_nb.ui.jupyter.cells import cells, shell
 from comfy_nb.ui.jupyter.live_html import LiveHTML
-from comfy_nb.ui.render.style import ERROR_TEXT, FAINT
+from comfy_nb.ui.render.style import ERROR_TEXT, FAINT, code_html
 from comfy_nb.wording import short
 
 KEEP_AFTER_S = 1.0
@@ -35,13 +37,15 @@ class Controls:
     """Controls that edit a copy of a graph and show its value; made by `nb.interact`.
 
     `await controls` is the value of the newest settings, `controls.value` the last one that was computed;
-    `controls.graph` is the edited copy, `controls.settings` holds the constants as they are now. `close()` ends it.
+    `controls.graph` is the edited copy, `controls.settings` holds the constants as they are now, `controls.code` is
+    a line of Python with them. `reset()` sets them back to where they began, `close()` ends it.
     """
 
     def __init__(
         self, source: Graph | Handle, output: str | int | Node | Handle | None, wishes: Mapping[str, Any]
     ) -> None:
         self._loop = _running_loop()
+        self._source = source
         self.graph, self.output = copy_with_output(source, output)
         self.controls = controls_for(self.graph, self.output, wishes)
         self._shown_live: list[LiveHTML] = []
@@ -53,7 +57,9 @@ class Controls:
         self._state = widgets.HTML()
         self._result = widgets.HTML()
         rows = [self._row(control) for control in self.controls]
-        self.widget = widgets.VBox([*rows, self._state, self._result])
+        reset = widgets.Button(description="Reset", tooltip="The values at the beginning", layout={"width": "6em"})
+        reset.on_click(lambda _: self.reset())
+        self.widget = widgets.VBox([*rows, reset, self._state, self._result])
         self.widget.add_class("comfy-nb-interact")
         for control in self.controls:
             self.graph[control.parameter.node_id].inputs[control.parameter.name] = control.value
@@ -78,6 +84,16 @@ class Controls:
     def settings(self) -> dict[str, Any]:
         """The constants as they are now, by their names in the graph: "3.radius"."""
         return {each.parameter.key: self._now(each.parameter) for each in self.controls}
+
+    @property
+    def code(self) -> str:
+        """A line of Python that makes the handle with these settings, or that sets them in the graph."""
+        return as_code(self._source, self.graph, self.settings, vars(sys.modules["__main__"]))
+
+    def reset(self) -> None:
+        """Set all controls to the values with which they began."""
+        for control in self.controls:
+            self._widgets[control.label].value = control.value
 
     def close(self) -> None:
         """Stop the run that goes on and close the controls; what a saved notebook shows stays."""
@@ -116,15 +132,18 @@ class Controls:
         """On the loop: show the state, and the value or error if there is one."""
         live = self._live_value
         is_over = live.error is not None or live.state.startswith("done")
-        self._state.value = f'<div role="status" style="{FAINT}">{escape(live.state)}</div>'
+        state = f'<div role="status" style="{FAINT}">{escape(live.state)}</div>'
         if live.state == RUNNING or not is_over:
+            self._state.value = state
             return
         if live.error is not None:
             text = escape(str(live.error))
             self._shown = f'<div style="{ERROR_TEXT}">{text}</div>'
         else:
-            self._shown = view_of(live.value, kind=self.output.kind)._repr_html_()
+            value = view_of(live.value, kind=self.output.kind)._repr_html_()
+            self._shown = f"{code_html(self.code)}{value}"
         self._result.value = self._shown
+        self._state.value = state
         if self._keeping is not None:
             self._keeping.cancel()
         self._keeping = self._loop.call_later(KEEP_AFTER_S, self._keep)

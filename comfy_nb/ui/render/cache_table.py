@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
 from comfy_nb.engine.cache.cache_view import CacheView
 from comfy_nb.engine.cache.disk import DiskCache
 from comfy_nb.engine.cache.entry import Entry
+from comfy_nb.engine.cache.memory import MemoryCache
+from comfy_nb.engine.history import History
+from comfy_nb.ui.render.labels import NamedNode, distinguish, texts_and_numbers
 from comfy_nb.wording import count, format_seconds, format_size, table_lines
 
 ROWS_SHOWN = 20
-_HEAD = ("node", "size", "took", "hits", "where", "")
-_RIGHT = {1, 2, 3}
+_HEAD = ("node", "size", "took", "made at", "hits", "where", "")
+_RIGHT = {1, 2, 3, 4}
 
 
 class CacheTable(CacheView):
-    """A view of the cache that shows its largest entries, and where each is held."""
+    """A view of the cache that shows its largest entries, and where each is held.
+
+    `history` has the runs that made them, whose constants tell namesakes apart.
+    """
+
+    def __init__(
+        self,
+        tiers: Callable[[], tuple[MemoryCache, DiskCache | None]],
+        history: Callable[[], History] = History,
+    ) -> None:
+        super().__init__(tiers)
+        self._history = history
 
     def __repr__(self) -> str:
         rows = self._rows()
@@ -48,17 +64,32 @@ class CacheTable(CacheView):
 
     def _rows(self) -> list[tuple[str, ...]]:
         disk = self._tiers()[1]
+        shown = self._shown()
         return [
             (
-                f"{entry.title or entry.class_type} (node {entry.node_id})",
+                name,
                 format_size(entry.size),
                 format_seconds(entry.seconds),
+                time.strftime("%H:%M:%S", time.localtime(entry.made_at)),
                 str(entry.hits),
                 _where(entry, disk),
                 "pinned" if entry.pinned else "",
             )
-            for entry in self._shown()
+            for entry, name in zip(shown, self._names(shown), strict=True)
         ]
+
+    def _names(self, entries: list[Entry]) -> list[str]:
+        made = self._history().by_key()
+        named = [
+            NamedNode(
+                entry.node_id,
+                entry.title or entry.class_type,
+                texts_and_numbers(made[entry.key].step.template) if entry.key in made else {},
+            )
+            for entry in entries
+        ]
+        labels = [f" {label}" if "=" in label else "" for label in distinguish(named)]
+        return [f"{each.name}{label} (node {each.node_id})" for each, label in zip(named, labels, strict=True)]
 
     def _rest(self) -> list[str]:
         more = len(self._memory) - ROWS_SHOWN

@@ -12,12 +12,13 @@ from comfy_nb.spec.sockets import SOCKETS
 
 
 class Layout(NamedTuple):
-    """Which axes of a tensor are rows, columns, channels and batch; None for no such axis."""
+    """Which axes of a tensor are rows, columns, channels, batch and frames of a video; None for no such axis."""
 
     rows: int
     columns: int
     channels: int | None = None
     batch: int | None = None
+    frames: int | None = None
 
 
 def _last_two(axes: int) -> Layout:
@@ -87,8 +88,8 @@ DRAWINGS: dict[str, Drawing] = {
         ),
         Drawing(
             "latent",
-            fits=lambda shape: len(shape) == 4,
-            layout=lambda axes: Layout(2, 3, channels=1, batch=0),
+            fits=lambda shape: len(shape) in (4, 5),
+            layout=lambda axes: Layout(axes - 2, axes - 1, channels=1, batch=0, frames=2 if axes == 5 else None),
         ),
         Drawing("plane", fits=lambda shape: len(shape) >= 2, thumbnail=_first_plane),
         Drawing("wave", fits=lambda shape: len(shape) in (1, 2, 3), view="plot"),

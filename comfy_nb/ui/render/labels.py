@@ -34,7 +34,11 @@ def distinguish(nodes: Sequence[NamedNode]) -> list[str]:
 def constants_of(run: Run, node_id: str) -> dict[str, Any]:
     """Return the numbers and texts among the constants of a node of a run."""
     step = run.step(node_id)
-    inputs = step.template if step is not None else {}
+    return texts_and_numbers(step.template) if step is not None else {}
+
+
+def texts_and_numbers(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the numbers and texts among the inputs of a node."""
     return {name: value for name, value in inputs.items() if issubclass(type(value), str | int | float)}
 
 

@@ -1,5 +1,9 @@
 """Colours and styles that every piece of HTML shares; they go inline, because a saved notebook loads no stylesheet."""
 
+from __future__ import annotations
+
+from html import escape
+
 COLOURS = {  # readable on white and on black: a saved page does not know its theme
     "done": "#2a8f4f",
     "cached": "#7a8794",
@@ -12,3 +16,8 @@ COLOURS = {  # readable on white and on black: a saved page does not know its th
 }
 FAINT = "font-size:90%;opacity:.7"
 ERROR_TEXT = f"color:{COLOURS['failed']};white-space:pre-wrap"
+
+
+def code_html(code: str) -> str:
+    """Return a line of code to copy: one click selects all of it."""
+    return f'<div><code style="user-select:all;white-space:pre-wrap">{escape(code)}</code></div>'

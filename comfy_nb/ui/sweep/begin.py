@@ -11,6 +11,28 @@ from comfy_nb.ui.jupyter.cells import shell
 from comfy_nb.ui.sweep.image import draw_grid
 
 
+class ShownSweep(Sweep):
+    """A sweep that a notebook shows as its grid, once in a cell."""
+
+    _shown_in = ""
+
+    def show(self) -> None:
+        """Show the grid below the running cell, unless it is there."""
+        from comfy_nb.ui.jupyter.cell_output import cell_key
+        from comfy_nb.ui.sweep.live import LiveGrid
+
+        cell = cell_key()
+        if not cell or cell != self._shown_in:
+            self._shown_in = cell
+            LiveGrid(self).open()
+
+    def _ipython_display_(self) -> None:
+        if shell() is not None:
+            self.show()
+        else:
+            print(self)
+
+
 def begin(
     source: Graph | Handle,
     axes: Axes,
@@ -19,9 +41,7 @@ def begin(
     timeout: float | None = None,
 ) -> Sweep:
     """Start a sweep, and in a notebook show its grid below the running cell."""
-    sweep = Sweep(source, axes, output, limit, draw_grid, timeout)
+    sweep = ShownSweep(source, axes, output, limit, draw_grid, timeout)
     if shell() is not None:
-        from comfy_nb.ui.sweep.live import LiveGrid
-
-        LiveGrid(sweep).open()
+        sweep.show()
     return sweep

@@ -17,7 +17,7 @@ from comfy_nb.ui.jupyter.cell_output import close_all, unfinished
 from comfy_nb.ui.jupyter.live_html import LiveHTML
 from comfy_nb.ui.jupyter.stop_button import StopButton
 from comfy_nb.ui.jupyter.widget import THEME, FrontEnd, script, style
-from comfy_nb.ui.render.style import ERROR_TEXT, FAINT
+from comfy_nb.ui.render.style import ERROR_TEXT, FAINT, code_html
 from comfy_nb.ui.sweep.cell_contents import note_on, picture_in, words_in
 from comfy_nb.ui.sweep.html import to_html
 from comfy_nb.wording import short
@@ -53,6 +53,8 @@ class LiveGrid:
         self._live_html: LiveHTML | None = None
         sweep.on_change.append(self._note_change)
         self._timer = self._loop.call_later(DRAW_EVERY_S, self._tick)
+        if sweep.state != "running":
+            self._end()
 
     def open(self) -> None:
         """Show the grid below the running cell."""
@@ -115,7 +117,8 @@ class LiveGrid:
         state = escape(cell.outcome) if cell.state != "done" else ""
         if cell.error is not None:
             state = f'<div style="{ERROR_TEXT}">{escape(str(cell.error))}</div>'
-        self._words.value = f"<div><b>{escape(parameters)}</b></div>{state}"
+        code = code_html(self._sweep.code(cell))
+        self._words.value = f"<div><b>{escape(parameters)}</b></div>{state}{code}"
         show_in(self._detail, *([view_of(cell.value, kind=self._sweep.output.kind)] if cell.state == "done" else []))
         self._take.layout.display = "inline-block"
         self._take.description = "Take these parameters"

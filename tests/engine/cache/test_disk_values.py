@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from comfy_nb.engine.cache.seal import seal, watch_everything
 from comfy_nb.engine.cache.tree import DEEPEST
 from tests.engine.cache.making import entry, key_of, only_value, stored
 
@@ -115,6 +117,70 @@ def test_what_comes_back_is_sealed_and_writing_to_it_changes_no_file(disk):
     assert disk.get(key_of("a")).outputs[0][0].tolist() == [0, 0, 0]
 
 
+ARRAYS = [
+    np.arange(6.0).reshape(2, 3),
+    np.array(3, np.int16),
+    np.zeros((0, 4), np.uint8),
+    np.array([True, False]),
+    np.array([1 + 2j, complex("nan")], np.complex64),
+    np.array(["2024-01-02", "NaT"], "datetime64[s]"),
+    np.array([1, 2], "timedelta64[ms]"),
+]
+
+
+@pytest.mark.parametrize("array", ARRAYS, ids=lambda array: str(array.dtype))
+def test_an_array_comes_back_with_its_dtype_and_can_be_written_to(disk, array):
+    back = only_value(stored(disk, "a", {"x": [array]}))["x"][0]
+    assert back.dtype == array.dtype and back.shape == array.shape and back.flags.writeable
+    assert back.tobytes() == array.tobytes()
+
+
+def with_attributes(table: pd.DataFrame) -> pd.DataFrame:
+    table.attrs["unit"] = "m"
+    return table
+
+
+COLUMNS = {
+    "whole": [3, 1, 2],
+    "real": np.array([0.5, math.nan, math.inf], np.float32),
+    "is": [True, False, True],
+    "text": ["a", "ü", None],
+    "object": pd.Series(["a", None, "c"], dtype=object),
+    "when": pd.to_datetime(["2024-01-02", None, "2024-01-04"]),
+}
+TABLES = {
+    "all kinds": lambda: pd.DataFrame(COLUMNS),
+    "some rows of another": lambda: pd.DataFrame(COLUMNS)[::2],
+    "rows by text": lambda: pd.DataFrame({"a": [1, 2]}, index=pd.Index(["x", "y"], name="row")),
+    "rows by number": lambda: pd.DataFrame({"a": [1, 2]}, index=[7, 3]),
+    "no rows": lambda: pd.DataFrame({"a": np.zeros(0), "b": pd.Series([], dtype=object)}),
+    "no columns": lambda: pd.DataFrame({"a": [1]})[[]],
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_comes_back_as_it_was(disk, name):
+    table = TABLES[name]()
+    found = stored(disk, "a", table)
+    back = only_value(found)
+    pd.testing.assert_frame_equal(back, table, check_exact=True, check_column_type="exact", check_index_type="exact")
+    assert back.columns.dtype == table.columns.dtype and type(back.index) is type(table.index)
+    assert back.dtypes.tolist() == table.dtypes.tolist()
+    assert found.seal.broken() is None
+    back["new"] = 1
+    assert found.seal.broken() == "the DataFrame in output 0 was changed"
+
+
+def test_an_array_or_table_that_was_changed_before_it_was_written_is_not_stored(disk):
+    for name, value in (("a", np.zeros(3)), ("b", pd.DataFrame({"a": [1.0]}))):
+        made = entry(name, value)
+        made.seal = seal(made.outputs, watch_everything)
+        value[:] = 5.0
+        disk.put(made)
+        disk.flush()
+        assert disk.get(key_of(name)) is None
+
+
 class Text(str):
     pass
 
@@ -123,7 +189,15 @@ class Text(str):
     ("value", "reason"),
     [
         (object(), "it holds a value of class object"),
-        (np.zeros(3), "it holds a value of class numpy.ndarray"),
+        (np.zeros((3, 4)).T, "it holds an array that is read-only or not in the order of its memory"),
+        (np.array(["a"]), "it holds an array of <U1"),
+        (np.zeros(2, ">f4"), "it holds an array of >f4"),
+        (np.zeros(2, np.longdouble), "it holds an array of float128"),
+        (pd.DataFrame({"a": [object()]}), "it holds a table with a column of object that are not texts"),
+        (pd.DataFrame({"a": pd.Categorical(["x"])}), "it holds a table with a column of category"),
+        (pd.DataFrame({1: [2]}), "it holds a table whose columns are not named by one text each"),
+        (pd.DataFrame({"a": [1]}, index=pd.date_range("2024", periods=1)), "it holds a table with a DatetimeIndex"),
+        (with_attributes(pd.DataFrame({"a": [1]})), "it holds a table with attributes or flags"),
         (b"x", "it holds a value of class bytes"),
         ({1}, "it holds a value of class set"),
         (Text("a"), "test_disk_values.Text"),

@@ -75,7 +75,7 @@ async def test_a_file_that_was_edited_behind_load_image(notebook: Notebook, tmp_
         Image.new("RGB", (4, 4), (0, 255, 0)).save(folders.input / "a.png")
         shown = await notebook.show("shown")
         assert shown.ran == ["LoadImage", "ImageInvert"]
-        assert shown.why("LoadImage") == "its fingerprint changed"
+        assert shown.why("LoadImage") == "the file 'a.png' changed"
         assert shown.why("ImageInvert") == "input `image` changed: node 1 above has a different result"
         assert torch.equal(shown.value[0, 0, 0], torch.tensor([1.0, 0.0, 1.0]))
 

@@ -289,3 +289,27 @@ async def test_what_the_run_button_cannot_run_is_reported(graph):
             pass
         assert "99 bigger than max of 9" in message["text"]
         live.close()
+
+
+async def test_a_click_on_a_node_that_has_not_run_is_answered_by_a_hint_and_on_a_failed_one_by_an_error(graph):
+    def fail(self):
+        raise ValueError("broken")
+
+    nb.register(node("Broken", fail, {}, returns=("INT",)), registry=graph.registry)
+    broken = graph.node("Broken").id
+    with use_session(Session()):
+        live = LiveGraph(graph)
+        sent = asyncio.Queue()
+        live._graph.send = lambda message, pictures=(): sent.put_nowait(message)
+
+        async def answer(node_id: str) -> str:
+            live._on_message(None, {"type": "inspect", "id": node_id, "slot": 0}, [])
+            while (message := await asyncio.wait_for(sent.get(), 10))["type"] not in ("hint", "note"):
+                pass
+            return message["type"]
+
+        assert await answer(broken) == "hint"
+        with pytest.raises(nb.NodeError):
+            await graph.run([broken], quiet=True)
+        assert await answer(broken) == "note"
+        live.close()

@@ -284,3 +284,64 @@ def test_a_tensor_that_fails_without_a_message_is_described_by_the_error(monkeyp
 
     monkeypatch.setattr("comfy_nb.ui.inspect.inspector.statistics_of", fails)
     assert "its values cannot be read: NotImplementedError" in as_text(Inspector(torch.zeros(2, 2)), "")
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_a_picture_without_a_batch_is_shown_in_its_colours(channels):
+    orange = np.full((40, 60, channels), 255, np.uint8)
+    orange[:] = (255, 128, 0, 255)[:channels]
+    for value in (orange, orange / 255, torch.from_numpy(orange / 255)):
+        inspector = Inspector(value)
+        assert inspector.parts[0].kind == "IMAGE"
+        assert picture(inspector).getpixel((5, 5)) == pytest.approx((255, 128, 0), abs=2)
+
+
+def test_an_array_that_cannot_be_a_picture_is_shown_as_any_array():
+    for value in (np.zeros((3, 60, 3)), np.zeros((40, 60, 5)), np.zeros((40, 60, 3), np.int64)):
+        assert Inspector(value).parts[0].kind == "TENSOR"
+
+
+def test_the_latent_of_a_video_has_colours_and_an_axis_of_frames():
+    samples = torch.zeros(1, 16, 5, 8, 8)
+    samples[:, :4, 3, :4] = 1.0
+    inspector = Inspector({"samples": samples})
+    known = inspector.described(0)
+    assert known["kind"] == "LATENT"
+    assert (known["rows"], known["columns"], known["channels"], known["batch"], known["frames"]) == (3, 4, 1, 0, 2)
+    assert len(picture(inspector, index=[0, 0, 0, 0, 0]).getcolors()) == 1
+    assert len(picture(inspector, index=[0, 0, 3, 0, 0]).getcolors()) == 2
+
+
+def spectrum() -> torch.Tensor:
+    """Many small numbers and a huge one, as at the centre of a Fourier transform."""
+    values = torch.linspace(1.0, 100.0, 64 * 64).reshape(64, 64)
+    values[32, 32] = 1e5
+    return values
+
+
+def lightness(inspector: Inspector, **asked) -> float:
+    return float(np.asarray(picture(inspector, **asked).convert("L")).mean())
+
+
+def test_a_complex_tensor_is_drawn_by_the_logarithm_of_its_magnitudes():
+    inspector = Inspector(torch.polar(spectrum(), torch.ones(64, 64)))
+    assert inspector.described(0)["scale"] == "log"
+    assert lightness(inspector) == lightness(inspector, scale="log")
+    assert lightness(inspector) > 3 * lightness(inspector, scale="all")
+
+
+def test_numbers_are_drawn_on_the_scale_that_is_asked_for():
+    inspector = Inspector(spectrum())
+    assert inspector.described(0)["scale"] == "all"
+    assert lightness(inspector) == lightness(inspector, scale="all") == lightness(inspector, scale="odd")
+    assert lightness(inspector, scale="most") > 3 * lightness(inspector)
+    assert lightness(inspector, scale="log") > 3 * lightness(inspector)
+
+
+@pytest.mark.parametrize("scale", ["all", "most", "log"])
+@pytest.mark.parametrize("number", [0.0, -1.0, 5e-324, 1e308, -math.inf, NAN])
+def test_every_scale_takes_any_numbers(scale, number):
+    for rest in (number, 0.0):
+        values = torch.full((8, 8), rest, dtype=torch.float64)
+        values[0, 0] = number
+        picture(Inspector(values), scale=scale)

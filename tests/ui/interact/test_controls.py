@@ -32,6 +32,7 @@ def make():
         smooth: bool = True,
         title: str = "one",
         story: Annotated[str, nb.Multiline()] = "many",
+        gamma: float = 1.0,
     ) -> str:
         return "painted"
 
@@ -70,6 +71,23 @@ def test_two_numbers_are_a_slider_within_the_declared_type():
 def test_a_slider_begins_at_the_nearest_place_to_the_present_value():
     assert control("radius", (10, 20)).value == 10
     assert control("radius", (0, 2)).value == 2
+
+
+@pytest.mark.parametrize("wish", [(0.2, 3.0), (0.25, 3), (0, 1), (1 / 3, 2), (-1e6, 1e6), (0.5, 0.50001)])
+@pytest.mark.parametrize("name", ["gamma", "strength"])
+def test_a_slider_has_a_place_for_the_present_value(name, wish):
+    if name == "strength":
+        wish = tuple(min(max(end, 0.0), 1.0) for end in wish)
+    slider = control(name, wish)
+    assert slider.value == (1.0 if name == "gamma" else 0.5) or slider.value in wish
+    steps = (slider.value - slider.low) / slider.step
+    assert steps == pytest.approx(round(steps), abs=1e-6)
+
+
+def test_the_step_of_a_slider_is_a_round_number_where_that_leads_to_the_present_value():
+    assert control("gamma", (0.2, 3.0)).step == pytest.approx(0.02)
+    assert control("strength", (0.025, 1)).step == pytest.approx(0.025)
+    assert control("radius", (1, 9)).step == 1
 
 
 def test_a_list_is_a_choice_that_begins_with_the_present_value():

@@ -76,6 +76,14 @@ async def test_a_change_runs_only_what_depends_on_it(world):
     assert controls.state.startswith("done in") and "1 of 2 nodes ran" in controls.state
 
 
+async def test_reset_sets_the_controls_to_where_they_began(world):
+    controls = nb.interact(world.bright(world.source()), gain=(0.0, 2.0))
+    controls["gain"].value = 0.5
+    assert (await controls).max() == 0.25
+    controls.reset()
+    assert controls["gain"].value == 1.0 and (await controls).max() == 0.5
+
+
 async def test_a_drag_computes_its_end_only(world):
     controls = nb.interact(world.bright(world.source()), gain=(0.0, 2.0))
     await controls

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from html.parser import HTMLParser
 
 import pytest
 import torch
 
+import comfy_nb as nb
 from comfy_nb.engine.cache import memory_use
 from comfy_nb.engine.cache.disk import DiskCache
 from comfy_nb.engine.cache.memory import MemoryCache
@@ -41,6 +43,9 @@ def test_the_table_names_node_size_seconds_hits_place_and_pin_largest_first(both
     large = entry("large", torch.zeros(MB), seconds=2.5, title="Soften", node_id="7")
     memory.put(entry("small", 1, seconds=0.012))
     memory.put(entry("odd", object(), class_type="Load"))
+    for each in (*memory.entries(), large):
+        each.made_at = 1_700_000_000.0
+    made_at = time.strftime("%H:%M:%S", time.localtime(1_700_000_000.0))
     memory.put(large)
     memory.get(large.key)
     memory.pin(large.key)
@@ -51,11 +56,24 @@ def test_the_table_names_node_size_seconds_hits_place_and_pin_largest_first(both
     assert second == f"4.0 MB of 20 GB on disk in {disk.folder}"
     cells = [re.split(r"\s{2,}", line.strip()) for line in [head, *rows]]
     assert cells == [
-        ["node", "size", "took", "hits", "where"],
-        ["Soften (node 7)", "4.0 MB", "2.50 s", "1", "both", "pinned"],
-        ["Blur (node 3)", "580 B", "12 ms", "0", "memory (not written)"],
-        ["Load (node 3)", "568 B", "1.00 s", "0", "memory (it holds a value of class object)"],
+        ["node", "size", "took", "made at", "hits", "where"],
+        ["Soften (node 7)", "4.0 MB", "2.50 s", made_at, "1", "both", "pinned"],
+        ["Blur (node 3)", "580 B", "12 ms", made_at, "0", "memory (not written)"],
+        ["Load (node 3)", "568 B", "1.00 s", made_at, "0", "memory (it holds a value of class object)"],
     ]
+
+
+async def test_values_of_one_node_are_told_apart_by_their_constants():
+    @nb.node
+    def paint(size: int, gain: float = 0.5) -> nb.Image:
+        return torch.full((1, size, size, 3), gain)
+
+    with nb.use_session(nb.Session()) as session:
+        view = CacheTable(lambda: (session.cache, None), lambda: session.history)
+        for size in (8, 4):
+            await paint(size)
+        names = [re.split(r"\s{2,}", line)[0] for line in repr(view).splitlines()[2:]]
+    assert names == ["paint size=8 (node 1)", "paint size=4 (node 1)"]
 
 
 def test_what_lies_on_an_accelerator_is_told_apart(view, memory, monkeypatch):
@@ -102,7 +120,7 @@ def test_in_a_notebook_it_is_a_small_table_that_inherits_its_colours(view, memor
     html = view._repr_html_()
     page = Cells(html)
     assert page.open == []
-    assert page.cells[5] == "<script>alert(1)</script> & co (node 3)"
+    assert page.cells[6] == "<script>alert(1)</script> & co (node 3)"
     assert page.tags == {"div", "table", "tr", "th", "td"}
     assert "1 value in memory" in html
     assert set(re.findall(r"(?:color|background):([^;']*)", html)) == {"inherit", "none"}

@@ -12,6 +12,7 @@ class GraphCanvas {
     this.view = { x: 0, y: 0, zoom: 1 };
     this.frame = 0;
     this.noteText = "";
+    this.isHint = false;
     this.build(el);
     this.editor = new FieldEditor(this.stage);
     this.root.graphView = this;
@@ -67,14 +68,16 @@ class GraphCanvas {
     for (const link of this.scene.links) this.feeds[link[2]].push(link);
     this.list.replaceChildren(...this.scene.nodes.map((node, at) => element("li", "", {}, this.describe(at))));
     for (const id of this.states.keys()) if (!this.at.has(id)) this.states.delete(id);
-    this.showNote(this.noteText);
+    this.showNote(this.noteText, this.isHint);
     this.writeHead();
     this.requestDraw();
   }
 
-  /** Shows a note, and below it what is missing in the scene. */
-  showNote(text) {
+  /** Shows a note, and below it what is missing in the scene; a hint alone does not look like an error. */
+  showNote(text, isHint = false) {
     this.noteText = text;
+    this.isHint = isHint;
+    this.note.classList.toggle("cnb-graph-hint", isHint && !this.scene.faults.length);
     this.note.textContent = [text, ...this.scene.faults].filter(Boolean).join("\n");
   }
 
@@ -112,7 +115,7 @@ class GraphCanvas {
 
   take(message, buffers) {
     if (message.type === "refused" || message.type === "unchanged") this.load();
-    if (message.type === "note" || message.type === "refused") this.showNote(message.text);
+    if (["note", "hint", "refused"].includes(message.type)) this.showNote(message.text, message.type === "hint");
     if (message.type === "values") this.tooltip.setValues(message.id, message.lines);
     if (message.type !== "states") return;
     for (const [id, state] of Object.entries(message.states)) {

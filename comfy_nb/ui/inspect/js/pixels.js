@@ -17,6 +17,7 @@ class PixelView {
     this.index = part.shape.map(() => 0);
     this.axes = { rows: part.rows, columns: part.columns };
     this.channel = null;
+    this.scaling = part.scale;
     this.mode = part.compare === "overlay" ? "overlay" : "one";
     this.split = 0.5;
     this.page = 0;
@@ -144,7 +145,7 @@ class PixelView {
   }
 
   selection() {
-    return { part: this.place, index: this.index, ...this.axes, channel: this.channel };
+    return { part: this.place, index: this.index, ...this.axes, channel: this.channel, scale: this.scaling };
   }
 
   need() {

@@ -9,7 +9,7 @@ class Toolbar {
     const { pixels } = this;
     this.zoomGroup = make("span", "group", {}, button("−", "Zoom out (-)", () => pixels.zoom(1 / ZOOM_STEP)),
       button("+", "Zoom in (+)", () => pixels.zoom(ZOOM_STEP)), button("Fit", "Show all of it (0)", () => pixels.refit()));
-    this.bar.replaceChildren(this.zoomGroup, this.channelGroup(), ...this.batchGroup(), this.compareGroup(), ...this.axisGroup());
+    this.bar.replaceChildren(this.zoomGroup, this.channelGroup(), ...this.batchGroup(), ...this.frameGroup(), this.compareGroup(), ...this.scaleGroup(), ...this.axisGroup());
     this.refresh();
   }
 
@@ -84,6 +84,25 @@ class Toolbar {
       button("▶", "Next (Page Down)", () => pixels.turn(1)))];
   }
 
+  frameGroup() {
+    const { pixels } = this;
+    if (pixels.axisSize("frames") < 2) return [];
+    return [make("span", "group", {}, this.indexSlider(pixels.part.frames, "frame"))];
+  }
+
+  /** A slider for the index on an axis. */
+  indexSlider(axis, name) {
+    const { pixels } = this;
+    const slider = make("input", "slide", { type: "range", min: 0, max: pixels.part.shape[axis] - 1, value: pixels.index[axis], "aria-label": name });
+    const label = make("span", "at", {}, String(pixels.index[axis]));
+    slider.addEventListener("input", () => {
+      pixels.index[axis] = Number(slider.value);
+      label.textContent = slider.value;
+      pixels.changed();
+    });
+    return make("label", "choice", {}, name, slider, label);
+  }
+
   compareGroup() {
     const { pixels } = this;
     const group = make("span", "group", { role: "group", "aria-label": "Compare" });
@@ -113,9 +132,23 @@ class Toolbar {
     return group;
   }
 
+  /** Pictures of plain numbers: latents and pictures have colours of their own. */
+  get isOfNumbers() {
+    return ["tensor", "plane"].includes(this.pixels.part.drawing);
+  }
+
+  scaleGroup() {
+    const { pixels } = this;
+    if (!this.isOfNumbers) return [];
+    const scales = [["all", "All values", "From the smallest value to the largest"],
+      ["most", "1–99 %", "Without the smallest and the largest hundredth"], ["log", "Log", "The logarithm of the magnitudes"]];
+    return [make("span", "group", { role: "group", "aria-label": "Range" }, ...scales.map(([scale, label, title]) =>
+      this.toggle(label, title, () => pixels.scaling === scale, () => (pixels.scaling = scale))))];
+  }
+
   axisGroup() {
     const { pixels } = this;
-    if (!["tensor", "plane"].includes(pixels.part.drawing)) return [];
+    if (!this.isOfNumbers) return [];
     const shape = pixels.part.shape;
     if (shape.length < 3) return [];
     const choose = (which, other, label) => {
@@ -134,14 +167,7 @@ class Toolbar {
     };
     const sliders = shape.flatMap((size, axis) => {
       if (axis === pixels.axes.rows || axis === pixels.axes.columns || size < 2) return [];
-      const slider = make("input", "slide", { type: "range", min: 0, max: size - 1, value: pixels.index[axis], "aria-label": `axis ${axis}` });
-      const label = make("span", "at", {}, String(pixels.index[axis]));
-      slider.addEventListener("input", () => {
-        pixels.index[axis] = Number(slider.value);
-        label.textContent = slider.value;
-        pixels.changed();
-      });
-      return [make("label", "choice", {}, `axis ${axis}`, slider, label)];
+      return [this.indexSlider(axis, `axis ${axis}`)];
     });
     return [make("span", "group", {}, choose("rows", "columns", "rows"), choose("columns", "rows", "columns")), make("span", "group", {}, ...sliders)];
   }
