@@ -381,7 +381,8 @@ class Run:
         if node_run is None:
             if node_id not in self.plan.steps:
                 raise UnknownName.of("node", node_id, self.plan.steps, "in the run's graph")
-            return "not needed: what needs it was there already, or nothing wanted needs it"
+            is_above = node_id in self.needed
+            return "not needed: what needs it was there already" if is_above else "not needed: nothing wanted needs it"
         is_done = node_run.state is NodeState.DONE
         if self.state is Status.RUNNING:
             return "known when the run has ended" if is_done else "has not finished yet"

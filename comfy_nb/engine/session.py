@@ -136,7 +136,7 @@ class Session:
                 return blocking.wait_for(lambda: self._await(run, outputs, awaited), awaited, held)
 
     def state_of(self, graph: Graph, node_id: str) -> str:
-        """Return "cached", "not run" or that there are problems; nothing without an up-to-date plan. Plans nothing."""
+        """Return "cached", "not run" or that there are problems; nothing where that is not known. Plans nothing."""
         plan = current_plan(graph)
         if plan is None:
             return ""
@@ -146,8 +146,9 @@ class Session:
             return f"has problems: {clip(str(first), PROBLEM_MAX)}"
         if step is None:
             return "has problems"
-        key = step.key.full
-        return "cached" if key is not None and self.cache.peek(key) is not None else "not run"
+        if (key := step.key.full) is None:  # as long as its fingerprint is not taken
+            return ""
+        return "cached" if self.cache.peek(key) is not None else "not run"
 
     def keys_of(self, graph: Graph, node_id: str) -> list[bytes]:
         """Return the cache keys of a node; none where its key is not known before it runs."""

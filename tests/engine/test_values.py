@@ -230,3 +230,20 @@ async def test_an_item_of_a_list_that_does_not_fit_is_reported() -> None:
 
 async def test_a_list_given_to_a_handle_is_never_taken_for_a_link() -> None:
     assert await given(["1", 0]) == "['1', 0]"
+
+
+async def test_why_tells_a_node_that_nobody_wanted_from_one_that_was_not_looked_at():
+    @nb.node
+    def wanted_or_not(value: int) -> int:
+        return value
+
+    wanted = wanted_or_not(wanted_or_not(1))
+    graph = nb.Graph(wanted, wanted_or_not(2))
+    await graph.run()
+    run = await graph.run(outputs=[wanted])
+    reasons = [run.why(node.id) for node in graph]
+    assert sorted(set(reasons)) == [
+        "from an earlier run",
+        "not needed: nothing wanted needs it",
+        "not needed: what needs it was there already",
+    ]

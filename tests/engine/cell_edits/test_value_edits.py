@@ -14,7 +14,7 @@ async def test_awaiting_again_runs_nothing(studio: Notebook) -> None:
     shown = await studio.show("bright")
     assert shown.ran == []
     assert shown.why("brighten") == "from an earlier run"
-    assert shown.why("photo") == "not needed: what needs it was there already, or nothing wanted needs it"
+    assert shown.why("photo") == "not needed: what needs it was there already"
 
 
 async def test_running_all_cells_again_runs_nothing(studio: Notebook) -> None:
