@@ -26,7 +26,7 @@ from comfy_nb.spec.ledger import keep_marks
 from comfy_nb.spec.loads import files_not_loaded
 from comfy_nb.spec.locality import installed_name, is_local, is_local_file, is_superseded, version_of
 from comfy_nb.spec.names import Names, module_name, names_in
-from comfy_nb.spec.readers import Code, Named, Parts, Whole, reads
+from comfy_nb.spec.readers import GLOBALS_OF_CODE, Code, Named, Parts, Whole, reads
 from comfy_nb.spec.texts import accessors_named, may_take_names, named_in_texts, names_in_hints, takes_names
 
 
@@ -49,9 +49,8 @@ def code_digest(thing: Callable[..., Any] | type, *also: Any) -> Digest:
     return Digest(found.value, found.durable, found.reusable)
 
 
-# Built-in functions, and attributes of functions and frames, by which code can read globals that it does not name.
+# Built-in functions by which code can read globals that it does not name.
 READS_ANYTHING = frozenset({"__import__", "eval", "exec", "globals"})
-GLOBALS_OF_CODE = frozenset({"__globals__", "f_globals", "f_locals", "user_global_ns", "user_ns"})
 # The same for modules, by their names, and what code reads of them.
 DOORS = {
     "builtins": READS_ANYTHING,
@@ -186,7 +185,7 @@ def _whatever(anything: str | None) -> str | None:
 def _read_global(path: str, value: Any, names: tuple[str, ...], bare: frozenset[str], named: list[Named]) -> str | None:
     """Add a global: of a module only what the code can reach by these names, unless it hands the module on."""
     is_handed_on = path.rpartition(".")[2] in bare or path in bare or "__dict__" in names
-    if not issubclass(type(value), types.ModuleType) or is_handed_on:
+    if not issubclass(type(value), types.ModuleType) or is_handed_on or _has_class_of_its_own(value):
         named.append(((_kind_of(value), path), value))
         return value.__name__ if issubclass(type(value), types.ModuleType) and value.__name__ in DOORS else None
     named.append((("module", path), value.__name__))
@@ -201,6 +200,11 @@ def _read_global(path: str, value: Any, names: tuple[str, ...], bare: frozenset[
             others = tuple(other for other in names if other != name)
             anything = _read_global(f"{path}.{name}", found[name], others, bare, named) or anything
     return anything
+
+
+def _has_class_of_its_own(module: types.ModuleType) -> bool:
+    """Whether what a module gives may be computed by its class, as when it sets its `__class__` to have properties."""
+    return type(module) is not types.ModuleType and is_local(module.__name__)
 
 
 def _behind_door(values: Iterable[Any], code: types.CodeType) -> str | None:

@@ -13,6 +13,7 @@ import fractions
 import gc
 import io
 import logging
+import operator
 import pathlib
 import re
 import struct
@@ -225,6 +226,7 @@ UNREADABLE = {
     "a value of class coroutine": lambda: asyncio.sleep(0),
     "a compiled function or module (torch.compile)": lambda: torch.compile(lambda x: x),
     "a time zone read from a file": zone_of_file,
+    "an attrgetter of `f_globals`, which reads whatever it is asked for": lambda: operator.attrgetter("a.f_globals"),
     "an address in memory": lambda: ctypes.c_void_p(1),
     "a value of class reversed": lambda: [Opaque(), {"inside": (reversed(""),)}],
 }
