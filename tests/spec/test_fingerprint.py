@@ -299,6 +299,18 @@ def test_a_class_can_say_how_it_is_known():
     assert not digest_of(Box(iter([]))).reusable
 
 
+def test_an_object_is_known_by_what_it_holds_also_where_its_metaclass_answers_to_any_name():
+    class Registry(type):
+        def __getattr__(cls, name):
+            return lambda *_: name
+
+    class Item(metaclass=Registry):
+        def __init__(self, number):
+            self.number = number
+
+    assert digest_of(Item(1)) == digest_of(Item(1)) != digest_of(Item(2))
+
+
 def ring(*values):
     items = [[value] for value in values]
     for item, following in zip(items, [*items[1:], items[0]], strict=True):
