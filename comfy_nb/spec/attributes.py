@@ -51,7 +51,10 @@ def _own_dict(value: Any) -> dict[str, Any]:
         own = object.__getattribute__(value, "__dict__")
     except AttributeError:
         return {}
-    if type(own) is not dict or isinstance(of_class(type(value), "__dict__"), property):
+    is_computed = isinstance(of_class(type(value), "__dict__"), property)
+    if own is value and not is_computed:  # a dict whose items are its attributes, by `self.__dict__ = self`
+        return {"__dict__": own}
+    if type(own) is not dict or is_computed:
         raise TypeError("it does not show its attributes")
     return own
 
