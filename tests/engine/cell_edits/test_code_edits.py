@@ -387,6 +387,18 @@ sys.modules[__name__].__class__ = Filters
     assert (await notebook.show("result")).value == 4
 
 
+@pytest.mark.parametrize("change", ["del nameless.__name__", "nameless.__name__ = 5"])
+async def test_a_node_may_read_a_module_without_a_name(notebook: Notebook, change: str) -> None:
+    notebook.cell("import types\nnameless = types.ModuleType('nameless')\nnameless.step = 2\n" + change)
+    notebook.cell("""
+        @nb.node
+        def step() -> int:
+            return nameless.step
+        result = step()
+    """)
+    assert (await notebook.show("result")).value == 2
+
+
 async def test_a_global_list_that_the_node_appends_to_makes_it_run_each_time(notebook: Notebook) -> None:
     notebook.cell("""
         log = []
