@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, TypeGuard
 
 from comfy_nb.errors import UnknownName
 from comfy_nb.graph.link import Link, is_link, links_in
+from comfy_nb.spec.attributes import of_class
 from comfy_nb.spec.node_spec import NodeSpec
 from comfy_nb.spec.registry import Registry
 from comfy_nb.wording import title_in
@@ -292,4 +293,4 @@ def random_seed(low: int = 0, high: int = LARGEST_SEED) -> int:
 
 def is_handle(value: object) -> TypeGuard[HandleLike]:
     """Tell whether a value is a Handle (without importing it here)."""
-    return hasattr(type(value), "is_comfy_nb_handle")
+    return of_class(type(value), "is_comfy_nb_handle") is not None

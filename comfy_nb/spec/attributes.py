@@ -39,7 +39,7 @@ def values_of(value: Any, names: Set[str]) -> list[tuple[str, Any]]:
     """Return those of an object's attributes and slots that have one of these names and are set."""
     found = [(name, item) for name, item in _own_dict(value).items() if name in names]
     for name in sorted(names):
-        slot = _of_class(type(value), name)
+        slot = of_class(type(value), name)
         if isinstance(slot, types.MemberDescriptorType):
             with suppress(AttributeError):
                 found.append((name, slot.__get__(value)))
@@ -51,7 +51,10 @@ def _own_dict(value: Any) -> dict[str, Any]:
         own = object.__getattribute__(value, "__dict__")
     except AttributeError:
         return {}
-    if type(own) is not dict or isinstance(_of_class(type(value), "__dict__"), property):
+    is_computed = isinstance(of_class(type(value), "__dict__"), property)
+    if own is value and not is_computed:  # a dict whose items are its attributes, by `self.__dict__ = self`
+        return {"__dict__": own}
+    if type(own) is not dict or is_computed:
         raise TypeError("it does not show its attributes")
     return own
 
@@ -117,8 +120,8 @@ def _is_cache(entry: Any) -> bool:
     return hasattr(kind, "__get__") and not hasattr(kind, "__set__") and not is_method
 
 
-def _of_class(kind: type, name: str) -> Any:
-    """Return what a class itself has under a name, without asking descriptors."""
+def of_class(kind: type, name: str) -> Any:
+    """Return what a class itself has under a name. Descriptors are not asked, nor a metaclass, which may answer all."""
     for each in kind.__mro__:
         if name in each.__dict__:
             return each.__dict__[name]

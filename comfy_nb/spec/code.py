@@ -26,7 +26,7 @@ from comfy_nb.spec.ledger import keep_marks
 from comfy_nb.spec.loads import files_not_loaded
 from comfy_nb.spec.locality import installed_name, is_local, is_local_file, is_superseded, version_of
 from comfy_nb.spec.names import Names, module_name, names_in
-from comfy_nb.spec.readers import Code, Named, Parts, Whole, reads
+from comfy_nb.spec.readers import GLOBALS_OF_CODE, Code, Named, Parts, Whole, reads
 from comfy_nb.spec.texts import accessors_named, may_take_names, named_in_texts, names_in_hints, takes_names
 
 
@@ -49,9 +49,8 @@ def code_digest(thing: Callable[..., Any] | type, *also: Any) -> Digest:
     return Digest(found.value, found.durable, found.reusable)
 
 
-# Built-in functions, and attributes of functions and frames, by which code can read globals that it does not name.
+# Built-in functions by which code can read globals that it does not name.
 READS_ANYTHING = frozenset({"__import__", "eval", "exec", "globals"})
-GLOBALS_OF_CODE = frozenset({"__globals__", "f_globals", "f_locals", "user_global_ns", "user_ns"})
 # The same for modules, by their names, and what code reads of them.
 DOORS = {
     "builtins": READS_ANYTHING,
@@ -186,9 +185,9 @@ def _whatever(anything: str | None) -> str | None:
 def _read_global(path: str, value: Any, names: tuple[str, ...], bare: frozenset[str], named: list[Named]) -> str | None:
     """Add a global: of a module only what the code can reach by these names, unless it hands the module on."""
     is_handed_on = path.rpartition(".")[2] in bare or path in bare or "__dict__" in names
-    if not issubclass(type(value), types.ModuleType) or is_handed_on:
+    if not issubclass(type(value), types.ModuleType) or is_handed_on or _is_odd(value):
         named.append(((_kind_of(value), path), value))
-        return value.__name__ if issubclass(type(value), types.ModuleType) and value.__name__ in DOORS else None
+        return _door(value)
     named.append((("module", path), value.__name__))
     anything = next((f"{value.__name__}.{name}" for name in names if name in DOORS.get(value.__name__, ())), None)
     if not is_local(value.__name__):
@@ -203,11 +202,23 @@ def _read_global(path: str, value: Any, names: tuple[str, ...], bare: frozenset[
     return anything
 
 
+def _is_odd(module: types.ModuleType) -> bool:
+    """Whether a module has no name, or its class may compute what it gives, as when it sets its `__class__`."""
+    name = vars(module).get("__name__")
+    return type(name) is not str or (type(module) is not types.ModuleType and is_local(name))
+
+
+def _door(value: Any) -> str | None:
+    """Return the name of a module through which code may reach any global; None for anything else."""
+    name = vars(value).get("__name__") if issubclass(type(value), types.ModuleType) else None
+    return name if type(name) is str and name in DOORS else None
+
+
 def _behind_door(values: Iterable[Any], code: types.CodeType) -> str | None:
     """Return in words what code may reach by no name through a module that its closure holds."""
-    modules = [each.__name__ for each in values if issubclass(type(each), types.ModuleType)]
+    doors = [door for each in values if (door := _door(each)) is not None]
     read = {name for names in _bytecode(code).pieces for name in names.all}
-    return _whatever(next((f"{each}.{name}" for each in modules for name in DOORS.get(each, frozenset()) & read), None))
+    return _whatever(next((f"{each}.{name}" for each in doors for name in DOORS[each] & read), None))
 
 
 def _read_hints(hints: Iterable[Any], scope: Mapping[str, Any]) -> list[Named]:

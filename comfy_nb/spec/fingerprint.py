@@ -14,7 +14,7 @@ from typing import Any
 
 from xxhash import xxh3_128_digest
 
-from comfy_nb.spec.attributes import held_by
+from comfy_nb.spec.attributes import held_by, of_class
 from comfy_nb.spec.declared import constant, declared_constant
 from comfy_nb.spec.digest import PLAIN, PROCESS, Digest, combine, encode_plain, is_plain, is_short
 from comfy_nb.spec.ledger import OWN_CODE, Marks
@@ -26,6 +26,7 @@ DEEPEST = 120
 MOST_OBJECTS = 200_000
 HELD = ()
 """What stands among plain parts in the place of one that is not plain, and has a digest of its own."""
+OWN_KEY = "__comfy_nb_key__"
 IS_CODE = (types.FunctionType, type)
 SHARED_BY_ALL = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType, enum.Enum)
 
@@ -273,9 +274,8 @@ class _Reading:
 
     def _parts_of(self, value: Any) -> Parts:
         kind = type(value)
-        own_key = getattr(kind, "__comfy_nb_key__", None)
-        if own_key is not None:
-            return (own_key(value),)
+        if of_class(kind, OWN_KEY) is not None:
+            return (getattr(kind, OWN_KEY)(value),)
         known = known_of(kind)
         if known.installed and (found := installed_name(value)) is not None:
             refuse_any_global(found)

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 _GLOBAL_READS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 _ATTRIBUTE_READS = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
+_SETS_FOR_OTHERS = frozenset({"STORE_DEREF", "STORE_NAME"})
+"""How code sets a variable of the function around it, or one that becomes an attribute of a class."""
 MARKED = re.compile(r"@\s*([^\W\d]\w*)")
 """How an expression for a table names what is not in it."""
 _TAKE_NAMES = frozenset({"eval", "load", "loads", "query"})
@@ -77,6 +79,8 @@ def names_in(code: types.CodeType) -> Names:
             imports.append(Import(level, step.argval, taken, _stored(following)))
         elif step.opname == "IMPORT_FROM":
             renamed.append((step.argval, _stored(following) or ""))
+        elif step.opname in _SETS_FOR_OTHERS:
+            bare.add(step.argval)
         elif "LOAD_" in step.opname:
             names = _loaded(step)
             is_read = following is not None and following.opname in _ATTRIBUTE_READS
@@ -106,8 +110,10 @@ def _stored(step: dis.Instruction | None) -> str | None:
 
 def _calls(steps: Sequence[dis.Instruction]) -> Iterator[Call]:
     for index, step in enumerate(steps):
-        if step.opname in _ATTRIBUTE_READS and step.argval in _TAKE_NAMES and _is_method(step):
-            given = list(_arguments(steps[index + 1 :]))
+        if step.opname in _ATTRIBUTE_READS and step.argval in _TAKE_NAMES:
+            given, is_called = _arguments(steps[index + 1 :])
+            if not (is_called or _is_method(step)):
+                continue
             attributes = frozenset(each.argval for each in given if each.opname in _ATTRIBUTE_READS)
             constants = [each.argval for each in given if each.opname == "LOAD_CONST"]
             others = [each for each in given if each.opname.startswith("LOAD_") and each.opname != "LOAD_CONST"]
@@ -121,14 +127,18 @@ def _is_method(step: dis.Instruction) -> bool:
     return step.opname == "LOAD_METHOD" or (sys.version_info >= (3, 12) and bool((step.arg or 0) & 1))
 
 
-def _arguments(steps: Sequence[dis.Instruction]) -> Iterator[dis.Instruction]:
-    """Yield what is done between reading a method and calling it."""
+def _arguments(steps: Sequence[dis.Instruction]) -> tuple[Sequence[dis.Instruction], bool]:
+    """Return what is done between reading an attribute and using it, and whether that use is to call it.
+
+    Not only methods are called: nor is a name that the same cell imports, or what is given `*args`, read as one.
+    """
     depth = 0
-    for step in steps:
-        depth += dis.stack_effect(step.opcode, step.arg, jump=False)
+    for place, step in enumerate(steps):
+        if place > 0 or step.opname != "PUSH_NULL" or sys.version_info < (3, 13):
+            depth += dis.stack_effect(step.opcode, step.arg, jump=False)
         if depth < 0:
-            return
-        yield step
+            return steps[:place], depth == -1 and step.opname.startswith("CALL")
+    return steps, False
 
 
 def module_name(found: Import, scope: Mapping[str, Any]) -> str:

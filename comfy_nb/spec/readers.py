@@ -67,6 +67,12 @@ _ANY_GLOBAL = frozenset(
 """Functions and classes of installed packages that look up any global by its name."""
 
 
+GLOBALS_OF_CODE = frozenset(
+    {"__builtins__", "__globals__", "f_builtins", "f_globals", "f_locals", "user_global_ns", "user_ns"}
+)
+"""Attributes of functions and frames by which any global can be read."""
+
+
 def refuse_any_global(installed: str) -> None:
     """Raise Unreadable for what looks up any global by its name, told by the name under which a package holds it."""
     name = installed.partition(" ")[0]

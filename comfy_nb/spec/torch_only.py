@@ -67,7 +67,8 @@ def _is_harmless(value: Any, seen: set[int]) -> bool:
     if type(value) in (tuple, frozenset):
         return all(_is_harmless(item, seen) for item in value)
     if issubclass(type(value), types.ModuleType):
-        return value is math or _is_of_torch(value.__name__)
+        name = vars(value).get("__name__")
+        return value is math or (type(name) is str and _is_of_torch(name))
     if type(value) is types.FunctionType:
         return _is_harmless_code(value, seen) if is_local_file(value.__code__.co_filename) else _is_torchs(value)
     return issubclass(type(value), (type, types.BuiltinFunctionType)) and _is_torchs(value)

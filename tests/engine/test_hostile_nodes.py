@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Never
+from typing import Any, ClassVar, Never
 
 import pytest
 import torch
@@ -51,6 +51,33 @@ async def number() -> int:
 async def test_a_wrong_return_value_is_reported(value: Callable[[], Any], kind: Any, message: str, is_async: bool):
     error = await failure(returns(value, kind, is_async))
     assert str(error) == f"odd (node 1): TypeError: {message}"
+
+
+class Answering(type):
+    def __getattr__(cls, name: str) -> Callable[..., str]:
+        return lambda *_: name
+
+
+class Refusing(type):
+    known: ClassVar[dict[str, int]] = {}
+
+    def __getattr__(cls, name: str) -> int:
+        return cls.known[name]
+
+
+@pytest.mark.parametrize("metaclass", [Answering, Refusing])
+async def test_an_object_may_have_a_metaclass_that_answers_to_any_name_or_fails(metaclass: type):
+    kind: Any = metaclass("Item", (), {"number": 3})
+
+    @nb.node
+    def makes() -> Any:
+        return kind()
+
+    @nb.node
+    def reads(item: Any) -> int:
+        return item.number  # type: ignore[no-any-return]
+
+    assert await reads(makes()) == await reads(kind()) == 3
 
 
 async def test_a_coroutine_returned_by_mistake_is_reported(recwarn: pytest.WarningsRecorder):

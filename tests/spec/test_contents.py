@@ -545,6 +545,22 @@ def stopped(*_: Any) -> None:
     raise StopIteration
 
 
+class AttrDict(dict[str, Any]):
+    def __init__(self, **items: Any) -> None:
+        super().__init__(**items)
+        self.__dict__ = self
+
+
+def with_own_attributes(value: Any) -> Any:
+    value.__dict__ = {}
+    return value
+
+
+def finalized(finalizer: weakref.finalize[..., Any]) -> weakref.finalize[..., Any]:
+    finalizer()
+    return finalizer
+
+
 # By what each is told apart from the one beside it, other than by an attribute.
 PAIRS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     "what is written to it later": (lambda: io.StringIO(newline=None), lambda: io.StringIO(newline="\n")),
@@ -553,6 +569,19 @@ PAIRS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     "whether a context variable has a default": (lambda: hint(None), lambda: contextvars.ContextVar("hint")),
     "an attribute of an array in a file": (mapped, lambda: with_attributes(mapped(), note=1)),
     "what is called when an object dies": (lambda: weakref.ref(Mood, moved), lambda: weakref.ref(Mood, stopped)),
+    "an item of a dict whose items are its attributes": (lambda: AttrDict(a=1), lambda: AttrDict(a=2)),
+    "whether the items of a dict are its attributes": (
+        lambda: AttrDict(a=1),
+        lambda: with_own_attributes(AttrDict(a=1)),
+    ),
+    "whether it will be called when an object dies": (
+        lambda: weakref.finalize(Mood, moved),
+        lambda: finalized(weakref.finalize(Mood, moved)),
+    ),
+    "what will be called when an object dies": (
+        lambda: weakref.finalize(Mood, moved),
+        lambda: weakref.finalize(Mood, moved, 1),
+    ),
     "how often a semaphore may be released": (
         lambda: asyncio.BoundedSemaphore(1),
         lambda: with_attributes(asyncio.BoundedSemaphore(2), _value=1),

@@ -13,6 +13,7 @@ import fractions
 import gc
 import io
 import logging
+import operator
 import pathlib
 import re
 import struct
@@ -225,6 +226,7 @@ UNREADABLE = {
     "a value of class coroutine": lambda: asyncio.sleep(0),
     "a compiled function or module (torch.compile)": lambda: torch.compile(lambda x: x),
     "a time zone read from a file": zone_of_file,
+    "an attrgetter of `f_globals`, which reads whatever it is asked for": lambda: operator.attrgetter("a.f_globals"),
     "an address in memory": lambda: ctypes.c_void_p(1),
     "a value of class reversed": lambda: [Opaque(), {"inside": (reversed(""),)}],
 }
@@ -295,6 +297,18 @@ def test_a_class_can_say_how_it_is_known():
     assert digest_of(Box(1)) == digest_of(Box(1)) != digest_of(Box(2))
     assert digest_of(Box(1)).reusable
     assert not digest_of(Box(iter([]))).reusable
+
+
+def test_an_object_is_known_by_what_it_holds_also_where_its_metaclass_answers_to_any_name():
+    class Registry(type):
+        def __getattr__(cls, name):
+            return lambda *_: name
+
+    class Item(metaclass=Registry):
+        def __init__(self, number):
+            self.number = number
+
+    assert digest_of(Item(1)) == digest_of(Item(1)) != digest_of(Item(2))
 
 
 def ring(*values):

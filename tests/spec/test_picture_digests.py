@@ -59,3 +59,12 @@ def test_a_picture_is_known_with_its_rotation():
     upright, rotated = Pictures.new("L", (2, 2)), Pictures.new("L", (2, 2))
     rotated.getexif()[0x0112] = 6
     assert digest_of(upright) != digest_of(rotated)
+
+
+def test_a_picture_is_known_with_the_texts_of_its_file(tmp_path):
+    Pictures.new("L", (2, 2)).save(tmp_path / "a.png")
+    opened = Pictures.open(tmp_path / "a.png")
+    before = digest_of(opened)
+    assert opened.text == {} and digest_of(opened) == before
+    opened.text["prompt"] = "a cat"
+    assert digest_of(opened) != before

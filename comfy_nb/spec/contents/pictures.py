@@ -28,8 +28,9 @@ def _(value: Any) -> Parts:
     except OSError as error:
         raise Unreadable(f"a picture that cannot be read ({error})") from error
     palette = value.getpalette(value.palette.mode) if value.palette is not None and value.mode in ("P", "PA") else None
+    texts = None if frames else getattr(value, "_text", None)  # of a PNG, which its load has completed
     notes = [part for name, note in vars(value).items() if _is_note(name) for part in (name, note)]
-    return Whole((value.mode, value.size, pixels, palette, value.format, value.getexif(), *frames, *notes))
+    return Whole((value.mode, value.size, pixels, palette, value.format, value.getexif(), texts, *frames, *notes))
 
 
 @reads_named("PIL", "Exif")

@@ -31,7 +31,7 @@ from xxhash import xxh3_128_digest
 
 from comfy_nb.spec.attributes import referents_of
 from comfy_nb.spec.digest import Digest
-from comfy_nb.spec.readers import Parts, Unreadable, Whole, reads
+from comfy_nb.spec.readers import GLOBALS_OF_CODE, Parts, Unreadable, Whole, reads
 
 # What a value of a derived class is to its base class, whatever the derived one says under these names.
 _AS_BASE: dict[type, Callable[[Any], Any]] = {
@@ -201,9 +201,18 @@ def _(value: re.Match[Any]) -> Parts:
     return (value.re, value.string, value.regs, value.pos, value.endpos)
 
 
-@reads(operator.itemgetter, operator.attrgetter, operator.methodcaller)
+@reads(operator.itemgetter, operator.methodcaller)
 def _(value: Any) -> Parts:
     return value.__reduce__()  # type: ignore[no-any-return]
+
+
+@reads(operator.attrgetter)
+def _(value: operator.attrgetter[Any]) -> Parts:
+    parts: Any = value.__reduce__()
+    for path in parts[1]:
+        for name in GLOBALS_OF_CODE.intersection(path.split(".")):
+            raise Unreadable(f"an attrgetter of `{name}`, which reads whatever it is asked for")
+    return parts  # type: ignore[no-any-return]
 
 
 @reads(types.SimpleNamespace)
@@ -289,6 +298,12 @@ def _(value: BaseException) -> Parts:
     if value.__traceback__ is not None:
         raise Unreadable("an error that was raised, with its traceback")
     return (value.args, value.__cause__, value.__context__, value.__suppress_context__, *_fields(value))
+
+
+@reads(weakref.finalize)
+def _(value: weakref.finalize[Any, Any]) -> Parts:
+    """Return whether it is still to be called, as of a temporary folder that was not cleaned up, and with what."""
+    return (value.alive, value.atexit, value.peek())
 
 
 @reads(weakref.ref)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from comfy_nb.spec.attributes import of_class
 from comfy_nb.ui.inspect.builtin_views import BUILT_IN, TEXT_MAX
 from comfy_nb.ui.inspect.part import Entry, Part, View
 from comfy_nb.wording import beginning, class_name, clip, describe_error, encodable
@@ -23,8 +24,9 @@ OWN_PARTS = "__comfy_nb_parts__"
 
 def own_parts(value: Any, kind: str) -> Any:
     """Show what an object of a class with `__comfy_nb_parts__` wants to be shown as."""
-    method = getattr(type(value), OWN_PARTS, None)
-    return None if method is None or isinstance(value, type) else method(value)
+    if of_class(type(value), OWN_PARTS) is None or isinstance(value, type):
+        return None
+    return getattr(type(value), OWN_PARTS)(value)
 
 
 VIEWS: list[View] = [own_parts, *BUILT_IN]

@@ -12,6 +12,7 @@ from ipywidgets import HTML, VBox, Widget
 from traitlets import Dict, Float
 
 from comfy_nb.engine.session import default_session
+from comfy_nb.spec.attributes import of_class
 from comfy_nb.ui.inspect.background import BackgroundThread
 from comfy_nb.ui.inspect.html import as_text, to_html
 from comfy_nb.ui.inspect.inspector import LIMITS, Inspector, Request
@@ -182,7 +183,7 @@ def _own_html(value: Any) -> str:
 
 def _shows_itself(value: Any) -> bool:
     """Whether a value has a display of its own that is better than ours: figures, data frames, and the like."""
-    if hasattr(type(value), OWN_PARTS):
+    if of_class(type(value), OWN_PARTS) is not None:
         return False
     try:
         if str(type(value).__module__).partition(".")[0] in SHOW_THEMSELVES:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import tempfile
 import types
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -121,6 +121,7 @@ CHANGES: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     "the mode of a module": (lambda: torch.nn.Dropout(0.5), lambda v: v.eval()),
     "a generator of numbers": (lambda: np.random.default_rng(0), lambda v: v.random()),
     "a generator of torch": (lambda: torch.Generator(), lambda v: v.manual_seed(3)),
+    "a temporary folder": (tempfile.TemporaryDirectory, lambda v: v.cleanup()),
     "an attribute of a function": (lambda: types.FunctionType(function.__code__, {}), lambda v: setattr(v, "k", 1)),
 }
 
@@ -312,53 +313,6 @@ def test_the_memory_of_a_tensor_that_was_read_can_be_resized(side: int, dtype: t
         assert [frees(each).run_sync() for each in taken()] == [0, 0]
     with pytest.warns(nb.ComfyNBWarning, match="grows.* changed its input 'grid'"):
         assert grows(grid()).run_sync() == 4 * side * side
-
-
-def test_a_module_that_code_hands_on_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "handed_on.py").write_text("K = 1\nZ = [1]\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    import handed_on  # type: ignore[import-not-found]
-
-    def items(module: Any) -> Any:
-        return [*module.Z, module.K]
-
-    table = [handed_on]
-
-    @nb.node
-    def passes_on() -> list:  # type: ignore[type-arg]
-        return items(handed_on)  # type: ignore[no-any-return]
-
-    @nb.node
-    def looks_up() -> int:
-        return getattr(handed_on, "K")  # type: ignore[no-any-return]  # noqa: B009
-
-    @nb.node
-    def keeps() -> int:
-        return table[0].K  # type: ignore[no-any-return]
-
-    for handed_on.K in (1, 2):
-        handed_on.Z.append(handed_on.K)
-        assert passes_on().run_sync() == items(handed_on)
-        assert looks_up().run_sync() == keeps().run_sync() == handed_on.K
-
-
-def test_a_relative_import_in_a_function_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / "relative_package"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "other.py").write_text("Z = 1\n")
-    (package / "sub.py").write_text(
-        "def one():\n    from .other import Z\n    return Z\ndef two():\n    from . import other\n    return other.Z\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    from relative_package import other, sub  # type: ignore[import-not-found]
-
-    @nb.node
-    def reads_both() -> list:  # type: ignore[type-arg]
-        return [sub.one(), sub.two()]
-
-    for other.Z in (1, 2):
-        assert reads_both().run_sync() == [other.Z, other.Z]
 
 
 async def test_a_gradient_that_a_result_has_got_since_is_noticed() -> None:

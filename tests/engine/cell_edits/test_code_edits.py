@@ -364,6 +364,41 @@ async def test_a_function_of_an_edited_module(notebook: Notebook, module: Path) 
     assert shown.why("soft") == "function `my_filters.soften` changed"
 
 
+async def test_a_module_of_the_project_that_computes_what_it_gives(notebook: Notebook, module: Path) -> None:
+    module.write_text("""
+import sys, types
+_factor = 2
+class Filters(types.ModuleType):
+    step = property(lambda self: self._factor)
+sys.modules[__name__].__class__ = Filters
+""")
+    notebook.cell("""
+        import my_filters
+        @nb.node
+        def step() -> int:
+            return my_filters.step
+        result = step()
+    """)
+    assert (await notebook.show("result")).value == 2
+    assert (await notebook.show("result")).ran == []
+    notebook.cell("my_filters._factor = 3")
+    assert (await notebook.show("result")).value == 3
+    notebook.cell("my_filters.Filters.step = 4")
+    assert (await notebook.show("result")).value == 4
+
+
+@pytest.mark.parametrize("change", ["del nameless.__name__", "nameless.__name__ = 5"])
+async def test_a_node_may_read_a_module_without_a_name(notebook: Notebook, change: str) -> None:
+    notebook.cell("import types\nnameless = types.ModuleType('nameless')\nnameless.step = 2\n" + change)
+    notebook.cell("""
+        @nb.node
+        def step() -> int:
+            return nameless.step
+        result = step()
+    """)
+    assert (await notebook.show("result")).value == 2
+
+
 async def test_a_global_list_that_the_node_appends_to_makes_it_run_each_time(notebook: Notebook) -> None:
     notebook.cell("""
         log = []

@@ -68,6 +68,12 @@ FOLLOWED = {
         "limit = 2",
         (2, 1),
     ),
+    "a constant of a query that gets its arguments from a list": (
+        "limit = 1\narguments = ['a > @limit']",
+        "len(frame.query(*arguments))",
+        "limit = 2",
+        (2, 1),
+    ),
     "an accessor of tables": (
         """
         @pd.api.extensions.register_dataframe_accessor("own")
@@ -111,6 +117,21 @@ async def test_what_a_text_names_counts(notebook: Notebook, kind: str) -> None:
     notebook.cell(edit)
     shown = await notebook.show("result")
     assert (shown.value, shown.ran) == (after, ["uses"])
+
+
+async def test_what_a_text_names_counts_in_the_cell_that_imports_what_reads_it(notebook: Notebook) -> None:
+    notebook.cell("k = 1")
+    notebook.cell("""
+        import pandas as pd
+        @nb.node
+        def uses() -> int:
+            return int(pd.eval("k + 1"))
+        result = uses()
+    """)
+    assert (await notebook.show("result")).value == 2
+    assert (await notebook.show("result")).ran == []
+    notebook.cell("k = 2")
+    assert (await notebook.show("result")).value == 3
 
 
 # What the node needs besides, its expression, and what `why` names.
@@ -160,6 +181,11 @@ UNKNOWN = {
         "resolve_name",
     ),
     "an evaluation under another name": ("calculate = eval", "calculate('Part.size')", "builtins.eval"),
+    "the built-in functions of a function": (
+        "def helper(): ...",
+        "helper.__builtins__['eval']('Part.size')",
+        "__builtins__",
+    ),
     "a module handed on": ("", "getattr(sys, 'modules')['__main__'].Part.size", "sys"),
     "the modules": ("", "operator.attrgetter('Part.size')(sys.modules['__main__'])", "sys.modules"),
     "the globals": ("", "globals()['Part'].size", "globals"),
