@@ -92,7 +92,7 @@ def _take(notebook: NotebookPage) -> None:
     _save(notebook, "running.png", 1)
     notebook.wait_idle()
     notebook.run_cell(2)
-    notebook.output(2).locator(".comfy-nb-timeline img").wait_for()
+    notebook.output(2).locator(".comfy-nb-timeline img").filter(visible=True).wait_for()
     _save(notebook, "timeline.png", 2)
     notebook.run_cell(3)
     page.wait_for_timeout(1_500)

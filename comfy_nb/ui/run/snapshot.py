@@ -241,7 +241,8 @@ def without_repeated(runs: RunSnapshot, repeated: int) -> RunSnapshot:
     """Return runs without `repeated` nodes that came from the cache and that other ones of the runs have too."""
     if not repeated:
         return runs
-    return replace(runs, total=runs.total - repeated, done=runs.done - repeated, cached=runs.cached - repeated)
+    total, done, cached = (number - repeated for number in (runs.total, runs.done, runs.cached))
+    return replace(runs, total=total, done=done, cached=cached, more_finished=max(runs.more_finished - repeated, 0))
 
 
 def gravest(states: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ import pytest
 import comfy_nb as nb
 from comfy_nb.ui.run.model import RunModel
 from comfy_nb.ui.run.monitor import monitor_of
-from comfy_nb.ui.run.snapshot import ROWS_MAX, RunSnapshot, after, labelled, merge
+from comfy_nb.ui.run.snapshot import ROWS_MAX, RunSnapshot, after, labelled, merge, without_repeated
 from tests.ui.scripted import all_cached, done, failed, finished, node, progress, started
 
 
@@ -76,6 +76,14 @@ def test_the_time_of_runs_that_ended_before_others_is_that_in_which_any_went_on(
     both = after(replace(ended, started=0.0), replace(ended, started=began, seconds=took))
     assert both.elapsed(99.0) == together
     assert after(both, replace(ended, started=20.0)).elapsed(99.0) == together + 3.0
+
+
+def test_nodes_that_other_runs_have_too_are_neither_counted_nor_hidden():
+    shared = [*all_cached(2), started(1, cached=2), node("1"), done("1"), finished()]
+    both = merge([snapshot_of(*shared), snapshot_of(*shared)])
+    once = without_repeated(both, 2)
+    assert (both.total, both.more_finished) == (6, 4)
+    assert (once.total, once.done, once.cached, once.more_finished) == (4, 4, 2, 2)
 
 
 def test_the_time_left_is_the_longest_and_unknown_if_one_is():
