@@ -28,11 +28,13 @@
     execution/breakpoints.py      pauses at a value (pauses.py); failure.py: the error
     execution/interrupt.py        Interrupt in a cell that awaits; blocking.py, held_back.py: in code that cannot
     execution/other_threads.py    Interrupt, for what other threads await; main_thread.py: what they see of it
+    execution/held_loop.py        Stop and Interrupt where an async node keeps the loop to itself
     execution/process_end.py      runs are stopped, and threads ended, before the interpreter ends
     node_api/                   what a running node may call: progress, blockers, graph_builder.py (ids of expansions)
     cache/store.py              results, are they still good? memory.py (its limit: memory_use.py), disk.py, seal.py
     events.py                   what the run tells; execution/event_log.py makes and delivers it
-    history.py, why.py          why a node ran: what is different from the last time
+    history.py, why.py          why a node ran: what is different from the last time; estimate.py: how long it will take
+    last_runs.py                the last run of each cell
     expanded.py                 what cached nodes expanded into, for as long as they are there
     provenance.py               where a value that was handed out came from
 

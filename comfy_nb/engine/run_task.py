@@ -127,7 +127,7 @@ class RunTask:
         executor, preparing = self.executor, self._preparing
         if executor is not None:
             post(executor.loop, executor.end, status)
-            held_loop.free(executor)
+            held_loop.free(executor.loop)
         elif preparing is not None:
             post(preparing.get_loop(), self._cancel_preparing)
 

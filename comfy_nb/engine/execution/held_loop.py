@@ -7,14 +7,15 @@ is ignored unless somebody asks for it.
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Protocol
 
 from comfy_nb.engine.execution.coroutines import busy_since
+from comfy_nb.engine.execution.loops import post, running_loop
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.engine.own_thread import OwnThread
@@ -22,20 +23,6 @@ from comfy_nb.errors import InterruptProcessingException
 
 SIGNAL: signal.Signals | None = getattr(signal, "SIGURG", None)
 PATIENCE_S = 0.5
-
-
-class LoopHolder(Protocol):
-    """An executor, as far as it tells which node of its run has the loop."""
-
-    @property
-    def state(self) -> RunState:
-        """The run."""
-        ...
-
-    @property
-    def holding_loop(self) -> object | None:
-        """The node that has the loop just now."""
-        ...
 
 
 class HeldLoop:
@@ -56,11 +43,12 @@ class HeldLoop:
             signal.signal(SIGNAL, self._on_signal)
             self._is_ready = True
 
-    def free(self, holder: LoopHolder) -> None:
-        """See to it that a run which is to stop, and one of whose nodes may keep the loop, does so; from any thread."""
-        node_run = holder.holding_loop
-        if node_run is not None:
-            self.signal_while(lambda: holder.holding_loop is node_run)
+    def free(self, loop: asyncio.AbstractEventLoop) -> None:
+        """See to it that a loop turns which is to stop a run; from any thread."""
+        if running_loop() is not loop:
+            heard = threading.Event()
+            post(loop, heard.set)
+            self.signal_while(lambda: not heard.is_set() and loop.is_running())
 
     def signal_while(self, is_held: Callable[[], bool]) -> None:
         """Look every half a second, from the main thread, whether to raise, as long as the loop is held."""
@@ -77,9 +65,18 @@ class HeldLoop:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         call = current_call.get()
-        if call is not None and isinstance(call.run, RunState) and call.run.stopping and busy_since(frame) is not None:
+        if call is not None and busy_since(frame) is not None and _is_to_stop(call.run):
             raise InterruptProcessingException
         self.also(frame)
+
+
+def _is_to_stop(run: object) -> bool:
+    """Whether a run, or one around it, is to stop."""
+    while isinstance(run, RunState):
+        if run.stopping:
+            return True
+        run = run.outer
+    return False
 
 
 held_loop = HeldLoop()

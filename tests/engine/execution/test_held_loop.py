@@ -67,6 +67,17 @@ async def test_a_job_in_the_background_too():
     assert run.state == "stopped" and run.seconds < PATIENCE_S / 2
 
 
+async def test_a_node_of_a_run_inside_the_one_that_is_stopped_too():
+    @nb.node
+    async def asks_one_that_sleeps(value: float) -> float:
+        return await sleeps_on_the_loop(value).fresh()
+
+    job = nb.Graph(asks_one_that_sleeps(3.0)).start()
+    stop_soon(job.run)
+    run = await job
+    assert run.state == "stopped" and run.seconds < PATIENCE_S / 2
+
+
 async def test_nothing_is_raised_where_no_run_is_to_stop():
     @nb.node
     async def is_signalled() -> str:
