@@ -72,6 +72,7 @@ class Job:
 
     async def _wait(self) -> Any:
         with interrupt_watch.awaiting(INTERRUPTED, self.run.stop, self.run) as awaited:
+            self.run.session.note_awaited(self.run)
             try:
                 return await settled(self)
             except asyncio.CancelledError:
@@ -79,6 +80,8 @@ class Job:
                     self.run.stop()
                     await outlast(self._task)
                 raise
+            finally:
+                self.run.session.note_awaited(self.run)
 
     def __repr__(self) -> str:
         return f"<Job {self.run!r}>"

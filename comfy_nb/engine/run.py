@@ -72,6 +72,10 @@ class Host(Services, Protocol):
         """Note that a subscriber keeps the loop."""
         ...
 
+    def note_awaited(self, run: Run) -> None:
+        """Note that somebody awaits a run of the background, or has awaited it."""
+        ...
+
 
 class Run:
     """One run of a graph.

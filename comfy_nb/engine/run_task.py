@@ -14,7 +14,7 @@ from comfy_nb.engine.execution.executor import Executor
 from comfy_nb.engine.execution.held_loop import held_loop
 from comfy_nb.engine.execution.hook_caller import call_hook
 from comfy_nb.engine.execution.inside import inside_run
-from comfy_nb.engine.execution.loops import post
+from comfy_nb.engine.execution.loops import post, running_loop
 from comfy_nb.engine.execution.pauses import MakePause
 from comfy_nb.engine.execution.services import Services
 from comfy_nb.engine.execution.state import RunState, Status
@@ -55,6 +55,7 @@ class RunTask:
         self._hook: Callable[..., Any] | None = None
         self._abandoned: asyncio.Future[None] | None = None
         self._finished: asyncio.Future[None] | None = None
+        self._can_free_loop = False
 
     async def execute(self, outputs: Sequence[str] | None) -> None:
         """Prepare and execute the run; returns when it has ended. Raises what its preparation raises."""
@@ -115,7 +116,7 @@ class RunTask:
         state = self.state
         self.executor = Executor(state, self._services, self._make_pause, self._executed)
         state.event_log.loop = self.executor.loop
-        held_loop.prepare()
+        self._can_free_loop = held_loop.prepare()
         self.executor.start(state.wanted)
         if state.stop_as is not None:
             self.executor.end(state.stop_as)
@@ -127,7 +128,8 @@ class RunTask:
         executor, preparing = self.executor, self._preparing
         if executor is not None:
             post(executor.loop, executor.end, status)
-            held_loop.free(executor.loop)
+            if self._can_free_loop and running_loop() is not executor.loop:
+                held_loop.free(executor.loop)
         elif preparing is not None:
             post(preparing.get_loop(), self._cancel_preparing)
 

@@ -95,7 +95,8 @@ class Session:
     def last(self) -> Run | None:
         """The last run that was awaited here, in a notebook in this cell, or else anywhere; None where there was none.
 
-        It does not keep values that the cache has let go; runs in the background and those of nodes do not count.
+        It does not keep values that the cache has let go. Runs of the background count if they are awaited, those of
+        nodes do not.
         """
         return self._lasts.at(safely("The display of runs failed", self.presenter.place))
 
@@ -244,6 +245,12 @@ class Session:
         await run.task.execute(outputs)
         if run.error is not None:
             self._failed.append(weakref.ref(run))
+
+    def note_awaited(self, run: Run) -> None:
+        """Note that somebody awaits a run of the background, or has awaited it: it counts for `last`."""
+        self._lasts.begin(run)
+        if run.state is not Status.RUNNING:
+            self._lasts.end(run)
 
     def on_run(self, listener: Callable[[Run], None]) -> Callable[[], None]:
         """Call `listener(run)` for each run, on its loop, before it is validated; call the result to end that."""

@@ -175,6 +175,8 @@ class Sweep:
                 raise
             finally:
                 awaited.run = self._newest
+                if self._newest is not None:
+                    self._newest.session.note_awaited(self._newest)
         return self
 
     # Results ---------------------------------------------------------------------------------------------------------

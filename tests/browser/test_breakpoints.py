@@ -37,11 +37,11 @@ def test_the_value_is_there_to_look_at_and_another_goes_on_by_the_return_key(not
     notebook.wait_idle()
     shown.get_by_text("continued with another value").wait_for(timeout=PATIENCE_MS)
     assert "(torch.Size([1, 8, 32, 3]), 1.0)" in shown.inner_text()
-    assert shown.locator("img").count() == 2
+    assert shown.locator("img").filter(visible=True).count() == 2
 
 
 def test_a_background_run_is_stopped_at_its_breakpoint(notebook):
     shown = notebook.start_cell("job = white.fresh().start()")
     pause_of(shown).get_by_text("Stop").click()
-    shown.get_by_text("the run was stopped").wait_for(timeout=PATIENCE_MS)
+    shown.get_by_text("the run was stopped").first.wait_for(timeout=PATIENCE_MS)
     assert shown.locator(".cnb-pause").count() == 0

@@ -76,12 +76,21 @@ async def test_cells_that_begin_runs_in_turn_do_not_push_out_a_third(place):
     assert nb.last.id == third.id
 
 
-async def test_jobs_in_the_background_and_runs_of_nodes_do_not_count(place):
+async def test_runs_of_nodes_do_not_count_nor_jobs_that_nobody_awaits(place):
     await asks_last_words("a")
     asked = nb.last
     assert asked.graph["1"].class_type == "asks_last_words"
-    await last_words("in the background").start()
+    job = last_words("in the background").start()
+    while not job.done():
+        await asyncio.sleep(0)
     assert nb.last.id == asked.id
+    await job
+    assert nb.last.id == job.run.id
+
+
+async def test_the_last_run_of_a_sweep_counts_where_the_sweep_is_awaited(place):
+    await nb.sweep(last_words("a"), {"words": ["b", "c"]})
+    assert nb.last.graph["1"].inputs["words"] == "c"
 
 
 async def test_a_run_that_failed_or_could_not_begin_counts(place):

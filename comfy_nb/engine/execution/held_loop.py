@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-import time
 from collections.abc import Callable
 from types import FrameType
 
 from comfy_nb.engine.execution.coroutines import busy_since
-from comfy_nb.engine.execution.loops import post, running_loop
+from comfy_nb.engine.execution.loops import post
+from comfy_nb.engine.execution.process_end import process_end
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.engine.own_thread import OwnThread
@@ -35,33 +35,27 @@ class HeldLoop:
         self.also: Callable[[FrameType | None], None] = lambda frame: None
         self._is_ready = False
 
-    def prepare(self) -> None:
-        """On the main thread: install the handler, unless somebody else has one."""
-        if SIGNAL is None or self._is_ready or threading.current_thread() is not threading.main_thread():
-            return
-        if signal.getsignal(SIGNAL) in (signal.SIG_DFL, signal.SIG_IGN):
+    def prepare(self) -> bool:
+        """Return whether the loop of this thread can be freed: if it is the main one, and nobody has the signal."""
+        if SIGNAL is None or threading.current_thread() is not threading.main_thread():
+            return False
+        if not self._is_ready and signal.getsignal(SIGNAL) in (signal.SIG_DFL, signal.SIG_IGN):
             signal.signal(SIGNAL, self._on_signal)
             self._is_ready = True
+        return self._is_ready
 
     def free(self, loop: asyncio.AbstractEventLoop) -> None:
-        """See to it that a loop turns which is to stop a run; from any thread."""
-        if running_loop() is not loop:
+        """Look every half a second, from the main thread, whether to raise, until this loop turns; from any thread."""
+        if self._is_ready and not process_end.has_begun:
             heard = threading.Event()
             post(loop, heard.set)
-            self.signal_while(lambda: not heard.is_set() and loop.is_running())
+            OwnThread(lambda: self._free(loop, heard), "comfy-nb-stop").start()
 
-    def signal_while(self, is_held: Callable[[], bool]) -> None:
-        """Look every half a second, from the main thread, whether to raise, as long as the loop is held."""
-        if self._is_ready:
-            OwnThread(lambda: self._signal_while(is_held), "comfy-nb-stop").start()
-
-    def _signal_while(self, is_held: Callable[[], bool]) -> None:
+    def _free(self, loop: asyncio.AbstractEventLoop, heard: threading.Event) -> None:
         main = threading.main_thread().ident
         assert SIGNAL is not None and main is not None
-        time.sleep(PATIENCE_S)
-        while is_held():
+        while not heard.wait(PATIENCE_S) and loop.is_running() and not process_end.has_begun:
             signal.pthread_kill(main, SIGNAL)
-            time.sleep(PATIENCE_S)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         call = current_call.get()

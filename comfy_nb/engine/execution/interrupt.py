@@ -297,10 +297,10 @@ class InterruptWatch:
 
     def press_on_node(self, frame: FrameType | None) -> None:
         """End the async node that keeps the loop busy, now or, if the loop does not turn before, in a while."""
-        number, loop = self.interrupts, running_loop()
         self.interrupt_node(frame)
+        loop = running_loop()
         if loop is not None and busy_since(frame) is not None:
-            held_loop.signal_while(lambda: self._heard < number and loop.is_running())
+            held_loop.free(loop)
 
     def interrupt_node(self, frame: FrameType | None) -> None:
         """Raise InterruptProcessingException in the async node that keeps the loop busy.
@@ -320,7 +320,7 @@ class InterruptWatch:
                 if awaited.loop is not None:  # the node may swallow the error, as Python does in some callbacks
                     awaited.loop.call_soon_threadsafe(awaited.end)
                 raise InterruptProcessingException
-        if held > HELD_BY_OTHERS_S or is_again:
+        if held > HELD_BY_OTHERS_S or (is_again and self._presses_in_cell > 1):
             raise InterruptProcessingException
 
     def interrupt_run(self, inner: Any) -> None:
