@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from xxhash import xxh3_128_digest
 
+from comfy_nb.errors import InterruptProcessingException
+
 # Version 2 of the format has no back-references, so equal values always give equal bytes.
 _MARSHAL_VERSION = 2
 # Another process numbers its own objects; its digests must differ from ours.
@@ -18,35 +20,24 @@ PLAIN: frozenset[type] = frozenset({int, float, str, bool, type(None), bytes, co
 SHORT_BYTES = 1 << 16
 
 
-def is_plain(value: Any) -> bool:
-    """Whether a value is of a `PLAIN` type."""
-    try:
-        return type(value) in PLAIN
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # a class of somebody else's metaclass may refuse in any way
-        return False
-
-
-def is_short(value: Any) -> bool:
-    """Whether a value is of a `PLAIN` type, and not of so many bytes that a copy of them is too much."""
-    try:
-        kind = type(value)
-        return kind in PLAIN and (kind is not bytes or len(value) <= SHORT_BYTES)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # a class of somebody else's metaclass may refuse in any way
-        return False
-
-
 def is_of(value: Any, kinds: frozenset[type]) -> bool:
     """Whether the class of a value is one of these; False also for one that refuses to be hashed."""
     try:
         return type(value) in kinds
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, InterruptProcessingException):
         raise
     except BaseException:  # a class of somebody else's metaclass may refuse in any way
         return False
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is of a `PLAIN` type."""
+    return is_of(value, PLAIN)
+
+
+def is_short(value: Any) -> bool:
+    """Whether a value is of a `PLAIN` type, and not of so many bytes that a copy of them is too much."""
+    return is_of(value, PLAIN) and (type(value) is not bytes or len(value) <= SHORT_BYTES)
 
 
 class Digest(NamedTuple):

@@ -97,7 +97,7 @@ def test_a_cell_has_one_panel_however_many_runs_it_awaits(notebook):
     shown.locator(".comfy-nb-run").wait_for()
     assert shown.locator(".cnb-panel").count() == 1
     titles = shown.locator(".cnb-row").evaluate_all("rows => rows.map(row => row.innerText.split('\\n')[0])")
-    assert "6 of 6 nodes" in shown.inner_text() and "runs" in shown.inner_text() and len(titles) == 6
+    assert "6 of 6 nodes" in shown.inner_text() and "12 runs" in shown.inner_text() and len(titles) == 6
     names = shown.locator(".cnb-kind").all_inner_texts()
     assert names == [f"words='{number}'" for number in range(6)]
 

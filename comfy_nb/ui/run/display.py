@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Protocol
 
-from comfy_nb.errors import warn_of_fault
+from comfy_nb.engine.presenter import safely
 from comfy_nb.ui.jupyter.capture import capture
 from comfy_nb.ui.jupyter.cell_output import SAVED_MEANWHILE, Output, unfinished
 from comfy_nb.ui.jupyter.cells import cells
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from comfy_nb.engine.run import Run
 
 REDRAW_S = 0.2
+DISPLAY_FAILED, VIEW_FAILED = "A display of a run failed", "A view of a run failed"
 NOT_VIEWED_MAX = 200  # runs that have ended and of which the views do not know yet
 
 
@@ -129,8 +129,7 @@ class Display:
         with self._lock:
             ended, self._not_viewed = self._not_viewed, []
         for run in ended:
-            with _guarded("A view of a run failed"):
-                self._views.add(run)
+            safely(VIEW_FAILED, self._views.add, run)
         return self._views
 
     def press_stop(self) -> None:
@@ -153,15 +152,18 @@ class Display:
             monitor.check_loop(now)
         if now < self._due or not self._is_live:
             return
-        began = time.perf_counter()
-        with self._lock, _guarded("A display failed"):
+        with self._lock:
             self._due = now + REDRAW_S  # also where drawing fails
-            if self._are_over or (self._screen is None and now < self._open_at):
-                self._show_settled(now)
-            else:
-                is_first = self._screen is None  # making the screen takes longer than later draws will
-                every_s = self._draw(self._snapshot(), now).every_s
-                self._due = now + max(every_s, 0.0 if is_first else REST_FACTOR * (time.perf_counter() - began))
+            safely(DISPLAY_FAILED, self._show_due, now)
+
+    def _show_due(self, now: float) -> None:
+        if self._are_over or (self._screen is None and now < self._open_at):
+            self._show_settled(now)
+            return
+        began, is_first = time.perf_counter(), self._screen is None
+        every_s = self._draw(self._snapshot(), now).every_s
+        rest = 0.0 if is_first else REST_FACTOR * (time.perf_counter() - began)  # later draws take less than the first
+        self._due = now + max(every_s, rest)
 
     def show_now(self) -> None:
         """Show the runs, if they are not shown yet."""
@@ -252,9 +254,8 @@ class Display:
             ticker.remove(self.tick)
             screen, self._screen, self._newest, self._is_stale = self._screen, None, None, False
             snapshot, now = self._snapshot(), time.perf_counter()
-            if screen is not None:
-                with _guarded("A display failed"):
-                    screen.draw(snapshot, now)  # for a page that cannot show what replaces it
+            if screen is not None:  # for a page that cannot show what replaces it
+                safely(DISPLAY_FAILED, screen.draw, snapshot, now)
             try:
                 self._output.show(self._final(snapshot, now))
             finally:
@@ -263,23 +264,11 @@ class Display:
 
     def _final(self, snapshot: RunSnapshot, now: float) -> dict[str, str]:
         if self._needs_box and not snapshot.is_all_cached:
-            views: Mapping[str, str] = {}
-            with _guarded("A view of a run failed"):
-                views = self.views.html()
-            return _static(snapshot, now, views)
+            return _static(snapshot, now, safely(VIEW_FAILED, lambda: self.views.html()))
         if has_details(snapshot):
             return _static(snapshot, now)
         text = snapshot.as_text(now)
         return {"text/html": faint(text.splitlines()[0]), "text/plain": text}
-
-
-@contextmanager
-def _guarded(what: str) -> Iterator[None]:
-    """Warn of an exception in a `with` block: a view that fails must not cost the others, nor the end of the run."""
-    try:
-        yield
-    except Exception as error:
-        warn_of_fault(what, error)
 
 
 def _static(snapshot: RunSnapshot, now: float, views: Mapping[str, str] | None = None) -> dict[str, str]:

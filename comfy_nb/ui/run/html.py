@@ -99,7 +99,7 @@ def _words(row: Fields, parts: Fields) -> str:
         html += f'<div class="cnb-reel" tabindex="0"><div class="cnb-text">{_fitted(parts[row["text"]])}</div></div>'
     if "log" in row:
         log = f'<pre class="cnb-log">{_fitted(parts[row["log"]])}</pre>'
-        html += f'<div class="cnb-reel" tabindex="0" aria-label="{row["lines"]}">{log}</div>'
+        html += f'<div class="cnb-reel" tabindex="0" aria-label="{row["log_label"]}">{log}</div>'
     if "error" in row:
         error = parts[row["error"]]
         trace = f'<pre class="cnb-trace" tabindex="0">{_fitted(error["traceback"])}</pre>'

@@ -108,7 +108,7 @@ def _row(row: Row, now: float, parts: Parts) -> dict[str, Any]:
             "note": "" if error_name else row.note,
             "text": _part(row.text.rstrip(), parts),
             "log": _part(log, parts),
-            "lines": f"log, {count(lines, 'line')}" if log else "",
+            "log_label": f"log, {count(lines, 'line')}" if log else "",
             "picture": _picture(row, key, parts),
             "error": error_name,
         }

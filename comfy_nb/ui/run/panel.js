@@ -173,7 +173,7 @@ class Row {
   drawText(row, parts) {
     this.textReel.hidden = !row.text;
     this.logReel.hidden = !row.log;
-    this.logReel.setAttribute("aria-label", row.lines);
+    this.logReel.setAttribute("aria-label", row.log_label);
     if (parts.has(row.text)) growText(this.text, parts.get(row.text));
     if (parts.has(row.log)) growText(this.log, parts.get(row.log));
   }

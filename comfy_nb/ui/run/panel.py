@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ipywidgets import VBox, Widget
 
 from comfy_nb.engine.execution.loops import post
-from comfy_nb.errors import warn_of_fault
+from comfy_nb.engine.presenter import safely
 from comfy_nb.ui.jupyter.cell_output import close_when_loaded
 from comfy_nb.ui.jupyter.stop_button import StopButton
 from comfy_nb.ui.jupyter.ticker import REST_FACTOR, TICK_S
 from comfy_nb.ui.jupyter.widget import THEME, FrontEnd, script, style
-from comfy_nb.ui.run.display import Views
+from comfy_nb.ui.run.display import VIEW_FAILED, Views
 from comfy_nb.ui.run.messages import MessageEncoder, split_buffers
 from comfy_nb.ui.run.snapshot import RunSnapshot
 
@@ -142,17 +142,18 @@ class Panel:
         if self._is_closed or not self._unfolded - {"graph"}:
             return
         began, loop = time.perf_counter(), asyncio.get_running_loop()
-        try:
-            views, live = self._runs.views, [run for run in self._runs.live_runs() if run.loop is loop]
-            for name, view in (("timeline", views.timeline), ("why", views.why)):
-                if name in self._unfolded and (html := view(live)) != self._sent.get(name):
-                    self._sent[name] = html
-                    self._rows.send({"view": name, "html": html})
-        except Exception as error:  # what is unfolded must not cost the loop that it is drawn on
-            warn_of_fault("A view of a run failed", error)
-            return
-        self._refreshing = loop
-        loop.call_later(max(VIEW_EVERY_S, REST_FACTOR * (time.perf_counter() - began)), self._refresh)
+        if safely(VIEW_FAILED, self._send_unfolded, loop):
+            self._refreshing = loop
+            loop.call_later(max(VIEW_EVERY_S, REST_FACTOR * (time.perf_counter() - began)), self._refresh)
+
+    def _send_unfolded(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Send the views that have changed; always true."""
+        views, live = self._runs.views, [run for run in self._runs.live_runs() if run.loop is loop]
+        for name, view in (("timeline", views.timeline), ("why", views.why)):
+            if name in self._unfolded and (html := view(live)) != self._sent.get(name):
+                self._sent[name] = html
+                self._rows.send({"view": name, "html": html})
+        return True
 
     def _show_graph(self, run: Run) -> None:
         """Add a view of the graph, or remove it; called on the run's loop."""

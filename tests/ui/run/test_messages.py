@@ -155,7 +155,7 @@ def test_text_and_log_are_parts_and_the_log_has_its_lines_counted():
     log = NodeLog(RUN, 1, "1", "stdout", "one\ntwo\n")
     message = message_of(snapshot_of(started(), node("1"), NodeText(RUN, 1, "1", "a bridge in the rain\n", False), log))
     assert part_of(message, "text") == "a bridge in the rain"
-    assert part_of(message, "log") == "one\ntwo" and message["rows"][0]["lines"] == "log, 2 lines"
+    assert part_of(message, "log") == "one\ntwo" and message["rows"][0]["log_label"] == "log, 2 lines"
 
 
 def test_terminal_colours_and_overwritten_lines_are_taken_out_of_the_log():
