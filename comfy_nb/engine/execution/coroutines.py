@@ -20,6 +20,7 @@ from comfy_nb.errors import warn_each_time
 HELD_S = 0.002
 T = TypeVar("T")
 STALL_S = 0.1
+TRACERS = frozenset(("bdb", "coverage", "pydevd", "_pydevd_bundle"))
 
 
 class LoopWatch(Protocol):
@@ -119,10 +120,13 @@ class WatchedCoroutine:
 def busy_since(frame: FrameType | None) -> float | None:
     """Return when an async node got the loop, if it is its own code that this frame executes.
 
-    An exception raised in our code, which the node may have called, would leave that half done.
+    An exception raised in our code, which the node may have called, would leave that half done, and so in that of a
+    tracer, which is called between any two lines: coverage.py holds a lock there, and would wait for it for ever.
     """
     is_inside = False
-    while frame is not None and not frame.f_globals.get("__name__", "").startswith("comfy_nb.engine"):
+    while frame is not None and not (name := frame.f_globals.get("__name__", "")).startswith("comfy_nb.engine"):
+        if name.partition(".")[0] in TRACERS:
+            return None
         frame, is_inside = frame.f_back, True
     if not is_inside or frame is None or frame.f_code is not WatchedCoroutine.__await__.__code__:
         return None

@@ -89,6 +89,35 @@ async def test_nothing_is_raised_where_no_run_is_to_stop():
     signal.raise_signal(SIGNAL)
 
 
+TRACER = """
+import time
+
+def lock_data():
+    try:
+        time.sleep(1.2)
+    except BaseException as error:
+        return error
+    return None
+"""
+
+
+async def test_nothing_is_raised_in_the_code_of_a_tracer_which_would_keep_its_lock_for_ever():
+    globals_of_coverage = {"__name__": "coverage.collector"}
+    exec(TRACER, globals_of_coverage)
+    raised = []
+
+    @nb.node
+    async def is_traced(value: float) -> float:
+        raised.append(globals_of_coverage["lock_data"]())
+        time.sleep(PATIENCE_S)
+        return value
+
+    stop_listening = default_session().on_run(stop_soon)
+    run = await nb.Graph(is_traced(4.0).fresh()).run()
+    stop_listening()
+    assert raised == [None] and run.state == "stopped" and run.seconds < PATIENCE_S / 2
+
+
 def test_the_signal_is_left_to_whom_it_belongs():
     before = signal.signal(SIGNAL, lambda number, frame: None)
     try:
