@@ -68,3 +68,33 @@ def test_a_picture_is_known_with_the_texts_of_its_file(tmp_path):
     assert opened.text == {} and digest_of(opened) == before
     opened.text["prompt"] = "a cat"
     assert digest_of(opened) != before
+
+
+class Scan(Pictures.Image):
+    """A picture of a person's own class, which keeps more of it."""
+
+    _dpi = 0
+
+
+def scan(dpi: int) -> Scan:
+    made = Scan()
+    vars(made).update(vars(Pictures.new("L", (2, 2))), _dpi=dpi)
+    return made
+
+
+def test_a_picture_of_a_persons_class_is_known_with_what_that_keeps_under_private_names():
+    assert digest_of(scan(72)) == digest_of(scan(72)) != digest_of(scan(300))
+    made = scan(72)
+    before = digest_of(made)
+    made.getexif()
+    made.load()
+    assert digest_of(made) == before
+
+
+def test_a_palette_is_known_by_what_it_tells_too_as_long_as_the_picture_has_not_taken_it_over():
+    picture = Pictures.new("P", (2, 2))
+    picture.putpalette(bytes(range(30)))
+    before = digest_of(picture)
+    assert digest_of(picture.copy()) == before
+    picture.palette.palette = bytes(range(1, 31))
+    assert digest_of(picture) != before

@@ -8,6 +8,7 @@ from typing import IO, Any
 from xxhash import xxh3_128
 
 from comfy_nb.spec.digest import Digest
+from comfy_nb.spec.locality import is_local
 from comfy_nb.spec.readers import Parts, Unreadable, Whole, reads_named
 
 # How the file is read, which the pixels and the notes below tell already, and how the picture was last written.
@@ -15,6 +16,8 @@ _HANDLES = {
     "decoderconfig", "decodermaxblock", "encoderconfig", "encoderinfo", "fp", "im", "map", "palette", "png", "pyaccess",
     "readonly", "tile",
 }  # fmt: skip
+# What Pillow itself keeps of a picture under private names, which a person's subclass may have more of.
+_PRIVATE = {"_exif", "_fp", "_im", "_mode", "_size", "_text"}
 PIECE_BYTES = 1 << 20
 WIDEST_PIXEL_BYTES = 4
 EXIF_DIRECTORIES = (0x8769, 0x8825, 0xA005)
@@ -27,9 +30,10 @@ def _(value: Any) -> Parts:
         pixels = _digest_of_pixels(value)
     except OSError as error:
         raise Unreadable(f"a picture that cannot be read ({error})") from error
-    palette = value.getpalette(value.palette.mode) if value.palette is not None and value.mode in ("P", "PA") else None
+    palette = _palette(value) if value.palette is not None and value.mode in ("P", "PA") else None
     texts = None if frames else getattr(value, "_text", None)  # of a PNG, which its load has completed
-    notes = [part for name, note in vars(value).items() if _is_note(name) for part in (name, note)]
+    is_note = _is_note_of_subclass if is_local(type(value).__module__) else _is_note
+    notes = [part for name, note in vars(value).items() if is_note(name) for part in (name, note)]
     return Whole((value.mode, value.size, pixels, palette, value.format, value.getexif(), texts, *frames, *notes))
 
 
@@ -98,5 +102,15 @@ def _digest_of_file(file: IO[bytes]) -> Digest:
     return Digest(found.digest())
 
 
+def _palette(value: Any) -> tuple[Any, ...]:
+    """Return the colours by which the pixels are shown, and those that its palette object tells, which may differ."""
+    told = value.palette
+    return value.getpalette(told.mode), told.mode, told.palette
+
+
 def _is_note(name: str) -> bool:
     return not name.startswith("_") and name not in _HANDLES
+
+
+def _is_note_of_subclass(name: str) -> bool:
+    return name not in _HANDLES and name not in _PRIVATE
