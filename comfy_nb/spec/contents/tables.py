@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from comfy_nb.spec.attributes import attributes_of
 from comfy_nb.spec.locality import module_of
 from comfy_nb.spec.readers import Parts, Whole, known_of, reads_named
 
+NUMERIC_KINDS = "biufc"
 _DTYPE_FACTS = ("categories", "ordered", "storage", "na_value", "subtype", "fill_value", "closed", "tz", "unit")
 _SCALAR_FACTS = (
     "value",
@@ -27,8 +30,15 @@ _SCALAR_FACTS = (
 
 @reads_named("pandas", "DataFrame")
 def _(value: Any) -> Parts:
-    columns = [value.iloc[:, place].array for place in range(value.shape[1])]
-    return Whole((*_notes(value), value.columns, value.index, *columns))
+    return Whole((*_notes(value), value.columns, value.index, *_cells(value)))
+
+
+def _cells(table: Any) -> list[Any]:
+    """Return the columns of a table, or all of them as one array if they are of one numeric dtype."""
+    first, *others = set(table.dtypes) or {None}
+    if not others and isinstance(first, np.dtype) and first.kind in NUMERIC_KINDS:
+        return [table.to_numpy()]
+    return [table.iloc[:, place].array for place in range(table.shape[1])]
 
 
 @reads_named("pandas", "Series")
