@@ -10,6 +10,7 @@ import pytest
 from tests.kernel.harness import INSTALLED, OTHER_KERNELS, Kernel
 
 pytestmark = pytest.mark.kernel
+INTERRUPTED = True
 
 PREPARE = """
 import asyncio, atexit, sys, threading, time
@@ -82,7 +83,7 @@ await asyncio.to_thread(thread.join)
 
 @pytest.fixture(params=[INSTALLED, *OTHER_KERNELS])
 def prepared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kernel]:
-    with Kernel(request.param, cwd=tmp_path) as started:
+    with Kernel(request.param, cwd=tmp_path, measured=False) as started:
         reply = started.run(PREPARE)
         assert reply.error is None, reply.error
         yield started
