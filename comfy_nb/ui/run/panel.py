@@ -132,6 +132,9 @@ class Panel:
             self._note_page(message == SHOWN)
             return
         run, name = self._runs.newest_run(), str(message.get("view"))
+        if self._is_closed:  # a page that was loaded again
+            self._rows.send({"view": name, "html": self._runs.views.html().get(name.capitalize(), "")})
+            return
         (self._unfolded.add if message.get("isOpen") else self._unfolded.discard)(name)
         self._sent.pop(name, None)
         if run is not None and run.loop is not None:
