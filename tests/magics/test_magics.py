@@ -312,6 +312,14 @@ def test_the_documentation_of_a_node_has_a_picture_of_its_slots(notebook):
     assert "│ ● image " in notebook.printed
 
 
+def test_a_node_without_a_docstring_is_not_described_by_its_own_name():
+    @nb.node
+    def gain(x: int) -> int:
+        return x
+
+    assert gain.__doc__.splitlines()[0] == "Inputs:"
+
+
 def test_the_source_of_a_node_is_its_own(notebook):
     notebook.run("@nb.node\ndef shows_its_source(x: int) -> int:\n    return x + 1")
     for asked in ("shows_its_source??", "handle = shows_its_source(1)\nhandle??"):
