@@ -74,7 +74,7 @@ class RunViews:
         """Return the largest graph of the runs as a picture."""
         if self._graph is not None and not self._picture:
             graph, states = self._graph
-            self._picture = graph_html(lay_out(scene_of(graph)), states) if len(graph) <= DRAWN_MAX else ""
+            self._picture = graph_html(lay_out(scene_of(graph).still()), states) if len(graph) <= DRAWN_MAX else ""
         return self._picture
 
 
