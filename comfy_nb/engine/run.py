@@ -363,6 +363,9 @@ class Run:
         """Iterate over the ids of the graph's nodes that have a value."""
         return iter([node_id for node_id in self.plan.steps if self._values.has(node_id)])
 
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)
+
     def __len__(self) -> int:
         return sum(map(self._values.has, self.plan.steps))
 

@@ -342,6 +342,9 @@ class Graph:
             raise UnknownName.of("node", node_id, list(self.nodes), "in the graph")
         return self.nodes[node_id]
 
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self.nodes)
+
     def __delitem__(self, node: str | int | Node | HandleLike) -> None:
         self.remove(node)
 

@@ -121,3 +121,8 @@ def _has_input(node: Node, name: str) -> bool:
         return True
     spec = node.graph.registry.find(node.class_type)
     return spec is not None and spec.interface().lookup(name) is not None
+
+
+def same_constant(one: Any, other: Any) -> bool:
+    """Whether two constants are the same: 1, 1.0 and True are not."""
+    return one is other or (isinstance(one, str | int | float) and type(one) is type(other) and one == other)

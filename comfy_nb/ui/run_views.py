@@ -74,8 +74,10 @@ class RunViews:
         """Return the largest graph of the runs as a picture."""
         if self._graph is not None and not self._picture:
             graph, states = self._graph
-            too_many = f"<div>{count(len(graph), 'node')}: nb.draw(nb.last.graph) shows them.</div>"
-            self._picture = graph_html(lay_out(scene_of(graph)), states) if len(graph) <= DRAWN_MAX else too_many
+            if len(graph) <= DRAWN_MAX:
+                self._picture = graph_html(lay_out(scene_of(graph).still()), states)
+            else:
+                self._picture = f"<div>{count(len(graph), 'node')}: nb.draw(nb.last.graph) shows them.</div>"
         return self._picture
 
 

@@ -21,7 +21,7 @@ from comfy_nb.engine.session import Session, use_session
 from comfy_nb.library.folders import Folders, use_folders
 from tests.measuring import unmeasured
 
-COMMAND = [sys.executable, "-m", "comfy_nb.cli"]
+COMMAND = [sys.executable, "-m", "comfy_nb"]
 TIMEOUT_S = 120
 
 BLUR: dict[str, Any] = {
