@@ -29,14 +29,18 @@ WORTH_DISK_S = 0.005
 
 
 class Remark(NamedTuple):
-    """What a node is warned of for its result; `named` is the node's name, or empty for the one that has the result."""
+    """What a node is warned of for its result; `named` is the node's name, or empty for the one that has the result.
+
+    Where a session is strict, one that tells of a fault is an error.
+    """
 
     named: str
     text: str
+    is_fault: bool = False
 
     def on(self, named: str) -> Remark:
         """Return the remark on a node of this name, if it has none."""
-        return self if self.named else Remark(named, self.text)
+        return self if self.named else self._replace(named=named)
 
 
 class CachedNode(Protocol):

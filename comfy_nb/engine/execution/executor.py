@@ -81,6 +81,7 @@ class Executor:
         self.ending: Status | None = None
         self.is_draining = False
         self.results = Results(self, services.is_strict)
+        self._is_strict = services.is_strict
         self._store = services.store
         self._event_log = state.event_log
         self._on_end = on_end
@@ -101,6 +102,8 @@ class Executor:
         """Schedule what the wanted nodes need, and go."""
         self._store.run_began(self.state.number)
         self.scheduler.retained.update(wanted)
+        if self._is_strict:
+            self.lookup.drop_faulty()
         total = self.scheduler.need(wanted)
         self._event_log.run_started(self.state.started_at, total, self.lookup.hits)
         if self.scheduler.pending == 0:
