@@ -98,7 +98,7 @@ class Store:
         if entry is None:
             entry = self._from_lower(key, node)
         elif entry.seal is not None and (what := entry.seal.broken()) is not None:
-            self._drop_changed(entry, what)
+            self._drop_changed(entry, what, node)
             entry = self._from_lower(key, node)
         if entry is None:
             return None
@@ -108,7 +108,7 @@ class Store:
             return None
         return entry
 
-    def _drop_changed(self, entry: Entry, what: str) -> None:
+    def _drop_changed(self, entry: Entry, what: str, node: CachedNode) -> None:
         entry.is_spoiled = True
         if isinstance(what, Renewed):
             self.forget(entry, what)
@@ -116,7 +116,8 @@ class Store:
         self.forget(entry, "changed in place")
         warn_each_time(
             f"The result of {name_node(entry.node_id, entry.class_type, entry.title)} was changed in place after "
-            f"it was computed: {what}. It is computed again. Work on a copy (x.clone())."
+            f"it was computed: {what}. It is computed again. Work on a copy (x.clone()).",
+            node.spec.function_code,
         )
 
     def _from_lower(self, key: bytes, node: CachedNode) -> Entry | None:

@@ -228,6 +228,7 @@ class Lookup:
         warn_each_time(
             f"{changes} while {step.named} ran or before it did: torch has one setting for the whole process. What the "
             "run computes from here on is not cached.",
+            step.spec.function_code,
         )
 
     def _complete(self, node_run: NodeRun) -> None:

@@ -71,7 +71,7 @@ class Remarks:
         message = f"{remark.named}: {remark.text}"
         if message not in self._state.warned:
             self._state.warned.add(message)
-            warn_each_time(message, getattr(step.spec.origin, "__code__", None))
+            warn_each_time(message, step.spec.function_code)
 
 
 def _note(node_run: NodeRun, remark: Remark) -> None:
