@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import itertools
+import time
 import weakref
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -219,8 +220,9 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """How long the run took; 0 before its end."""
-        return self._state.seconds
+        """How long the run took, or has taken so far."""
+        state = self._state
+        return time.perf_counter() - state.started_at if state.status is Status.RUNNING else state.seconds
 
     @property
     def prompt(self) -> dict[str, Any]:
@@ -399,12 +401,19 @@ class Run:
 
     def summary(self) -> str:
         """Tell what ran, in what time, and why, in a few lines."""
-        lines = [f"Run {self.state} in {format_seconds(self.seconds)}: {counts_line(self.counts)}."]
-        lines += node_lines(list(self._node_runs()), self.blocked, self.why)
+        within = "for" if self.state is Status.RUNNING else "in"
+        lines = [f"Run {self.state} {within} {format_seconds(self.seconds)}: {counts_line(self.counts)}."]
+        lines += node_lines(list(self._node_runs()), self.blocked, self.why, self._begun_at())
         if self.error is not None:
             lines.append(f"  {type(self.error).__name__}: {self.error}")
             lines += [f"  {line}" for line in notes_of(self.error)]
         return "\n".join(lines)
+
+    def _begun_at(self) -> Mapping[str, float]:
+        """Return when each node was called that is running now."""
+        is_live = self.state is Status.RUNNING
+        running = [each.step.id for each in self._node_runs() if is_live and each.state is NodeState.RUNNING]
+        return self._state.event_log.begun_at(running)
 
     @property
     def panel(self) -> Any:

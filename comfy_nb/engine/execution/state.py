@@ -189,8 +189,8 @@ class RunState:
     def end(self, status: Status) -> None:
         """Set the status in which the run has ended."""
         assert status in LEGAL_MOVES[self.status], f"{self.status} -> {status}"
-        self.status = status
         self.seconds = time.perf_counter() - self.started_at
+        self.status = status
 
     def taint(self) -> None:
         """Note that keys do not tell everything any more: nothing is cached, in this run nor in those around it."""
