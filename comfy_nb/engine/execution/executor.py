@@ -196,7 +196,8 @@ class Executor:
     def _sync_turn(self, node_run: NodeRun, worker: Worker) -> None:
         if not self._is_its_turn(node_run):
             return
-        self._event_log.node_started(node_run, worker.name)
+        if self.state.stop_as is None:  # else it has only waited, and will not be called
+            self._event_log.node_started(node_run, worker.name)
         self._call_on_lane(node_run, self.lane_caller.call, worker)
 
     def _call_on_lane(
@@ -256,7 +257,8 @@ class Executor:
     def _start_task(self, node_run: NodeRun, caller: Caller) -> None:
         if not self._is_its_turn(node_run):
             return
-        self._event_log.node_started(node_run, node_run.step.where)
+        if self.state.stop_as is None:
+            self._event_log.node_started(node_run, node_run.step.where)
         task = self.loop.create_task(self._async_turn(node_run, caller), context=self.context.copy())
         self.tasks[task] = node_run
         task.add_done_callback(self._task_done)
