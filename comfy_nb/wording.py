@@ -44,8 +44,13 @@ def suggest(name: str, known: Iterable[str], most: int = 12) -> str:
         return "There are none."
     if meant := near(name, names):
         return meant
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return "There are: " + ", ".join(names[:most]) + rest + "."
+    return f"There are: {listed(names, most)}."
+
+
+def listed(names: Sequence[str], most: int = 12) -> str:
+    """Return the first `most` of some names as text, and how many more there are."""
+    rest = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
 
 
 def near(name: str, known: Iterable[str]) -> str:

@@ -74,10 +74,17 @@ def find_parameter(graph: Graph, key: str, near: str | None = None) -> Parameter
 
 
 def split_key(graph: Graph, key: str) -> tuple[str, str, str]:
-    """Split "3.radius" at the first dot that follows a node's id: ids and input names may contain dots."""
-    for place, character in enumerate(key):
-        if character == "." and key[:place] in graph.nodes:
+    """Split "3.radius" at the first dot that follows a node's id, or else a title or class; all may contain dots.
+
+    A title or class that only one node has is given as its id.
+    """
+    places = [place for place, character in enumerate(key) if character == "."]
+    for place in places:
+        if key[:place] in graph.nodes:
             return key[:place], ".", key[place + 1 :]
+    for place in places:
+        if found := graph.find(key[:place]):
+            return found[0].id if len(found) == 1 else key[:place], ".", key[place + 1 :]
     return key.partition(".")
 
 

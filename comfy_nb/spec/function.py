@@ -64,6 +64,7 @@ def spec_from_function(
     names_around = _names_around(function)
     hints = _hints_of(function, name, names_around)
     parameters = inspect.signature(function).parameters
+    _refuse_method(function, name, list(parameters))
     inputs, hidden = _read_parameters(name, parameters, hints)
     outputs = _read_outputs(name, hints.get("return", Any), list_output, names_around)
     is_async = inspect.iscoroutinefunction(function)
@@ -222,6 +223,17 @@ def _distinct(names: list[str]) -> tuple[str, ...]:
     return tuple(result)
 
 
+def _refuse_method(function: Callable[..., Any], name: str, parameters: list[str]) -> None:
+    """Raise SpecError for a function in the body of a class that takes the object: no node would have one."""
+    owner = function.__qualname__.rpartition("<locals>.")[2].rpartition(".")[0]
+    if owner and parameters[:1] in (["self"], ["cls"]):
+        raise SpecError(
+            f"{name} is a method of {owner}, and a node has no `{parameters[0]}`. Write a function outside of the "
+            "class that takes what it needs as inputs, or make a node of the method of one object: "
+            f"nb.node(obj.{function.__name__})."
+        )
+
+
 def _check_options(
     name: str,
     function: Callable[..., Any],
@@ -236,7 +248,10 @@ def _check_options(
             f"{name} is a generator function. A node returns its result; report partial work by nb.Progress."
         )
     if timeout is not None and not is_async:
-        raise SpecError(f"{name}: a timeout needs an async function, because a sync function cannot be interrupted.")
+        raise SpecError(
+            f"{name}: a timeout needs an async function, which can be cancelled where it awaits. A plain function may "
+            "be in C code, which nothing interrupts. Limit the run: graph.run(timeout=...), or make it `async def`."
+        )
     if timeout is not None and not timeout > 0:
         raise SpecError(f"{name}: timeout must be seconds above 0, not {timeout!r}.")
     if retries < 0:

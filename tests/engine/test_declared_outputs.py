@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -144,6 +146,55 @@ async def test_where_it_is_strict_the_node_fails_and_nothing_of_it_is_cached(
     with pytest.warns(nb.ComfyNBWarning, match=SAID):
         run = await node(3).graph.run()
     assert run.counts["ran"] == 1
+
+
+@nb.node
+def seen(x: Any) -> Any:
+    return len(x)
+
+
+@nb.node
+def stands_for(seed: int) -> nb.Image:
+    builder = nb.GraphBuilder()
+    return {"result": (builder.node("channels_first", seed=seed).out(1),), "expand": builder.finalize()}
+
+
+GRAPHS: dict[str, Callable[[int], nb.Handle]] = {
+    "the node itself": lambda seed: channels_first(seed),
+    "an async one": lambda seed: channels_first_async(seed),
+    "a node below": lambda seed: seen(channels_first(seed).IMAGE),
+    "a node that expands": lambda seed: stands_for(seed),
+    "a node below one that expands": lambda seed: seen(stands_for(seed)),
+}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+async def test_what_was_cached_with_a_warning_fails_as_soon_as_it_is_strict(name: str) -> None:
+    with nb.use_session(nb.Session()):
+        with pytest.warns(nb.ComfyNBWarning, match=SAID):
+            await GRAPHS[name](4)
+        nb.configure(strict=True)
+        for _ in range(2):
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", nb.ComfyNBWarning)
+                with pytest.raises(nb.NodeError, match=SAID):
+                    await GRAPHS[name](4)
+
+
+async def test_what_was_warned_of_is_not_on_disk_where_nobody_would_be_warned_again(tmp_path: Path) -> None:
+    @nb.node
+    def slow_channels_first(seed: int) -> nb.Image:
+        time.sleep(0.05)
+        return torch.rand(1, 3, 4, 5)
+
+    for _ in range(2):
+        session = nb.Session()
+        with nb.use_session(session), pytest.warns(nb.ComfyNBWarning, match=SAID):
+            nb.configure(cache_dir=tmp_path)
+            run = await slow_channels_first(5).graph.run()
+        assert run.counts["ran"] == 1
+        assert session.store.disk is not None
+        session.store.disk.close()
 
 
 async def test_a_class_of_a_pack_returns_what_it_likes(pack: Pack) -> None:

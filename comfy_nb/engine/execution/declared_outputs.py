@@ -30,4 +30,4 @@ class DeclaredOutputs:
             message = f"output {spec.output_name(slot)}: {fault}"
             if self._is_strict:
                 raise LayoutError(message)
-            self._remarks.add(node_run, message)
+            self._remarks.add(node_run, message, is_fault=True)
