@@ -10,7 +10,6 @@ import pytest
 from tests.kernel.harness import INSTALLED, OTHER_KERNELS, Kernel
 
 pytestmark = pytest.mark.kernel
-INTERRUPTED = True
 
 PREPARE = """
 import asyncio, atexit, sys, threading, time

@@ -73,7 +73,7 @@ async def test_of_a_large_run_only_the_first_bars_are_kept():
 async def test_a_large_graph_is_not_drawn_but_it_is_said_how_to_see_it():
     views = RunViews()
     views.add(await run_of(*(viewed(f"large {number}") for number in range(run_views.DRAWN_MAX + 1))))
-    assert views.html()["Graph"] == "<div>41 nodes: nb.draw(nb.last.graph) shows them.</div>"
+    assert views.html()["Graph"] == f"<div>{run_views.DRAWN_MAX + 1} nodes: nb.draw(nb.last.graph) shows them.</div>"
 
 
 async def test_what_a_run_gave_is_not_kept():

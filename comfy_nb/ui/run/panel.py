@@ -131,12 +131,13 @@ class Panel:
         if not isinstance(message, dict):
             self._note_page(message == SHOWN)
             return
-        run, name = self._runs.newest_run(), str(message.get("view"))
+        name = str(message.get("view"))
         if self._is_closed:  # a page that was loaded again
             self._rows.send({"view": name, "html": self._runs.views.html().get(name.capitalize(), "")})
             return
         (self._unfolded.add if message.get("isOpen") else self._unfolded.discard)(name)
         self._sent.pop(name, None)
+        run = self._runs.newest_run()
         if run is not None and run.loop is not None:
             post(run.loop, self._show_graph if name == "graph" else self._begin_to_refresh, run)
 
