@@ -13,7 +13,7 @@ from comfy_nb.graph.bypass import resolve
 from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.gc_freeze import gc_frozen
 from comfy_nb.graph.link import is_link, link_of, short_input, wrap_constant
-from comfy_nb.graph.names_of_nodes import id_of_only, ids_named
+from comfy_nb.graph.names_of_nodes import id_of_only, ids_named, unknown_node
 from comfy_nb.graph.node import HandleLike, Node, is_handle
 from comfy_nb.graph.on_error import STOP, posted
 from comfy_nb.graph.prompt import ParsedPrompt, parse_prompt, read_prompt, write_prompt
@@ -339,8 +339,10 @@ class Graph:
         if isinstance(node, Node):
             return node
         node_id = str(node) if type(node) in (str, int) else short(node)
+        if type(node) is str and node not in self.nodes:
+            node_id = id_of_only(node, self.nodes, "in the graph")
         if node_id not in self.nodes:
-            node_id = id_of_only(node_id, self.nodes, "in the graph")
+            raise unknown_node(node_id, self.nodes, "in the graph")
         return self.nodes[node_id]
 
     def __delitem__(self, node: str | int | Node | HandleLike) -> None:
