@@ -62,7 +62,7 @@ async def test_the_examples_of_the_guide_run_one_after_the_other(tmp_path, capsy
     examples = examples_in((ROOT / "docs/guide.md").read_text())
     assert len(examples) == 6
     await run_examples(tmp_path, examples)
-    assert "1 from cache" in capsys.readouterr().out
+    assert "2 from cache" in capsys.readouterr().out
 
 
 def test_the_versions_that_count_as_tested_are_those_that_the_tests_pin() -> None:

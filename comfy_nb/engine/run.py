@@ -192,6 +192,12 @@ class Run:
         return self._state.event_log.cached
 
     @property
+    def above_cached(self) -> int:
+        """How many needed nodes the run did not look at, since what needs them was cached; they count as cached too."""
+        looked_at = self._state.event_log.looked_at
+        return max(len(self.needed) - looked_at, 0) if looked_at else 0
+
+    @property
     def ui(self) -> dict[str, Mapping[str, Any]]:
         """What output nodes reported, by node id."""
         return self._state.event_log.ui
@@ -413,7 +419,8 @@ class Run:
     def summary(self) -> str:
         """Tell what ran, in what time, and why, in a few lines."""
         within = "for" if self.state is Status.RUNNING else "in"
-        lines = [f"Run {self.state} {within} {format_seconds(self.seconds)}: {counts_line(self.counts)}."]
+        counts = counts_line(self.counts, self.above_cached)
+        lines = [f"Run {self.state} {within} {format_seconds(self.seconds)}: {counts}."]
         lines += node_lines(list(self._node_runs()), self.blocked, self.why, self._begun_at())
         if self.error is not None:
             lines.append(f"  {type(self.error).__name__}: {self.error}")

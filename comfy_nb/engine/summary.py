@@ -18,9 +18,9 @@ def counts_of(node_runs: Iterable[NodeRun]) -> Counter[str]:
     return Counter(node_run.source for node_run in node_runs if node_run.state is NodeState.DONE)
 
 
-def counts_line(counts: Counter[str]) -> str:
-    """Return the counts as text: "2 ran, 3 from cache"."""
-    cached = counts["memory"] + counts["disk"]
+def counts_line(counts: Counter[str], above_cached: int) -> str:
+    """Return the counts as text: "2 ran, 3 from cache", with those that nobody looked at."""
+    cached = counts["memory"] + counts["disk"] + above_cached
     named = ((cached, "from cache"), (counts["shared"], "shared"), (counts["replaced"], "replaced"))
     return ", ".join([f"{counts['ran']} ran", *(f"{number} {what}" for number, what in named if number)])
 

@@ -245,7 +245,7 @@ async def test_cells_note_what_ran_and_what_was_cached(world):
     handle = world.double(world.load(8))
     await handle
     sweep = await nb.sweep(handle, {"times": [1, 2]})
-    assert [cell.note for cell in sweep] == ["1 cached", "1 ran, 1 cached"]
+    assert [cell.note for cell in sweep] == ["2 cached", "1 ran, 1 cached"]
 
 
 async def test_a_table_has_a_row_for_each_cell(world):
