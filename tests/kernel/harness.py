@@ -9,6 +9,7 @@ import os
 import queue
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,17 @@ OTHER_KERNELS = {"6.31": ("ipykernel==6.31.0", "nest-asyncio==1.6.0")}
 """Other kernel versions to test, each with the packages it needs beyond the main environment."""
 
 START_TIMEOUT_S = 60.0
+STACKS_S = 2.0
+
+LAUNCH = """
+import faulthandler, runpy, signal, sys
+path = sys.argv.pop(1)
+if hasattr(faulthandler, "register"):
+    faulthandler.register(signal.SIGUSR1, open(path, "w"))
+runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=True)
+"""
+"""Begins a kernel that writes what its threads do when it is asked by a signal, however busy it is (not on Windows)."""
+
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -113,7 +125,8 @@ class Kernel:
     def __enter__(self) -> Kernel:
         self._private = Path(tempfile.mkdtemp(prefix="comfy_nb_kernel_"))
         self._manager = KernelManager(connection_file=str(self._private / "connection.json"))
-        launch = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        self._stacks = self._private / "stacks.txt"
+        launch = [sys.executable, "-c", LAUNCH, str(self._stacks), "-f", "{connection_file}"]
         self._manager.kernel_spec.argv = launch
         self._manager.start_kernel(env=self._environment(), cwd=str(self._cwd))
         self._client = self._manager.client()
@@ -192,12 +205,22 @@ class Kernel:
                 message = self._client.get_iopub_msg(timeout=min(0.5, max(deadline - time.perf_counter(), 0)))
             except queue.Empty:
                 if time.perf_counter() >= deadline:
-                    raise TimeoutError(failure or f"nothing happened in {timeout} s") from None
+                    failure = failure or f"nothing happened in {timeout} s"
+                    raise TimeoutError(f"{failure}\n{self._what_threads_do()}") from None
                 if not self._manager.is_alive():
                     raise RuntimeError(f"the kernel died. {failure}") from None
                 continue
             if reply := self._replies.get(message["parent_header"].get("msg_id")):
                 reply.take(message)
+
+    def _what_threads_do(self) -> str:
+        """Return the stacks of the kernel's threads twice, some time apart: what stays the same is held up."""
+        if not hasattr(signal, "SIGUSR1") or not self._stacks.exists():
+            return ""
+        for _ in range(2):
+            self.process.send_signal(signal.SIGUSR1)
+            time.sleep(STACKS_S / 2)
+        return self._stacks.read_text()
 
     def answer(self, text: str, timeout: float = 30.0) -> None:
         """Wait until the running cell asks for a line of input, and give it."""
