@@ -33,6 +33,7 @@ OTHER_KERNELS = {"6.31": ("ipykernel==6.31.0", "nest-asyncio==1.6.0")}
 
 START_TIMEOUT_S = 60.0
 STACKS_S = 2.0
+FRAMES = 30
 
 LAUNCH = """
 import faulthandler, runpy, signal, sys
@@ -214,13 +215,18 @@ class Kernel:
                 reply.take(message)
 
     def _what_threads_do(self) -> str:
-        """Return the stacks of the kernel's threads twice, some time apart: what stays the same is held up."""
-        if not hasattr(signal, "SIGUSR1") or not self._stacks.exists():
+        """Return the stacks of the kernel's main thread and of ours, twice: what stays the same is held up.
+
+        They are told once for a kernel: the cells after the first one that hangs wait for that.
+        """
+        if not hasattr(signal, "SIGUSR1") or not self._stacks.exists() or self._stacks.read_text():
             return ""
         for _ in range(2):
             self.process.send_signal(signal.SIGUSR1)
             time.sleep(STACKS_S / 2)
-        return self._stacks.read_text()
+        threads = self._stacks.read_text().replace("Current thread", "\nCurrent thread").split("\n\n")
+        shown = [thread for thread in threads if "/comfy_nb/" in thread or thread.strip().startswith("Current thread")]
+        return "\n".join("\n".join(thread.strip().splitlines()[:FRAMES]) for thread in shown)
 
     def answer(self, text: str, timeout: float = 30.0) -> None:
         """Wait until the running cell asks for a line of input, and give it."""
