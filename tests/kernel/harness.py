@@ -166,6 +166,11 @@ class Kernel:
         reply = self._replies[msg_id] = Reply(msg_id, sent_at)
         return reply
 
+    @property
+    def folder(self) -> Path:
+        """The folder that it runs in."""
+        return self._cwd
+
     def run(self, code: str, timeout: float = 30.0) -> Reply:
         """Run a cell to its end. An error in the cell is in the reply, not raised."""
         return self.wait(self.send(code), timeout)
