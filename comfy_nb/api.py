@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_nb.engine import presenter
 from comfy_nb.engine.cache.disk import DiskCache
 from comfy_nb.engine.execution.breakpoints import Breakpoint, slot_of
+from comfy_nb.engine.pool import Pool, make_pool
 from comfy_nb.engine.presenter import Presenter
 from comfy_nb.engine.session import default_session
 from comfy_nb.errors import ComfyNBError
@@ -19,6 +20,7 @@ from comfy_nb.node_files.export import export_nodes as export_nodes
 from comfy_nb.spec.reading import spec_of
 from comfy_nb.spec.registry import Registry
 from comfy_nb.ui.render.cache_table import CacheTable
+from comfy_nb.ui.render.pool_table import PoolTable
 from comfy_nb.wording import parse_size
 
 if TYPE_CHECKING:
@@ -80,6 +82,18 @@ runner.install(default_session)
 presenter.install(_presenter)
 
 cache = CacheTable(lambda: (default_session().cache, default_session().disk), lambda: default_session().history)
+
+pools = PoolTable(lambda: default_session().pools)
+
+
+def pool(name: str, size: int | None = None, *, per_minute: int | None = None, shared: bool = False) -> Pool:
+    """Make a pool of `size` places, or of so many calls `per_minute`, that holds across all runs and cells.
+
+    Nodes use it by name, `@nb.node(uses="gpu")`, and other code by `async with nb.pool("gpu"):`, or `with` in a thread.
+    `shared` makes it one for all kernels of this person on the machine. Called again, it changes what the pool allows;
+    with the name alone it returns it. Raises UnknownName for a name alone that is none, GraphError for no such limits.
+    """
+    return make_pool(default_session().pools, name, size, per_minute, shared)
 
 
 def interact(

@@ -123,6 +123,22 @@ class NodeWaiting(NamedTuple):
     reason: str
 
 
+class NodeQueued(NamedTuple):
+    """A node waits for places in `pools`, all of them at once; `ahead` others are before it.
+
+    It is reported again when that changes, to the first in line. `NodeStarted` says that it has them.
+    """
+
+    run_id: str
+    time: float
+    node_id: str
+    display_id: str
+    class_type: str
+    title: str
+    pools: tuple[str, ...]
+    ahead: int
+
+
 class NodeFinished(NamedTuple):
     """A node is done. `seconds` is the time inside the node's own function, `ui` what it reported for display.
 
@@ -219,6 +235,7 @@ Event = (
     | NodeLog
     | CallFinished
     | NodeWaiting
+    | NodeQueued
     | NodeFinished
     | NodeBlocked
     | NodeFailed

@@ -35,6 +35,7 @@ from comfy_nb.engine.planning.modes import modes_here
 from comfy_nb.engine.planning.planned import current_plan, plan_of
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.engine.planning.validity import assess
+from comfy_nb.engine.pools.pools import Pools
 from comfy_nb.engine.presenter import Presenter, make_presenter, safely
 from comfy_nb.engine.provenance import ProvenanceIndex
 from comfy_nb.engine.run import Run
@@ -63,6 +64,7 @@ class Session:
         self.store = Store(budget, disk)
         self.inside = KnownInside()
         self.lanes = Lanes()
+        self.pools = Pools()
         self.runs: weakref.WeakSet[Run] = weakref.WeakSet()
         self._lasts = LastRuns()
         self.history = History()

@@ -183,6 +183,12 @@ class EventLog:
             self.total += added
             self.emit(events.NodesAdded(self._run_id, now, added))
 
+    def node_queued(self, node: ReportedNode, pools: Iterable[str], ahead: int) -> None:
+        """Report that a node waits for places in pools, behind `ahead` others."""
+        step, now = node.step, time.perf_counter()
+        made = (step.id, node.display_id, step.class_type, step.title, tuple(pools), ahead)
+        self.emit(events.NodeQueued(self._run_id, now, *made))
+
     def node_blocked(self, node_id: str, display_id: str, class_type: str, message: str) -> None:
         """Report that a call was skipped because of a blocker with a message."""
         self.blocked.append((node_id, message))

@@ -19,7 +19,7 @@ from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.execution.abandon import abandon, warn_abandoned
 from comfy_nb.engine.execution.after_failure import Failures
 from comfy_nb.engine.execution.backoff import Backoff
-from comfy_nb.engine.execution.callers import Caller, LaneCaller, LaneTurn, LoopCaller
+from comfy_nb.engine.execution.callers import Caller, LaneCaller, LaneOutcome, LaneTurn, LoopCaller
 from comfy_nb.engine.execution.cancelling import cancel_until_done
 from comfy_nb.engine.execution.claims import Claims
 from comfy_nb.engine.execution.coroutines import STALL_S, warn_stalled
@@ -32,15 +32,18 @@ from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.node_threads import node_threads
 from comfy_nb.engine.execution.outdated import drop_outdated
 from comfy_nb.engine.execution.pauses import MakePause, Pauses
+from comfy_nb.engine.execution.places import Places, holding
 from comfy_nb.engine.execution.results import Results
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.services import Services
 from comfy_nb.engine.execution.state import RunState, Status
-from comfy_nb.engine.execution.turn import Expand, Outcome
+from comfy_nb.engine.execution.turn import Expand
 from comfy_nb.engine.execution.turn_services import TurnServices
-from comfy_nb.engine.planning.step import LOOP, POOL
-from comfy_nb.errors import Interrupted, InterruptProcessingException, NodeError
+from comfy_nb.engine.planning.step import LANE, LOOP, POOL
+from comfy_nb.engine.pools.fair_queue import Demand
+from comfy_nb.errors import ComfyNBError, Interrupted, InterruptProcessingException, NodeError
 from comfy_nb.graph.gc_freeze import gc_frozen
+from comfy_nb.spec.uses import Needs
 
 SLICE_S = 0.02
 
@@ -69,10 +72,13 @@ class Executor:
         self.failures = Failures(state, self.scheduler)
         self.pauses = Pauses(self, services.breakpoints, make_pause)
         self.backoff = Backoff(self.loop, self._send_again)
+        self.places = Places(state, services.pools, self.loop)
+        if services.pools.has_assigned:
+            self.scheduler.uses_pools = lambda step: services.pools.assigned_to(step.class_type)
         turn_services = TurnServices(state, self.scheduler, services.store, self.lookup.skips, self.lookup.remarks)
         self.lane_caller = LaneCaller(state, turn_services, self.loop)
         self.callers: dict[str, Caller] = {
-            LOOP: LoopCaller(state, turn_services, self),
+            LOOP: LoopCaller(state, turn_services, self, self.places),
             **{where: make(state, turn_services, self) for where, make in services.callers.items()},
         }
         self.tasks: dict[asyncio.Task[None], NodeRun] = {}
@@ -141,8 +147,8 @@ class Executor:
             cycle = scheduler.find_cycle() if scheduler.is_deadlocked and not off_lane and not drain else None
         for node_run in off_lane:
             where = node_run.step.where
-            if where == POOL:
-                self._send(self.state.lanes.pool, partial(self._sync_turn, node_run))
+            if where in (LANE, POOL):
+                self._begin_off_lane(node_run)
             else:
                 self._start_task(node_run, self.callers[where])
         if drain:
@@ -167,6 +173,44 @@ class Executor:
             self.fail(node_run, error)
             return False
         return self.claims.claim(node_run, self.results.take_shared)
+
+    # Sync nodes off the run's lane: beside it, and in pools --------------------------------------------------------
+
+    def _begin_off_lane(self, node_run: NodeRun) -> None:
+        try:
+            needs = self.places.needed_by(node_run.step)
+        except ComfyNBError as error:
+            self.fail(node_run, error)
+            return
+        if not needs:
+            self._send(self.state.lanes.pool, partial(self._sync_turn, node_run))
+        elif self._is_its_turn(node_run):
+            self._ask_places(node_run, needs, partial(self.lane_caller.call, one_call=True))
+
+    def _ask_places(self, node_run: NodeRun, needs: Needs, call: Callable[[NodeRun, Worker], LaneOutcome]) -> None:
+        """Let a node whose turn it is have its next call once it has places."""
+
+        def call_in_places(demand: Demand, node_run: NodeRun, worker: Worker) -> LaneOutcome:
+            try:
+                with holding(needs):
+                    return call(node_run, worker)
+            finally:
+                self.places.give_back(demand)
+
+        def go_on(demand: Demand, worker: Worker) -> None:
+            if self.is_over:
+                self.places.give_back(demand)
+                self.claims.release(node_run, None)
+                return
+            self._event_log.node_started(node_run, worker.name)
+            self._call_on_lane(node_run, partial(call_in_places, demand), worker)
+
+        def begin(demand: Demand) -> None:
+            context = self.context.copy()
+            lane = self.state.lanes.of_pools(tuple(name for name, _ in needs))
+            lane.submit_beside(lambda worker: context.run(go_on, demand, worker))
+
+        self.places.ask(node_run, needs, begin)
 
     # Sync nodes, on a lane -----------------------------------------------------------------------------------------
 
@@ -196,9 +240,7 @@ class Executor:
         self._event_log.node_started(node_run, worker.name)
         self._call_on_lane(node_run, self.lane_caller.call, worker)
 
-    def _call_on_lane(
-        self, node_run: NodeRun, call: Callable[[NodeRun, Worker], Outcome | LaneTurn], worker: Worker
-    ) -> None:
+    def _call_on_lane(self, node_run: NodeRun, call: Callable[[NodeRun, Worker], LaneOutcome], worker: Worker) -> None:
         self.calling[worker] = node_run
         keeps_claim = False
         try:
@@ -234,6 +276,10 @@ class Executor:
             self.backoff.begin(node_run, put_off)
 
     def _send_again(self, node_run: NodeRun, put_off: LaneTurn) -> None:
+        if needs := self.places.needed_by(node_run.step):
+            self._ask_places(node_run, needs, partial(self.lane_caller.go_on, put_off))
+            return
+
         def go_on(worker: Worker) -> None:
             if self.is_over:
                 self.claims.release(node_run, None)
@@ -347,11 +393,11 @@ class Executor:
             for inner in list(self.state.inner):
                 inner.stop(Status.CANCELLED)
         calling = [(worker, node_run) for worker in list(self.calling) if (node_run := self.calling.pop(worker, None))]
-        waiting = self.backoff.close()
+        waiting = [*self.backoff.close(), *self.places.close()]
         for node_run in [*(node_run for _, node_run in calling), *self.tasks.values(), *waiting]:
             self.claims.release(node_run, None)
         for worker, node_run in calling:
-            abandon(worker, node_run)
+            abandon(worker, node_run, self.places.give_up)
         if not self.tasks:
             self._close(status)
         elif status is not Status.DONE:
@@ -360,6 +406,7 @@ class Executor:
     def _abandon_tasks(self) -> None:
         """End without the async nodes that swallow their cancellation."""
         for node_run in self.tasks.values():
+            self.places.give_up(node_run)
             warn_abandoned(node_run, "it swallows its cancellation")
         self._close(self.ending or Status.CANCELLED)
 

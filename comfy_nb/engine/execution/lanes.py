@@ -118,6 +118,22 @@ class Lane:
         self.jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self.workers: list[Worker] = []
         self._lock = threading.Lock()
+        self._jobs_beside = 0
+
+    def submit_beside(self, job: Job) -> None:
+        """Queue a job that has places of its own: a worker more is there if all others may be busy."""
+
+        def counted(worker: Worker) -> None:
+            try:
+                job(worker)
+            finally:
+                with self._lock:
+                    self._jobs_beside -= 1
+
+        with self._lock:
+            self._jobs_beside += 1
+            self.size = max(self.size, self._jobs_beside)
+        self.submit(counted)
 
     def submit(self, job: Job) -> None:
         """Queue a job; the first one starts the threads."""
@@ -158,10 +174,18 @@ class Lanes:
         self.lane = Lane("comfy-nb-lane", lanes=self)
         self.pool = Lane("comfy-nb-pool", os.cpu_count() or 1, lanes=self)
         self.hooks = Lane("comfy-nb-hooks", lanes=self)
+        self._of_pools: dict[tuple[str, ...], Lane] = {}
         self._outer = outer
         self._nested: Lanes | None = None
         self._users = 0
         self._lock: threading.Lock = threading.Lock() if outer is None else outer._lock
+
+    def of_pools(self, names: tuple[str, ...]) -> Lane:
+        """Return the lane of the nodes that use these pools."""
+        with self._lock:
+            if names not in self._of_pools:
+                self._of_pools[names] = Lane(f"comfy-nb-{'-'.join(names)}", 0, lanes=self)
+            return self._of_pools[names]
 
     def take(self) -> Lanes:
         """Return these lanes, for one more run."""
@@ -190,7 +214,7 @@ class Lanes:
 
     def close(self) -> None:
         """Let all workers end after the queued jobs."""
-        for lane in (self.lane, self.pool, self.hooks):
+        for lane in (self.lane, self.pool, self.hooks, *self._of_pools.values()):
             lane.close()
 
 

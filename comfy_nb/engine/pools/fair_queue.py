@@ -12,12 +12,11 @@ import itertools
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
+from comfy_nb.spec.uses import Needs
+
 AGING_S = 1.0
 OTHER_PROCESS_S = 0.05
 """How often it is looked whether another process has given places back."""
-
-Needs = tuple[tuple[str, int], ...]
-"""The names of pools, in order, and how many places are needed of each."""
 
 
 class Limit(Protocol):

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from comfy_nb.engine.pools.alarm import Alarm
 from comfy_nb.engine.pools.bucket import TokenBucket
 from comfy_nb.engine.pools.capacity import Capacity, SharedPlaces
-from comfy_nb.engine.pools.fair_queue import Demand, FairQueue, Needs
+from comfy_nb.engine.pools.fair_queue import Demand, FairQueue
 from comfy_nb.errors import GraphError, UnknownName
-
-Uses = str | Mapping[str, int]
-"""What a node uses: the name of a pool, of which it needs one place, or how many places of which pools."""
+from comfy_nb.spec.uses import Needs, Uses, needs_of
 
 
 class PoolState(NamedTuple):
@@ -36,9 +35,17 @@ class Pools:
     def __init__(self) -> None:
         self._capacities: dict[str, Capacity] = {}
         self._assigned: list[tuple[str, Needs]] = []
+        self._assigned_to: dict[str, Needs] = {}
+        self._listeners: list[Callable[[], None]] = []
         self._queue = FairQueue(self._capacities)
         self._lock = threading.Lock()
-        self._alarm = Alarm(self._serve, "comfy-nb-pools")
+        self._alarm = Alarm(self._ring, "comfy-nb-pools")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._capacities))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._capacities
 
     def define(self, name: str, size: int | None, per_minute: int | None, shared: bool) -> None:
         """Make a pool, or give one that there is other limits; who has places there keeps them."""
@@ -59,23 +66,29 @@ class Pools:
                 known.bucket = TokenBucket(per_minute, now)
             else:
                 known.bucket.resize(per_minute, now)
-        self._serve()
+            finish = self._serve(now)
+        finish()
 
     def assign(self, pattern: str, uses: Uses) -> None:
         """Let nodes of all classes whose names match (`KSampler*`) use pools, beside what they say themselves."""
-        self._assigned.append((pattern, self.needs_of(uses)))
+        self._assigned.append((pattern, self.checked(needs_of(uses, pattern))))
+        self._assigned_to.clear()
+
+    @property
+    def has_assigned(self) -> bool:
+        """Whether classes use pools that do not say so themselves."""
+        return bool(self._assigned)
 
     def assigned_to(self, class_type: str) -> Needs:
         """Return what was assigned to a class."""
-        found: dict[str, int] = {}
-        for pattern, needs in self._assigned:
-            if fnmatch.fnmatchcase(class_type, pattern):
-                found |= dict(needs)
-        return tuple(sorted(found.items()))
+        found = self._assigned_to.get(class_type)
+        if found is None:
+            matching = (needs for pattern, needs in self._assigned if fnmatch.fnmatchcase(class_type, pattern))
+            found = self._assigned_to[class_type] = tuple(sorted(dict(itertools.chain(*matching)).items()))
+        return found
 
-    def needs_of(self, uses: Uses) -> Needs:
-        """Check what somebody uses; raises UnknownName for a pool that was not made, GraphError for too many places."""
-        needs = tuple(sorted({uses: 1}.items() if isinstance(uses, str) else uses.items()))
+    def checked(self, needs: Needs) -> Needs:
+        """Return these needs; raises UnknownName for a pool that was not made, GraphError for too many places."""
         for name, count in needs:
             if name not in self._capacities:
                 raise UnknownName.of("pool", name, self._capacities, f"in this session; make it: nb.pool({name!r}, 1)")
@@ -84,18 +97,26 @@ class Pools:
                 raise GraphError(f"{count} places of the pool {name!r} are needed, which has {size}.")
         return needs
 
-    def ask(self, demand: Demand) -> None:
-        """Let somebody wait for places; `demand.granted()` may be called before this returns."""
+    def ask(self, demand: Demand) -> int | None:
+        """Let somebody wait for places: return how many are before it, or None where it has them.
+
+        `demand.granted()` is called once it has them, perhaps before this returns.
+        """
         with self._lock:
-            self._queue.ask(demand, time.monotonic())
-        self._serve()
+            now = time.monotonic()
+            self._queue.ask(demand, now)
+            finish = self._serve(now)
+            ahead = self._queue.ahead_of_newest(demand, now) if demand not in self._queue.holding else None
+        finish()
+        return ahead
 
     def withdraw(self, demand: Demand) -> None:
         """Give back the places of a demand, or let it wait no longer."""
         with self._lock:
-            was_there = self._queue.withdraw(demand)
-        if was_there:
-            self._serve()
+            if not self._queue.withdraw(demand):
+                return
+            finish = self._serve(time.monotonic())
+        finish()
 
     def empty(self, name: str, seconds: float) -> None:
         """Let nobody begin in a pool for so many seconds, since a service asked for that."""
@@ -103,8 +124,10 @@ class Pools:
             capacity = self._capacities[name]
             if capacity.bucket is None:
                 raise GraphError(f"The pool {name!r} has no limit of calls a minute: nb.pool({name!r}, per_minute=60).")
-            capacity.bucket.empty(time.monotonic(), seconds)
-        self._serve()
+            now = time.monotonic()
+            capacity.bucket.empty(now, seconds)
+            finish = self._serve(now)
+        finish()
 
     def places_in_line(self) -> dict[Demand, int]:
         """Return for each demand that waits how many are before it."""
@@ -129,12 +152,29 @@ class Pools:
                 for name, capacity in self._capacities.items()
             ]
 
-    def _serve(self) -> None:
+    def call_at_change(self, callback: Callable[[], None]) -> None:
+        """Call this once, from any thread, when the places of somebody in line may have changed."""
         with self._lock:
-            served, again_at = self._queue.serve(time.monotonic())
-            self._alarm.set(again_at)
-        for demand in served:
-            demand.granted()
+            self._listeners.append(callback)
+
+    def _ring(self) -> None:
+        with self._lock:
+            finish = self._serve(time.monotonic())
+        finish()
+
+    def _serve(self, now: float) -> Callable[[], None]:
+        """Serve those who can be; return what then tells them, for when the lock is not held any more."""
+        served, again_at = self._queue.serve(now)
+        self._alarm.set(again_at)
+        listeners, self._listeners = self._listeners, []
+
+        def tell() -> None:
+            for demand in served:
+                demand.granted()
+            for listener in listeners:
+                listener()
+
+        return tell
 
 
 def _who(demands: Iterable[Demand], pool: str) -> tuple[str, ...]:

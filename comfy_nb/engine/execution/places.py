@@ -1,0 +1,156 @@
+"""The places in pools that the nodes of a run wait for and have; what code has already it does not wait for again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+
+from comfy_nb.engine.execution.loops import post
+from comfy_nb.engine.execution.node_run import NodeRun
+from comfy_nb.engine.execution.state import RunState
+from comfy_nb.engine.planning.step import LOOP, Step
+from comfy_nb.engine.pools.fair_queue import Demand
+from comfy_nb.engine.pools.pools import Pools
+from comfy_nb.spec.uses import Needs
+
+held_here: ContextVar[frozenset[str]] = ContextVar("comfy_nb_pools_held", default=frozenset())
+"""The pools of which the code of this context has places: what it awaits needs none of them for itself."""
+REFRESH_S = 0.1
+TOLD_MAX = 20
+"""So many of those that wait are told how many are ahead of them whenever that changes."""
+
+
+@contextmanager
+def holding(needs: Needs) -> Generator[None, None, None]:
+    """Let the code of a `with` block have places that were taken for it."""
+    before = held_here.get()
+    held_here.set(before | {name for name, _ in needs})
+    try:
+        yield
+    finally:
+        held_here.set(before)
+
+
+class _Wait:
+    """A node that waits for places, and how many it was told to be ahead of it."""
+
+    __slots__ = ("ahead", "node_run")
+
+    def __init__(self, node_run: NodeRun) -> None:
+        self.node_run = node_run
+        self.ahead: int | None = None
+
+
+class Places:
+    """What one run asks of the pools of its session; its methods are called on its loop."""
+
+    def __init__(self, state: RunState, pools: Pools, loop: asyncio.AbstractEventLoop) -> None:
+        self._state = state
+        self._pools = pools
+        self._loop = loop
+        self._waits: dict[Demand, _Wait] = {}
+        self._held: dict[Demand, NodeRun] = {}
+        self._listens = False
+
+    def needed_by(self, step: Step) -> Needs:
+        """Return what a node needs of pools, beside what the code around the run has of them.
+
+        Raises UnknownName for a pool that was not made, and GraphError for more places than it has.
+        """
+        needs = step.spec.uses
+        if self._pools.has_assigned and (assigned := self._pools.assigned_to(step.class_type)):
+            needs = tuple(sorted((dict(needs) | dict(assigned)).items()))
+        if not needs:
+            return ()
+        held = held_here.get()
+        return tuple(need for need in self._pools.checked(needs) if need[0] not in held)
+
+    def ask(self, node_run: NodeRun, needs: Needs, when_granted: Callable[[Demand], None]) -> None:
+        """Call `when_granted(demand)` on the loop when a node has its places, which `give_back` gives back."""
+        demand = self._demand(node_run, needs, lambda: post(self._loop, self._granted, demand, when_granted))
+        self._ask(node_run, demand)
+
+    @asynccontextmanager
+    async def taken(self, node_run: NodeRun) -> AsyncGenerator[None, None]:
+        """Have the places that a node needs, for one call of it."""
+        needs = self.needed_by(node_run.step)
+        if not needs:
+            yield
+            return
+        is_granted = self._loop.create_future()
+        demand = self._demand(node_run, needs, lambda: post(self._loop, set_done, is_granted))
+        try:
+            self._ask(node_run, demand)
+            await is_granted
+            self._held[demand] = self._waits.pop(demand).node_run
+            self._state.event_log.node_started(node_run, LOOP)
+            with holding(needs):
+                yield
+        finally:
+            self._waits.pop(demand, None)
+            self.give_back(demand)
+
+    def give_back(self, demand: Demand) -> None:
+        """Give places back; from any thread."""
+        self._held.pop(demand, None)
+        self._pools.withdraw(demand)
+
+    def give_up(self, node_run: NodeRun) -> None:
+        """Give back the places of a node that goes on though it should not; from any thread."""
+        for demand in [demand for demand, holder in self._held.copy().items() if holder is node_run]:
+            self.give_back(demand)
+
+    def close(self) -> list[NodeRun]:
+        """Let nodes wait no longer, and return them."""
+        waits, self._waits = self._waits, {}
+        for demand in waits:
+            self._pools.withdraw(demand)
+        return [wait.node_run for wait in waits.values()]
+
+    def _demand(self, node_run: NodeRun, needs: Needs, granted: Callable[[], None]) -> Demand:
+        state, step = self._state, node_run.step
+        priority = state.priority + step.spec.priority
+        return Demand(needs, granted, source=state.source, priority=priority, who=step.named)
+
+    def _ask(self, node_run: NodeRun, demand: Demand) -> None:
+        wait = self._waits[demand] = _Wait(node_run)
+        ahead = self._pools.ask(demand)
+        if ahead is not None:
+            self._tell(demand, wait, ahead)
+            self._listen()
+
+    def _granted(self, demand: Demand, when_granted: Callable[[Demand], None]) -> None:
+        wait = self._waits.pop(demand, None)
+        if wait is None:  # the run has ended meanwhile
+            self._pools.withdraw(demand)
+        else:
+            self._held[demand] = wait.node_run
+            when_granted(demand)
+
+    def _tell(self, demand: Demand, wait: _Wait, ahead: int) -> None:
+        wait.ahead = ahead
+        self._state.event_log.node_queued(wait.node_run, [name for name, _ in demand.needs], ahead)
+
+    def _listen(self) -> None:
+        """Tell nodes how many are ahead of them a while after that has changed."""
+        if not self._listens and self._waits:
+            self._listens = True
+            self._pools.call_at_change(lambda: post(self._loop, self._loop.call_later, REFRESH_S, self._tell_changes))
+
+    def _tell_changes(self) -> None:
+        self._listens = False
+        if not self._waits:
+            return
+        in_line = self._pools.places_in_line()
+        changed = [each for each in self._waits.items() if each[0] in in_line and each[1].ahead != in_line[each[0]]]
+        for demand, wait in sorted(changed, key=lambda each: in_line[each[0]])[:TOLD_MAX]:
+            self._tell(demand, wait, in_line[demand])
+        self._listen()
+
+
+def set_done(future: asyncio.Future[None]) -> None:
+    """Let who awaits a future go on, if it has not been cancelled."""
+    if not future.done():
+        future.set_result(None)
