@@ -124,6 +124,7 @@ def sweep(
     output: Node | Handle | str | int | None = None,
     limit: int | None = None,
     timeout: float | None = None,
+    priority: int | None = None,
 ) -> Sweep:
     """Run a graph or handle for every combination of values and fill a grid with the results: `await nb.sweep(...)`.
 
@@ -131,11 +132,11 @@ def sweep(
     pages. A tuple of names takes tuples of values, which change together. Combinations share the results that they have
     in common, and up to four run at once. `output` names the node to show where there are several; nothing is saved.
     More than 256 cells need a `limit`. A combination that takes longer than `timeout` seconds fails, and the others go
-    on. Raises UnknownName, GraphError.
+    on. `priority` is that of its runs, as in `graph.run`. Raises UnknownName, GraphError.
     """
     from comfy_nb.ui.sweep.begin import begin
 
-    return begin(source, axes, output, limit, timeout)
+    return begin(source, axes, output, limit, timeout, priority)
 
 
 def inspect(value: Any, other: Any = None) -> ValueView:

@@ -18,9 +18,10 @@ from comfy_nb.engine.execution.dynamic_prompt import DynamicPrompt
 from comfy_nb.engine.execution.lanes import Lanes
 from comfy_nb.engine.execution.nesting import take_lanes
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
+from comfy_nb.engine.execution.run_options import limit_in, priority_in
 from comfy_nb.engine.execution.services import Services
 from comfy_nb.engine.execution.state import RunState, Status
-from comfy_nb.engine.execution.time_limit import TimeLimit, limit_in, timed_out
+from comfy_nb.engine.execution.time_limit import TimeLimit, timed_out
 from comfy_nb.engine.expanded import prune
 from comfy_nb.engine.history import History
 from comfy_nb.engine.node_api.context import current_call
@@ -39,6 +40,9 @@ from comfy_nb.graph.model import Graph
 from comfy_nb.graph.node import HandleLike, is_handle
 from comfy_nb.graph.on_error import CONTINUE, STOP, policy_of
 from comfy_nb.wording import format_seconds
+
+BACKGROUND = -1
+"""What is added to the priority of runs that nobody awaits, unless they were given one."""
 
 
 class Host(Services, Protocol):
@@ -87,11 +91,13 @@ class Run:
     """
 
     def __init__(self, session: Host, graph: Graph, plan: Plan, modes: Modes, options: Mapping[str, Any]) -> None:
-        around, limit_s = current_call.get(), limit_in(options)
+        around, limit_s, priority = current_call.get(), limit_in(options), priority_in(options)
         self.session = session
         self.place = safely("The display of runs failed", session.presenter.place)
         self.is_quiet = bool(options.get("quiet"))
         self.in_background = False
+        self._is_moved_back = False
+        self._has_own_priority = priority is not None
         self._history = session.history.of(graph)
         self._before: dict[str, NodeRun] = {}
         self.attached: dict[str, Any] = {}
@@ -104,6 +110,7 @@ class Run:
             run_id=options.get("run_id"),
             extra_data=options.get("extra_data"),
             goes_on_after_failures=policy_of(graph, options) == CONTINUE,
+            priority=priority,
             outer=around.run if around is not None and isinstance(around.run, RunState) else None,
             outer_node=around.node_id if around is not None else "",
             note_slow=session.note_slow,
@@ -112,6 +119,20 @@ class Run:
         limit = TimeLimit(limit_s, partial(timed_out, self, self._state, limit_s)) if limit_s is not None else None
         self.task = RunTask(self._state, session, partial(Pause, self), self._show, self._keep, limit)
         self._values = self._new_values()
+
+    def move_to_background(self) -> None:
+        """Note that nobody awaits the run, and let it go after those that are, unless it was given a priority."""
+        self.in_background = True
+        if self._has_own_priority:
+            return
+        self._is_moved_back = True
+        self._state.priority += BACKGROUND
+
+    def move_to_front(self) -> None:
+        """Note that the run is awaited."""
+        if self._is_moved_back:
+            self._is_moved_back = False
+            self._state.priority -= BACKGROUND
 
     def _new_values(self) -> Values:
         return Values(self.task, self.session.store, self.session.provenance, partial(_why_of, weakref.ref(self)))
@@ -128,6 +149,11 @@ class Run:
         return run
 
     # How it stands ---------------------------------------------------------------------------------------------------
+
+    @property
+    def priority(self) -> int:
+        """The priority of its nodes among those of all runs, to which they add their own; higher ones go first."""
+        return self._state.priority
 
     @property
     def id(self) -> str:

@@ -36,6 +36,7 @@ from comfy_nb.engine.planning.planned import current_plan, plan_of
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.engine.planning.validity import assess
 from comfy_nb.engine.pools.pools import Pools
+from comfy_nb.engine.pools.turns import Aging
 from comfy_nb.engine.presenter import Presenter, make_presenter, safely
 from comfy_nb.engine.provenance import ProvenanceIndex
 from comfy_nb.engine.run import Run
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from comfy_nb.engine.cache.disk import DiskCache
 
 PROBLEM_MAX = 200
-RUN_OPTIONS = ("run_id", "extra_data", "quiet", "on_error", "timeout")
+RUN_OPTIONS = ("run_id", "extra_data", "quiet", "on_error", "timeout", "priority")
 
 
 class Session:
@@ -63,8 +64,9 @@ class Session:
         self.presenter = presenter if presenter is not None else make_presenter()
         self.store = Store(budget, disk)
         self.inside = KnownInside()
-        self.lanes = Lanes()
-        self.pools = Pools()
+        self.aging = Aging()
+        self.lanes = Lanes(self.aging)
+        self.pools = Pools(self.aging)
         self.runs: weakref.WeakSet[Run] = weakref.WeakSet()
         self._lasts = LastRuns()
         self.history = History()
@@ -124,7 +126,7 @@ class Session:
         """
         _need_loop()
         run = self._begin(graph, options)
-        run.in_background = True
+        run.move_to_background()
         safely("The display of runs failed", self.presenter.expect_run, run)
         return Job(run, self._execute(run, outputs), take or (lambda run: run), self.presenter.show_refusal)
 
@@ -250,6 +252,7 @@ class Session:
 
     def note_awaited(self, run: Run) -> None:
         """Note that somebody awaits a run of the background, or has awaited it: it counts for `last`."""
+        run.move_to_front()
         self._lasts.begin(run)
         if run.state is not Status.RUNNING:
             self._lasts.end(run)

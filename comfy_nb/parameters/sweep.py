@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine.execution.interrupt import interrupt_watch
+from comfy_nb.engine.execution.run_options import limit_in, priority_in
 from comfy_nb.engine.execution.skips import blocked_because
-from comfy_nb.engine.execution.time_limit import limit_in
 from comfy_nb.engine.job import Job, settled
 from comfy_nb.engine.planning.modes import modes_here
 from comfy_nb.engine.run import Run
@@ -78,11 +78,12 @@ class Sweep:
         limit: int | None,
         draw: Callable[[Sweep], Picture],
         timeout: float | None = None,
+        priority: int | None = None,
     ) -> None:
         self._loop = _running_loop()
         self._source = source
         self._draw = draw
-        self._timeout = limit_in({"timeout": timeout})
+        self._options = {"timeout": limit_in({"timeout": timeout}), "priority": priority_in({"priority": priority})}
         self.graph, self.output = copy_with_output(source, output)
         self.layout = make_grid(self.graph, self.output.node_id, axes, limit)
         ordered = enumerate(self.layout.in_run_order())
@@ -118,7 +119,7 @@ class Sweep:
         try:
             self.layout.apply(cell.place, graph)
             with self._modes.around(grad=False):
-                job: Job = graph.start([self.output.node_id], quiet=True, on_error="stop", timeout=self._timeout)
+                job: Job = graph.start([self.output.node_id], quiet=True, on_error="stop", **self._options)
             self._jobs.add(job)
             self._newest = job.run
             try:

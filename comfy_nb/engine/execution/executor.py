@@ -46,6 +46,9 @@ from comfy_nb.graph.gc_freeze import gc_frozen
 from comfy_nb.spec.uses import Needs
 
 SLICE_S = 0.02
+"""How long a run has the lane for its nodes while others of the same priority wait."""
+LOOK_S = 0.001
+"""How often a run that has the lane looks whether one of higher priority waits."""
 
 
 class Executor:
@@ -152,7 +155,7 @@ class Executor:
             else:
                 self._start_task(node_run, self.callers[where])
         if drain:
-            self._send(self._lane, self._drain)
+            self._send(self._lane, self._drain, self.state.priority)
         for node_run in held:
             self.pauses.begin(node_run)
         if cycle:
@@ -163,9 +166,9 @@ class Executor:
     def _resolve(self, node_run: NodeRun) -> Outputs | None:
         return self.results.finish_expansion(node_run)
 
-    def _send(self, lane: Lane, job: Callable[[Worker], None]) -> None:
+    def _send(self, lane: Lane, job: Callable[[Worker], None], priority: int) -> None:
         context = self.context.copy()
-        lane.submit(lambda worker: context.run(job, worker))
+        lane.submit(lambda worker: context.run(job, worker), self.state.source, priority)
 
     def _is_its_turn(self, node_run: NodeRun) -> bool:
         """Whether a node is to be called: no equal one is in flight, has been computed, or has failed in this run."""
@@ -173,6 +176,9 @@ class Executor:
             self.fail(node_run, error)
             return False
         return self.claims.claim(node_run, self.results.take_shared)
+
+    def _priority_of(self, node_run: NodeRun) -> int:
+        return self.state.priority + node_run.step.spec.priority
 
     # Sync nodes off the run's lane: beside it, and in pools --------------------------------------------------------
 
@@ -183,7 +189,7 @@ class Executor:
             self.fail(node_run, error)
             return
         if not needs:
-            self._send(self.state.lanes.pool, partial(self._sync_turn, node_run))
+            self._send(self.state.lanes.pool, partial(self._sync_turn, node_run), self._priority_of(node_run))
         elif self._is_its_turn(node_run):
             self._ask_places(node_run, needs, partial(self.lane_caller.call, one_call=True))
 
@@ -215,8 +221,13 @@ class Executor:
     # Sync nodes, on a lane -----------------------------------------------------------------------------------------
 
     def _drain(self, worker: Worker) -> None:
-        """Call ready nodes one after the other, in one hop to the lane; after a while let other runs have it."""
-        until = time.perf_counter() + SLICE_S
+        """Call ready nodes one after the other, in one hop to the lane.
+
+        After a while it lets other runs have it, and at once those of higher priority.
+        """
+        priority = self.state.priority
+        look_at = time.perf_counter() + LOOK_S
+        until = look_at + SLICE_S
         while True:
             with self.lock:
                 node_run = None if self.is_over or worker.retired else self.scheduler.take()
@@ -225,12 +236,16 @@ class Executor:
                     needs_loop = self.scheduler.is_over or self.scheduler.wants_loop
                     break
             self._sync_turn(node_run, worker)
-            if time.perf_counter() > until:
-                # What is queued may be the lane's end; with nothing ready the loop has to hear of it first.
-                if self._lane.is_wanted and not self.is_over and self.scheduler.has_ready():
-                    self._send(self._lane, self._drain)
+            if (now := time.perf_counter()) > look_at:
+                jobs = self._lane.jobs
+                is_wanted = jobs.is_wanted if now > until else jobs.is_wanted_above(priority)
+                # With nothing ready the loop has to hear of that first.
+                if is_wanted and not self.is_over and self.scheduler.has_ready():
+                    self._send(self._lane, self._drain, priority)
                     return
-                until += SLICE_S
+                look_at = now + LOOK_S
+                if now > until:
+                    until = now + SLICE_S
         if needs_loop:
             self.wake()
 
@@ -286,7 +301,8 @@ class Executor:
                 return
             self._call_on_lane(node_run, partial(self.lane_caller.go_on, put_off), worker)
 
-        self._send(self.state.lanes.pool if node_run.step.where == POOL else self._lane, go_on)
+        lane = self.state.lanes.pool if node_run.step.where == POOL else self._lane
+        self._send(lane, go_on, self._priority_of(node_run))
 
     # Async nodes, on the loop ----------------------------------------------------------------------------------------
 

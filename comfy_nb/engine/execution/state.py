@@ -135,7 +135,7 @@ class RunState:
         run_id: str | None = None,
         extra_data: Mapping[str, Any] | None = None,
         goes_on_after_failures: bool = False,
-        priority: int = 0,
+        priority: int | None = None,
         outer: RunState | None = None,
         outer_node: str = "",
         note_slow: Callable[[Subscriber], None] = lambda subscriber: None,
@@ -150,6 +150,8 @@ class RunState:
         self.extra_data: Mapping[str, Any] = extra_data or {}
         self.hidden_inputs = HiddenInputs(plan, self.dynamic_prompt, extra_data, graph.workflow)
         self.goes_on_after_failures = goes_on_after_failures
+        if priority is None:
+            priority = outer.priority_of(outer_node) if outer is not None else 0
         self.priority = priority
         self.source: Hashable = self.number if outer is None else outer.source
         self.failures: list[NodeError] = []
@@ -212,6 +214,11 @@ class RunState:
         self.plan.complete_anew()
         if is_own:
             self.revision = self.plan.revision
+
+    def priority_of(self, node_id: str) -> int:
+        """Return the priority of one of its nodes among those of all runs."""
+        step = self.step(node_id)
+        return self.priority + (step.spec.priority if step is not None else 0)
 
     def confirm_fingerprint(self, node_id: str, answer: object, what: str) -> None:
         """Compare what a node has read with the fingerprint taken for it; where they differ, nothing more is cached."""

@@ -1,15 +1,14 @@
-"""The time limit of a run: which one it was given, and the error that tells what it had not done by then."""
+"""The time limit of a run, and the error that tells what it had not done by then."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.state import RunState
-from comfy_nb.errors import GraphError, RunTimeout
-from comfy_nb.wording import format_seconds, short
+from comfy_nb.errors import RunTimeout
+from comfy_nb.wording import format_seconds
 
 NAMED_MAX = 5
 ADVICE = "What had finished stays cached, so that a run with a longer timeout goes on from there."
@@ -20,16 +19,6 @@ class TimeLimit(NamedTuple):
 
     seconds: float
     error: Callable[[], BaseException]
-
-
-def limit_in(options: Mapping[str, Any]) -> float | None:
-    """Return the seconds that a run may take, None for any number; raises GraphError for another `timeout`."""
-    timeout = options.get("timeout")
-    if timeout is None:
-        return None
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or math.isnan(timeout) or timeout <= 0:
-        raise GraphError(f"timeout is {short(timeout)}, but it must be a number of seconds above 0.")
-    return float(timeout)
 
 
 def timed_out(run: Any, state: RunState, seconds: float) -> RunTimeout:

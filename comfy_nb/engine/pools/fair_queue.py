@@ -1,9 +1,7 @@
 """The queue of all pools of a session: who gets places next. It is pure; times are told to it.
 
 A demand gets all places that it needs at once, or none, so that none waits for another one that waits for it. Who comes
-first keeps what is free for itself: nobody overtakes it at a pool that it needs. Higher priority goes first. Sources of
-equal priority (a run is one) take turns, each with its demands in their order. Who has waited for `aging_s` since its
-source was served last counts as one level higher, so that the lowest is served in the end.
+first (see `turns`) keeps what is free for itself: nobody overtakes it at a pool that it needs.
 """
 
 from __future__ import annotations
@@ -12,9 +10,9 @@ import itertools
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
+from comfy_nb.engine.pools.turns import Order, Turns
 from comfy_nb.spec.uses import Needs
 
-AGING_S = 1.0
 OTHER_PROCESS_S = 0.05
 """How often it is looked whether another process has given places back."""
 
@@ -72,28 +70,15 @@ class _Line:
         return next(iter(self.demands))
 
 
-class _Source:
-    """Somebody with demands: how many there are, the number of its last turn, and when that was."""
-
-    __slots__ = ("demands", "served_at", "turn")
-
-    def __init__(self, turn: int, now: float) -> None:
-        self.turn = turn
-        self.served_at = now
-        self.demands = 0
-
-
 class FairQueue:
     """The demands that wait, and those that have their places. The owner of its lock calls its methods."""
 
-    def __init__(self, limits: Mapping[str, Limit], aging_s: float = AGING_S) -> None:
+    def __init__(self, limits: Mapping[str, Limit], turns: Turns) -> None:
         self.limits = limits
-        self.aging_s = aging_s
+        self.turns = turns
         self.holding: dict[Demand, None] = {}
         self._lines: dict[Hashable, _Line] = {}
-        self._sources: dict[Hashable, _Source] = {}
         self._numbers = itertools.count(1)
-        self._turn = 0
 
     def ask(self, demand: Demand, now: float) -> None:
         """Let a demand wait; `serve` gives it places, at once if it can have them."""
@@ -102,10 +87,7 @@ class FairQueue:
         if line is None:
             line = self._lines[demand.line] = _Line(demand)
         line.demands[demand] = None
-        source = self._sources.get(demand.source)
-        if source is None:  # its turn is before that of whoever was served last, and after all others
-            source = self._sources[demand.source] = _Source(self._turn - 1, now)
-        source.demands += 1
+        self.turns.join(demand.source, now)
 
     def withdraw(self, demand: Demand) -> bool:
         """Let go of a demand, whether it waits or holds its places; False if it does neither any more."""
@@ -117,10 +99,7 @@ class FairQueue:
             self._leave(line, demand)
         else:
             return False
-        source = self._sources[demand.source]
-        source.demands -= 1
-        if not source.demands:
-            del self._sources[demand.source]
+        self.turns.leave(demand.source)
         return True
 
     def serve(self, now: float) -> tuple[list[Demand], float | None]:
@@ -132,9 +111,7 @@ class FairQueue:
                 return served, again_at
             demand = line.head
             self.holding[demand] = None
-            self._turn += 2
-            source = self._sources[demand.source]
-            source.turn, source.served_at = self._turn, now
+            self.turns.served(demand.source, now)
             self._leave(line, demand)
             served.append(demand)
 
@@ -167,12 +144,12 @@ class FairQueue:
     def _in_order(self, now: float) -> list[_Line]:
         return sorted(self._lines.values(), key=lambda line: self._order(line, now))
 
-    def _order(self, line: _Line, now: float) -> tuple[int, int, int]:
-        return -self._level(line, now), self._sources[line.source].turn, line.head.number
+    def _order(self, line: _Line, now: float) -> Order:
+        head = line.head
+        return self.turns.order(line.source, line.priority, head.asked_at, head.number, now)
 
     def _level(self, line: _Line, now: float) -> int:
-        waits_since = max(line.head.asked_at, self._sources[line.source].served_at)
-        return line.priority + int((now - waits_since) / self.aging_s)
+        return self.turns.level(line.source, line.priority, line.head.asked_at, now)
 
     def _leave(self, line: _Line, demand: Demand) -> None:
         del line.demands[demand]

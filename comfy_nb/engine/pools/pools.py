@@ -13,6 +13,7 @@ from comfy_nb.engine.pools.alarm import Alarm
 from comfy_nb.engine.pools.bucket import TokenBucket
 from comfy_nb.engine.pools.capacity import Capacity, SharedPlaces
 from comfy_nb.engine.pools.fair_queue import Demand, FairQueue
+from comfy_nb.engine.pools.turns import Aging, Turns
 from comfy_nb.errors import GraphError, UnknownName
 from comfy_nb.spec.uses import Needs, Uses, needs_of
 
@@ -32,12 +33,12 @@ class PoolState(NamedTuple):
 class Pools:
     """The pools of one session, by name."""
 
-    def __init__(self) -> None:
+    def __init__(self, aging: Aging) -> None:
         self._capacities: dict[str, Capacity] = {}
         self._assigned: list[tuple[str, Needs]] = []
         self._assigned_to: dict[str, Needs] = {}
         self._listeners: list[Callable[[], None]] = []
-        self._queue = FairQueue(self._capacities)
+        self._queue = FairQueue(self._capacities, Turns(aging))
         self._lock = threading.Lock()
         self._alarm = Alarm(self._ring, "comfy-nb-pools")
 

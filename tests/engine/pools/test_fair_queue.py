@@ -8,10 +8,11 @@ from hypothesis import strategies as some
 from comfy_nb.engine.pools.bucket import TokenBucket
 from comfy_nb.engine.pools.capacity import Capacity
 from comfy_nb.engine.pools.fair_queue import Demand, FairQueue
+from comfy_nb.engine.pools.turns import Aging, Turns
 
 
 def queue_of(aging_s: float = 1e9, **sizes: int) -> FairQueue:
-    return FairQueue({name: Capacity(size, None, None) for name, size in sizes.items()}, aging_s)
+    return FairQueue({name: Capacity(size, None, None) for name, size in sizes.items()}, Turns(Aging(aging_s)))
 
 
 class Desk:
@@ -146,7 +147,7 @@ def test_it_is_known_how_many_are_ahead():
 
 
 def test_those_beyond_the_calls_of_a_minute_wait_for_the_bucket():
-    queue = FairQueue({"api": Capacity(None, TokenBucket(2, 0.0), None)}, 1e9)
+    queue = FairQueue({"api": Capacity(None, TokenBucket(2, 0.0), None)}, Turns(Aging(1e9)))
     desk = Desk(queue)
     for who in ("a1", "a2", "a3", "a4"):
         desk.ask(who, api=1)
@@ -195,4 +196,4 @@ def test_whatever_is_asked_for_nobody_waits_for_ever_and_no_pool_is_overdrawn(as
     while desk.queue.holding:
         desk.end(next(demand.who for demand in desk.queue.holding))
     assert sorted(desk.served) == sorted(f"{source}{number}" for number, (source, *_) in enumerate(asked))
-    assert not list(desk.queue.waiting) and not desk.queue._sources
+    assert not list(desk.queue.waiting) and not desk.queue.turns._sources
