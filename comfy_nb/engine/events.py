@@ -126,7 +126,8 @@ class NodeWaiting(NamedTuple):
 class NodeQueued(NamedTuple):
     """A node waits for places in `pools`, all of them at once; `ahead` others are before it.
 
-    It is reported again when that changes, to the first in line. `NodeStarted` says that it has them.
+    Without pools it waits for the thread of plain nodes. It is reported again when that changes, for the first in line.
+    `NodeStarted` says that the wait is over.
     """
 
     run_id: str
@@ -137,6 +138,18 @@ class NodeQueued(NamedTuple):
     title: str
     pools: tuple[str, ...]
     ahead: int
+
+    @property
+    def waits_for(self) -> str:
+        """What it waits for, in words."""
+        return " and ".join(self.pools) if self.pools else "the thread of plain nodes"
+
+    @property
+    def reason(self) -> str:
+        """What it waits for, and behind how many, in words."""
+        ahead = f"{self.ahead:,} ahead" if self.ahead else "next in line"
+        advice = "" if self.pools else " (with thread_safe=True it would not)"
+        return f"waits for {self.waits_for}, {ahead}{advice}"
 
 
 class NodeFinished(NamedTuple):

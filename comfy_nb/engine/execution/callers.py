@@ -28,7 +28,7 @@ from comfy_nb.engine.execution.turn import Invocation, Outcome, Turn, node_turn,
 from comfy_nb.engine.execution.turn_services import TurnServices
 from comfy_nb.engine.node_api.context import CallContext, current_call
 from comfy_nb.engine.planning.class_hooks import call_fingerprints
-from comfy_nb.engine.planning.step import Step
+from comfy_nb.engine.planning.step import LOOP, Step
 from comfy_nb.errors import InterruptProcessingException
 
 OVERDUE_S = 0.1
@@ -214,8 +214,8 @@ class LoopCaller:
         for attempt in range(spec.retries + 1):
             if self.state.stopping:
                 raise InterruptProcessingException
-            if attempt:
-                self.state.event_log.node_started(node_run, "loop")
+            if attempt and not self.places.needed_by(node_run.step):
+                self.state.event_log.node_started(node_run, LOOP)
             current_call.set(call.context)
             started = time.perf_counter()
             try:

@@ -25,6 +25,7 @@ from comfy_nb.engine.execution.claims import Claims
 from comfy_nb.engine.execution.coroutines import STALL_S, warn_stalled
 from comfy_nb.engine.execution.failure import blame_cycle, failure_of
 from comfy_nb.engine.execution.interrupt import interrupt_watch
+from comfy_nb.engine.execution.lane_waits import LaneWaits
 from comfy_nb.engine.execution.lanes import Lane, Worker, switch_interval
 from comfy_nb.engine.execution.lookup import Lookup
 from comfy_nb.engine.execution.loops import post
@@ -89,9 +90,10 @@ class Executor:
         self.holding_loop: NodeRun | None = None
         self.ending: Status | None = None
         self.is_draining = False
+        self._event_log = state.event_log
+        self.lane_waits = LaneWaits(self, self._event_log)
         self.results = Results(self, services.is_strict)
         self._store = services.store
-        self._event_log = state.event_log
         self._on_end = on_end
         self._thread = threading.get_ident()
         self._lane = state.lanes.lane
@@ -156,6 +158,7 @@ class Executor:
                 self._start_task(node_run, self.callers[where])
         if drain:
             self._send(self._lane, self._drain, self.state.priority)
+            self.lane_waits.begin()
         for node_run in held:
             self.pauses.begin(node_run)
         if cycle:
@@ -183,11 +186,7 @@ class Executor:
     # Sync nodes off the run's lane: beside it, and in pools --------------------------------------------------------
 
     def _begin_off_lane(self, node_run: NodeRun) -> None:
-        try:
-            needs = self.places.needed_by(node_run.step)
-        except ComfyNBError as error:
-            self.fail(node_run, error)
-            return
+        needs = self.places.needed_by(node_run.step)
         if not needs:
             self._send(self.state.lanes.pool, partial(self._sync_turn, node_run), self._priority_of(node_run))
         elif self._is_its_turn(node_run):
@@ -216,7 +215,11 @@ class Executor:
             lane = self.state.lanes.of_pools(tuple(name for name, _ in needs))
             lane.submit_beside(lambda worker: context.run(go_on, demand, worker))
 
-        self.places.ask(node_run, needs, begin)
+        try:
+            self.places.ask(node_run, needs, begin)
+        except ComfyNBError as error:
+            self.claims.release(node_run, None)
+            self.fail(node_run, error)
 
     # Sync nodes, on a lane -----------------------------------------------------------------------------------------
 
@@ -315,7 +318,8 @@ class Executor:
     def _start_task(self, node_run: NodeRun, caller: Caller) -> None:
         if not self._is_its_turn(node_run):
             return
-        self._event_log.node_started(node_run, node_run.step.where)
+        if not self.places.needed_by(node_run.step):
+            self._event_log.node_started(node_run, node_run.step.where)
         task = self.loop.create_task(self._async_turn(node_run, caller), context=self.context.copy())
         self.tasks[task] = node_run
         task.add_done_callback(self._task_done)
@@ -431,6 +435,7 @@ class Executor:
             return
         self._is_closed = True
         self.pauses.close()
+        self.lane_waits.close()
         self._process_settings.close()
         node_threads.let_go(self.state)
         drop_outdated(self.scheduler, self._store, self.state.plan.uid, self.lookup.in_place.glanced_at)

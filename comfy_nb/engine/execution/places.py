@@ -55,20 +55,20 @@ class Places:
         self._listens = False
 
     def needed_by(self, step: Step) -> Needs:
-        """Return what a node needs of pools, beside what the code around the run has of them.
-
-        Raises UnknownName for a pool that was not made, and GraphError for more places than it has.
-        """
+        """Return what a node needs of pools, beside what the code around the run has of them."""
         needs = step.spec.uses
         if self._pools.has_assigned and (assigned := self._pools.assigned_to(step.class_type)):
             needs = tuple(sorted((dict(needs) | dict(assigned)).items()))
         if not needs:
             return ()
         held = held_here.get()
-        return tuple(need for need in self._pools.checked(needs) if need[0] not in held)
+        return tuple(need for need in needs if need[0] not in held)
 
     def ask(self, node_run: NodeRun, needs: Needs, when_granted: Callable[[Demand], None]) -> None:
-        """Call `when_granted(demand)` on the loop when a node has its places, which `give_back` gives back."""
+        """Call `when_granted(demand)` on the loop when a node has its places, which `give_back` gives back.
+
+        Raises UnknownName for a pool that was not made, and GraphError for more places than it has; `taken` too.
+        """
         demand = self._demand(node_run, needs, lambda: post(self._loop, self._granted, demand, when_granted))
         self._ask(node_run, demand)
 
@@ -112,7 +112,7 @@ class Places:
     def _demand(self, node_run: NodeRun, needs: Needs, granted: Callable[[], None]) -> Demand:
         state, step = self._state, node_run.step
         priority = state.priority + step.spec.priority
-        return Demand(needs, granted, source=state.source, priority=priority, who=step.named)
+        return Demand(self._pools.checked(needs), granted, source=state.source, priority=priority, who=step.named)
 
     def _ask(self, node_run: NodeRun, demand: Demand) -> None:
         wait = self._waits[demand] = _Wait(node_run)

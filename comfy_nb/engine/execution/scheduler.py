@@ -190,6 +190,10 @@ class Scheduler:
         """Whether a sync node is ready."""
         return bool(self._heap)
 
+    def next_ready(self, count: int) -> list[NodeRun]:
+        """Return the first of the ready nodes that wait for the lane, in their order."""
+        return [self._by_sequence[order & SEQUENCE_BITS] for order in heapq.nsmallest(count, self._heap)]
+
     @property
     def wants_loop(self) -> bool:
         """Whether the loop has something to do: nodes not bound to the run's lane, or at their breakpoints."""

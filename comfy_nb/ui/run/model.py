@@ -19,6 +19,7 @@ from comfy_nb.engine.events import (
     NodeOverdue,
     NodePreview,
     NodeProgress,
+    NodeQueued,
     NodesAdded,
     NodeStarted,
     NodeText,
@@ -127,6 +128,8 @@ class RunModel:
             row.under = event.display_id if event.display_id != event.node_id else ""
         elif row.state == "waiting":
             row.state, row.note = "running", ""
+            if not row.lane:
+                row.lane, row.started = event.lane, event.time
 
     def _apply_progress(self, steps: dict[str, NodeProgress]) -> None:
         for event in steps.values():
@@ -156,6 +159,13 @@ class RunModel:
             row = next((each for each in self._ended if each.node_id == event.node_id), None)
         if row is not None:
             row.log = (row.log + event.text)[-LOG_MAX:]
+
+    def _node_queued(self, event: NodeQueued) -> None:
+        row = self._live.get(event.node_id)
+        if row is None:
+            row = self._live[event.node_id] = self._new(event.node_id, event.title, event.class_type, event.time)
+            row.under = event.display_id if event.display_id != event.node_id else ""
+        row.state, row.note = "waiting", event.reason
 
     def _node_waiting(self, event: NodeWaiting) -> None:
         row = self._live.get(event.node_id)
@@ -253,6 +263,7 @@ class RunModel:
         NodeLog: _node_log,
         CallFinished: _call_finished,
         NodeWaiting: _node_waiting,
+        NodeQueued: _node_queued,
         NodeFinished: _node_finished,
         NodeBlocked: _node_blocked,
         NodeFailed: _node_failed,

@@ -19,6 +19,7 @@ from comfy_nb.engine.events import (
     NodeFailed,
     NodeFinished,
     NodeGivenUp,
+    NodeQueued,
     NodeStarted,
     NodeWaiting,
     RunFinished,
@@ -50,7 +51,7 @@ class Bar:
     """A node at work. `ready` is when all its inputs were there; `waits` are pauses between `start` and `end`.
 
     `calls` are its calls over a list, `held` the spans in which it held the event loop. `constants` are the numbers and
-    texts that it was given, and `label` tells it from other nodes of its name.
+    texts that it was given, and `label` tells it from other nodes of its name. `waited_for` says what it waited for.
     """
 
     node_id: str
@@ -67,6 +68,7 @@ class Bar:
     held: list[Span] = field(default_factory=list)
     constants: Mapping[str, Any] = field(default_factory=dict)
     label: str = ""
+    waited_for: str = ""
 
     @property
     def name(self) -> str:
@@ -186,9 +188,14 @@ class Recorder:
         under = event.display_id if event.display_id != event.node_id else ""
         known = [self._ended[parent] for parent in self._parents_of(event.node_id) if parent in self._ended]
         ready = max(known, default=self._bars[under].start if under in self._bars else 0.0)
-        self._bars[event.node_id] = Bar(
+        self._bars[event.node_id] = bar = Bar(
             event.node_id, event.title, event.class_type, event.lane, under, at, at, min(ready, at)
         )
+        _, bar.waited_for = self._pauses.pop(event.node_id, (at, ""))
+
+    def _node_queued(self, event: NodeQueued, at: float) -> None:
+        since, _ = self._pauses.get(event.node_id, (at, ""))
+        self._pauses[event.node_id] = since, event.waits_for
 
     def _node_waiting(self, event: NodeWaiting, at: float) -> None:
         self._pauses.setdefault(event.node_id, (at, event.reason))
@@ -244,6 +251,7 @@ class Recorder:
     _HANDLERS: Mapping[type, Callable[[Recorder, Any, float], None]] = {
         NodeStarted: _node_started,
         NodeWaiting: _node_waiting,
+        NodeQueued: _node_queued,
         CallFinished: _call_finished,
         LoopHeld: _loop_held,
         NodeFinished: _node_finished,
