@@ -40,7 +40,7 @@ $(BENCH_READY): $(READY)
 	@touch $@
 
 demo: $(READY)
-	$(BIN)/python -m comfy_nb.cli demo
+	$(BIN)/python -m comfy_nb demo
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -63,7 +63,7 @@ lab: $(READY)
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_quickstart.ipynb
 
 bench: $(BENCH_READY)
-	$(BIN)/python -m comfy_nb.cli bench
+	$(BIN)/python -m comfy_nb bench
 
 files: $(READY)
 	$(BIN)/python .ci/files.py

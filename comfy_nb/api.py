@@ -118,25 +118,28 @@ def interact(
 
 def sweep(
     source: Graph | Handle,
-    axes: Mapping[Any, Iterable[Any]],
+    axes: Mapping[Any, Iterable[Any]] | None = None,
     /,
     *,
     output: Node | Handle | str | int | None = None,
     limit: int | None = None,
     timeout: float | None = None,
     priority: int | None = None,
+    **named: Iterable[Any],
 ) -> Sweep:
     """Run a graph or handle for every combination of values and fill a grid with the results: `await nb.sweep(...)`.
 
-    `axes` maps one to three constants to their values, `{"3.seed": range(4), "3.cfg": [4, 7, 10]}`: columns, rows, and
-    pages. A tuple of names takes tuples of values, which change together. Combinations share the results that they have
-    in common, and up to four run at once. `output` names the node to show where there are several; nothing is saved.
-    More than 256 cells need a `limit`. A combination that takes longer than `timeout` seconds fails, and the others go
-    on. `priority` is that of its runs, as in `graph.run`. Raises UnknownName, GraphError.
+    One to three constants get their values, `seed=range(4), cfg=[4, 7, 10]`: columns, rows, and pages. Where several
+    nodes have such an input, or it has the name of an option, write a dict, `{"3.seed": range(4)}`; there a tuple of
+    names takes tuples of values, which change together. Combinations share the results that they have in common, and up
+    to four run at once. `output` names the node to show where there are several; nothing is saved. More than 256 cells
+    need a `limit`. A combination that takes longer than `timeout` seconds fails, and the others go on.
+    `priority` is that of its runs, as in `graph.run`. Raises UnknownName, GraphError.
     """
     from comfy_nb.ui.sweep.begin import begin
 
-    return begin(source, axes, output, limit, timeout, priority)
+    given: Any = named if axes is None else {**axes, **named} if isinstance(axes, Mapping) else axes
+    return begin(source, given, output, limit, timeout, priority)
 
 
 def inspect(value: Any, other: Any = None) -> ValueView:

@@ -32,7 +32,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from comfy_nb.tracebacks import as_ipython_shows, joined, own_frames, their_lines, with_cells
+from comfy_nb.tracebacks import as_ipython_shows, definition_line, joined, own_frames, their_lines, with_cells
 from comfy_nb.wording import clip, count, describe_error, name_node, suggest
 
 if TYPE_CHECKING:
@@ -316,10 +316,10 @@ def warn_of_fault(what: str, error: BaseException) -> None:
 def warn_each_time(message: str, code: CodeType | None = None) -> None:
     """Warn of something that happened just now: by its defaults, Python shows an equal warning only once.
 
-    It names the line where a person's `code` begins, or else that of the caller.
+    It names the line where a person's `code` is defined, or else that of the caller.
     """
     if code is not None:
-        warnings.warn_explicit(message, ComfyNBWarning, code.co_filename, code.co_firstlineno, registry={})
+        warnings.warn_explicit(message, ComfyNBWarning, code.co_filename, definition_line(code), registry={})
         return
     frame = sys._getframe(1)
     module = str(frame.f_globals.get("__name__", ""))

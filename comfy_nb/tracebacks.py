@@ -6,7 +6,7 @@ import linecache
 import re
 import sys
 from collections.abc import Iterator
-from types import TracebackType
+from types import CodeType, TracebackType
 from typing import Any
 
 OUR_ROOMS = ("comfy_nb.engine", "comfy_nb.spec", "comfy_nb.graph")
@@ -26,6 +26,16 @@ def their_lines(trace: TracebackType | None) -> list[str]:
         text = linecache.getline(code.co_filename, line).strip()
         found.append(f"line {line} of {where}{inside}: {text}")
     return found
+
+
+def definition_line(code: CodeType) -> int:
+    """Return the number of the line with the `def` of a function, below its decorators."""
+    first = code.co_firstlineno
+    body = min((line for _, _, line in code.co_lines() if line and line > first), default=first)
+    for number in range(first, body + 1):
+        if linecache.getline(code.co_filename, number).lstrip().startswith(("def ", "async def ")):
+            return number
+    return first
 
 
 def own_frames(trace: TracebackType | None) -> TracebackType | None:

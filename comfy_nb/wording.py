@@ -11,13 +11,14 @@ import gc
 import itertools
 import re
 from collections import UserDict, UserList, deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 # Nodes and names ------------------------------------------------------------------------------------------------------
 
 
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 CONSTANT_ADVICE = "If it does not change, say so: nb.constant(obj), or a method __comfy_nb_key__ of its class."
 
 
@@ -43,15 +44,30 @@ def suggest(name: str, known: Iterable[str], most: int = 12) -> str:
         return "There are none."
     if meant := near(name, names):
         return meant
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return "There are: " + ", ".join(names[:most]) + rest + "."
+    return f"There are: {listed(names, most)}."
+
+
+def listed(names: Sequence[str], most: int = 12) -> str:
+    """Return the first `most` of some names as text, and how many more there are."""
+    rest = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
 
 
 def near(name: str, known: Iterable[str]) -> str:
-    """Ask whether one of the `known` names was meant by `name`; nothing where none is like it."""
+    """Ask whether one of the `known` names was meant by `name`, else one with a word like it; nothing without any."""
     lower = {candidate.lower(): candidate for candidate in known}
-    found = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.6)
+    found = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.6) or _with_word_like(name.lower(), lower)
     return "Did you mean " + " or ".join(repr(lower[match]) for match in found) + "?" if found else ""
+
+
+def _with_word_like(name: str, lower: Mapping[str, str]) -> list[str]:
+    """Return up to three names one of whose words is like `name`: ImageBlur for "blurr", blur_radius for "radius"."""
+    holders: dict[str, list[str]] = {}
+    for key, candidate in lower.items():
+        for word in _WORD.findall(candidate):
+            holders.setdefault(word.lower(), []).append(key)
+    words = difflib.get_close_matches(name, holders, n=3, cutoff=0.8)
+    return list(dict.fromkeys(key for word in words for key in holders[word]))[:3]
 
 
 def count(number: int, thing: str) -> str:

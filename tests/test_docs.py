@@ -60,9 +60,9 @@ async def test_the_example_of_own_nodes_is_run_by_its_command(tmp_path, monkeypa
 
 async def test_the_examples_of_the_guide_run_one_after_the_other(tmp_path, capsys):
     examples = examples_in((ROOT / "docs/guide.md").read_text())
-    assert len(examples) == 5
+    assert len(examples) == 6
     await run_examples(tmp_path, examples)
-    assert "1 from cache" in capsys.readouterr().out
+    assert "2 from cache" in capsys.readouterr().out
 
 
 def test_the_versions_that_count_as_tested_are_those_that_the_tests_pin() -> None:

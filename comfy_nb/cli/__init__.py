@@ -1,1 +1,1 @@
-"""The command line: `comfy-nb`, or `python -m comfy_nb.cli`."""
+"""The command line: `comfy-nb`, or `python -m comfy_nb`."""

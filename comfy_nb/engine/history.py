@@ -53,7 +53,10 @@ class History:
         }
 
     def nearest(self, node_run: NodeRun, number: int) -> NodeRun | None:
-        """Return the most similar node of the runs before `number`: probably the node before its cell was edited."""
+        """Return the most similar node of the runs before `number`: probably the node before its cell was edited.
+
+        Of several that are as similar it is the one with the same id, else a newer one.
+        """
         with self._lock:
             recent = list(self._recent)
         earlier = (
@@ -64,4 +67,8 @@ class History:
             if each.step.class_type == node_run.step.class_type and each.state is NodeState.DONE
         )
         candidates = islice(earlier, CANDIDATES_MAX)
-        return min(candidates, key=lambda each: len(differences(each, node_run)), default=None)
+
+        def distance(each: NodeRun) -> tuple[int, bool]:
+            return len(differences(each, node_run)), each.step.id != node_run.step.id
+
+        return min(candidates, key=distance, default=None)

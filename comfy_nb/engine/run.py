@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import itertools
+import time
 import weakref
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -37,7 +38,8 @@ from comfy_nb.engine.values import Values
 from comfy_nb.engine.why import reason, why_unfinished
 from comfy_nb.errors import NodeError, NodeErrors, NotKept, Stopped, UnknownName, notes_of
 from comfy_nb.graph.model import Graph
-from comfy_nb.graph.node import HandleLike, is_handle
+from comfy_nb.graph.names_of_nodes import id_of_only
+from comfy_nb.graph.node import HandleLike
 from comfy_nb.graph.on_error import CONTINUE, STOP, policy_of
 from comfy_nb.wording import format_seconds
 
@@ -85,9 +87,9 @@ class Run:
     """One run of a graph.
 
     `state` is "running", "done", "failed", "stopped" or "cancelled". `run["3"]` is a node's value, `run.why("3")` says
-    why it ran or did not, `run.summary()` describes it in a few lines, `run.ui` holds what output nodes reported.
-    `place` is an opaque token from the display for where the run began: in a notebook, the cell. `attached` is what
-    displays keep with it.
+    why it ran or did not; a title or class that only one node has names it too. `run.summary()` describes it in a few
+    lines, `run.ui` holds what output nodes reported. `place` is an opaque token from the display for where the run
+    began: in a notebook, the cell. `attached` is what displays keep with it.
     """
 
     def __init__(self, session: Host, graph: Graph, plan: Plan, modes: Modes, options: Mapping[str, Any]) -> None:
@@ -216,6 +218,12 @@ class Run:
         return self._state.event_log.cached
 
     @property
+    def above_cached(self) -> int:
+        """How many needed nodes the run did not look at, since what needs them was cached; they count as cached too."""
+        looked_at = self._state.event_log.looked_at
+        return max(len(self.needed) - looked_at, 0) if looked_at else 0
+
+    @property
     def ui(self) -> dict[str, Mapping[str, Any]]:
         """What output nodes reported, by node id."""
         return self._state.event_log.ui
@@ -245,8 +253,9 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """How long the run took; 0 before its end."""
-        return self._state.seconds
+        """How long the run took, or has taken so far."""
+        state = self._state
+        return time.perf_counter() - state.started_at if state.status is Status.RUNNING else state.seconds
 
     @property
     def prompt(self) -> dict[str, Any]:
@@ -377,17 +386,29 @@ class Run:
         """Return where the value of a node's output slot came from, as far as this run knows."""
         return self._values.provenance(node_id, slot)
 
+    def _node_and_slot(self, node: Any) -> tuple[str, int | None]:
+        """Return the id of a node, and the slot that a handle stands for: by id, or a title or class of only one."""
+        node_id, slot = self.graph.node_and_slot(node)
+        is_known = self.step(node_id) is not None
+        return node_id if is_known else id_of_only(node_id, self.plan.steps, "in the run's graph"), slot
+
     def __getitem__(self, node: str | int | HandleLike) -> Any:
-        return self.value(*self.graph.node_and_slot(node))
+        return self.value(*self._node_and_slot(node))
 
     def __contains__(self, node: object) -> bool:
-        """Whether a node of the graph, by its id or handle, has a value that this run can give."""
-        node_id = self.graph.find(node) if is_handle(node) else str(node)
-        return node_id is not None and self._values.has(node_id)
+        """Whether a node of the graph, by its id, name or handle, has a value that this run can give."""
+        try:
+            node_id, _ = self._node_and_slot(node)
+        except UnknownName:
+            return False
+        return self._values.has(node_id)
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the ids of the graph's nodes that have a value."""
         return iter([node_id for node_id in self.plan.steps if self._values.has(node_id)])
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)
 
     def __len__(self) -> int:
         return sum(map(self._values.has, self.plan.steps))
@@ -406,11 +427,9 @@ class Run:
 
     def why(self, node: str | int | HandleLike) -> str:
         """Say why a node ran in this run, or why it did not."""
-        node_id, _ = self.graph.node_and_slot(node)
+        node_id, _ = self._node_and_slot(node)
         node_run = self.node_run(node_id)
         if node_run is None:
-            if node_id not in self.plan.steps:
-                raise UnknownName.of("node", node_id, self.plan.steps, "in the run's graph")
             is_above = node_id in self.needed
             return "not needed: what needs it was there already" if is_above else "not needed: nothing wanted needs it"
         is_done = node_run.state is NodeState.DONE
@@ -425,12 +444,20 @@ class Run:
 
     def summary(self) -> str:
         """Tell what ran, in what time, and why, in a few lines."""
-        lines = [f"Run {self.state} in {format_seconds(self.seconds)}: {counts_line(self.counts)}."]
-        lines += node_lines(list(self._node_runs()), self.blocked, self.why)
+        within = "for" if self.state is Status.RUNNING else "in"
+        counts = counts_line(self.counts, self.above_cached)
+        lines = [f"Run {self.state} {within} {format_seconds(self.seconds)}: {counts}."]
+        lines += node_lines(list(self._node_runs()), self.blocked, self.why, self._begun_at())
         if self.error is not None:
             lines.append(f"  {type(self.error).__name__}: {self.error}")
             lines += [f"  {line}" for line in notes_of(self.error)]
         return "\n".join(lines)
+
+    def _begun_at(self) -> Mapping[str, float]:
+        """Return when each node was called that is running now."""
+        is_live = self.state is Status.RUNNING
+        running = [each.step.id for each in self._node_runs() if is_live and each.state is NodeState.RUNNING]
+        return self._state.event_log.begun_at(running)
 
     @property
     def panel(self) -> Any:
@@ -439,7 +466,7 @@ class Run:
 
     def inspect(self, node: str | int | HandleLike, slot: int | None = None) -> Any:
         """Return a view of what is on an output of a node, the first if none is named; raises NotKept, UnknownName."""
-        node_id, named = self.graph.node_and_slot(node)
+        node_id, named = self._node_and_slot(node)
         return self.session.presenter.inspect(self, node_id, (named if slot is None else slot) or 0)
 
     def timeline(self) -> Any:

@@ -155,7 +155,8 @@ class RunTask:
         """Go on without the preparation: a hook swallows its cancellation."""
         preparing.add_done_callback(_ignore_outcome)
         hook = getattr(self._hook, "__qualname__", "A hook of a node class")
-        warn_each_time(f"{hook} did not stop (it swallows its cancellation); it was abandoned.")
+        message = f"{hook} did not stop (it swallows its cancellation); it was abandoned."
+        warn_each_time(message, getattr(self._hook, "__code__", None))
         abandoned.set_result(None)
 
     def end_unexecuted(self) -> None:

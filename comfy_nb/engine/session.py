@@ -263,10 +263,12 @@ class Session:
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
     def note_slow(self, subscriber: Callable[..., Any]) -> None:
-        """Warn once about a slow subscriber."""
-        if id(subscriber) not in self._slow:
+        """Warn once about a slow subscriber that is not our own: nobody can do anything about that one."""
+        module, name = (getattr(subscriber, part, "") or "" for part in ("__module__", "__qualname__"))
+        if id(subscriber) not in self._slow and not module.startswith("comfy_nb."):
             self._slow.add(id(subscriber))
-            warnings.warn(f"The subscriber {subscriber!r} keeps the event loop busy.", ComfyNBWarning, stacklevel=2)
+            named = name or clip(repr(subscriber), PROBLEM_MAX)
+            warnings.warn(f"The subscriber {named} keeps the event loop busy.", ComfyNBWarning, stacklevel=2)
 
 
 def _need_loop() -> None:

@@ -13,7 +13,8 @@ from comfy_nb.engine.planning.step import Step
 from comfy_nb.engine.provenance import Provenance, ProvenanceIndex
 from comfy_nb.engine.run_task import RunTask
 from comfy_nb.engine.why import why_unfinished
-from comfy_nb.errors import NotKept, UnknownName
+from comfy_nb.errors import NotKept
+from comfy_nb.graph.names_of_nodes import unknown_node
 
 
 class Values:
@@ -39,7 +40,7 @@ class Values:
             return there
         step = node_run.step if node_run is not None else plan.steps.get(node_id)
         if step is None:
-            raise UnknownName.of("node", node_id, plan.steps, "in the run's graph")
+            raise unknown_node(node_id, plan.steps, "in the run's graph")
         key = self._key(step, node_run)
         entry = self._store.recall(key, step) if key is not None else None
         if entry is not None:

@@ -54,7 +54,8 @@ def _breaks_order(before: list[inspect.Parameter], default: Any) -> bool:
 
 def describe(spec: NodeSpec) -> str:
     """Return the documentation of a node class: what it does, its inputs and its outputs."""
-    lines = [spec.description or spec.display_name, ""]
+    what = spec.description or (spec.display_name if spec.display_name != spec.class_type else "")
+    lines = [what, ""] if what else []
     declared = spec.interface().declared
     if declared:
         lines.append("Inputs:")

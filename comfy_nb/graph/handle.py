@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from comfy_nb.spec.registry import Registry
 
 READERS = {"IMAGE": "nb.image({})", "MASK": "PIL.Image.open({})"}
+TAKEN = {
+    "IMAGE": "a picture, such as nb.image('photo.png')",
+    "MASK": "a mask, such as PIL.Image.open('mask.png')",
+    "LATENT": "a dict of a tensor, {'samples': [B,C,H,W]}",
+    "AUDIO": "a dict of a tensor and its rate, {'waveform': [B,C,T], 'sample_rate': 44100}",
+}
 OFFERED = ("fresh", "graph", "run", "run_sync", "show", "start")
 AWAIT_IT = "await it, or its .run() as a task"
 
@@ -275,6 +281,15 @@ def _short(value: Any) -> str:
     return f"{value.call.spec.class_type}(…){slot}"
 
 
+def _refusal(socket: str, value: Any) -> str:
+    """Say why a number or text is no picture, latent or audio, and what to give in its place."""
+    if type(value) is str and socket in READERS:
+        advice = f"Read the picture that it names: {READERS[socket].format(short(value))}"
+    else:
+        advice = f"Give {TAKEN[socket]}, or a node's output"
+    return f"expected {socket}, got {'the text ' if type(value) is str else ''}{short(value)}. {advice}."
+
+
 class NodeFactory:
     """A node class that can be called: the call gives a Handle.
 
@@ -335,10 +350,8 @@ class NodeFactory:
         if type(value) is Handle:
             return value if value.slot is not None else Handle(value.call, value.index)
         if is_plain(value):
-            if type(value) is str and entry.socket in READERS:
-                advice = f"Read the picture that it names: {READERS[entry.socket].format(short(value))}."
-                what = f"expected {entry.socket}, got the text {short(value)}"
-                raise LayoutError(f"{self.spec.class_type}, input {entry.name!r}: {what}. {advice}")
+            if value is not None and entry.socket in TAKEN:
+                raise LayoutError(f"{self.spec.class_type}, input {entry.name!r}: {_refusal(entry.socket, value)}")
             return value
         # A proxy or a container of somebody else's may do anything when it is asked for its class or items.
         items = next((base.__iter__(value) for base in (list, tuple) if issubclass(type(value), base)), ())

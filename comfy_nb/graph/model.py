@@ -13,6 +13,7 @@ from comfy_nb.graph.bypass import resolve
 from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.gc_freeze import gc_frozen
 from comfy_nb.graph.link import is_link, link_of, short_input, wrap_constant
+from comfy_nb.graph.names_of_nodes import id_of_only, ids_named, unknown_node
 from comfy_nb.graph.node import HandleLike, Node, is_handle
 from comfy_nb.graph.on_error import STOP, posted
 from comfy_nb.graph.prompt import ParsedPrompt, parse_prompt, read_prompt, write_prompt
@@ -158,7 +159,7 @@ class Graph:
         if not is_handle(wanted):
             if not isinstance(wanted, str):
                 raise GraphError(f"find() takes a handle, or the class or title of nodes, not {short(wanted, 80)}.")
-            return [node for node in self.nodes.values() if wanted in (node.class_type, node.title)]
+            return [self.nodes[node_id] for node_id in ids_named(wanted, self.nodes)]
         handle = wanted
         found = self._ids_of_calls.get(id(handle.call))
         if found is not None:
@@ -339,8 +340,13 @@ class Graph:
             return node
         node_id = str(node) if type(node) in (str, int) else short(node)
         if node_id not in self.nodes:
-            raise UnknownName.of("node", node_id, list(self.nodes), "in the graph")
+            if type(node) is not str:
+                raise unknown_node(node_id, self.nodes, "in the graph")
+            node_id = id_of_only(node_id, self.nodes, "in the graph")
         return self.nodes[node_id]
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self.nodes)
 
     def __delitem__(self, node: str | int | Node | HandleLike) -> None:
         self.remove(node)

@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeGuard
 
-from comfy_nb.errors import UnknownName
+from comfy_nb.errors import SpecError, UnknownName
 from comfy_nb.graph.link import Link, is_link, links_in
 from comfy_nb.spec.attributes import of_class
 from comfy_nb.spec.node_spec import NodeSpec
@@ -104,6 +104,14 @@ class Inputs(dict[str, Any]):
         super().__setitem__(name, value)
         was_submitted = node.forget_fingerprint()
         node.graph.note_edit(None if was_link or is_now_link or was_submitted else node.id)
+
+    def _ipython_key_completions_(self) -> list[str]:
+        spec = self._node.graph.registry.find(self._node.class_type)
+        try:
+            declared = spec.interface().declared if spec is not None else {}
+        except SpecError:  # a completion that fails prints a traceback below what is typed
+            declared = {}
+        return list(dict.fromkeys([*self, *declared]))
 
     def __delitem__(self, name: str) -> None:
         super().__delitem__(name)

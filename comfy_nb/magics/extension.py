@@ -16,6 +16,7 @@ from click.shell_completion import ShellComplete
 from IPython.core.compilerop import PyCF_MASK
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 from IPython.core.error import UsageError
+from IPython.core.guarded_eval import EVALUATION_POLICIES, SelectivePolicy
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
@@ -35,8 +36,10 @@ from comfy_nb.engine.session import default_session
 from comfy_nb.errors import ComfyNBError
 from comfy_nb.graph.default_registry import default_registry
 from comfy_nb.graph.handle import NodeFactory
+from comfy_nb.graph.model import Graph
 from comfy_nb.graph.model import load as load_graph
 from comfy_nb.graph.namespace import node
+from comfy_nb.graph.node import Node
 from comfy_nb.graph.prompt import expanded
 from comfy_nb.magics.input_completion import choices_at_cursor, inputs_at_cursor
 from comfy_nb.magics.node_cell import CellSource, read_cell, read_options, split_options, syntax_message
@@ -164,6 +167,10 @@ def load(shell: InteractiveShell, cache: CacheView) -> None:
         return magics.complete(context)
 
     shell.Completer.custom_matchers.append(complete)
+    safe = EVALUATION_POLICIES["limited"]  # what may be evaluated at a Tab: these look up what is there
+    if isinstance(safe, SelectivePolicy):
+        safe.allowed_getitem.add(Graph)  # type: ignore[arg-type]
+        safe.allowed_getattr.add(Node)
 
 
 def _split(line: str) -> list[str]:

@@ -122,8 +122,11 @@ def make_grid(graph: Graph, near: str, axes: Axes, limit: int | None = None) -> 
     `limit` cells (256 if it is None).
     """
     if not isinstance(axes, Mapping) or not 1 <= len(axes) <= AXES_MAX:
-        got = len(axes) if isinstance(axes, Mapping) else repr(axes)[:60]
-        raise GraphError(f'A sweep takes a dict of 1 to {AXES_MAX} axes, such as {{"3.seed": range(4)}}, got {got}.')
+        got = (len(axes) or "none") if isinstance(axes, Mapping) else short(axes, 60)
+        raise GraphError(
+            f"A sweep takes 1 to {AXES_MAX} axes, such as seed=range(4), or a dict of them, such as "
+            f'{{"3.seed": range(4)}}; got {got}.'
+        )
     most = CELLS_MAX if limit is None else limit
     grid = Grid(tuple(_make_axis(graph, near, key, values, most) for key, values in axes.items()))
     keys = [parameter.key for axis in grid.axes for parameter in axis.parameters]

@@ -13,7 +13,7 @@ from comfy_nb.engine.planning.modes import modes_here
 from comfy_nb.engine.run import Run
 from comfy_nb.errors import Stopped
 from comfy_nb.graph.model import Graph
-from comfy_nb.parameters.parameter import Parameter
+from comfy_nb.parameters.parameter import Parameter, same_constant
 from comfy_nb.parameters.shown_output import ShownOutput
 from comfy_nb.wording import count, format_seconds
 
@@ -49,12 +49,13 @@ class LiveValue:
         self._is_settled = asyncio.Event()
 
     def edit(self, parameter: Parameter, value: Any) -> None:
-        """Set a constant, stop the run that this overtakes, and run again soon."""
-        if self.is_closed:
+        """Set a constant, stop the run that this overtakes, and run again soon; nothing if it has that value."""
+        inputs = self.graph[parameter.node_id].inputs
+        if self.is_closed or same_constant(inputs.get(parameter.name), value):
             return
         self._overtake()
         self._is_settled.clear()
-        self.graph[parameter.node_id].inputs[parameter.name] = value
+        inputs[parameter.name] = value
         self._timer = self._loop.call_later(self._rest_s, self.start)
 
     def start(self) -> None:

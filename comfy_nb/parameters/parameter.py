@@ -74,10 +74,17 @@ def find_parameter(graph: Graph, key: str, near: str | None = None) -> Parameter
 
 
 def split_key(graph: Graph, key: str) -> tuple[str, str, str]:
-    """Split "3.radius" at the first dot that follows a node's id: ids and input names may contain dots."""
-    for place, character in enumerate(key):
-        if character == "." and key[:place] in graph.nodes:
+    """Split "3.radius" at the first dot that follows a node's id, or else a title or class; all may contain dots.
+
+    A title or class that only one node has is given as its id.
+    """
+    places = [place for place, character in enumerate(key) if character == "."]
+    for place in places:
+        if key[:place] in graph.nodes:
             return key[:place], ".", key[place + 1 :]
+    for place in places:
+        if found := graph.find(key[:place]):
+            return found[0].id if len(found) == 1 else key[:place], ".", key[place + 1 :]
     return key.partition(".")
 
 
@@ -121,3 +128,8 @@ def _has_input(node: Node, name: str) -> bool:
         return True
     spec = node.graph.registry.find(node.class_type)
     return spec is not None and spec.interface().lookup(name) is not None
+
+
+def same_constant(one: Any, other: Any) -> bool:
+    """Whether two constants are the same: 1, 1.0 and True are not."""
+    return one is other or (isinstance(one, str | int | float) and type(one) is type(other) and one == other)

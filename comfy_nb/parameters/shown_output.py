@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from comfy_nb.errors import GraphError, UnknownName
+from comfy_nb.errors import GraphError
 from comfy_nb.graph.handle import Handle
 from comfy_nb.graph.model import Graph
+from comfy_nb.graph.names_of_nodes import unknown_node
 from comfy_nb.graph.node import Node
 from comfy_nb.graph.topology import default_outputs
 from comfy_nb.wording import name_node, short
@@ -61,7 +62,7 @@ def _node_by_id(graph: Graph, node_id: str) -> Node:
     """Return the node of a copied graph that has the id of one of the original."""
     node = graph.nodes.get(node_id)
     if node is None:
-        raise UnknownName.of("node", node_id, graph.nodes, "in the graph")
+        raise unknown_node(node_id, graph.nodes, "in the graph")
     return node
 
 

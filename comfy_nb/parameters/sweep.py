@@ -127,7 +127,7 @@ class Sweep:
             finally:
                 self._jobs.discard(job)
             cell.seconds = run.seconds
-            cell.note = _describe_counts(run.counts)
+            cell.note = _describe_counts(run.counts, run.above_cached)
             if run.state == "done":
                 self._take(cell, run)
             else:
@@ -258,8 +258,8 @@ class Sweep:
         return f"<Sweep of {self.output.title} over {axes}: {self.headline()}>"
 
 
-def _describe_counts(counts: Mapping[str, int]) -> str:
-    cached = counts["memory"] + counts["disk"]
+def _describe_counts(counts: Mapping[str, int], above_cached: int) -> str:
+    cached = counts["memory"] + counts["disk"] + above_cached
     named = ((counts["ran"], "ran"), (cached, "cached"), (counts["shared"], "shared"))
     return ", ".join(f"{number} {how}" for number, how in named if number) or "cached"
 

@@ -19,7 +19,7 @@ from comfy_nb.spec.attributes import items_of
 from comfy_nb.spec.code import code_digest
 from comfy_nb.spec.coerce import coerce
 from comfy_nb.spec.digest import is_of
-from comfy_nb.spec.node_spec import CacheMode, InputSpec, Interface, NodeSpec
+from comfy_nb.spec.node_spec import PLAIN_SOCKETS, CacheMode, InputSpec, Interface, NodeSpec
 from comfy_nb.spec.sockets import SOCKETS
 from comfy_nb.spec.uses import Uses, needs_of
 from comfy_nb.wording import class_name, suggest
@@ -68,6 +68,7 @@ def spec_from_function(
     names_around = _names_around(function)
     hints = _hints_of(function, name, names_around)
     parameters = inspect.signature(function).parameters
+    _refuse_method(function, name, list(parameters))
     inputs, hidden = _read_parameters(name, parameters, hints)
     outputs = _read_outputs(name, hints.get("return", Any), list_output, names_around)
     is_async = inspect.iscoroutinefunction(function)
@@ -228,6 +229,17 @@ def _distinct(names: list[str]) -> tuple[str, ...]:
     return tuple(result)
 
 
+def _refuse_method(function: Callable[..., Any], name: str, parameters: list[str]) -> None:
+    """Raise SpecError for a function in the body of a class that takes the object: no node would have one."""
+    owner = function.__qualname__.rpartition("<locals>.")[2].rpartition(".")[0]
+    if owner and parameters[:1] in (["self"], ["cls"]):
+        raise SpecError(
+            f"{name} is a method of {owner}, and a node has no `{parameters[0]}`. Write a function outside of the "
+            "class that takes what it needs as inputs, or make a node of the method of one object: "
+            f"nb.node(obj.{function.__name__})."
+        )
+
+
 def _check_options(
     name: str,
     function: Callable[..., Any],
@@ -243,7 +255,10 @@ def _check_options(
             f"{name} is a generator function. A node returns its result; report partial work by nb.Progress."
         )
     if timeout is not None and not is_async:
-        raise SpecError(f"{name}: a timeout needs an async function, because a sync function cannot be interrupted.")
+        raise SpecError(
+            f"{name}: a timeout needs an async function, which can be cancelled where it awaits. A plain function may "
+            "be in C code, which nothing interrupts. Limit the run: graph.run(timeout=...), or make it `async def`."
+        )
     if timeout is not None and not timeout > 0:
         raise SpecError(f"{name}: timeout must be seconds above 0, not {timeout!r}.")
     if retries < 0:
@@ -362,8 +377,12 @@ def _packer(outputs: _Outputs) -> Callable[[Any], Any]:
     if outputs.several or len(outputs.types) != 1 or outputs.lists[0]:
         return functools.partial(_pack, outputs)
 
+    declared = outputs.types[0]
+    kind = PLAIN_SOCKETS.get(declared) if isinstance(declared, str) else None
+
     def pack(result: Any) -> Any:
-        return (result,) if is_of(result, PASSED_ON) else _pack(outputs, result)
+        is_passed_on = type(result) is kind or is_of(result, PASSED_ON)
+        return (result,) if is_passed_on else _pack(outputs, result)
 
     return pack
 

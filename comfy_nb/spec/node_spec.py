@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import enum
+import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any, Literal, NamedTuple
 
 from comfy_nb.spec.digest import Digest
@@ -221,6 +223,14 @@ class NodeSpec:
     is_own: bool = False
     origin: Any = field(default=None, repr=False)
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def function_code(self) -> CodeType | None:
+        """The code of the function or method that does the work; None where that is not written in Python."""
+        made_of = self.origin
+        function = getattr(made_of, getattr(made_of, "FUNCTION", ""), None) if isinstance(made_of, type) else made_of
+        code = getattr(inspect.unwrap(function) if callable(function) else None, "__code__", None)
+        return code if isinstance(code, CodeType) else None
 
     def socket_of(self, slot: int) -> str | None:
         """Return the socket type of an output slot; None where it is not declared, or a list of choices."""

@@ -1,11 +1,14 @@
-"""Whether an output has the layout that its node declares, told by shape, dtype and a few elements."""
+"""Whether an output is what its node declares: a plain type, or a layout, told by shape, dtype and a few elements."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from numbers import Real
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,14 +28,17 @@ from comfy_nb.spec.layouts import (
     to_latent,
     value_fault,
 )
+from comfy_nb.spec.node_spec import PLAIN_SOCKETS
+from comfy_nb.wording import short
 
 FEW = 64
 
 
 def output_fault(value: Any, socket: str) -> str:
-    """Say how an output lacks the layout of its socket, and what converts it; nothing where it fits.
+    """Say how an output is not what its socket promises, and what converts it; nothing where it fits.
 
-    What is no tensor or dict of them is left. So are elements on an accelerator, which would have to be waited for.
+    Of a layout, what is no tensor or dict of them is left, and so are elements on an accelerator, which would have to
+    be waited for. A number may be numpy's or torch's; None fits a plain type.
     """
     try:
         return _FAULTS[socket](value)
@@ -75,11 +81,43 @@ def _checked_by(bring: Callable[[Any], Any]) -> Callable[[Any], str]:
     return fault
 
 
+# What each plain type is in words, the kinds of numbers of numpy and torch that are one, and the method that makes one.
+_PLAIN = {
+    "INT": ("a whole number", "bui", "__index__"),
+    "FLOAT": ("a number", "buif", "__float__"),
+    "STRING": ("a text", "", ""),
+    "BOOLEAN": ("True or False", "b", ""),
+}
+
+
+def _plain_fault(socket: str, value: Any) -> str:
+    words, kinds, method = _PLAIN[socket]
+    plain, given = PLAIN_SOCKETS[socket], type(value)
+    if value is None or issubclass(given, plain):
+        return ""
+    if issubclass(given, (Tensor, np.ndarray, np.generic)):
+        if value.ndim == 0 and _kind_of_number(value.dtype) in kinds:
+            return ""
+    elif method and hasattr(given, method):
+        return ""
+    fault = f"{socket} is {words}; this is of type {given.__name__}: {short(value)}."
+    is_convertible = socket in ("STRING", "BOOLEAN") or isinstance(value, Real)
+    remedy = f"{plain.__name__}(x)" if is_convertible else words
+    return f"{fault} Return {remedy}, or declare `-> {given.__name__}`."
+
+
+def _kind_of_number(dtype: Any) -> str:
+    if not isinstance(dtype, torch.dtype):
+        return str(dtype.kind)
+    return "c" if dtype.is_complex else "f" if dtype.is_floating_point else "b" if dtype == torch.bool else "i"
+
+
 _FAULTS: Mapping[str, Callable[[Any], str]] = {
     "IMAGE": _checked_as(IMAGE_IS, _image_fault),
     "MASK": _checked_as(MASK_IS, mask_fault),
     "LATENT": _checked_by(to_latent),
     "AUDIO": _checked_by(to_audio),
+    **{socket: partial(_plain_fault, socket) for socket in _PLAIN},
 }
 CHECKED_SOCKETS = frozenset(_FAULTS)
 

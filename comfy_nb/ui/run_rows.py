@@ -8,11 +8,14 @@ from comfy_nb.ui.jupyter.cells import shell
 from comfy_nb.ui.run.html import to_html
 from comfy_nb.ui.run.monitor import RunMonitor
 from comfy_nb.ui.run.snapshot import labelled
-from comfy_nb.ui.show_run import follow_here
+from comfy_nb.ui.show_run import follow_here, is_shown_here
 
 
 class RunRows:
-    """A run's rows: live in the cell that shows this while the run goes on, then as they were at its end."""
+    """A run's rows: live in the cell that shows this while the run goes on, then as they were at its end.
+
+    The cell that began the run shows them anyway.
+    """
 
     def __init__(self, monitor: RunMonitor) -> None:
         self._monitor = monitor
@@ -21,7 +24,8 @@ class RunRows:
         from IPython.display import display
 
         if shell() is not None and not self._monitor.is_over:
-            follow_here(self._monitor)
+            if not is_shown_here(self._monitor.run):
+                follow_here(self._monitor)
         else:
             display({"text/html": self._repr_html_(), "text/plain": repr(self)}, raw=True)
 

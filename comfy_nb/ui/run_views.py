@@ -15,7 +15,7 @@ from comfy_nb.ui.graph.layout import lay_out
 from comfy_nb.ui.timeline.live import Timeline, with_labels
 from comfy_nb.ui.timeline.spans import Spans, side_by_side
 from comfy_nb.ui.timeline.svg import to_html as timeline_html
-from comfy_nb.wording import clip, encodable
+from comfy_nb.wording import clip, count, encodable
 
 if TYPE_CHECKING:
     from comfy_nb.engine.execution.node_run import NodeRun
@@ -74,7 +74,10 @@ class RunViews:
         """Return the largest graph of the runs as a picture."""
         if self._graph is not None and not self._picture:
             graph, states = self._graph
-            self._picture = graph_html(lay_out(scene_of(graph)), states) if len(graph) <= DRAWN_MAX else ""
+            if len(graph) <= DRAWN_MAX:
+                self._picture = graph_html(lay_out(scene_of(graph).still()), states)
+            else:
+                self._picture = f"<div>{count(len(graph), 'node')}: nb.draw(nb.last.graph) shows them.</div>"
         return self._picture
 
 

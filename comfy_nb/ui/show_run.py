@@ -123,6 +123,11 @@ def _output_of(run: Run) -> CellOutput:
     return output
 
 
+def is_shown_here(run: Run) -> bool:
+    """Whether the cell that is running now shows a run, or will."""
+    return _chosen != "none" and not run.is_quiet and cell_key(run.place) == cell_key()
+
+
 def follow_here(monitor: RunMonitor) -> None:
     """Show a run below the cell that is running now, in a display of its own."""
     _new_display(CellOutput(), running_cell(), show_after_s=0.0).add(monitor)

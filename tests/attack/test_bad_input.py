@@ -163,7 +163,7 @@ def test_a_forked_process_runs_graphs_too():
 @pytest.mark.process
 def test_a_reader_that_has_enough_ends_the_command_quietly():
     command = subprocess.Popen(
-        [sys.executable, "-m", "comfy_nb.cli", "nodes"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "comfy_nb", "nodes"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert command.stdout is not None and command.stderr is not None
     command.stdout.close()

@@ -72,6 +72,22 @@ for _ in range(999):
     last = graph.node("add", a=last)
 graph.show()
 """
+RUNS_DEEP = """
+reached = nb.constant(asyncio.Event())
+
+@nb.node
+async def stay(value: int) -> int:
+    reached.set()
+    await asyncio.sleep(60)
+    return value
+
+last = number(30)
+for _ in range(29):
+    last = add(last)
+deep = nb.Graph(add(stay(last)))
+job = deep.start(quiet=True)
+await reached.wait()
+"""
 STATES = """
 nb.cache.clear()
 five = number(5)
@@ -218,9 +234,26 @@ def test_a_drag_pans_and_the_keys_and_a_pinch_zoom(notebook, pair):
     until(pair, "root.graphView.view.zoom < arg", 1.2 * fitted["zoom"])
 
 
-def test_a_thousand_nodes_are_all_drawn(thousand):
-    until(thousand, "root.lastDraw?.nodes === 1000")
+def test_a_thousand_nodes_begin_where_their_values_can_be_read_with_a_map_and_are_all_drawn_to_fit(thousand):
+    until(thousand, "root.lastDraw?.nodes > 0 && root.lastDraw.nodes < 20")
+    assert camera_of(thousand)["zoom"] > 0.6 and spot_in_node(thousand, FIRST, TITLE_PX)["x"] > 0
     assert thousand.locator(".cnb-graph-map").is_visible()
+    thousand.get_by_role("button", name="fit").click()
+    until(thousand, "root.lastDraw.nodes === 1000")
+
+
+def test_a_small_graph_begins_as_a_whole_without_a_map(pair):
+    until(pair, "root.lastDraw?.nodes === 2")
+    assert not pair.locator(".cnb-graph-map").is_visible()
+
+
+def test_a_large_graph_that_runs_begins_at_the_node_that_runs(notebook):
+    notebook.run(RUNS_DEEP)
+    shown = show(notebook, "deep.show()")
+    until(shown, "root.graphView.state(root.graphView.scene.nodes[30])[0] === 'running'")
+    width = canvas_of(shown).bounding_box()["width"]
+    assert spot_in_node(shown, 30, TITLE_PX)["x"] == pytest.approx(width / 2, abs=2)
+    notebook.run("job.cancel()")
 
 
 def test_a_search_goes_to_what_it_finds_and_fit_goes_back(thousand):
@@ -234,7 +267,7 @@ def test_a_click_on_the_small_map_goes_there(thousand):
     thousand.get_by_role("searchbox").fill("number")
     until(thousand, "root.lastDraw.nodes < 20")
     before = camera_of(thousand)
-    thousand.locator(".cnb-graph-map").click(position={"x": 75, "y": 48})
+    thousand.locator(".cnb-graph-map").click(position={"x": 75, "y": 8})
     after = camera_of(thousand)
     middle = after["x"] + canvas_of(thousand).bounding_box()["width"] / after["zoom"] / 2
     boxes = view_of(thousand).evaluate("root => root.graphView.scene.nodes.map(node => node.box)")

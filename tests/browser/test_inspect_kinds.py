@@ -36,6 +36,13 @@ text = "Zwei Zeilen\\n<b>und</b> ein ☂"
 picture = Image.new("RGB", (128, 64), (200, 100, 0))
 frame = pandas.DataFrame({"size": [1, 2], "name": ["small", "large"]})
 """
+CELL = """((canvas, column, row) => {  // the least and the most blue in the middle of one of 8 x 8 cells
+    const [side, left] = [canvas.height / 8, canvas.width / 2 - canvas.height / 2];
+    const pen = canvas.getContext("2d");
+    const { data } = pen.getImageData(left + (column + 0.4) * side, (row + 0.4) * side, side / 5, side / 5);
+    const blue = [...data].filter((_, at) => at % 4 === 2);
+    return [Math.min(...blue), Math.max(...blue)];
+})"""
 
 
 def test_what_is_large_is_sampled_at_once_and_then_looked_at_in_full(notebook):
@@ -55,6 +62,13 @@ def test_a_mask_is_red_over_its_image_and_can_be_seen_alone(notebook):
     until_ink(shown, 0.25, 0.5, "r > 250 && g > 250 && b > 250")
     press(shown, "The image alone")
     until_ink(shown, 0.25, 0.5, "Math.abs(r - 128) < 3")
+
+
+def test_a_value_in_its_cell_is_black_on_a_light_colour_and_white_on_a_dark_one(notebook):
+    shown = inspect(notebook, "torch.eye(8) > 0")
+    until(shown, f"{CELL}(canvas, 0, 0)[0] < 60")
+    until(shown, f"{CELL}(canvas, 1, 0)[1] > 200")
+    assert stage(shown).evaluate(f"canvas => {CELL}(canvas, 0, 0)[1]") < 220  # pale yellow, and no white
 
 
 def test_a_latent_is_seen_in_colours_by_channel_and_side_by_side(notebook):

@@ -68,7 +68,8 @@ BOXES = """(frame, parts) => {
     const inOrder = elements => elements.map(box).sort((a, b) => a[1] - b[1] || a[0] - b[0]);
     const outer = frame.getBoundingClientRect();
     return {...Object.fromEntries(parts.map(name => [name, inOrder(seen(name))])),
-            frame: [outer.left, outer.width, outer.height].map(Math.round)};
+            frame: [outer.left, outer.width, outer.height].map(Math.round),
+            cell: Math.round(frame.closest(".jp-CodeCell").getBoundingClientRect().height)};
 }"""
 
 
@@ -113,7 +114,7 @@ def test_a_finished_panel_opens_when_why_and_the_graph_without_a_kernel(notebook
     assert shown.locator(".cnb-why").inner_text().count("tells") == 12
 
 
-def test_a_live_panel_opens_them_too(notebook, tmp_path):
+def test_a_live_panel_opens_them_too_and_they_stay_open_at_its_end(notebook, tmp_path):
     gate = tmp_path / "live"
     shown = notebook.start_cell("nb.cache.clear()" + GATED.format(gate=gate))
     shown.locator(".cnb-view", has_text="Timeline").locator("summary").click()
@@ -122,6 +123,7 @@ def test_a_live_panel_opens_them_too(notebook, tmp_path):
     shown.locator(".cnb-why").get_by_text("has not finished yet").wait_for()
     gate.touch()
     shown.locator(".comfy-nb-run").wait_for()
+    assert shown.locator(".cnb-view[open] > summary").all_inner_texts() == ["Timeline", "Why"]
 
 
 def test_a_panel_of_a_page_that_was_loaded_again_stays_as_it_was_at_the_end(lab, tmp_path):
@@ -143,3 +145,19 @@ def test_a_panel_of_a_page_that_was_loaded_again_stays_as_it_was_at_the_end(lab,
         panel.locator("xpath=self::*[@data-state='done']").wait_for()
         assert "1 of 1 node" in panel.inner_text()
         assert not notebook.output(1).get_by_role("button", name="Stop").is_visible()
+        view = notebook.output(1).locator(".cnb-view", has_text="Why")
+        view.locator("summary").click()
+        view.locator(".cnb-why").get_by_text("waits").wait_for()
+
+
+def test_a_panel_whose_kernel_was_restarted_says_so_and_has_no_stop(lab):
+    with lab.open(lab.write("restarted.ipynb", [PREPARE.strip(), GATED.format(gate="never").strip()])) as notebook:
+        notebook.run_cell(0)
+        notebook.start("notebook:run-cell", 1)
+        panel = notebook.output(1).locator(".cnb-panel[data-state=running]")
+        panel.wait_for()
+        notebook.page.evaluate("jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+        notebook.output(1).locator(".jupyter-widgets-disconnected").first.wait_for()
+        assert not notebook.output(1).get_by_role("button", name="Stop").is_visible()
+        state = panel.locator(".cnb-state").evaluate("each => getComputedStyle(each, '::after').content")
+        assert state == '" when the kernel went"'

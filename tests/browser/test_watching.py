@@ -68,7 +68,10 @@ def test_what_stays_says_how_it_ended(watching, source, words):
 @pytest.mark.browser
 def test_both_views_of_the_stopped_job_end_the_same(watching):
     notebook, _ = watching
-    assert notebook.output(WATCHING.cell_with("job.panel")).locator(".comfy-nb-run").count() == 2
+    views = [
+        notebook.output(WATCHING.cell_with(source)).locator(".comfy-nb-run") for source in ("100_000", "job.panel")
+    ]
+    assert [view.count() for view in views] == [1, 1] and views[0].inner_text() == views[1].inner_text()
 
 
 @pytest.mark.browser

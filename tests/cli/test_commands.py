@@ -67,6 +67,10 @@ def test_a_node_that_is_not_there_is_an_error_that_suggests_the_nearest():
     )
 
 
+def test_a_misspelt_word_suggests_the_classes_whose_names_have_it():
+    assert command("nodes", "blurr").stderr == ("Error: There is no node class 'blurr'. Did you mean 'ImageBlur'?\n")
+
+
 @pytest.mark.parametrize("name", ["bench", "demo"])
 def test_a_command_that_needs_a_checkout_reports_that_there_is_none(name, tmp_path, monkeypatch):
     monkeypatch.setattr("comfy_nb.cli.main.CHECKOUT", tmp_path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -20,8 +19,9 @@ import comfy_nb as nb
 from comfy_nb.cli.main import main
 from comfy_nb.engine.session import Session, use_session
 from comfy_nb.library.folders import Folders, use_folders
+from tests.measuring import unmeasured
 
-COMMAND = [sys.executable, "-m", "comfy_nb.cli"]
+COMMAND = [sys.executable, "-m", "comfy_nb"]
 TIMEOUT_S = 120
 
 BLUR: dict[str, Any] = {
@@ -335,7 +335,7 @@ def test_ctrl_c_stops_the_run_and_exits_130(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**unmeasured(), "PYTHONUNBUFFERED": "1"},
         # A shell's background job ignores SIGINT, and so would all that it starts.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )

@@ -156,8 +156,9 @@ async def test_an_async_node_that_never_gives_in_is_left_behind_and_named(monkey
     job.cancel()
     with pytest.warns(
         nb.ComfyNBWarning, match=r"stubborn \(node 1\) did not stop \(it swallows its cancellation\); it was abandoned"
-    ):
+    ) as caught:
         assert (await job).state == "cancelled"
+    assert caught[0].filename == __file__
     finish.set()
     await asyncio.gather(*others())
 

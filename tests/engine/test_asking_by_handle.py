@@ -1,4 +1,4 @@
-"""A run is asked by the handles that made its graph, as by the ids of its nodes."""
+"""A run is asked by the handles that made its graph, as by the ids of its nodes, and by names of only one of them."""
 
 from __future__ import annotations
 
@@ -48,3 +48,36 @@ async def test_the_handle_of_another_graph_is_refused_by_name() -> None:
         run[asked_sum(2)]
     with pytest.raises(nb.UnknownName, match="No node of this graph"):
         run.why(asked_sum(2))
+
+
+@pytest.fixture
+def titled() -> nb.Graph:
+    graph = nb.Graph()
+    for title, value in (("gain", 3), ("offset", 4)):
+        graph.node("PrimitiveInt", value=value, title=title)
+    graph.node("PrimitiveFloat", value=0.5)
+    return graph
+
+
+async def test_a_title_or_class_that_one_node_has_alone_names_it(titled: nb.Graph) -> None:
+    run = await titled.run()
+    assert (run["gain"], run["PrimitiveFloat"], titled["offset"].id) == (3, 0.5, "2")
+    assert run.why("gain") == "first run" and "gain" in run
+    assert repr(run.inspect("gain")) == repr(run.inspect("1"))
+    assert "3" in await titled.run(outputs=["PrimitiveFloat"])
+
+
+async def test_what_several_nodes_are_called_or_none_is_answered_by_their_ids_and_titles(titled: nb.Graph) -> None:
+    run = await titled.run()
+    with pytest.raises(nb.UnknownName, match=r"2 nodes .* are called 'PrimitiveInt': 1 \(gain\), 2 \(offset\)\."):
+        run["PrimitiveInt"]
+    with pytest.raises(nb.UnknownName, match=r"There are: 1 \(gain\), 2 \(offset\), 3 \(PrimitiveFloat\)\."):
+        run.why("7")
+    with pytest.raises(nb.UnknownName, match=r"Did you mean 'gain'"):
+        titled["gian"]
+    assert "PrimitiveInt" not in run and "7" not in run
+
+
+async def test_an_id_comes_before_a_title(titled: nb.Graph) -> None:
+    titled["gain"].title = "2"
+    assert (await titled.run())["2"] == 4

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -61,6 +65,21 @@ FITTING: dict[str, tuple[str, Any]] = {
     "a tensor that answers nothing": ("IMAGE", torch.rand(1, 4, 5, 3).as_subclass(Silent)),
     "a key that answers nothing": ("LATENT", {Wordless(): 1}),
     "a rate beyond all floats": ("AUDIO", {**SOUND, "sample_rate": 10**400}),
+    "a whole number": ("INT", 3),
+    "a truth value as a whole number": ("INT", True),
+    "numpy's whole number": ("INT", np.int16(3)),
+    "numpy's truth value as a whole number": ("INT", np.bool_(True)),
+    "torch's whole number": ("INT", torch.tensor(3)),
+    "a whole number as a number": ("FLOAT", 3),
+    "a decimal number": ("FLOAT", Decimal("0.5")),
+    "numpy's number": ("FLOAT", np.float32(0.5)),
+    "numpy's number in an array": ("FLOAT", np.array(0.5)),
+    "torch's number": ("FLOAT", torch.tensor(0.5)),
+    "a text": ("STRING", "a"),
+    "numpy's text": ("STRING", np.str_("a")),
+    "numpy's truth value": ("BOOLEAN", np.bool_(True)),
+    "torch's truth value": ("BOOLEAN", torch.tensor(True)),
+    "no number": ("INT", None),
     "a nested tensor": ("IMAGE", torch.nested.nested_tensor([torch.zeros(2, 3)])),
 }
 
@@ -100,6 +119,86 @@ def test_a_misfit_is_answered_by_what_converts_it(name: str) -> None:
         assert output_fault(eval(fix, {"x": value}), socket) == ""
 
 
+WRONG_TYPES: dict[str, tuple[str, Any, str]] = {
+    "a text as a whole number": ("INT", "seven", "INT is a whole number; this is of type str: 'seven'. Return a whole"),
+    "a number as a whole number": ("INT", 0.5, "this is of type float: 0.5. Return int(x), or declare `-> float`."),
+    "torch's number as a whole number": ("INT", torch.tensor(0.5), "this is of type Tensor"),
+    "numpy's number as a whole number": ("INT", np.float64(0.5), "this is of type float64"),
+    "a batch as a number": ("FLOAT", torch.rand(2), "FLOAT is a number; this is of type Tensor"),
+    "an array as a number": ("FLOAT", np.zeros(2), "this is of type ndarray"),
+    "a complex number": ("FLOAT", 1j, "this is of type complex"),
+    "torch's complex number": ("FLOAT", torch.tensor(1j), "this is of type Tensor"),
+    "a number as a text": ("STRING", 3, "STRING is a text; this is of type int: 3. Return str(x)"),
+    "a path as a text": ("STRING", Path("a"), "Return str(x)"),
+    "a number as a truth value": ("BOOLEAN", 1, "BOOLEAN is True or False; this is of type int: 1. Return bool(x)"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_TYPES)
+def test_another_plain_type_is_named_with_what_is_declared(name: str) -> None:
+    socket, value, words = WRONG_TYPES[name]
+    assert words in output_fault(value, socket)
+
+
+@nb.node
+def spelled(seed: int) -> int:
+    return "seven"  # type: ignore[return-value]
+
+
+@nb.node(list_output=True)
+def counted_and_spelled(seed: int) -> list[int]:
+    return [1, 2, "three"]  # type: ignore[list-item]
+
+
+@nb.node
+def counted_to_spell(seed: int) -> tuple[int, str]:
+    return seed, 8  # type: ignore[return-value]
+
+
+@nb.node
+def spelled_at_last(n: int) -> int:
+    return n if n < 3 else "three"  # type: ignore[return-value]
+
+
+SPELLED: dict[str, tuple[Callable[[], nb.Handle], str]] = {
+    "the only output": (lambda: spelled(1), "output INT: INT is a whole number"),
+    "an item of a list": (lambda: counted_and_spelled(1), "output result, item 2: INT is a whole number"),
+    "one of several outputs": (lambda: counted_to_spell(1), "output STRING: STRING is a text"),
+    "one of several calls": (lambda: spelled_at_last(counts_up_to(3)), "output INT, item 2: INT is a whole number"),
+}
+
+
+@nb.node(list_output=True)
+def counts_up_to(n: int) -> list[int]:
+    return [*range(1, n + 1)]
+
+
+@nb.node(list_output=True)
+def counts_nothing() -> list[int]:
+    return []
+
+
+async def test_an_empty_list_is_of_any_type() -> None:
+    assert await counts_nothing() == []
+
+
+@pytest.fixture
+def strict() -> Iterator[None]:
+    with nb.use_session(nb.Session()):
+        nb.configure(strict=True)
+        yield
+
+
+@pytest.mark.parametrize("name", SPELLED)
+async def test_another_plain_type_is_a_warning_and_an_error_where_it_is_strict(name: str, strict: None) -> None:
+    make, words = SPELLED[name]
+    with pytest.raises(nb.NodeError, match=words):
+        await make()
+    nb.configure(strict=False)
+    with pytest.warns(nb.ComfyNBWarning, match=words):
+        await make()
+
+
 @nb.node
 def channels_first(seed: int) -> tuple[int, nb.Image]:
     torch.manual_seed(seed)
@@ -112,13 +211,6 @@ async def channels_first_async(seed: int) -> nb.Image:
 
 
 SAID = r"output IMAGE: An IMAGE is float .* looks like \[B,C,H,W\]. Use x.permute\(0, 2, 3, 1\)"
-
-
-@pytest.fixture
-def strict() -> Iterator[None]:
-    with nb.use_session(nb.Session()):
-        nb.configure(strict=True)
-        yield
 
 
 @pytest.mark.parametrize("node", [channels_first, channels_first_async])
@@ -144,6 +236,55 @@ async def test_where_it_is_strict_the_node_fails_and_nothing_of_it_is_cached(
     with pytest.warns(nb.ComfyNBWarning, match=SAID):
         run = await node(3).graph.run()
     assert run.counts["ran"] == 1
+
+
+@nb.node
+def seen(x: Any) -> Any:
+    return len(x)
+
+
+@nb.node
+def stands_for(seed: int) -> nb.Image:
+    builder = nb.GraphBuilder()
+    return {"result": (builder.node("channels_first", seed=seed).out(1),), "expand": builder.finalize()}
+
+
+GRAPHS: dict[str, Callable[[int], nb.Handle]] = {
+    "the node itself": lambda seed: channels_first(seed),
+    "an async one": lambda seed: channels_first_async(seed),
+    "a node below": lambda seed: seen(channels_first(seed).IMAGE),
+    "a node that expands": lambda seed: stands_for(seed),
+    "a node below one that expands": lambda seed: seen(stands_for(seed)),
+}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+async def test_what_was_cached_with_a_warning_fails_as_soon_as_it_is_strict(name: str) -> None:
+    with nb.use_session(nb.Session()):
+        with pytest.warns(nb.ComfyNBWarning, match=SAID):
+            await GRAPHS[name](4)
+        nb.configure(strict=True)
+        for _ in range(2):
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", nb.ComfyNBWarning)
+                with pytest.raises(nb.NodeError, match=SAID):
+                    await GRAPHS[name](4)
+
+
+async def test_what_was_warned_of_is_not_on_disk_where_nobody_would_be_warned_again(tmp_path: Path) -> None:
+    @nb.node
+    def slow_channels_first(seed: int) -> nb.Image:
+        time.sleep(0.05)
+        return torch.rand(1, 3, 4, 5)
+
+    for _ in range(2):
+        session = nb.Session()
+        with nb.use_session(session), pytest.warns(nb.ComfyNBWarning, match=SAID):
+            nb.configure(cache_dir=tmp_path)
+            run = await slow_channels_first(5).graph.run()
+        assert run.counts["ran"] == 1
+        assert session.store.disk is not None
+        session.store.disk.close()
 
 
 async def test_a_class_of_a_pack_returns_what_it_likes(pack: Pack) -> None:

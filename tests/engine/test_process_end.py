@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.measuring import unmeasured
+
 pytestmark = pytest.mark.process
 
 PATIENCE_S = 60.0
@@ -83,7 +85,7 @@ nb.stop_all()
 def outcome(body: str, *arguments: str, first: str = SCRIPT) -> tuple[list[str], dict[str, object], str]:
     """Run a script to its end; return what it printed, what it found at its end, and its errors."""
     command = [sys.executable, "-c", f"{first}\n{body}\nended = time.monotonic()\n", *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, env=unmeasured())
     assert ended.returncode == 0, ended.stderr
     *printed, found = ended.stdout.splitlines()
     return printed, json.loads(found), ended.stderr

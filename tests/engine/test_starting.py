@@ -111,3 +111,43 @@ async def test_a_listener_that_fails_hurts_no_run_even_where_warnings_are_errors
         warnings.simplefilter("error")
         run = await asyncio.wait_for(graph.run(outputs=["1"]), PATIENCE_S)
     assert run["1"] == 1 and session.live_runs() == []
+
+
+async def test_a_run_that_goes_on_says_how_long_it_and_its_node_have_taken_so_far() -> None:
+    go_on = asyncio.Event()
+
+    @nb.node
+    async def waits_to_go_on() -> int:
+        await go_on.wait()
+        return 1
+
+    job = nb.Graph(waits_to_go_on()).start()
+    await asyncio.sleep(0.05)
+    run = job.run
+    assert run.seconds >= 0.05 and "under 1 ms" not in repr(job) + run.summary()
+    assert run.summary().startswith("Run running for ")
+    go_on.set()
+    await job
+    took = run.seconds
+    await asyncio.sleep(0.01)
+    assert run.seconds == took
+
+
+async def test_a_node_of_a_stopped_run_that_only_waited_has_no_time() -> None:
+    begun = asyncio.Event()
+
+    @nb.node
+    async def waits_for_ever() -> int:
+        begun.set()
+        await asyncio.Event().wait()
+        return 1
+
+    @nb.node
+    def adds_one(n: int) -> int:
+        return n + 1
+
+    job = nb.Graph(adds_one(waits_for_ever())).start()
+    await begun.wait()
+    job.run.stop()
+    await job
+    assert "adds_one (node 2): did not finish: the run was stopped" in job.run.summary()

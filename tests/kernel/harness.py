@@ -22,6 +22,8 @@ from typing import Any
 import psutil
 from jupyter_client.manager import KernelManager
 
+from tests.measuring import unmeasured
+
 INSTALLED = "installed"
 """The kernel version of the main environment."""
 
@@ -90,11 +92,20 @@ class Reply:
 class Kernel:
     """A kernel process; use it in a `with` statement.
 
-    `version` is `INSTALLED` or a key of `OTHER_KERNELS`. Anything not awaited in time raises TimeoutError.
+    `version` is `INSTALLED` or a key of `OTHER_KERNELS`. Anything not awaited in time raises TimeoutError. One that is
+    interrupted at any time is not to be `measured` (see `unmeasured`).
     """
 
-    def __init__(self, version: str = INSTALLED, *, cwd: Path | None = None, env: dict[str, str] | None = None):
+    def __init__(
+        self,
+        version: str = INSTALLED,
+        *,
+        cwd: Path | None = None,
+        env: dict[str, str] | None = None,
+        measured: bool = True,
+    ):
         self.version = version
+        self._measured = measured
         self._cwd = cwd or Path.cwd()
         self._extra_env = env or {}
         self._replies: dict[str, Reply] = {}
@@ -125,7 +136,7 @@ class Kernel:
 
     def _environment(self) -> dict[str, str]:
         private = {"IPYTHONDIR": str(self._private), "JUPYTER_CONFIG_DIR": str(self._private)}
-        env = {**os.environ, **private, **self._extra_env}
+        env = {**(os.environ if self._measured else unmeasured()), **private, **self._extra_env}
         if self.version != INSTALLED:
             first = str(make_kernel_env(self.version))
             env["PYTHONPATH"] = os.pathsep.join(filter(None, [first, env.get("PYTHONPATH")]))

@@ -107,8 +107,10 @@ def test_shift_tab_on_a_node_shows_its_slots_first(lesson: Kernel, name: str):
     assert "Multiply it." in lines and "Class docstring:" not in lines
 
 
-def test_two_question_marks_still_show_the_source_of_a_node(lesson: Kernel):
-    assert "return multiply(image)" in lesson.inspect("fails", detail=1)
+def test_two_question_marks_show_the_source_of_a_node_and_nothing_of_the_class_that_stands_for_it(lesson: Kernel):
+    shown = lesson.inspect("fails", detail=1)
+    assert "return multiply(image)" in shown and shown.startswith("Signature:")
+    assert not any(words in shown for words in ("Call signature", "Call docstring", "Class docstring", "String form"))
 
 
 def test_shift_tab_on_anything_else_is_as_before(lesson: Kernel):

@@ -7,6 +7,7 @@ import pytest
 from tests.kernel.harness import Kernel, Reply
 
 pytestmark = pytest.mark.kernel
+INTERRUPTED = True
 
 PREPARE = """
 import asyncio, time

@@ -14,6 +14,7 @@ import pytest
 from tests.kernel.harness import INSTALLED, OTHER_KERNELS, CellError, Kernel, Reply
 
 pytestmark = pytest.mark.kernel
+INTERRUPTED = True
 
 PATIENCE_S = 15.0
 """How long the end of an interrupted cell is waited for: far below what its nodes would take."""

@@ -82,7 +82,7 @@ await asyncio.to_thread(thread.join)
 
 @pytest.fixture(params=[INSTALLED, *OTHER_KERNELS])
 def prepared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kernel]:
-    with Kernel(request.param, cwd=tmp_path) as started:
+    with Kernel(request.param, cwd=tmp_path, measured=False) as started:
         reply = started.run(PREPARE)
         assert reply.error is None, reply.error
         yield started

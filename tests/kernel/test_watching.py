@@ -135,12 +135,18 @@ button.send("the cell is the last to use it")
 
 
 def test_a_thread_without_a_loop_can_show_the_panel_and_the_timeline_of_a_run(lesson: Kernel):
+    lesson.run("job = polite(1.5).fresh().start()")
     reply = lesson.run(
         "import threading\nfrom IPython.display import display\n"
-        "job = polite(0.8).fresh().start()\nawait asyncio.sleep(0.1)\n"
         "def shows():\n    display(job.panel, job.run.timeline())\n"
         "thread = threading.Thread(target=shows)\nthread.start()\nthread.join()\n_ = await job"
     )
     assert reply.error is None, reply.error
     assert any(bundle["text/plain"].startswith("Timeline: ") for bundle in reply.displays)
-    assert len(widgets(reply)) == 2
+    assert len(widgets(reply)) == 1
+
+
+def test_the_cell_that_began_a_job_shows_its_panel_once(lesson: Kernel):
+    reply = lesson.run("job = polite(0.8).fresh().start()\nawait asyncio.sleep(0.4)\ndisplay(job.panel)\n_ = await job")
+    assert reply.error is None, reply.error
+    assert len(widgets(reply)) == 1

@@ -124,6 +124,25 @@ def test_a_text_in_place_of_a_picture_is_answered_by_how_to_read_it():
         nb.nodes.InvertMask("m.png")
 
 
+@pytest.mark.parametrize(
+    ("socket", "given", "words"),
+    [
+        (nb.Image, 3, r"expected IMAGE, got 3\. Give a picture, such as nb\.image\('photo\.png'\), or a node"),
+        (nb.Mask, 0.5, r"expected MASK, got 0\.5\. Give a mask, such as PIL"),
+        (nb.Latent, "x.latent", r"expected LATENT, got the text 'x\.latent'\. Give a dict of a tensor, \{'samples'"),
+        (nb.Audio, True, r"expected AUDIO, got True\. Give a dict of a tensor and its rate"),
+    ],
+)
+def test_a_number_or_text_in_place_of_a_live_value_is_answered_by_what_to_give(socket, given, words):
+    @nb.node
+    def takes(value: socket) -> int:
+        return 1
+
+    with pytest.raises(nb.LayoutError, match=r"takes, input 'value': " + words):
+        takes(given)
+    assert takes(None).run_sync() == 1
+
+
 def test_the_sample_is_a_node_whose_graph_can_be_saved(tmp_path: Path):
     inverted = nb.nodes.ImageInvert(nb.sample("portrait"))
     inverted.graph.save(tmp_path / "graph.json")

@@ -277,6 +277,22 @@ def test_no_choices_are_offered_where_there_are_none(notebook, text):
     assert not {"nearest-exact", "disabled"} & set(notebook.complete(text))
 
 
+@pytest.mark.parametrize("jedi", [False, True])
+def test_ids_and_input_names_are_offered_inside_brackets(notebook, jedi):
+    notebook.shell.user_ns["graph"] = nb.Graph.from_prompt(GRAPH)
+    notebook.shell.user_ns["run"] = nb.Graph.from_prompt(GRAPH).run_sync(["1"])
+    assert {"1", "2"} <= set(notebook.complete('graph["', jedi))
+    assert "1" in notebook.complete('run["', jedi) and "2" not in notebook.complete('run["', jedi)
+    assert {"width", "height"} <= set(notebook.complete('graph["1"].inputs["', jedi))
+    assert "image" in notebook.complete('graph["2"].inputs["i', jedi)
+
+
+def test_an_input_that_has_no_value_yet_is_offered_inside_brackets(notebook):
+    graph = nb.Graph.from_prompt({"1": {"class_type": "EmptyImage", "inputs": {}}})
+    notebook.shell.user_ns["graph"] = graph
+    assert "batch_size" in notebook.complete('graph["1"].inputs["')
+
+
 def test_a_choice_takes_the_place_of_what_was_typed(notebook):
     text = 'nb.nodes.ImageScale(image, "nearest-'
     with provisionalcompleter():
@@ -294,6 +310,14 @@ def test_the_documentation_of_a_node_has_a_picture_of_its_slots(notebook):
     ]
     notebook.run("nb.nodes.ImageBlur?")
     assert "│ ● image " in notebook.printed
+
+
+def test_a_node_without_a_docstring_is_not_described_by_its_own_name():
+    @nb.node
+    def gain(x: int) -> int:
+        return x
+
+    assert gain.__doc__.splitlines()[0] == "Inputs:"
 
 
 def test_the_source_of_a_node_is_its_own(notebook):

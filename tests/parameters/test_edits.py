@@ -74,6 +74,14 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(graph, edit, error, te
     assert graph.to_prompt() == before
 
 
+def test_a_node_is_named_by_a_title_or_class_that_it_has_alone(graph):
+    graph["2"].title = "v1.5"
+    apply_edit(graph, "v1.5.radius=7")
+    assert graph["2"].inputs["radius"] == 7
+    with pytest.raises(UnknownName, match=r"2 nodes in the graph are called 'paint': 1 \(paint\), 2 \(v1.5\)"):
+        apply_edit(graph, "paint.radius=7")
+
+
 def test_what_a_class_checks_itself_is_left_to_it():
     made = node("Own", lambda self, pick: (pick,), {"pick": (["a"], {})}, returns=("STRING",))
     made.VALIDATE_INPUTS = classmethod(lambda cls, pick: True)

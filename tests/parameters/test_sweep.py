@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import comfy_nb as nb
-from comfy_nb.errors import ComfyNBError, GraphError, NodeError, NotKept
+from comfy_nb.errors import ComfyNBError, GraphError, NodeError, NotKept, UnknownName
 from comfy_nb.parameters import sweep as sweeping
 from comfy_nb.parameters.sweep import AT_ONCE
 
@@ -75,6 +75,29 @@ async def test_cells_that_share_what_is_above_compute_it_once(world):
     assert world.calls == {"load": 2, "double": 10}
     assert sweep[{"times": 3, "size": 16}] == 8 * 16 * 3 * 0.5 * 3
     assert sweep.values[2][1] == sweep[{"times": 3, "size": 16}]
+
+
+async def test_axes_are_keywords_a_dict_or_both(world):
+    handle = world.double(world.load(8))
+    sweep = await nb.sweep(handle, times=[1, 2])
+    assert sweep[{"times": 2}] == 8 * 8 * 3 * 0.5 * 2
+    both = await nb.sweep(handle, {"1.size": [8, 16]}, times=[1, 2, 3])
+    assert [len(axis.points) for axis in both.layout.axes] == [2, 3]
+
+
+async def test_an_input_that_is_called_like_an_option_of_a_sweep_is_swept_by_a_dict(session):
+    @nb.node
+    def first(limit: int) -> int:
+        return limit
+
+    assert (await nb.sweep(first(1), {"limit": [1, 2, 3]})).values == [1, 2, 3]
+
+
+async def test_a_sweep_without_an_axis_says_how_one_is_written(world):
+    with pytest.raises(GraphError, match=r"such as seed=range\(4\), or a dict .*; got none"):
+        nb.sweep(world.double(world.load(8)))
+    with pytest.raises(UnknownName, match="Did you mean 'times'"):
+        nb.sweep(world.double(world.load(8)), tims=[1, 2])
 
 
 async def test_a_cell_whose_output_is_blocked_says_so_with_the_message(session):
@@ -222,7 +245,7 @@ async def test_cells_note_what_ran_and_what_was_cached(world):
     handle = world.double(world.load(8))
     await handle
     sweep = await nb.sweep(handle, {"times": [1, 2]})
-    assert [cell.note for cell in sweep] == ["1 cached", "1 ran, 1 cached"]
+    assert [cell.note for cell in sweep] == ["2 cached", "1 ran, 1 cached"]
 
 
 async def test_a_table_has_a_row_for_each_cell(world):

@@ -153,6 +153,16 @@ def test_a_method_can_be_a_node():
         assert nb.node(Scaler().scale)(4).run_sync() == 12
 
 
+def test_a_static_method_is_a_function_like_any_other():
+    class Numbers:
+        @staticmethod
+        @nb.node
+        def doubled(x: int) -> int:
+            return 2 * x
+
+    assert Numbers.doubled(4).run_sync() == 8
+
+
 # What cannot be a node
 
 
@@ -184,15 +194,21 @@ async def async_generator(x: int):
     yield x
 
 
+class Counter:
+    def add(self, x: int) -> int:
+        return x
+
+
 @pytest.mark.parametrize(
     ("function", "options", "words"),
     [
+        (Counter.add, {}, r"add is a method of Counter, and a node has no `self`. .* nb.node\(obj.add\)"),
         (several, {}, r"several\(values\): a node's inputs are named: \*args, \*\*kwargs and positional-only"),
         (named, {}, r"named\(values\): a node's inputs are named"),
         (positional, {}, r"positional\(x\): a node's inputs are named"),
         (generator, {}, "generator is a generator function. A node returns its result"),
         (async_generator, {}, "async_generator is a generator function"),
-        (sync, {"timeout": 3}, "sync: a timeout needs an async function"),
+        (sync, {"timeout": 3}, r"sync: a timeout needs an async function.*graph.run\(timeout=...\)"),
         (background, {"timeout": 0}, "background: timeout must be seconds above 0, not 0"),
         (background, {"timeout": float("nan")}, "background: timeout must be seconds above 0, not nan"),
         (sync, {"retries": -1}, "sync: retries must be 0 or more, not -1"),

@@ -87,6 +87,7 @@ class ScriptedRun:
     total: int = 0
     cached: int = 0
     needed: Sequence[str] = ()
+    above_cached: int = 0
     session: Any = field(default_factory=lambda: SimpleNamespace(live_runs=list))
     number: int = field(default_factory=itertools.count(-1, -1).__next__)
     graph: Any = field(default_factory=lambda: SimpleNamespace(nodes={}))

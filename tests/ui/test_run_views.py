@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import gc
+import re
 import weakref
 
 import pytest
 
 import comfy_nb as nb
 from comfy_nb.ui import run_views
+from comfy_nb.ui.graph.scene import PREVIEW
 from comfy_nb.ui.run_views import BARS_MAX, RunViews
 
 
@@ -25,6 +27,13 @@ async def fails_in_view(words: str) -> str:
 
 async def run_of(*handles):
     return await nb.Graph(*handles).run()
+
+
+async def test_the_graph_of_a_run_has_no_empty_room_where_pictures_would_be():
+    views = RunViews()
+    views.add(await run_of(nb.nodes.ImageInvert(nb.nodes.EmptyImage(width=8, height=8))))
+    heights = [float(height) for height in re.findall(r'<rect [^>]*height="(\d+)"', views.html()["Graph"])]
+    assert len(heights) == 2 and heights[0] < 2 * PREVIEW and heights[1] < PREVIEW
 
 
 async def test_the_runs_of_a_cell_share_a_timeline_a_list_of_reasons_and_the_largest_graph():
@@ -61,10 +70,10 @@ async def test_of_a_large_run_only_the_first_bars_are_kept():
     assert "timeline" in views.timeline() and len(views._ended[0].bars) == BARS_MAX
 
 
-async def test_a_large_graph_is_not_drawn():
+async def test_a_large_graph_is_not_drawn_but_it_is_said_how_to_see_it():
     views = RunViews()
     views.add(await run_of(*(viewed(f"large {number}") for number in range(run_views.DRAWN_MAX + 1))))
-    assert "Graph" not in views.html()
+    assert views.html()["Graph"] == f"<div>{run_views.DRAWN_MAX + 1} nodes: nb.draw(nb.last.graph) shows them.</div>"
 
 
 async def test_what_a_run_gave_is_not_kept():

@@ -29,14 +29,18 @@ WORTH_DISK_S = 0.005
 
 
 class Remark(NamedTuple):
-    """What a node is warned of for its result; `named` is the node's name, or empty for the one that has the result."""
+    """What a node is warned of for its result; `named` is the node's name, or empty for the one that has the result.
+
+    Where a session is strict, one that tells of a fault is an error.
+    """
 
     named: str
     text: str
+    is_fault: bool = False
 
     def on(self, named: str) -> Remark:
         """Return the remark on a node of this name, if it has none."""
-        return self if self.named else Remark(named, self.text)
+        return self if self.named else self._replace(named=named)
 
 
 class CachedNode(Protocol):
@@ -94,7 +98,7 @@ class Store:
         if entry is None:
             entry = self._from_lower(key, node)
         elif entry.seal is not None and (what := entry.seal.broken()) is not None:
-            self._drop_changed(entry, what)
+            self._drop_changed(entry, what, node)
             entry = self._from_lower(key, node)
         if entry is None:
             return None
@@ -104,7 +108,7 @@ class Store:
             return None
         return entry
 
-    def _drop_changed(self, entry: Entry, what: str) -> None:
+    def _drop_changed(self, entry: Entry, what: str, node: CachedNode) -> None:
         entry.is_spoiled = True
         if isinstance(what, Renewed):
             self.forget(entry, what)
@@ -112,7 +116,8 @@ class Store:
         self.forget(entry, "changed in place")
         warn_each_time(
             f"The result of {name_node(entry.node_id, entry.class_type, entry.title)} was changed in place after "
-            f"it was computed: {what}. It is computed again. Work on a copy (x.clone())."
+            f"it was computed: {what}. It is computed again. Work on a copy (x.clone()).",
+            node.spec.function_code,
         )
 
     def _from_lower(self, key: bytes, node: CachedNode) -> Entry | None:

@@ -42,4 +42,6 @@ def _interrupt_after_grace(worker: Worker, node_run: NodeRun, give_up: Callable[
 
 def warn_abandoned(node_run: NodeRun, reason: str) -> None:
     """Warn that a node goes on after its run has ended."""
-    warn_each_time(f"{node_run.step.named} did not stop ({reason}); it was abandoned, and its result is discarded.")
+    step = node_run.step
+    message = f"{step.named} did not stop ({reason}); it was abandoned, and its result is discarded."
+    warn_each_time(message, step.spec.function_code)

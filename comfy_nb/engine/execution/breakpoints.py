@@ -324,4 +324,4 @@ def warn_paused(pause: Pause) -> None:
     """Warn that a run is paused, where nothing shows it."""
     message = f"The run is paused at {pause.named}: call the breakpoint's resume(), resume(value) or stop()."
     with suppress(ComfyNBWarning):  # where warnings are errors
-        warn_each_time(message)
+        warn_each_time(message, pause.node_run.step.spec.function_code)

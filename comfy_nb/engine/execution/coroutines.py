@@ -124,8 +124,11 @@ def busy_since(frame: FrameType | None) -> float | None:
     tracer, which is called between any two lines: coverage.py holds a lock there, and would wait for it for ever.
     """
     is_inside = False
-    while frame is not None and not (name := frame.f_globals.get("__name__", "")).startswith("comfy_nb.engine"):
-        if name.partition(".")[0] in TRACERS:
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module.startswith("comfy_nb.engine"):
+            break
+        if module.partition(".")[0] in TRACERS:
             return None
         frame, is_inside = frame.f_back, True
     if not is_inside or frame is None or frame.f_code is not WatchedCoroutine.__await__.__code__:

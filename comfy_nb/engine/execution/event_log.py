@@ -83,13 +83,14 @@ class EventLog:
     """Turns what happens in a run into events, keeps them, and delivers them to subscribers.
 
     Late subscribers get all events from the start, except transient ones (progress, previews, texts, prints). `total`,
-    `cached`, `ui` and `blocked` sum up what has been reported so far.
+    `cached`, `ui` and `blocked` sum up what has been reported so far; `looked_at` are the nodes at the start.
     """
 
     def __init__(self, run_id: str, note_slow: Callable[[Subscriber], None]) -> None:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.total = 0
         self.cached = 0
+        self.looked_at = 0
         self.ui: dict[str, Mapping[str, Any]] = {}
         self.blocked: list[tuple[str, str]] = []
         self._run_id = run_id
@@ -144,7 +145,7 @@ class EventLog:
 
     def run_started(self, when: float, total: int, cached: int) -> None:
         """Report that `total` nodes have to be computed; the event precedes those of cached nodes found meanwhile."""
-        self.total, self.cached = total, cached
+        self.total, self.cached, self.looked_at = total, cached, total + cached
         self._waiting.appendleft(events.RunStarted(self._run_id, when, total, cached))
 
     def run_finished(self, status: str, seconds: float) -> None:

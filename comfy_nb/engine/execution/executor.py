@@ -93,6 +93,7 @@ class Executor:
         self._event_log = state.event_log
         self.lane_waits = LaneWaits(self, self._event_log)
         self.results = Results(self, services.is_strict)
+        self._is_strict = services.is_strict
         self._store = services.store
         self._on_end = on_end
         self._thread = threading.get_ident()
@@ -112,6 +113,8 @@ class Executor:
         """Schedule what the wanted nodes need, and go."""
         self._store.run_began(self.state.number)
         self.scheduler.retained.update(wanted)
+        if self._is_strict:
+            self.lookup.drop_faulty()
         total = self.scheduler.need(wanted)
         self._event_log.run_started(self.state.started_at, total, self.lookup.hits)
         if self.scheduler.pending == 0:
@@ -255,7 +258,8 @@ class Executor:
     def _sync_turn(self, node_run: NodeRun, worker: Worker) -> None:
         if not self._is_its_turn(node_run):
             return
-        self._event_log.node_started(node_run, worker.name)
+        if self.state.stop_as is None:  # else it has only waited, and will not be called
+            self._event_log.node_started(node_run, worker.name)
         self._call_on_lane(node_run, self.lane_caller.call, worker)
 
     def _call_on_lane(self, node_run: NodeRun, call: Callable[[NodeRun, Worker], LaneOutcome], worker: Worker) -> None:
@@ -318,7 +322,7 @@ class Executor:
     def _start_task(self, node_run: NodeRun, caller: Caller) -> None:
         if not self._is_its_turn(node_run):
             return
-        if not self.places.needed_by(node_run.step):
+        if self.state.stop_as is None and not self.places.needed_by(node_run.step):
             self._event_log.node_started(node_run, node_run.step.where)
         task = self.loop.create_task(self._async_turn(node_run, caller), context=self.context.copy())
         self.tasks[task] = node_run

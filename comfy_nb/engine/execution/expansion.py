@@ -97,7 +97,8 @@ def _check_replaceable(node_id: str, by: str, scheduler: Scheduler) -> None:
     assert step is not None
     warn_each_time(
         f"{step.named} expands into a node {node_id!r}, which exists already. From now on the new one is used. "
-        "Make ids with GraphBuilder(), so that each is used once."
+        "Make ids with GraphBuilder(), so that each is used once.",
+        step.spec.function_code,
     )
 
 

@@ -114,7 +114,8 @@ class InPlace:
                 changed += self._spoil(entry, node_run)
                 warn_each_time(
                     f"{node_run.step.named} changed its input {link.name!r} in place: {what}. The result of "
-                    f"{above.step.named} will be computed again where it is needed. Work on a copy (x.clone())."
+                    f"{above.step.named} will be computed again where it is needed. Work on a copy (x.clone()).",
+                    node_run.step.spec.function_code,
                 )
         if changed:
             changed += self._others_changed(node_run)
@@ -134,7 +135,8 @@ class InPlace:
                 changed += self._spoil(entry, by)
                 warn_each_time(
                     f"{by.step.named} changed the result of {each.step.named} in place, by way of its own input: "
-                    f"{what}. It will be computed again where it is needed. Work on a copy (x.clone())."
+                    f"{what}. It will be computed again where it is needed. Work on a copy (x.clone()).",
+                    by.step.spec.function_code,
                 )
         return changed
 
@@ -168,7 +170,8 @@ class InPlace:
             self._state.taint()
             warn_each_time(
                 f"A constant of {step.named} was changed while the run went on. What the run computes from here on is "
-                "not cached. Work on a copy."
+                "not cached. Work on a copy.",
+                step.spec.function_code,
             )
 
     def seal(self, node_run: NodeRun, outputs: Outputs, durable: bool) -> Seal | None:

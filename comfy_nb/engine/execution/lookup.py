@@ -27,7 +27,7 @@ class Lookup:
     """One run's view of the store, and of what is known of what runs inside nodes (`inside`).
 
     `keyed_late` are the ids of nodes whose keys do not follow from the plan, because a value above them may be replaced
-    or was: each is made of the keys above it when these are final.
+    or was, or is not to be taken: each is made of the keys above it when these are final.
     """
 
     scheduler: Scheduler
@@ -72,6 +72,12 @@ class Lookup:
         if node_run.step.id not in self.scheduler.breakpoints:
             self.state.event_log.node_finished(node_run)
         return True
+
+    def drop_faulty(self) -> None:
+        """Have run again, and fail, what was taken with a fault before; what is below it is not taken either."""
+        faulty = self.remarks.drop_faulty()
+        if faulty:
+            self.keyed_late |= self.state.plan.below(faulty)
 
     def _reports(self, step: Step) -> bool:
         """Whether a cached node's ui is reported again: that of a wanted node, or of an expansion's output node."""
@@ -164,7 +170,7 @@ class Lookup:
         else:
             self._settle_key(node_run)
         step, key = node_run.step, node_run.key
-        durable = key.durable and not step.spec.is_output and not node_run.skips
+        durable = key.durable and not (step.spec.is_output or node_run.skips or node_run.remarks)
         sealed = None if are_plain(outputs) else self._look_into(node_run, outputs, durable)
         node_run.taken = None
         entry = node_run.entry = Entry(
@@ -222,6 +228,7 @@ class Lookup:
         warn_each_time(
             f"{changes} while {step.named} ran or before it did: torch has one setting for the whole process. What the "
             "run computes from here on is not cached.",
+            step.spec.function_code,
         )
 
     def _complete(self, node_run: NodeRun) -> None:

@@ -30,7 +30,8 @@ def drop_outdated(scheduler: Scheduler, store: Store, scope: int, glanced_at: Se
     for each in rewritten:
         warn_each_time(
             f"A constant of {each.step.named} was changed while the run went on. What the run computed from it is not "
-            "cached. Work on a copy."
+            "cached. Work on a copy.",
+            each.step.spec.function_code,
         )
     if rewritten:
         _drop(scheduler, store, ran, rewritten, "a constant that it was computed from changed while it ran")

@@ -9,6 +9,7 @@ import uuid
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Hashable, Mapping
 from enum import StrEnum
+from types import CodeType
 from typing import Any, Protocol
 from weakref import WeakSet
 
@@ -196,8 +197,8 @@ class RunState:
     def end(self, status: Status) -> None:
         """Set the status in which the run has ended."""
         assert status in LEGAL_MOVES[self.status], f"{self.status} -> {status}"
-        self.status = status
         self.seconds = time.perf_counter() - self.started_at
+        self.status = status
 
     def taint(self) -> None:
         """Note that keys do not tell everything any more: nothing is cached, in this run nor in those around it."""
@@ -231,13 +232,19 @@ class RunState:
             return
         self.taint()
         warn_each_time(
-            f"{step.named}: {what} changed while the run went on. What the run computes from it is not kept."
+            f"{step.named}: {what} changed while the run went on. What the run computes from it is not kept.",
+            step.spec.function_code,
         )
 
     def name_of(self, node_id: str) -> str:
         """Return a node's name as messages have it."""
         step = self.step(node_id)
         return step.named if step is not None else f"node {node_id}"
+
+    def code_of(self, node_id: str) -> CodeType | None:
+        """Return the code of a node's function, if that is written in Python."""
+        step = self.step(node_id)
+        return step.spec.function_code if step is not None else None
 
     def prompt_and_pnginfo(self) -> tuple[Mapping[str, Any], Any]:
         """Return the prompt of the run, and what pictures carry beside it."""

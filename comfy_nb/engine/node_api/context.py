@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import CodeType
 from typing import Any, NamedTuple, Protocol, TypeGuard
 
 from comfy_nb.engine.cache.skip import Skip
@@ -64,6 +65,10 @@ class RunSide(Protocol):
         """Return a node's name as messages have it."""
         ...
 
+    def code_of(self, node_id: str) -> CodeType | None:
+        """Return the code of a node's function, if it is known."""
+        ...
+
     def prompt_and_pnginfo(self) -> tuple[Mapping[str, Any], Any]:
         """Return the prompt, and what pictures carry beside it."""
         ...
@@ -101,13 +106,14 @@ def get_executing_context() -> ExecutionContext | None:
 
 def warn_in_call(message: str) -> None:
     """Warn of something, naming the node that runs; once in a run, however many calls of the node it concerns."""
-    call = current_call.get()
+    call, code = current_call.get(), None
     if call is not None:
+        code = call.run.code_of(call.node_id)
         message = f"{call.run.name_of(call.node_id)}: {message}"
         if message in call.run.warned:
             return
         call.run.warned.add(message)
-    warn_each_time(message)
+    warn_each_time(message, code)
 
 
 def confirm_fingerprint(answer: object, what: str) -> None:
@@ -142,6 +148,10 @@ class _NoRun:
     def name_of(self, node_id: str) -> str:
         """Return the id."""
         return f"node {node_id}"
+
+    def code_of(self, node_id: str) -> CodeType | None:
+        """Return nothing."""
+        return None
 
     def prompt_and_pnginfo(self) -> tuple[Mapping[str, Any], Any]:
         """Return an empty prompt."""

@@ -126,7 +126,7 @@ async def _fingerprint(step: Step, call_hook: HookCall) -> Any:
     except Exception as error:  # whatever it raised, a node without a fingerprint runs
         what = f"taking its fingerprint failed ({describe_error(error)}), so it runs every time."
         hint = links_as_none(step, inputs, "its fingerprint is taken")
-        warn_each_time(f"{step.named}: {what} {hint}".rstrip())
+        warn_each_time(f"{step.named}: {what} {hint}".rstrip(), step.spec.function_code)
         return [NAN]
     return [None if is_blocker(answer) else answer]
 

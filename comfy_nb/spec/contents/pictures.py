@@ -32,8 +32,8 @@ def _(value: Any) -> Parts:
         raise Unreadable(f"a picture that cannot be read ({error})") from error
     palette = _palette(value) if value.palette is not None and value.mode in ("P", "PA") else None
     texts = None if frames else getattr(value, "_text", None)  # of a PNG, which its load has completed
-    is_note = _is_note_of_subclass if is_local(type(value).__module__) else _is_note
-    notes = [part for name, note in vars(value).items() if is_note(name) for part in (name, note)]
+    is_own = is_local(type(value).__module__)
+    notes = [part for name, note in vars(value).items() if _is_note(name, is_own) for part in (name, note)]
     return Whole((value.mode, value.size, pixels, palette, value.format, value.getexif(), texts, *frames, *notes))
 
 
@@ -108,9 +108,7 @@ def _palette(value: Any) -> tuple[Any, ...]:
     return value.getpalette(told.mode), told.mode, told.palette
 
 
-def _is_note(name: str) -> bool:
-    return not name.startswith("_") and name not in _HANDLES
-
-
-def _is_note_of_subclass(name: str) -> bool:
-    return name not in _HANDLES and name not in _PRIVATE
+def _is_note(name: str, is_own: bool) -> bool:
+    """Whether an attribute says something of a picture, whose class `is_own` if a person wrote it."""
+    is_private = name in _PRIVATE if is_own else name.startswith("_")
+    return not is_private and name not in _HANDLES

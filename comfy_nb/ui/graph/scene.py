@@ -40,7 +40,10 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class SceneNode:
-    """A node to draw. `fault` is the reason if its class is unknown; `box` is x, y, width, height, or None."""
+    """A node to draw. `fault` is the reason if its class is unknown; `box` is x, y, width, height, or None.
+
+    One that `is_still` is drawn without its picture.
+    """
 
     id: str
     title: str
@@ -52,11 +55,13 @@ class SceneNode:
     mode: str = "active"
     colour: str = ""
     box: tuple[float, float, float, float] | None = None
+    is_still: bool = False
 
     @property
     def has_picture(self) -> bool:
         """Whether the node has room for a picture."""
-        return any(_is_picture(slot.type) for slot in (*self.outputs[:1], *(self.inputs if not self.outputs else ())))
+        shown = self.outputs[:1] or self.inputs
+        return not self.is_still and any(_is_picture(slot.type) for slot in shown)
 
     @property
     def height(self) -> float:
@@ -112,6 +117,10 @@ class Scene:
             named = _listed([f"{name} ({_listed(ids)})" for name, ids in unknown.items()], CLASSES_MAX)
             lines.insert(0, f"Classes not known here: {named}")
         return lines
+
+    def still(self) -> Scene:
+        """Return the scene for a still picture: its nodes have no room for pictures."""
+        return replace(self, nodes={node_id: replace(node, is_still=True) for node_id, node in self.nodes.items()})
 
     @property
     def is_placed(self) -> bool:

@@ -51,7 +51,7 @@ class GraphView:
 
     def _static(self) -> dict[str, str]:
         """Return what is shown without a kernel, as the graph is now."""
-        scene = lay_out(scene_of(self._source, default_registry()))
+        scene = lay_out(scene_of(self._source, default_registry()).still())
         cached = cached_ids(self._source, default_session()) if isinstance(self._source, Graph) else ()
         by_id = dict.fromkeys(cached, "cached")
         text = "\n".join([headline(scene), *as_lines(scene, by_id)[:LINES_MAX]])

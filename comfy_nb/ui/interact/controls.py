@@ -9,13 +9,14 @@ from typing import Any, Literal
 
 from comfy_nb.errors import GraphError
 from comfy_nb.graph.model import Graph
-from comfy_nb.parameters.parameter import Parameter, find_parameter, parameters_of
+from comfy_nb.parameters.parameter import Parameter, find_parameter, parameters_of, same_constant
 from comfy_nb.parameters.shown_output import ShownOutput
 from comfy_nb.wording import short
 
 Kind = Literal["slider", "number", "choice", "check", "text", "lines", "seed"]
 
 SLIDER_STEPS_MAX = 1000
+SLIDER_ERROR = 1e-6
 SCALAR_SOCKETS = ("INT", "FLOAT", "BOOLEAN", "STRING")
 
 
@@ -36,6 +37,14 @@ class ControlSpec:
     def is_whole(self) -> bool:
         """Whether its numbers are whole."""
         return self.parameter.input_spec.socket == "INT" or isinstance(self.value, int)
+
+    def read(self, value: Any) -> Any:
+        """Return what came back from its widget as the constant that was meant: a page's slider computes in percent."""
+        if self.kind != "slider" or self.step is None or not isinstance(value, float):
+            return value
+        if self.value is not None and abs(value - self.value) < SLIDER_ERROR * self.step:
+            return self.value
+        return round(value, _places(SLIDER_ERROR * self.step))
 
 
 def controls_for(graph: Graph, output: ShownOutput, wishes: Mapping[str, Any]) -> list[ControlSpec]:
@@ -70,7 +79,7 @@ def control_for(parameter: Parameter, wish: Any) -> ControlSpec:
         options = tuple(parameter.checked(value) for value in wish)
         if not options:
             raise GraphError(f"{parameter.where}: the list of choices is empty.")
-        start = next((each for each in options if _same_type_and_value(each, parameter.value)), options[0])
+        start = next((each for each in options if same_constant(each, parameter.value)), options[0])
         return ControlSpec(parameter, "choice", start, options=options)
     is_as_declared = wish is ... or (wish is True and parameter.input_spec.socket != "BOOLEAN")
     return _as_declared(parameter, parameter.value if is_as_declared else parameter.checked(wish))
@@ -119,7 +128,7 @@ def _as_declared(parameter: Parameter, value: Any) -> ControlSpec:
     input_spec = parameter.input_spec
     if input_spec.choices is not None:
         options = tuple(input_spec.choices)
-        if not any(_same_type_and_value(each, value) for each in options):  # such as a file that is gone
+        if not any(same_constant(each, value) for each in options):  # such as a file that is gone
             options = (value, *options)
         return ControlSpec(parameter, "choice", value, options=options)
     if input_spec.socket == "BOOLEAN" or isinstance(value, bool):
@@ -149,11 +158,10 @@ def _is_scalar(parameter: Parameter) -> bool:
     return is_declared or isinstance(parameter.value, bool | int | float | str)
 
 
-def _same_type_and_value(one: Any, other: Any) -> bool:
-    """Whether two constants are the same: 1, 1.0 and True are not."""
-    return one is other or (isinstance(one, str | int | float) and type(one) is type(other) and one == other)
-
-
 def decimals(step: float) -> str:
     """Return the format for numbers that move by this step: ".2f" or finer."""
-    return f".{max(2, -math.floor(math.log10(step)))}f"
+    return f".{max(2, _places(step))}f"
+
+
+def _places(step: float) -> int:
+    return -math.floor(math.log10(step))

@@ -112,7 +112,7 @@ class Controls:
         made = make_widget(control)
         self._widgets[control.label] = made
         edit = self._live_value.edit
-        made.observe(lambda change: post(self._loop, edit, control.parameter, change["new"]), "value")
+        made.observe(lambda change: post(self._loop, edit, control.parameter, control.read(change["new"])), "value")
         if control.kind != "seed":
             return made
         button = widgets.Button(description="new", tooltip="Another random seed", layout={"width": "5em"})

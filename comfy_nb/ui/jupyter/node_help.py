@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from comfy_nb.graph.handle import Handle, NodeFactory
@@ -18,11 +20,16 @@ def register() -> None:
     from IPython.core import oinspect
 
     if hasattr(oinspect, "InspectorHookData"):
-        found.inspector.mime_hooks.setdefault(TEXT, _describe)
+        found.inspector.mime_hooks.setdefault(TEXT, partial(_describe, found.inspector.format))
 
 
-def _describe(inspected: Any) -> list[tuple[str, str]] | None:
-    """Return the help of a node below a heading; None for all else, and where its source is asked for (`name??`)."""
-    if inspected.detail_level or not isinstance(inspected.obj, NodeFactory | Handle):
+def _describe(coloured: Callable[[str], str], inspected: Any) -> list[tuple[str, str]] | None:
+    """Return the help of a node below a heading, or its source where that is asked for (`name??`); else None."""
+    if not isinstance(inspected.obj, NodeFactory | Handle):
         return None
-    return [("Node", inspected.obj.getdoc())]
+    known = inspected.info_dict
+    if not inspected.detail_level or not known["source"]:
+        return [("Node", inspected.obj.getdoc())]
+    shown = {"Signature": known["definition"], "Source": known["source"]}
+    parts = [(title, coloured(code)) for title, code in shown.items() if code]
+    return [*parts, ("File", known["file"])] if known["file"] else parts

@@ -24,6 +24,7 @@ class Bars:
     """A screen of widgets: a header with the Stop button, and rows that are reused."""
 
     every_s = 0.2
+    unfolded = ()
 
     def __init__(self, press_stop: Callable[[], None]) -> None:
         self._headline = Label()

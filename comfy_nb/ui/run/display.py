@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -33,6 +33,11 @@ class Screen(Protocol):
     """A live rendering of runs, drawn at most once in `every_s` seconds."""
 
     every_s: float
+
+    @property
+    def unfolded(self) -> Collection[str]:
+        """The labels of the views that a person has unfolded."""
+        ...
 
     def open(self) -> Widget:
         """Return the widget to display."""
@@ -76,9 +81,10 @@ class MakeScreen(Protocol):
 class Display:
     """Follows the runs of a cell: a screen once they have taken `show_after_s`, and HTML when they and the cell end.
 
-    Runs that ended before that, and have nothing to show but their headline, are one line. Where nobody is watching,
-    and so not `is_live`, there is only what is known at the end of the cell, and of the runs. `cell_runs()` says
-    whether the cell may begin more runs: until then a screen stays.
+    That time counts from the first of them that had something to compute. Runs that ended before that, and have nothing
+    to show but their headline, are one line. Where nobody is watching, and so not `is_live`, there is only what is
+    known at the end of the cell, and of the runs. `cell_runs()` says whether the cell may begin more runs: until then a
+    screen stays. Whoever begins or ends a run does not wait for what is drawn meanwhile.
     """
 
     def __init__(
@@ -97,7 +103,8 @@ class Display:
         self._show_after_s = show_after_s
         self._is_live = is_live
         self._cell_runs = cell_runs
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # of what there is to show: held for a moment, and within the other one
+        self._drawing = threading.RLock()  # of the screen and the output
         self._monitors: list[RunMonitor] = []
         self._before: RunSnapshot | None = None
         self._shared = SharedNodes()
@@ -111,7 +118,8 @@ class Display:
         """Show another run, from any thread."""
         with self._lock:
             if not self._monitors:
-                self._open_at = time.perf_counter() + self._show_after_s
+                if self._before is None or not self._before.ran:
+                    self._open_at = time.perf_counter() + self._show_after_s
                 ticker.add(self.tick)
             self._monitors.append(monitor)
             self._newest = monitor.run
@@ -152,7 +160,7 @@ class Display:
             monitor.check_loop(now)
         if now < self._due or not self._is_live:
             return
-        with self._lock:
+        with self._drawing:
             self._due = now + REDRAW_S  # also where drawing fails
             safely(DISPLAY_FAILED, self._show_due, now)
 
@@ -167,7 +175,7 @@ class Display:
 
     def show_now(self) -> None:
         """Show the runs, if they are not shown yet."""
-        with self._lock:
+        with self._drawing:
             if self._screen is None and self._monitors and not self._are_over:
                 self._needs_box = True
                 self._output.show(unfinished(_static(self._snapshot(), time.perf_counter())))
@@ -175,11 +183,13 @@ class Display:
     def end_cell(self) -> None:
         """Show what came of the runs, before the cell ends; where nobody watches, also what is known by now."""
         with self._lock:
-            if self._are_over:
+            is_over = self._are_over
+            if is_over:
                 self._settle()
-                self._finish()
-            elif not self._is_live:
-                self.show_now()
+        if is_over:
+            self._finish()
+        elif not self._is_live:
+            self.show_now()
 
     @property
     def _are_over(self) -> bool:
@@ -196,15 +206,14 @@ class Display:
         return screen
 
     def _snapshot(self) -> RunSnapshot:
-        if not self._monitors:
-            assert self._before is not None, "a display has runs"
-            return labelled(self._before)
-        now = self._merged(self._shared.repeated(self.live_runs()))
-        return labelled(now if self._before is None else after(self._before, now))
-
-    def _merged(self, repeated: int) -> RunSnapshot:
-        """Return the runs that go on, or ended beside those, without nodes that are `repeated`."""
-        return without_repeated(merge([monitor.snapshot() for monitor in self._monitors]), repeated)
+        with self._lock:
+            before, monitors = self._before, list(self._monitors)
+            repeated = self._shared.repeated(self.live_runs())
+        if not monitors:
+            assert before is not None, "a display has runs"
+            return labelled(before)
+        now = _merged(monitors, repeated)
+        return labelled(now if before is None else after(before, now))
 
     def _note_end(self, run: Run) -> None:
         """A run has ended: if it was the last, show that; not at once, because encoding pictures is slow."""
@@ -224,7 +233,7 @@ class Display:
         """Put the runs, which are over, to those before them, and let go of them."""
         if not self._monitors:
             return
-        ended = self._merged(self._shared.add(self.live_runs()))
+        ended = _merged(self._monitors, self._shared.add(self.live_runs()))
         fits_a_line = ended.is_all_cached or ended.elapsed(ended.started) < self._show_after_s
         self._needs_box = self._needs_box or not fits_a_line or has_details(ended)
         self._before = ended if self._before is None else after(self._before, ended)
@@ -236,40 +245,50 @@ class Display:
 
     def _show_settled(self, now: float) -> None:
         """Show the runs that are over; the screen stays as long as the cell may begin more of them."""
-        if not self._monitors:
-            ticker.remove(self.tick)
-        if not self._is_stale or self._before is None:
-            return
-        self._is_stale = False
+        with self._lock:
+            if not self._monitors:
+                ticker.remove(self.tick)
+            before = self._before
+            if not self._is_stale or before is None:
+                return
+            self._is_stale = False
         if self._screen is not None:
             self._screen.draw(self._snapshot(), now)
         else:
-            self._output.show(self._final(labelled(self._before), now))
+            self._output.show(self._final(labelled(before), now))
 
     def _finish(self) -> None:
         """Show what came of all runs, as HTML, and close the screen."""
-        with self._lock:
-            if self._monitors or self._before is None or not (self._is_stale or self._screen is not None):
-                return
-            ticker.remove(self.tick)
-            screen, self._screen, self._newest, self._is_stale = self._screen, None, None, False
+        with self._drawing:
+            with self._lock:
+                if self._monitors or self._before is None or not (self._is_stale or self._screen is not None):
+                    return
+                ticker.remove(self.tick)
+                screen, self._screen, self._newest, self._is_stale = self._screen, None, None, False
             snapshot, now = self._snapshot(), time.perf_counter()
             if screen is not None:  # for a page that cannot show what replaces it
                 safely(DISPLAY_FAILED, screen.draw, snapshot, now)
             try:
-                self._output.show(self._final(snapshot, now))
+                self._output.show(self._final(snapshot, now, screen.unfolded if screen is not None else ()))
             finally:
                 if screen is not None:
                     screen.close()
 
-    def _final(self, snapshot: RunSnapshot, now: float) -> dict[str, str]:
+    def _final(self, snapshot: RunSnapshot, now: float, unfolded: Collection[str] = ()) -> dict[str, str]:
         if self._needs_box and not snapshot.is_all_cached:
-            return _static(snapshot, now, safely(VIEW_FAILED, lambda: self.views.html()))
+            return _static(snapshot, now, safely(VIEW_FAILED, lambda: self.views.html()), unfolded)
         if has_details(snapshot):
             return _static(snapshot, now)
         text = snapshot.as_text(now)
         return {"text/html": faint(text.splitlines()[0]), "text/plain": text}
 
 
-def _static(snapshot: RunSnapshot, now: float, views: Mapping[str, str] | None = None) -> dict[str, str]:
-    return {"text/html": to_html(snapshot, now, views), "text/plain": snapshot.as_text(now)}
+def _merged(monitors: Sequence[RunMonitor], repeated: int) -> RunSnapshot:
+    """Return runs that go on, or ended beside those, without nodes that are `repeated`."""
+    return without_repeated(merge([monitor.snapshot() for monitor in monitors]), repeated)
+
+
+def _static(
+    snapshot: RunSnapshot, now: float, views: Mapping[str, str] | None = None, unfolded: Collection[str] = ()
+) -> dict[str, str]:
+    return {"text/html": to_html(snapshot, now, views, unfolded), "text/plain": snapshot.as_text(now)}

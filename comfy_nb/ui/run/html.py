@@ -6,7 +6,7 @@ Where a viewer keeps no stylesheet (GitHub, a notebook that is not trusted) the 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -29,8 +29,13 @@ PICTURES_MIN = 3  # a single picture gets the share of one of these
 Fields = Mapping[str, Any]
 
 
-def to_html(snapshot: RunSnapshot, now: float, views: Mapping[str, str] | None = None) -> str:
-    """Return the snapshot as HTML under 200 kB, and below it the `views`, by label, folded: as many as find room."""
+def to_html(
+    snapshot: RunSnapshot, now: float, views: Mapping[str, str] | None = None, unfolded: Collection[str] = ()
+) -> str:
+    """Return the snapshot as HTML under 200 kB, and below it the `views`, by label: as many as find room.
+
+    Those in `unfolded` stand open.
+    """
     message = MessageEncoder().encode(snapshot, now, is_asked=True)
     head, parts = message["head"], message["parts"]
     pictures = sum(bool(parts.get(row.get("picture"))) for row in message["rows"])
@@ -41,7 +46,7 @@ def to_html(snapshot: RunSnapshot, now: float, views: Mapping[str, str] | None =
         f'<div class="cnb-panel" data-state="{head["state"]}"{" data-over" if "over" in head else ""}>{_head(head)}'
         f'<div class="cnb-rows" role="list">{rows}</div><div class="cnb-more">{escape(head.get("more", ""))}</div>'
     )
-    return f"{above}{_views(views or {}, BYTES_MAX - len(above.encode()))}</div></div>"
+    return f"{above}{_views(views or {}, unfolded, BYTES_MAX - len(above.encode()))}</div></div>"
 
 
 def faint(text: str) -> str:
@@ -108,18 +113,19 @@ def _words(row: Fields, parts: Fields) -> str:
     return html
 
 
-def _views(views: Mapping[str, str], left_bytes: int) -> str:
+def _views(views: Mapping[str, str], unfolded: Collection[str], left_bytes: int) -> str:
     html = ""
     for label, view in views.items():
-        fold = _fold("cnb-view", label, f'<div class="cnb-content">{view}</div>')
+        fold = _fold("cnb-view", label, f'<div class="cnb-content">{view}</div>', is_open=label in unfolded)
         if len(fold.encode()) < left_bytes:
             left_bytes -= len(fold.encode())
             html += fold
     return f'<div class="cnb-views">{html}</div>' if html else ""
 
 
-def _fold(name: str, label: str, html: str) -> str:
-    return f'<details class="{name}"><summary class="cnb-label">{escape(label)}</summary>{html}</details>'
+def _fold(name: str, label: str, html: str, *, is_open: bool = False) -> str:
+    state = " open" if is_open else ""
+    return f'<details class="{name}"{state}><summary class="cnb-label">{escape(label)}</summary>{html}</details>'
 
 
 def _span(name: str, text: str, most_bytes: int = TEXT_MAX_BYTES) -> str:

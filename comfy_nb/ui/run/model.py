@@ -63,7 +63,7 @@ class RunModel:
         self._errors: list[Exception] = []
         self._blocked = 0
         self._just_ended: list[Row] = []
-        self.found = 0  # nodes that the run looked at when it began
+        self.has_begun = False
 
     def apply(self, events: Sequence[Event]) -> list[Row]:
         """Fold events in, and return the rows of nodes that ended in them (of cached ones only the first few)."""
@@ -114,8 +114,8 @@ class RunModel:
 
     def _run_started(self, event: RunStarted) -> None:
         self._started = event.time
-        self.found = event.total + event.cached
-        self._total += self.found
+        self.has_begun = True
+        self._total += event.total + event.cached
 
     def _nodes_added(self, event: NodesAdded) -> None:
         self._total += event.added

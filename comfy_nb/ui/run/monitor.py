@@ -81,9 +81,9 @@ class RunMonitor:
         # a loop that is blocked from the start has not delivered how many nodes there are
         if not snapshot.total:
             return replace(snapshot, total=self.run.total + self.run.cached)
-        if not self._model.found:
+        if not self._model.has_begun:
             return snapshot
-        above = max(len(self.run.needed) - self._model.found, 0)  # what was found, so nobody looked at them
+        above = self.run.above_cached
         return replace(snapshot, **{name: getattr(snapshot, name) + above for name in ("total", "done", "cached")})
 
     def _estimated(self, now: float) -> float | None:

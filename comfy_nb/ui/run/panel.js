@@ -302,9 +302,10 @@ function render({ model, el }) {
   const panel = new Panel(el, (wanted) => model.send(wanted));
   const take = (message, buffers) => panel.take(message, buffers);
   model.on("msg:custom", take);
-  model.send("ready"); // messages refer to parts that earlier ones carried
+  model.send("shown"); // messages refer to parts that earlier ones carried
   return () => {
     model.off("msg:custom", take);
+    model.send("removed");
     panel.close();
   };
 }

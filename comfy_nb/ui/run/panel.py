@@ -14,7 +14,7 @@ from ipywidgets import VBox, Widget
 
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.presenter import safely
-from comfy_nb.ui.jupyter.cell_output import close_when_loaded
+from comfy_nb.ui.jupyter.cell_output import close_all, close_when_loaded
 from comfy_nb.ui.jupyter.stop_button import StopButton
 from comfy_nb.ui.jupyter.ticker import REST_FACTOR, TICK_S
 from comfy_nb.ui.jupyter.widget import THEME, FrontEnd, script, style
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from comfy_nb.engine.run import Run
 
 VIEW_EVERY_S = 0.4
+SHOWN = "shown"
 
 
 class EmbeddedView(Protocol):
@@ -86,7 +87,7 @@ class Panel:
         self._sent: dict[str, str] = {}
         self._refreshing: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
-        self._times_loaded = 0
+        self._pages = 0
         self._encoder = MessageEncoder()
         self._shown: tuple[RunSnapshot, float] | None = None
         self._lock = threading.Lock()
@@ -96,6 +97,11 @@ class Panel:
         self._frame = VBox([self._stop, self._rows])
         self._frame.add_class("comfy-nb-frame")
         self._opened_at = -inf
+
+    @property
+    def unfolded(self) -> list[str]:
+        """The labels of the views that a person has unfolded."""
+        return [name.capitalize() for name in self._unfolded]
 
     def open(self) -> VBox:
         """Return the box that holds all widgets."""
@@ -111,26 +117,37 @@ class Panel:
             self._shown = snapshot, now
 
     def close(self) -> None:
-        """Close all widgets, but for a page that was loaded again: it cannot show what replaces them."""
+        """Close all widgets once no page shows them: one that was loaded again cannot show what replaces them."""
         self._is_closed = True
         try:
             if self._graph is not None:
                 self._graph.leave()
         finally:
-            if self._times_loaded <= 1:
+            if self._pages == 0:
                 close_when_loaded(self._frame, self._opened_at)
 
     def _on_message(self, widget: Any, message: Any, buffers: Any) -> None:
         """May be called from any thread."""
         if not isinstance(message, dict):
-            self._times_loaded += 1
-            self._send_again()
+            self._note_page(message == SHOWN)
             return
-        run, name = self._runs.newest_run(), str(message.get("view"))
+        name = str(message.get("view"))
+        if self._is_closed:  # a page that was loaded again
+            self._rows.send({"view": name, "html": self._runs.views.html().get(name.capitalize(), "")})
+            return
         (self._unfolded.add if message.get("isOpen") else self._unfolded.discard)(name)
         self._sent.pop(name, None)
+        run = self._runs.newest_run()
         if run is not None and run.loop is not None:
             post(run.loop, self._show_graph if name == "graph" else self._begin_to_refresh, run)
+
+    def _note_page(self, shows_it: bool) -> None:
+        """Note that a page has begun to show this, or shows it no longer; one that was left does not say so."""
+        self._pages += 1 if shows_it else -1
+        if shows_it:
+            self._send_again()
+        elif self._is_closed and self._pages == 0:
+            close_all(self._frame)
 
     def _begin_to_refresh(self, run: Run) -> None:
         if self._refreshing is None or self._refreshing.is_closed():

@@ -228,13 +228,16 @@ class RunSnapshot:
 
 
 def after(before: RunSnapshot, runs: RunSnapshot) -> RunSnapshot:
-    """Return runs with those that were over `before` them: time in which none went on does not count."""
+    """Return runs with those that were over `before` them: time in which none went on does not count.
+
+    How much is left is not known, for more of them may come.
+    """
     spent = before.elapsed(before.started)
     over_at = before.started + spent
     started = max(runs.started, over_at) - spent
     seconds = None if runs.seconds is None else max(runs.started + runs.seconds, over_at) - started
     state = runs.state if runs.seconds is None else gravest([before.state, runs.state])
-    return replace(merge([before, runs]), started=started, seconds=seconds, state=state)
+    return replace(merge([before, runs]), started=started, seconds=seconds, state=state, eta=None)
 
 
 def without_repeated(runs: RunSnapshot, repeated: int) -> RunSnapshot:

@@ -49,6 +49,27 @@ async def test_changing_a_default(studio: Notebook) -> None:
     assert shown.value[0] == 4.0
 
 
+PAIR = """
+both = brighter(softened(loaded(1)), softened(loaded(2)))
+"""
+
+
+async def test_equal_classes_on_two_branches_are_each_compared_with_their_own_branch(notebook: Notebook) -> None:
+    notebook.cell("""
+        @nb.node
+        def softened(n: int) -> int:
+            return n * 2
+        @nb.node
+        def brighter(n: int, m: int) -> int:
+            return n + m
+    """)
+    for added in (1, 2):
+        notebook.cell(f"@nb.node\ndef loaded(n: int) -> int:\n    return n + {added}\n{PAIR}")
+        shown = await notebook.show("both")
+    reasons = [shown.run.why(node_id) for node_id in ("2", "4")]
+    assert reasons == [f"input `n` changed: node {above} above has a different result" for above in (1, 3)]
+
+
 HELPERS = """
 def twice(x):
     return x * 2

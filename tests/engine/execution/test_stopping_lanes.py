@@ -15,7 +15,8 @@ import pytest
 import comfy_nb as nb
 from comfy_nb.engine import events
 from comfy_nb.engine.execution import abandon
-from comfy_nb.engine.execution.lanes import Worker
+from comfy_nb.engine.execution.lanes import Lanes, Worker
+from comfy_nb.engine.pools.turns import Aging
 from tests.engine.signs import PATIENCE_S, Sign, blocker
 from tests.engine.support import Calls, reported
 
@@ -85,6 +86,21 @@ async def test_a_sync_node_that_hears_nothing_is_left_behind_and_named(short_gra
         assert pressing
         for thread in pressing:
             await asyncio.to_thread(thread.join, PATIENCE_S)
+
+
+async def test_a_node_that_only_waited_for_the_lane_when_its_run_was_stopped_has_not_begun(release: Sign):
+    begun, is_free = Sign(), threading.Event()
+    first = blocker(begun, release).start()
+    await begun.seen()
+    second = nb.nodes.PrimitiveInt(value=7).fresh().graph.start()
+    while second.run.loop is None:
+        await asyncio.sleep(0)
+    second.run.stop()
+    release.set()
+    nb.default_session().lanes.lane.submit(lambda worker: is_free.set())
+    assert is_free.wait(PATIENCE_S)  # the loop, which would end the run, does not turn before
+    await asyncio.gather(first, second)
+    assert not reported(second.run, events.NodeStarted)
 
 
 async def test_the_next_run_has_a_lane_of_its_own_at_once(release: Sign):

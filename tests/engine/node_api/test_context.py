@@ -30,6 +30,9 @@ class Listener:
     def name_of(self, node_id):
         return f"node {node_id}"
 
+    def code_of(self, node_id):
+        return None
+
     def emit(self, event):
         self.events.append(event)
 

@@ -21,7 +21,7 @@ def _own_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(default_registry, "_default", Registry(default_registry._fill))
 
 
-def make():
+def make(**constants):
     @nb.node
     def paint(
         radius: Annotated[int, nb.Range(0, 31)] = 3,
@@ -36,7 +36,7 @@ def make():
     ) -> str:
         return "painted"
 
-    return paint()
+    return paint(**constants)
 
 
 def control(name: str, wish=...) -> ControlSpec:
@@ -191,6 +191,25 @@ def test_of_a_node_that_saves_what_it_takes_is_shown():
 
 def test_numbers_are_shown_as_finely_as_they_move():
     assert [decimals(step) for step in (1.0, 0.05, 0.001)] == [".2f", ".2f", ".3f"]
+
+
+@pytest.mark.parametrize(
+    ("wish", "came", "meant"),
+    [
+        ((0.0, 4.0), 1.0 - 4e-16, 1.0),
+        ((0.0, 4.0, 0.1), 0.30000000000000004, 0.3),
+        ((-1.0, 1.0, 0.1), 1.4e-17, 0.0),
+        ((0.0, 4.0, 0.001), 1.234, 1.234),
+        ((2.0, 4.0), 2 + 1e-15, 2.0),
+    ],
+)
+def test_what_a_slider_computed_in_percent_is_read_as_the_number_that_it_stands_at(wish, came, meant):
+    assert control("gamma", wish).read(came) == meant
+
+
+def test_a_slider_that_begins_between_round_numbers_comes_back_to_where_it_began():
+    third = control_for(find_parameter(make(gamma=1 / 3).graph, "gamma"), (0.0, 1.0))
+    assert third.read(1 / 3 + 1e-15) == 1 / 3
 
 
 def test_a_choice_that_is_gone_can_be_changed_to_one_that_is_there():

@@ -105,6 +105,16 @@ async def test_a_change_stops_the_run_that_it_overtakes(world):
     assert controls.value == 7
 
 
+async def test_a_value_that_comes_back_off_by_a_rounding_error_changes_nothing(world):
+    controls = nb.interact(world.bright(world.source(), 0.3), gain=(0.0, 2.0))
+    await controls
+    controls["gain"].value = 0.30000000000000004
+    await asyncio.sleep(0)
+    assert controls.settings == {"2.gain": 0.3}
+    await controls
+    assert world.calls["bright"] == 1 and "0.3)" in controls.code
+
+
 async def test_a_change_from_another_thread_arrives_on_the_loop(world):
     controls = nb.interact(world.bright(world.source()), gain=(0.0, 2.0))
     await controls

@@ -64,10 +64,12 @@ async def test_nodes_above_what_was_found_are_counted_as_cached():
         last = counted_sum(last, float(number))
     graph = nb.Graph(last)
     first = monitor_of(await graph.run()).snapshot()
-    again = monitor_of(await graph.run()).snapshot()
+    run = await graph.run()
+    again = monitor_of(run).snapshot()
     assert (first.total, first.cached) == (11, 0)
     assert (again.total, again.done, again.cached, again.ran) == (11, 11, 11, 0)
     assert again.headline(0.0).startswith("11 nodes from cache")
+    assert run.summary().endswith(": 0 ran, 11 from cache.")
 
 
 async def test_a_graph_that_goes_on_where_it_was_left_counts_all_its_nodes():
@@ -77,3 +79,4 @@ async def test_a_graph_that_goes_on_where_it_was_left_counts_all_its_nodes():
     whole = await nb.Graph(counted_sum(half, 2.0)).run()
     snapshot = monitor_of(whole).snapshot()
     assert (snapshot.total, snapshot.cached, snapshot.ran) == (3, 2, 1)
+    assert ": 1 ran, 2 from cache." in whole.summary()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import time
 import weakref
+from collections.abc import Collection
 from types import SimpleNamespace
 
 import pytest
@@ -56,6 +58,7 @@ class ScriptedScreen:
     """A screen that remembers what it has drawn."""
 
     every_s = 1.0
+    unfolded: Collection[str] = ()
 
     def __init__(self, display: Display) -> None:
         self.press_stop = display.press_stop
@@ -244,6 +247,75 @@ async def test_runs_one_after_the_other_share_a_screen_that_stays_until_their_ce
     display.end_cell()
     assert output.shown[-1]["text/plain"].startswith("✓ done: 2 of 2 nodes in 2 runs, 0.75 s") and screen.is_closed
     assert "2 runs" in output.shown[-1]["text/html"] and ticker.ticks == []
+
+
+async def test_quick_runs_one_after_the_other_get_a_screen_once_they_have_taken_long(show, ticker, output, cell):
+    cell.is_running = True
+    display = show(first := ScriptedRun())
+    first.emit(started(1), node("1"), done("1", 0.1), finished("done", 0.1))
+    ticker.tick(time.perf_counter() + 0.1)
+    display.add(RunMonitor(second := ScriptedRun()))
+    second.emit(started(1), node("1"))
+    ticker.tick(time.perf_counter() + 1.0)
+    assert [type(each) for each in output.shown] == [dict, ScriptedScreen]
+    assert output.shown[-1].snapshots[-1].state == "running"
+
+
+async def test_what_comes_from_the_cache_before_does_not_count_as_long(show, ticker, output, cell):
+    cell.is_running = True
+    display = show(first := ScriptedRun())
+    first.emit(*all_cached(1), finished("done", 0.3))
+    ticker.tick(time.perf_counter() + 0.3)
+    display.add(RunMonitor(second := ScriptedRun()))
+    second.emit(started(1), node("1"))
+    ticker.tick(time.perf_counter() + 0.1)
+    assert not any(isinstance(each, ScriptedScreen) for each in output.shown)
+
+
+async def test_how_much_is_left_is_not_said_of_a_cell_that_has_begun_more_than_one(show, ticker, output, cell):
+    cell.is_running = True
+    first, second = ScriptedRun(), ScriptedRun()
+    first.remaining = second.remaining = lambda: Estimate(9.0, 1, 0)
+    display = show(first)
+    first.emit(started(1), node("1"))
+    ticker.tick()
+    (screen,) = output.shown
+    assert screen.snapshots[-1].eta is not None
+    first.emit(done("1", 0.5), finished("done", 0.5))
+    display.add(RunMonitor(second))
+    second.emit(started(1), node("1"))
+    ticker.tick(2 * LATER)
+    assert screen.snapshots[-1].state == "running" and screen.snapshots[-1].eta is None
+
+
+async def test_a_run_begins_and_ends_while_the_screen_is_being_drawn(show, ticker, output, monkeypatch):
+    display = show(first := ScriptedRun())
+    first.emit(started(1), node("1"))
+    is_drawing, may_end, is_drawn = threading.Event(), threading.Event(), threading.Event()
+
+    def draw_for_long(screen, snapshot, now) -> None:
+        is_drawing.set()
+        may_end.wait(5.0)
+        is_drawn.set()
+
+    monkeypatch.setattr(ScriptedScreen, "draw", draw_for_long)
+    drawing = asyncio.create_task(asyncio.to_thread(ticker.tick))
+    await asyncio.to_thread(is_drawing.wait, 20.0)
+    display.add(RunMonitor(second := ScriptedRun()))
+    second.emit(started(1), node("1"), done("1", 0.1), finished("done", 0.1))
+    assert not is_drawn.is_set()
+    may_end.set()
+    await drawing
+
+
+async def test_what_is_unfolded_stays_so_at_the_end(run, show, ticker, output):
+    show(run)
+    run.emit(started(1), node("1"))
+    ticker.tick()
+    output.shown[0].unfolded = ["Runs"]
+    run.emit(done("1", 0.5), finished("done", 0.5))
+    await settled()
+    assert '<details class="cnb-view" open><summary class="cnb-label">Runs' in output.shown[-1]["text/html"]
 
 
 async def test_a_run_that_its_cell_begins_after_its_end_is_shown_in_the_same_place(show, ticker, output):

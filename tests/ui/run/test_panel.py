@@ -110,7 +110,7 @@ def test_a_front_end_that_begins_to_show_it_gets_all_at_once(panel, sent):
     _, rows = panel.open().children
     panel.draw(snapshot_with_picture(), 1.0)
     panel.draw(snapshot_with_picture(), 1.1)
-    send_from_page(rows, "ready")
+    send_from_page(rows, "shown")
     assert [len(message["pictures"]) for message, _ in sent] == [1, 0, 1]
 
 
@@ -192,10 +192,30 @@ def test_stop_is_for_the_runs_that_go_on_now(panel):
 def test_a_page_that_was_loaded_again_keeps_the_panel_as_it_was_at_the_end(panel, sent):
     _, rows = panel.open().children
     panel.draw(snapshot_with_picture(), 1.0)
-    send_from_page(rows, "ready")
-    send_from_page(rows, "ready")
+    send_from_page(rows, "shown")  # by the page that was left, which does not say so
     panel.close()
+    send_from_page(rows, "shown")  # a kernel hears of it when the cell has ended
+    assert len(sent[-1][0]["pictures"]) == 1
     assert rows.comm is not None and panel.open().comm is not None
+
+
+def test_it_is_closed_when_the_last_page_has_removed_it(panel):
+    _, rows = panel.open().children
+    for _ in range(2):
+        send_from_page(rows, "shown")
+    panel.close()
+    send_from_page(rows, "removed")
+    assert rows.comm is not None
+    send_from_page(rows, "removed")
+    assert rows.comm is None
+
+
+def test_it_knows_what_is_unfolded(panel):
+    _, rows = panel.open().children
+    send_from_page(rows, {"view": "why", "isOpen": True})
+    send_from_page(rows, {"view": "timeline", "isOpen": True})
+    send_from_page(rows, {"view": "timeline", "isOpen": False})
+    assert list(panel.unfolded) == ["Why"]
 
 
 def test_drawing_leaves_the_stop_button_alone(panel):

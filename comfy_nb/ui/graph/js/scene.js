@@ -1,11 +1,15 @@
 // Where the parts of a scene are: nodes as the kernel laid them out, slots, fields and links.
 // `scene.sizes` are the kernel's too: the heights of a node's head, rows, fields, padding and preview, and its width.
 
-const MAP_FROM = 60, LEAST_HEIGHT = 220;
+const MAP_FROM = 60, MAP_WIDTH = 150, MAP_HEIGHT = 96, MAP_LEAST_HEIGHT = 16;
+const LEAST_HEIGHT = 220;
 const NEAR = 0.35; // the zoom from which values are drawn
+const READABLE = 0.6, NATURAL = 0.8; // the zoom from which they can be read, and at which they are read with ease
 const INKS = {
   running: "--cnb-blue", done: "--cnb-green", failed: "--cnb-red", blocked: "--cnb-amber", stopped: "--cnb-amber",
 };
+
+const between = (low, value, high) => Math.min(Math.max(low, value), high);
 
 const button = (label, title, press) => pushButton("", label, title, press);
 

@@ -13,6 +13,7 @@ class GraphCanvas {
     this.frame = 0;
     this.noteText = "";
     this.isHint = false;
+    this.isToldOf = false; // of the states of nodes
     this.build(el);
     this.editor = new FieldEditor(this.stage);
     this.root.graphView = this;
@@ -62,7 +63,7 @@ class GraphCanvas {
     this.picked = this.at.get(picked) ?? -1;
     this.find();
     this.runButton.hidden = !this.scene.canEdit;
-    this.map.hidden = this.scene.nodes.length <= MAP_FROM;
+    this.fitMap();
     this.canvas.setAttribute("aria-label", `graph: ${this.scene.head}. Arrow keys move along links, Enter inspects, E edits.`);
     this.feeds = this.scene.nodes.map(() => []);
     for (const link of this.scene.links) this.feeds[link[2]].push(link);
@@ -123,6 +124,8 @@ class GraphCanvas {
       this.states.set(id, state);
       if (this.at.has(id)) this.list.children[this.at.get(id)].textContent = this.describe(this.at.get(id));
     }
+    if (!this.isToldOf) this.begin();
+    this.isToldOf = true;
     this.writeHead();
     this.requestDraw();
     message.pictures.forEach(([id, format], at) => this.decode(id, new Blob([buffers[at]], { type: `image/${format}` })));
@@ -151,14 +154,15 @@ class GraphCanvas {
     const { clientWidth, clientHeight } = this.stage;
     this.canvas.width = clientWidth * scale;
     this.canvas.height = clientHeight * scale;
-    if (!this.isFitted) this.fit();
+    if (!this.isFitted) this.begin();
     this.draw();
   }
 
   /** Makes the stage of a small graph less tall. */
   fitHeight() {
     const [, , w, h] = this.bounds;
-    const height = h * Math.min(this.stage.clientWidth / w, 1);
+    const zoom = Math.min(this.stage.clientWidth / w, 1);
+    const height = h * (zoom < READABLE ? NATURAL : zoom);
     this.stage.style.height = `${Math.max(LEAST_HEIGHT, Math.min(height, this.stage.clientHeight))}px`;
   }
 
@@ -183,12 +187,22 @@ class GraphCanvas {
     this.root.lastDraw = { nodes: drawn, ms: performance.now() - started };
   }
 
+  /** Makes the small map as large as the graph is on it; it is there if the graph is too large to be read as a whole. */
+  fitMap() {
+    const [, , w, h] = this.bounds;
+    this.mapScale = Math.min(MAP_WIDTH / w, MAP_HEIGHT / h);
+    this.map.width = MAP_WIDTH;
+    this.map.height = between(MAP_LEAST_HEIGHT, h * this.mapScale, MAP_HEIGHT);
+    this.map.style.height = `${this.map.height}px`;
+    this.map.hidden = this.scene.nodes.length <= MAP_FROM && this.zoomOfAll() >= READABLE;
+  }
+
   drawMap(wide, high) {
-    const [x, y, w, h] = this.bounds;
+    const scale = this.mapScale;
+    const [x, top, , h] = this.bounds;
+    const y = top + (h - this.map.height / scale) / 2;
     const pen = this.map.getContext("2d");
-    const scale = Math.min(150 / w, 96 / h);
-    if (this.map.width !== 150) [this.map.width, this.map.height] = [150, 96];
-    pen.clearRect(0, 0, 150, 96);
+    pen.clearRect(0, 0, this.map.width, this.map.height);
     const inks = this.painter.inks;
     for (const node of this.scene.nodes) {
       const [left, top, width, height] = node.box;
@@ -196,23 +210,45 @@ class GraphCanvas {
       pen.fillRect((left - x) * scale, (top - y) * scale, Math.max(width * scale, 1), Math.max(height * scale, 1));
     }
     pen.strokeStyle = inks.running;
-    pen.strokeRect((this.view.x - x) * scale, (this.view.y - y) * scale, wide * scale, high * scale);
+    const least = MAP_LEAST_HEIGHT / 2;
+    pen.strokeRect((this.view.x - x) * scale, (this.view.y - y) * scale, Math.max(wide * scale, least), high * scale);
   }
 
   /** Centres the point of the scene that is at a point of the small map. */
   goToMap(px, py) {
-    const [x, y, w, h] = this.bounds;
-    const scale = Math.min(150 / w, 96 / h);
+    const scale = this.mapScale;
+    const [x, y, , h] = this.bounds;
     this.view.x = x + px / scale - this.stage.clientWidth / this.view.zoom / 2;
-    this.view.y = y + py / scale - this.stage.clientHeight / this.view.zoom / 2;
+    this.view.y = y + h / 2 + (py - this.map.height / 2) / scale - this.stage.clientHeight / this.view.zoom / 2;
     this.requestDraw();
+  }
+
+  /** The zoom at which all of the graph is visible. */
+  zoomOfAll() {
+    const [, , w, h] = this.bounds;
+    return Math.min(this.stage.clientWidth / w, this.stage.clientHeight / h, 1.2);
+  }
+
+  /** Shows the whole graph, or where it cannot be read then, the node that runs or else its start. */
+  begin() {
+    this.fit();
+    this.fitMap();
+    const { nodes } = this.scene;
+    if (!this.isFitted || !nodes.length || this.view.zoom >= READABLE) return;
+    const running = nodes.find((node) => this.state(node)[0] === "running");
+    if (running) return this.centreOn(running.box, NATURAL);
+    const [left, top, , h] = nodes.reduce((first, { box }) => (box[0] < first[0] ? box : first), nodes[0].box);
+    const [, y, , all] = this.bounds;
+    const high = this.stage.clientHeight / NATURAL;
+    const middle = high >= all ? y + all / 2 : between(y + high / 2, top + h / 2, y + all - high / 2);
+    this.view = { zoom: NATURAL, x: left - 24, y: middle - high / 2 };
   }
 
   fit() {
     const [x, y, w, h] = this.bounds;
     const { clientWidth, clientHeight } = this.stage;
     if (!clientWidth) return;
-    const zoom = Math.min(clientWidth / w, clientHeight / h, 1.2);
+    const zoom = this.zoomOfAll();
     this.view = { zoom, x: x + w / 2 - clientWidth / zoom / 2, y: y + h / 2 - clientHeight / zoom / 2 };
     this.isFitted = true;
     this.requestDraw();
@@ -230,8 +266,7 @@ class GraphCanvas {
     this.centreOn(this.scene.nodes[at].box);
   }
 
-  centreOn([x, y, w, h]) {
-    const zoom = Math.max(this.view.zoom, 0.7);
+  centreOn([x, y, w, h], zoom = Math.max(this.view.zoom, NATURAL)) {
     this.view = { zoom, x: x + w / 2 - this.stage.clientWidth / zoom / 2, y: y + h / 2 - this.stage.clientHeight / zoom / 2 };
     this.requestDraw();
   }

@@ -7,6 +7,12 @@ const button = (label, title, press) => pushButton("cnb-button cnb-inspect-butto
 
 const between = (low, value, high) => Math.min(Math.max(low, value), high);
 
+/** Black or white, whichever is read better on a colour: by the contrast that WCAG defines. */
+function inkOn([red, green, blue]) {
+  const light = (byte) => (byte / 255 <= 0.04045 ? byte / 255 / 12.92 : ((byte / 255 + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * light(red) + 0.7152 * light(green) + 0.0722 * light(blue) > 0.179 ? "#000" : "#fff";
+}
+
 /** A canvas as sharp as the screen and as wide as its box; `fitted` is called when its size has changed. */
 class Canvas {
   constructor(name, label, height, draw, fitted = () => {}) {

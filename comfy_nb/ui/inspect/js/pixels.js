@@ -6,6 +6,7 @@ const ZOOM_STEP = 1.5;
 const MOST_ZOOM = 96;
 const CHANNELS = ["R", "G", "B", "A"];
 const CHECK_PX = 8;
+const CHECKS = ["#bbb", "#eee"];
 
 /** A picture to zoom and pan, or a contact sheet of many. `limits` are those of one answer of the kernel. */
 class PixelView {
@@ -226,9 +227,9 @@ class PixelView {
     pen.beginPath();
     pen.rect(left, top, w * this.scale, h * this.scale);
     pen.clip();
-    pen.fillStyle = "#bbb";
+    pen.fillStyle = CHECKS[0];
     pen.fillRect(0, 0, this.canvas.width, this.canvas.tall);
-    pen.fillStyle = "#eee";
+    pen.fillStyle = CHECKS[1];
     for (let y = 0; y * CHECK_PX < this.canvas.tall; y++) {
       for (let x = y % 2; x * CHECK_PX < this.canvas.width; x += 2) pen.fillRect(x * CHECK_PX, y * CHECK_PX, CHECK_PX, CHECK_PX);
     }
@@ -244,12 +245,11 @@ class PixelView {
     pen.restore();
   }
 
-  drawLayers(pen, which) {
+  drawLayers(pen, which, { x, y, scale } = this) {
     const layers = [this.shown[`all ${which}`], this.shown[which]];
     layers.forEach((layer, at) => {
       if (!layer || (at && layer === layers[0])) return;
       const [x0, y0, x1, y1] = layer.rect;
-      const { x, y, scale } = this;
       pen.drawImage(layer.bitmap, (x0 - x) * scale, (y0 - y) * scale, (x1 - x0) * scale, (y1 - y0) * scale);
     });
   }
@@ -263,15 +263,24 @@ class PixelView {
     pen.font = `${size}px monospace`;
     pen.textAlign = "center";
     pen.textBaseline = "middle";
-    pen.lineWidth = 2.5;
-    pen.strokeStyle = "rgba(0, 0, 0, 0.75)";
-    pen.fillStyle = "#fff";
+    const cells = this.cellColours();
     this.texts.texts.forEach((row, dy) => row.forEach((values, dx) => values.forEach((text, at) => {
       const px = (x0 + dx + 0.5 - x) * scale;
       const py = (y0 + dy + 0.5 - y) * scale + (at - (values.length - 1) / 2) * size * 1.1;
-      pen.strokeText(text, px, py, scale - 2);
+      pen.fillStyle = inkOn(cells.subarray(4 * (dy * row.length + dx)));
       pen.fillText(text, px, py, scale - 2);
     })));
+  }
+
+  /** The colours of the cells that have texts, four bytes each, row by row. */
+  cellColours() {
+    const [x0, y0, x1, y1] = this.texts.rect;
+    const pen = new OffscreenCanvas(x1 - x0, y1 - y0).getContext("2d", { willReadFrequently: true });
+    pen.imageSmoothingEnabled = false;
+    pen.fillStyle = CHECKS[0];
+    pen.fillRect(0, 0, x1 - x0, y1 - y0);
+    this.drawLayers(pen, "one", { x: x0, y: y0, scale: 1 });
+    return pen.getImageData(0, 0, x1 - x0, y1 - y0).data;
   }
 
   drawSheet(pen) {

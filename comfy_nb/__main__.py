@@ -1,4 +1,4 @@
-"""What `python -m comfy_nb.cli` runs."""
+"""What `python -m comfy_nb` runs: the command."""
 
 from comfy_nb.cli.main import main
 
