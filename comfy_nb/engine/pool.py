@@ -5,21 +5,29 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from contextvars import ContextVar
 from types import TracebackType
 
 from comfy_nb.engine.execution.loops import post, running_loop
-from comfy_nb.engine.execution.places import held_here, set_done
+from comfy_nb.engine.execution.places import set_done
 from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.engine.pools.fair_queue import Demand
+from comfy_nb.engine.pools.held import Holding, held_here, names_held
 from comfy_nb.engine.pools.pools import Pools, PoolState
 from comfy_nb.errors import GraphError, UnknownName
+from comfy_nb.spec.uses import Needs
 
 LOOK_S = 0.05
 """How often a thread that waits lets an interrupt of its node arrive."""
 
-# Of this context: the demands by which blocks have places, innermost last, and what was held around each.
-_blocks: ContextVar[tuple[tuple[Demand | None, frozenset[str]], ...]] = ContextVar("comfy_nb_blocks", default=())
+
+class _Block(Holding):
+    """The place of a block; it has no `demand` where the code around it has the place already."""
+
+    __slots__ = ("demand",)
+
+    def __init__(self, demand: Demand | None) -> None:
+        super().__init__(name for name, _ in demand.needs) if demand is not None else super().__init__()
+        self.demand = demand
 
 
 class Pool:
@@ -96,26 +104,32 @@ class Pool:
 
     def _demand(self, granted: Callable[[], None]) -> Demand | None:
         """Return the demand of the code that asks; None where that has a place already."""
-        if self.name in held_here.get():
+        if self.name in names_held(held_here.get()):
             return None
         call = current_call.get()
         if call is None:
-            return Demand(((self.name, 1),), granted, source="cells", who="code of a cell")
-        run = call.run
-        source, priority = getattr(run, "source", run.id), getattr(run, "priority", 0)
-        return Demand(((self.name, 1),), granted, source=source, priority=priority, who=run.name_of(call.node_id))
+            source, priority, who = "cells", 0, "code of a cell"
+        else:
+            run = call.run
+            source, priority = getattr(run, "source", run.id), getattr(run, "priority", 0)
+            who = run.name_of(call.node_id)
+        around, needs = held_here.get(), ((self.name, 1),)
+
+        def anew() -> tuple[Needs, int]:
+            return () if self.name in names_held(around) else needs, priority
+
+        return Demand(needs, granted, source=source, priority=priority, who=who, anew=anew)
 
     def _enter(self, demand: Demand | None) -> None:
-        held = held_here.get()
-        _blocks.set((*_blocks.get(), (demand, held)))
-        held_here.set(held | {self.name})
+        held_here.set((*held_here.get(), _Block(demand)))
 
     def _leave(self) -> None:
-        *blocks, (demand, held) = _blocks.get()
-        _blocks.set(tuple(blocks))
-        held_here.set(held)
-        if demand is not None:
-            self._pools.withdraw(demand)
+        *around, block = held_here.get()
+        assert isinstance(block, _Block), "blocks end in the reverse order"
+        held_here.set(tuple(around))
+        block.end()
+        if block.demand is not None:
+            self._pools.withdraw(block.demand)
 
 
 def make_pool(pools: Pools, name: str, size: int | None, per_minute: int | None, shared: bool) -> Pool:

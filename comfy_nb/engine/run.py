@@ -30,6 +30,7 @@ from comfy_nb.engine.planning.modes import Modes
 from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.engine.planning.validity import Validity
+from comfy_nb.engine.pools.held import Holding, held_here
 from comfy_nb.engine.presenter import Presenter, safely
 from comfy_nb.engine.provenance import Provenance, ProvenanceIndex
 from comfy_nb.engine.run_task import RunTask
@@ -78,6 +79,10 @@ class Host(Services, Protocol):
         """Note that a subscriber keeps the loop."""
         ...
 
+    def move_to_front(self, run: Run) -> None:
+        """Let a run of the background go before others of it."""
+        ...
+
     def note_awaited(self, run: Run) -> None:
         """Note that somebody awaits a run of the background, or has awaited it."""
         ...
@@ -99,6 +104,7 @@ class Run:
         self.is_quiet = bool(options.get("quiet"))
         self.in_background = False
         self._is_moved_back = False
+        self._borrowed = Holding()
         self._has_own_priority = priority is not None
         self._history = session.history.of(graph)
         self._before: dict[str, NodeRun] = {}
@@ -122,19 +128,26 @@ class Run:
         self.task = RunTask(self._state, session, partial(Pause, self), self._show, self._keep, limit)
         self._values = self._new_values()
 
-    def move_to_background(self) -> None:
-        """Note that nobody awaits the run, and let it go after those that are, unless it was given a priority."""
-        self.in_background = True
-        if self._has_own_priority:
-            return
-        self._is_moved_back = True
-        self._state.priority += BACKGROUND
+    def move_to_background(self) -> Holding:
+        """Note that nobody awaits the run, and let it go after those that are, unless it was given a priority.
 
-    def move_to_front(self) -> None:
-        """Note that the run is awaited."""
-        if self._is_moved_back:
-            self._is_moved_back = False
-            self._state.priority -= BACKGROUND
+        Return what it has of pools: nothing, until code that has places awaits it.
+        """
+        self.in_background = True
+        if not self._has_own_priority:
+            self._is_moved_back = True
+            self._state.priority += BACKGROUND
+        return self._borrowed
+
+    def move_to_front(self) -> bool:
+        """Note that the run is awaited; return whether that changes what it has of pools, or its priority."""
+        lent = [each for each in held_here.get() if each not in self._borrowed.lent]
+        if not lent and not self._is_moved_back:
+            return False
+        self._borrowed.lent += lent
+        self._state.priority -= BACKGROUND * self._is_moved_back
+        self._is_moved_back = False
+        return True
 
     def _new_values(self) -> Values:
         return Values(self.task, self.session.store, self.session.provenance, partial(_why_of, weakref.ref(self)))

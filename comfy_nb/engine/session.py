@@ -35,6 +35,7 @@ from comfy_nb.engine.planning.modes import modes_here
 from comfy_nb.engine.planning.planned import current_plan, plan_of
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.engine.planning.validity import assess
+from comfy_nb.engine.pools.held import holding_only
 from comfy_nb.engine.pools.pools import Pools
 from comfy_nb.engine.pools.turns import Aging
 from comfy_nb.engine.presenter import Presenter, make_presenter, safely
@@ -126,9 +127,10 @@ class Session:
         """
         _need_loop()
         run = self._begin(graph, options)
-        run.move_to_background()
+        borrowed = run.move_to_background()
         safely("The display of runs failed", self.presenter.expect_run, run)
-        return Job(run, self._execute(run, outputs), take or (lambda run: run), self.presenter.show_refusal)
+        with holding_only(borrowed):
+            return Job(run, self._execute(run, outputs), take or (lambda run: run), self.presenter.show_refusal)
 
     def run_sync(self, graph: Graph, outputs: Sequence[str] | None = None, **options: Any) -> Run:
         """Run a graph from code that cannot await. A person's interrupt raises Interrupted in a kernel's cell.
@@ -252,10 +254,15 @@ class Session:
 
     def note_awaited(self, run: Run) -> None:
         """Note that somebody awaits a run of the background, or has awaited it: it counts for `last`."""
-        run.move_to_front()
+        self.move_to_front(run)
         self._lasts.begin(run)
         if run.state is not Status.RUNNING:
             self._lasts.end(run)
+
+    def move_to_front(self, run: Run) -> None:
+        """Let a run of the background go before others of it, and have the places of the code that awaits it."""
+        if run.move_to_front():
+            self.pools.reconsider()
 
     def on_run(self, listener: Callable[[Run], None]) -> Callable[[], None]:
         """Call `listener(run)` for each run, on its loop, before it is validated; call the result to end that."""

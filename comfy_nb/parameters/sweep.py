@@ -14,6 +14,7 @@ from comfy_nb.engine.execution.run_options import limit_in, priority_in
 from comfy_nb.engine.execution.skips import blocked_because
 from comfy_nb.engine.job import Job, settled
 from comfy_nb.engine.planning.modes import modes_here
+from comfy_nb.engine.pools.held import Holding, held_here, holding_only
 from comfy_nb.engine.run import Run
 from comfy_nb.engine.run_task import outlast
 from comfy_nb.errors import ComfyNBError, GraphError, NotKept, warn_of_fault
@@ -96,7 +97,10 @@ class Sweep:
         self._jobs: set[Job] = set()
         self._newest: Run | None = None
         self._modes = modes_here()
-        self._task = self._loop.create_task(self._run_all())
+        self._is_awaited = False
+        self._borrowed = Holding()
+        with holding_only(self._borrowed):
+            self._task = self._loop.create_task(self._run_all())
 
     async def _run_all(self) -> None:
         waiting = iter(list(self.cells.values()))
@@ -122,6 +126,8 @@ class Sweep:
                 job: Job = graph.start([self.output.node_id], quiet=True, on_error="stop", **self._options)
             self._jobs.add(job)
             self._newest = job.run
+            if self._is_awaited:
+                job.run.session.move_to_front(job.run)
             try:
                 run: Run = await settled(job)
             finally:
@@ -162,10 +168,17 @@ class Sweep:
         """Whether it has ended."""
         return self._task.done()
 
+    def _move_to_front(self) -> None:
+        self._is_awaited = True
+        self._borrowed.lent += held_here.get()
+        for job in self._jobs:
+            job.run.session.move_to_front(job.run)
+
     def __await__(self) -> Generator[Any, None, Sweep]:
         return self._wait().__await__()
 
     async def _wait(self) -> Sweep:
+        self._move_to_front()
         with interrupt_watch.awaiting(INTERRUPTED, self.cancel) as awaited:
             try:
                 await asyncio.shield(self._task)

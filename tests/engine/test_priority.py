@@ -91,6 +91,21 @@ async def test_a_job_that_is_awaited_is_of_the_background_no_more():
     assert mine.run.priority == -1
 
 
+async def test_the_runs_of_a_sweep_that_is_awaited_are_of_the_background_no_more(session: Session):
+    seen: list[nb.Run] = []
+    session.on_run(seen.append)
+    await nb.sweep(priority_notes("a", 0), number=range(6))
+    assert len(seen) == 6 and {run.priority for run in seen} == {0}
+    seen.clear()
+    await nb.sweep(priority_notes("a", 0), number=range(6), priority=-10)
+    assert len(seen) == 6 and {run.priority for run in seen} == {-10}
+    seen.clear()
+    in_background = nb.sweep(priority_notes("a", 0), number=range(6))
+    while not in_background.done():
+        await asyncio.sleep(0.005)
+    assert len(seen) == 6 and {run.priority for run in seen} == {-1}
+
+
 async def test_a_run_that_has_the_lane_gives_it_up_to_one_of_higher_priority_between_two_nodes():
     job = graph_of("a", 200).start()
     while len(calls) < 5:

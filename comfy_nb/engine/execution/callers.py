@@ -217,14 +217,13 @@ class LoopCaller:
             if attempt and not self.places.needed_by(node_run.step):
                 self.state.event_log.node_started(node_run, LOOP)
             current_call.set(call.context)
-            started = time.perf_counter()
             try:
                 if not inspect.iscoroutinefunction(call.function) and call.is_check:
-                    return await self._call_hook(call.function, call.inputs)
+                    return await _timed(node_run, self._call_hook(call.function, call.inputs))
                 async with self.places.taken(node_run):
                     started = time.perf_counter()
-                    result = await self._await_in_time(node_run, call)
-                _report_call(call, self.state, time.perf_counter() - started)
+                    result = await _timed(node_run, self._await_in_time(node_run, call))
+                    _report_call(call, self.state, time.perf_counter() - started)
                 return result
             except InterruptProcessingException:
                 raise
@@ -232,8 +231,6 @@ class LoopCaller:
                 retry = retry_after(error, attempt, spec, call)
                 if retry is None:
                     raise
-            finally:
-                node_run.seconds += time.perf_counter() - started
             self.state.event_log.node_waits(node_run, retry.reason)
             await asyncio.sleep(retry.wait_s)
         raise AssertionError("unreachable: the last attempt returns or raises")
@@ -257,6 +254,14 @@ class LoopCaller:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _timed(node_run: NodeRun, call: Coroutine[Any, Any, Any]) -> Any:
+    started = time.perf_counter()
+    try:
+        return await call
+    finally:
+        node_run.seconds += time.perf_counter() - started
 
 
 class _HeldBack(Exception):

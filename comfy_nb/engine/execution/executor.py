@@ -33,7 +33,7 @@ from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.node_threads import node_threads
 from comfy_nb.engine.execution.outdated import drop_outdated
 from comfy_nb.engine.execution.pauses import MakePause, Pauses
-from comfy_nb.engine.execution.places import Places, holding
+from comfy_nb.engine.execution.places import Places
 from comfy_nb.engine.execution.results import Results
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.services import Services
@@ -42,6 +42,7 @@ from comfy_nb.engine.execution.turn import Expand
 from comfy_nb.engine.execution.turn_services import TurnServices
 from comfy_nb.engine.planning.step import LANE, LOOP, POOL
 from comfy_nb.engine.pools.fair_queue import Demand
+from comfy_nb.engine.pools.held import holding
 from comfy_nb.errors import ComfyNBError, Interrupted, InterruptProcessingException, NodeError
 from comfy_nb.graph.gc_freeze import gc_frozen
 from comfy_nb.spec.uses import Needs
@@ -197,10 +198,11 @@ class Executor:
 
     def _ask_places(self, node_run: NodeRun, needs: Needs, call: Callable[[NodeRun, Worker], LaneOutcome]) -> None:
         """Let a node whose turn it is have its next call once it has places."""
+        names = tuple(name for name, _ in needs)
 
         def call_in_places(demand: Demand, node_run: NodeRun, worker: Worker) -> LaneOutcome:
             try:
-                with holding(needs):
+                with holding(names):
                     return call(node_run, worker)
             finally:
                 self.places.give_back(demand)
@@ -215,7 +217,7 @@ class Executor:
 
         def begin(demand: Demand) -> None:
             context = self.context.copy()
-            lane = self.state.lanes.of_pools(tuple(name for name, _ in needs))
+            lane = self.state.lanes.of_pools(names)
             lane.submit_beside(lambda worker: context.run(go_on, demand, worker))
 
         try:

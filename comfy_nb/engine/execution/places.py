@@ -3,54 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
-from contextvars import ContextVar
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.planning.step import LOOP, Step
 from comfy_nb.engine.pools.fair_queue import Demand
+from comfy_nb.engine.pools.held import held_here, holding, names_held
 from comfy_nb.engine.pools.pools import Pools
 from comfy_nb.spec.uses import Needs
 
-held_here: ContextVar[frozenset[str]] = ContextVar("comfy_nb_pools_held", default=frozenset())
-"""The pools of which the code of this context has places: what it awaits needs none of them for itself."""
 REFRESH_S = 0.1
 TOLD_MAX = 20
 """So many of those that wait are told how many are ahead of them whenever that changes."""
 
 
-@contextmanager
-def holding(needs: Needs) -> Generator[None, None, None]:
-    """Let the code of a `with` block have places that were taken for it."""
-    before = held_here.get()
-    held_here.set(before | {name for name, _ in needs})
-    try:
-        yield
-    finally:
-        held_here.set(before)
+class Wait:
+    """A node that waits for places, what is called when it has them, and how many it was told to be ahead of it."""
 
+    __slots__ = ("ahead", "node_run", "when_granted")
 
-class _Wait:
-    """A node that waits for places, and how many it was told to be ahead of it."""
-
-    __slots__ = ("ahead", "node_run")
-
-    def __init__(self, node_run: NodeRun) -> None:
+    def __init__(self, node_run: NodeRun, when_granted: Callable[[Demand], None]) -> None:
         self.node_run = node_run
+        self.when_granted = when_granted
         self.ahead: int | None = None
 
 
 class Places:
-    """What one run asks of the pools of its session; its methods are called on its loop."""
+    """What one run asks of the pools of its session; made in the run's context, its methods are called on its loop."""
 
     def __init__(self, state: RunState, pools: Pools, loop: asyncio.AbstractEventLoop) -> None:
         self._state = state
         self._pools = pools
         self._loop = loop
-        self._waits: dict[Demand, _Wait] = {}
+        self._around = held_here.get()
+        self._waits: dict[Demand, Wait] = {}
         self._held: dict[Demand, NodeRun] = {}
         self._listens = False
 
@@ -59,18 +48,32 @@ class Places:
         needs = step.spec.uses
         if self._pools.has_assigned and (assigned := self._pools.assigned_to(step.class_type)):
             needs = tuple(sorted((dict(needs) | dict(assigned)).items()))
-        if not needs:
-            return ()
-        held = held_here.get()
+        return self._lacking(needs) if needs else ()
+
+    def _lacking(self, needs: Needs) -> Needs:
+        held = names_held(self._around)
         return tuple(need for need in needs if need[0] not in held)
 
-    def ask(self, node_run: NodeRun, needs: Needs, when_granted: Callable[[Demand], None]) -> None:
+    def ask(self, node_run: NodeRun, needs: Needs, when_granted: Callable[[Demand], None]) -> Demand:
         """Call `when_granted(demand)` on the loop when a node has its places, which `give_back` gives back.
 
         Raises UnknownName for a pool that was not made, and GraphError for more places than it has; `taken` too.
         """
-        demand = self._demand(node_run, needs, lambda: post(self._loop, self._granted, demand, when_granted))
-        self._ask(node_run, demand)
+        state, step = self._state, node_run.step
+        demand = Demand(
+            self._pools.checked(needs),
+            lambda: post(self._loop, self._granted, demand),
+            source=state.source,
+            priority=state.priority + step.spec.priority,
+            who=step.named,
+            anew=lambda: (self._lacking(needs), state.priority + step.spec.priority),
+        )
+        wait = self._waits[demand] = Wait(node_run, when_granted)
+        ahead = self._pools.ask(demand)
+        if ahead is not None:
+            self._tell(demand, wait, ahead)
+            self._listen()
+        return demand
 
     @asynccontextmanager
     async def taken(self, node_run: NodeRun) -> AsyncGenerator[None, None]:
@@ -80,13 +83,11 @@ class Places:
             yield
             return
         is_granted = self._loop.create_future()
-        demand = self._demand(node_run, needs, lambda: post(self._loop, set_done, is_granted))
+        demand = self.ask(node_run, needs, lambda _: set_done(is_granted))
         try:
-            self._ask(node_run, demand)
             await is_granted
-            self._held[demand] = self._waits.pop(demand).node_run
             self._state.event_log.node_started(node_run, LOOP)
-            with holding(needs):
+            with holding(name for name, _ in needs):
                 yield
         finally:
             self._waits.pop(demand, None)
@@ -109,27 +110,15 @@ class Places:
             self._pools.withdraw(demand)
         return [wait.node_run for wait in waits.values()]
 
-    def _demand(self, node_run: NodeRun, needs: Needs, granted: Callable[[], None]) -> Demand:
-        state, step = self._state, node_run.step
-        priority = state.priority + step.spec.priority
-        return Demand(self._pools.checked(needs), granted, source=state.source, priority=priority, who=step.named)
-
-    def _ask(self, node_run: NodeRun, demand: Demand) -> None:
-        wait = self._waits[demand] = _Wait(node_run)
-        ahead = self._pools.ask(demand)
-        if ahead is not None:
-            self._tell(demand, wait, ahead)
-            self._listen()
-
-    def _granted(self, demand: Demand, when_granted: Callable[[Demand], None]) -> None:
+    def _granted(self, demand: Demand) -> None:
         wait = self._waits.pop(demand, None)
         if wait is None:  # the run has ended meanwhile
             self._pools.withdraw(demand)
         else:
             self._held[demand] = wait.node_run
-            when_granted(demand)
+            wait.when_granted(demand)
 
-    def _tell(self, demand: Demand, wait: _Wait, ahead: int) -> None:
+    def _tell(self, demand: Demand, wait: Wait, ahead: int) -> None:
         wait.ahead = ahead
         self._state.event_log.node_queued(wait.node_run, [name for name, _ in demand.needs], ahead)
 

@@ -15,13 +15,16 @@ class TokenBucket:
         self._counted_at = now
 
     def next_at(self, count: int, now: float) -> float:
-        """Return when this many tokens will be there, if nobody takes any; not after `now` where they are."""
+        """Return when this many tokens will be there, if nobody takes any; not after `now` where they are.
+
+        More than it holds are there when it is full.
+        """
         self._refill(now)
-        missing = count - self._tokens
+        missing = min(count, self.per_minute) - self._tokens
         return self._counted_at + max(0.0, missing) * 60.0 / self.per_minute
 
     def take(self, count: int) -> None:
-        """Take tokens that are there."""
+        """Take tokens that are there; those beyond what it holds are to be refilled first."""
         self._tokens -= count
 
     def empty(self, now: float, for_seconds: float) -> None:

@@ -23,8 +23,11 @@ class Capacity:
         self.in_use = 0
 
     def free_at(self, count: int, now: float) -> float | None:
-        """Return when so many places may be had, not after `now` if at once; None: when some are given back."""
-        if self.size is not None and self.in_use + count > self.size:
+        """Return when so many places may be had, not after `now` if at once; None: when some are given back.
+
+        More than there are, since the pool was made smaller, are all that there are.
+        """
+        if self.size is not None and self.in_use and self.in_use + count > self.size:
             return None
         return now if self.bucket is None else self.bucket.next_at(count, now)
 
@@ -56,12 +59,13 @@ class SharedPlaces:
         self._held: list[BaseFileLock] = []
 
     def take(self, count: int, size: int) -> bool:
-        """Lock so many of the first `size` files, or none."""
+        """Lock so many of the first `size` files, or none; all of them if there are fewer."""
         from filelock import FileLock, Timeout
 
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         held = {lock.lock_file for lock in self._held}
         taken: list[BaseFileLock] = []
+        count = min(count, size)
         for number in range(size):
             path = str(self._folder / f"pool-{self._name}-{number}.lock")
             if len(taken) == count:
@@ -81,6 +85,6 @@ class SharedPlaces:
         return True
 
     def give_back(self, count: int) -> None:
-        """Unlock so many files."""
-        for _ in range(count):
+        """Unlock so many files, or all if there are fewer."""
+        for _ in range(min(count, len(self._held))):
             self._held.pop().release()

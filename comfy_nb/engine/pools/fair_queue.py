@@ -34,18 +34,29 @@ class Limit(Protocol):
 
 
 class Demand:
-    """Somebody's demand for places; `granted()` is called once, outside of the queue, when it has them all."""
+    """Somebody's demand for places; `granted()` is called once, outside of the queue, when it has them all.
 
-    __slots__ = ("asked_at", "granted", "needs", "number", "priority", "source", "who")
+    `anew()` returns what it needs and its priority when these may have changed while it waits.
+    """
+
+    __slots__ = ("anew", "asked_at", "granted", "needs", "number", "priority", "source", "who")
 
     def __init__(
-        self, needs: Needs, granted: Callable[[], None], *, source: Hashable, priority: int = 0, who: str = ""
+        self,
+        needs: Needs,
+        granted: Callable[[], None],
+        *,
+        source: Hashable,
+        priority: int = 0,
+        who: str = "",
+        anew: Callable[[], tuple[Needs, int]] | None = None,
     ) -> None:
         self.needs = needs
         self.granted = granted
         self.source = source
         self.priority = priority
         self.who = who
+        self.anew = anew
         self.asked_at = 0.0
         self.number = 0
 
@@ -83,11 +94,17 @@ class FairQueue:
     def ask(self, demand: Demand, now: float) -> None:
         """Let a demand wait; `serve` gives it places, at once if it can have them."""
         demand.asked_at, demand.number = now, next(self._numbers)
-        line = self._lines.get(demand.line)
-        if line is None:
-            line = self._lines[demand.line] = _Line(demand)
-        line.demands[demand] = None
+        self._enter(demand)
         self.turns.join(demand.source, now)
+
+    def reconsider(self) -> None:
+        """Ask all that wait what they need now, and with what priority; how long they have waited still counts."""
+        for demand in self.waiting:
+            needs, priority = demand.anew() if demand.anew is not None else (demand.needs, demand.priority)
+            if (needs, priority) != (demand.needs, demand.priority):
+                self._leave(self._lines[demand.line], demand)
+                demand.needs, demand.priority = needs, priority
+                self._enter(demand)
 
     def withdraw(self, demand: Demand) -> bool:
         """Let go of a demand, whether it waits or holds its places; False if it does neither any more."""
@@ -123,7 +140,7 @@ class FairQueue:
             is_first, at = kept.isdisjoint(line.pools), None
             if is_first:
                 times = [self.limits[name].free_at(count, now) for name, count in line.needs]
-                at = None if None in times else max(time for time in times if time is not None)
+                at = None if None in times else max((time for time in times if time is not None), default=now)
                 if at is not None and at <= now:
                     if self._take(line.needs, now):
                         return line, None
@@ -150,6 +167,12 @@ class FairQueue:
 
     def _level(self, line: _Line, now: float) -> int:
         return self.turns.level(line.source, line.priority, line.head.asked_at, now)
+
+    def _enter(self, demand: Demand) -> None:
+        line = self._lines.get(demand.line)
+        if line is None:
+            line = self._lines[demand.line] = _Line(demand)
+        line.demands[demand] = None
 
     def _leave(self, line: _Line, demand: Demand) -> None:
         del line.demands[demand]

@@ -111,6 +111,13 @@ class Pools:
         finish()
         return ahead
 
+    def reconsider(self) -> None:
+        """Let those that wait do so for what they need now: code that has places may await them by now."""
+        with self._lock:
+            self._queue.reconsider()
+            finish = self._serve(time.monotonic())
+        finish()
+
     def withdraw(self, demand: Demand) -> None:
         """Give back the places of a demand, or let it wait no longer."""
         with self._lock:

@@ -197,3 +197,23 @@ def test_whatever_is_asked_for_nobody_waits_for_ever_and_no_pool_is_overdrawn(as
         desk.end(next(demand.who for demand in desk.queue.holding))
     assert sorted(desk.served) == sorted(f"{source}{number}" for number, (source, *_) in enumerate(asked))
     assert not list(desk.queue.waiting) and not desk.queue.turns._sources
+
+
+def test_more_than_a_pool_has_are_all_that_it_has():
+    queue = queue_of(gpu=3)
+    desk = Desk(queue)
+    desk.ask("a", gpu=1)
+    desk.ask("b", gpu=3)
+    desk.ask("c", gpu=1)
+    queue.limits["gpu"].size = 2
+    desk.end("a")
+    assert desk.served == ["a", "b"]
+    desk.end("b")
+    assert desk.served == ["a", "b", "c"] and queue.limits["gpu"].in_use == 1
+
+
+def test_more_calls_than_a_minute_allows_wait_for_a_full_bucket_and_are_refilled_before_others():
+    desk = Desk(FairQueue({"api": Capacity(None, TokenBucket(2, 0.0), None)}, Turns(Aging(1e9))))
+    desk.ask("a", api=3)
+    desk.ask("b", api=1)
+    assert desk.served == ["a"] and desk.again_at == 60.0
