@@ -36,7 +36,7 @@ from comfy_nb.engine.provenance import Provenance, ProvenanceIndex
 from comfy_nb.engine.run_task import RunTask
 from comfy_nb.engine.summary import counts_line, counts_of, node_lines
 from comfy_nb.engine.values import Values
-from comfy_nb.engine.why import reason, why_unfinished
+from comfy_nb.engine.why import reason, unfinished_yet, why_unfinished
 from comfy_nb.errors import NodeError, NodeErrors, NotKept, Stopped, UnknownName, notes_of
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.names_of_nodes import id_of_only
@@ -447,13 +447,14 @@ class Run:
             return "not needed: what needs it was there already" if is_above else "not needed: nothing wanted needs it"
         is_done = node_run.state is NodeState.DONE
         if self.state is Status.RUNNING:
-            return "known when the run has ended" if is_done else "has not finished yet"
+            return "known when the run has ended" if is_done else unfinished_yet(node_run, self._state)
         if not is_done:
             return why_unfinished(node_run, self._state)
         old = self._before.get(node_id) or self.session.history.nearest(node_run, self.number)
         key = node_run.key.full
         is_twin = any(each.key.full == key and each.source == "ran" for each in self._node_runs())
-        return reason(node_run, old, self._state.lost.get(node_id), is_twin)
+        why = reason(node_run, old, self._state.lost.get(node_id), is_twin)
+        return "; ".join(filter(None, (why, self._state.event_log.waited(node_id))))
 
     def summary(self) -> str:
         """Tell what ran, in what time, and why, in a few lines."""

@@ -34,6 +34,8 @@ SAMPLES: tuple[Event, ...] = (
     events.CallFinished("run", 1.0, "3", 0, 2, 0.5),
     events.NodeWaiting("run", 1.0, "3", "waits for a"),
     events.NodeQueued("run", 1.0, "3", "3", "Ask", "Ask", ("gpu",), 2),
+    events.PlacesTaken("run", 1.0, "3", ("gpu",), 0.5),
+    events.PlacesGivenBack("run", 1.0, "3", ("gpu",)),
     events.NodeFinished("run", 1.0, "3", "ran", 0.5, {"images": [torch.zeros(2, 3), {"n": np.float32(0.5)}]}),
     events.NodeBlocked("run", 1.0, "3", "3", "no image"),
     events.NodeFailed("run", 1.0, "3", "3", NodeError("it broke", node_id="3", class_type="ImageBlur")),

@@ -124,7 +124,7 @@ class LaneCaller:
         spec, call = node_run.step.spec, begun.calls[len(begun.results)]
         if self.state.stopping or worker.retired:
             raise InterruptProcessingException
-        if begun.attempt:
+        if begun.attempt and not begun.one_call:
             self.state.event_log.node_started(node_run, worker.name)
         token = current_call.set(call.context)
         started = time.perf_counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -31,14 +32,18 @@ class Drained(Protocol):
 
 
 class LaneWaits:
-    """Looks now and then at a run whose nodes are called on the lane, whether none has been since the last look."""
+    """Looks now and then at a run whose nodes are called on the lane, whether none has been since the last look.
+
+    The ready nodes are looked at only then: there may be very many.
+    """
 
     def __init__(self, run: Drained, event_log: EventLog) -> None:
         self._run = run
         self._event_log = event_log
         self._timer: asyncio.TimerHandle | None = None
-        self._seen: list[NodeRun] = []
+        self._seen: tuple[list[NodeRun], int] = ([], 0)
         self._told: list[NodeRun] = []
+        self._looked_at = 0.0
 
     def begin(self) -> None:
         """Look from now on, until the lane has nothing to do for the run."""
@@ -54,12 +59,13 @@ class LaneWaits:
         self._timer = None
         run = self._run
         with run.lock:
-            is_draining, waiting = run.is_draining, run.scheduler.next_ready(TOLD_MAX)
-        seen = [*dict(run.calling).values(), *waiting]
-        if seen == self._seen and waiting != self._told:
+            is_draining, seen = run.is_draining, (list(run.calling.values()), run.scheduler.ready_count)
+            waiting = run.scheduler.next_ready(TOLD_MAX) if seen == self._seen else self._told
+        self._seen = seen
+        if waiting != self._told:
             self._told = waiting
             for ahead, node_run in enumerate(waiting):
-                self._event_log.node_queued(node_run, (), ahead)
-        self._seen = seen
+                self._event_log.node_queued(node_run, (), ahead, self._looked_at)
+        self._looked_at = time.perf_counter()
         if is_draining:
             self.begin()

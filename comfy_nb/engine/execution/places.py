@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
@@ -23,11 +24,12 @@ TOLD_MAX = 20
 class Wait:
     """A node that waits for places, what is called when it has them, and how many it was told to be ahead of it."""
 
-    __slots__ = ("ahead", "node_run", "when_granted")
+    __slots__ = ("ahead", "began", "node_run", "when_granted")
 
     def __init__(self, node_run: NodeRun, when_granted: Callable[[Demand], None]) -> None:
         self.node_run = node_run
         self.when_granted = when_granted
+        self.began = time.perf_counter()
         self.ahead: int | None = None
 
 
@@ -95,7 +97,9 @@ class Places:
 
     def give_back(self, demand: Demand) -> None:
         """Give places back; from any thread."""
-        self._held.pop(demand, None)
+        node_run = self._held.pop(demand, None)
+        if node_run is not None:
+            self._state.event_log.places_given_back(node_run, demand.pools)
         self._pools.withdraw(demand)
 
     def give_up(self, node_run: NodeRun) -> None:
@@ -116,11 +120,12 @@ class Places:
             self._pools.withdraw(demand)
         else:
             self._held[demand] = wait.node_run
+            self._state.event_log.places_taken(wait.node_run, demand.pools, time.perf_counter() - wait.began)
             wait.when_granted(demand)
 
     def _tell(self, demand: Demand, wait: Wait, ahead: int) -> None:
         wait.ahead = ahead
-        self._state.event_log.node_queued(wait.node_run, [name for name, _ in demand.needs], ahead)
+        self._state.event_log.node_queued(wait.node_run, demand.pools, ahead)
 
     def _listen(self) -> None:
         """Tell nodes how many are ahead of them a while after that has changed."""

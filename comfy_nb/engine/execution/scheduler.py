@@ -190,6 +190,11 @@ class Scheduler:
         """Whether a sync node is ready."""
         return bool(self._heap)
 
+    @property
+    def ready_count(self) -> int:
+        """How many sync nodes are ready."""
+        return len(self._heap)
+
     def next_ready(self, count: int) -> list[NodeRun]:
         """Return the first of the ready nodes that wait for the lane, in their order."""
         return [self._by_sequence[order & SEQUENCE_BITS] for order in heapq.nsmallest(count, self._heap)]

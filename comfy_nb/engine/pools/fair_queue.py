@@ -61,6 +61,11 @@ class Demand:
         self.number = 0
 
     @property
+    def pools(self) -> tuple[str, ...]:
+        """The names of the pools."""
+        return tuple(name for name, _ in self.needs)
+
+    @property
     def line(self) -> Hashable:
         """What the demands have in common of which one waits behind the other."""
         return self.source, self.priority, self.needs

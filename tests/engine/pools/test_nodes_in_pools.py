@@ -49,14 +49,14 @@ def session():
 
 
 @nb.node(uses="pools-desk")
-async def asks(value: int) -> int:
+async def asks_at_desk(value: int) -> int:
     with meter:
         await asyncio.sleep(0.02)
     return value
 
 
 @nb.node(uses="pools-desk")
-def computes(value: int) -> int:
+def computes_at_desk(value: int) -> int:
     with meter:
         time.sleep(0.02)
     return value
@@ -69,7 +69,7 @@ async def needs_both(value: int) -> int:
     return value
 
 
-@pytest.mark.parametrize("node", [asks, computes])
+@pytest.mark.parametrize("node", [asks_at_desk, computes_at_desk])
 @pytest.mark.parametrize("size", [1, 3])
 async def test_no_more_nodes_work_at_a_time_than_there_are_places(session: Session, node, size):
     session.pools.define("pools-desk", size, None, False)
@@ -85,10 +85,10 @@ async def test_each_item_of_a_list_takes_a_place(session: Session):
     def pools_six() -> int:
         return [1, 2, 3, 4, 5, 6]
 
-    for node in (asks, computes):
+    for node in (asks_at_desk, computes_at_desk):
         meter.__init__()
         run = await nb.Graph(node(pools_six())).run()
-        assert meter.calls == 6 and meter.most == (2 if node is asks else 1)
+        assert meter.calls == 6 and meter.most == (2 if node is asks_at_desk else 1)
         assert run.result("2" if "2" in run else "1") == [1, 2, 3, 4, 5, 6]
     assert session.pools.states()[0].in_use == 0
 
@@ -102,19 +102,19 @@ async def test_places_of_several_pools_are_taken_together(session: Session):
 
 async def test_what_is_cached_takes_no_place(session: Session):
     session.pools.define("pools-desk", 1, None, False)
-    await asks(1)
+    await asks_at_desk(1)
     async with nb.pool("pools-desk"):
-        assert await asyncio.wait_for(asks(1).run(), 5.0) == 1
+        assert await asyncio.wait_for(asks_at_desk(1).run(), 5.0) == 1
     assert meter.calls == 1
 
 
 async def test_equal_nodes_take_one_place(session: Session):
     session.pools.define("pools-desk", 2, None, False)
-    await asyncio.gather(*(asks(1).run() for _ in range(5)))
+    await asyncio.gather(*(asks_at_desk(1).run() for _ in range(5)))
     assert meter.calls == 1
 
 
-@pytest.mark.parametrize("node", [asks, computes])
+@pytest.mark.parametrize("node", [asks_at_desk, computes_at_desk])
 async def test_a_node_inside_one_that_has_the_place_does_not_wait_for_it(session: Session, node):
     session.pools.define("pools-desk", 1, None, False)
 
@@ -168,7 +168,7 @@ async def test_a_node_that_fails_gives_its_place_back(session: Session, node):
     session.pools.define("pools-desk", 1, None, False)
     with pytest.raises(nb.NodeError):
         await node(1)
-    assert await asyncio.wait_for(asks(2).run(), 5.0) == 2
+    assert await asyncio.wait_for(asks_at_desk(2).run(), 5.0) == 2
 
 
 @pytest.mark.parametrize("node", [sleeps_in_pool, sleeps_in_pool_sync])
@@ -183,7 +183,7 @@ async def test_a_run_that_is_stopped_gives_back_what_its_nodes_have_and_waits_fo
     job.run.stop()
     run = await job
     assert run.state == "stopped"
-    assert await asyncio.wait_for(asks(2).run(), 5.0) == 2
+    assert await asyncio.wait_for(asks_at_desk(2).run(), 5.0) == 2
     assert session.pools.states()[0].waiting == ()
 
 
@@ -199,7 +199,7 @@ async def test_a_cell_that_is_cancelled_waits_no_longer(session: Session):
     session.pools.define("pools-desk", 1, None, False)
     with somebody_has_the_place(session):
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(asks(1).run(), 0.1)
+            await asyncio.wait_for(asks_at_desk(1).run(), 0.1)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1), nb.pool("pools-desk"):
                 pass
@@ -237,7 +237,7 @@ async def test_a_node_that_waits_says_for_what_and_behind_how_many(session: Sess
     session.pools.define("pools-desk", 1, None, False)
     graph = nb.Graph()
     for value in range(3):
-        graph.add(asks(value))
+        graph.add(asks_at_desk(value))
     events = []
     stop = session.on_run(lambda run: run.subscribe(events.extend))
     await graph.run()
@@ -253,8 +253,8 @@ async def test_a_node_that_waits_says_for_what_and_behind_how_many(session: Sess
 
 async def test_a_pool_that_was_not_made_is_named_with_the_node_and_what_else_was_computed_stays(session: Session):
     graph = nb.Graph()
-    graph.add(asks(1))
-    with pytest.raises(nb.NodeError, match=r"asks \(node 1\).*no pool 'pools-desk'.*nb.pool\('pools-desk', 1\)"):
+    graph.add(asks_at_desk(1))
+    with pytest.raises(nb.NodeError, match=r"asks_at_desk \(node 1\).*no pool 'pools-desk'.*nb.pool"):
         await graph.run()
     nb.pool("pools-desk", 1)
     with pytest.raises(nb.NodeError, match="2 places of the pool 'pools-desk' are needed, which has 1"):
