@@ -206,15 +206,17 @@ def configure(
     disk_budget: int | str | None = None,
     display: str | None = None,
     strict: bool | None = None,
+    aging: float | None = None,
 ) -> None:
     """Set where files are, how much is cached and how runs are shown; settings that are not named stay as they are.
 
     `base_dir` contains `input/`, `output/` and `temp/`. `cache_dir` turns the disk cache on. Budgets are bytes, or text
     such as "2 GB". `cache_policy` is "memory", ComfyUI's "classic" or "none", or a number of results to keep.
     `display` is "panel", "bars", "text" or "none". With `strict` a node of yours fails that returns another layout than
-    it declares, such as [B,C,H,W] for an `nb.Image`; else that is a warning, and is said in its row. Raises
-    ComfyNBError for a `disk_budget` without a disk cache, ValueError for text that is not a size, and UnknownName for
-    any other `cache_policy` or `display`.
+    it declares, such as [B,C,H,W] for an `nb.Image`; else that is a warning, and is said in its row. Each `aging`
+    seconds that nodes of low priority wait count as one level more, 1 at first; `math.inf` lets them wait for ever.
+    Raises ComfyNBError for a `disk_budget` without a disk cache, ValueError for text that is not a size or an `aging`
+    that is not above 0, and UnknownName for any other `cache_policy` or `display`.
     """
     session = default_session()
     disk_bytes = None if disk_budget is None else parse_size(disk_budget)
@@ -234,6 +236,8 @@ def configure(
         session.disk = DiskCache(cache_dir)
     if disk_bytes is not None and session.disk is not None:
         session.disk.budget = disk_bytes
+    if aging is not None:
+        session.aging.set(aging)
     if strict is not None:
         session.is_strict = strict
     if display is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 
@@ -122,9 +123,22 @@ async def test_runs_of_equal_priority_take_turns():
 
 
 async def test_one_of_low_priority_is_served_in_the_end(session: Session):
-    session.aging.seconds = 0.01
+    nb.configure(aging=0.01)
+    assert session.aging.seconds == 0.01
     await while_the_lane_is_busy(graph_of("a", 3).run(priority=-3), graph_of("b", 200).run())
     assert first("a") < last("b")
+
+
+@pytest.mark.parametrize("wrong", [0, -1.0, float("nan"), "1", True])
+def test_aging_that_is_no_number_of_seconds_is_refused(wrong):
+    with pytest.raises(ValueError, match="aging is .*, but it must be a number of seconds above 0"):
+        nb.configure(aging=wrong)
+
+
+async def test_with_endless_aging_one_of_low_priority_waits_for_all_others():
+    nb.configure(aging=math.inf)
+    await while_the_lane_is_busy(graph_of("a", 3).run(priority=-3), graph_of("b", 200).run())
+    assert last("b") < first("a")
 
 
 async def test_a_run_inside_a_node_has_the_priority_of_that(session: Session):

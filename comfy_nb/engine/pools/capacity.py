@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +55,7 @@ class SharedPlaces:
     """
 
     def __init__(self, name: str, folder: Path | None = None) -> None:
-        self._folder = folder if folder is not None else Path(tempfile.gettempdir()) / f"comfy_nb-{getpass.getuser()}"
+        self._folder = folder if folder is not None else Path(tempfile.gettempdir()) / f"comfy_nb-{_user()}"
         self._name = name
         self._held: list[BaseFileLock] = []
 
@@ -88,3 +89,7 @@ class SharedPlaces:
         """Unlock so many files, or all if there are fewer."""
         for _ in range(min(count, len(self._held))):
             self._held.pop().release()
+
+
+def _user() -> str:
+    return str(os.getuid()) if hasattr(os, "getuid") else getpass.getuser()

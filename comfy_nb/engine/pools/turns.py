@@ -26,7 +26,13 @@ class Aging:
     """How many `seconds` of waiting count as one level of priority; one for all queues of a session."""
 
     def __init__(self, seconds: float = 1.0) -> None:
-        self.seconds = seconds
+        self.set(seconds)
+
+    def set(self, seconds: float) -> None:
+        """Let another number of seconds count; raises ValueError for one that is not above 0."""
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+            raise ValueError(f"aging is {seconds!r}, but it must be a number of seconds above 0.")
+        self.seconds = float(seconds)
 
 
 class Turns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -157,5 +158,5 @@ async def test_a_block_in_a_cell_that_would_keep_the_loop_is_refused(session: Se
             pass
 
     async with (pool := nb.pool("held-desk")):
-        await asyncio.get_running_loop().create_task(other(), context=__import__("contextvars").Context())
+        await asyncio.get_running_loop().create_task(other(), context=contextvars.Context())
     assert session.pools.states()[0].waiting == ()
