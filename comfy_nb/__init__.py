@@ -10,7 +10,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from comfy_nb.api import breakpoint, cache, configure, doctor, draw, export_nodes, inspect, interact, stop_all, sweep
+from comfy_nb.api import (
+    breakpoint,
+    cache,
+    configure,
+    doctor,
+    draw,
+    export_nodes,
+    inspect,
+    interact,
+    pool,
+    pools,
+    stop_all,
+    sweep,
+)
 from comfy_nb.api import load_ipython_extension as load_ipython_extension
 from comfy_nb.engine.job import Job
 from comfy_nb.engine.node_api.context import CurrentNodeContext, ExecutionBlocker
@@ -117,6 +130,8 @@ __all__ = [
     "load",
     "node",
     "nodes",
+    "pool",
+    "pools",
     "register",
     "sample",
     "stop_all",

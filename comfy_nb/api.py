@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_nb.engine import presenter
 from comfy_nb.engine.cache.disk import DiskCache
 from comfy_nb.engine.execution.breakpoints import Breakpoint, slot_of
+from comfy_nb.engine.pool import Pool, make_pool
 from comfy_nb.engine.presenter import Presenter
 from comfy_nb.engine.session import default_session
 from comfy_nb.errors import ComfyNBError
@@ -19,6 +20,7 @@ from comfy_nb.node_files.export import export_nodes as export_nodes
 from comfy_nb.spec.reading import spec_of
 from comfy_nb.spec.registry import Registry
 from comfy_nb.ui.render.cache_table import CacheTable
+from comfy_nb.ui.render.pool_table import PoolTable
 from comfy_nb.wording import parse_size
 
 if TYPE_CHECKING:
@@ -81,6 +83,18 @@ presenter.install(_presenter)
 
 cache = CacheTable(lambda: (default_session().cache, default_session().disk), lambda: default_session().history)
 
+pools = PoolTable(lambda: default_session().pools)
+
+
+def pool(name: str, size: int | None = None, *, per_minute: int | None = None, shared: bool = False) -> Pool:
+    """Make a pool of `size` places, or of so many calls `per_minute`, that holds across all runs and cells.
+
+    Nodes use it by name, `@nb.node(uses="gpu")`, and other code by `async with nb.pool("gpu"):`, or `with` in a thread.
+    `shared` makes it one for all kernels of this person on the machine. Called again, it changes what the pool allows;
+    with the name alone it returns it. Raises UnknownName for a name alone that is none, GraphError for no such limits.
+    """
+    return make_pool(default_session().pools, name, size, per_minute, shared)
+
 
 def interact(
     source: Graph | Handle,
@@ -110,6 +124,7 @@ def sweep(
     output: Node | Handle | str | int | None = None,
     limit: int | None = None,
     timeout: float | None = None,
+    priority: int | None = None,
     **named: Iterable[Any],
 ) -> Sweep:
     """Run a graph or handle for every combination of values and fill a grid with the results: `await nb.sweep(...)`.
@@ -118,13 +133,13 @@ def sweep(
     nodes have such an input, or it has the name of an option, write a dict, `{"3.seed": range(4)}`; there a tuple of
     names takes tuples of values, which change together. Combinations share the results that they have in common, and up
     to four run at once. `output` names the node to show where there are several; nothing is saved. More than 256 cells
-    need a `limit`. A combination that takes longer than `timeout` seconds fails, and the others go on. Raises
-    UnknownName, GraphError.
+    need a `limit`. A combination that takes longer than `timeout` seconds fails, and the others go on.
+    `priority` is that of its runs, as in `graph.run`. Raises UnknownName, GraphError.
     """
     from comfy_nb.ui.sweep.begin import begin
 
     given: Any = named if axes is None else {**axes, **named} if isinstance(axes, Mapping) else axes
-    return begin(source, given, output, limit, timeout)
+    return begin(source, given, output, limit, timeout, priority)
 
 
 def inspect(value: Any, other: Any = None) -> ValueView:
@@ -191,15 +206,17 @@ def configure(
     disk_budget: int | str | None = None,
     display: str | None = None,
     strict: bool | None = None,
+    aging: float | None = None,
 ) -> None:
     """Set where files are, how much is cached and how runs are shown; settings that are not named stay as they are.
 
     `base_dir` contains `input/`, `output/` and `temp/`. `cache_dir` turns the disk cache on. Budgets are bytes, or text
     such as "2 GB". `cache_policy` is "memory", ComfyUI's "classic" or "none", or a number of results to keep.
     `display` is "panel", "bars", "text" or "none". With `strict` a node of yours fails that returns another layout than
-    it declares, such as [B,C,H,W] for an `nb.Image`; else that is a warning, and is said in its row. Raises
-    ComfyNBError for a `disk_budget` without a disk cache, ValueError for text that is not a size, and UnknownName for
-    any other `cache_policy` or `display`.
+    it declares, such as [B,C,H,W] for an `nb.Image`; else that is a warning, and is said in its row. Each `aging`
+    seconds that nodes of low priority wait count as one level more, 1 at first; `math.inf` lets them wait for ever.
+    Raises ComfyNBError for a `disk_budget` without a disk cache, ValueError for text that is not a size or an `aging`
+    that is not above 0, and UnknownName for any other `cache_policy` or `display`.
     """
     session = default_session()
     disk_bytes = None if disk_budget is None else parse_size(disk_budget)
@@ -219,6 +236,8 @@ def configure(
         session.disk = DiskCache(cache_dir)
     if disk_bytes is not None and session.disk is not None:
         session.disk.budget = disk_bytes
+    if aging is not None:
+        session.aging.set(aging)
     if strict is not None:
         session.is_strict = strict
     if display is not None:

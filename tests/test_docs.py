@@ -58,6 +58,14 @@ async def test_the_example_of_own_nodes_is_run_by_its_command(tmp_path, monkeypa
     assert done.output == f"3 SaveImage: {tmp_path}/comfy/output/levels_00001_.png\n"
 
 
+async def test_the_examples_of_threads_pools_and_priority_run_one_after_the_other(tmp_path, capsys):
+    examples = examples_in((ROOT / "docs/threads_pools_priority.md").read_text())
+    assert len(examples) == 4
+    await run_examples(tmp_path, examples)
+    printed = capsys.readouterr().out
+    assert "pixels wide" in printed and "0 of 1" in printed and "429 ()" in printed and printed.endswith("10\n")
+
+
 async def test_the_examples_of_the_guide_run_one_after_the_other(tmp_path, capsys):
     examples = examples_in((ROOT / "docs/guide.md").read_text())
     assert len(examples) == 6

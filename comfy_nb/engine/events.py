@@ -123,6 +123,58 @@ class NodeWaiting(NamedTuple):
     reason: str
 
 
+class NodeQueued(NamedTuple):
+    """A node waits for places in `pools`, all of them at once; `ahead` others are before it.
+
+    Without pools it waits for the thread of plain nodes. It is reported again when that changes, for the first in line.
+    `PlacesTaken`, and for the thread `NodeStarted`, say that the wait is over.
+    """
+
+    run_id: str
+    time: float
+    node_id: str
+    display_id: str
+    class_type: str
+    title: str
+    pools: tuple[str, ...]
+    ahead: int
+
+    @property
+    def waits_for(self) -> str:
+        """What it waits for, in words."""
+        return " and ".join(self.pools) if self.pools else "the thread of plain nodes"
+
+    @property
+    def waits_behind(self) -> str:
+        """What it waits for, and behind how many, in words."""
+        return f"{self.waits_for}, {f'{self.ahead:,} ahead' if self.ahead else 'next in line'}"
+
+    @property
+    def reason(self) -> str:
+        """That it waits, for what, and behind how many, in words."""
+        advice = "" if self.pools else " (with thread_safe=True it would not)"
+        return f"waits for {self.waits_behind}{advice}"
+
+
+class PlacesTaken(NamedTuple):
+    """A node has its places in `pools` for one call, after so many `seconds` of waiting."""
+
+    run_id: str
+    time: float
+    node_id: str
+    pools: tuple[str, ...]
+    seconds: float
+
+
+class PlacesGivenBack(NamedTuple):
+    """A node has given back its places in `pools`: its call is over, or the run goes on without it."""
+
+    run_id: str
+    time: float
+    node_id: str
+    pools: tuple[str, ...]
+
+
 class NodeFinished(NamedTuple):
     """A node is done. `seconds` is the time inside the node's own function, `ui` what it reported for display.
 
@@ -219,6 +271,9 @@ Event = (
     | NodeLog
     | CallFinished
     | NodeWaiting
+    | NodeQueued
+    | PlacesTaken
+    | PlacesGivenBack
     | NodeFinished
     | NodeBlocked
     | NodeFailed

@@ -19,9 +19,10 @@ from comfy_nb.engine.execution.dynamic_prompt import DynamicPrompt
 from comfy_nb.engine.execution.lanes import Lanes
 from comfy_nb.engine.execution.nesting import take_lanes
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
+from comfy_nb.engine.execution.run_options import limit_in, priority_in
 from comfy_nb.engine.execution.services import Services
 from comfy_nb.engine.execution.state import RunState, Status
-from comfy_nb.engine.execution.time_limit import TimeLimit, limit_in, timed_out
+from comfy_nb.engine.execution.time_limit import TimeLimit, timed_out
 from comfy_nb.engine.expanded import prune
 from comfy_nb.engine.history import History
 from comfy_nb.engine.node_api.context import current_call
@@ -29,18 +30,22 @@ from comfy_nb.engine.planning.modes import Modes
 from comfy_nb.engine.planning.plan import Plan
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.engine.planning.validity import Validity
+from comfy_nb.engine.pools.held import Holding, held_here
 from comfy_nb.engine.presenter import Presenter, safely
 from comfy_nb.engine.provenance import Provenance, ProvenanceIndex
 from comfy_nb.engine.run_task import RunTask
 from comfy_nb.engine.summary import counts_line, counts_of, node_lines
 from comfy_nb.engine.values import Values
-from comfy_nb.engine.why import reason, why_unfinished
+from comfy_nb.engine.why import reason, unfinished_yet, why_unfinished
 from comfy_nb.errors import NodeError, NodeErrors, NotKept, Stopped, UnknownName, notes_of
 from comfy_nb.graph.model import Graph
 from comfy_nb.graph.names_of_nodes import id_of_only
 from comfy_nb.graph.node import HandleLike
 from comfy_nb.graph.on_error import CONTINUE, STOP, policy_of
 from comfy_nb.wording import format_seconds
+
+BACKGROUND = -1
+"""What is added to the priority of runs that nobody awaits, unless they were given one."""
 
 
 class Host(Services, Protocol):
@@ -74,6 +79,10 @@ class Host(Services, Protocol):
         """Note that a subscriber keeps the loop."""
         ...
 
+    def move_to_front(self, run: Run) -> None:
+        """Let a run of the background go before others of it."""
+        ...
+
     def note_awaited(self, run: Run) -> None:
         """Note that somebody awaits a run of the background, or has awaited it."""
         ...
@@ -89,11 +98,14 @@ class Run:
     """
 
     def __init__(self, session: Host, graph: Graph, plan: Plan, modes: Modes, options: Mapping[str, Any]) -> None:
-        around, limit_s = current_call.get(), limit_in(options)
+        around, limit_s, priority = current_call.get(), limit_in(options), priority_in(options)
         self.session = session
         self.place = safely("The display of runs failed", session.presenter.place)
         self.is_quiet = bool(options.get("quiet"))
         self.in_background = False
+        self._is_moved_back = False
+        self._borrowed = Holding()
+        self._has_own_priority = priority is not None
         self._history = session.history.of(graph)
         self._before: dict[str, NodeRun] = {}
         self.attached: dict[str, Any] = {}
@@ -106,6 +118,7 @@ class Run:
             run_id=options.get("run_id"),
             extra_data=options.get("extra_data"),
             goes_on_after_failures=policy_of(graph, options) == CONTINUE,
+            priority=priority,
             outer=around.run if around is not None and isinstance(around.run, RunState) else None,
             outer_node=around.node_id if around is not None else "",
             note_slow=session.note_slow,
@@ -114,6 +127,27 @@ class Run:
         limit = TimeLimit(limit_s, partial(timed_out, self, self._state, limit_s)) if limit_s is not None else None
         self.task = RunTask(self._state, session, partial(Pause, self), self._show, self._keep, limit)
         self._values = self._new_values()
+
+    def move_to_background(self) -> Holding:
+        """Note that nobody awaits the run, and let it go after those that are, unless it was given a priority.
+
+        Return what it has of pools: nothing, until code that has places awaits it.
+        """
+        self.in_background = True
+        if not self._has_own_priority:
+            self._is_moved_back = True
+            self._state.priority += BACKGROUND
+        return self._borrowed
+
+    def move_to_front(self) -> bool:
+        """Note that the run is awaited; return whether that changes what it has of pools, or its priority."""
+        lent = [each for each in held_here.get() if each not in self._borrowed.lent]
+        if not lent and not self._is_moved_back:
+            return False
+        self._borrowed.lent += lent
+        self._state.priority -= BACKGROUND * self._is_moved_back
+        self._is_moved_back = False
+        return True
 
     def _new_values(self) -> Values:
         return Values(self.task, self.session.store, self.session.provenance, partial(_why_of, weakref.ref(self)))
@@ -130,6 +164,11 @@ class Run:
         return run
 
     # How it stands ---------------------------------------------------------------------------------------------------
+
+    @property
+    def priority(self) -> int:
+        """The priority of its nodes among those of all runs, to which they add their own; higher ones go first."""
+        return self._state.priority
 
     @property
     def id(self) -> str:
@@ -408,13 +447,14 @@ class Run:
             return "not needed: what needs it was there already" if is_above else "not needed: nothing wanted needs it"
         is_done = node_run.state is NodeState.DONE
         if self.state is Status.RUNNING:
-            return "known when the run has ended" if is_done else "has not finished yet"
+            return "known when the run has ended" if is_done else unfinished_yet(node_run, self._state)
         if not is_done:
             return why_unfinished(node_run, self._state)
         old = self._before.get(node_id) or self.session.history.nearest(node_run, self.number)
         key = node_run.key.full
         is_twin = any(each.key.full == key and each.source == "ran" for each in self._node_runs())
-        return reason(node_run, old, self._state.lost.get(node_id), is_twin)
+        why = reason(node_run, old, self._state.lost.get(node_id), is_twin)
+        return "; ".join(filter(None, (why, self._state.event_log.waited(node_id))))
 
     def summary(self) -> str:
         """Tell what ran, in what time, and why, in a few lines."""

@@ -35,6 +35,9 @@ from comfy_nb.engine.planning.modes import modes_here
 from comfy_nb.engine.planning.planned import current_plan, plan_of
 from comfy_nb.engine.planning.step import Step
 from comfy_nb.engine.planning.validity import assess
+from comfy_nb.engine.pools.held import holding_only
+from comfy_nb.engine.pools.pools import Pools
+from comfy_nb.engine.pools.turns import Aging
 from comfy_nb.engine.presenter import Presenter, make_presenter, safely
 from comfy_nb.engine.provenance import ProvenanceIndex
 from comfy_nb.engine.run import Run
@@ -46,7 +49,7 @@ if TYPE_CHECKING:
     from comfy_nb.engine.cache.disk import DiskCache
 
 PROBLEM_MAX = 200
-RUN_OPTIONS = ("run_id", "extra_data", "quiet", "on_error", "timeout")
+RUN_OPTIONS = ("run_id", "extra_data", "quiet", "on_error", "timeout", "priority")
 
 
 class Session:
@@ -62,7 +65,9 @@ class Session:
         self.presenter = presenter if presenter is not None else make_presenter()
         self.store = Store(budget, disk)
         self.inside = KnownInside()
-        self.lanes = Lanes()
+        self.aging = Aging()
+        self.lanes = Lanes(self.aging)
+        self.pools = Pools(self.aging)
         self.runs: weakref.WeakSet[Run] = weakref.WeakSet()
         self._lasts = LastRuns()
         self.history = History()
@@ -122,9 +127,10 @@ class Session:
         """
         _need_loop()
         run = self._begin(graph, options)
-        run.in_background = True
+        borrowed = run.move_to_background()
         safely("The display of runs failed", self.presenter.expect_run, run)
-        return Job(run, self._execute(run, outputs), take or (lambda run: run), self.presenter.show_refusal)
+        with holding_only(borrowed):
+            return Job(run, self._execute(run, outputs), take or (lambda run: run), self.presenter.show_refusal)
 
     def run_sync(self, graph: Graph, outputs: Sequence[str] | None = None, **options: Any) -> Run:
         """Run a graph from code that cannot await. A person's interrupt raises Interrupted in a kernel's cell.
@@ -248,9 +254,15 @@ class Session:
 
     def note_awaited(self, run: Run) -> None:
         """Note that somebody awaits a run of the background, or has awaited it: it counts for `last`."""
+        self.move_to_front(run)
         self._lasts.begin(run)
         if run.state is not Status.RUNNING:
             self._lasts.end(run)
+
+    def move_to_front(self, run: Run) -> None:
+        """Let a run of the background go before others of it, and have the places of the code that awaits it."""
+        if run.move_to_front():
+            self.pools.reconsider()
 
     def on_run(self, listener: Callable[[Run], None]) -> Callable[[], None]:
         """Call `listener(run)` for each run, on its loop, before it is validated; call the result to end that."""

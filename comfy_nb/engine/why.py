@@ -184,6 +184,12 @@ def reason(node_run: NodeRun, old: NodeRun | None, lost: str | None, is_twin: bo
     return "the lazy inputs it uses changed"
 
 
+def unfinished_yet(node_run: NodeRun, state: RunState) -> str:
+    """Return that a node has no result yet, and what it waits for beside other nodes."""
+    queued = state.event_log.queued.get(node_run.step.id)
+    return "has not finished yet" + (f": it {queued.reason}" if queued is not None else "")
+
+
 def why_unfinished(node_run: NodeRun, state: RunState) -> str:
     """Return why a needed node has no result; a sentence that begins with the node."""
     node_id, scheduler = node_run.step.id, state.scheduler
@@ -194,4 +200,6 @@ def why_unfinished(node_run: NodeRun, state: RunState) -> str:
         return "failed"
     if node_run.state is NodeState.GIVEN_UP and scheduler is not None:
         return f"did not run: it waits for {scheduler.failed_above[node_id].step.named}, which failed"
-    return f"did not finish: the run {state.status.in_words}"
+    queued = state.event_log.queued.get(node_id)
+    while_waiting = f" while it waited for {queued.waits_for}" if queued is not None else ""
+    return f"did not finish: the run {state.status.in_words}{while_waiting}"

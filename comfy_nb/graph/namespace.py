@@ -14,6 +14,7 @@ from comfy_nb.spec.function import spec_from_function
 from comfy_nb.spec.node_spec import CacheMode, NodeSpec
 from comfy_nb.spec.reading import spec_of
 from comfy_nb.spec.registry import Registry
+from comfy_nb.spec.uses import Uses
 
 
 class Nodes:
@@ -83,13 +84,16 @@ def node(
     retries: int = 0,
     backoff: float = 1.0,
     cache: CacheMode = "on",
+    uses: Uses = (),
+    priority: int = 0,
     list_output: bool | Collection[str] = False,
 ) -> Callable[[Callable[..., Any]], NodeFactory]: ...
 def node(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a typed function a node: `@nb.node` or `@nb.node(timeout=10, retries=2)`.
 
     The options are those of `spec_from_function`: class_type, title, category, output, lazy, fingerprint, validate,
-    thread_safe, grad, timeout, retries, backoff, cache ("on", "off", or "node": bound to the node's id), list_output.
+    thread_safe, grad, timeout, retries, backoff, cache ("on", "off", or "node": bound to the node's id), uses (pools),
+    priority, list_output.
     Nodes run without gradients, as ComfyUI's do; `grad=True` switches them on, for a loss and an optimiser inside.
     Defining it again replaces it. Where one function makes several nodes of one name, the later ones are registered as
     NAME_2 and so on while the earlier are in use. Raises SpecError for a signature that cannot be a node.

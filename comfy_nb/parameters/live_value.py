@@ -73,7 +73,7 @@ class LiveValue:
     def _begin(self) -> Job:
         """Start a run in the context and under the modes in which this was made, whatever callback asks for it."""
         with self._modes.around(grad=False):
-            job: Job = self.graph.start([self.output.node_id], quiet=True, on_error="stop")
+            job: Job = self.graph.start([self.output.node_id], quiet=True, on_error="stop", priority=0)
         return job
 
     def close(self) -> None:

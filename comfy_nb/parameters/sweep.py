@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from comfy_nb.engine.execution.interrupt import interrupt_watch
+from comfy_nb.engine.execution.run_options import limit_in, priority_in
 from comfy_nb.engine.execution.skips import blocked_because
-from comfy_nb.engine.execution.time_limit import limit_in
 from comfy_nb.engine.job import Job, settled
 from comfy_nb.engine.planning.modes import modes_here
+from comfy_nb.engine.pools.held import Holding, held_here, holding_only
 from comfy_nb.engine.run import Run
 from comfy_nb.engine.run_task import outlast
 from comfy_nb.errors import ComfyNBError, GraphError, NotKept, warn_of_fault
@@ -78,11 +79,12 @@ class Sweep:
         limit: int | None,
         draw: Callable[[Sweep], Picture],
         timeout: float | None = None,
+        priority: int | None = None,
     ) -> None:
         self._loop = _running_loop()
         self._source = source
         self._draw = draw
-        self._timeout = limit_in({"timeout": timeout})
+        self._options = {"timeout": limit_in({"timeout": timeout}), "priority": priority_in({"priority": priority})}
         self.graph, self.output = copy_with_output(source, output)
         self.layout = make_grid(self.graph, self.output.node_id, axes, limit)
         ordered = enumerate(self.layout.in_run_order())
@@ -95,7 +97,10 @@ class Sweep:
         self._jobs: set[Job] = set()
         self._newest: Run | None = None
         self._modes = modes_here()
-        self._task = self._loop.create_task(self._run_all())
+        self._is_awaited = False
+        self._borrowed = Holding()
+        with holding_only(self._borrowed):
+            self._task = self._loop.create_task(self._run_all())
 
     async def _run_all(self) -> None:
         waiting = iter(list(self.cells.values()))
@@ -118,9 +123,11 @@ class Sweep:
         try:
             self.layout.apply(cell.place, graph)
             with self._modes.around(grad=False):
-                job: Job = graph.start([self.output.node_id], quiet=True, on_error="stop", timeout=self._timeout)
+                job: Job = graph.start([self.output.node_id], quiet=True, on_error="stop", **self._options)
             self._jobs.add(job)
             self._newest = job.run
+            if self._is_awaited:
+                job.run.session.move_to_front(job.run)
             try:
                 run: Run = await settled(job)
             finally:
@@ -161,10 +168,17 @@ class Sweep:
         """Whether it has ended."""
         return self._task.done()
 
+    def _move_to_front(self) -> None:
+        self._is_awaited = True
+        self._borrowed.lent += held_here.get()
+        for job in self._jobs:
+            job.run.session.move_to_front(job.run)
+
     def __await__(self) -> Generator[Any, None, Sweep]:
         return self._wait().__await__()
 
     async def _wait(self) -> Sweep:
+        self._move_to_front()
         with interrupt_watch.awaiting(INTERRUPTED, self.cancel) as awaited:
             try:
                 await asyncio.shield(self._task)

@@ -21,6 +21,7 @@ from comfy_nb.spec.coerce import coerce
 from comfy_nb.spec.digest import is_of
 from comfy_nb.spec.node_spec import PLAIN_SOCKETS, CacheMode, InputSpec, Interface, NodeSpec
 from comfy_nb.spec.sockets import SOCKETS
+from comfy_nb.spec.uses import Uses, needs_of
 from comfy_nb.wording import class_name, suggest
 
 INJECTED: dict[str, str] = {"Progress": "PROGRESS"}
@@ -42,6 +43,8 @@ def spec_from_function(
     retries: int = 0,
     backoff: float = 1.0,
     cache: CacheMode = "on",
+    uses: Uses = (),
+    priority: int = 0,
     list_output: bool | Collection[str] = False,
 ) -> NodeSpec:
     """Make the spec of a function from its signature.
@@ -54,7 +57,8 @@ def spec_from_function(
     or a mapping from each name to a predicate over the other inputs. `timeout` is in seconds, for async functions only.
     After an exception the function is called up to `retries` more times, first after `backoff` seconds, then each time
     after twice as long. With `grad`, torch records gradients while it runs, so that it can call `backward()`; a tensor
-    that it returns may then hold its graph. Raises SpecError for a function that cannot be a node.
+    that it returns may then hold its graph. `uses` names the pools of which each call needs places, and of ready nodes
+    those of higher `priority` are called first. Raises SpecError for a function that cannot be a node.
     """
     if not inspect.isfunction(function) and not inspect.ismethod(function):
         raise SpecError(f"A node is made from a function (def or async def), not from {function!r}.")
@@ -68,7 +72,7 @@ def spec_from_function(
     inputs, hidden = _read_parameters(name, parameters, hints)
     outputs = _read_outputs(name, hints.get("return", Any), list_output, names_around)
     is_async = inspect.iscoroutinefunction(function)
-    _check_options(name, function, is_async, timeout, retries, backoff, cache)
+    _check_options(name, function, is_async, timeout, retries, backoff, cache, priority)
     _check_names(name, "lazy", lazy, inputs, "inputs")
     if not isinstance(list_output, bool):
         _check_names(name, "list_output", list_output, outputs.names, "outputs")
@@ -103,6 +107,8 @@ def spec_from_function(
         retries=retries,
         backoff=backoff,
         cache=cache,
+        uses=needs_of(uses, name),
+        priority=priority,
         undeclared_inputs=False,
         is_own=True,
         origin=function,
@@ -242,6 +248,7 @@ def _check_options(
     retries: int,
     backoff: float,
     cache: str,
+    priority: int,
 ) -> None:
     if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
         raise SpecError(
@@ -260,6 +267,8 @@ def _check_options(
         raise SpecError(f"{name}: backoff must be seconds, 0 or more, not {backoff!r}.")
     if cache not in get_args(CacheMode):
         raise SpecError(f'{name}: cache must be "on", "off" or "node" (bound to the node\'s id), not {cache!r}.')
+    if type(priority) is not int:
+        raise SpecError(f"{name}: priority must be a whole number, not {priority!r}.")
 
 
 def _check_names(name: str, option: str, given: Collection[str], known: Collection[str], kind: str) -> None:

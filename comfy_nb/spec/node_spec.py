@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 from comfy_nb.spec.digest import Digest
 from comfy_nb.spec.matching import socket_name
 from comfy_nb.spec.sockets import SOCKETS
+from comfy_nb.spec.uses import Needs
 
 CacheMode = Literal["on", "off", "node"]
 
@@ -214,6 +215,8 @@ class NodeSpec:
     retries: int = 0
     backoff: float = 1.0
     cache: CacheMode = "on"
+    uses: Needs = ()
+    priority: int = 0
     deprecated: bool = False
     experimental: bool = False
     undeclared_inputs: bool = True

@@ -19,7 +19,7 @@ from comfy_nb.graph.handle import Handle, NodeFactory
 from comfy_nb.graph.model import Graph
 from comfy_nb.spec.function import spec_from_function
 from comfy_nb.spec.registry import Registry
-from tests.benchmarks import looking, picture_work, watching
+from tests.benchmarks import looking, picture_work, waiting, watching
 from tests.benchmarks.case import SIZES, Case, Seconds, Timed
 from tests.benchmarks.drawing import DRAWING
 from tests.benchmarks.peers import peers
@@ -278,6 +278,7 @@ CASES = [
     *picture_work.CASES,
     *looking.CASES,
     *watching.CASES,
+    *waiting.CASES,
     *peers(),
     *DRAWING,
 ]

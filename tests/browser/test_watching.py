@@ -37,6 +37,7 @@ def test_no_cell_fails_and_every_widget_renders(watching):
     [
         ("def paint(", ["running", "/240", "it/s", "contrast"]),
         ("async def ask(", ["service='faces'", "service='mood'"]),
+        ("async def ask_in_turn(", ["waits for services, 2 ahead", "waits for services, next in line"]),
         ("def tiles(", ["of 8"]),
         ("async def unreliable(", ["retry 1 of 2 in 0.4 s after 0.5 s without an answer"]),
         ("await overloaded(", ["retry 1 of 3", "503"]),
@@ -78,4 +79,4 @@ def test_both_views_of_the_stopped_job_end_the_same(watching):
 def test_the_timelines_are_pictures(watching):
     notebook, _ = watching
     images = notebook.page.locator(".comfy-nb-timeline img").filter(visible=True)
-    assert images.evaluate_all("all => all.map(image => image.naturalWidth > 0)") == [True] * 3
+    assert images.evaluate_all("all => all.map(image => image.naturalWidth > 0)") == [True] * 4

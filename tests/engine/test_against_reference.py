@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Coroutine, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,10 +48,12 @@ def together(main: Coroutine[Any, Any, None]) -> None:
     asyncio.run(limited())
 
 
-async def run_of(session: nb.Session, graph: Graph, wanted: Wanted) -> tuple[nb.Run, tuple[str, str] | None]:
+async def run_of(
+    session: nb.Session, graph: Graph, wanted: Wanted, **options: Any
+) -> tuple[nb.Run, tuple[str, str] | None]:
     """Run a graph, and return its run and, where it failed, the node and the name of the exception's type."""
     try:
-        return await session.run(graph, wanted), None
+        return await session.run(graph, wanted, **options), None
     except NodeError as error:
         return error.run, (error.node_id, type(error.__cause__).__name__)
 
@@ -124,7 +127,7 @@ def check_nothing_left(graph: Graph, *runs: nb.Run) -> None:
 
 def close(session: nb.Session) -> None:
     """Let the session's threads end, with what a failed run left behind on them; then no key is still claimed."""
-    for lane in (session.lanes.lane, session.lanes.pool):
+    for lane in (session.lanes.lane, session.lanes.pool, *session.lanes._of_pools.values()):
         threads = [worker.thread for worker in lane.workers]
         lane.close()
         for thread in threads:
@@ -218,6 +221,49 @@ def test_runs_of_equal_graphs_side_by_side_give_what_one_gives(drawn: tuple[Prom
         for graph, (run, _) in zip(graphs, ended, strict=True):
             check_nothing_left(graph, run)
         close(session)
+
+    together(main())
+
+
+POOLS = ("few", "some", "many")
+SIZES = st.fixed_dictionaries({name: st.integers(1, 3) for name in POOLS})
+USES = st.dictionaries(
+    st.sampled_from(sorted(CLASSES)), st.dictionaries(st.sampled_from(POOLS), st.integers(1, 3), min_size=1)
+)
+PRIORITIES = st.lists(st.integers(-2, 2), min_size=TOGETHER, max_size=TOGETHER)
+OF_CLASSES = st.dictionaries(st.sampled_from(sorted(CLASSES)), st.integers(-2, 2))
+
+
+@given(prompts(max_nodes=8), SIZES, USES, PRIORITIES, OF_CLASSES)
+@settings(max_examples=settings().max_examples // 2)
+def test_pools_and_priorities_change_nothing_but_the_order(
+    drawn: tuple[Prompt, Wanted],
+    sizes: dict[str, int],
+    uses: dict[str, dict[str, int]],
+    priorities: list[int],
+    of_classes: dict[str, int],
+) -> None:
+    prompt, wanted = drawn
+    due = evaluate(prompt, CLASSES, wanted)
+    registry = Registry()
+    for class_type in REGISTRY:
+        registry.register(replace(REGISTRY[class_type], priority=of_classes.get(class_type, 0)))
+
+    async def main() -> None:
+        session = nb.Session(budget=BUDGET)
+        for name, size in sizes.items():
+            session.pools.define(name, size, None, False)
+        for class_type, needs in uses.items():
+            session.pools.assign(class_type, {name: min(count, sizes[name]) for name, count in needs.items()})
+        graphs = [Graph.from_prompt(prompt, registry) for _ in priorities]
+        runs = zip(graphs, priorities, strict=True)
+        ended = await asyncio.gather(*(run_of(session, each, wanted, priority=priority) for each, priority in runs))
+        for run, failure in ended:
+            check_values(run, failure, prompt, wanted, due)
+        for graph, (run, _) in zip(graphs, ended, strict=True):
+            check_nothing_left(graph, run)
+        close(session)
+        assert all(not state.in_use and not state.waiting for state in session.pools.states())
 
     together(main())
 

@@ -7,6 +7,7 @@ not see; if that does not help either, its thread goes on and a warning says so.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import partial
 
 from comfy_nb.engine.execution.lanes import Worker
@@ -17,13 +18,16 @@ from comfy_nb.errors import warn_each_time
 GRACE_S = 2.0
 
 
-def abandon(worker: Worker, node_run: NodeRun) -> None:
-    """Replace a worker that is calling a node of an ended run, and interrupt the node if it does not stop by itself."""
+def abandon(worker: Worker, node_run: NodeRun, give_up: Callable[[NodeRun], None]) -> None:
+    """Replace a worker that is calling a node of an ended run, and interrupt the node if it does not stop by itself.
+
+    `give_up(node_run)` is called where that does not help.
+    """
     worker.lane.retire(worker)
-    OwnThread(partial(_interrupt_after_grace, worker, node_run), "comfy-nb-stop").start()
+    OwnThread(partial(_interrupt_after_grace, worker, node_run, give_up), "comfy-nb-stop").start()
 
 
-def _interrupt_after_grace(worker: Worker, node_run: NodeRun) -> None:
+def _interrupt_after_grace(worker: Worker, node_run: NodeRun, give_up: Callable[[NodeRun], None]) -> None:
     # While an interrupt is pending, traced code loops in CPython 3.11 (see `lanes`); this thread has to end.
     sys.settrace(None)
     worker.thread.join(GRACE_S)
@@ -32,6 +36,7 @@ def _interrupt_after_grace(worker: Worker, node_run: NodeRun) -> None:
         worker.thread.join(GRACE_S)
         worker.withdraw(token)
     if worker.token is not None:
+        give_up(node_run)
         warn_abandoned(node_run, "it is in C code")
 
 

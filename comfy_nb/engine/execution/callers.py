@@ -21,13 +21,14 @@ from comfy_nb.engine.execution.failure import TookTooLong
 from comfy_nb.engine.execution.hook_caller import call_hook
 from comfy_nb.engine.execution.lanes import Worker
 from comfy_nb.engine.execution.node_run import NodeRun
+from comfy_nb.engine.execution.places import Places
 from comfy_nb.engine.execution.retry import retry_after
 from comfy_nb.engine.execution.state import RunState
 from comfy_nb.engine.execution.turn import Invocation, Outcome, Turn, node_turn, simple_inputs, simple_outputs
 from comfy_nb.engine.execution.turn_services import TurnServices
 from comfy_nb.engine.node_api.context import CallContext, current_call
 from comfy_nb.engine.planning.class_hooks import call_fingerprints
-from comfy_nb.engine.planning.step import Step
+from comfy_nb.engine.planning.step import LOOP, Step
 from comfy_nb.errors import InterruptProcessingException
 
 OVERDUE_S = 0.1
@@ -52,15 +53,20 @@ MakeCaller = Callable[[RunState, TurnServices, LoopWatch], Caller]
 class LaneTurn:
     """A turn on a lane, and how far it has come. One that is put off goes on after `wait_s` seconds.
 
-    `attempt` is how often the next call has failed. Raises StopIteration for a turn without calls.
+    `attempt` is how often the next call has failed. With `one_call` it is put off after each call: in a pool, each has
+    places of its own. Raises StopIteration for a turn without calls.
     """
 
-    def __init__(self, turn: Turn) -> None:
+    def __init__(self, turn: Turn, one_call: bool) -> None:
         self.turn = turn
+        self.one_call = one_call
         self.wait_s = 0.0
         self.calls = next(turn)
         self.results: list[Any] = []
         self.attempt = 0
+
+
+LaneOutcome = Outcome | LaneTurn
 
 
 class LaneCaller:
@@ -71,24 +77,25 @@ class LaneCaller:
         self.services = services
         self.loop = loop
 
-    def call(self, node_run: NodeRun, worker: Worker) -> Outcome | LaneTurn:
+    def call(self, node_run: NodeRun, worker: Worker, *, one_call: bool = False) -> LaneOutcome:
         """Give a node its turn."""
         step = node_run.step
         if step.is_simple and (inputs := simple_inputs(step, self.services.scheduler.node_runs)) is not None:
             return self._call_simple(node_run, inputs, worker)
         turn = node_turn(node_run, self.services)
         try:
-            begun = LaneTurn(turn)
+            begun = LaneTurn(turn, one_call)
         except StopIteration as stop:
             outcome: Outcome = stop.value
             return outcome
         return self.go_on(begun, node_run, worker)
 
-    def go_on(self, begun: LaneTurn, node_run: NodeRun, worker: Worker) -> Outcome | LaneTurn:
+    def go_on(self, begun: LaneTurn, node_run: NodeRun, worker: Worker) -> LaneOutcome:
         """Go on with a turn to its outcome, or until it is put off."""
         while True:
-            while len(begun.results) < len(begun.calls):
-                if not self._call(node_run, begun, worker):
+            while (left := len(begun.calls) - len(begun.results)) > 0:
+                begun.wait_s = 0.0
+                if not self._call(node_run, begun, worker) or (begun.one_call and left > 1):
                     return begun
             try:
                 results, begun.results = begun.results, []
@@ -117,7 +124,7 @@ class LaneCaller:
         spec, call = node_run.step.spec, begun.calls[len(begun.results)]
         if self.state.stopping or worker.retired:
             raise InterruptProcessingException
-        if begun.attempt:
+        if begun.attempt and not begun.one_call:
             self.state.event_log.node_started(node_run, worker.name)
         token = current_call.set(call.context)
         started = time.perf_counter()
@@ -164,10 +171,11 @@ class LaneCaller:
 class LoopCaller:
     """Calls async nodes on the event loop."""
 
-    def __init__(self, state: RunState, services: TurnServices, watch: LoopWatch) -> None:
+    def __init__(self, state: RunState, services: TurnServices, watch: LoopWatch, places: Places) -> None:
         self.state = state
         self.services = services
         self.watch = watch
+        self.places = places
         self._call_hook = partial(call_hook, state.lanes.hooks, modes=state.modes)
 
     async def fingerprint(self, steps: Sequence[Step]) -> None:
@@ -177,7 +185,8 @@ class LoopCaller:
     async def call(self, node_run: NodeRun) -> Outcome:
         """Give a node its turn."""
         step = node_run.step
-        if step.is_simple and (inputs := simple_inputs(step, self.services.scheduler.node_runs)) is not None:
+        is_simple = step.is_simple and not self.places.needed_by(step)
+        if is_simple and (inputs := simple_inputs(step, self.services.scheduler.node_runs)) is not None:
             spec = step.spec
             made = spec.function(self.services.object_of(node_run))(**inputs)
             current_call.set(CallContext(self.state, step.id))
@@ -205,21 +214,16 @@ class LoopCaller:
         for attempt in range(spec.retries + 1):
             if self.state.stopping:
                 raise InterruptProcessingException
-            if attempt:
-                self.state.event_log.node_started(node_run, "loop")
+            if attempt and not self.places.needed_by(node_run.step):
+                self.state.event_log.node_started(node_run, LOOP)
             current_call.set(call.context)
-            started = time.perf_counter()
             try:
                 if not inspect.iscoroutinefunction(call.function) and call.is_check:
-                    return await self._call_hook(call.function, call.inputs)
-                made = call.function(**call.inputs)
-                stepped = WatchedCoroutine(made, node_run, self.watch, grad=spec.grad, modes=self.state.modes)
-                if spec.timeout is None:
-                    result = await stepped
-                else:
-                    overdue = partial(self.state.event_log.node_overdue, node_run, spec.timeout)
-                    result = await _in_time(stepped, spec.timeout, overdue)
-                _report_call(call, self.state, time.perf_counter() - started)
+                    return await _timed(node_run, self._call_hook(call.function, call.inputs))
+                async with self.places.taken(node_run):
+                    started = time.perf_counter()
+                    result = await _timed(node_run, self._await_in_time(node_run, call))
+                    _report_call(call, self.state, time.perf_counter() - started)
                 return result
             except InterruptProcessingException:
                 raise
@@ -227,11 +231,17 @@ class LoopCaller:
                 retry = retry_after(error, attempt, spec, call)
                 if retry is None:
                     raise
-            finally:
-                node_run.seconds += time.perf_counter() - started
             self.state.event_log.node_waits(node_run, retry.reason)
             await asyncio.sleep(retry.wait_s)
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _await_in_time(self, node_run: NodeRun, call: Invocation) -> Any:
+        spec = node_run.step.spec
+        made = call.function(**call.inputs)
+        stepped = WatchedCoroutine(made, node_run, self.watch, grad=spec.grad, modes=self.state.modes)
+        if spec.timeout is None:
+            return await stepped
+        return await _in_time(stepped, spec.timeout, partial(self.state.event_log.node_overdue, node_run, spec.timeout))
 
     async def _await_all(self, node_run: NodeRun, calls: list[Invocation]) -> list[Any]:
         """Make the calls at the same time; the first failure cancels the others and is raised."""
@@ -244,6 +254,14 @@ class LoopCaller:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _timed(node_run: NodeRun, call: Coroutine[Any, Any, Any]) -> Any:
+    started = time.perf_counter()
+    try:
+        return await call
+    finally:
+        node_run.seconds += time.perf_counter() - started
 
 
 class _HeldBack(Exception):

@@ -16,12 +16,14 @@ from comfy_nb.engine.events import Event, Subscriber
 from comfy_nb.engine.execution.loops import post
 from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.errors import warn_of_fault
+from comfy_nb.wording import format_seconds
 
 FLUSH_S = 0.05
 PRINTED_MAX = 4_000
 PIECES_MAX = 1_000
 HEAD_MAX = 40
 SLOW_SUBSCRIBER_S = 0.05
+NOTICEABLE_S = 0.001
 TRANSIENT = frozenset((events.NodeProgress, events.NodePreview, events.NodeText, events.NodeLog))
 
 
@@ -83,7 +85,8 @@ class EventLog:
     """Turns what happens in a run into events, keeps them, and delivers them to subscribers.
 
     Late subscribers get all events from the start, except transient ones (progress, previews, texts, prints). `total`,
-    `cached`, `ui` and `blocked` sum up what has been reported so far; `looked_at` are the nodes at the start.
+    `cached`, `ui` and `blocked` sum up what has been reported so far; `looked_at` are the nodes at the start. `queued`
+    has, by id, what nodes wait for now, beside other nodes.
     """
 
     def __init__(self, run_id: str, note_slow: Callable[[Subscriber], None]) -> None:
@@ -93,6 +96,8 @@ class EventLog:
         self.looked_at = 0
         self.ui: dict[str, Mapping[str, Any]] = {}
         self.blocked: list[tuple[str, str]] = []
+        self.queued: dict[str, events.NodeQueued] = {}
+        self._waited: dict[str, tuple[float, str]] = {}
         self._run_id = run_id
         self._note_slow = note_slow
         self._waiting: deque[Event | PendingEvent] = deque()
@@ -132,6 +137,15 @@ class EventLog:
                 found[each[2].step.id] = each[1]
         return found
 
+    def waited(self, node_id: str) -> str:
+        """Say how long a node has waited, and for what beside other nodes; nothing if it has not."""
+        seconds, what = self._waited.get(node_id, (0.0, ""))
+        return f"it waited {format_seconds(seconds)} for {what}" if seconds > NOTICEABLE_S else ""
+
+    def _note_waited(self, node_id: str, seconds: float, what: str) -> None:
+        before, _ = self._waited.get(node_id, (0.0, ""))
+        self._waited[node_id] = before + seconds, what
+
     # What a run reports ----------------------------------------------------------------------------------------------
 
     def run_queued(self, when: float) -> None:
@@ -156,7 +170,10 @@ class EventLog:
 
     def node_started(self, node: ReportedNode, lane: str) -> None:
         """Report that a node is about to be called."""
-        self._waiting.append((_started, time.perf_counter(), node, lane))
+        now = time.perf_counter()
+        if self.queued and (queued := self.queued.pop(node.step.id, None)) is not None and not queued.pools:
+            self._note_waited(node.step.id, now - queued.time, queued.waits_for)
+        self._waiting.append((_started, now, node, lane))
         if self._subscribers and not self._flush_due:
             self._flush_soon()
 
@@ -183,6 +200,27 @@ class EventLog:
         if added:
             self.total += added
             self.emit(events.NodesAdded(self._run_id, now, added))
+
+    def node_queued(self, node: ReportedNode, pools: Iterable[str], ahead: int, since: float | None = None) -> None:
+        """Report that a node waits for places in pools, behind `ahead` others, or for the thread of plain nodes."""
+        step, now = node.step, time.perf_counter()
+        made = (step.id, node.display_id, step.class_type, step.title, tuple(pools), ahead)
+        queued = events.NodeQueued(self._run_id, now, *made)
+        if (before := self.queued.get(step.id)) is not None:
+            since = before.time
+        self.queued[step.id] = queued if since is None else queued._replace(time=since)
+        self.emit(queued)
+
+    def places_taken(self, node: ReportedNode, pools: Iterable[str], seconds: float) -> None:
+        """Report that a node has its places, after so many seconds."""
+        node_id, names = node.step.id, tuple(pools)
+        self.queued.pop(node_id, None)
+        self._note_waited(node_id, seconds, " and ".join(names))
+        self.emit(events.PlacesTaken(self._run_id, time.perf_counter(), node_id, names, seconds))
+
+    def places_given_back(self, node: ReportedNode, pools: Iterable[str]) -> None:
+        """Report that a node has its places no more."""
+        self.emit(events.PlacesGivenBack(self._run_id, time.perf_counter(), node.step.id, tuple(pools)))
 
     def node_blocked(self, node_id: str, display_id: str, class_type: str, message: str) -> None:
         """Report that a call was skipped because of a blocker with a message."""

@@ -19,12 +19,13 @@ from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.execution.abandon import abandon, warn_abandoned
 from comfy_nb.engine.execution.after_failure import Failures
 from comfy_nb.engine.execution.backoff import Backoff
-from comfy_nb.engine.execution.callers import Caller, LaneCaller, LaneTurn, LoopCaller
+from comfy_nb.engine.execution.callers import Caller, LaneCaller, LaneOutcome, LaneTurn, LoopCaller
 from comfy_nb.engine.execution.cancelling import cancel_until_done
 from comfy_nb.engine.execution.claims import Claims
 from comfy_nb.engine.execution.coroutines import STALL_S, warn_stalled
 from comfy_nb.engine.execution.failure import blame_cycle, failure_of
 from comfy_nb.engine.execution.interrupt import interrupt_watch
+from comfy_nb.engine.execution.lane_waits import LaneWaits
 from comfy_nb.engine.execution.lanes import Lane, Worker, switch_interval
 from comfy_nb.engine.execution.lookup import Lookup
 from comfy_nb.engine.execution.loops import post
@@ -32,17 +33,24 @@ from comfy_nb.engine.execution.node_run import NodeRun, NodeState
 from comfy_nb.engine.execution.node_threads import node_threads
 from comfy_nb.engine.execution.outdated import drop_outdated
 from comfy_nb.engine.execution.pauses import MakePause, Pauses
+from comfy_nb.engine.execution.places import Places
 from comfy_nb.engine.execution.results import Results
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.services import Services
 from comfy_nb.engine.execution.state import RunState, Status
-from comfy_nb.engine.execution.turn import Expand, Outcome
+from comfy_nb.engine.execution.turn import Expand
 from comfy_nb.engine.execution.turn_services import TurnServices
-from comfy_nb.engine.planning.step import LOOP, POOL
-from comfy_nb.errors import Interrupted, InterruptProcessingException, NodeError
+from comfy_nb.engine.planning.step import LANE, LOOP, POOL
+from comfy_nb.engine.pools.fair_queue import Demand
+from comfy_nb.engine.pools.held import holding
+from comfy_nb.errors import ComfyNBError, Interrupted, InterruptProcessingException, NodeError
 from comfy_nb.graph.gc_freeze import gc_frozen
+from comfy_nb.spec.uses import Needs
 
 SLICE_S = 0.02
+"""How long a run has the lane for its nodes while others of the same priority wait."""
+LOOK_S = 0.001
+"""How often a run that has the lane looks whether one of higher priority waits."""
 
 
 class Executor:
@@ -69,10 +77,13 @@ class Executor:
         self.failures = Failures(state, self.scheduler)
         self.pauses = Pauses(self, services.breakpoints, make_pause)
         self.backoff = Backoff(self.loop, self._send_again)
+        self.places = Places(state, services.pools, self.loop)
+        if services.pools.has_assigned:
+            self.scheduler.uses_pools = lambda step: services.pools.assigned_to(step.class_type)
         turn_services = TurnServices(state, self.scheduler, services.store, self.lookup.skips, self.lookup.remarks)
         self.lane_caller = LaneCaller(state, turn_services, self.loop)
         self.callers: dict[str, Caller] = {
-            LOOP: LoopCaller(state, turn_services, self),
+            LOOP: LoopCaller(state, turn_services, self, self.places),
             **{where: make(state, turn_services, self) for where, make in services.callers.items()},
         }
         self.tasks: dict[asyncio.Task[None], NodeRun] = {}
@@ -80,10 +91,11 @@ class Executor:
         self.holding_loop: NodeRun | None = None
         self.ending: Status | None = None
         self.is_draining = False
+        self._event_log = state.event_log
+        self.lane_waits = LaneWaits(self, self._event_log)
         self.results = Results(self, services.is_strict)
         self._is_strict = services.is_strict
         self._store = services.store
-        self._event_log = state.event_log
         self._on_end = on_end
         self._thread = threading.get_ident()
         self._lane = state.lanes.lane
@@ -146,12 +158,13 @@ class Executor:
             cycle = scheduler.find_cycle() if scheduler.is_deadlocked and not off_lane and not drain else None
         for node_run in off_lane:
             where = node_run.step.where
-            if where == POOL:
-                self._send(self.state.lanes.pool, partial(self._sync_turn, node_run))
+            if where in (LANE, POOL):
+                self._begin_off_lane(node_run)
             else:
                 self._start_task(node_run, self.callers[where])
         if drain:
-            self._send(self._lane, self._drain)
+            self._send(self._lane, self._drain, self.state.priority)
+            self.lane_waits.begin()
         for node_run in held:
             self.pauses.begin(node_run)
         if cycle:
@@ -162,9 +175,9 @@ class Executor:
     def _resolve(self, node_run: NodeRun) -> Outputs | None:
         return self.results.finish_expansion(node_run)
 
-    def _send(self, lane: Lane, job: Callable[[Worker], None]) -> None:
+    def _send(self, lane: Lane, job: Callable[[Worker], None], priority: int) -> None:
         context = self.context.copy()
-        lane.submit(lambda worker: context.run(job, worker))
+        lane.submit(lambda worker: context.run(job, worker), self.state.source, priority)
 
     def _is_its_turn(self, node_run: NodeRun) -> bool:
         """Whether a node is to be called: no equal one is in flight, has been computed, or has failed in this run."""
@@ -173,11 +186,58 @@ class Executor:
             return False
         return self.claims.claim(node_run, self.results.take_shared)
 
+    def _priority_of(self, node_run: NodeRun) -> int:
+        return self.state.priority + node_run.step.spec.priority
+
+    # Sync nodes off the run's lane: beside it, and in pools --------------------------------------------------------
+
+    def _begin_off_lane(self, node_run: NodeRun) -> None:
+        needs = self.places.needed_by(node_run.step)
+        if not needs:
+            self._send(self.state.lanes.pool, partial(self._sync_turn, node_run), self._priority_of(node_run))
+        elif self._is_its_turn(node_run):
+            self._ask_places(node_run, needs, partial(self.lane_caller.call, one_call=True))
+
+    def _ask_places(self, node_run: NodeRun, needs: Needs, call: Callable[[NodeRun, Worker], LaneOutcome]) -> None:
+        """Let a node whose turn it is have its next call once it has places."""
+        names = tuple(name for name, _ in needs)
+
+        def call_in_places(demand: Demand, node_run: NodeRun, worker: Worker) -> LaneOutcome:
+            try:
+                with holding(names):
+                    return call(node_run, worker)
+            finally:
+                self.places.give_back(demand)
+
+        def go_on(demand: Demand, worker: Worker) -> None:
+            if self.is_over:
+                self.places.give_back(demand)
+                self.claims.release(node_run, None)
+                return
+            self._event_log.node_started(node_run, worker.name)
+            self._call_on_lane(node_run, partial(call_in_places, demand), worker)
+
+        def begin(demand: Demand) -> None:
+            context = self.context.copy()
+            lane = self.state.lanes.of_pools(names)
+            lane.submit_beside(lambda worker: context.run(go_on, demand, worker))
+
+        try:
+            self.places.ask(node_run, needs, begin)
+        except ComfyNBError as error:
+            self.claims.release(node_run, None)
+            self.fail(node_run, error)
+
     # Sync nodes, on a lane -----------------------------------------------------------------------------------------
 
     def _drain(self, worker: Worker) -> None:
-        """Call ready nodes one after the other, in one hop to the lane; after a while let other runs have it."""
-        until = time.perf_counter() + SLICE_S
+        """Call ready nodes one after the other, in one hop to the lane.
+
+        After a while it lets other runs have it, and at once those of higher priority.
+        """
+        priority = self.state.priority
+        look_at = time.perf_counter() + LOOK_S
+        until = look_at + SLICE_S
         while True:
             with self.lock:
                 node_run = None if self.is_over or worker.retired else self.scheduler.take()
@@ -186,12 +246,16 @@ class Executor:
                     needs_loop = self.scheduler.is_over or self.scheduler.wants_loop
                     break
             self._sync_turn(node_run, worker)
-            if time.perf_counter() > until:
-                # What is queued may be the lane's end; with nothing ready the loop has to hear of it first.
-                if self._lane.is_wanted and not self.is_over and self.scheduler.has_ready():
-                    self._send(self._lane, self._drain)
+            if (now := time.perf_counter()) > look_at:
+                jobs = self._lane.jobs
+                is_wanted = jobs.is_wanted if now > until else jobs.is_wanted_above(priority)
+                # With nothing ready the loop has to hear of that first.
+                if is_wanted and not self.is_over and self.scheduler.has_ready():
+                    self._send(self._lane, self._drain, priority)
                     return
-                until += SLICE_S
+                look_at = now + LOOK_S
+                if now > until:
+                    until = now + SLICE_S
         if needs_loop:
             self.wake()
 
@@ -202,9 +266,7 @@ class Executor:
             self._event_log.node_started(node_run, worker.name)
         self._call_on_lane(node_run, self.lane_caller.call, worker)
 
-    def _call_on_lane(
-        self, node_run: NodeRun, call: Callable[[NodeRun, Worker], Outcome | LaneTurn], worker: Worker
-    ) -> None:
+    def _call_on_lane(self, node_run: NodeRun, call: Callable[[NodeRun, Worker], LaneOutcome], worker: Worker) -> None:
         self.calling[worker] = node_run
         keeps_claim = False
         try:
@@ -240,13 +302,18 @@ class Executor:
             self.backoff.begin(node_run, put_off)
 
     def _send_again(self, node_run: NodeRun, put_off: LaneTurn) -> None:
+        if needs := self.places.needed_by(node_run.step):
+            self._ask_places(node_run, needs, partial(self.lane_caller.go_on, put_off))
+            return
+
         def go_on(worker: Worker) -> None:
             if self.is_over:
                 self.claims.release(node_run, None)
                 return
             self._call_on_lane(node_run, partial(self.lane_caller.go_on, put_off), worker)
 
-        self._send(self.state.lanes.pool if node_run.step.where == POOL else self._lane, go_on)
+        lane = self.state.lanes.pool if node_run.step.where == POOL else self._lane
+        self._send(lane, go_on, self._priority_of(node_run))
 
     # Async nodes, on the loop ----------------------------------------------------------------------------------------
 
@@ -259,7 +326,7 @@ class Executor:
     def _start_task(self, node_run: NodeRun, caller: Caller) -> None:
         if not self._is_its_turn(node_run):
             return
-        if self.state.stop_as is None:
+        if self.state.stop_as is None and not self.places.needed_by(node_run.step):
             self._event_log.node_started(node_run, node_run.step.where)
         task = self.loop.create_task(self._async_turn(node_run, caller), context=self.context.copy())
         self.tasks[task] = node_run
@@ -354,11 +421,11 @@ class Executor:
             for inner in list(self.state.inner):
                 inner.stop(Status.CANCELLED)
         calling = [(worker, node_run) for worker in list(self.calling) if (node_run := self.calling.pop(worker, None))]
-        waiting = self.backoff.close()
+        waiting = [*self.backoff.close(), *self.places.close()]
         for node_run in [*(node_run for _, node_run in calling), *self.tasks.values(), *waiting]:
             self.claims.release(node_run, None)
         for worker, node_run in calling:
-            abandon(worker, node_run)
+            abandon(worker, node_run, self.places.give_up)
         if not self.tasks:
             self._close(status)
         elif status is not Status.DONE:
@@ -367,6 +434,7 @@ class Executor:
     def _abandon_tasks(self) -> None:
         """End without the async nodes that swallow their cancellation."""
         for node_run in self.tasks.values():
+            self.places.give_up(node_run)
             warn_abandoned(node_run, "it swallows its cancellation")
         self._close(self.ending or Status.CANCELLED)
 
@@ -375,6 +443,7 @@ class Executor:
             return
         self._is_closed = True
         self.pauses.close()
+        self.lane_waits.close()
         self._process_settings.close()
         node_threads.let_go(self.state)
         drop_outdated(self.scheduler, self._store, self.state.plan.uid, self.lookup.in_place.glanced_at)

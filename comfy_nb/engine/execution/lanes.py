@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-import queue
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextvars import copy_context
 from typing import Any
 
@@ -21,6 +20,8 @@ import torch
 from comfy_nb.engine.execution.process_end import process_end
 from comfy_nb.engine.own_thread import OwnThread
 from comfy_nb.engine.planning.torch_modes import has_torch_modes, switch_off_torch_modes
+from comfy_nb.engine.pools.job_queue import JobQueue
+from comfy_nb.engine.pools.turns import Aging, Turns
 from comfy_nb.errors import InterruptProcessingException
 
 Job = Callable[["Worker"], None]
@@ -82,7 +83,7 @@ class Worker:
     def end(self) -> None:
         """Interrupt the present call, and take no other job."""
         self.retired = True
-        self.lane.jobs.put(None)
+        self.lane.jobs.put_end()
         token = self.token
         if token is not None:
             self.interrupt(token)
@@ -111,26 +112,37 @@ class Worker:
 class Lane:
     """A queue of jobs and the workers that take from it."""
 
-    def __init__(self, name: str, workers: int = 1, lanes: Lanes | None = None) -> None:
+    def __init__(self, name: str, workers: int, lanes: Lanes) -> None:
         self.name = name
         self.lanes = lanes
         self.size = workers
-        self.jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self.jobs: JobQueue[Job] = JobQueue(Turns(lanes.aging))
         self.workers: list[Worker] = []
         self._lock = threading.Lock()
+        self._jobs_beside = 0
 
-    def submit(self, job: Job) -> None:
-        """Queue a job; the first one starts the threads."""
+    def submit_beside(self, job: Job) -> None:
+        """Queue a job that has places of its own: a worker more is there if all others may be busy."""
+
+        def counted(worker: Worker) -> None:
+            try:
+                job(worker)
+            finally:
+                with self._lock:
+                    self._jobs_beside -= 1
+
+        with self._lock:
+            self._jobs_beside += 1
+            self.size = max(self.size, self._jobs_beside)
+        self.submit(counted)
+
+    def submit(self, job: Job, source: Hashable = None, priority: int = 0) -> None:
+        """Queue a job; the first one starts the threads. Sources of equal priority take turns."""
         if len(self.workers) < self.size:
             with self._lock:
                 while len(self.workers) < self.size:
                     self.workers.append(Worker(self, f"{self.name}-{len(self.workers)}"))
-        self.jobs.put(job)
-
-    @property
-    def is_wanted(self) -> bool:
-        """Whether jobs are queued."""
-        return not self.jobs.empty()
+        self.jobs.put(job, source, priority)
 
     def retire(self, worker: Worker) -> None:
         """Replace a worker whose node goes on; the old thread ends when its node does."""
@@ -143,8 +155,8 @@ class Lane:
         """Let the workers end after the queued jobs; later jobs get new ones."""
         with self._lock:
             for _ in self.workers:
-                self.jobs.put(None)
-            self.workers, self.jobs = [], queue.SimpleQueue()
+                self.jobs.put_end()
+            self.workers, self.jobs = [], JobQueue(Turns(self.lanes.aging))
 
 
 class Lanes:
@@ -154,14 +166,23 @@ class Lanes:
     ones are closed when their last run has.
     """
 
-    def __init__(self, outer: Lanes | None = None) -> None:
-        self.lane = Lane("comfy-nb-lane", lanes=self)
-        self.pool = Lane("comfy-nb-pool", os.cpu_count() or 1, lanes=self)
-        self.hooks = Lane("comfy-nb-hooks", lanes=self)
+    def __init__(self, aging: Aging, outer: Lanes | None = None) -> None:
+        self.aging = aging
+        self.lane = Lane("comfy-nb-lane", 1, self)
+        self.pool = Lane("comfy-nb-pool", os.cpu_count() or 1, self)
+        self.hooks = Lane("comfy-nb-hooks", 1, self)
+        self._of_pools: dict[tuple[str, ...], Lane] = {}
         self._outer = outer
         self._nested: Lanes | None = None
         self._users = 0
         self._lock: threading.Lock = threading.Lock() if outer is None else outer._lock
+
+    def of_pools(self, names: tuple[str, ...]) -> Lane:
+        """Return the lane of the nodes that use these pools."""
+        with self._lock:
+            if names not in self._of_pools:
+                self._of_pools[names] = Lane(f"comfy-nb-{'-'.join(names)}", 0, self)
+            return self._of_pools[names]
 
     def take(self) -> Lanes:
         """Return these lanes, for one more run."""
@@ -173,7 +194,7 @@ class Lanes:
         """Return the lanes for a run that code on these waits for."""
         with self._lock:
             if self._nested is None:
-                self._nested = Lanes(outer=self)
+                self._nested = Lanes(self.aging, outer=self)
             self._nested._users += 1
             return self._nested
 
@@ -190,7 +211,7 @@ class Lanes:
 
     def close(self) -> None:
         """Let all workers end after the queued jobs."""
-        for lane in (self.lane, self.pool, self.hooks):
+        for lane in (self.lane, self.pool, self.hooks, *self._of_pools.values()):
             lane.close()
 
 

@@ -1,8 +1,9 @@
 """Threads that a node starts, and tasks that it gives to a thread pool, belong to its call.
 
 So the runs that they begin are the node's own, which ends them when it ends and never waits for itself; and what they
-print, log and report finds the node's row. Of a thread's context only the call is set. A pool of `multiprocessing` that
-a node makes is the node's, with all its tasks; which tasks a node gave to one that was there before cannot be known.
+print, log and report finds the node's row. Of a thread's context only the call is set, and what that has of pools. A
+pool of `multiprocessing` that a node makes is the node's, with all its tasks; which tasks a node gave to one that was
+there before cannot be known.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from comfy_nb.engine.node_api.context import CallContext, EndedRun, RunSide, current_call
+from comfy_nb.engine.pools.held import Holding, held_here
 
 
 class NodeThreads:
@@ -50,7 +52,7 @@ class NodeThreads:
                 start(thread)
                 return
             before = vars(thread).copy()
-            vars(thread)["run"] = self._run_of(thread, call, before)
+            vars(thread)["run"] = self._run_of(thread, call, held_here.get(), before)
             try:
                 start(thread)
             except BaseException:
@@ -59,7 +61,9 @@ class NodeThreads:
 
         return start_here
 
-    def _run_of(self, thread: threading.Thread, call: CallContext, before: dict[str, Any]) -> Callable[[], None]:
+    def _run_of(
+        self, thread: threading.Thread, call: CallContext, held: tuple[Holding, ...], before: dict[str, Any]
+    ) -> Callable[[], None]:
         def run() -> None:
             _put_back(thread, before)
             # One of the thread's own, which lets go of the run when that ends: the thread may live for ever.
@@ -68,6 +72,7 @@ class NodeThreads:
                 self._calls.add(own)
             try:
                 current_call.set(own)
+                held_here.set(held)
                 thread.run()
             finally:
                 with self._lock:
@@ -90,7 +95,7 @@ def _submitting(submit: Callable[..., Any]) -> Callable[..., Any]:
             return submit(pool, function, *args, **options)
         token = current_call.set(None)  # a thread that the pool starts for this task will get others'
         try:
-            task: Future[Any] = submit(pool, _in_call, call, function, args, options)
+            task: Future[Any] = submit(pool, _in_call, call, held_here.get(), function, args, options)
         finally:
             current_call.reset(token)
         return task
@@ -105,12 +110,19 @@ def _put_back(thread: threading.Thread, before: dict[str, Any]) -> None:
         vars(thread)["run"] = before["run"]
 
 
-def _in_call(call: CallContext, function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    token = current_call.set(call)
+def _in_call(
+    call: CallContext,
+    held: tuple[Holding, ...],
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    options: dict[str, Any],
+) -> Any:
+    token, token_of_held = current_call.set(call), held_here.set(held)
     try:
         return function(*args, **options)
     finally:
         current_call.reset(token)
+        held_here.reset(token_of_held)
 
 
 node_threads = NodeThreads()

@@ -1,7 +1,7 @@
 """The scheduler: a state machine of the nodes that wait, are ready, run or are done. It knows nothing of threads.
 
-The order among ready nodes is ComfyUI's: output and async nodes first, then what feeds an output, then two steps before
-one, else the order in which they became needed.
+Of ready nodes those of higher priority come first. The order among equal ones is ComfyUI's: output and async nodes
+first, then what feeds an output, then two steps before one, else the order in which they became needed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Protocol
 
 from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.execution.node_run import NodeRun, NodeState
-from comfy_nb.engine.planning.step import LANE, Step
+from comfy_nb.engine.planning.step import LANE, LAST_RANK, Step
 
 RANK_SHIFT = 40
 SEQUENCE_BITS = (1 << RANK_SHIFT) - 1
@@ -65,6 +65,7 @@ class Scheduler:
         self.ready_off_lane: list[NodeRun] = []
         self._heap: list[int] = []
         self._by_sequence: list[NodeRun] = []
+        self.uses_pools: Callable[[Step], object] | None = None
         self.is_invalidated = False
         self.breakpoints: Collection[str] = ()
         self._held: list[NodeRun] = []
@@ -168,10 +169,12 @@ class Scheduler:
 
     def _queue(self, node_run: NodeRun) -> None:
         node_run.state = NodeState.READY
-        if node_run.step.where != LANE:
+        step = node_run.step
+        if step.where != LANE or (self.uses_pools is not None and self.uses_pools(step)):
             self.ready_off_lane.append(node_run)
         else:
-            heapq.heappush(self._heap, node_run.rank << RANK_SHIFT | node_run.sequence)
+            order = (LAST_RANK + 1) * -step.spec.priority + node_run.rank
+            heapq.heappush(self._heap, order << RANK_SHIFT | node_run.sequence)
 
     def take(self) -> NodeRun | None:
         """Take the next node for the lane, or None where none is ready."""
@@ -188,6 +191,15 @@ class Scheduler:
         return bool(self._heap)
 
     @property
+    def ready_count(self) -> int:
+        """How many sync nodes are ready."""
+        return len(self._heap)
+
+    def next_ready(self, count: int) -> list[NodeRun]:
+        """Return the first of the ready nodes that wait for the lane, in their order."""
+        return [self._by_sequence[order & SEQUENCE_BITS] for order in heapq.nsmallest(count, self._heap)]
+
+    @property
     def wants_loop(self) -> bool:
         """Whether the loop has something to do: nodes not bound to the run's lane, or at their breakpoints."""
         return bool(self.ready_off_lane or self._held)
@@ -197,7 +209,7 @@ class Scheduler:
         taken: list[NodeRun] = []
         while self.ready_off_lane:  # one whose inputs are gone is ready again where they are found
             ready, self.ready_off_lane = self.ready_off_lane, []
-            ready.sort(key=lambda node_run: (node_run.rank, node_run.sequence))
+            ready.sort(key=lambda node_run: (-node_run.step.spec.priority, node_run.rank, node_run.sequence))
             taken += [node_run for node_run in ready if not self.is_invalidated or self._has_inputs(node_run)]
         for node_run in taken:
             node_run.state = NodeState.RUNNING

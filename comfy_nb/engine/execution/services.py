@@ -9,6 +9,7 @@ from comfy_nb.engine.cache.store import Store
 from comfy_nb.engine.execution.breakpoints import Breakpoints
 from comfy_nb.engine.execution.callers import MakeCaller
 from comfy_nb.engine.planning.inside import KnownInside
+from comfy_nb.engine.pools.pools import Pools
 
 
 class Services(Protocol):
@@ -27,6 +28,11 @@ class Services(Protocol):
     @property
     def breakpoints(self) -> Breakpoints:
         """The breakpoints of the session."""
+        ...
+
+    @property
+    def pools(self) -> Pools:
+        """The pools, and who waits for their places."""
         ...
 
     @property

@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from asyncio import AbstractEventLoop
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from enum import StrEnum
 from types import CodeType
 from typing import Any, Protocol
@@ -83,7 +83,8 @@ class RunState:
     nodes that have failed so far. `stop_as` is set once the run is to stop, to the status in which it then ends.
     `outer` is the run around this one, if a node started it, `outer_node` that node's id, and `inner` are the runs that
     its nodes wait for; `ended_inside` has, by the id of the node that began them, those that have ended. `modes` are
-    those of the code that began it, `lanes` its own until it ends. `revision` is that of the plan's keys when the run
+    those of the code that began it, `lanes` its own until it ends. Ready nodes of runs of higher `priority` come first;
+    those of equal ones take turns by `source`. `revision` is that of the plan's keys when the run
     was prepared. `is_tainted`: a value was replaced at a breakpoint, or a file or torch's settings changed meanwhile,
     so nothing more is cached; `tainted_within` has the nodes in whose own runs that happened. `lost` notes, for
     `why`, how the last run's results were lost, `warned` what its nodes have warned of.
@@ -110,9 +111,11 @@ class RunState:
         "outer_node",
         "plan",
         "previous",
+        "priority",
         "revision",
         "scheduler",
         "seconds",
+        "source",
         "started_at",
         "status",
         "stop_as",
@@ -133,6 +136,7 @@ class RunState:
         run_id: str | None = None,
         extra_data: Mapping[str, Any] | None = None,
         goes_on_after_failures: bool = False,
+        priority: int | None = None,
         outer: RunState | None = None,
         outer_node: str = "",
         note_slow: Callable[[Subscriber], None] = lambda subscriber: None,
@@ -147,6 +151,10 @@ class RunState:
         self.extra_data: Mapping[str, Any] = extra_data or {}
         self.hidden_inputs = HiddenInputs(plan, self.dynamic_prompt, extra_data, graph.workflow)
         self.goes_on_after_failures = goes_on_after_failures
+        if priority is None:
+            priority = outer.priority_of(outer_node) if outer is not None else 0
+        self.priority = priority
+        self.source: Hashable = self.number if outer is None else outer.source
         self.failures: list[NodeError] = []
         self.outer = outer
         self.outer_node = outer_node
@@ -207,6 +215,11 @@ class RunState:
         self.plan.complete_anew()
         if is_own:
             self.revision = self.plan.revision
+
+    def priority_of(self, node_id: str) -> int:
+        """Return the priority of one of its nodes among those of all runs."""
+        step = self.step(node_id)
+        return self.priority + (step.spec.priority if step is not None else 0)
 
     def confirm_fingerprint(self, node_id: str, answer: object, what: str) -> None:
         """Compare what a node has read with the fingerprint taken for it; where they differ, nothing more is cached."""

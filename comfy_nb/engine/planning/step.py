@@ -157,7 +157,7 @@ def class_now(spec: NodeSpec) -> ClassNow:
     interface, code = spec.interface(), spec.code()
     kinds = spec.return_types if spec.is_own else ()
     checked = tuple((slot, PLAIN_SOCKETS.get(kind)) for slot, kind in enumerate(kinds) if kind in CHECKED_SOCKETS)
-    where = LOOP if spec.is_async else POOL if spec.thread_safe else LANE
+    where = LOOP if spec.is_async else POOL if spec.thread_safe or spec.uses else LANE
     rank = 0 if spec.is_output or spec.is_async else LAST_RANK
     simple = is_simple(spec, interface)
     only = checked[0][1] if simple and len(checked) == 1 and checked[0][0] == 0 else None

@@ -222,7 +222,7 @@ class LiveGraph:
         self._graph.send({"type": "values", "id": node_id, "lines": lines})
 
     def _start_run(self, graph: Graph) -> None:
-        task = self._loop.create_task(self._report_failure(self._session.start(graph, quiet=True)))
+        task = self._loop.create_task(self._report_failure(self._session.start(graph, quiet=True, priority=0)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

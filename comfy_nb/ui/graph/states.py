@@ -14,6 +14,7 @@ from comfy_nb.engine.events import (
     NodeGivenUp,
     NodePreview,
     NodeProgress,
+    NodeQueued,
     NodeStarted,
     NodeWaiting,
     RunFinished,
@@ -124,7 +125,7 @@ class States:
             self._set(shown, state="blocked", share=None, note=event.message)
         elif isinstance(event, NodeGivenUp) and shown == node_id:
             self._set(shown, state="blocked", share=None, note=event.reason)
-        elif isinstance(event, NodeWaiting) and shown == node_id:
+        elif isinstance(event, NodeWaiting | NodeQueued) and shown == node_id:
             self._set(shown, state="waiting", note=event.reason)
         elif isinstance(event, NodeFinished) and shown == node_id and self.of(shown).state != "blocked":
             is_cached = event.source in CACHED

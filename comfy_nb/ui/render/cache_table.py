@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from html import escape
-from typing import Any
 
 from comfy_nb.engine.cache.cache_view import CacheView
 from comfy_nb.engine.cache.disk import DiskCache
 from comfy_nb.engine.cache.entry import Entry
 from comfy_nb.engine.cache.memory import MemoryCache
 from comfy_nb.engine.history import History
+from comfy_nb.ui.render.html_table import html_table
 from comfy_nb.ui.render.labels import NamedNode, distinguish, texts_and_numbers
 from comfy_nb.wording import count, format_seconds, format_size, table_lines
 
@@ -40,14 +40,9 @@ class CacheTable(CacheView):
         return "\n".join([*self._summary(), *table, *self._rest()])
 
     def _repr_html_(self) -> str:
-        head = "".join(_cell("th", column, name) for column, name in enumerate(_HEAD))
-        body = "".join(
-            "<tr>" + "".join(_cell("td", column, cell) for column, cell in enumerate(row)) + "</tr>"
-            for row in self._rows()
-        )
         lines = "".join(f"<div>{escape(line)}</div>" for line in self._summary())
         rest = "".join(f"<div>{escape(line)}</div>" for line in self._rest())
-        table = f"<table style='border-collapse:collapse'><tr>{head}</tr>{body}</table>" if body else ""
+        table = html_table(_HEAD, self._rows(), _RIGHT)
         return f"<div style='color:inherit;font-size:90%'>{lines}{table}{rest}</div>"
 
     def _summary(self) -> list[str]:
@@ -101,8 +96,3 @@ def _where(entry: Entry, disk: DiskCache | None) -> str:
         return "memory"
     reason = disk.why_missing(entry)
     return "both" if reason is None else f"memory ({reason})"
-
-
-def _cell(tag: str, column: int, text: Any) -> str:
-    side = "right" if column in _RIGHT else "left"
-    return f"<{tag} style='text-align:{side};padding:0.1em 0.8em;background:none'>{escape(str(text))}</{tag}>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
@@ -19,10 +20,13 @@ from comfy_nb.engine.events import (
     NodeOverdue,
     NodePreview,
     NodeProgress,
+    NodeQueued,
     NodesAdded,
     NodeStarted,
     NodeText,
     NodeWaiting,
+    PlacesGivenBack,
+    PlacesTaken,
     RunFinished,
     RunStarted,
 )
@@ -52,6 +56,7 @@ class RunModel:
     def __init__(self, name_of: NameOf | None = None, started: float = 0.0) -> None:
         self._name_of = name_of or (lambda node_id: (f"node {node_id}", ""))
         self._live: dict[str, Row] = {}
+        self._in_places: Counter[str] = Counter()
         self._ended: list[Row] = []
         self._least_importance: tuple[bool, bool, float] = (False, False, 0.0)
         self._ended_count = self._seen = 0
@@ -108,7 +113,7 @@ class RunModel:
         """Return the seconds left; known once every unfinished node is running at a known pace."""
         left = [row.eta for row in self._live.values() if row.state == "running"]
         known = [seconds for seconds in left if seconds is not None]
-        is_known = bool(left) and len(known) == len(left)
+        is_known = bool(left) and len(known) == len(left) and all(row.lane for row in self._live.values())
         return max(known) if is_known and self._cached + self._ran + len(self._live) >= self._total else None
 
     def _run_started(self, event: RunStarted) -> None:
@@ -127,6 +132,8 @@ class RunModel:
             row.under = event.display_id if event.display_id != event.node_id else ""
         elif row.state == "waiting":
             row.state, row.note = "running", ""
+            if not row.lane:
+                row.lane, row.started = event.lane, event.time
 
     def _apply_progress(self, steps: dict[str, NodeProgress]) -> None:
         for event in steps.values():
@@ -156,6 +163,20 @@ class RunModel:
             row = next((each for each in self._ended if each.node_id == event.node_id), None)
         if row is not None:
             row.log = (row.log + event.text)[-LOG_MAX:]
+
+    def _node_queued(self, event: NodeQueued) -> None:
+        row = self._live.get(event.node_id)
+        if row is None:
+            row = self._live[event.node_id] = self._new(event.node_id, event.title, event.class_type, event.time)
+            row.under = event.display_id if event.display_id != event.node_id else ""
+        if not self._in_places[event.node_id]:  # else another call of it is at work
+            row.state, row.note = "waiting", event.reason
+
+    def _places_taken(self, event: PlacesTaken) -> None:
+        self._in_places[event.node_id] += 1
+
+    def _places_given_back(self, event: PlacesGivenBack) -> None:
+        self._in_places[event.node_id] -= 1
 
     def _node_waiting(self, event: NodeWaiting) -> None:
         row = self._live.get(event.node_id)
@@ -253,6 +274,9 @@ class RunModel:
         NodeLog: _node_log,
         CallFinished: _call_finished,
         NodeWaiting: _node_waiting,
+        NodeQueued: _node_queued,
+        PlacesTaken: _places_taken,
+        PlacesGivenBack: _places_given_back,
         NodeFinished: _node_finished,
         NodeBlocked: _node_blocked,
         NodeFailed: _node_failed,

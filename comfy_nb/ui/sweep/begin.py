@@ -39,9 +39,10 @@ def begin(
     output: str | int | Node | Handle | None = None,
     limit: int | None = None,
     timeout: float | None = None,
+    priority: int | None = None,
 ) -> Sweep:
     """Start a sweep, and in a notebook show its grid below the running cell."""
-    sweep = ShownSweep(source, axes, output, limit, draw_grid, timeout)
+    sweep = ShownSweep(source, axes, output, limit, draw_grid, timeout, priority)
     if shell() is not None:
         sweep.show()
     return sweep

@@ -43,7 +43,11 @@ def arrange_lanes(spans: Spans, seconds_per_px: float, label_px: float) -> list[
     for lane in spans.lanes:
         blocks = [block for bar in spans.bars if bar.lane == lane for block in _blocks(bar)]
         lanes.append(_arranged(_title(lane), blocks, LINES_MAX, seconds_per_px, label_px))
-    waiting = [Block("waiting", bar.ready, bar.start, bar, bar.name) for bar in spans.bars if bar.waited > NOTICEABLE_S]
+    waiting = [
+        Block("waiting", bar.ready, bar.start, bar, f"{bar.name} for {bar.waited_for}" if bar.waited_for else bar.name)
+        for bar in (*spans.bars, *spans.queued)
+        if bar.waited > NOTICEABLE_S
+    ]
     if waiting:
         lanes.append(_arranged("waiting", waiting, WAITING_LINES_MAX, seconds_per_px, label_px))
     return lanes

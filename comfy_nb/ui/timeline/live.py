@@ -49,7 +49,7 @@ class Timeline:
     def spans(self) -> Spans:
         """The run over time, so far."""
         spans = self._recorder.spans(time.perf_counter())
-        for bar in spans.bars:
+        for bar in (*spans.bars, *spans.queued):
             bar.constants = constants_of(self._run, bar.node_id)
         return with_labels(spans)
 
@@ -119,8 +119,9 @@ class Timeline:
 
 def with_labels(spans: Spans) -> Spans:
     """Set the labels of bars that share a name, and return the spans."""
-    named = [NamedNode(bar.node_id, bar.title, bar.constants) for bar in spans.bars]
-    for bar, label in zip(spans.bars, distinguish(named), strict=True):
+    bars = (*spans.bars, *spans.queued)
+    named = [NamedNode(bar.node_id, bar.title, bar.constants) for bar in bars]
+    for bar, label in zip(bars, distinguish(named), strict=True):
         bar.label = label
     return spans
 
@@ -129,11 +130,15 @@ def _as_text(spans: Spans) -> str:
     lines = [f"Timeline: {summary(spans)}"]
     longest = sorted(spans.bars, key=lambda bar: bar.start - bar.end)[:ROWS_MAX]
     for bar in sorted(longest, key=lambda bar: bar.start):
-        waited = f", waited {format_seconds(bar.waited)}" if bar.waited > NOTICEABLE_S else ""
+        what = f" for {bar.waited_for}" if bar.waited_for else ""
+        waited = f", waited {format_seconds(bar.waited)}{what}" if bar.waited > NOTICEABLE_S else ""
         state = f", {bar.state}" if bar.state in ("failed", "blocked", "stopped") else ""
         lines.append(f"  {bar.start:8.3f} to {bar.end:8.3f} s  {bar.lane}  {bar.name}{waited}{state}")
     if len(spans.bars) > ROWS_MAX:
         lines.append(f"  and {len(spans.bars) - ROWS_MAX:,} more")
+    lines += [f"  {bar.ready:8.3f} s  {bar.name} waits for {bar.waited_for}" for bar in spans.queued[:ROWS_MAX]]
+    if len(spans.queued) > ROWS_MAX:
+        lines.append(f"  and {len(spans.queued) - ROWS_MAX:,} more that wait")
     lines += [f"  {count(number, 'node')}: {words}" for words, number in spans.output_reasons[:ROWS_MAX]]
     lines += [f"  {count(number, 'node')} blocked: {reason}" for reason, number in spans.reasons[:ROWS_MAX]]
     return "\n".join(lines)

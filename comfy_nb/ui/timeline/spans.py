@@ -19,8 +19,10 @@ from comfy_nb.engine.events import (
     NodeFailed,
     NodeFinished,
     NodeGivenUp,
+    NodeQueued,
     NodeStarted,
     NodeWaiting,
+    PlacesTaken,
     RunFinished,
 )
 from comfy_nb.engine.execution.coroutines import STALL_S
@@ -28,7 +30,7 @@ from comfy_nb.engine.execution.coroutines import STALL_S
 LOOP = "loop"
 NOTICEABLE_S = 0.001
 
-BarState = Literal["running", "done", "failed", "blocked", "stopped"]
+BarState = Literal["waiting", "running", "done", "failed", "blocked", "stopped"]
 ParentsOf = Callable[[str], Iterable[str]]
 
 
@@ -50,7 +52,8 @@ class Bar:
     """A node at work. `ready` is when all its inputs were there; `waits` are pauses between `start` and `end`.
 
     `calls` are its calls over a list, `held` the spans in which it held the event loop. `constants` are the numbers and
-    texts that it was given, and `label` tells it from other nodes of its name.
+    texts that it was given, and `label` tells it from other nodes of its name. It had places in `pools`, and
+    `waited_for` says what it waited for beside other nodes.
     """
 
     node_id: str
@@ -67,6 +70,8 @@ class Bar:
     held: list[Span] = field(default_factory=list)
     constants: Mapping[str, Any] = field(default_factory=dict)
     label: str = ""
+    pools: tuple[str, ...] = ()
+    waited_for: str = ""
 
     @property
     def name(self) -> str:
@@ -107,6 +112,7 @@ class BlockedNode(NamedTuple):
 class Spans:
     """A run over time. `critical` are the ids of the nodes on the critical path, in order; `blocked` did not run.
 
+    `queued` are the nodes that wait for a pool or the thread of plain nodes, or did so when the run ended.
     `blocked_outputs` are the nodes that ran, or came from the cache, and gave nothing but blockers. The run `began` at
     that time (`time.perf_counter()`, s).
     """
@@ -119,6 +125,7 @@ class Spans:
     blocked: tuple[BlockedNode, ...] = ()
     blocked_outputs: tuple[BlockedNode, ...] = ()
     began: float = 0.0
+    queued: tuple[Bar, ...] = ()
 
     @property
     def critical_seconds(self) -> float:
@@ -155,6 +162,8 @@ class Recorder:
         self._blocked_outputs: list[BlockedNode] = []
         self._ended: dict[str, float] = {}
         self._pauses: dict[str, tuple[float, str]] = {}
+        self._queued: dict[str, NodeQueued] = {}
+        self._pools: dict[str, tuple[str, ...]] = {}
         self._finish: tuple[float, str] | None = None
 
     def apply(self, events: Sequence[Event]) -> None:
@@ -176,19 +185,38 @@ class Recorder:
         bars = tuple(self._bars.values())
         path = critical_path(bars, self._parents_of)
         blocked, outputs = tuple(self._blocked.values()), tuple(self._blocked_outputs)
-        return Spans(seconds, state, bars, tuple(self._ticks), path, blocked, outputs, self._zero or 0.0)
+        queued = tuple(self._bar_of_queued(event, seconds) for event in self._queued.values())
+        return Spans(seconds, state, bars, tuple(self._ticks), path, blocked, outputs, self._zero or 0.0, queued)
 
     def _node_started(self, event: NodeStarted, at: float) -> None:
         bar = self._bars.get(event.node_id)
         if bar is not None:
             self._resume(bar, at)
             return
+        self._bars[event.node_id] = bar = self._new_bar(event, event.lane, at)
+        bar.pools = self._pools.pop(event.node_id, ())
+        if (queued := self._queued.pop(event.node_id, None)) is not None:
+            bar.waited_for = queued.waits_for
+
+    def _new_bar(self, event: NodeStarted | NodeQueued, lane: str, at: float) -> Bar:
         under = event.display_id if event.display_id != event.node_id else ""
         known = [self._ended[parent] for parent in self._parents_of(event.node_id) if parent in self._ended]
         ready = max(known, default=self._bars[under].start if under in self._bars else 0.0)
-        self._bars[event.node_id] = Bar(
-            event.node_id, event.title, event.class_type, event.lane, under, at, at, min(ready, at)
-        )
+        return Bar(event.node_id, event.title, event.class_type, lane, under, at, at, min(ready, at))
+
+    def _bar_of_queued(self, event: NodeQueued, now: float) -> Bar:
+        bar = self._new_bar(event, "", now)
+        bar.state, bar.waited_for = "waiting", event.waits_behind
+        return bar
+
+    def _node_queued(self, event: NodeQueued, at: float) -> None:
+        if event.node_id in self._bars:
+            self._pauses.setdefault(event.node_id, (at, f"waits for {event.waits_for}"))
+        else:
+            self._queued[event.node_id] = event
+
+    def _places_taken(self, event: PlacesTaken, at: float) -> None:
+        self._pools[event.node_id] = event.pools
 
     def _node_waiting(self, event: NodeWaiting, at: float) -> None:
         self._pauses.setdefault(event.node_id, (at, event.reason))
@@ -244,6 +272,8 @@ class Recorder:
     _HANDLERS: Mapping[type, Callable[[Recorder, Any, float], None]] = {
         NodeStarted: _node_started,
         NodeWaiting: _node_waiting,
+        NodeQueued: _node_queued,
+        PlacesTaken: _places_taken,
         CallFinished: _call_finished,
         LoopHeld: _loop_held,
         NodeFinished: _node_finished,
@@ -272,6 +302,7 @@ def side_by_side(runs: Sequence[Spans]) -> Spans:
         tuple(each for run in placed for each in run.blocked),
         tuple(each for run in placed for each in run.blocked_outputs),
         began,
+        tuple(bar for run in placed for bar in run.queued),
     )
 
 
@@ -284,8 +315,8 @@ def _moved(run: Spans, by: float, prefix: str) -> Spans:
     def later(spans: Sequence[Span]) -> list[Span]:
         return [span._replace(start=span.start + by, end=span.end + by) for span in spans]
 
-    bars = [
-        replace(
+    def moved(bar: Bar) -> Bar:
+        return replace(
             bar,
             node_id=named(bar.node_id),
             under=named(bar.under),
@@ -296,16 +327,16 @@ def _moved(run: Spans, by: float, prefix: str) -> Spans:
             calls=later(bar.calls),
             held=later(bar.held),
         )
-        for bar in run.bars
-    ]
+
     return Spans(
         run.seconds + by,
         run.state,
-        tuple(bars),
+        tuple(map(moved, run.bars)),
         tuple(tick._replace(time=tick.time + by) for tick in run.ticks),
         tuple(map(named, run.critical)),
         tuple(each._replace(time=each.time + by) for each in run.blocked),
         tuple(each._replace(time=each.time + by) for each in run.blocked_outputs),
+        queued=tuple(map(moved, run.queued)),
     )
 
 
@@ -313,7 +344,7 @@ def critical_path(bars: Sequence[Bar], parents_of: ParentsOf) -> tuple[str, ...]
     """Return the nodes that determine the run's length, in order.
 
     It is followed backwards from the node that ended last: to the last node of an expansion; else to the node that
-    occupied the lane, if this one waited for its lane; else to the parent that ended last.
+    had the lane, or the place in a pool, that this one waited for; else to the parent that ended last.
     """
     walk = _PathBack(bars, parents_of)
     here = max(bars, key=lambda bar: bar.end, default=None)
@@ -331,23 +362,33 @@ class _PathBack:
         self._by_id = {bar.node_id: bar for bar in bars}
         self._parents_of = parents_of
         self._inside: dict[str, list[Bar]] = {}
-        self._lanes: dict[str, list[Bar]] = {}
+        self._holders: dict[tuple[str, str], list[Bar]] = {}
         for bar in sorted(bars, key=lambda bar: bar.end):
             self._inside.setdefault(bar.under, []).append(bar)
-            self._lanes.setdefault(bar.lane, []).append(bar)
+            for what in self._places(bar):
+                self._holders.setdefault(what, []).append(bar)
 
     def before(self, bar: Bar) -> Bar | None:
         """Return the bar that this one had to wait for."""
         child = self._last(self._inside.get(bar.node_id, ()))
-        return child or self._lane_holder(bar) or self._parent(bar.node_id) or self._parent(bar.under)
+        return child or self._holder(bar) or self._parent(bar.node_id) or self._parent(bar.under)
 
-    def _lane_holder(self, bar: Bar) -> Bar | None:
-        if bar.waited <= NOTICEABLE_S or bar.lane == LOOP:
+    def _holder(self, bar: Bar) -> Bar | None:
+        """Return the last of those that had what it waited for, and ended before it began."""
+        if bar.waited <= NOTICEABLE_S:
             return None
-        lane = self._lanes[bar.lane]
-        place = bisect_right(lane, bar.start + NOTICEABLE_S, key=lambda each: each.end) - 1
-        holder = lane[place] if place >= 0 else None
-        return holder if holder is not None and holder.end > bar.ready and holder.node_id not in self.path else None
+        found = []
+        for what in self._places(bar):
+            holders = self._holders[what]
+            place = bisect_right(holders, bar.start + NOTICEABLE_S, key=lambda each: each.end) - 1
+            if place >= 0 and holders[place].end > bar.ready:
+                found.append(holders[place])
+        return self._last(found)
+
+    def _places(self, bar: Bar) -> list[tuple[str, str]]:
+        """Return what others may have to wait for while this one runs: pools, or else its thread."""
+        lane = [("lane", bar.lane)] if bar.lane != LOOP and not bar.pools else []
+        return [*lane, *(("pool", pool) for pool in bar.pools)]
 
     def _parent(self, node_id: str) -> Bar | None:
         parents = (self._by_id.get(parent) for parent in self._parents_of(node_id))

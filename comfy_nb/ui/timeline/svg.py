@@ -48,7 +48,7 @@ text{font:11px system-ui,sans-serif;fill:#767676}
 def to_html(spans: Spans) -> str:
     """Return the picture and its summary as HTML under 300 kB."""
     text = escape(summary(spans))
-    if not spans.bars:
+    if not spans.bars and not spans.queued:
         return f'<div class="comfy-nb-timeline">{text}</div>'
     picture = base64.b64encode(to_svg(spans).encode()).decode()
     style = f"width:100%;min-width:{WIDTH_MIN}px;max-width:{WIDTH}px"

@@ -44,6 +44,7 @@ def _bar(bar: Bar, number: int, thread: int, is_critical: bool) -> Iterator[dict
         "class": bar.class_type,
         "state": bar.state,
         "waited_ms": round(bar.waited * 1e3, 3),
+        "waited_for": bar.waited_for,
         "critical": is_critical,
     }
     for index, call in enumerate(bar.calls or [Span(bar.start, bar.end)]):

@@ -15,7 +15,8 @@ import pytest
 import comfy_nb as nb
 from comfy_nb.engine import events
 from comfy_nb.engine.execution import abandon
-from comfy_nb.engine.execution.lanes import Lane, Worker
+from comfy_nb.engine.execution.lanes import Lanes, Worker
+from comfy_nb.engine.pools.turns import Aging
 from tests.engine.signs import PATIENCE_S, Sign, blocker
 from tests.engine.support import Calls, reported
 
@@ -191,7 +192,7 @@ async def test_a_node_that_interrupts_stops_its_run():
 
 
 def test_an_interrupt_hits_only_the_call_it_was_meant_for():
-    lane = Lane("hammer")
+    lane = Lanes(Aging()).lane
     interrupted: set[int] = set()
     hit: set[int] = set()
     astray: list[int] = []
@@ -259,10 +260,11 @@ async def test_a_stop_never_hits_the_next_run(monkeypatch: pytest.MonkeyPatch):
 
 TRACED_AFTER_A_STRIKE = """
 import sys, threading
-from comfy_nb.engine.execution.lanes import Lane
+from comfy_nb.engine.execution.lanes import Lanes
+from comfy_nb.engine.pools.turns import Aging
 from comfy_nb.errors import InterruptProcessingException
 
-lane, over = Lane("interrupted"), threading.Event()
+lane, over = Lanes(Aging()).lane, threading.Event()
 
 def work(worker):
     class Late:

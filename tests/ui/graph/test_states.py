@@ -13,6 +13,7 @@ from comfy_nb.engine.events import (
     NodeFinished,
     NodePreview,
     NodeProgress,
+    NodeQueued,
     NodeStarted,
     NodeWaiting,
     RunFinished,
@@ -45,6 +46,14 @@ def test_the_state_shows_where_a_result_came_from(source, state):
     states = begun("1")
     states.take([NodeFinished("r", 0.0, "1", source, 0.0, None)])
     assert states.of("1").state == state
+
+
+def test_a_node_that_waits_for_a_pool_notes_behind_how_many():
+    states = begun("1")
+    states.take([NodeQueued("r", 0.0, "1", "1", "A", "A", ("gpu", "ram"), 2)])
+    assert (states.of("1").state, states.of("1").note) == ("waiting", "waits for gpu and ram, 2 ahead")
+    states.take([started("1")])
+    assert (states.of("1").state, states.of("1").note) == ("running", "")
 
 
 def test_failed_and_blocked_nodes_note_why_and_stay_so():

@@ -14,9 +14,12 @@ from comfy_nb.engine.events import (
     NodeBlocked,
     NodeLog,
     NodeOverdue,
+    NodeQueued,
     NodesAdded,
     NodeText,
     NodeWaiting,
+    PlacesGivenBack,
+    PlacesTaken,
 )
 from comfy_nb.ui.run.model import LOG_MAX, TEXT_MAX, RunModel
 from comfy_nb.ui.run.snapshot import ROWS_MAX, RunSnapshot
@@ -102,6 +105,35 @@ def test_a_waiting_node_says_why_until_it_goes_on():
     assert (only_row(*waiting).state, only_row(*waiting).note) == ("waiting", "retry 1 of 3")
     again = only_row(*waiting, node("3", time=2.0))
     assert (again.state, again.note, again.started) == ("running", "", 0.0)
+
+
+def queued(node_id, ahead, *pools, time=0.0):
+    return NodeQueued(RUN, time, node_id, node_id, "Ask", "Ask", pools, ahead)
+
+
+def test_a_node_that_waits_for_a_pool_says_behind_how_many_and_its_time_begins_with_its_work():
+    row = only_row(queued("3", 2, "gpu", time=1.0))
+    assert (row.state, row.note) == ("waiting", "waits for gpu, 2 ahead")
+    assert only_row(queued("3", 2, "gpu"), queued("3", 0, "gpu")).note == "waits for gpu, next in line"
+    row = only_row(queued("3", 0, "gpu", time=1.0), PlacesTaken(RUN, 4.0, "3", ("gpu",), 3.0), node("3", 4.0))
+    assert (row.state, row.note, row.started) == ("running", "", 4.0)
+
+
+def test_a_node_that_waits_for_the_thread_of_plain_nodes_names_what_would_help():
+    note = only_row(queued("3", 0)).note
+    assert note == "waits for the thread of plain nodes, next in line (with thread_safe=True it would not)"
+
+
+def test_a_node_one_of_whose_calls_is_at_work_does_not_wait():
+    taken, given_back = PlacesTaken(RUN, 0.0, "3", ("gpu",), 0.0), PlacesGivenBack(RUN, 1.0, "3", ("gpu",))
+    events = (taken, node("3"), queued("3", 0, "gpu"))
+    assert only_row(*events).state == "running"
+    assert only_row(*events, given_back, queued("3", 0, "gpu")).state == "waiting"
+
+
+def test_the_time_left_is_unknown_while_nodes_wait_for_a_pool():
+    steps = (progress("3", 0, 100, time=0.0), progress("3", 50, 100, time=5.0))
+    assert snapshot_of(started(2), node("3"), *steps, queued("4", 0, "gpu")).eta is None
 
 
 def test_a_finished_node_keeps_its_own_seconds():

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from comfy_nb.engine.events import CallFinished, Event, LoopHeld, NodeFinished, NodeStarted, NodeWaiting
+from comfy_nb.engine.events import (
+    CallFinished,
+    Event,
+    LoopHeld,
+    NodeFinished,
+    NodeQueued,
+    NodeStarted,
+    NodeWaiting,
+    PlacesTaken,
+)
 from comfy_nb.ui.timeline.spans import Recorder, Spans, side_by_side
 from tests.ui.scripted import RUN, all_cached, failed, finished, node, started
 
@@ -140,3 +149,43 @@ def test_several_runs_stand_side_by_side_as_they_were_in_time():
     assert [(bar.node_id, bar.start, bar.end) for bar in both.bars] == [("0:1", 1.0, 2.0), ("1:1", 6.0, 7.0)]
     assert (both.seconds, both.critical, both.state) == (8.0, ("1:1",), "done")
     assert side_by_side(runs[:1]) is runs[0] and side_by_side([]).bars == ()
+
+
+def queued(node_id: str, at: float, ahead: int, *pools: str, title: str = "Ask") -> Event:
+    return NodeQueued(RUN, at, node_id, node_id, "Ask", title, pools, ahead)
+
+
+def test_a_node_that_waits_for_a_pool_says_behind_how_many_until_it_begins():
+    waiting = (node("1", 0.0), end("1", 1.0), queued("2", 1.0, 2, "gpu"), queued("2", 1.5, 1, "gpu"))
+    (bar,) = spans_of(*waiting, links={"2": ["1"]}, now=3.0).queued
+    assert (bar.state, bar.ready, bar.waited, bar.waited_for) == ("waiting", 1.0, 2.0, "gpu, 1 ahead")
+    spans = spans_of(*waiting, node("2", 4.0), links={"2": ["1"]})
+    assert spans.queued == ()
+    assert (bar_of(spans, "2").waited, bar_of(spans, "2").waited_for) == (3.0, "gpu")
+
+
+def test_a_node_that_waited_when_its_run_was_stopped_stays_until_then():
+    (bar,) = spans_of(queued("1", 0.5, 0), finished("stopped", seconds=2.0)).queued
+    assert (bar.waited, bar.waited_for) == (2.0, "the thread of plain nodes, next in line")
+
+
+def test_a_pause_for_a_pool_between_two_calls_lies_within_the_bar():
+    spans = spans_of(node("1", 0.0), queued("1", 1.0, 0, "gpu"), queued("1", 1.5, 0, "gpu"), node("1", 2.0))
+    assert [(wait.start, wait.end, wait.note) for wait in bar_of(spans).waits] == [(1.0, 2.0, "waits for gpu")]
+
+
+def test_the_critical_path_goes_by_who_had_the_place_in_a_pool():
+    spans = spans_of(
+        *(PlacesTaken(RUN, 0.0, "1", ("gpu",), 0.0), node("1", 0.0)),
+        *(node("2", 0.0), end("2", 3.9)),
+        *(queued("3", 0.0, 0, "gpu"), end("1", 4.0), PlacesTaken(RUN, 4.0, "3", ("gpu",), 4.0), node("3", 4.0)),
+        end("3", 6.0),
+    )
+    assert spans.critical == ("1", "3")
+
+
+def test_side_by_side_those_that_wait_are_placed_like_the_others():
+    recorder = Recorder(lambda _: ())
+    recorder.apply([started(1, time=1.0), queued("1", 1.0, 3, "gpu")])
+    both = side_by_side([spans_of(node("1", 0.0)), recorder.spans(3.0)])
+    assert [(bar.node_id, bar.ready, bar.start) for bar in both.queued] == [("1:1", 1.0, 3.0)]

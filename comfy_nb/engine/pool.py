@@ -1,0 +1,141 @@
+"""`nb.pool`: a named limit on how many nodes work at a time, or begin in a minute, to be awaited by other code too."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from types import TracebackType
+
+from comfy_nb.engine.execution.loops import post, running_loop
+from comfy_nb.engine.execution.places import set_done
+from comfy_nb.engine.node_api.context import current_call
+from comfy_nb.engine.pools.fair_queue import Demand
+from comfy_nb.engine.pools.held import Holding, held_here, names_held
+from comfy_nb.engine.pools.pools import Pools, PoolState
+from comfy_nb.errors import GraphError, UnknownName
+from comfy_nb.spec.uses import Needs
+
+LOOK_S = 0.05
+"""How often a thread that waits lets an interrupt of its node arrive."""
+
+
+class _Block(Holding):
+    """The place of a block; it has no `demand` where the code around it has the place already."""
+
+    __slots__ = ("demand",)
+
+    def __init__(self, demand: Demand | None) -> None:
+        super().__init__(name for name, _ in demand.needs) if demand is not None else super().__init__()
+        self.demand = demand
+
+
+class Pool:
+    """A pool of a session: nodes use it (`@nb.node(uses="gpu")`), and other code has one of its places in a block.
+
+    >>> import comfy_nb as nb
+    >>> with nb.pool("scanner", 1):
+    ...     pass
+
+    In a coroutine that is `async with`. A block inside another one of the same pool has the place already.
+    """
+
+    def __init__(self, pools: Pools, name: str) -> None:
+        self._pools = pools
+        self.name = name
+
+    def wait(self, seconds: float) -> None:
+        """Let nothing begin for so many seconds, since the service asked for that (429, Retry-After).
+
+        Raises GraphError for a pool without a limit of calls a minute.
+        """
+        self._pools.empty(self.name, seconds)
+
+    @property
+    def state(self) -> PoolState:
+        """The pool as it is now."""
+        return next(state for state in self._pools.states() if state.name == self.name)
+
+    async def __aenter__(self) -> Pool:
+        loop = asyncio.get_running_loop()
+        is_granted = loop.create_future()
+        demand = self._demand(lambda: post(loop, set_done, is_granted))
+        try:
+            if demand is not None:
+                self._pools.ask(demand)
+                await is_granted
+        except BaseException:
+            if demand is not None:
+                self._pools.withdraw(demand)
+            raise
+        self._enter(demand)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave()
+
+    def __enter__(self) -> Pool:
+        is_granted = threading.Event()
+        demand = self._demand(is_granted.set)
+        if demand is None:
+            self._enter(None)
+            return self
+        is_waiting = self._pools.ask(demand) is not None
+        try:
+            if is_waiting and running_loop() is not None:
+                raise GraphError(
+                    f"All places of the pool {self.name!r} are taken, and waiting here would block the event loop. "
+                    f"Use `async with`."
+                )
+            while not is_granted.wait(LOOK_S):
+                pass
+        except BaseException:
+            self._pools.withdraw(demand)
+            raise
+        self._enter(demand)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave()
+
+    def _demand(self, granted: Callable[[], None]) -> Demand | None:
+        """Return the demand of the code that asks; None where that has a place already."""
+        if self.name in names_held(held_here.get()):
+            return None
+        call = current_call.get()
+        if call is None:
+            source, priority, who = "cells", 0, "code of a cell"
+        else:
+            run = call.run
+            source, priority = getattr(run, "source", run.id), getattr(run, "priority", 0)
+            who = run.name_of(call.node_id)
+        around, needs = held_here.get(), ((self.name, 1),)
+
+        def anew() -> tuple[Needs, int]:
+            return () if self.name in names_held(around) else needs, priority
+
+        return Demand(needs, granted, source=source, priority=priority, who=who, anew=anew)
+
+    def _enter(self, demand: Demand | None) -> None:
+        held_here.set((*held_here.get(), _Block(demand)))
+
+    def _leave(self) -> None:
+        *around, block = held_here.get()
+        assert isinstance(block, _Block), "blocks end in the reverse order"
+        held_here.set(tuple(around))
+        block.end()
+        if block.demand is not None:
+            self._pools.withdraw(block.demand)
+
+
+def make_pool(pools: Pools, name: str, size: int | None, per_minute: int | None, shared: bool) -> Pool:
+    """Make a pool, change what one allows, or return it as it is where only its name is given."""
+    if size is not None or per_minute is not None or shared:
+        pools.define(name, size, per_minute, shared)
+    elif name not in pools:
+        raise UnknownName.of("pool", name, list(pools), f"in this session; make it: nb.pool({name!r}, 1)")
+    return Pool(pools, name)
