@@ -14,7 +14,7 @@ import torch
 from xxhash import xxh3_128_digest
 
 from comfy_nb.engine.cache.glance import glance_at
-from comfy_nb.spec.contents.tensors import elements_of
+from comfy_nb.spec.contents.tensors import elements_of, gradient_of
 from comfy_nb.spec.digest import Digest, encode_plain, is_plain
 from comfy_nb.spec.fingerprint import digest_of, last_superseded
 from comfy_nb.wording import class_name, short
@@ -210,7 +210,7 @@ def _data_state(value: Any) -> tuple[Any, ...]:
 def _tensor_state(value: torch.Tensor) -> tuple[Any, ...]:
     """Return what changes when torch writes to a tensor: its address, layout, version and gradient."""
     attributes = [(name, id(each)) for name, each in value.__dict__.items()]
-    gradient = value.grad if value.requires_grad and value.is_leaf else None
+    gradient = gradient_of(value)
     layout = (value.data_ptr(), value.dtype, tuple(value.shape), value.stride(), value.requires_grad)
     return (*layout, _version(value), attributes, None if gradient is None else (id(gradient), _version(gradient)))
 

@@ -25,8 +25,8 @@ from comfy_nb.engine.cache.marks import (
     place_of,
 )
 from comfy_nb.spec.attributes import container_of
-from comfy_nb.spec.contents.tensors import is_dense
-from comfy_nb.spec.digest import is_of, is_plain
+from comfy_nb.spec.contents.tensors import carries_more, is_dense
+from comfy_nb.spec.digest import all_plain, is_of, is_plain
 from comfy_nb.spec.fingerprint import unreadable_in
 from comfy_nb.wording import class_name
 
@@ -120,8 +120,7 @@ _MARKED_IN_FULL = frozenset({torch.Tensor, np.ndarray, bytearray, dict, list, tu
 
 def _is_marked_in_full(value: Any) -> bool:
     """Whether the mark of a value, and those of what it contains, leave nothing out that can change."""
-    has_more = type(value) is torch.Tensor and (value.requires_grad or value.__dict__)  # hooks, a gradient, attributes
-    return is_of(value, _MARKED_IN_FULL) and not has_more
+    return is_of(value, _MARKED_IN_FULL) and not (type(value) is torch.Tensor and carries_more(value))
 
 
 class _Sealing:
@@ -157,7 +156,7 @@ class _Sealing:
                 continue
             if mark is not None:
                 yield mark
-            if is_watched and not _is_marked_in_full(value):
+            if is_watched and (isinstance(mark, ObjectMark) or not _is_marked_in_full(value)):
                 watched = mark if isinstance(mark, ObjectMark) else ObjectMark(path, value)
                 if not watched.before.reusable:
                     self._unknown = self._unknown or f"{unreadable_in(value)} {place_of(path)}"
@@ -169,7 +168,9 @@ class _Sealing:
         kind = type(value)  # what a value says of its class may be wrong
         if issubclass(kind, torch.Tensor):
             return TensorMark(path, value) if is_dense(value) else ObjectMark(path, value)
-        if issubclass(kind, (np.ndarray, bytearray)):
+        if issubclass(kind, np.ndarray):
+            return ObjectMark(path, value) if value.dtype.hasobject else DataMark(path, value)
+        if issubclass(kind, bytearray):
             return DataMark(path, value)
         if issubclass(kind, dict):
             return KeysMark(path, value)
@@ -179,8 +180,17 @@ class _Sealing:
 
 
 def _items(value: Any) -> list[tuple[Any, Any]]:
-    """Return what a container holds, with the key or index of each."""
+    """Return what a container holds that is not plain, with the key or index of each; keys and members are their own.
+
+    Plain values beside it may be among them.
+    """
     base = container_of(value)
-    if base is dict:
-        return list(dict.items(value))
-    return list(enumerate(base.__iter__(value))) if base in (list, tuple) else []
+    if base is None:
+        return []
+    items: list[tuple[Any, Any]] = []
+    if base is dict and not all_plain(dict.values(value)):
+        items += dict.items(value)
+    members = list(base.__iter__(value))
+    if not all_plain(members):
+        items += enumerate(members) if base in (list, tuple) else zip(members, members, strict=True)
+    return items

@@ -84,11 +84,21 @@ def _names(value: torch.Tensor) -> Parts:
 def _gradient(value: torch.Tensor) -> Parts:
     """What a tensor shows of its gradient, but for the graph of functions that it came from."""
     if not value.is_leaf:
-        return (value.retains_grad, _in_order(value._backward_hooks))
+        return (value.retains_grad, gradient_of(value), _in_order(value._backward_hooks))
     if value.grad is None and not value.requires_grad:
         return ()
     hooks = (_in_order(value._backward_hooks), _in_order(value._post_accumulate_grad_hooks))
     return (value.grad, getattr(value, "grad_dtype", None), *hooks)
+
+
+def gradient_of(value: torch.Tensor) -> torch.Tensor | None:
+    """Return the gradient that a tensor holds; one that does not keep its own would warn of being asked."""
+    return value.grad if value.is_leaf or value.retains_grad else None
+
+
+def carries_more(value: torch.Tensor) -> bool:
+    """Whether a tensor may have more than its elements: a gradient, hooks, attributes."""
+    return value.requires_grad or value.grad is not None or bool(value.__dict__)
 
 
 def _in_order(hooks: Mapping[int, Any] | None) -> list[Any]:

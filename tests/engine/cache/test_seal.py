@@ -125,6 +125,14 @@ def test_an_equal_plain_value_in_the_place_of_another_is_not_a_change():
     assert sealed.broken() is None
 
 
+@pytest.mark.parametrize(
+    "hold", [lambda x: {x: 1}, lambda x: {x}, lambda x: {(1, x)}, lambda x: np.array([[x]], object)]
+)
+def test_what_cannot_be_watched_is_told_wherever_it_is_held(hold):
+    sealed = seal(([hold(iter([1, 2]))],), lambda _: True)
+    assert sealed.unknown.startswith("a value of class list_iterator")
+
+
 def test_a_container_that_holds_itself_can_be_sealed():
     ring: list[Any] = []
     ring.append(ring)
