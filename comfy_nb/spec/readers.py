@@ -66,14 +66,25 @@ class Unreadable(Exception):
     """What a value holds cannot be known; the text says what it is, with an article."""
 
 
-_ANY_GLOBAL = frozenset(
-    {
-        *("_pickle.load", "_pickle.loads", "builtins.__import__", "builtins.eval", "builtins.exec", "builtins.globals"),
-        *("importlib.import_module", "inspect.getmodule", "pkgutil.resolve_name", "pydoc.locate", "pydoc.resolve"),
-        *("pydantic._internal._validators.import_string", "pydantic.types.ImportString"),
-    }
-)
-"""Functions and classes of installed packages that look up any global by its name."""
+ANY_GLOBAL = {
+    "IPython": {"get_ipython"},
+    "IPython.core.getipython": {"get_ipython"},
+    "_pickle": {"load", "loads"},
+    "builtins": {"__import__", "eval", "exec", "globals"},
+    "cProfile": {"run", "runctx"},
+    "code": {"InteractiveConsole", "InteractiveInterpreter", "interact"},
+    "gc": {"get_objects", "get_referrers"},
+    "importlib": {"import_module"},
+    "inspect": {"getmodule"},
+    "pkgutil": {"resolve_name"},
+    "profile": {"run", "runctx"},
+    "pydantic._internal._validators": {"import_string"},
+    "pydantic.types": {"ImportString"},
+    "pydoc": {"locate", "resolve"},
+    "runpy": {"run_module", "run_path"},
+    "timeit": {"Timer", "repeat", "timeit"},
+}
+"""Functions and classes by which code reads any global, by a name or text that it is given, or without; by module."""
 
 
 GLOBALS_OF_CODE = frozenset(
@@ -85,7 +96,8 @@ GLOBALS_OF_CODE = frozenset(
 def refuse_any_global(installed: str) -> None:
     """Raise Unreadable for what looks up any global by its name, told by the name under which a package holds it."""
     name = installed.partition(" ")[0]
-    if name in _ANY_GLOBAL:
+    module, _, attribute = name.rpartition(".")
+    if attribute in ANY_GLOBAL.get(module, ()):
         raise Unreadable(f"{name}, which reads whatever it is asked for")
 
 

@@ -446,10 +446,15 @@ def test_a_module_as_a_value_counts_by_its_name_and_all_that_its_code_sets():
         ("getattr(g, '__globals__')['K']", "__globals__"),
         ("inspect.getmodule(g).K", "inspect.getmodule"),
         ("pydoc.locate('__main__.K')", "pydoc.locate"),
+        ("IPython.get_ipython().ev('K')", "IPython.get_ipython"),
+        ("timeit.timeit('print(__main__.K)', 'import __main__')", "timeit"),
+        ("gc.get_objects()[-1].K", "gc.get_objects"),
+        ("runpy.run_module('own')['K']", "runpy.run_module"),
     ],
 )
 def test_code_that_can_read_any_global_by_name_is_not_reusable(reading, what):
-    notebook = Notebook(f"import builtins, inspect, pydoc, sys\ndef g(): pass\ndef f(): return {reading}")
+    imports = "import IPython, builtins, gc, inspect, pydoc, runpy, sys, timeit"
+    notebook = Notebook(f"{imports}\ndef g(): pass\ndef f(): return {reading}")
     found = code_digest(notebook.names["f"])
     assert not found.reusable
     assert unreadable_in_code(found.value) == f"its code reads whatever `{what}` is asked for"

@@ -148,7 +148,7 @@ class _Sealing:
         seen: set[int] = set()
         while self._stack:
             path, is_watched, value = self._stack.pop()
-            if is_plain(value) or id(value) in seen:
+            if is_plain(value) or id(value) in seen or (type(value) is tuple and all_plain(value)):
                 continue
             seen.add(id(value))
             try:
