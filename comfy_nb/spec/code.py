@@ -180,9 +180,10 @@ def _read_global(path: str, value: Any, names: tuple[str, ...], bare: frozenset[
     if not issubclass(type(value), types.ModuleType) or is_handed_on or _is_odd(value):
         named.append(((_kind_of(value), path), value))
         return _door(value)
-    named.append((("module", path), value.__name__))
+    is_own = is_local(value.__name__)
+    named.append((("module", path), value.__name__ if is_own else f"{value.__name__} {version_of(value.__name__)}"))
     anything = next((f"{value.__name__}.{name}" for name in names if name in DOORS.get(value.__name__, ())), None)
-    if not is_local(value.__name__):
+    if not is_own:
         return anything
     found = value.__dict__
     if "__getattr__" in found and not found.keys() >= set(names):
