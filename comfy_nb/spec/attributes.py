@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import abc
+import dis
+import functools
 import gc
 import types
 from _abc import _get_dump  # type: ignore[import-not-found]
@@ -23,16 +25,24 @@ def attributes_of(value: Any, slots: Slots, left_out: Set[str] = frozenset()) ->
 
     Nothing is computed: properties are not asked.
     """
+    own = [part for pair in _own_dict(value).items() if pair[0] not in left_out for part in pair]
+    return own + held_in_slots(value, slots)
+
+
+def held_in_slots(value: Any, slots: Slots) -> list[Any]:
+    """Return the names of slots and what an object holds there."""
     found: list[Any] = []
-    for name, item in _own_dict(value).items():
-        if name not in left_out:
-            found += (name, item)
     for name, slot in slots:
         try:
             found += (name, slot.__get__(value))
         except AttributeError:
             found += (name, UNSET)
     return found
+
+
+def as_told_by(base: type, name: str, value: Any) -> Any:
+    """Return what a base class tells of an object under a name, whatever the class derived from it would."""
+    return vars(base)[name].__get__(value)
 
 
 def values_of(value: Any, names: Set[str]) -> list[tuple[str, Any]]:
@@ -47,16 +57,20 @@ def values_of(value: Any, names: Set[str]) -> list[tuple[str, Any]]:
 
 
 def _own_dict(value: Any) -> dict[str, Any]:
-    try:
-        own = object.__getattribute__(value, "__dict__")
-    except AttributeError:
+    shown_by = of_class(type(value), "__dict__")
+    if shown_by is None:
         return {}
-    is_computed = isinstance(of_class(type(value), "__dict__"), property)
-    if own is value and not is_computed:  # a dict whose items are its attributes, by `self.__dict__ = self`
+    if type(shown_by) not in _OF_THE_INTERPRETER:  # a property, or whatever else a class has under this name
+        raise TypeError("it does not show its attributes")
+    own = object.__getattribute__(value, "__dict__")
+    if own is value:  # a dict whose items are its attributes, by `self.__dict__ = self`
         return {"__dict__": own}
-    if type(own) is not dict or is_computed:
+    if type(own) is not dict:
         raise TypeError("it does not show its attributes")
     return own
+
+
+_OF_THE_INTERPRETER = (types.GetSetDescriptorType, types.MemberDescriptorType)
 
 
 def held_by(cell: types.CellType) -> tuple[Any, ...]:
@@ -116,8 +130,18 @@ def caches_of(kind: type) -> dict[str, type]:
 def _is_cache(entry: Any) -> bool:
     """Whether what a class has under a name computes a value once, and keeps it in the instance under that name."""
     kind = type(entry)
-    is_method = isinstance(entry, (types.FunctionType, staticmethod, classmethod, types.BuiltinFunctionType))
+    is_method = callable(entry) or issubclass(kind, _MADE_METHODS)
     return hasattr(kind, "__get__") and not hasattr(kind, "__set__") and not is_method
+
+
+_MADE_METHODS = (staticmethod, classmethod, functools.partialmethod, functools.singledispatchmethod)
+
+
+def set_by_init(kind: type) -> set[str]:
+    """Return the names of the attributes that the code of a class sets as an object is made."""
+    inits = [vars(each).get("__init__") for each in kind.__mro__]
+    codes = [init.__code__ for init in inits if type(init) is types.FunctionType]
+    return {step.argval for code in codes for step in dis.get_instructions(code) if step.opname == "STORE_ATTR"}
 
 
 def of_class(kind: type, name: str) -> Any:

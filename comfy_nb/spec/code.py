@@ -13,7 +13,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import Any, NamedTuple
 
 from xxhash import xxh3_128_digest
@@ -26,7 +26,7 @@ from comfy_nb.spec.ledger import keep_marks
 from comfy_nb.spec.loads import files_not_loaded
 from comfy_nb.spec.locality import installed_name, is_local, is_local_file, is_superseded, version_of
 from comfy_nb.spec.names import Names, module_name, names_in
-from comfy_nb.spec.readers import GLOBALS_OF_CODE, Code, Named, Parts, Whole, reads
+from comfy_nb.spec.readers import ANY_GLOBAL, GLOBALS_OF_CODE, Code, Named, Parts, Whole, reads
 from comfy_nb.spec.texts import accessors_named, may_take_names, named_in_texts, names_in_hints, takes_names
 
 
@@ -49,17 +49,9 @@ def code_digest(thing: Callable[..., Any] | type, *also: Any) -> Digest:
     return Digest(found.value, found.durable, found.reusable)
 
 
-# Built-in functions by which code can read globals that it does not name.
-READS_ANYTHING = frozenset({"__import__", "eval", "exec", "globals"})
-# The same for modules, by their names, and what code reads of them.
-DOORS = {
-    "builtins": READS_ANYTHING,
-    "importlib": frozenset({"import_module"}),
-    "inspect": frozenset({"getmodule"}),
-    "pkgutil": frozenset({"resolve_name"}),
-    "pydoc": frozenset({"locate", "resolve"}),
-    "sys": frozenset({"modules"}),
-}
+# What code reads of modules, by their names, to get at globals that it does not name.
+DOORS: dict[str, Set[str]] = {**ANY_GLOBAL, "sys": {"modules"}}
+READS_ANYTHING = DOORS["builtins"]
 
 
 class _Bytecode(NamedTuple):
@@ -188,9 +180,10 @@ def _read_global(path: str, value: Any, names: tuple[str, ...], bare: frozenset[
     if not issubclass(type(value), types.ModuleType) or is_handed_on or _is_odd(value):
         named.append(((_kind_of(value), path), value))
         return _door(value)
-    named.append((("module", path), value.__name__))
+    is_own = is_local(value.__name__)
+    named.append((("module", path), value.__name__ if is_own else f"{value.__name__} {version_of(value.__name__)}"))
     anything = next((f"{value.__name__}.{name}" for name in names if name in DOORS.get(value.__name__, ())), None)
-    if not is_local(value.__name__):
+    if not is_own:
         return anything
     found = value.__dict__
     if "__getattr__" in found and not found.keys() >= set(names):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import marshal
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from xxhash import xxh3_128_digest
@@ -33,6 +33,16 @@ def is_of(value: Any, kinds: frozenset[type]) -> bool:
 def is_plain(value: Any) -> bool:
     """Whether a value is of a `PLAIN` type."""
     return is_of(value, PLAIN)
+
+
+def all_plain(values: Iterable[Any]) -> bool:
+    """Whether all of these values are of a `PLAIN` type; many times as quick as to ask for each."""
+    try:
+        return PLAIN.issuperset(map(type, values))
+    except (KeyboardInterrupt, InterruptProcessingException):
+        raise
+    except BaseException:  # a class of somebody else's metaclass may refuse in any way
+        return False
 
 
 def is_short(value: Any) -> bool:

@@ -44,6 +44,11 @@ def digest_of(value: Any) -> Digest:
         return _here.reading.give_up(value, f"a value of class {class_name(value)}")
 
 
+def digests_of(values: Iterable[Any]) -> tuple[Digest, list[Digest]]:
+    """Digest values in one reading: all together, and each; much quicker than one by one where they share classes."""
+    return _here.reading.read_each(values)
+
+
 def unreadable_in(value: Any) -> str | None:
     """Return what keeps a value from having a reusable digest, in words ("a generator"), or None if nothing does."""
     return None if digest_of(value).reusable else last_unreadable()
@@ -174,6 +179,16 @@ class _Reading:
     def read_together(self, tag: bytes, values: Iterable[Any]) -> Digest:
         """Return the digest of a tag and of values that may share parts."""
         return self._combined(tag, values) if self._depth else self._whole(self._combined, tag, values)
+
+    def read_each(self, values: Iterable[Any]) -> tuple[Digest, list[Digest]]:
+        """Return the digest of values that may share parts, and that of each without what was computed of it."""
+        each: list[Digest] = []
+
+        def read() -> Digest:
+            each.extend(digest_of(value) for value in values)
+            return combine(b"each", each)
+
+        return self._whole(read), each
 
     def read_code(self, code: Code) -> tuple[Digest, Marks | None]:
         """Return the digest of code that is no value itself, and what its names added to it."""

@@ -99,7 +99,20 @@ def _find(module: str, name: str) -> Any:
 
 
 def version_of(module: str) -> str:
-    """Return the version that the package of a module tells, or nothing."""
-    package = sys.modules.get(module.partition(".")[0])
+    """Return the version that the package of a module tells, or by which it was installed; "" for Python's own."""
+    name = module.partition(".")[0]
+    package = sys.modules.get(name)
     version = vars(package).get("__version__") if isinstance(package, types.ModuleType) else None
-    return version if isinstance(version, str) else ""
+    return version if isinstance(version, str) else _installed_version(name)
+
+
+@functools.lru_cache(maxsize=4096)
+def _installed_version(package: str) -> str:
+    if not package or package in sys.stdlib_module_names or is_local(package):
+        return ""
+    from importlib import metadata
+
+    try:
+        return metadata.version(package) or ""
+    except metadata.PackageNotFoundError:
+        return ""

@@ -11,7 +11,16 @@ from collections.abc import Callable, Sequence, Set
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
-from comfy_nb.spec.attributes import Slots, attributes_of, caches_of, has_hidden_state, slots_of, values_of
+from comfy_nb.spec.attributes import (
+    Slots,
+    attributes_of,
+    caches_of,
+    has_hidden_state,
+    held_in_slots,
+    set_by_init,
+    slots_of,
+    values_of,
+)
 from comfy_nb.spec.digest import Digest
 from comfy_nb.spec.locality import is_local, module_of
 
@@ -48,7 +57,7 @@ _WITHOUT_ATTRIBUTES = frozenset({list, tuple, dict, set, frozenset})
 
 
 class Whole(tuple[Any, ...]):
-    """Parts that are all that counts of a value: its attributes do not."""
+    """Parts that are all that counts of a value beside slots that derived classes add: its attributes do not."""
 
     __slots__ = ()
 
@@ -57,14 +66,25 @@ class Unreadable(Exception):
     """What a value holds cannot be known; the text says what it is, with an article."""
 
 
-_ANY_GLOBAL = frozenset(
-    {
-        *("_pickle.load", "_pickle.loads", "builtins.__import__", "builtins.eval", "builtins.exec", "builtins.globals"),
-        *("importlib.import_module", "inspect.getmodule", "pkgutil.resolve_name", "pydoc.locate", "pydoc.resolve"),
-        *("pydantic._internal._validators.import_string", "pydantic.types.ImportString"),
-    }
-)
-"""Functions and classes of installed packages that look up any global by its name."""
+ANY_GLOBAL = {
+    "IPython": {"get_ipython"},
+    "IPython.core.getipython": {"get_ipython"},
+    "_pickle": {"load", "loads"},
+    "builtins": {"__import__", "eval", "exec", "globals"},
+    "cProfile": {"run", "runctx"},
+    "code": {"InteractiveConsole", "InteractiveInterpreter", "interact"},
+    "gc": {"get_objects", "get_referrers"},
+    "importlib": {"import_module"},
+    "inspect": {"getmodule"},
+    "pkgutil": {"resolve_name"},
+    "profile": {"run", "runctx"},
+    "pydantic._internal._validators": {"import_string"},
+    "pydantic.types": {"ImportString"},
+    "pydoc": {"locate", "resolve"},
+    "runpy": {"run_module", "run_path"},
+    "timeit": {"Timer", "repeat", "timeit"},
+}
+"""Functions and classes by which code reads any global, by a name or text that it is given, or without; by module."""
 
 
 GLOBALS_OF_CODE = frozenset(
@@ -76,7 +96,8 @@ GLOBALS_OF_CODE = frozenset(
 def refuse_any_global(installed: str) -> None:
     """Raise Unreadable for what looks up any global by its name, told by the name under which a package holds it."""
     name = installed.partition(" ")[0]
-    if name in _ANY_GLOBAL:
+    module, _, attribute = name.rpartition(".")
+    if attribute in ANY_GLOBAL.get(module, ()):
         raise Unreadable(f"{name}, which reads whatever it is asked for")
 
 
@@ -84,8 +105,9 @@ class Known(NamedTuple):
     """What is known of a class: how its instances are read, and the slots that they have besides.
 
     `left_out` are attributes that hold what was computed once from the rest. A package takes care that this is so; of
-    `computed`, those of the person's own classes, nobody knows: it may have been set, or the rest be changed since.
-    `installed`: an installed package may hold them under a name, by which they are known then.
+    `computed` nobody knows: those of the person's own classes may have been set, or the rest be changed since, and
+    those that a package's `__init__` sets may be what the object was made of. `installed`: an installed package may
+    hold them under a name, by which they are known then.
     """
 
     read: Reader
@@ -97,12 +119,14 @@ class Known(NamedTuple):
     def parts(self, value: Any) -> Parts:
         """Return all that a value holds, with its attributes, but for what was computed."""
         parts = self.read(value)
-        if type(value) in _WITHOUT_ATTRIBUTES or type(parts) in (Digest, Whole, Code):
+        if type(value) in _WITHOUT_ATTRIBUTES or type(parts) in (Digest, Code):
             return parts
+        if type(parts) is Whole:
+            return [*parts, *held_in_slots(value, self.slots)] if self.slots else parts
         return [*parts, *attributes_of(value, self.slots, self.left_out)]
 
     def computed_of(self, value: Any) -> list[tuple[str, Any]]:
-        """Return what a value of one of the person's own classes keeps of what it computed, by name."""
+        """Return what a value keeps of what it computed, or was made of, by name."""
         return values_of(value, self.computed)
 
 
@@ -157,7 +181,8 @@ def _find(kind: type) -> Known:
             memos = {name for package in ("", *map(_package, kind.__mro__)) for name in CACHES.get(package, ())}
             left_out = caches.keys() | memos
             slots = tuple([slot for slot in slots_of(kind, base) if slot[1].__name__ not in left_out])
-            computed = {name for name, each in caches.items() if is_local(each.__module__)} - memos
+            given = set_by_init(kind) if caches else ()
+            computed = {name for name, each in caches.items() if name in given or is_local(each.__module__)} - memos
             return Known(reader if is_complete else _refuse, slots, left_out, computed, _may_be_installed(kind))
     return Known(_refuse, (), installed=_may_be_installed(kind))
 

@@ -9,12 +9,16 @@ import subprocess
 import sys
 import textwrap
 import types
+from importlib import metadata
 
+import matplotlib
+import numpy
 import pytest
 
 from comfy_nb.spec.code import code_digest, is_local
 from comfy_nb.spec.fingerprint import digest_of
 from comfy_nb.spec.ledger import unreadable_in_code
+from comfy_nb.spec.locality import version_of
 
 
 class Notebook:
@@ -428,6 +432,19 @@ def test_an_installed_module_counts_the_same_before_it_is_imported():
     assert notebook.digest() == before
 
 
+def test_code_that_uses_an_installed_package_counts_its_version(monkeypatch):
+    notebook = Notebook("import numpy as np\ndef f(): return np.zeros(1)")
+    before = notebook.digest()
+    monkeypatch.setattr(numpy, "__version__", "0.1")
+    assert notebook.digest() != before
+
+
+def test_a_package_that_tells_no_version_counts_by_the_one_that_was_installed(monkeypatch):
+    monkeypatch.delitem(vars(matplotlib), "__version__", raising=False)  # it tells it only when it is asked
+    assert version_of("matplotlib.figure") == metadata.version("matplotlib")
+    assert version_of("importlib.util") == version_of("nothing_of_this_name") == ""
+
+
 def test_a_module_as_a_value_counts_by_its_name_and_all_that_its_code_sets():
     first, second = types.ModuleType("a"), types.ModuleType("a")
     assert digest_of(first) == digest_of(second) != digest_of(types.ModuleType("b"))
@@ -446,10 +463,15 @@ def test_a_module_as_a_value_counts_by_its_name_and_all_that_its_code_sets():
         ("getattr(g, '__globals__')['K']", "__globals__"),
         ("inspect.getmodule(g).K", "inspect.getmodule"),
         ("pydoc.locate('__main__.K')", "pydoc.locate"),
+        ("IPython.get_ipython().ev('K')", "IPython.get_ipython"),
+        ("timeit.timeit('print(__main__.K)', 'import __main__')", "timeit"),
+        ("gc.get_objects()[-1].K", "gc.get_objects"),
+        ("runpy.run_module('own')['K']", "runpy.run_module"),
     ],
 )
 def test_code_that_can_read_any_global_by_name_is_not_reusable(reading, what):
-    notebook = Notebook(f"import builtins, inspect, pydoc, sys\ndef g(): pass\ndef f(): return {reading}")
+    imports = "import IPython, builtins, gc, inspect, pydoc, runpy, sys, timeit"
+    notebook = Notebook(f"{imports}\ndef g(): pass\ndef f(): return {reading}")
     found = code_digest(notebook.names["f"])
     assert not found.reusable
     assert unreadable_in_code(found.value) == f"its code reads whatever `{what}` is asked for"

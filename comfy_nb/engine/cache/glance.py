@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 
 from comfy_nb.spec.contents.samples import few_words
-from comfy_nb.spec.contents.tensors import is_dense
+from comfy_nb.spec.contents.tensors import carries_more, is_dense
 from comfy_nb.spec.digest import is_plain
 
 SMALL_BYTES = 64 << 10
@@ -59,8 +59,7 @@ def lie_alone(outputs: tuple[list[Any], ...], tensors: Iterable[torch.Tensor]) -
 
 def is_bare(value: Any) -> bool:
     """Whether a value is no more than a tensor's elements: without a gradient, hooks, or attributes of its own."""
-    is_tensor = type(value) is torch.Tensor and is_dense(value)
-    return is_tensor and not (value.requires_grad or value.is_inference() or value.__dict__)
+    return type(value) is torch.Tensor and is_dense(value) and not (carries_more(value) or value.is_inference())
 
 
 def _address_of(value: torch.Tensor) -> int:

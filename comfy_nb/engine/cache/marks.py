@@ -8,15 +8,16 @@ digest.
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from xxhash import xxh3_128_digest
 
 from comfy_nb.engine.cache.glance import glance_at
-from comfy_nb.spec.contents.tensors import elements_of
+from comfy_nb.spec.contents.tensors import elements_of, gradient_of
 from comfy_nb.spec.digest import Digest, encode_plain, is_plain
-from comfy_nb.spec.fingerprint import digest_of, last_superseded
+from comfy_nb.spec.fingerprint import digest_of, digests_of, last_superseded, last_unreadable
 from comfy_nb.wording import class_name, short
 
 Path = tuple[Any, Any]
@@ -31,13 +32,9 @@ class Renewed(str):
 
 
 class Mark:
-    """What one value was like, at its path."""
+    """What something was like."""
 
-    __slots__ = ("_path", "_value")
-
-    def __init__(self, path: Path, value: Any) -> None:
-        self._path = path
-        self._value = value
+    __slots__ = ()
 
     def broken(self) -> str | None:
         """Return in words how the value has changed since, or None."""
@@ -51,30 +48,54 @@ class Mark:
         """Read the content of what was sealed at a glance, unless it was read or has changed by now."""
 
 
-class ObjectMark(Mark):
-    """Any object, by the digest of what it holds. What its cached properties compute meanwhile is added to that."""
+class ObjectsMark(Mark):
+    """Any objects, by digests of what they hold. What their cached properties compute meanwhile is added to that.
 
-    __slots__ = ("_superseded", "before")
+    `unknown` says in words which of them could change without a trace, and where, else it is None.
+    """
 
-    def __init__(self, path: Path, value: Any) -> None:
-        super().__init__(path, value)
-        self.before: Digest = digest_of(value)
+    __slots__ = ("_before", "_each", "_paths", "_superseded", "_values", "unknown")
+
+    def __init__(self, paths: Sequence[Path], values: Sequence[Any]) -> None:
+        self._paths, self._values = paths, values
+        self._before, each = digests_of(values)
         self._superseded = last_superseded()
+        self._each = [digest.value for digest in each]
+        unknown = next((path for path, digest in zip(paths, each, strict=True) if not digest.reusable), None)
+        self.unknown = None if unknown is None else f"{last_unreadable()} {place_of(unknown)}"
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether any of the objects can be changed."""
+        return not self._before.fixed
 
     def broken(self) -> str | None:
-        now = digest_of(self._value)
-        if now.continues(self.before):
-            self.before = now
+        now, each = digests_of(self._values)
+        if now.continues(self._before):
+            self._before = now
             return None
+        pairs = zip(each, self._each, strict=True)
+        changed = next((place for place, (digest, before) in enumerate(pairs) if digest.value != before), 0)
+        value, place = self._values[changed], place_of(self._paths[changed])
         superseded = last_superseded()
         if superseded not in (None, self._superseded):
-            return Renewed(f"the class {superseded} {place_of(self._path)} was defined again")
-        if issubclass(type(self._value), torch.Tensor):
-            return f"the tensor {place_of(self._path)} was written to"
-        return f"the {class_name(self._value)} {place_of(self._path)} was changed"
+            return Renewed(f"the class {superseded} {place} was defined again")
+        if issubclass(type(value), torch.Tensor):
+            return f"the tensor {place} was written to"
+        return f"the {class_name(value)} {place} was changed"
 
 
-class TensorMark(Mark):
+class ValueMark(Mark):
+    """What one value was like, at its path."""
+
+    __slots__ = ("_path", "_value")
+
+    def __init__(self, path: Path, value: Any) -> None:
+        self._path = path
+        self._value = value
+
+
+class TensorMark(ValueMark):
     """A tensor; where a glance is enough, its content is not read before somebody gets hold of it."""
 
     __slots__ = ("_content", "_glance", "_state")
@@ -107,7 +128,7 @@ class TensorMark(Mark):
         return f"the tensor {place_of(self._path)} was written to"
 
 
-class DataMark(Mark):
+class DataMark(ValueMark):
     """An array or bytearray."""
 
     __slots__ = ("_before",)
@@ -122,7 +143,7 @@ class DataMark(Mark):
         return f"the {type(self._value).__name__} {place_of(self._path)} was written to"
 
 
-class KeysMark(Mark):
+class KeysMark(ValueMark):
     """The keys and values of a dict."""
 
     __slots__ = ("_before",)
@@ -145,7 +166,7 @@ class KeysMark(Mark):
         return None
 
 
-class ItemsMark(Mark):
+class ItemsMark(ValueMark):
     """The items of a list."""
 
     __slots__ = ("_before",)
@@ -166,7 +187,7 @@ class ItemsMark(Mark):
         return None
 
 
-class MembersMark(Mark):
+class MembersMark(ValueMark):
     """The members of a set, in the order in which it is gone through."""
 
     __slots__ = ("_before",)
@@ -210,7 +231,7 @@ def _data_state(value: Any) -> tuple[Any, ...]:
 def _tensor_state(value: torch.Tensor) -> tuple[Any, ...]:
     """Return what changes when torch writes to a tensor: its address, layout, version and gradient."""
     attributes = [(name, id(each)) for name, each in value.__dict__.items()]
-    gradient = value.grad if value.requires_grad and value.is_leaf else None
+    gradient = gradient_of(value)
     layout = (value.data_ptr(), value.dtype, tuple(value.shape), value.stride(), value.requires_grad)
     return (*layout, _version(value), attributes, None if gradient is None else (id(gradient), _version(gradient)))
 

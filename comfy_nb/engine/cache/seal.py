@@ -19,15 +19,14 @@ from comfy_nb.engine.cache.marks import (
     KeysMark,
     Mark,
     MembersMark,
-    ObjectMark,
+    ObjectsMark,
     Path,
     TensorMark,
     place_of,
 )
 from comfy_nb.spec.attributes import container_of
-from comfy_nb.spec.contents.tensors import is_dense
-from comfy_nb.spec.digest import is_of, is_plain
-from comfy_nb.spec.fingerprint import unreadable_in
+from comfy_nb.spec.contents.tensors import carries_more, is_dense
+from comfy_nb.spec.digest import all_plain, is_of, is_plain
 from comfy_nb.wording import class_name
 
 
@@ -120,8 +119,7 @@ _MARKED_IN_FULL = frozenset({torch.Tensor, np.ndarray, bytearray, dict, list, tu
 
 def _is_marked_in_full(value: Any) -> bool:
     """Whether the mark of a value, and those of what it contains, leave nothing out that can change."""
-    has_more = type(value) is torch.Tensor and (value.requires_grad or value.__dict__)  # hooks, a gradient, attributes
-    return is_of(value, _MARKED_IN_FULL) and not has_more
+    return is_of(value, _MARKED_IN_FULL) and not (type(value) is torch.Tensor and carries_more(value))
 
 
 class _Sealing:
@@ -130,6 +128,7 @@ class _Sealing:
     def __init__(self, watches: Callable[[int], bool]) -> None:
         self._watches = watches
         self._stack: list[tuple[Path, bool, Any]] = []
+        self._objects: list[tuple[Path, Any]] = []
         self._unknown: str | None = None
 
     def seal(self, outputs: tuple[list[Any], ...]) -> Seal | None:
@@ -139,17 +138,23 @@ class _Sealing:
             for index, value in enumerate(slot):
                 self._stack.append((_path_to(number, index, slot), is_watched, value))
         marks = list(self._marks())
+        if self._objects:
+            mark = ObjectsMark(*zip(*self._objects, strict=True))
+            self._unknown = self._unknown or mark.unknown
+            marks += [mark] if mark.is_needed else []
         return Seal(marks, self._unknown) if marks or self._unknown else None
 
     def _marks(self) -> Iterator[Mark]:
         seen: set[int] = set()
         while self._stack:
             path, is_watched, value = self._stack.pop()
-            if is_plain(value) or id(value) in seen:
+            if is_plain(value) or id(value) in seen or (type(value) is tuple and all_plain(value)):
                 continue
             seen.add(id(value))
             try:
-                mark, held = self._mark(path, value), _items(value)
+                kind = _mark_of(value)
+                mark = None if kind in (None, ObjectsMark) else kind(path, value)
+                held = _items(value)
             except KeyboardInterrupt:
                 raise
             except BaseException:  # a foreign value may fail to be read in any way
@@ -157,30 +162,38 @@ class _Sealing:
                 continue
             if mark is not None:
                 yield mark
-            if is_watched and not _is_marked_in_full(value):
-                watched = mark if isinstance(mark, ObjectMark) else ObjectMark(path, value)
-                if not watched.before.reusable:
-                    self._unknown = self._unknown or f"{unreadable_in(value)} {place_of(path)}"
-                elif not watched.before.fixed and watched is not mark:
-                    yield watched
+            if is_watched and (kind is ObjectsMark or not _is_marked_in_full(value)):
+                self._objects.append((path, value))
+            elif kind is ObjectsMark:
+                yield ObjectsMark([path], [value])
             self._stack += [((path, key), is_watched, item) for key, item in held]
 
-    def _mark(self, path: Path, value: Any) -> Mark | None:
-        kind = type(value)  # what a value says of its class may be wrong
-        if issubclass(kind, torch.Tensor):
-            return TensorMark(path, value) if is_dense(value) else ObjectMark(path, value)
-        if issubclass(kind, (np.ndarray, bytearray)):
-            return DataMark(path, value)
-        if issubclass(kind, dict):
-            return KeysMark(path, value)
-        if issubclass(kind, list):
-            return ItemsMark(path, value)
-        return MembersMark(path, value) if issubclass(kind, set) else None
+
+def _mark_of(value: Any) -> Any:
+    """Return the class of a value's mark; None for one that is an object, or holds nothing but others."""
+    kind = type(value)  # what a value says of its class may be wrong
+    if issubclass(kind, torch.Tensor):
+        return TensorMark if is_dense(value) else ObjectsMark
+    if issubclass(kind, np.ndarray):
+        return ObjectsMark if value.dtype.hasobject else DataMark
+    return next((mark for base, mark in _MARKS if issubclass(kind, base)), None)
+
+
+_MARKS = ((bytearray, DataMark), (dict, KeysMark), (list, ItemsMark), (set, MembersMark))
 
 
 def _items(value: Any) -> list[tuple[Any, Any]]:
-    """Return what a container holds, with the key or index of each."""
+    """Return what a container holds that is not plain, with the key or index of each; keys and members are their own.
+
+    Plain values beside it may be among them.
+    """
     base = container_of(value)
-    if base is dict:
-        return list(dict.items(value))
-    return list(enumerate(base.__iter__(value))) if base in (list, tuple) else []
+    if base is None:
+        return []
+    items: list[tuple[Any, Any]] = []
+    if base is dict and not all_plain(dict.values(value)):
+        items += dict.items(value)
+    members = list(base.__iter__(value))
+    if not all_plain(members):
+        items += enumerate(members) if base in (list, tuple) else zip(members, members, strict=True)
+    return items

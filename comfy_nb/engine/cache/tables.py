@@ -28,7 +28,8 @@ def is_table(value: object) -> bool:
 def encode_array(array: np.ndarray[Any, Any], number: Number) -> list[Any]:
     """Return an array as JSON and a tensor that shares its memory; raises NotStorable."""
     dtype = array.dtype
-    if dtype.kind not in "biufcmM" or not dtype.isnative or dtype.metadata is not None:
+    comes_back = dtype.isnative and dtype.metadata is None and np.dtype(dtype.str).char == dtype.char
+    if dtype.kind not in "biufcmM" or not comes_back:
         raise NotStorable(f"it holds an array of {dtype}")
     if not array.flags.c_contiguous or not array.flags.writeable:
         raise NotStorable("it holds an array that is read-only or not in the order of its memory")
@@ -51,11 +52,14 @@ def encode_table(table: Any, number: Number) -> dict[str, Any]:
     import pandas
 
     labels, index = list(table.columns), table.index
-    is_plain = not table.attrs and table.flags.allows_duplicate_labels and vars(table).keys() <= OWN_ATTRIBUTES
+    given = [name for each in (index, table.columns) for name in vars(each) if not name.startswith("_")]
+    is_own = vars(table).keys() <= OWN_ATTRIBUTES and not given
+    is_plain = is_own and not table.attrs and table.flags.allows_duplicate_labels
     if not is_plain:
         raise NotStorable("it holds a table with attributes or flags")
     if (
-        not all(type(label) is str for label in labels)
+        type(table.columns) is not pandas.Index
+        or not all(type(label) is str for label in labels)
         or len(set(labels)) < len(labels)
         or table.columns.names != [None]
     ):
@@ -93,10 +97,12 @@ def _encode_column(column: Any, number: Number) -> list[Any]:
     if isinstance(column.dtype, np.dtype) and column.dtype.kind != "O":
         return encode_array(np.array(column), number)
     name = str(column.dtype)
-    is_object = name == "object"
-    texts = [None if not is_object and each != each else each for each in column]  # NaN is what a `str` column lacks
-    if name not in TEXTS or not all(type(each) in (str, type(None)) for each in texts):
-        raise NotStorable(f"it holds a table with a column of {name}" + (" that are not texts" if is_object else ""))
+    if name not in TEXTS:
+        raise NotStorable(f"it holds a table with a column of {name}")
+    is_missing = float if name == "str" else type(None)  # NaN is what a `str` column lacks
+    texts = [None if type(each) is is_missing else each for each in column]
+    if not all(type(each) in (str, type(None)) for each in texts):
+        raise NotStorable(f"it holds a table with a column of {name} that are not texts")
     return [name, texts]
 
 

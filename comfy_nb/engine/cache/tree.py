@@ -7,6 +7,7 @@ classes are accepted, so that a tree reads back as it was.
 from __future__ import annotations
 
 import json
+import struct
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,8 @@ def why_no_tree(value: Any) -> str | None:
 
 def _encode(value: Any, tensors: list[torch.Tensor], known: dict[int, int], depth: int) -> Any:
     kind = type(value)
+    if kind is float and value != value:  # whose bits JSON would lose
+        return {"float": struct.pack(">d", value).hex()}
     if kind in _JSON_LEAVES:
         return value
     if kind is int:
@@ -127,6 +130,8 @@ def _encode_numbers(value: Any, tensors: list[torch.Tensor], known: dict[int, in
         return {"array": encode_array(value, number)}
     except NotStorable as error:
         raise NotATree(str(error)) from None
+    except Exception as error:  # what is in a table may fail in any way
+        raise NotATree(f"it holds a {type(value).__name__} that cannot be read ({type(error).__name__})") from error
 
 
 def _decode(node: Any, tensors: list[torch.Tensor]) -> Any:
@@ -139,6 +144,8 @@ def _decode(node: Any, tensors: list[torch.Tensor]) -> Any:
         return torch.view_as_complex(tensors[body])
     if tag == "int":
         return int(body, 16)
+    if tag == "float":
+        return struct.unpack(">d", bytes.fromhex(body))[0]
     if tag == "array":
         return decode_array(body, tensors)
     if tag == "table":

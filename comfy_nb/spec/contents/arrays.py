@@ -31,7 +31,8 @@ def _(value: np.dtype[Any]) -> Parts:
     metadata = dict(value.metadata) if value.metadata else None
     fields = [(name, *value.fields[name]) for name in value.names] if value.names and value.fields else None
     missing = (hasattr(value, "na_object"), getattr(value, "na_object", None))
-    return (value.str, repr(value), value.itemsize, value.isalignedstruct, value.subdtype, fields, metadata, missing)
+    layout = (value.itemsize, value.isalignedstruct, value.subdtype)
+    return (value.str, repr(value), value.type, *layout, fields, metadata, missing)
 
 
 @reads(type(np.ma.masked))
@@ -59,7 +60,8 @@ def _(value: np.ufunc) -> Parts:
 
 @reads(np.ndarray)
 def _(value: np.ndarray[Any, Any]) -> Parts:
-    return (*_kind_of(value.dtype), value.flags.writeable, value.ndim, *value.shape, elements_of(value))
+    plain = value if type(value) is np.ndarray else np.ndarray.view(value, np.ndarray)
+    return (*_kind_of(plain.dtype), plain.flags.writeable, plain.ndim, *plain.shape, elements_of(plain))
 
 
 def _kind_of(dtype: np.dtype[Any]) -> Parts:

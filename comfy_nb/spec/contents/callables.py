@@ -7,6 +7,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from comfy_nb.spec.attributes import as_told_by
 from comfy_nb.spec.locality import is_local
 from comfy_nb.spec.readers import Parts, Unreadable, Whole, reads, reads_named
 
@@ -27,7 +28,7 @@ def _wrapper(value: Any) -> tuple[Any, ...]:
 
 
 def _property(value: property) -> tuple[Any, ...]:
-    return (value.fget, value.fset, value.fdel, value.__doc__)
+    return (*[as_told_by(property, name, value) for name in ("fget", "fset", "fdel")], value.__doc__)
 
 
 def _cached_property(value: functools.cached_property[Any]) -> tuple[Any, ...]:
@@ -35,7 +36,7 @@ def _cached_property(value: functools.cached_property[Any]) -> tuple[Any, ...]:
 
 
 def _partial(value: functools.partial[Any]) -> tuple[Any, ...]:
-    return (value.func, value.args, value.keywords)
+    return tuple([as_told_by(functools.partial, name, value) for name in ("func", "args", "keywords")])
 
 
 def _cached_function(value: Any) -> tuple[Any, ...]:

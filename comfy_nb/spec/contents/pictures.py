@@ -32,15 +32,14 @@ def _(value: Any) -> Parts:
         raise Unreadable(f"a picture that cannot be read ({error})") from error
     palette = _palette(value) if value.palette is not None and value.mode in ("P", "PA") else None
     texts = None if frames else getattr(value, "_text", None)  # of a PNG, which its load has completed
-    is_own = is_local(type(value).__module__)
-    notes = [part for name, note in vars(value).items() if _is_note(name, is_own) for part in (name, note)]
-    return Whole((value.mode, value.size, pixels, palette, value.format, value.getexif(), texts, *frames, *notes))
+    facts = (value.mode, value.size, pixels, palette, value.format, value.getexif(), texts)
+    return Whole((*facts, *frames, *_notes(value)))
 
 
 @reads_named("PIL", "Exif")
 def _(value: Any) -> Parts:
     directories = [dict(value.get_ifd(number)) for number in EXIF_DIRECTORIES]
-    return Whole((value.endian, value.bigtiff, dict(value), directories))
+    return Whole((value.endian, value.bigtiff, dict(value), directories, *_notes(value)))
 
 
 @reads_named("PIL", "ImageFileDirectory_v2")
@@ -52,12 +51,12 @@ def _(value: Any) -> Parts:
 
 @reads_named("PIL", "ImageDraw")
 def _(value: Any) -> Parts:
-    return Whole((value._image, value.mode, value.ink, value.fontmode, value.fill, value.font))
+    return Whole((value._image, value.mode, value.ink, value.fontmode, value.fill, value.font, *_notes(value, "draw")))
 
 
 @reads_named("PIL", "ImageCmsProfile")
 def _(value: Any) -> Parts:
-    return Whole((value.filename, value.tobytes()))
+    return Whole((value.filename, value.tobytes(), *_notes(value, "profile")))
 
 
 @reads_named("PIL", "FreeTypeFont")
@@ -65,11 +64,11 @@ def _(value: Any) -> Parts:
     """Return the file that a font came from; how the axes of a variable font are set, it does not tell."""
     with suppress(OSError):
         raise Unreadable(f"a variable font (of {len(value.font.getvaraxes())} axes)")
-    facts = (value.path, value.size, value.index, value.encoding, int(value.layout_engine))
+    notes = _notes(value, "font")
     if hasattr(value, "font_bytes"):
-        return Whole((*facts, value.font_bytes))
+        return Whole(notes)
     with open(value.path, "rb") as file:
-        return Whole((*facts, _digest_of_file(file)))
+        return Whole((*notes, _digest_of_file(file)))
 
 
 def _digest_of_pixels(value: Any) -> Digest:
@@ -108,7 +107,8 @@ def _palette(value: Any) -> tuple[Any, ...]:
     return value.getpalette(told.mode), told.mode, told.palette
 
 
-def _is_note(name: str, is_own: bool) -> bool:
-    """Whether an attribute says something of a picture, whose class `is_own` if a person wrote it."""
-    is_private = name in _PRIVATE if is_own else name.startswith("_")
-    return not is_private and name not in _HANDLES
+def _notes(value: Any, handle: str = "") -> list[Any]:
+    """Return the attributes that say something of a picture or the like: what a file or a person noted of it."""
+    is_own = is_local(type(value).__module__)
+    noted = [name for name in vars(value) if not (name in _PRIVATE if is_own else name.startswith("_"))]
+    return [part for name in noted if name not in _HANDLES and name != handle for part in (name, vars(value)[name])]

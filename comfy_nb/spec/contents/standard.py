@@ -29,7 +29,7 @@ from typing import Any
 
 from xxhash import xxh3_128_digest
 
-from comfy_nb.spec.attributes import referents_of
+from comfy_nb.spec.attributes import as_told_by, referents_of
 from comfy_nb.spec.digest import Digest
 from comfy_nb.spec.readers import GLOBALS_OF_CODE, Parts, Unreadable, Whole, reads
 
@@ -96,7 +96,12 @@ def _(value: collections.OrderedDict[Any, Any]) -> Parts:
 
 @reads(collections.defaultdict)
 def _(value: collections.defaultdict[Any, Any]) -> Parts:
-    return (value.default_factory, *dict.keys(value), dict.__len__(value), *dict.values(value))
+    return (
+        as_told_by(collections.defaultdict, "default_factory", value),
+        *dict.keys(value),
+        dict.__len__(value),
+        *dict.values(value),
+    )
 
 
 # Sets of equal members can differ in the order in which they are gone through, and a node can see that.
@@ -112,7 +117,7 @@ def _(value: frozenset[Any]) -> Parts:
 
 @reads(collections.deque)
 def _(value: collections.deque[Any]) -> Parts:
-    return (*collections.deque.__iter__(value), value.maxlen)
+    return (*collections.deque.__iter__(value), as_told_by(collections.deque, "maxlen", value))
 
 
 @reads(types.MappingProxyType)
@@ -129,12 +134,18 @@ def _(value: Any) -> Parts:
 
 @reads(array.array)
 def _(value: array.array[Any]) -> Parts:
-    return (value.typecode, _digest_of_buffer(value))
+    return (as_told_by(array.array, "typecode", value), _digest_of_buffer(value))
 
 
 @reads(range, slice, unchangeable=True)
 def _(value: Any) -> Parts:
     return (value.start, value.stop, value.step)
+
+
+_FIELDS_OF_TIMEDELTA = [vars(datetime.timedelta)[name] for name in ("days", "seconds", "microseconds")]
+_PARTS_OF_TIME = ("hour", "minute", "second", "microsecond", "fold", "tzinfo")
+_FIELDS_OF_TIME = [vars(datetime.time)[name] for name in _PARTS_OF_TIME]
+_FIELDS_OF_DATETIME = [getattr(datetime.datetime, name) for name in ("year", "month", "day", *_PARTS_OF_TIME)]
 
 
 @reads(datetime.date, unchangeable=True)
@@ -144,7 +155,7 @@ def _(value: datetime.date) -> Parts:
 
 @reads(datetime.timedelta, unchangeable=True)
 def _(value: datetime.timedelta) -> Parts:
-    return (value.days, value.seconds, value.microseconds)
+    return tuple([each.__get__(value) for each in _FIELDS_OF_TIMEDELTA])
 
 
 @reads(datetime.timezone, unchangeable=True)
@@ -154,12 +165,12 @@ def _(value: datetime.timezone) -> Parts:
 
 @reads(datetime.datetime, unchangeable=True)
 def _(value: datetime.datetime) -> Parts:
-    return (datetime.datetime.isoformat(value.replace(tzinfo=None)), value.fold, value.tzinfo)
+    return tuple([each.__get__(value) for each in _FIELDS_OF_DATETIME])
 
 
 @reads(datetime.time, unchangeable=True)
 def _(value: datetime.time) -> Parts:
-    return (datetime.time.isoformat(value.replace(tzinfo=None)), value.fold, value.tzinfo)
+    return tuple([each.__get__(value) for each in _FIELDS_OF_TIME])
 
 
 @reads(datetime.tzinfo)
@@ -183,7 +194,7 @@ def _(value: decimal.Decimal) -> Parts:
 
 @reads(decimal.Context)
 def _(value: decimal.Context) -> Parts:
-    return (repr(value),)
+    return (decimal.Context.__repr__(value),)
 
 
 @reads(pathlib.PurePath, pathlib.Path, pathlib.PosixPath, pathlib.WindowsPath, unchangeable=True)
@@ -253,19 +264,19 @@ def _(value: random.Random) -> Parts:
 @reads(io.BytesIO)
 def _(value: io.BytesIO) -> Parts:
     with io.BytesIO.getbuffer(value) as content:
-        return (_digest_of_buffer(content), value.tell())
+        return (_digest_of_buffer(content), io.BytesIO.tell(value))
 
 
 @reads(io.StringIO)
 def _(value: io.StringIO) -> Parts:
     state: Any = io.StringIO.__getstate__(value)
     text, newline, position, _attributes = state
-    return (text, newline, position, value.newlines)
+    return (text, newline, position, as_told_by(io.StringIO, "newlines", value))
 
 
 @reads(struct.Struct, unchangeable=True)
 def _(value: struct.Struct) -> Parts:
-    return (value.format,)
+    return (as_told_by(struct.Struct, "format", value),)
 
 
 @reads(contextvars.ContextVar)
@@ -278,7 +289,9 @@ def _(value: contextvars.ContextVar[Any]) -> Parts:
 
 @reads(xml.etree.ElementTree.Element)
 def _(value: xml.etree.ElementTree.Element) -> Parts:
-    return (value.tag, value.attrib, value.text, value.tail, *value)
+    kind = xml.etree.ElementTree.Element
+    children = [kind.__getitem__(value, place) for place in range(kind.__len__(value))]
+    return (*[as_told_by(kind, name, value) for name in ("tag", "attrib", "text", "tail")], *children)
 
 
 def _fields(error: BaseException) -> list[Any]:
@@ -295,9 +308,13 @@ _BUILT_IN_ERRORS = {
 
 @reads(*_BUILT_IN_ERRORS)
 def _(value: BaseException) -> Parts:
-    if value.__traceback__ is not None:
+    args, traceback, *linked = [as_told_by(BaseException, name, value) for name in _FACTS_OF_ERRORS]
+    if traceback is not None:
         raise Unreadable("an error that was raised, with its traceback")
-    return (value.args, value.__cause__, value.__context__, value.__suppress_context__, *_fields(value))
+    return (args, *linked, *_fields(value))
+
+
+_FACTS_OF_ERRORS = ("args", "__traceback__", "__cause__", "__context__", "__suppress_context__")
 
 
 @reads(weakref.finalize)
@@ -308,4 +325,4 @@ def _(value: weakref.finalize[Any, Any]) -> Parts:
 
 @reads(weakref.ref)
 def _(value: weakref.ref[Any]) -> Parts:
-    return (value(), value.__callback__)
+    return (weakref.ref.__call__(value), as_told_by(weakref.ref, "__callback__", value))

@@ -55,17 +55,17 @@ def _notes(value: Any) -> Parts:
 
 @reads_named("pandas", "Index")
 def _(value: Any) -> Parts:
-    return Whole((value.dtype, list(value.names), getattr(value, "freq", None), value.array))
+    return Whole((value.dtype, list(value.names), getattr(value, "freq", None), value.array, *_given(value)))
 
 
 @reads_named("pandas", "RangeIndex")
 def _(value: Any) -> Parts:
-    return Whole((value.start, value.stop, value.step, list(value.names)))
+    return Whole((value.start, value.stop, value.step, list(value.names), *_given(value)))
 
 
 @reads_named("pandas", "MultiIndex")
 def _(value: Any) -> Parts:
-    return Whole((list(value.names), value.sortorder, list(value.levels), list(value.codes)))
+    return Whole((list(value.names), value.sortorder, list(value.levels), list(value.codes), *_given(value)))
 
 
 @reads_named("pandas", "ExtensionArray")
@@ -80,39 +80,40 @@ def _(value: Any) -> Parts:
 
 @reads_named("pandas", "Categorical")
 def _(value: Any) -> Parts:
-    return Whole((value.dtype, value.codes))
+    return Whole((value.dtype, value.codes, *_given(value)))
 
 
 @reads_named("pandas", "DatetimeArray", "TimedeltaArray", "PeriodArray")
 def _(value: Any) -> Parts:
-    return Whole((value.dtype, getattr(value, "freq", None), value.asi8))
+    return Whole((value.dtype, getattr(value, "freq", None), value.asi8, *_given(value)))
 
 
 @reads_named("pandas", "BaseMaskedArray")
 def _(value: Any) -> Parts:
-    return Whole((value.dtype, value._data, value._mask))
+    return Whole((value.dtype, value._data, value._mask, *_given(value)))
 
 
 @reads_named("pandas", "IntervalArray")
 def _(value: Any) -> Parts:
-    return Whole((value.left, value.right, value.closed))
+    return Whole((value.left, value.right, value.closed, *_given(value)))
 
 
 @reads_named("pandas", "SparseArray")
 def _(value: Any) -> Parts:
-    return Whole((value.dtype, len(value), value.sp_values, value.sp_index.indices, value.fill_value))
+    facts = (value.dtype, value.kind, len(value), value.fill_value)
+    return Whole((*facts, value.sp_values, value.sp_index.indices, *_given(value)))
 
 
 @reads_named("pandas", "ExtensionDtype", with_derived=True)
 def _(value: Any) -> Parts:
-    if attributes := _attributes(value):
+    if not _is_of_pandas(value) and (attributes := _attributes(value)):
         return Whole((str(value), *attributes))
     return Whole((str(value), repr(value), *_facts(value, _DTYPE_FACTS)))
 
 
 @reads_named("pandas", "Timestamp", "Timedelta", "Period", "Interval", "BaseOffset", with_derived=True)
 def _(value: Any) -> Parts:
-    return Whole(_facts(value, _SCALAR_FACTS))
+    return Whole((*_facts(value, _SCALAR_FACTS), *_attributes(value)))
 
 
 @reads_named("pandas", "NaTType", "NAType")
@@ -121,10 +122,18 @@ def _(_value: Any) -> Parts:
 
 
 def _attributes(value: Any) -> Parts:
-    """Return the attributes of a value whose class is not pandas' own; those of its own say the same in another way."""
-    known = known_of(type(value))
-    is_of_pandas = module_of(type(value)).startswith("pandas.")
-    return () if is_of_pandas else attributes_of(value, known.slots, known.left_out)
+    """Return the attributes of a value; of a class of pandas those that a person gave it."""
+    return _given(value) if _is_of_pandas(value) else attributes_of(value, (), known_of(type(value)).left_out)
+
+
+def _is_of_pandas(value: Any) -> bool:
+    return module_of(type(value)).startswith("pandas.")
+
+
+def _given(value: Any) -> Parts:
+    """Return the attributes that a person gave to what pandas made, whose own are private and said in another way."""
+    own = getattr(value, "__dict__", {})
+    return [part for name, item in own.items() if not name.startswith("_") for part in (name, item)]
 
 
 def _facts(value: Any, names: tuple[str, ...]) -> tuple[Any, ...]:

@@ -53,7 +53,17 @@ def _(value: torch.UntypedStorage) -> Parts:
 
 @reads(torch.Tensor)
 def _(value: torch.Tensor) -> Parts:
-    shape = None if value.is_nested else tuple(value.shape)
+    if type(value) in _OF_TORCH:
+        return _parts_of_tensor(value)
+    with torch._C.DisableTorchFunctionSubclass():  # else its class is asked, and told, of all that is read
+        return _parts_of_tensor(value)
+
+
+_OF_TORCH = (torch.Tensor, torch.nn.Parameter)
+
+
+def _parts_of_tensor(value: torch.Tensor) -> Parts:
+    shape = None if value.is_nested else tuple(_shape_of(value))
     marks = (value.is_conj(), value.is_neg(), value.is_inference(), value.requires_grad)
     facts = (_text(value.dtype), _text(value.device), _text(value.layout), *marks, repr(shape), *_names(value))
     parts = (*facts, *_gradient(value), elements_of(value))
@@ -61,6 +71,7 @@ def _(value: torch.Tensor) -> Parts:
     return Whole(parts) if value.layout is torch.jagged else parts
 
 
+_shape_of = torch.Tensor.shape.__get__  # type: ignore[attr-defined]
 _text = lru_cache(str)
 _HAS_NAMES = hasattr(torch.Tensor, "names")
 
@@ -73,11 +84,21 @@ def _names(value: torch.Tensor) -> Parts:
 def _gradient(value: torch.Tensor) -> Parts:
     """What a tensor shows of its gradient, but for the graph of functions that it came from."""
     if not value.is_leaf:
-        return (value.retains_grad, _in_order(value._backward_hooks))
+        return (value.retains_grad, gradient_of(value), _in_order(value._backward_hooks))
     if value.grad is None and not value.requires_grad:
         return ()
     hooks = (_in_order(value._backward_hooks), _in_order(value._post_accumulate_grad_hooks))
     return (value.grad, getattr(value, "grad_dtype", None), *hooks)
+
+
+def gradient_of(value: torch.Tensor) -> torch.Tensor | None:
+    """Return the gradient that a tensor holds; one that does not keep its own would warn of being asked."""
+    return value.grad if value.is_leaf or value.retains_grad else None
+
+
+def carries_more(value: torch.Tensor) -> bool:
+    """Whether a tensor may have more than its elements: a gradient, hooks, attributes."""
+    return value.requires_grad or value.grad is not None or bool(value.__dict__)
 
 
 def _in_order(hooks: Mapping[int, Any] | None) -> list[Any]:
@@ -89,7 +110,7 @@ def elements_of(value: torch.Tensor) -> Any:
     """Return the elements of a tensor: a digest of their bytes in order, or, of a special layout, the tensors in it."""
     if value.is_nested:
         return list(value.detach().unbind())
-    is_of_torch = type(value) in (torch.Tensor, torch.nn.Parameter)
+    is_of_torch = type(value) in _OF_TORCH
     if not is_of_torch and hasattr(type(value), "__tensor_flatten__"):
         names, context = value.__tensor_flatten__()  # type: ignore[attr-defined]
         return (names, [getattr(value, name) for name in names], context)

@@ -55,10 +55,17 @@ def noted() -> torch.Tensor:
     return tensor
 
 
-def with_gradient() -> torch.Tensor:
-    tensor = torch.zeros(3, requires_grad=True)
-    tensor.grad = torch.zeros(3)
+def with_gradient(size: int = 3) -> torch.Tensor:
+    tensor = torch.zeros(size, requires_grad=True)
+    tensor.grad = torch.zeros(size)
     return tensor
+
+
+def inner() -> torch.Tensor:
+    with torch.enable_grad():
+        tensor = torch.zeros(3, requires_grad=True) * 2
+        tensor.retain_grad()
+        return tensor
 
 
 def function() -> None:
@@ -85,6 +92,11 @@ CHANGES: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     "an object inside an object": (Nested, lambda v: setattr(v.inner, "steps", 2)),
     "a list inside an object": (Nested, lambda v: v.names.append("a")),
     "an attribute of a list": (lambda: Bag([1]), lambda v: setattr(v, "note", 1)),
+    "an attribute of a list that has the name of a method": (lambda: Bag([1]), lambda v: setattr(v, "count", 1)),
+    "a key of a dict": (lambda: {Settings(): 1}, lambda v: setattr(next(iter(v)), "steps", 2)),
+    "an object in a key": (lambda: {(1, Settings()): 1}, lambda v: setattr(next(iter(v))[1], "steps", 2)),
+    "a member of a set": (lambda: {Settings()}, lambda v: setattr(next(iter(v)), "steps", 2)),
+    "a tensor in a set": (lambda: {torch.zeros(3)}, lambda v: write(next(iter(v)))),
     "an item of a list": (lambda: [1, 2], lambda v: v.append(3)),
     "the order of a dict": (lambda: {"a": 1, "b": 2}, lambda v: v.update(a=v.pop("a"))),
     "the order of an ordered dict": (lambda: collections.OrderedDict(a=1, b=2), lambda v: v.move_to_end("a")),
@@ -108,6 +120,16 @@ CHANGES: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     "the order of a set": (lambda: {0, 8}, lambda v: (v.clear(), v.add(8), v.add(0))),
     "what an attribute of a tensor holds": (noted, lambda v: v.notes.append("b")),
     "a gradient, by its data": (with_gradient, lambda v: v.grad.data.fill_(1)),
+    "a gradient of a tensor that wants none": (lambda: torch.zeros(3), lambda v: setattr(v, "grad", torch.ones(3))),
+    "a gradient of a tensor that wants none, by numpy": (
+        lambda: with_gradient().requires_grad_(False),
+        lambda v: v.grad.numpy().fill(1),
+    ),
+    "a gradient of a large tensor that wants none, by numpy": (
+        lambda: with_gradient(1 << 17).requires_grad_(False),
+        lambda v: v.grad.numpy().fill(1),
+    ),
+    "a gradient that an inner tensor keeps": (inner, lambda v: v.sum().backward()),
     "a hook of a tensor": (with_gradient, lambda v: v.register_hook(write)),
     "a hook of a parameter": (
         lambda: torch.nn.Parameter(torch.zeros(1)),

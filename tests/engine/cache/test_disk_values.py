@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 
 import numpy as np
 import pandas as pd
@@ -91,8 +92,10 @@ def test_trees_of_plain_values_come_back_equal_in_value_and_class(disk):
     assert list(back) == list(tree)
 
 
-def test_nan_comes_back_as_nan(disk):
-    assert math.isnan(only_value(stored(disk, "a", float("nan"))))
+@pytest.mark.parametrize("bits", ["7ff8000000000000", "fff8000000000000", "7ff8000000000001"])
+def test_nan_comes_back_with_its_bits(disk, bits):
+    nan = struct.unpack(">d", bytes.fromhex(bits))[0]
+    assert struct.pack(">d", only_value(stored(disk, "a", [nan]))[0]).hex() == bits
 
 
 def test_slots_with_several_values_or_none_come_back(disk):
@@ -137,6 +140,12 @@ def test_an_array_comes_back_with_its_dtype_and_can_be_written_to(disk, array):
 
 def with_attributes(table: pd.DataFrame) -> pd.DataFrame:
     table.attrs["unit"] = "m"
+    return table
+
+
+def with_noted(part: str) -> pd.DataFrame:
+    table = pd.DataFrame({"a": [1]}, index=["x"])
+    getattr(table, part).note = "m"
     return table
 
 
@@ -185,6 +194,24 @@ class Text(str):
     pass
 
 
+class WithoutName(pd.api.extensions.ExtensionDtype):
+    type = float
+
+    @property
+    def name(self) -> str:
+        raise RuntimeError("it has no name")
+
+
+class Unnamed(pd.api.extensions.ExtensionArray):
+    dtype = WithoutName()
+
+    def __len__(self) -> int:
+        return 1
+
+    def copy(self) -> Unnamed:
+        return self
+
+
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
@@ -195,6 +222,13 @@ class Text(str):
         (np.zeros(2, np.longdouble), "it holds an array of float128"),
         (pd.DataFrame({"a": [object()]}), "it holds a table with a column of object that are not texts"),
         (pd.DataFrame({"a": pd.Categorical(["x"])}), "it holds a table with a column of category"),
+        (pd.DataFrame({"a": pd.array([1, pd.NA], "Int64")}), "it holds a table with a column of Int64"),
+        (pd.DataFrame({"a": pd.array(["x", pd.NA], "string")}), "it holds a table with a column of string"),
+        (with_noted("index"), "it holds a table with attributes or flags"),
+        (with_noted("columns"), "it holds a table with attributes or flags"),
+        (pd.DataFrame(index=[1, 2]), "it holds a table whose columns are not named by one text each"),
+        (np.zeros(2, np.longlong), "it holds an array of int64"),
+        (pd.DataFrame({"a": Unnamed()}), "it holds a DataFrame that cannot be read (RuntimeError)"),
         (pd.DataFrame({1: [2]}), "it holds a table whose columns are not named by one text each"),
         (pd.DataFrame({"a": [1]}, index=pd.date_range("2024", periods=1)), "it holds a table with a DatetimeIndex"),
         (with_attributes(pd.DataFrame({"a": [1]})), "it holds a table with attributes or flags"),

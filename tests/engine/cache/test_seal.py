@@ -10,6 +10,7 @@ import torch
 
 from comfy_nb.engine.cache.seal import seal
 from comfy_nb.spec.contents import tensors
+from tests.engine.support import Calls
 
 
 @pytest.mark.parametrize(
@@ -123,6 +124,39 @@ def test_an_equal_plain_value_in_the_place_of_another_is_not_a_change():
     value["name"] = "".join(["a", "b"])
     value["sizes"][:] = [int("1000001"), float("2.5")]
     assert sealed.broken() is None
+
+
+@pytest.mark.parametrize(
+    "hold", [lambda x: {x: 1}, lambda x: {x}, lambda x: {(1, x)}, lambda x: np.array([[x]], object)]
+)
+def test_what_cannot_be_watched_is_told_wherever_it_is_held(hold):
+    sealed = seal(([hold(iter([1, 2]))],), lambda _: True)
+    assert sealed.unknown.startswith("a value of class list_iterator")
+
+
+calls = Calls()
+
+
+class Counted:
+    def __comfy_nb_key__(self) -> int:
+        calls["read"] += 1
+        return 1
+
+
+class Record:
+    counted = Counted()
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def test_the_class_of_many_objects_is_read_once_for_all_and_the_one_that_changed_is_named():
+    records = [Record(number) for number in range(50)]
+    sealed = seal((records, [{"a": records[7]}]), lambda _: True)
+    assert sealed.broken() is None
+    assert calls["read"] == 2
+    records[7].number = 0
+    assert sealed.broken() == "the Record at ['a'] in output 1 was changed"
 
 
 def test_a_container_that_holds_itself_can_be_sealed():

@@ -180,6 +180,7 @@ UNKNOWN = {
         "resolve_name('__main__:Part').size",
         "resolve_name",
     ),
+    "the shell of the notebook": ("from IPython import get_ipython", "(get_ipython(), Part.size)[1]", "get_ipython"),
     "an evaluation under another name": ("calculate = eval", "calculate('Part.size')", "builtins.eval"),
     "the built-in functions of a function": (
         "def helper(): ...",
