@@ -132,7 +132,9 @@ class Pool:
             self._pools.withdraw(block.demand)
 
 
-def make_pool(pools: Pools, name: str, size: int | None, per_minute: int | None, shared: bool) -> Pool:
+def make_pool(
+    pools: Pools, name: str, size: int | None = None, per_minute: int | None = None, shared: bool = False
+) -> Pool:
     """Make a pool, change what one allows, or return it as it is where only its name is given."""
     if size is not None or per_minute is not None or shared:
         pools.define(name, size, per_minute, shared)

@@ -263,6 +263,7 @@ class Session:
         """Let a run of the background go before others of it, and have the places of the code that awaits it."""
         if run.move_to_front():
             self.pools.reconsider()
+            self.lanes.reconsider()
 
     def on_run(self, listener: Callable[[Run], None]) -> Callable[[], None]:
         """Call `listener(run)` for each run, on its loop, before it is validated; call the result to end that."""

@@ -92,6 +92,24 @@ async def test_a_job_that_is_awaited_is_of_the_background_no_more():
     assert mine.run.priority == -1
 
 
+async def test_a_job_that_waits_for_the_thread_goes_by_the_priority_that_it_has_once_it_is_awaited():
+    async def awaits(job: nb.Job) -> None:
+        await job
+
+    busy = nb.Graph(priority_waits(1)).start()
+    while busy.run.task.executor is None or not busy.run.task.executor.calling:
+        await asyncio.sleep(0.005)
+    job = graph_of("a", 2).start()
+    await asyncio.sleep(0.02)
+    awaited = asyncio.create_task(awaits(job))
+    await asyncio.sleep(0)
+    other = asyncio.create_task(graph_of("b", 2).run())
+    await asyncio.sleep(0.02)
+    gate.set()
+    await asyncio.gather(busy, awaited, other)
+    assert calls == ["a0", "a1", "b0", "b1"]
+
+
 async def test_the_runs_of_a_sweep_that_is_awaited_are_of_the_background_no_more(session: Session):
     seen: list[nb.Run] = []
     session.on_run(seen.append)

@@ -19,7 +19,7 @@ from comfy_nb.engine.cache.entry import Outputs
 from comfy_nb.engine.execution.abandon import abandon, warn_abandoned
 from comfy_nb.engine.execution.after_failure import Failures
 from comfy_nb.engine.execution.backoff import Backoff
-from comfy_nb.engine.execution.callers import Caller, LaneCaller, LaneOutcome, LaneTurn, LoopCaller
+from comfy_nb.engine.execution.callers import Caller, LaneCaller, LaneTurn, LoopCaller
 from comfy_nb.engine.execution.cancelling import cancel_until_done
 from comfy_nb.engine.execution.claims import Claims
 from comfy_nb.engine.execution.coroutines import STALL_S, warn_stalled
@@ -34,6 +34,7 @@ from comfy_nb.engine.execution.node_threads import node_threads
 from comfy_nb.engine.execution.outdated import drop_outdated
 from comfy_nb.engine.execution.pauses import MakePause, Pauses
 from comfy_nb.engine.execution.places import Places
+from comfy_nb.engine.execution.pool_calls import LaneCall, PoolCalls
 from comfy_nb.engine.execution.results import Results
 from comfy_nb.engine.execution.scheduler import Scheduler
 from comfy_nb.engine.execution.services import Services
@@ -41,11 +42,8 @@ from comfy_nb.engine.execution.state import RunState, Status
 from comfy_nb.engine.execution.turn import Expand
 from comfy_nb.engine.execution.turn_services import TurnServices
 from comfy_nb.engine.planning.step import LANE, LOOP, POOL
-from comfy_nb.engine.pools.fair_queue import Demand
-from comfy_nb.engine.pools.held import holding
-from comfy_nb.errors import ComfyNBError, Interrupted, InterruptProcessingException, NodeError
+from comfy_nb.errors import Interrupted, InterruptProcessingException, NodeError
 from comfy_nb.graph.gc_freeze import gc_frozen
-from comfy_nb.spec.uses import Needs
 
 SLICE_S = 0.02
 """How long a run has the lane for its nodes while others of the same priority wait."""
@@ -78,6 +76,7 @@ class Executor:
         self.pauses = Pauses(self, services.breakpoints, make_pause)
         self.backoff = Backoff(self.loop, self._send_again)
         self.places = Places(state, services.pools, self.loop)
+        self.pool_calls = PoolCalls(self)
         if services.pools.has_assigned:
             self.scheduler.uses_pools = lambda step: services.pools.assigned_to(step.class_type)
         turn_services = TurnServices(state, self.scheduler, services.store, self.lookup.skips, self.lookup.remarks)
@@ -163,7 +162,7 @@ class Executor:
             else:
                 self._start_task(node_run, self.callers[where])
         if drain:
-            self._send(self._lane, self._drain, self.state.priority)
+            self._send(self._lane, self._drain, self._priority)
             self.lane_waits.begin()
         for node_run in held:
             self.pauses.begin(node_run)
@@ -175,7 +174,7 @@ class Executor:
     def _resolve(self, node_run: NodeRun) -> Outputs | None:
         return self.results.finish_expansion(node_run)
 
-    def _send(self, lane: Lane, job: Callable[[Worker], None], priority: int) -> None:
+    def _send(self, lane: Lane, job: Callable[[Worker], None], priority: Callable[[], int]) -> None:
         context = self.context.copy()
         lane.submit(lambda worker: context.run(job, worker), self.state.source, priority)
 
@@ -186,6 +185,9 @@ class Executor:
             return False
         return self.claims.claim(node_run, self.results.take_shared)
 
+    def _priority(self) -> int:
+        return self.state.priority
+
     def _priority_of(self, node_run: NodeRun) -> int:
         return self.state.priority + node_run.step.spec.priority
 
@@ -194,39 +196,10 @@ class Executor:
     def _begin_off_lane(self, node_run: NodeRun) -> None:
         needs = self.places.needed_by(node_run.step)
         if not needs:
-            self._send(self.state.lanes.pool, partial(self._sync_turn, node_run), self._priority_of(node_run))
+            priority = partial(self._priority_of, node_run)
+            self._send(self.state.lanes.pool, partial(self._sync_turn, node_run), priority)
         elif self._is_its_turn(node_run):
-            self._ask_places(node_run, needs, partial(self.lane_caller.call, one_call=True))
-
-    def _ask_places(self, node_run: NodeRun, needs: Needs, call: Callable[[NodeRun, Worker], LaneOutcome]) -> None:
-        """Let a node whose turn it is have its next call once it has places."""
-        names = tuple(name for name, _ in needs)
-
-        def call_in_places(demand: Demand, node_run: NodeRun, worker: Worker) -> LaneOutcome:
-            try:
-                with holding(names):
-                    return call(node_run, worker)
-            finally:
-                self.places.give_back(demand)
-
-        def go_on(demand: Demand, worker: Worker) -> None:
-            if self.is_over:
-                self.places.give_back(demand)
-                self.claims.release(node_run, None)
-                return
-            self._event_log.node_started(node_run, worker.name)
-            self._call_on_lane(node_run, partial(call_in_places, demand), worker)
-
-        def begin(demand: Demand) -> None:
-            context = self.context.copy()
-            lane = self.state.lanes.of_pools(names)
-            lane.submit_beside(lambda worker: context.run(go_on, demand, worker))
-
-        try:
-            self.places.ask(node_run, needs, begin)
-        except ComfyNBError as error:
-            self.claims.release(node_run, None)
-            self.fail(node_run, error)
+            self.pool_calls.begin(node_run, needs, partial(self.lane_caller.call, one_call=True))
 
     # Sync nodes, on a lane -----------------------------------------------------------------------------------------
 
@@ -235,7 +208,6 @@ class Executor:
 
         After a while it lets other runs have it, and at once those of higher priority.
         """
-        priority = self.state.priority
         look_at = time.perf_counter() + LOOK_S
         until = look_at + SLICE_S
         while True:
@@ -248,10 +220,10 @@ class Executor:
             self._sync_turn(node_run, worker)
             if (now := time.perf_counter()) > look_at:
                 jobs = self._lane.jobs
-                is_wanted = jobs.is_wanted if now > until else jobs.is_wanted_above(priority)
+                is_wanted = jobs.is_wanted if now > until else jobs.is_wanted_above(self.state.priority)
                 # With nothing ready the loop has to hear of that first.
                 if is_wanted and not self.is_over and self.scheduler.has_ready():
-                    self._send(self._lane, self._drain, priority)
+                    self._send(self._lane, self._drain, self._priority)
                     return
                 look_at = now + LOOK_S
                 if now > until:
@@ -264,9 +236,10 @@ class Executor:
             return
         if self.state.stop_as is None:  # else it has only waited, and will not be called
             self._event_log.node_started(node_run, worker.name)
-        self._call_on_lane(node_run, self.lane_caller.call, worker)
+        self.call_on_lane(node_run, self.lane_caller.call, worker)
 
-    def _call_on_lane(self, node_run: NodeRun, call: Callable[[NodeRun, Worker], LaneOutcome], worker: Worker) -> None:
+    def call_on_lane(self, node_run: NodeRun, call: LaneCall, worker: Worker) -> None:
+        """Call a node whose turn it is, and take what came of it."""
         self.calling[worker] = node_run
         keeps_claim = False
         try:
@@ -303,17 +276,17 @@ class Executor:
 
     def _send_again(self, node_run: NodeRun, put_off: LaneTurn) -> None:
         if needs := self.places.needed_by(node_run.step):
-            self._ask_places(node_run, needs, partial(self.lane_caller.go_on, put_off))
+            self.pool_calls.begin(node_run, needs, partial(self.lane_caller.go_on, put_off))
             return
 
         def go_on(worker: Worker) -> None:
             if self.is_over:
                 self.claims.release(node_run, None)
                 return
-            self._call_on_lane(node_run, partial(self.lane_caller.go_on, put_off), worker)
+            self.call_on_lane(node_run, partial(self.lane_caller.go_on, put_off), worker)
 
         lane = self.state.lanes.pool if node_run.step.where == POOL else self._lane
-        self._send(lane, go_on, self._priority_of(node_run))
+        self._send(lane, go_on, partial(self._priority_of, node_run))
 
     # Async nodes, on the loop ----------------------------------------------------------------------------------------
 

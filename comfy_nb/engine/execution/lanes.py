@@ -20,7 +20,7 @@ import torch
 from comfy_nb.engine.execution.process_end import process_end
 from comfy_nb.engine.own_thread import OwnThread
 from comfy_nb.engine.planning.torch_modes import has_torch_modes, switch_off_torch_modes
-from comfy_nb.engine.pools.job_queue import JobQueue
+from comfy_nb.engine.pools.job_queue import JobQueue, no_priority
 from comfy_nb.engine.pools.turns import Aging, Turns
 from comfy_nb.errors import InterruptProcessingException
 
@@ -136,7 +136,7 @@ class Lane:
             self.size = max(self.size, self._jobs_beside)
         self.submit(counted)
 
-    def submit(self, job: Job, source: Hashable = None, priority: int = 0) -> None:
+    def submit(self, job: Job, source: Hashable = None, priority: Callable[[], int] = no_priority) -> None:
         """Queue a job; the first one starts the threads. Sources of equal priority take turns."""
         if len(self.workers) < self.size:
             with self._lock:
@@ -197,6 +197,15 @@ class Lanes:
                 self._nested = Lanes(self.aging, outer=self)
             self._nested._users += 1
             return self._nested
+
+    def reconsider(self) -> None:
+        """Let the jobs that wait do so with the priority that their runs have now."""
+        with self._lock:
+            lanes, nested = [self.lane, self.pool, *self._of_pools.values()], self._nested
+        for lane in lanes:
+            lane.jobs.reconsider()
+        if nested is not None:
+            nested.reconsider()
 
     def release(self) -> None:
         """Take them back from a run that has ended."""

@@ -13,8 +13,11 @@ def html_table(head: Iterable[str], rows: Iterable[Iterable[str]], right: Collec
 
 
 def _cells(tag: str, texts: Iterable[str], right: Collection[int]) -> str:
-    return "".join(
-        f"<{tag} style='text-align:{'right' if column in right else 'left'};padding:0.1em 0.8em;background:none'>"
-        f"{escape(text)}</{tag}>"
-        for column, text in enumerate(texts)
-    )
+    return "".join(_cell(tag, text, is_number=column in right) for column, text in enumerate(texts))
+
+
+def _cell(tag: str, text: str, *, is_number: bool) -> str:
+    style = f"text-align:{'right' if is_number else 'left'};padding:0.1em 0.8em;background:none"
+    if is_number or tag == "th":
+        style += ";white-space:nowrap"
+    return f"<{tag} style='{style}'>{escape(text)}</{tag}>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from comfy_nb.engine.pool import Pool
+from comfy_nb.engine.pool import Pool, make_pool
 from comfy_nb.engine.pools.pools import Pools, PoolState
 from comfy_nb.spec.uses import Uses
 from comfy_nb.ui.render.html_table import html_table
@@ -31,7 +31,7 @@ class PoolTable:
         self._pools().assign(classes, uses)
 
     def __getitem__(self, name: str) -> Pool:
-        return Pool(self._pools(), name)
+        return make_pool(self._pools(), name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._pools())

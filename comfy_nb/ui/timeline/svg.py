@@ -19,7 +19,8 @@ from comfy_nb.wording import clip, count, format_seconds
 
 WIDTH, WIDTH_MIN = 960, 640
 LEFT, RIGHT, TOP = 92, 12, 26
-LINE, WAITING_LINE, GAP = 20, 12, 8
+LINE, WAITING_LINE, GAP = 20, 16, 8
+WAITING_BAR = 2
 CHARACTER_PX = 6.0
 TICKS_MAX = 10
 CACHED_MAX = 400
@@ -39,7 +40,7 @@ STYLE = """
 text{font:11px system-ui,sans-serif;fill:#767676}
 .in{fill:#fff}.grid{stroke:#888;stroke-opacity:.25}
 .loop{fill:#8566c9}.held{fill:#2e1065}.thread,.many{fill:#2f7fbf}
-.waiting,.pause{fill:#999;fill-opacity:.35}.stall{fill:#d64545}.tick{stroke:#7a8a99;stroke-width:1.5}
+.waiting{fill:#999;fill-opacity:.6}.pause{fill:#999;fill-opacity:.35}.stall{fill:#d64545}.tick{stroke:#7a8a99;stroke-width:1.5}
 .failed{fill:#d64545}.stopped,.blocked{fill:#b97a16}.miss{stroke:#b97a16;stroke-width:1.5}
 .path{fill:none;stroke:#d98200;stroke-width:2.5}
 """.replace("\n", "")
@@ -147,7 +148,10 @@ class Drawing:
         x, end = self._x(block.start), self._x(block.end)
         width = max(end - x, 1.0)
         state = bar.state if bar.state in ("failed", "blocked", "stopped") and block.kind != "waiting" else ""
-        yield _rect(state or block.kind, x, y, width, height)
+        if block.kind == "waiting":  # thin, below its words, which stand on the page in whatever theme
+            yield _rect(block.kind, x, y + height - WAITING_BAR, width, WAITING_BAR)
+        else:
+            yield _rect(state or block.kind, x, y, width, height)
         if block.kind in ("loop", "thread"):
             yield from self._inside(block, y, height)
         if block.kind != "waiting" and block.kind != "many" and bar.node_id in self._critical:
@@ -156,7 +160,7 @@ class Drawing:
             is_inside = len(block.label) * CHARACTER_PX + PADDING_PX < width
             colour = "in" if is_inside and block.kind != "waiting" else ""
             if is_inside or block.kind != "thread":
-                yield _text((x if is_inside else end) + 4, y + height - (5 if height > 12 else 1), block.label, colour)
+                yield _text((x if is_inside else end) + 4, y + height - 5, block.label, colour)
 
     def _inside(self, block: Block, y: float, height: float) -> Iterator[str]:
         """Draw the waits of a bar, and the spans in which it held the loop."""

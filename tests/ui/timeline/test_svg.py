@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comfy_nb.engine.events import LoopHeld
+from comfy_nb.engine.events import LoopHeld, NodeQueued
 from comfy_nb.ui.timeline.lines import LINES_MAX, arrange_lanes
 from comfy_nb.ui.timeline.spans import Recorder, Spans
 from comfy_nb.ui.timeline.svg import summary, to_html, to_svg
@@ -67,6 +67,15 @@ def test_waiting_awaiting_and_stalls_are_told_apart():
         )
     )
     assert {"loop", "held", "stall", "thread", "waiting", "path"} <= kinds(svg)
+
+
+def test_a_node_that_waits_for_a_pool_is_drawn_with_what_for():
+    waits = NodeQueued(RUN, 0.5, "2", "2", "Ask", "Ask", ("gpu",), 2)
+    begun = spans_of(node("1"), waits, end("1", 4.0), node("2", 4.0, title="Ask"), end("2", 9.0))
+    for spans, words in ((spans_of(node("1"), waits), "Ask for gpu, 2 ahead"), (begun, "Ask for gpu")):
+        root = ElementTree.fromstring(to_svg(spans))
+        assert words in [element.text for element in root.iter() if element.tag.endswith("text")]
+    assert "waiting" in kinds(to_svg(spans_of(waits)))
 
 
 def test_titles_are_escaped():
