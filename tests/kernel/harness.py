@@ -9,6 +9,7 @@ import os
 import queue
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,18 @@ OTHER_KERNELS = {"6.31": ("ipykernel==6.31.0", "nest-asyncio==1.6.0")}
 """Other kernel versions to test, each with the packages it needs beyond the main environment."""
 
 START_TIMEOUT_S = 60.0
+STACKS_S = 2.0
+FRAMES = 30
+
+LAUNCH = """
+import faulthandler, runpy, signal, sys
+path = sys.argv.pop(1)
+if hasattr(faulthandler, "register"):
+    faulthandler.register(signal.SIGUSR1, open(path, "w"))
+runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=True)
+"""
+"""Begins a kernel that writes what its threads do when it is asked by a signal, however busy it is (not on Windows)."""
+
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -113,7 +126,8 @@ class Kernel:
     def __enter__(self) -> Kernel:
         self._private = Path(tempfile.mkdtemp(prefix="comfy_nb_kernel_"))
         self._manager = KernelManager(connection_file=str(self._private / "connection.json"))
-        launch = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        self._stacks = self._private / "stacks.txt"
+        launch = [sys.executable, "-c", LAUNCH, str(self._stacks), "-f", "{connection_file}"]
         self._manager.kernel_spec.argv = launch
         self._manager.start_kernel(env=self._environment(), cwd=str(self._cwd))
         self._client = self._manager.client()
@@ -151,6 +165,11 @@ class Kernel:
         msg_id = self._client.execute(code, allow_stdin=True, stop_on_error=stop_on_error)  # as a page does
         reply = self._replies[msg_id] = Reply(msg_id, sent_at)
         return reply
+
+    @property
+    def folder(self) -> Path:
+        """The folder that it runs in."""
+        return self._cwd
 
     def run(self, code: str, timeout: float = 30.0) -> Reply:
         """Run a cell to its end. An error in the cell is in the reply, not raised."""
@@ -192,12 +211,27 @@ class Kernel:
                 message = self._client.get_iopub_msg(timeout=min(0.5, max(deadline - time.perf_counter(), 0)))
             except queue.Empty:
                 if time.perf_counter() >= deadline:
-                    raise TimeoutError(failure or f"nothing happened in {timeout} s") from None
+                    failure = failure or f"nothing happened in {timeout} s"
+                    raise TimeoutError(f"{failure}\n{self._what_threads_do()}") from None
                 if not self._manager.is_alive():
                     raise RuntimeError(f"the kernel died. {failure}") from None
                 continue
             if reply := self._replies.get(message["parent_header"].get("msg_id")):
                 reply.take(message)
+
+    def _what_threads_do(self) -> str:
+        """Return the stacks of the kernel's main thread and of ours, twice: what stays the same is held up.
+
+        They are told once for a kernel: the cells after the first one that hangs wait for that.
+        """
+        if not hasattr(signal, "SIGUSR1") or not self._stacks.exists() or self._stacks.read_text():
+            return ""
+        for _ in range(2):
+            self.process.send_signal(signal.SIGUSR1)
+            time.sleep(STACKS_S / 2)
+        threads = self._stacks.read_text().replace("Current thread", "\nCurrent thread").split("\n\n")
+        shown = [thread for thread in threads if "/comfy_nb/" in thread or thread.strip().startswith("Current thread")]
+        return "\n".join("\n".join(thread.strip().splitlines()[:FRAMES]) for thread in shown)
 
     def answer(self, text: str, timeout: float = 30.0) -> None:
         """Wait until the running cell asks for a line of input, and give it."""

@@ -15,37 +15,33 @@ picture = nb.nodes.EmptyImage(width=8, height=8)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
-def test_a_value_that_came_from_a_run_is_a_view_and_other_tensors_are_not(kernel):
-    kernel.run(PREPARE)
-    reply = kernel.run("await picture")
+def test_a_value_that_came_from_a_run_is_a_view_and_other_tensors_are_not(lesson):
+    reply = lesson.run("await picture")
     assert reply.error is None, reply.error
     assert not reply.results
     (kept,) = reply.displays
     assert "IMAGE [1, 8, 8, 3] float32" in kept["text/plain"] and "EmptyImage" in kept["text/plain"]
     assert "<img" in kept["text/html"]
     assert any("placeholder" in each["data"].get("state", {}) for each in reply.comms)
-    assert kernel.run("torch.zeros(2)").results == ["tensor([0., 0.])"]
-    assert kernel.run("{'samples': torch.zeros(1)}").results == ["{'samples': tensor([0.])}"]
-    assert kernel.run("(await picture)[0, 0, 0] + 1").results == ["tensor([1., 1., 1.])"]
+    assert lesson.run("torch.zeros(2)").results == ["tensor([0., 0.])"]
+    assert lesson.run("{'samples': torch.zeros(1)}").results == ["{'samples': tensor([0.])}"]
+    assert lesson.run("(await picture)[0, 0, 0] + 1").results == ["tensor([1., 1., 1.])"]
 
 
-def test_the_dict_of_a_latent_is_known_again(kernel):
-    kernel.run(PREPARE)
-    reply = kernel.run("await nb.nodes.EmptyLatentImage(width=64, height=64)")
+def test_the_dict_of_a_latent_is_known_again(lesson):
+    reply = lesson.run("await nb.nodes.EmptyLatentImage(width=64, height=64)")
     assert "LATENT [1, 4, 8, 8]" in reply.displays[0]["text/plain"], reply
 
 
-def test_all_tensors_are_shown_where_it_is_asked_for(kernel):
-    kernel.run(PREPARE)
-    kernel.run("from comfy_nb.ui.inspect.formatter import show_all_tensors\nshow_all_tensors(True)")
-    assert kernel.run("torch.zeros(2)").displays[0]["text/plain"].startswith("[2] float32")
-    kernel.run("show_all_tensors(False)")
-    assert kernel.run("torch.zeros(2)").results == ["tensor([0., 0.])"]
+def test_all_tensors_are_shown_where_it_is_asked_for(lesson):
+    lesson.run("from comfy_nb.ui.inspect.formatter import show_all_tensors\nshow_all_tensors(True)")
+    assert lesson.run("torch.zeros(2)").displays[0]["text/plain"].startswith("[2] float32")
+    lesson.run("show_all_tensors(False)")
+    assert lesson.run("torch.zeros(2)").results == ["tensor([0., 0.])"]
 
 
-def test_a_run_tells_what_is_on_a_link(kernel):
-    kernel.run(PREPARE)
-    reply = kernel.run("run = await picture.graph.run()\nrun.inspect('1')")
+def test_a_run_tells_what_is_on_a_link(lesson):
+    reply = lesson.run("run = await nb.nodes.EmptyImage(width=9, height=9).graph.run()\nrun.inspect('1')")
     assert reply.error is None, reply.error
     assert "computed in" in reply.displays[0]["text/plain"]
 
@@ -60,11 +56,11 @@ def test_a_run_tells_what_is_on_a_link(kernel):
         ("nb.draw({'1': {'class_type': 'EmptyImage', 'inputs': {}}})", "1 node"),
     ],
 )
-def test_a_value_with_a_display_of_its_own_keeps_it_beside_others(kernel, value, shown):
-    kernel.run("import matplotlib.pyplot, pandas, ipywidgets\nimport comfy_nb as nb")
-    kernel.run(f"value = {value}\nmatplotlib.pyplot.close('all')")
-    kernel.run("from comfy_nb.ui.inspect.view import show_in, view_of")
-    kernel.run("box = ipywidgets.VBox()\nshow_in(box, view_of(value))")
-    reply = kernel.run("box.children[0].value")
+def test_a_value_with_a_display_of_its_own_keeps_it_beside_others(lesson, value, shown):
+    lesson.run("import matplotlib.pyplot, pandas, ipywidgets")
+    lesson.run(f"value = {value}\nmatplotlib.pyplot.close('all')")
+    lesson.run("from comfy_nb.ui.inspect.view import show_in, view_of")
+    lesson.run("box = ipywidgets.VBox()\nshow_in(box, view_of(value))")
+    reply = lesson.run("box.children[0].value")
     assert reply.error is None, reply.error
     assert shown in reply.results[0]

@@ -61,6 +61,25 @@ def test_the_interrupt_ends_the_cell_whichever_run_is_in_its_way(lesson: Kernel,
     assert lesson.run("1 + 1").results == ["2"]
 
 
+def test_the_interrupt_ends_a_job_that_keeps_the_loop_while_no_cell_runs(lesson: Kernel):
+    held = lesson.folder / "held"
+    begin = lesson.run(
+        "@nb.node\nasync def holds_later(value: float) -> float:\n    await asyncio.sleep(0.5)\n"
+        f"    open({str(held)!r}, 'w').close()\n    time.sleep(60)\n    return value\njob = holds_later(4.0).start()"
+    )
+    assert begin.error is None
+    lesson.wait_until(held.exists, 20.0)
+    lesson.interrupt()
+    reply = lesson.run("job.run.state", 20.0)
+    assert (reply.error, reply.results) == (None, ["'stopped'"])
+
+
+def test_a_press_while_nothing_runs_is_for_nobody(lesson: Kernel):
+    lesson.run("job = nb.nodes.PrimitiveInt(value=1).start()")
+    lesson.interrupt()
+    assert lesson.run("await job").results == ["1"]
+
+
 def test_a_job_that_lets_the_loop_turn_again_survives_the_interrupt_of_a_cell(lesson: Kernel):
     reply, _ = shown(
         lesson,

@@ -728,6 +728,22 @@ exec("def press():\\n    try: raise {handled}\\n    except Exception: signal.rai
     assert is_plain(error) and "ValueError" not in error.traceback, error.traceback
 
 
+@pytest.mark.parametrize("awaits", ["", "await asyncio.sleep(0)\n"])
+def test_a_press_just_before_run_sync_holds_presses_back_keeps_none_from_later_cells(lesson: Kernel, awaits: str):
+    code = """
+from comfy_nb.engine.execution import held_back
+set_handler = held_back.set_handler
+def press_and_set(handler):
+    held_back.set_handler = set_handler
+    signal.raise_signal(signal.SIGINT)
+    return set_handler(handler)
+"""
+    assert lesson.run(code).error is None
+    error = error_of(lesson.run(awaits + "held_back.set_handler = press_and_set\nquick().run_sync()"))
+    assert is_one_line(error) or is_plain(error), error.traceback
+    assert interrupted(lesson, "await quick()\nprint('begun')\nawait asyncio.sleep(60)").seconds < 60
+
+
 def test_a_press_while_a_cell_tidies_up_after_another_shows_the_later_one(lesson: Kernel):
     code = "try: sleeper().run_sync()\nfinally:\n    print('tidies', flush=True)\n    time.sleep(60)"
     cell = lesson.send(code)

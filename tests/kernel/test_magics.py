@@ -1,4 +1,4 @@
-"""`%comfy` and `%%node` in real kernels."""
+"""`%comfy` and `%%node` in real kernels, one of each version for all tests in their order, as one does a notebook."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import json
 import pytest
 
 pytestmark = pytest.mark.kernel
+INTERRUPTED = True
+PREPARE = "import comfy_nb as nb\n%load_ext comfy_nb"
 
 GRAPH = {
     "1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}},
@@ -15,11 +17,9 @@ GRAPH = {
 
 
 @pytest.fixture
-def loaded(kernel, tmp_path):
-    (tmp_path / "flow.json").write_text(json.dumps(GRAPH))
-    reply = kernel.run("import comfy_nb as nb\n%load_ext comfy_nb")
-    assert reply.error is None, reply.error
-    return kernel
+def loaded(lesson):
+    (lesson.folder / "flow.json").write_text(json.dumps(GRAPH))
+    return lesson
 
 
 def completions(kernel, code: str) -> list[str]:
@@ -47,9 +47,9 @@ def test_a_file_is_run_in_the_background_and_can_be_awaited(loaded):
     assert loaded.run("%comfy why 2").stdout == "first run\n"
 
 
-def test_an_interrupt_stops_a_file_that_the_cell_waits_for(loaded, tmp_path):
+def test_an_interrupt_stops_a_file_that_the_cell_waits_for(loaded):
     loaded.run("%%node hang() -> int --output\nimport asyncio\nprint('inside')\nawait asyncio.sleep(60)\nreturn 1")
-    (tmp_path / "long.json").write_text(json.dumps({"1": {"class_type": "hang", "inputs": {}}}))
+    (loaded.folder / "long.json").write_text(json.dumps({"1": {"class_type": "hang", "inputs": {}}}))
     loaded.run("nb.configure(display='none')")
     reply = loaded.send("%comfy run long.json --wait")
     loaded.wait_for_text(reply, "inside")
@@ -66,6 +66,7 @@ def test_names_of_classes_are_completed_and_a_question_mark_shows_the_slots(load
 
 
 def test_the_cache_is_emptied_on_demand(loaded):
+    loaded.run("%comfy cache clear")
     loaded.run("nb.configure(display='none')\nrun = await nb.load('flow.json').run(['2'])")
     assert "ImageInvert" in loaded.run("%comfy cache").results[0]
     assert loaded.run("%comfy cache clear").stdout == "2 values dropped.\n"

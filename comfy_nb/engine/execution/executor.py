@@ -120,6 +120,8 @@ class Executor:
         if self.scheduler.pending == 0:
             self._close(Status.DONE)
             return
+        interrupt_watch.begin_run()
+        self._process_settings.callback(interrupt_watch.end_run)
         self._process_settings.enter_context(switch_interval)
         self._process_settings.enter_context(node_threads)
         self._process_settings.enter_context(gc_frozen(total))

@@ -50,9 +50,10 @@ class HeldBack:
                 self._before = before
                 cancels_task = getattr(before, "previous", before) is not signal.default_int_handler
                 self._passes_on = cancels_task and interrupt_watch.is_beside_cell()
+                self._around = None if self._passes_on else interrupt_watch.nested
+                set_handler(self)  # from here on nothing is raised, so that __exit__ is called
                 if not self._passes_on:
-                    self._around, interrupt_watch.nested = interrupt_watch.nested, self
-                set_handler(self)
+                    interrupt_watch.nested = self
         return self
 
     def __call__(self, number: int, frame: FrameType | None) -> None:

@@ -27,6 +27,7 @@ from comfy_nb.engine.execution.loops import running_loop
 from comfy_nb.engine.execution.other_threads import OtherThreads, is_ours
 from comfy_nb.engine.execution.process_end import process_end
 from comfy_nb.engine.execution.sigint import present_handler, set_handler
+from comfy_nb.engine.execution.sigint_handlers import Handler, IdleHandler
 from comfy_nb.engine.node_api.context import EndedRun, current_call
 from comfy_nb.errors import Interrupted, InterruptProcessingException
 
@@ -111,43 +112,6 @@ class Awaited:
         raise Interrupted(self._message, run=self.run) from None
 
 
-class _Handler:
-    """Calls the previous handler and then wakes the loop; one that is still installed later only passes signals on.
-
-    A kernel's handler, which cancels the cell's task, is called on the loop. Where that is turning for a run_sync() of
-    the cell, the run ends instead: a task that is cancelled while it awaits nothing takes the kernel's reply with it.
-    """
-
-    def __init__(
-        self, watch: InterruptWatch, previous: Callable[[int, FrameType | None], Any], *, until_cell_ends: bool
-    ) -> None:
-        self.watch = watch
-        self.previous = previous
-        self.until_cell_ends = until_cell_ends
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        is_again = self.watch.press()
-        try:
-            if not is_again:
-                self._pass_on(number, frame)
-        finally:
-            self.watch.wake()
-        self.watch.press_on_node(frame)
-
-    def _pass_on(self, number: int, frame: FrameType | None) -> None:
-        loop = running_loop()
-        if self.until_cell_ends and loop is not None and self.previous is not signal.default_int_handler:
-            loop.call_soon_threadsafe(self._cancel, number, self.watch.running_cell)
-        else:
-            self.previous(number, frame)
-
-    def _cancel(self, number: int, cell: object) -> None:
-        if cell is self.watch.running_cell and self.watch.nested is not None:
-            self.watch.nested(number, None)
-        elif not self.watch.cancel_cell(cell):
-            self.previous(number, None)
-
-
 class InterruptWatch:
     """What is awaited in this process, by whom, how many `interrupts` have come, and whether one is arriving.
 
@@ -168,11 +132,11 @@ class InterruptWatch:
         self._presses_in_cell = 0
         self._owed: object | None = None
         self._heard = 0
-        self._is_ticking = False
+        self._is_ticking = self._is_idle = False
         self.has_run = False
         self._awaits: set[Awaited] = set()
         self.forget_threads()
-        self._users = 0
+        self._users = self._runs = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def awaiting(self, message: str, end: Callable[[], Any], run: Any = None) -> Awaited:
@@ -224,6 +188,7 @@ class InterruptWatch:
     def watch_cell(self) -> None:
         """Notice interrupts until the running cell ends."""
         self.has_cells = process_end.of_cells = True
+        self._is_idle = False
         if _is_main_thread():
             self._wrap_handler(until_cell_ends=True)
 
@@ -232,8 +197,34 @@ class InterruptWatch:
         if _is_main_thread():
             while (left := self._pressed_at + SETTLE_S - time.monotonic()) > 0:
                 time.sleep(left)
-            self._cell, self._cell_task = object(), None
+            self._cell, self._cell_task, self._is_idle = object(), None, True
             self._put_handler_back(until_cell_ends=True)
+            self._watch_idle()
+
+    def begin_run(self) -> None:
+        """Note that nodes of a run are called from here on; `end_run` is called on the same thread."""
+        if _is_main_thread():
+            self._runs += 1
+            if self._is_idle:
+                self._watch_idle()
+
+    def end_run(self) -> None:
+        """Note that they are not any more."""
+        if _is_main_thread():
+            self._runs -= 1
+            present = present_handler()
+            if not self._runs and isinstance(present, IdleHandler):
+                set_handler(present.previous)
+
+    def _watch_idle(self) -> None:
+        loop = running_loop()
+        if not self._runs or not self._is_idle or loop is None:
+            return
+        if (present := present_handler()) == signal.SIG_IGN:
+            self._loop = loop
+            set_handler(IdleHandler(self, present, until_cell_ends=False))
+        elif not is_ours(present):  # the kernel has yet to put its own back
+            loop.call_later(TICK_S, self._watch_idle)
 
     def note_run(self) -> None:
         """Note that a run has begun, perhaps one of the running cell."""
@@ -295,6 +286,13 @@ class InterruptWatch:
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._announce, self._cell, self.interrupts)
 
+    def press_while_idle(self, frame: FrameType | None) -> None:
+        """Note an interrupt that comes while no cell runs: it is for the node that keeps the loop, or for nobody."""
+        self.interrupts += 1
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._announce, self._cell, self.interrupts)
+        self.press_on_node(frame)
+
     def press_on_node(self, frame: FrameType | None) -> None:
         """End the async node that keeps the loop busy, now or, if the loop does not turn before, in a while."""
         self.interrupt_node(frame)
@@ -306,7 +304,8 @@ class InterruptWatch:
         """Raise InterruptProcessingException in the async node that keeps the loop busy.
 
         That is one that has done so for long, or already while an earlier interrupt came. One whose run the cell does
-        not await goes on, if it lets the loop turn in good time: until then the cell cannot end.
+        not await goes on, if it lets the loop turn in good time: until then the cell cannot end. A press while no cell
+        runs means it.
         """
         call, since = current_call.get(), busy_since(frame)
         if call is None or since is None or self._heard == self.interrupts:
@@ -320,7 +319,7 @@ class InterruptWatch:
                 if awaited.loop is not None:  # the node may swallow the error, as Python does in some callbacks
                     awaited.loop.call_soon_threadsafe(awaited.end)
                 raise InterruptProcessingException
-        if held > HELD_BY_OTHERS_S or (is_again and self._presses_in_cell > 1):
+        if self._is_idle or held > HELD_BY_OTHERS_S or (is_again and self._presses_in_cell > 1):
             raise InterruptProcessingException
 
     def interrupt_run(self, inner: Any) -> None:
@@ -373,11 +372,11 @@ class InterruptWatch:
             self._loop, self.is_arriving, self._is_ticking = loop, False, False
         present = present_handler()
         if callable(present) and not is_ours(present):
-            set_handler(_Handler(self, present, until_cell_ends=until_cell_ends))
+            set_handler(Handler(self, present, until_cell_ends=until_cell_ends))
 
     def _put_handler_back(self, *, until_cell_ends: bool) -> None:
         present = present_handler()
-        if isinstance(present, _Handler) and present.until_cell_ends is until_cell_ends:
+        if isinstance(present, Handler) and present.until_cell_ends is until_cell_ends:
             set_handler(present.previous)
 
 
