@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from types import CoroutineType
 from typing import Any, Protocol
@@ -20,6 +20,7 @@ from comfy_nb.engine.execution.coroutines import LoopWatch, WatchedCoroutine, ru
 from comfy_nb.engine.execution.failure import TookTooLong
 from comfy_nb.engine.execution.hook_caller import call_hook
 from comfy_nb.engine.execution.lanes import Worker
+from comfy_nb.engine.execution.lending import resources_for, with_resources_here
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.places import Places
 from comfy_nb.engine.execution.retry import retry_after
@@ -130,6 +131,8 @@ class LaneCaller:
         started = time.perf_counter()
         try:
             function = self.state.modes.wrap(call.function, grad=spec.grad)
+            if spec.resources and not call.is_check:
+                function = with_resources_here(spec, function)
             with torch.set_grad_enabled(spec.grad):
                 result = worker.call(call, function, call.inputs)
             if call.is_check:
@@ -221,9 +224,9 @@ class LoopCaller:
             try:
                 if not inspect.iscoroutinefunction(call.function) and call.is_check:
                     return await self._call_hook(call.function, call.inputs)
-                async with self.places.taken(node_run):
+                async with self.places.taken(node_run), resources_for(spec, call.is_check) as resources:
                     started = time.perf_counter()
-                    result = await self._await_in_time(node_run, call)
+                    result = await self._await_in_time(node_run, call, resources)
                 _report_call(call, self.state, time.perf_counter() - started)
                 return result
             except InterruptProcessingException:
@@ -238,9 +241,9 @@ class LoopCaller:
             await asyncio.sleep(retry.wait_s)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _await_in_time(self, node_run: NodeRun, call: Invocation) -> Any:
+    async def _await_in_time(self, node_run: NodeRun, call: Invocation, resources: Mapping[str, Any]) -> Any:
         spec = node_run.step.spec
-        made = call.function(**call.inputs)
+        made = call.function(**call.inputs, **resources)
         stepped = WatchedCoroutine(made, node_run, self.watch, grad=spec.grad, modes=self.state.modes)
         if spec.timeout is None:
             return await stepped
