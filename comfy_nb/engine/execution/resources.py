@@ -42,6 +42,7 @@ class Resource(Declared):
 
     def __init__(self, function: Callable[..., Any], idle: float | None, needs: Mapping[str, Declared]) -> None:
         super().__init__(function, None if idle == math.inf else idle, needs)
+        self.is_superseded = False
         self._in_process = ProcessOpening(self)
         self._on_loops: dict[asyncio.AbstractEventLoop, LoopOpening] = {}
         self._blocks: list[tuple[asyncio.AbstractEventLoop | None, int, Hold]] = []
@@ -189,7 +190,7 @@ class Resource(Declared):
 
     def supersede(self) -> None:
         """Close when idle at once: a cell has defined another one of its name."""
-        self.idle = 0.0
+        self.is_superseded, self.idle = True, 0.0
         if self._in_process.stage is Stage.OPEN and not self._in_process.users:
             self._in_process.close_soon()
         for loop, opening in list(self._on_loops.items()):
@@ -320,8 +321,7 @@ def close_at_end() -> None:
     left = sorted(each.name for each in list(_resources) if not each.close_at_end())
     if left:
         print(
-            f"comfy_nb: {count(len(left), 'resource')} stayed open, since no loop was left to close them on: "
-            f"{', '.join(left)}.",
+            f"comfy_nb: {count(len(left), 'resource')} stayed open, for want of a loop to close on: {', '.join(left)}.",
             file=sys.stderr,
         )
 
