@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from types import CoroutineType
 from typing import Any, Protocol
@@ -224,9 +224,11 @@ class LoopCaller:
             try:
                 if not inspect.iscoroutinefunction(call.function) and call.is_check:
                     return await self._call_hook(call.function, call.inputs)
-                async with self.places.taken(node_run), resources_for(spec, call.is_check) as resources:
+                async with self.places.taken(node_run):
                     started = time.perf_counter()
-                    result = await self._await_in_time(node_run, call, resources)
+                    needs_resources = spec.resources and not call.is_check
+                    make = self._await_with_resources if needs_resources else self._await_in_time
+                    result = await make(node_run, call)
                 _report_call(call, self.state, time.perf_counter() - started)
                 return result
             except InterruptProcessingException:
@@ -241,9 +243,13 @@ class LoopCaller:
             await asyncio.sleep(retry.wait_s)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _await_in_time(self, node_run: NodeRun, call: Invocation, resources: Mapping[str, Any]) -> Any:
+    async def _await_with_resources(self, node_run: NodeRun, call: Invocation) -> Any:
+        async with resources_for(node_run.step.spec) as resources:
+            return await self._await_in_time(node_run, call._replace(inputs={**call.inputs, **resources}))
+
+    async def _await_in_time(self, node_run: NodeRun, call: Invocation) -> Any:
         spec = node_run.step.spec
-        made = call.function(**call.inputs, **resources)
+        made = call.function(**call.inputs)
         stepped = WatchedCoroutine(made, node_run, self.watch, grad=spec.grad, modes=self.state.modes)
         if spec.timeout is None:
             return await stepped

@@ -12,28 +12,11 @@ from comfy_nb.spec.resource import Declared
 
 
 @asynccontextmanager
-async def _lend(spec: NodeSpec) -> AsyncGenerator[dict[str, Any], None]:
+async def resources_for(spec: NodeSpec) -> AsyncGenerator[dict[str, Any], None]:
+    """Lend an async node its resources, by parameter, in a block."""
     async with AsyncExitStack() as stack:
         lent = {name: await stack.enter_async_context(_own(each).lent()) for name, each in spec.resources.items()}
         yield _as_inputs(spec, lent)
-
-
-class _Nothing:
-    """The resources of a node that asks for none."""
-
-    async def __aenter__(self) -> dict[str, Any]:
-        return {}
-
-    async def __aexit__(self, *_: object) -> None:
-        return None
-
-
-_NOTHING = _Nothing()
-
-
-def resources_for(spec: NodeSpec, is_check: bool) -> Any:
-    """Return an async context of the resources of a node's call by parameter; a lazy check gets none."""
-    return _lend(spec) if spec.resources and not is_check else _NOTHING
 
 
 def with_resources_here(spec: NodeSpec, function: Callable[..., Any]) -> Callable[..., Any]:
