@@ -25,6 +25,7 @@ from comfy_nb.api import (
     sweep,
 )
 from comfy_nb.api import load_ipython_extension as load_ipython_extension
+from comfy_nb.engine.execution.resources import resource
 from comfy_nb.engine.job import Job
 from comfy_nb.engine.node_api.context import CurrentNodeContext, ExecutionBlocker
 from comfy_nb.engine.node_api.graph_builder import GraphBuilder
@@ -43,6 +44,7 @@ from comfy_nb.errors import (
     NodeTimeout,
     NotKept,
     PromptError,
+    ResourceError,
     RunTimeout,
     SpecError,
     Stopped,
@@ -107,6 +109,7 @@ __all__ = [
     "ProgressBar",
     "PromptError",
     "Range",
+    "ResourceError",
     "Run",
     "RunTimeout",
     "Session",
@@ -133,6 +136,7 @@ __all__ = [
     "pool",
     "pools",
     "register",
+    "resource",
     "sample",
     "stop_all",
     "sweep",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_nb.engine import presenter
 from comfy_nb.engine.cache.disk import DiskCache
 from comfy_nb.engine.execution.breakpoints import Breakpoint, slot_of
+from comfy_nb.engine.execution.resources import close_all
 from comfy_nb.engine.pool import Pool, make_pool
 from comfy_nb.engine.presenter import Presenter
 from comfy_nb.engine.session import default_session
@@ -193,8 +194,13 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 
 
 def stop_all() -> int:
-    """Stop every run of the session, including background jobs, and return how many there were."""
-    return default_session().stop_all()
+    """Stop every run of the session, including background jobs, and return how many there were.
+
+    Every `nb.resource` is closed, as soon as its users have given it back.
+    """
+    stopped = default_session().stop_all()
+    close_all()
+    return stopped
 
 
 def configure(

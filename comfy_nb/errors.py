@@ -12,6 +12,7 @@
     ├── NodeErrors                all failures of a run that went on without the failed nodes (an ExceptionGroup)
     ├── RunTimeout                a run took longer than its limit
     ├── NotKept                   a value that is no longer held
+    ├── ResourceError             a resource that could not be opened
     └── Stopped                   a person stopped the run
     Interrupted                   a person interrupted the cell; no Exception
     InterruptProcessingException  raised inside a node that is to stop
@@ -87,6 +88,10 @@ class UnknownName(GraphError, LookupError):
 
 class NotKept(ComfyNBError, LookupError):
     """A value that was computed but is no longer held, or was never wanted."""
+
+
+class ResourceError(ComfyNBError):
+    """A resource that could not be opened; its cause is what its function raised."""
 
 
 class InterruptProcessingException(Exception):

@@ -8,6 +8,7 @@ import types
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from comfy_nb.engine.execution.resources import resource
 from comfy_nb.graph import namespace
 from comfy_nb.node_files.source import Definition, Function, Unwritable
 from comfy_nb.spec.names import names_in
@@ -28,7 +29,7 @@ def _at_once(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def with_decorators(definition: Definition, decorator: str, scope: Mapping[str, Any]) -> str:
-    """Return the text of a definition, with `decorator` in the place of the one that made it a node."""
+    """Return the text of a definition, with `decorator` in the place of the one that made it a node or a resource."""
     node = definition.node
     assert not isinstance(node, ast.Lambda)
     lines = definition.lines()
@@ -42,7 +43,7 @@ def with_decorators(definition: Definition, decorator: str, scope: Mapping[str, 
 
 
 def _makes_nodes(decorator: ast.expr, scope: Mapping[str, Any]) -> bool:
-    """Whether a decorator is `nb.node` or `nb.register`, as the scope names them."""
+    """Whether a decorator is `nb.node`, `nb.register` or `nb.resource`, as the scope names them."""
     called = decorator.func if isinstance(decorator, ast.Call) else decorator
     path: list[str] = []
     while isinstance(called, ast.Attribute):
@@ -51,7 +52,7 @@ def _makes_nodes(decorator: ast.expr, scope: Mapping[str, Any]) -> bool:
     held = scope.get(called.id) if isinstance(called, ast.Name) else None
     for name in reversed(path):
         held = getattr(held, name, None)
-    return held is namespace.node or held is namespace.register
+    return any(held is each for each in (namespace.node, namespace.register, resource))
 
 
 def check_defaults(definition: Definition, function: types.FunctionType, scope: Mapping[str, Any]) -> None:

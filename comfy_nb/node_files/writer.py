@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from comfy_nb.engine.execution.resources import Resource
 from comfy_nb.graph.handle import NodeFactory
 from comfy_nb.node_files.declared import check_defaults, check_names_around, names_at_once, with_decorators
 from comfy_nb.node_files.origins import (
@@ -146,6 +147,8 @@ class Writer:
         """Return the source that binds an item's name to a value."""
         if isinstance(value, NodeSpec):
             return self._node(item, value, scope)
+        if isinstance(value, Resource):
+            return self._resource(item, value, scope)
         if not is_own(value, scope):
             return f"{item.name} = {self._value(item, value, scope)}"
         name = _name_of(value)
@@ -282,6 +285,13 @@ class Writer:
             return self._function(item, spec.origin, scope, decorator)
         self._bind_at_once(item, function.__name__, spec.origin, scope)
         return f"{item.name} = {decorator}({function.__name__})"
+
+    def _resource(self, item: Item, resource: Resource, scope: Scope) -> str:
+        item.at_once.add(package := self.package(scope))
+        decorator = f"{package}.resource(idle={self._expression(item, resource.idle, scope)})"
+        if resource.is_superseded:
+            raise Unwritable("was defined again since: define the node again, too")
+        return self._function(item, resource.function, scope, decorator)
 
     def _options(self, item: Item, spec: NodeSpec, name: str, scope: Scope) -> str:
         """Return the options of `nb.node` that make this node: as they were given, with the name that it has."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 import functools
 import inspect
-import sys
 import types
 import typing
 from collections.abc import Callable, Collection, Mapping
@@ -20,11 +19,14 @@ from comfy_nb.spec.code import code_digest
 from comfy_nb.spec.coerce import coerce
 from comfy_nb.spec.digest import is_of
 from comfy_nb.spec.node_spec import PLAIN_SOCKETS, CacheMode, InputSpec, Interface, NodeSpec
+from comfy_nb.spec.resource import check_needs, read_needs
 from comfy_nb.spec.sockets import SOCKETS
+from comfy_nb.spec.type_hints import hints_of, names_around
 from comfy_nb.spec.uses import Uses, needs_of
 from comfy_nb.wording import class_name, suggest
 
 INJECTED: dict[str, str] = {"Progress": "PROGRESS"}
+RESOURCE = "RESOURCE"
 
 
 def spec_from_function(
@@ -50,8 +52,9 @@ def spec_from_function(
     """Make the spec of a function from its signature.
 
     Annotations set socket types (see `annotations.parse_annotation`), and defaults make inputs optional. A parameter of
-    type `list[T]` takes whole lists; one of type `nb.Progress` gets the progress of its call. A return annotation of
-    `tuple[...]` or a NamedTuple names several outputs; without one, there is a single output of any type.
+    type `list[T]` takes whole lists; one of type `nb.Progress` gets the progress of its call, one annotated with an
+    `nb.resource` gets that. A return annotation of `tuple[...]` or a NamedTuple names several outputs; without one,
+    there is a single output of any type.
 
     `lazy` names inputs that are computed only if needed: a collection (the function gets None for those that are not),
     or a mapping from each name to a predicate over the other inputs. `timeout` is in seconds, for async functions only.
@@ -65,13 +68,15 @@ def spec_from_function(
     lazy = (lazy,) if isinstance(lazy, str) else lazy
     list_output = (list_output,) if isinstance(list_output, str) else list_output
     name = class_type or function.__name__
-    names_around = _names_around(function)
-    hints = _hints_of(function, name, names_around)
+    around = names_around(function)
+    hints = hints_of(function, name, around)
     parameters = inspect.signature(function).parameters
     _refuse_method(function, name, list(parameters))
-    inputs, hidden = _read_parameters(name, parameters, hints)
-    outputs = _read_outputs(name, hints.get("return", Any), list_output, names_around)
+    resources = read_needs(name, parameters, hints)
+    inputs, hidden = _read_parameters(name, parameters, hints, resources)
+    outputs = _read_outputs(name, hints.get("return", Any), list_output, around)
     is_async = inspect.iscoroutinefunction(function)
+    check_needs(name, is_async, resources)
     _check_options(name, function, is_async, timeout, retries, backoff, cache, priority)
     _check_names(name, "lazy", lazy, inputs, "inputs")
     if not isinstance(list_output, bool):
@@ -108,6 +113,7 @@ def spec_from_function(
         backoff=backoff,
         cache=cache,
         uses=needs_of(uses, name),
+        resources=resources,
         priority=priority,
         undeclared_inputs=False,
         is_own=True,
@@ -128,28 +134,8 @@ def _reading(
     return [repr((adapted, tuple(outputs), grad)), *enums, *predicates]
 
 
-def _hints_of(thing: Any, name: str, names_around: dict[str, Any]) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(thing, include_extras=True, localns=names_around)
-    except NameError as error:
-        raise SpecError(f"{name}: the annotation {error.name!r} is not defined. Import or define it first.") from error
-    except SyntaxError as error:
-        raise SpecError(f"{name}: an annotation cannot be read: {error}.") from error
-
-
-def _names_around(function: Callable[..., Any]) -> dict[str, Any]:
-    """Return the local names of the function that defines this one, if it is running: annotations may use them."""
-    code = inspect.unwrap(function).__code__
-    frame = sys._getframe()
-    while frame.f_back is not None:
-        frame = frame.f_back
-        if code in frame.f_code.co_consts:
-            return dict(frame.f_locals)
-    return dict(inspect.getclosurevars(function).nonlocals)
-
-
 def _read_parameters(
-    name: str, parameters: Mapping[str, inspect.Parameter], hints: Mapping[str, Any]
+    name: str, parameters: Mapping[str, inspect.Parameter], hints: Mapping[str, Any], resources: Collection[str]
 ) -> tuple[dict[str, Parsed], dict[str, str]]:
     inputs: dict[str, Parsed] = {}
     hidden: dict[str, str] = {}
@@ -160,7 +146,7 @@ def _read_parameters(
                 f"{where}: a node's inputs are named: *args, **kwargs and positional-only parameters are not possible."
             )
         hint = hints.get(parameter.name, Any)
-        injected = INJECTED.get(getattr(hint, "__name__", ""))
+        injected = RESOURCE if parameter.name in resources else INJECTED.get(getattr(hint, "__name__", ""))
         if injected:
             hidden[parameter.name] = injected
         else:
@@ -187,14 +173,12 @@ class _Outputs(typing.NamedTuple):
     may_be_none: bool = False
 
 
-def _read_outputs(
-    name: str, annotation: Any, list_output: bool | Collection[str], names_around: dict[str, Any]
-) -> _Outputs:
+def _read_outputs(name: str, annotation: Any, list_output: bool | Collection[str], around: dict[str, Any]) -> _Outputs:
     if annotation is None or annotation is type(None):
         return _Outputs((), (), (), several=False)
     if isinstance(annotation, type) and issubclass(annotation, tuple) and hasattr(annotation, "_fields"):
         names = tuple(annotation._fields)
-        hints = _hints_of(annotation, name, names_around)
+        hints = hints_of(annotation, name, around)
         parsed = [parse_annotation(hints.get(each, Any), f"{name} -> {each}") for each in names]
     elif get_origin(annotation) is tuple and Ellipsis not in get_args(annotation):
         parsed = [parse_annotation(each, f"{name} -> {index}") for index, each in enumerate(get_args(annotation))]

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from comfy_nb.spec.digest import Digest
 from comfy_nb.spec.matching import socket_name
+from comfy_nb.spec.resource import Declared
 from comfy_nb.spec.sockets import SOCKETS
 from comfy_nb.spec.uses import Needs
 
@@ -184,8 +185,9 @@ class NodeSpec:
     `interface()` reads the inputs (a V1 class may declare others once a file has appeared). `function(node object)`
     returns the function to call; `make_object()` makes the object on which packs keep state. `return_types` may accept
     any index. `code()` digests everything that the result depends on beyond the inputs. `pack` turns the function's
-    result into what a V1 function would return. `is_own`: written in the notebook or by `@nb.node`, not by a pack.
-    `origin` is the class or function that it was made of, `options` what `nb.node` was told besides.
+    result into what a V1 function would return. `resources` are what it asks for, by parameter. `is_own`: written in
+    the notebook or by `@nb.node`, not by a pack. `origin` is the class or function that it was made of, `options` what
+    `nb.node` was told besides.
     """
 
     class_type: str
@@ -216,6 +218,7 @@ class NodeSpec:
     backoff: float = 1.0
     cache: CacheMode = "on"
     uses: Needs = ()
+    resources: Mapping[str, Declared] = field(default_factory=dict, repr=False)
     priority: int = 0
     deprecated: bool = False
     experimental: bool = False

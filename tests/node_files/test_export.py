@@ -68,6 +68,22 @@ def test_the_options_of_a_node_are_written_as_they_were_given(notebook, file):
     assert "\nLIMIT = 0.5\n" in text
 
 
+def test_a_resource_is_written_with_the_node_that_asks_for_it(notebook, file):
+    notebook(
+        "from typing import Annotated\nBASE = 'http://here'",
+        "@nb.resource(idle=60)\nasync def http():\n    yield BASE",
+        "@nb.resource\nasync def api(http: http):\n    yield http + '/api'",
+        "@nb.node\nasync def fetched(url: str, a: api, h: Annotated[str, http]) -> str:\n    return f'{a} {h} {url}'",
+    )
+    text = notebook.export(file, "fetched")
+    assert "@nb.resource(idle=60)\nasync def http():\n    yield BASE\n" in text
+    assert "@nb.resource(idle=300.0)\nasync def api(http: http):\n" in text
+    call = "print(nb.nodes.fetched('x').run_sync())"
+    assert (
+        in_fresh_process(f"import my_nodes, comfy_nb as nb; {call}", file.parent) == "http://here/api http://here x\n"
+    )
+
+
 def test_a_cell_of_the_magic_is_a_node_of_its_name(notebook, file):
     notebook("%load_ext comfy_nb", "%%node brightened(x: float, by: float = 2.0) -> float --cache off\nreturn x * by")
     assert "@nb.node(cache='off')\ndef brightened(x: float, by: float = 2.0) -> float:\n    return x * by" in (

@@ -20,6 +20,7 @@ from comfy_nb.engine.execution.coroutines import LoopWatch, WatchedCoroutine, ru
 from comfy_nb.engine.execution.failure import TookTooLong
 from comfy_nb.engine.execution.hook_caller import call_hook
 from comfy_nb.engine.execution.lanes import Worker
+from comfy_nb.engine.execution.lending import resources_for, with_resources_here
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.places import Places
 from comfy_nb.engine.execution.retry import retry_after
@@ -130,6 +131,8 @@ class LaneCaller:
         started = time.perf_counter()
         try:
             function = self.state.modes.wrap(call.function, grad=spec.grad)
+            if spec.resources and not call.is_check:
+                function = with_resources_here(spec, function)
             with torch.set_grad_enabled(spec.grad):
                 result = worker.call(call, function, call.inputs)
             if call.is_check:
@@ -222,7 +225,9 @@ class LoopCaller:
                     return await _timed(node_run, self._call_hook(call.function, call.inputs))
                 async with self.places.taken(node_run):
                     started = time.perf_counter()
-                    result = await _timed(node_run, self._await_in_time(node_run, call))
+                    needs_resources = spec.resources and not call.is_check
+                    make = self._await_with_resources if needs_resources else self._await_in_time
+                    result = await _timed(node_run, make(node_run, call))
                     _report_call(call, self.state, time.perf_counter() - started)
                 return result
             except InterruptProcessingException:
@@ -234,6 +239,10 @@ class LoopCaller:
             self.state.event_log.node_waits(node_run, retry.reason)
             await asyncio.sleep(retry.wait_s)
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _await_with_resources(self, node_run: NodeRun, call: Invocation) -> Any:
+        async with resources_for(node_run.step.spec) as resources:
+            return await self._await_in_time(node_run, call._replace(inputs={**call.inputs, **resources}))
 
     async def _await_in_time(self, node_run: NodeRun, call: Invocation) -> Any:
         spec = node_run.step.spec

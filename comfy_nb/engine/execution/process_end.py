@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 from weakref import WeakSet
@@ -59,6 +60,7 @@ class ProcessEnd:
         """Forget what a forked process does not have."""
         self._threads: WeakSet[EndingThread] = WeakSet()
         self._runs: WeakSet[EndingRuns] = WeakSet()
+        self._last: dict[Callable[[], None], None] = {}
 
     def end_thread(self, ending: EndingThread) -> None:
         """Let a thread end before the interpreter does."""
@@ -69,6 +71,11 @@ class ProcessEnd:
         """Stop these runs before the interpreter ends."""
         self._register()
         self._runs.add(ending)
+
+    def do_last(self, work: Callable[[], None]) -> None:
+        """Do this once no thread of ours is at work any more, or none that can be waited for."""
+        self._register()
+        self._last[work] = None
 
     def _register(self) -> None:
         if not self._is_registered:
@@ -93,6 +100,8 @@ class ProcessEnd:
         try:
             self._stop_runs()
             self._end_threads(deadline)
+            for work in list(self._last):
+                work()
         except KeyboardInterrupt:  # pressed again, by someone who does not want to wait
             _end_by_signal()
 

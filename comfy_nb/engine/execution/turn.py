@@ -23,6 +23,7 @@ from comfy_nb.engine.planning.step import Step, as_lists
 from comfy_nb.graph.check import InLink
 from comfy_nb.graph.link import link_of
 from comfy_nb.spec.attributes import items_of
+from comfy_nb.spec.function import RESOURCE
 from comfy_nb.wording import class_name, short
 
 
@@ -172,6 +173,9 @@ def _gather_lists(node_run: NodeRun, services: CallServices) -> dict[str, Any]:
 def _fill_hidden(node_run: NodeRun, services: CallServices, inputs: dict[str, Any], index: int, calls: int) -> None:
     step = node_run.step
     for name, kind in step.interface.hidden.items():
+        if kind == RESOURCE:
+            inputs.pop(name, None)  # the caller lends it, for as long as the call takes
+            continue
         if kind == "PROGRESS":
             value: Any = Progress(services.context(node_run, index, calls))
         elif kind in KNOWN_HIDDEN:
