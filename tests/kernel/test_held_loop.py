@@ -74,6 +74,17 @@ def test_the_interrupt_ends_a_job_that_keeps_the_loop_while_no_cell_runs(lesson:
     assert (reply.error, reply.results) == (None, ["'stopped'"])
 
 
+def test_the_kernel_has_its_own_handler_back_once_a_job_has_ended_in_a_later_cell(lesson: Kernel):
+    looked = lesson.folder / "looked"
+    begin = "import signal\ntold = asyncio.Event()\n@nb.node\nasync def waits(value: float) -> float:\n"
+    lesson.run(begin + "    await told.wait()\n    return value\njob = waits(5.0).start()")
+    look = f"seen = signal.getsignal(signal.SIGINT); open({str(looked)!r}, 'w').close()"
+    later = f"asyncio.get_running_loop().call_later(0.5, exec, {look!r}, globals())"
+    assert lesson.run(f"told.set()\nawait job\n{later}").error is None
+    lesson.wait_until(looked.exists, 20.0)
+    assert lesson.run("seen == signal.SIG_IGN").results == ["True"]
+
+
 def test_a_press_while_nothing_runs_is_for_nobody(lesson: Kernel):
     lesson.run("job = nb.nodes.PrimitiveInt(value=1).start()")
     lesson.interrupt()

@@ -137,6 +137,7 @@ class InterruptWatch:
         self._awaits: set[Awaited] = set()
         self.forget_threads()
         self._users = self._runs = 0
+        self._stands_in = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def awaiting(self, message: str, end: Callable[[], Any], run: Any = None) -> Awaited:
@@ -199,32 +200,35 @@ class InterruptWatch:
                 time.sleep(left)
             self._cell, self._cell_task, self._is_idle = object(), None, True
             self._put_handler_back(until_cell_ends=True)
-            self._watch_idle()
+            self._settle_idle()
 
     def begin_run(self) -> None:
         """Note that nodes of a run are called from here on; `end_run` is called on the same thread."""
         if _is_main_thread():
             self._runs += 1
-            if self._is_idle:
-                self._watch_idle()
+            self._settle_idle()
 
     def end_run(self) -> None:
         """Note that they are not any more."""
         if _is_main_thread():
             self._runs -= 1
-            present = present_handler()
-            if not self._runs and isinstance(present, IdleHandler):
-                set_handler(present.previous)
+            self._settle_idle()
 
-    def _watch_idle(self) -> None:
-        loop = running_loop()
-        if not self._runs or not self._is_idle or loop is None:
+    def _settle_idle(self) -> None:
+        """While no cell runs, stand in for the kernel's handler as long as nodes are called."""
+        if not self._is_idle or not (self._runs or self._stands_in):
             return
-        if (present := present_handler()) == signal.SIG_IGN:
-            self._loop = loop
-            set_handler(IdleHandler(self, present, until_cell_ends=False))
-        elif not is_ours(present):  # the kernel has yet to put its own back
-            loop.call_later(TICK_S, self._watch_idle)
+        present, loop = present_handler(), running_loop()
+        if present == signal.SIG_IGN:
+            self._stands_in, self._loop = self._runs > 0, loop
+            if self._stands_in:
+                set_handler(IdleHandler(self, present, until_cell_ends=False))
+        elif isinstance(present, IdleHandler):
+            if not self._runs:
+                self._stands_in = False
+                set_handler(present.previous)
+        elif not is_ours(present) and loop is not None:  # that of the cell, until the kernel puts back what was before
+            loop.call_later(TICK_S, self._settle_idle)
 
     def note_run(self) -> None:
         """Note that a run has begun, perhaps one of the running cell."""
