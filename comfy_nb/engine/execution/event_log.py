@@ -23,7 +23,7 @@ PRINTED_MAX = 4_000
 PIECES_MAX = 1_000
 HEAD_MAX = 40
 SLOW_SUBSCRIBER_S = 0.05
-NOTICEABLE_S = 0.001
+NOTICEABLE_S = 0.02
 TRANSIENT = frozenset((events.NodeProgress, events.NodePreview, events.NodeText, events.NodeLog))
 
 
