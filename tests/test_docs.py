@@ -68,7 +68,7 @@ async def test_the_examples_of_threads_pools_and_priority_run_one_after_the_othe
 
 async def test_the_examples_of_the_guide_run_one_after_the_other(tmp_path, capsys):
     examples = examples_in((ROOT / "docs/guide.md").read_text())
-    assert len(examples) == 6
+    assert len(examples) == 7
     await run_examples(tmp_path, examples)
     assert "2 from cache" in capsys.readouterr().out
 
