@@ -11,7 +11,7 @@ from comfy_nb.engine.planning.modes import Modes, usual_modes
 from comfy_nb.graph.check import CheckedNode, InLink
 from comfy_nb.spec.digest import Digest
 from comfy_nb.spec.node_spec import PLAIN_SOCKETS, Interface, NodeSpec
-from comfy_nb.spec.output_layouts import CHECKED_SOCKETS
+from comfy_nb.spec.output_faults import CHECKED_SOCKETS
 from comfy_nb.spec.torch_only import writes_by_torch_only
 from comfy_nb.wording import name_node
 
