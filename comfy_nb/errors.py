@@ -2,7 +2,7 @@
 
     ComfyNBError
     ├── SpecError                 a node that cannot be declared
-    ├── LayoutError               a value that does not have its socket's layout
+    ├── LayoutError               a value without its socket's layout or type
     ├── GraphError                a graph that cannot be built, read or started
     │   ├── PromptError           a file or dict that is not a prompt
     │   ├── UnknownName           no such class, node, input or slot
@@ -58,7 +58,7 @@ class SpecError(ComfyNBError, TypeError):
 
 
 class LayoutError(ComfyNBError, ValueError):
-    """A tensor, picture or dict that does not have the layout of the socket it is given to."""
+    """A value that does not have the layout or type that its socket promises, where it is given or returned."""
 
 
 class GraphError(ComfyNBError):

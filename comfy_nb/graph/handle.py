@@ -14,7 +14,7 @@ from comfy_nb.graph.model import Graph
 from comfy_nb.graph.no_value import NoValueYet
 from comfy_nb.spec.coerce import coerce
 from comfy_nb.spec.digest import Digest, combine, is_plain
-from comfy_nb.spec.fingerprint import node_digest
+from comfy_nb.spec.node_digest import node_digest
 from comfy_nb.spec.node_spec import InputSpec, Interface, NodeSpec
 from comfy_nb.wording import count, short
 

@@ -44,9 +44,12 @@ def digest_of(value: Any) -> Digest:
         return _here.reading.give_up(value, f"a value of class {class_name(value)}")
 
 
-def digests_of(values: Iterable[Any]) -> tuple[Digest, list[Digest]]:
-    """Digest values in one reading: all together, and each; much quicker than one by one where they share classes."""
-    return _here.reading.read_each(values)
+def digest_together(tag: bytes, values: Iterable[Any]) -> tuple[Digest, list[Digest]]:
+    """Digest a tag and values in one reading, all together and each: they may share parts, and classes are read once.
+
+    What was computed of a value (see `_Reading`) is in the first digest only.
+    """
+    return _here.reading.read_together(tag, values)
 
 
 def unreadable_in(value: Any) -> str | None:
@@ -95,27 +98,6 @@ def copied_for(value: Any) -> Mapping[str, int]:
 def digest_code(code: Code) -> tuple[Digest, Marks | None]:
     """Digest code with all that it names; the marks tell what each name added, None where this is part of a value."""
     return _here.reading.read_code(code)
-
-
-def node_digest(
-    class_type: str, code: Digest, fresh: int, bound: Any, inputs: Mapping[str, Any], links: tuple[Any, ...]
-) -> Digest:
-    """Digest a node without what is above it: the one recipe for handles that are equal and results that are reused.
-
-    `inputs` has a constant for each name, None for a link; `links` describes the links. `bound` is None, or what binds
-    the node to its place in one graph. The order of inputs does not matter.
-    """
-    names = tuple(sorted(inputs)) if len(inputs) > 1 else tuple(inputs)
-    values = tuple([inputs[name] for name in names])
-    durable = code.durable and bound is None and not fresh
-    for value in values:
-        if not is_short(value):
-            tag = encode_plain((class_type, code.value, fresh, bound, names, links))
-            found = _here.reading.read_together(tag, values)
-            return found._replace(durable=found.durable and durable, reusable=found.reusable and code.reusable)
-    whole = encode_plain((class_type, code.value, fresh, bound, names, links, values))
-    # Half the cost of Digest(...), and there is one for each node.
-    return tuple.__new__(Digest, (xxh3_128_digest(whole), durable, code.reusable, True, None))
 
 
 class _Reading:
@@ -176,19 +158,15 @@ class _Reading:
         """Return the digest of a value that is not plain."""
         return self._read(value) if self._depth else self._whole(self._read, value)
 
-    def read_together(self, tag: bytes, values: Iterable[Any]) -> Digest:
-        """Return the digest of a tag and of values that may share parts."""
-        return self._combined(tag, values) if self._depth else self._whole(self._combined, tag, values)
-
-    def read_each(self, values: Iterable[Any]) -> tuple[Digest, list[Digest]]:
-        """Return the digest of values that may share parts, and that of each without what was computed of it."""
+    def read_together(self, tag: bytes, values: Iterable[Any]) -> tuple[Digest, list[Digest]]:
+        """Return the digest of a tag and of values that may share parts, and that of each of these."""
         each: list[Digest] = []
 
         def read() -> Digest:
             each.extend(digest_of(value) for value in values)
-            return combine(b"each", each)
+            return combine(tag, each)
 
-        return self._whole(read), each
+        return (read() if self._depth else self._whole(read)), each
 
     def read_code(self, code: Code) -> tuple[Digest, Marks | None]:
         """Return the digest of code that is no value itself, and what its names added to it."""
@@ -200,9 +178,6 @@ class _Reading:
     def _marked(self, marks: Marks, code: Code) -> Digest:
         self._marks, self._own = marks, marks.own.setdefault(OWN_CODE, [])
         return self._digest_code(code)
-
-    def _combined(self, tag: bytes, values: Iterable[Any]) -> Digest:
-        return combine(tag, [digest_of(value) for value in values])
 
     def _whole(self, read: Callable[..., Digest], *what: Any) -> Digest:
         self.unreadable = self.sampled = self.superseded = None

@@ -18,7 +18,7 @@ from comfy_nb.spec.attributes import items_of
 from comfy_nb.spec.code import code_digest
 from comfy_nb.spec.coerce import coerce
 from comfy_nb.spec.digest import is_of
-from comfy_nb.spec.node_spec import PLAIN_SOCKETS, CacheMode, InputSpec, Interface, NodeSpec
+from comfy_nb.spec.node_spec import CacheMode, InputSpec, Interface, NodeSpec
 from comfy_nb.spec.resource import check_needs, read_needs
 from comfy_nb.spec.sockets import SOCKETS
 from comfy_nb.spec.type_hints import hints_of, names_around
@@ -361,12 +361,8 @@ def _packer(outputs: _Outputs) -> Callable[[Any], Any]:
     if outputs.several or len(outputs.types) != 1 or outputs.lists[0]:
         return functools.partial(_pack, outputs)
 
-    declared = outputs.types[0]
-    kind = PLAIN_SOCKETS.get(declared) if isinstance(declared, str) else None
-
     def pack(result: Any) -> Any:
-        is_passed_on = type(result) is kind or is_of(result, PASSED_ON)
-        return (result,) if is_passed_on else _pack(outputs, result)
+        return (result,) if is_of(result, PASSED_ON) else _pack(outputs, result)
 
     return pack
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import comfy_nb as nb
-from comfy_nb.spec.output_layouts import output_fault
+from comfy_nb.spec.output_faults import output_fault
 from tests.engine.support import Pack, made, run_of
 
 SAMPLES = {"samples": torch.zeros(1, 4, 2, 2)}

@@ -61,10 +61,11 @@ def test_the_interrupt_ends_the_cell_whichever_run_is_in_its_way(lesson: Kernel,
     assert lesson.run("1 + 1").results == ["2"]
 
 
-def test_the_interrupt_ends_a_job_that_keeps_the_loop_while_no_cell_runs(lesson: Kernel):
-    held = lesson.folder / "held"
+@pytest.mark.parametrize("before", ["", "    await nb.nodes.PrimitiveInt(value=1)\n"])
+def test_the_interrupt_ends_a_job_that_keeps_the_loop_while_no_cell_runs(lesson: Kernel, before: str):
+    held = lesson.folder / f"held{len(before)}"
     begin = lesson.run(
-        "@nb.node\nasync def holds_later(value: float) -> float:\n    await asyncio.sleep(0.5)\n"
+        f"@nb.node\nasync def holds_later(value: float) -> float:\n    await asyncio.sleep(0.5)\n{before}"
         f"    open({str(held)!r}, 'w').close()\n    time.sleep(60)\n    return value\njob = holds_later(4.0).start()"
     )
     assert begin.error is None
@@ -85,10 +86,15 @@ def test_the_kernel_has_its_own_handler_back_once_a_job_has_ended_in_a_later_cel
     assert lesson.run("seen == signal.SIG_IGN").results == ["True"]
 
 
-def test_a_press_while_nothing_runs_is_for_nobody(lesson: Kernel):
-    lesson.run("job = nb.nodes.PrimitiveInt(value=1).start()")
+def test_a_press_while_a_job_only_waits_and_no_cell_runs_is_for_nobody(lesson: Kernel):
+    waits = lesson.folder / "waits"
+    lesson.run(
+        f"@nb.node\nasync def waits(value: float) -> float:\n    open({str(waits)!r}, 'w').close()\n"
+        "    await asyncio.sleep(2)\n    return value\njob = waits(5.0).start()"
+    )
+    lesson.wait_until(waits.exists, 20.0)
     lesson.interrupt()
-    assert lesson.run("await job").results == ["1"]
+    assert lesson.run("await job").results == ["5.0"]
 
 
 def test_a_job_that_lets_the_loop_turn_again_survives_the_interrupt_of_a_cell(lesson: Kernel):

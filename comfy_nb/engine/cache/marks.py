@@ -17,7 +17,7 @@ from xxhash import xxh3_128_digest
 from comfy_nb.engine.cache.glance import glance_at
 from comfy_nb.spec.contents.tensors import elements_of, gradient_of
 from comfy_nb.spec.digest import Digest, encode_plain, is_plain
-from comfy_nb.spec.fingerprint import digest_of, digests_of, last_superseded, last_unreadable
+from comfy_nb.spec.fingerprint import digest_of, digest_together, last_superseded, last_unreadable
 from comfy_nb.wording import class_name, short
 
 Path = tuple[Any, Any]
@@ -58,7 +58,7 @@ class ObjectsMark(Mark):
 
     def __init__(self, paths: Sequence[Path], values: Sequence[Any]) -> None:
         self._paths, self._values = paths, values
-        self._before, each = digests_of(values)
+        self._before, each = digest_together(b"sealed", values)
         self._superseded = last_superseded()
         self._each = [digest.value for digest in each]
         unknown = next((path for path, digest in zip(paths, each, strict=True) if not digest.reusable), None)
@@ -70,7 +70,7 @@ class ObjectsMark(Mark):
         return not self._before.fixed
 
     def broken(self) -> str | None:
-        now, each = digests_of(self._values)
+        now, each = digest_together(b"sealed", self._values)
         if now.continues(self._before):
             self._before = now
             return None

@@ -14,7 +14,7 @@ from comfy_nb.engine.execution.remarks import Remarks
 from comfy_nb.engine.node_api.context import is_blocker
 from comfy_nb.errors import LayoutError
 from comfy_nb.graph.node import is_handle
-from comfy_nb.spec.output_layouts import output_fault
+from comfy_nb.spec.output_faults import output_fault
 
 
 class DeclaredOutputs:
@@ -35,7 +35,7 @@ class DeclaredOutputs:
         """Look at each item of a list if it is of a plain type; of another one the first stands for all."""
         if kind is None:
             values = values[:1]
-        elif {*map(type, values)} <= {kind}:
+        elif all(type(value) is kind for value in values):
             return
         spec = node_run.step.spec
         for number, value in enumerate(values):

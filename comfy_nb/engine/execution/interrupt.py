@@ -222,7 +222,7 @@ class InterruptWatch:
         if present == signal.SIG_IGN:
             self._stands_in, self._loop = self._runs > 0, loop
             if self._stands_in:
-                set_handler(IdleHandler(self, present, until_cell_ends=False))
+                set_handler(IdleHandler(self, present))
         elif isinstance(present, IdleHandler):
             if not self._runs:
                 self._stands_in = False
@@ -286,15 +286,12 @@ class InterruptWatch:
     def wake(self) -> None:
         """Wake the loop, and end what the cell awaits: on this thread once its cancellation has had time to arrive."""
         self._other_threads.interrupt()
-        loop = self._loop
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._announce, self._cell, self.interrupts)
+        self._announce_soon()
 
     def press_while_idle(self, frame: FrameType | None) -> None:
         """Note an interrupt that comes while no cell runs: it is for the node that keeps the loop, or for nobody."""
         self.interrupts += 1
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._announce, self._cell, self.interrupts)
+        self._announce_soon()
         self.press_on_node(frame)
 
     def press_on_node(self, frame: FrameType | None) -> None:
@@ -333,6 +330,11 @@ class InterruptWatch:
             awaited.is_interrupted = True
         for awaited in found:
             awaited.end()
+
+    def _announce_soon(self) -> None:
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._announce, self._cell, self.interrupts)
 
     def _announce(self, cell: object, number: int) -> None:
         self._heard = number

@@ -56,10 +56,8 @@ class Results:
         if node_run.sequence in scheduler.outdated:
             self.call_again(node_run)
             return
-        step, outputs, kind = node_run.step, outcome.outputs, node_run.step.only_class
-        fits = kind is not None and outputs and len(outputs[0]) == 1 and type(outputs[0][0]) is kind
-        if step.checked_slots and not fits:
-            self._declared.check(node_run, outputs)
+        if node_run.step.checked_slots:
+            self._declared.check(node_run, outcome.outputs)
         node_run.ui = outcome.ui
         invalidated = self._in_place.after_call(node_run) if node_run.step.links else ()
         self._lookup.keep(node_run, outcome.outputs)

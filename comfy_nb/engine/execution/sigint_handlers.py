@@ -1,4 +1,4 @@
-"""Handlers of SIGINT around the present one: they call it, and tell who watches what the interrupt is to end."""
+"""Handlers of SIGINT: one around the present one, which it calls, and one for jobs that go on while no cell runs."""
 
 from __future__ import annotations
 
@@ -59,8 +59,12 @@ class Handler:
             self.previous(number, None)
 
 
-class IdleHandler(Handler):
+class IdleHandler:
     """Ends the job that keeps the loop while no cell runs; else it ignores the signal, as a kernel does then."""
+
+    def __init__(self, watch: Watch, previous: Any) -> None:
+        self.watch = watch
+        self.previous = previous
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         self.watch.press_while_idle(frame)

@@ -20,7 +20,8 @@ from comfy_nb.spec.attributes import container_of
 from comfy_nb.spec.contents.arrays import pieces_in_order, unrepeated
 from comfy_nb.spec.contents.tensors import has_storage, is_dense
 from comfy_nb.spec.digest import Digest, combine
-from comfy_nb.spec.fingerprint import MOST_OBJECTS, digest_of, node_digest
+from comfy_nb.spec.fingerprint import MOST_OBJECTS, digest_of
+from comfy_nb.spec.node_digest import node_digest
 
 
 def head_of(step: Step, scope: int) -> Digest:

@@ -11,7 +11,7 @@ from comfy_nb.engine.planning.modes import Modes, usual_modes
 from comfy_nb.graph.check import CheckedNode, InLink
 from comfy_nb.spec.digest import Digest
 from comfy_nb.spec.node_spec import PLAIN_SOCKETS, Interface, NodeSpec
-from comfy_nb.spec.output_layouts import CHECKED_SOCKETS
+from comfy_nb.spec.output_faults import CHECKED_SOCKETS
 from comfy_nb.spec.torch_only import writes_by_torch_only
 from comfy_nb.wording import name_node
 
@@ -77,7 +77,6 @@ class Step(CheckedNode):
         "key",
         "mark",
         "modes",
-        "only_class",
         "rank",
         "where",
         "writes_by_torch",
@@ -109,7 +108,6 @@ class Step(CheckedNode):
             self.is_simple,
             self.writes_by_torch,
             self.checked_slots,
-            self.only_class,
         ) = known
         spec, extras = self.spec, self.extras
         self.fingerprint = extras.get("is_changed") if extras and spec.fingerprint is not None else None
@@ -132,8 +130,7 @@ class ClassNow(NamedTuple):
 
     `where` and `rank` are those of its nodes (see `Step`). `is_simple`: they are called once, with single values.
     `writes_by_torch`: on a lane, so called, they can write to their inputs by torch alone (see `spec.torch_only`).
-    `checked_slots` are those outputs that are checked, each with the class that fits at first sight, if there is one;
-    `only_class` is that of a simple node of which only the first is checked.
+    `checked_slots` are those outputs that are checked, each with the class that fits at first sight, if there is one.
     """
 
     spec: NodeSpec
@@ -144,7 +141,6 @@ class ClassNow(NamedTuple):
     is_simple: bool
     writes_by_torch: bool
     checked_slots: tuple[tuple[int, type | None], ...]
-    only_class: type | None
 
     def with_code(self, code: Digest) -> ClassNow:
         """Return the class with other code, or with code that reads something else."""
@@ -159,9 +155,7 @@ def class_now(spec: NodeSpec) -> ClassNow:
     checked = tuple((slot, PLAIN_SOCKETS.get(kind)) for slot, kind in enumerate(kinds) if kind in CHECKED_SOCKETS)
     where = LOOP if spec.is_async else POOL if spec.thread_safe or spec.uses else LANE
     rank = 0 if spec.is_output or spec.is_async else LAST_RANK
-    simple = is_simple(spec, interface)
-    only = checked[0][1] if simple and len(checked) == 1 and checked[0][0] == 0 else None
-    known = ClassNow(spec, interface, code, where, rank, simple, False, checked, only)
+    known = ClassNow(spec, interface, code, where, rank, is_simple(spec, interface), False, checked)
     return known.with_code(code)
 
 
