@@ -74,8 +74,11 @@ class ObjectsMark(Mark):
         if now.continues(self._before):
             self._before = now
             return None
-        pairs = zip(each, self._each, strict=True)
-        changed = next((place for place, (digest, before) in enumerate(pairs) if digest.value != before), 0)
+        pairs = enumerate(zip(each, self._each, strict=True))
+        changed = next((number for number, (digest, before) in pairs if digest.value != before), None)
+        if changed is None and len(each) > 1:
+            return "what an object in it had computed was changed"
+        changed = changed or 0
         value, place = self._values[changed], place_of(self._paths[changed])
         superseded = last_superseded()
         if superseded not in (None, self._superseded):
