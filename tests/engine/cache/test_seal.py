@@ -176,6 +176,13 @@ def test_a_change_of_what_an_object_has_computed_is_put_down_to_no_other_object(
     assert sealed.broken() == f"{what} was changed"
 
 
+@pytest.mark.parametrize(("count", "where"), [(1, "in output 0"), (2, "in what an object in it had computed")])
+def test_what_cannot_be_watched_is_told_of_what_an_object_has_computed(count, where):
+    values = [Summed() for _ in range(count)]
+    vars(values[0])["parts"] = iter([1, 2])
+    assert seal((values,), lambda _: True).unknown == f"a value of class list_iterator {where}"
+
+
 def test_a_container_that_holds_itself_can_be_sealed():
     ring: list[Any] = []
     ring.append(ring)
