@@ -8,7 +8,7 @@ digest.
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -61,8 +61,11 @@ class ObjectsMark(Mark):
         self._before, each = digest_together(b"sealed", values)
         self._superseded = last_superseded()
         self._each = [digest.value for digest in each]
-        unknown = next((path for path, digest in zip(paths, each, strict=True) if not digest.reusable), None)
-        self.unknown = None if unknown is None else f"{last_unreadable()} {place_of(unknown)}"
+        self.unknown: str | None = None
+        if not self._before.reusable:
+            number = self._first_not(digest.reusable for digest in each)
+            place = "in what an object in it had computed" if number is None else place_of(paths[number])
+            self.unknown = f"{last_unreadable()} {place}"
 
     @property
     def is_needed(self) -> bool:
@@ -74,15 +77,21 @@ class ObjectsMark(Mark):
         if now.continues(self._before):
             self._before = now
             return None
-        pairs = zip(each, self._each, strict=True)
-        changed = next((place for place, (digest, before) in enumerate(pairs) if digest.value != before), 0)
-        value, place = self._values[changed], place_of(self._paths[changed])
+        number = self._first_not(digest.value == before for digest, before in zip(each, self._each, strict=True))
+        if number is None:
+            return "what an object in it had computed was changed"
+        value, place = self._values[number], place_of(self._paths[number])
         superseded = last_superseded()
         if superseded not in (None, self._superseded):
             return Renewed(f"the class {superseded} {place} was defined again")
         if issubclass(type(value), torch.Tensor):
             return f"the tensor {place} was written to"
         return f"the {class_name(value)} {place} was changed"
+
+    def _first_not(self, are_so: Iterable[bool]) -> int | None:
+        """Return the number of the first object that is not so; None if what one of several had computed is not."""
+        numbers = (number for number, is_so in enumerate(are_so) if not is_so)
+        return next(numbers, None if len(self._values) > 1 else 0)
 
 
 class ValueMark(Mark):

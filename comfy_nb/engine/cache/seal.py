@@ -183,9 +183,9 @@ _MARKS = ((bytearray, DataMark), (dict, KeysMark), (list, ItemsMark), (set, Memb
 
 
 def _items(value: Any) -> list[tuple[Any, Any]]:
-    """Return what a container holds that is not plain, with the key or index of each; keys and members are their own.
+    """Return what a container holds, with the key or index of each; keys and members of sets stand for themselves.
 
-    Plain values beside it may be among them.
+    What is plain may be left out.
     """
     base = container_of(value)
     if base is None:

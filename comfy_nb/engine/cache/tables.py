@@ -53,9 +53,8 @@ def encode_table(table: Any, number: Number) -> dict[str, Any]:
 
     labels, index = list(table.columns), table.index
     given = [name for each in (index, table.columns) for name in vars(each) if not name.startswith("_")]
-    is_own = vars(table).keys() <= OWN_ATTRIBUTES and not given
-    is_plain = is_own and not table.attrs and table.flags.allows_duplicate_labels
-    if not is_plain:
+    has_notes = given or table.attrs or not vars(table).keys() <= OWN_ATTRIBUTES
+    if has_notes or not table.flags.allows_duplicate_labels:
         raise NotStorable("it holds a table with attributes or flags")
     if (
         type(table.columns) is not pandas.Index
@@ -99,8 +98,8 @@ def _encode_column(column: Any, number: Number) -> list[Any]:
     name = str(column.dtype)
     if name not in TEXTS:
         raise NotStorable(f"it holds a table with a column of {name}")
-    is_missing = float if name == "str" else type(None)  # NaN is what a `str` column lacks
-    texts = [None if type(each) is is_missing else each for each in column]
+    missing = float if name == "str" else type(None)  # a `str` column has NaN for what it lacks
+    texts = [None if type(each) is missing else each for each in column]
     if not all(type(each) in (str, type(None)) for each in texts):
         raise NotStorable(f"it holds a table with a column of {name} that are not texts")
     return [name, texts]

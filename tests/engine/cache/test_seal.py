@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -157,6 +158,29 @@ def test_the_class_of_many_objects_is_read_once_for_all_and_the_one_that_changed
     assert calls["read"] == 2
     records[7].number = 0
     assert sealed.broken() == "the Record at ['a'] in output 1 was changed"
+
+
+class Summed:
+    @functools.cached_property
+    def parts(self) -> list[int]:
+        return [1]
+
+
+@pytest.mark.parametrize(("count", "what"), [(1, "the Summed in output 0"), (2, "what an object in it had computed")])
+def test_a_change_of_what_an_object_has_computed_is_put_down_to_no_other_object(count, what):
+    values = [Summed() for _ in range(count)]
+    for value in values:
+        assert value.parts == [1]
+    sealed = seal((values,), lambda _: True)
+    values[0].parts.append(2)
+    assert sealed.broken() == f"{what} was changed"
+
+
+@pytest.mark.parametrize(("count", "where"), [(1, "in output 0"), (2, "in what an object in it had computed")])
+def test_what_cannot_be_watched_is_told_of_what_an_object_has_computed(count, where):
+    values = [Summed() for _ in range(count)]
+    vars(values[0])["parts"] = iter([1, 2])
+    assert seal((values,), lambda _: True).unknown == f"a value of class list_iterator {where}"
 
 
 def test_a_container_that_holds_itself_can_be_sealed():
