@@ -6,7 +6,7 @@ import fnmatch
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from comfy_nb.engine.pools.alarm import Alarm
@@ -16,6 +16,9 @@ from comfy_nb.engine.pools.fair_queue import Demand, FairQueue
 from comfy_nb.engine.pools.turns import Aging, Turns
 from comfy_nb.errors import GraphError, UnknownName
 from comfy_nb.spec.uses import Needs, Uses, needs_of
+
+COUNT_S = 0.1
+"""So long it holds how many are before whom, if nobody comes or goes: who waits may count as one level more."""
 
 
 class PoolState(NamedTuple):
@@ -39,6 +42,8 @@ class Pools:
         self._assigned_to: dict[str, Needs] = {}
         self._listeners: list[Callable[[], None]] = []
         self._queue = FairQueue(self._capacities, Turns(aging))
+        self._in_line: Mapping[Demand, int] | None = None
+        self._counted_at = 0.0
         self._lock = threading.Lock()
         self._alarm = Alarm(self._ring, "comfy-nb-pools")
 
@@ -137,10 +142,13 @@ class Pools:
             finish = self._serve(now)
         finish()
 
-    def places_in_line(self) -> dict[Demand, int]:
-        """Return for each demand that waits how many are before it."""
+    def places_in_line(self) -> Mapping[Demand, int]:
+        """Return for each demand that waits how many are before it; counted once for all that ask meanwhile."""
         with self._lock:
-            return self._queue.places_in_line(time.monotonic())
+            now = time.monotonic()
+            if self._in_line is None or now - self._counted_at > COUNT_S:
+                self._in_line, self._counted_at = self._queue.places_in_line(now), now
+            return self._in_line
 
     def states(self) -> list[PoolState]:
         """Return all pools as they are now."""
@@ -173,6 +181,7 @@ class Pools:
     def _serve(self, now: float) -> Callable[[], None]:
         """Serve those who can be; return what then tells them, for when the lock is not held any more."""
         served, again_at = self._queue.serve(now)
+        self._in_line = None
         self._alarm.set(again_at)
         listeners, self._listeners = self._listeners, []
 
