@@ -104,7 +104,9 @@ class Pool:
 
     def _demand(self, granted: Callable[[], None]) -> Demand | None:
         """Return the demand of the code that asks; None where that has a place already."""
-        if self.name in names_held(held_here.get()):
+        around = held_here.get()
+        held = names_held(around)
+        if self.name in held:
             return None
         call = current_call.get()
         if call is None:
@@ -113,12 +115,13 @@ class Pool:
             run = call.run
             source, priority = getattr(run, "source", run.id), getattr(run, "priority", 0)
             who = run.name_of(call.node_id)
-        around, needs = held_here.get(), ((self.name, 1),)
+        needs = ((self.name, 1),)
 
-        def anew() -> tuple[Needs, int]:
-            return () if self.name in names_held(around) else needs, priority
+        def anew() -> tuple[Needs, int, bool]:
+            held = names_held(around)
+            return () if self.name in held else needs, priority, bool(held)
 
-        return Demand(needs, granted, source=source, priority=priority, who=who, anew=anew)
+        return Demand(needs, granted, source=source, priority=priority, who=who, is_inside=bool(held), anew=anew)
 
     def _enter(self, demand: Demand | None) -> None:
         held_here.set((*held_here.get(), _Block(demand)))

@@ -1,7 +1,8 @@
 """The queue of all pools of a session: who gets places next. It is pure; times are told to it.
 
 A demand gets all places that it needs at once, or none, so that none waits for another one that waits for it. Who comes
-first (see `turns`) keeps what is free for itself: nobody overtakes it at a pool that it needs.
+first (see `turns`) keeps what is free for itself: nobody overtakes it at a pool that it needs, but for code that has
+places already. What comes first may wait for just these.
 """
 
 from __future__ import annotations
@@ -39,10 +40,11 @@ class Limit(Protocol):
 class Demand:
     """Somebody's demand for places; `granted()` is called once, outside of the queue, when it has them all.
 
-    `anew()` returns what it needs and its priority when these may have changed while it waits.
+    It `is_inside` if the code that waits has places of other pools meanwhile. `anew()` returns what it needs, its
+    priority and whether it is inside, when these may have changed while it waits.
     """
 
-    __slots__ = ("anew", "asked_at", "granted", "needs", "number", "priority", "source", "who")
+    __slots__ = ("anew", "asked_at", "granted", "is_inside", "needs", "number", "priority", "source", "who")
 
     def __init__(
         self,
@@ -52,13 +54,15 @@ class Demand:
         source: Hashable,
         priority: int = 0,
         who: str = "",
-        anew: Callable[[], tuple[Needs, int]] | None = None,
+        is_inside: bool = False,
+        anew: Callable[[], tuple[Needs, int, bool]] | None = None,
     ) -> None:
         self.needs = needs
         self.granted = granted
         self.source = source
         self.priority = priority
         self.who = who
+        self.is_inside = is_inside
         self.anew = anew
         self.asked_at = 0.0
         self.number = 0
@@ -69,18 +73,24 @@ class Demand:
         return tuple(name for name, _ in self.needs)
 
     @property
+    def kind(self) -> Hashable:
+        """What the demands have in common of which nobody can have places before the first."""
+        return self.needs, self.is_inside
+
+    @property
     def line(self) -> Hashable:
-        """What those demands of equal needs have in common of which one waits behind the other."""
+        """What those demands of one kind have in common of which one waits behind the other."""
         return self.source, self.priority
 
 
 class _Line:
-    """The waiting demands of one source that have the same priority and needs, in their order."""
+    """The waiting demands of one source that have the same priority and kind, in their order."""
 
-    __slots__ = ("demands", "needs", "pools", "priority", "source")
+    __slots__ = ("demands", "is_inside", "needs", "pools", "priority", "source")
 
     def __init__(self, first: Demand) -> None:
         self.source, self.priority, self.needs = first.source, first.priority, first.needs
+        self.is_inside = first.is_inside
         self.pools = frozenset(name for name, _ in first.needs)
         self.demands: dict[Demand, None] = {}
 
@@ -96,7 +106,7 @@ class FairQueue:
         self.limits = limits
         self.turns = turns
         self.holding: dict[Demand, None] = {}
-        self._lines: dict[Needs, dict[Hashable, _Line]] = {}
+        self._lines: dict[Hashable, dict[Hashable, _Line]] = {}
         self._numbers = itertools.count(1)
 
     def ask(self, demand: Demand, now: float) -> None:
@@ -108,10 +118,11 @@ class FairQueue:
     def reconsider(self) -> None:
         """Ask all that wait what they need now, and with what priority; how long they have waited still counts."""
         for demand in self.waiting:
-            needs, priority = demand.anew() if demand.anew is not None else (demand.needs, demand.priority)
-            if (needs, priority) != (demand.needs, demand.priority):
+            known = demand.needs, demand.priority, demand.is_inside
+            anew = demand.anew() if demand.anew is not None else known
+            if anew != known:
                 self._leave(demand)
-                demand.needs, demand.priority = needs, priority
+                demand.needs, demand.priority, demand.is_inside = anew
                 self._enter(demand)
 
     def withdraw(self, demand: Demand) -> bool:
@@ -143,16 +154,19 @@ class FairQueue:
     def _serve_next(self, now: float) -> tuple[_Line | None, float | None]:
         """Return the line whose head has got its places, or when one may, if nothing is given back before.
 
-        Of those that need the same only the first is looked at: the others are behind it at all of their pools.
+        Of one kind only the first is looked at: the others are behind it at all of their pools.
         """
-        free_at = {needs: self._free_at(needs, now) for needs in self._lines}
+        free_at = {
+            needs: self._free_at(needs, now)
+            for needs in {next(iter(lines.values())).needs for lines in self._lines.values()}
+        }
         if all(at is None for at in free_at.values()):
             return None, None
         kept: set[str] = set()
         again_at: float | None = None
         order = partial(self._order, now=now)
         for line in sorted((min(lines.values(), key=order) for lines in self._lines.values()), key=order):
-            at = free_at[line.needs] if kept.isdisjoint(line.pools) else None
+            at = free_at[line.needs] if line.is_inside or kept.isdisjoint(line.pools) else None
             if at is not None and at <= now:
                 if self._take(line.needs, now):
                     return line, None
@@ -182,23 +196,23 @@ class FairQueue:
         return self.turns.level(line.source, line.priority, line.head.asked_at, now)
 
     def _enter(self, demand: Demand) -> None:
-        lines = self._lines.setdefault(demand.needs, {})
+        lines = self._lines.setdefault(demand.kind, {})
         line = lines.get(demand.line)
         if line is None:
             line = lines[demand.line] = _Line(demand)
         line.demands[demand] = None
 
     def _leave(self, demand: Demand) -> None:
-        lines = self._lines[demand.needs]
+        lines = self._lines[demand.kind]
         line = lines[demand.line]
         del line.demands[demand]
         if not line.demands:
             del lines[demand.line]
         if not lines:
-            del self._lines[demand.needs]
+            del self._lines[demand.kind]
 
     def _waits(self, demand: Demand) -> bool:
-        line = self._lines.get(demand.needs, {}).get(demand.line)
+        line = self._lines.get(demand.kind, {}).get(demand.line)
         return line is not None and demand in line.demands
 
     def _all_lines(self) -> Iterator[_Line]:
@@ -211,7 +225,7 @@ class FairQueue:
 
     def ahead_of_newest(self, demand: Demand, now: float) -> int:
         """Return how many are served before the demand that came last, as `places_in_line` does for all."""
-        own = self._lines[demand.needs][demand.line]
+        own = self._lines[demand.kind][demand.line]
         own_order, index = self._order(own, now), len(own.demands) - 1
         ahead = index
         for line in self._all_lines():

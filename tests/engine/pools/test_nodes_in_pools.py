@@ -298,3 +298,26 @@ async def test_of_ready_nodes_those_of_higher_priority_are_called_first(session:
         graph.add(made)
     await graph.run()
     assert called == [3, 2, 4, 1]
+
+
+async def test_a_node_inside_another_one_is_not_held_up_by_who_waits_for_the_place_of_that():
+    nb.pool("outer", 1)
+    nb.pool("inner", 1)
+    inside = asyncio.Event()
+
+    @nb.node(uses=["outer", "inner"])
+    async def both(value: int) -> int:
+        return value
+
+    @nb.node(uses="outer")
+    async def around(value: int) -> int:
+        inside.set()
+        while len(nb.pool("outer").state.waiting) < 1:
+            await asyncio.sleep(0.001)
+        return await both(value)
+
+    async with asyncio.timeout(20):
+        first = around(1).graph.start()
+        await inside.wait()
+        assert await both(2) == 2
+        await first
