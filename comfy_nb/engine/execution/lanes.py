@@ -57,9 +57,7 @@ class Worker:
             if self._interrupted:
                 self._absorb_late()
                 switch_off_torch_modes()  # it may have come in between two of those that a block was switching off
-            for left in context.get(held_here, ())[
-                len(held_here.get()) :
-            ]:  # an interrupt may have kept its block from it
+            for left in context.get(held_here, ())[len(held_here.get()) :]:  # as an interrupt came before their end
                 left.give_back()
 
     def uninterrupted(self, work: Callable[[], object]) -> None:
