@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 
+from comfy_nb.engine.execution.lanes import uninterrupted
 from comfy_nb.engine.execution.loops import post, running_loop
 from comfy_nb.engine.execution.places import set_done
 from comfy_nb.engine.node_api.context import current_call
@@ -23,11 +25,18 @@ LOOK_S = 0.05
 class _Block(Holding):
     """The place of a block; it has no `demand` where the code around it has the place already."""
 
-    __slots__ = ("demand",)
+    __slots__ = ("_demand", "_pools", "owner")
 
-    def __init__(self, demand: Demand | None) -> None:
-        super().__init__(name for name, _ in demand.needs) if demand is not None else super().__init__()
-        self.demand = demand
+    def __init__(self, owner: Pool, pools: Pools, demand: Demand | None) -> None:
+        super().__init__(demand.pools if demand is not None else ())
+        self.owner = owner
+        self._pools = pools
+        self._demand = demand
+
+    def give_back(self) -> None:
+        self.end()
+        if self._demand is not None:
+            uninterrupted(partial(self._pools.withdraw, self._demand))
 
 
 class Pool:
@@ -82,9 +91,11 @@ class Pool:
         if demand is None:
             self._enter(None)
             return self
-        is_waiting = self._pools.ask(demand) is not None
+        around, block = held_here.get(), _Block(self, self._pools, demand)
         try:
-            if is_waiting and running_loop() is not None:
+            held_here.set((*around, block))  # already: wherever an interrupt comes, the end of the node's call finds it
+            uninterrupted(partial(self._pools.ask, demand))
+            if not is_granted.is_set() and running_loop() is not None:
                 raise GraphError(
                     f"All places of the pool {self.name!r} are taken, and waiting here would block the event loop. "
                     f"Use `async with`."
@@ -92,9 +103,9 @@ class Pool:
             while not is_granted.wait(LOOK_S):
                 pass
         except BaseException:
-            self._pools.withdraw(demand)
+            block.give_back()
+            held_here.set(around)
             raise
-        self._enter(demand)
         return self
 
     def __exit__(
@@ -104,7 +115,9 @@ class Pool:
 
     def _demand(self, granted: Callable[[], None]) -> Demand | None:
         """Return the demand of the code that asks; None where that has a place already."""
-        if self.name in names_held(held_here.get()):
+        around = held_here.get()
+        held = names_held(around)
+        if self.name in held:
             return None
         call = current_call.get()
         if call is None:
@@ -113,23 +126,23 @@ class Pool:
             run = call.run
             source, priority = getattr(run, "source", run.id), getattr(run, "priority", 0)
             who = run.name_of(call.node_id)
-        around, needs = held_here.get(), ((self.name, 1),)
+        needs = ((self.name, 1),)
 
-        def anew() -> tuple[Needs, int]:
-            return () if self.name in names_held(around) else needs, priority
+        def anew() -> tuple[Needs, int, bool]:
+            held = names_held(around)
+            return () if self.name in held else needs, priority, bool(held)
 
-        return Demand(needs, granted, source=source, priority=priority, who=who, anew=anew)
+        return Demand(needs, granted, source=source, priority=priority, who=who, is_inside=bool(held), anew=anew)
 
     def _enter(self, demand: Demand | None) -> None:
-        held_here.set((*held_here.get(), _Block(demand)))
+        held_here.set((*held_here.get(), _Block(self, self._pools, demand)))
 
     def _leave(self) -> None:
-        *around, block = held_here.get()
-        assert isinstance(block, _Block), "blocks end in the reverse order"
-        held_here.set(tuple(around))
-        block.end()
-        if block.demand is not None:
-            self._pools.withdraw(block.demand)
+        held = held_here.get()
+        mine = (each for each in reversed(held) if isinstance(each, _Block) and each.owner is self)
+        block = next(mine)  # perhaps not the last: an interrupt may have kept that from ending
+        block.give_back()
+        held_here.set(tuple(each for each in held if each is not block))
 
 
 def make_pool(

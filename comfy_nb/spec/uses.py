@@ -19,8 +19,8 @@ def needs_of(uses: Uses, who: str) -> Needs:
     try:
         counts = dict(counts) if isinstance(counts, Mapping) else dict.fromkeys(counts, 1)
     except TypeError:
-        counts = {uses: 0}
+        counts = {"": 0}
     for name, count in counts.items():
-        if not isinstance(name, str) or type(count) is not int or count < 1:
+        if not isinstance(name, str) or not name or type(count) is not int or count < 1:
             raise SpecError(f'{who}: uses={uses!r}; expected is a pool ("gpu") or places by pool ({{"gpu": 1}}).')
     return tuple(sorted(counts.items()))

@@ -177,3 +177,8 @@ async def test_a_priority_that_is_no_whole_number_is_refused(wrong):
         await graph_of("a", 1).run(priority=wrong)
     with pytest.raises(nb.SpecError, match="priority must be a whole number"):
         nb.node(priority=wrong)(lambda: None)
+
+
+def test_aging_is_long_enough_to_be_counted():
+    with pytest.raises(ValueError, match="aging is 5e-324, but it must be 1e-06 seconds or more"):
+        nb.configure(aging=5e-324)

@@ -20,6 +20,7 @@ import torch
 from comfy_nb.engine.execution.process_end import process_end
 from comfy_nb.engine.own_thread import OwnThread
 from comfy_nb.engine.planning.torch_modes import has_torch_modes, switch_off_torch_modes
+from comfy_nb.engine.pools.held import held_here
 from comfy_nb.engine.pools.job_queue import JobQueue, no_priority
 from comfy_nb.engine.pools.turns import Aging, Turns
 from comfy_nb.errors import InterruptProcessingException
@@ -44,9 +45,9 @@ class Worker:
     def call(self, token: object, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
         """Call a function under a token."""
         self.token = token
+        context = copy_context()  # what a node sets there, as precision of decimals, is not for the next one
         try:
-            # What a node sets in its context, as precision of decimals, is not for the next one.
-            return copy_context().run(function, **inputs)
+            return context.run(function, **inputs)
         finally:
             self.token = None
             if torch.is_grad_enabled():  # a node may leave a mode on, and the modes belong to the thread
@@ -56,6 +57,14 @@ class Worker:
             if self._interrupted:
                 self._absorb_late()
                 switch_off_torch_modes()  # it may have come in between two of those that a block was switching off
+            for left in context.get(held_here, ())[len(held_here.get()) :]:  # as an interrupt came before their end
+                left.give_back()
+
+    def uninterrupted(self, work: Callable[[], object]) -> None:
+        """Do something of the present call that an interrupt must not break off: it comes before, or after."""
+        with self._lock:
+            _let_arrive()
+            work()
 
     def interrupt(self, token: object) -> bool:
         """Raise InterruptProcessingException in the call of this token; False where that call has ended.
@@ -98,7 +107,7 @@ class Worker:
             _clear_pending()
 
     def _work(self) -> None:
-        _thread.lane = self.lane
+        _thread.worker = self
         torch.set_grad_enabled(False)
         jobs = self.lane.jobs
         while not self.retired:
@@ -225,7 +234,7 @@ class Lanes:
 
 
 class _Thread(threading.local):
-    lane: Lane | None = None
+    worker: Worker | None = None
 
 
 _thread = _Thread()
@@ -233,7 +242,19 @@ _thread = _Thread()
 
 def lanes_of_thread() -> Lanes | None:
     """Return the lanes that this thread belongs to."""
-    return _thread.lane.lanes if _thread.lane is not None else None
+    return _thread.worker.lane.lanes if _thread.worker is not None else None
+
+
+def uninterrupted(work: Callable[[], object]) -> None:
+    """Do something that an interrupt of the node that runs on this thread, if one does, must not break off."""
+    if _thread.worker is None:
+        work()
+    else:
+        _thread.worker.uninterrupted(work)
+
+
+def _let_arrive() -> None:
+    """Do nothing: a pending exception of this thread is raised where a function begins."""
 
 
 def raise_in_thread(thread: threading.Thread, kind: type[BaseException] | None) -> None:

@@ -56,6 +56,10 @@ class Places:
         held = names_held(self._around)
         return tuple(need for need in needs if need[0] not in held)
 
+    @property
+    def _is_inside(self) -> bool:
+        return bool(names_held(self._around))
+
     def ask(self, node_run: NodeRun, needs: Needs, when_granted: Callable[[Demand], None]) -> Demand:
         """Call `when_granted(demand)` on the loop when a node has its places, which `give_back` gives back.
 
@@ -68,7 +72,8 @@ class Places:
             source=state.source,
             priority=state.priority + step.spec.priority,
             who=step.named,
-            anew=lambda: (self._lacking(needs), state.priority + step.spec.priority),
+            is_inside=self._is_inside,
+            anew=lambda: (self._lacking(needs), state.priority + step.spec.priority, self._is_inside),
         )
         wait = self._waits[demand] = Wait(node_run, when_granted)
         ahead = self._pools.ask(demand)

@@ -1,14 +1,18 @@
 """The queue of all pools of a session: who gets places next. It is pure; times are told to it.
 
 A demand gets all places that it needs at once, or none, so that none waits for another one that waits for it. Who comes
-first (see `turns`) keeps what is free for itself: nobody overtakes it at a pool that it needs.
+first (see `turns`) keeps what is free for itself: nobody overtakes it at a pool that it needs, but for code that has
+places already. What comes first may wait for just these.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import NamedTuple, Protocol
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from functools import partial
+from operator import itemgetter
+from typing import Protocol
 
 from comfy_nb.engine.pools.turns import Order, Turns
 from comfy_nb.spec.uses import Needs
@@ -36,10 +40,11 @@ class Limit(Protocol):
 class Demand:
     """Somebody's demand for places; `granted()` is called once, outside of the queue, when it has them all.
 
-    `anew()` returns what it needs and its priority when these may have changed while it waits.
+    It `is_inside` if the code that waits has places of other pools meanwhile. `anew()` returns what it needs, its
+    priority and whether it is inside, when these may have changed while it waits.
     """
 
-    __slots__ = ("anew", "asked_at", "granted", "needs", "number", "priority", "source", "who")
+    __slots__ = ("anew", "asked_at", "granted", "is_inside", "needs", "number", "priority", "source", "who")
 
     def __init__(
         self,
@@ -49,13 +54,15 @@ class Demand:
         source: Hashable,
         priority: int = 0,
         who: str = "",
-        anew: Callable[[], tuple[Needs, int]] | None = None,
+        is_inside: bool = False,
+        anew: Callable[[], tuple[Needs, int, bool]] | None = None,
     ) -> None:
         self.needs = needs
         self.granted = granted
         self.source = source
         self.priority = priority
         self.who = who
+        self.is_inside = is_inside
         self.anew = anew
         self.asked_at = 0.0
         self.number = 0
@@ -66,18 +73,24 @@ class Demand:
         return tuple(name for name, _ in self.needs)
 
     @property
+    def kind(self) -> Hashable:
+        """What the demands have in common of which nobody can have places before the first."""
+        return self.needs, self.is_inside
+
+    @property
     def line(self) -> Hashable:
-        """What the demands have in common of which one waits behind the other."""
-        return self.source, self.priority, self.needs
+        """What those demands of one kind have in common of which one waits behind the other."""
+        return self.source, self.priority
 
 
 class _Line:
-    """The waiting demands of one source that have the same priority and needs, in their order."""
+    """The waiting demands of one source that have the same priority and kind, in their order."""
 
-    __slots__ = ("demands", "needs", "pools", "priority", "source")
+    __slots__ = ("demands", "is_inside", "needs", "pools", "priority", "source")
 
     def __init__(self, first: Demand) -> None:
         self.source, self.priority, self.needs = first.source, first.priority, first.needs
+        self.is_inside = first.is_inside
         self.pools = frozenset(name for name, _ in first.needs)
         self.demands: dict[Demand, None] = {}
 
@@ -93,7 +106,7 @@ class FairQueue:
         self.limits = limits
         self.turns = turns
         self.holding: dict[Demand, None] = {}
-        self._lines: dict[Hashable, _Line] = {}
+        self._lines: dict[Hashable, dict[Hashable, _Line]] = {}
         self._numbers = itertools.count(1)
 
     def ask(self, demand: Demand, now: float) -> None:
@@ -105,10 +118,11 @@ class FairQueue:
     def reconsider(self) -> None:
         """Ask all that wait what they need now, and with what priority; how long they have waited still counts."""
         for demand in self.waiting:
-            needs, priority = demand.anew() if demand.anew is not None else (demand.needs, demand.priority)
-            if (needs, priority) != (demand.needs, demand.priority):
-                self._leave(self._lines[demand.line], demand)
-                demand.needs, demand.priority = needs, priority
+            known = demand.needs, demand.priority, demand.is_inside
+            anew = demand.anew() if demand.anew is not None else known
+            if anew != known:
+                self._leave(demand)
+                demand.needs, demand.priority, demand.is_inside = anew
                 self._enter(demand)
 
     def withdraw(self, demand: Demand) -> bool:
@@ -117,8 +131,8 @@ class FairQueue:
             del self.holding[demand]
             for name, count in demand.needs:
                 self.limits[name].give_back(count)
-        elif (line := self._lines.get(demand.line)) is not None and demand in line.demands:
-            self._leave(line, demand)
+        elif self._waits(demand):
+            self._leave(demand)
         else:
             return False
         self.turns.leave(demand.source)
@@ -134,26 +148,37 @@ class FairQueue:
             demand = line.head
             self.holding[demand] = None
             self.turns.served(demand.source, now)
-            self._leave(line, demand)
+            self._leave(demand)
             served.append(demand)
 
     def _serve_next(self, now: float) -> tuple[_Line | None, float | None]:
-        """Return the line whose head has got its places, or when one may, if nothing is given back before."""
+        """Return the line whose head has got its places, or when one may, if nothing is given back before.
+
+        Of one kind only the first is looked at: the others are behind it at all of their pools.
+        """
+        free_at = {
+            needs: self._free_at(needs, now)
+            for needs in {next(iter(lines.values())).needs for lines in self._lines.values()}
+        }
+        if all(at is None for at in free_at.values()):
+            return None, None
         kept: set[str] = set()
         again_at: float | None = None
-        for line in self._in_order(now):
-            is_first, at = kept.isdisjoint(line.pools), None
-            if is_first:
-                times = [self.limits[name].free_at(count, now) for name, count in line.needs]
-                at = None if None in times else max((time for time in times if time is not None), default=now)
-                if at is not None and at <= now:
-                    if self._take(line.needs, now):
-                        return line, None
-                    at = now + OTHER_PROCESS_S
+        order = partial(self._order, now=now)
+        for line in sorted((min(lines.values(), key=order) for lines in self._lines.values()), key=order):
+            at = free_at[line.needs] if line.is_inside or kept.isdisjoint(line.pools) else None
+            if at is not None and at <= now:
+                if self._take(line.needs, now):
+                    return line, None
+                at = now + OTHER_PROCESS_S
             kept |= line.pools
             if at is not None:
                 again_at = at if again_at is None else min(again_at, at)
         return None, again_at
+
+    def _free_at(self, needs: Needs, now: float) -> float | None:
+        times = [self.limits[name].free_at(count, now) for name, count in needs]
+        return None if None in times else max((time for time in times if time is not None), default=now)
 
     def _take(self, needs: Needs, now: float) -> bool:
         for taken, (name, count) in enumerate(needs):
@@ -163,9 +188,6 @@ class FairQueue:
                 return False
         return True
 
-    def _in_order(self, now: float) -> list[_Line]:
-        return sorted(self._lines.values(), key=lambda line: self._order(line, now))
-
     def _order(self, line: _Line, now: float) -> Order:
         head = line.head
         return self.turns.order(line.source, line.priority, head.asked_at, head.number, now)
@@ -174,61 +196,67 @@ class FairQueue:
         return self.turns.level(line.source, line.priority, line.head.asked_at, now)
 
     def _enter(self, demand: Demand) -> None:
-        line = self._lines.get(demand.line)
+        lines = self._lines.setdefault(demand.kind, {})
+        line = lines.get(demand.line)
         if line is None:
-            line = self._lines[demand.line] = _Line(demand)
+            line = lines[demand.line] = _Line(demand)
         line.demands[demand] = None
 
-    def _leave(self, line: _Line, demand: Demand) -> None:
+    def _leave(self, demand: Demand) -> None:
+        lines = self._lines[demand.kind]
+        line = lines[demand.line]
         del line.demands[demand]
         if not line.demands:
-            del self._lines[demand.line]
+            del lines[demand.line]
+        if not lines:
+            del self._lines[demand.kind]
+
+    def _waits(self, demand: Demand) -> bool:
+        line = self._lines.get(demand.kind, {}).get(demand.line)
+        return line is not None and demand in line.demands
+
+    def _all_lines(self) -> Iterator[_Line]:
+        return itertools.chain.from_iterable(lines.values() for lines in self._lines.values())
 
     @property
     def waiting(self) -> Iterable[Demand]:
         """All demands that wait."""
-        return [demand for line in self._lines.values() for demand in line.demands]
+        return [demand for line in self._all_lines() for demand in line.demands]
 
     def ahead_of_newest(self, demand: Demand, now: float) -> int:
         """Return how many are served before the demand that came last, as `places_in_line` does for all."""
-        lines = self._in_order(now)
-        line = self._lines[demand.line]
-        return _ahead(len(line.demands) - 1, self._others(lines, lines.index(line), now))
+        own = self._lines[demand.kind][demand.line]
+        own_order, index = self._order(own, now), len(own.demands) - 1
+        ahead = index
+        for line in self._all_lines():
+            if line is own or line.pools.isdisjoint(own.pools):
+                continue
+            order = self._order(line, now)
+            if order[0] < own_order[0]:
+                ahead += len(line.demands)
+            elif order[0] == own_order[0]:
+                ahead += min(len(line.demands), index + (order < own_order))
+        return ahead
 
     def places_in_line(self, now: float) -> dict[Demand, int]:
         """Return for each demand that waits how many are served before it, if nobody comes and all take as long."""
-        lines = self._in_order(now)
+        orders = sorted(((self._order(line, now), line) for line in self._all_lines()), key=itemgetter(0))
+        before: Counter[frozenset[str]] = Counter()
         found: dict[Demand, int] = {}
-        for at, line in enumerate(lines):
-            others = self._others(lines, at, now)
-            for index, demand in enumerate(line.demands):
-                found[demand] = _ahead(index, others)
+        for _, level in itertools.groupby(orders, key=lambda each: each[0][0]):
+            for line, demand in _in_turns([line for _, line in level]):
+                found[demand] = sum(each for pools, each in before.items() if not pools.isdisjoint(line.pools))
+                before[line.pools] += 1
         return found
 
-    def _others(self, lines: list[_Line], at: int, now: float) -> list[_Other]:
-        """Return the lines that wait for a pool of the one at this index."""
-        own, level = lines[at].pools, self._level(lines[at], now)
-        return [
-            _Other(self._level(line, now) - level, index < at, len(line.demands))
-            for index, line in enumerate(lines)
-            if index != at and not line.pools.isdisjoint(own)
-        ]
 
-
-class _Other(NamedTuple):
-    """Another line: by how many levels it is higher, whether its turn comes before, and how many wait in it."""
-
-    higher: int
-    is_before: bool
-    length: int
-
-
-def _ahead(index: int, others: list[_Other]) -> int:
-    """Return how many are served before the one at this index of its line; lines of one level take turns."""
-    ahead = index
-    for other in others:
-        if other.higher > 0:
-            ahead += other.length
-        elif other.higher == 0:
-            ahead += min(other.length, index + other.is_before)
-    return ahead
+def _in_turns(lines: list[_Line]) -> Iterator[tuple[_Line, Demand]]:
+    """Yield the first of each line, the second of each, and so on."""
+    turns = [(line, iter(line.demands)) for line in lines]
+    while turns:
+        left = []
+        for line, demands in turns:
+            if (demand := next(demands, None)) is not None:
+                yield line, demand
+                left.append((line, demands))
+        turns = left

@@ -25,6 +25,10 @@ class Holding:
         """Have no places any more; code that it began and that goes on has none of them either."""
         self._names = frozenset()
 
+    def give_back(self) -> None:
+        """End, and give back what was taken for it alone."""
+        self.end()
+
 
 held_here: ContextVar[tuple[Holding, ...]] = ContextVar("comfy_nb_pools_held", default=())
 """What the code of this context has."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 import itertools
+import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from comfy_nb.engine.pools.alarm import Alarm
@@ -16,6 +17,11 @@ from comfy_nb.engine.pools.fair_queue import Demand, FairQueue
 from comfy_nb.engine.pools.turns import Aging, Turns
 from comfy_nb.errors import GraphError, UnknownName
 from comfy_nb.spec.uses import Needs, Uses, needs_of
+
+NAME_MAX = 50
+"""The name of a shared pool is part of a file's, which has 255 bytes at most."""
+COUNT_S = 0.1
+"""So long it holds how many are before whom, if nobody comes or goes: who waits may count as one level more."""
 
 
 class PoolState(NamedTuple):
@@ -39,6 +45,8 @@ class Pools:
         self._assigned_to: dict[str, Needs] = {}
         self._listeners: list[Callable[[], None]] = []
         self._queue = FairQueue(self._capacities, Turns(aging))
+        self._in_line: Mapping[Demand, int] | None = None
+        self._counted_at = 0.0
         self._lock = threading.Lock()
         self._alarm = Alarm(self._ring, "comfy-nb-pools")
 
@@ -51,6 +59,8 @@ class Pools:
     def define(self, name: str, size: int | None, per_minute: int | None, shared: bool) -> None:
         """Make a pool, or give one that there is other limits; who has places there keeps them."""
         _check_limits(name, size, per_minute, shared)
+        if shared and name not in self:
+            SharedPlaces(name).check()
         with self._lock:
             now = time.monotonic()
             known = self._capacities.get(name)
@@ -72,6 +82,8 @@ class Pools:
 
     def assign(self, pattern: str, uses: Uses) -> None:
         """Let nodes of all classes whose names match (`KSampler*`) use pools, beside what they say themselves."""
+        if not isinstance(pattern, str) or not pattern:
+            raise GraphError(f"{pattern!r} is no pattern of class names: a text such as 'KSampler*' was expected.")
         self._assigned.append((pattern, self.checked(needs_of(uses, pattern))))
         self._assigned_to.clear()
 
@@ -128,6 +140,8 @@ class Pools:
 
     def empty(self, name: str, seconds: float) -> None:
         """Let nobody begin in a pool for so many seconds, since a service asked for that."""
+        if type(seconds) not in (int, float) or not 0 <= seconds < math.inf:
+            raise GraphError(f"The pool {name!r} is to wait for {seconds!r}: a number of seconds from 0 was expected.")
         with self._lock:
             capacity = self._capacities[name]
             if capacity.bucket is None:
@@ -137,10 +151,13 @@ class Pools:
             finish = self._serve(now)
         finish()
 
-    def places_in_line(self) -> dict[Demand, int]:
-        """Return for each demand that waits how many are before it."""
+    def places_in_line(self) -> Mapping[Demand, int]:
+        """Return for each demand that waits how many are before it; counted once for all that ask meanwhile."""
         with self._lock:
-            return self._queue.places_in_line(time.monotonic())
+            now = time.monotonic()
+            if self._in_line is None or now - self._counted_at > COUNT_S:
+                self._in_line, self._counted_at = self._queue.places_in_line(now), now
+            return self._in_line
 
     def states(self) -> list[PoolState]:
         """Return all pools as they are now."""
@@ -173,6 +190,7 @@ class Pools:
     def _serve(self, now: float) -> Callable[[], None]:
         """Serve those who can be; return what then tells them, for when the lock is not held any more."""
         served, again_at = self._queue.serve(now)
+        self._in_line = None
         self._alarm.set(again_at)
         listeners, self._listeners = self._listeners, []
 
@@ -192,8 +210,12 @@ def _who(demands: Iterable[Demand], pool: str) -> tuple[str, ...]:
 def _check_limits(name: str, size: int | None, per_minute: int | None, shared: bool) -> None:
     if not name or not isinstance(name, str) or not name.replace("-", "_").replace(".", "_").isidentifier():
         raise GraphError(f"{name!r} is no name of a pool: letters, digits, '-', '_' and '.', beginning with a letter.")
+    if len(name) > NAME_MAX:
+        raise GraphError(f"The name of a pool has {NAME_MAX} letters at most, not {len(name)}: {name[:20]}...")
     for what, value in (("size", size), ("per_minute", per_minute)):
         if value is not None and (type(value) is not int or value < 1):
             raise GraphError(f"The {what} of the pool {name!r} is {value!r}: a whole number from 1 was expected.")
+    if type(shared) is not bool:
+        raise GraphError(f"shared of the pool {name!r} is {shared!r}: True or False was expected.")
     if shared and size is None:
         raise GraphError(f"The pool {name!r} is shared, so it needs a size: nb.pool({name!r}, 1, shared=True).")

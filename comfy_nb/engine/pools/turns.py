@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 Order = tuple[int, int, int]
+AGING_MIN_S = 1e-6
 
 
 class _Source:
@@ -29,9 +30,11 @@ class Aging:
         self.set(seconds)
 
     def set(self, seconds: float) -> None:
-        """Let another number of seconds count; raises ValueError for one that is not above 0."""
+        """Let another number of seconds count; raises ValueError for one that is not above 0, or too small to count."""
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
             raise ValueError(f"aging is {seconds!r}, but it must be a number of seconds above 0.")
+        if seconds < AGING_MIN_S:
+            raise ValueError(f"aging is {seconds!r}, but it must be {AGING_MIN_S} seconds or more.")
         self.seconds = float(seconds)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from hypothesis import given
 from hypothesis import strategies as some
 
@@ -217,3 +219,38 @@ def test_more_calls_than_a_minute_allows_wait_for_a_full_bucket_and_are_refilled
     desk.ask("a", api=3)
     desk.ask("b", api=1)
     assert desk.served == ["a"] and desk.again_at == 60.0
+
+
+class CountingTurns(Turns):
+    """Turns that count how often somebody's was looked at."""
+
+    looked = 0
+
+    def level(self, source: Hashable, priority: int, asked_at: float, now: float) -> int:
+        self.looked += 1
+        return super().level(source, priority, asked_at, now)
+
+
+def test_each_line_is_looked_at_once_however_many_there_are():
+    turns = CountingTurns(Aging(1e9))
+    queue = FairQueue({"gpu": Capacity(1, None, None)}, turns)
+    demands = [Demand((("gpu", 1),), lambda: None, source=source) for source in range(200)]
+    for demand in demands:
+        queue.ask(demand, 0.0)
+    turns.looked = 0
+    assert list(queue.places_in_line(0.0).values()) == list(range(200))
+    assert turns.looked <= 200
+    (served,), _ = queue.serve(0.0)
+    assert served is demands[0]
+    assert turns.looked <= 3 * 200, "and once more for who is next, of which only the first is compared again"
+
+
+def test_where_all_places_are_taken_nobody_is_looked_at():
+    turns = CountingTurns(Aging(1e9))
+    queue = FairQueue({"gpu": Capacity(1, None, None)}, turns)
+    for source in range(50):
+        queue.ask(Demand((("gpu", 1),), lambda: None, source=source), 0.0)
+    queue.serve(0.0)
+    turns.looked = 0
+    assert queue.serve(0.0) == ([], None)
+    assert turns.looked == 0

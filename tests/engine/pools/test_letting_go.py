@@ -208,3 +208,34 @@ async def test_a_node_has_no_place_while_it_waits_for_what_it_expanded_into(sess
     run = await asyncio.wait_for(graph_of(nb.nodes.LettingGoExpands(seconds=0.01)).run(), 10.0)
     assert run["1"] == 0.01
     await check_free(session)
+
+
+async def test_a_block_that_an_interrupt_kept_from_giving_its_place_back_does_so_with_the_call():
+    nb.pool("outer", 1)
+    nb.pool("inner", 1)
+
+    @nb.node
+    def leave_open(value: int) -> int:
+        with nb.pool("outer"):
+            nb.pool("inner").__enter__()
+            raise nb.InterruptProcessingException
+
+    @nb.node
+    def hammer(value: int) -> int:
+        while True:
+            with nb.pool("inner"):
+                pass
+
+    with pytest.raises(nb.Stopped):
+        await leave_open(1)
+    assert [nb.pool(name).state.in_use for name in ("outer", "inner")] == [0, 0]
+    for value in range(3):
+        job = hammer(value).graph.start()
+        while not nb.pool("inner").state.in_use:
+            await asyncio.sleep(0.001)
+        nb.stop_all()
+        await job
+        async with asyncio.timeout(20):
+            while nb.pool("inner").state.in_use:
+                await asyncio.sleep(0.001)
+    assert nb.pool("outer").state.in_use == 0

@@ -298,3 +298,55 @@ async def test_of_ready_nodes_those_of_higher_priority_are_called_first(session:
         graph.add(made)
     await graph.run()
     assert called == [3, 2, 4, 1]
+
+
+async def test_a_node_inside_another_one_is_not_held_up_by_who_waits_for_the_place_of_that():
+    nb.pool("outer", 1)
+    nb.pool("inner", 1)
+    inside = asyncio.Event()
+
+    @nb.node(uses=["outer", "inner"])
+    async def both(value: int) -> int:
+        return value
+
+    @nb.node(uses="outer")
+    async def around(value: int) -> int:
+        inside.set()
+        while len(nb.pool("outer").state.waiting) < 1:
+            await asyncio.sleep(0.001)
+        return await both(value)
+
+    async with asyncio.timeout(20):
+        first = around(1).graph.start()
+        await inside.wait()
+        assert await both(2) == 2
+        await first
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1, "3", None, True])
+def test_a_pause_is_a_number_of_seconds(seconds):
+    with pytest.raises(nb.GraphError, match="The pool 'service' is to wait for .*: a number of"):
+        nb.pool("service", per_minute=60).wait(seconds)
+
+
+@pytest.mark.parametrize("pattern", [None, 3, "", ["KSampler"]])
+def test_what_is_assigned_is_a_pattern(pattern):
+    nb.pool("gpu", 1)
+    with pytest.raises(nb.GraphError, match="is no pattern of class names: a text such as 'KSampler"):
+        nb.pools.assign(pattern, "gpu")
+
+
+@pytest.mark.parametrize("uses", [[["gpu"]], [{}], "", [""]])
+def test_what_a_node_uses_is_read_or_refused(uses):
+    with pytest.raises(nb.SpecError, match="expected is a pool"):
+
+        @nb.node(uses=uses)
+        def load(value: int) -> int:
+            return value
+
+
+def test_the_name_of_a_pool_fits_into_that_of_a_file():
+    with pytest.raises(nb.GraphError, match="50 letters at most, not 300"):
+        nb.pool("a" * 300, 1)
+    with pytest.raises(nb.GraphError, match="shared of the pool 'gpu' is 'yes': True or False was expected"):
+        nb.pool("gpu", 1, shared="yes")

@@ -9,13 +9,17 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 import comfy_nb as nb
-from comfy_nb.engine.pools.capacity import SharedPlaces
+from comfy_nb.engine.pools.capacity import Capacity, SharedPlaces
+from comfy_nb.engine.pools.fair_queue import Demand, FairQueue
+from comfy_nb.engine.pools.turns import Aging, Turns
 from comfy_nb.engine.session import Session, use_session
 
 PATIENCE_S = 60.0
@@ -98,12 +102,12 @@ async def enter(pool: nb.Pool) -> None:
 def test_places_are_taken_all_or_none_and_given_back(tmp_path):
     one, other = SharedPlaces("gpu", tmp_path), SharedPlaces("gpu", tmp_path)
     assert one.take(2, 3) and not other.take(2, 3) and other.take(1, 3) and not other.take(1, 3)
-    one.give_back(1)
+    one.keep(1)
     assert other.take(1, 3) and not one.take(1, 3)
-    other.give_back(2)
-    one.give_back(1)
+    other.keep(0)
+    one.keep(0)
     assert one.take(3, 3)
-    one.give_back(3)
+    one.keep(0)
 
 
 def test_sessions_of_one_process_share_it_too(name: str):
@@ -162,3 +166,36 @@ async def test_another_process_waits_for_the_place_of_this_one(name: str):
             done, _ = await asyncio.wait([said], timeout=0.5)
             assert not done
         await said
+
+
+def test_a_pool_that_was_made_larger_keeps_the_files_of_those_who_are_left(name: str):
+    pool, other = Capacity(2, None, SharedPlaces(name)), SharedPlaces(name)
+    assert pool.take(5, 0.0), "who needs more than there are since it was made smaller has all"
+    pool.size = 6
+    assert pool.take(1, 0.0)
+    pool.give_back(5)
+    assert not other.take(6, 6), "one place is in use"
+    pool.give_back(1)
+    assert other.take(6, 6)
+    other.keep(0)
+
+
+def test_a_pool_cannot_be_shared_where_no_file_can_be_locked(name: str, tmp_path: Path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
+    with pytest.raises(nb.GraphError, match="cannot be shared, since no file can be locked in .*file"):
+        nb.pool(name, 1, shared=True)
+
+
+def test_a_folder_that_is_gone_meanwhile_takes_no_other_places_and_is_waited_for(name: str, tmp_path: Path):
+    (tmp_path / "file").touch()
+    limits = {"here": Capacity(1, None, None), name: Capacity(1, None, SharedPlaces(name, tmp_path / "file"))}
+    queue = FairQueue(limits, Turns(Aging()))
+    queue.ask(Demand((("here", 1), (name, 1)), lambda: None, source="a"), 0.0)
+    with pytest.warns(nb.ComfyNBWarning, match=f"Places of the pool '{name}' are waited for: "):
+        served, again_at = queue.serve(0.0)
+    assert served == [] and again_at is not None
+    assert limits["here"].in_use == 0
+    (tmp_path / "file").unlink()
+    (served,), _ = queue.serve(again_at)
+    queue.withdraw(served)
