@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from comfy_nb.engine.execution.node_run import NodeRun
 from comfy_nb.engine.execution.stepped_modes import SteppedModes
+from comfy_nb.engine.execution.tracers import is_of_tracer
 from comfy_nb.engine.node_api.context import current_call
 from comfy_nb.engine.planning.modes import Modes
 from comfy_nb.errors import warn_each_time
@@ -20,7 +21,6 @@ from comfy_nb.errors import warn_each_time
 HELD_S = 0.002
 T = TypeVar("T")
 STALL_S = 0.1
-TRACERS = frozenset(("bdb", "coverage", "pydevd", "_pydevd_bundle"))
 
 
 class LoopWatch(Protocol):
@@ -120,15 +120,14 @@ class WatchedCoroutine:
 def busy_since(frame: FrameType | None) -> float | None:
     """Return when an async node got the loop, if it is its own code that this frame executes.
 
-    An exception raised in our code, which the node may have called, would leave that half done, and so in that of a
-    tracer, which is called between any two lines: coverage.py holds a lock there, and would wait for it for ever.
+    An exception raised in our code, which the node may have called, or in a tracer's, would leave that half done.
     """
     is_inside = False
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
         if module.startswith("comfy_nb.engine"):
             break
-        if module.partition(".")[0] in TRACERS:
+        if is_of_tracer(frame):
             return None
         frame, is_inside = frame.f_back, True
     if not is_inside or frame is None or frame.f_code is not WatchedCoroutine.__await__.__code__:

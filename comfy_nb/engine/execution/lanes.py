@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from comfy_nb.engine.execution.process_end import process_end
+from comfy_nb.engine.execution.tracers import let_tracer_end
 from comfy_nb.engine.own_thread import OwnThread
 from comfy_nb.engine.planning.torch_modes import has_torch_modes, switch_off_torch_modes
 from comfy_nb.engine.pools.held import held_here
@@ -258,7 +259,9 @@ def _let_arrive() -> None:
 
 
 def raise_in_thread(thread: threading.Thread, kind: type[BaseException] | None) -> None:
-    """Raise an exception between two bytecodes of another thread; None withdraws it."""
+    """Raise an exception between two bytecodes of another thread, not in a tracer's code; None withdraws it."""
+    if kind is not None:
+        let_tracer_end(thread)
     ctypes.pythonapi.PyThreadState_SetAsyncExc(
         ctypes.c_ulong(thread.ident or 0), None if kind is None else ctypes.py_object(kind)
     )

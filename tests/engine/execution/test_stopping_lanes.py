@@ -191,6 +191,42 @@ async def test_a_node_that_interrupts_stops_its_run():
         await interrupts()
 
 
+TRACER = """
+def lock_data(lock):
+    lock.acquire()
+    for _ in range(20_000):
+        pass
+    lock.release()
+"""
+
+
+async def test_an_interrupt_does_not_come_in_the_code_of_a_tracer_which_would_keep_its_lock_for_ever():
+    globals_of_coverage = {"__name__": "coverage.collector"}
+    exec(TRACER, globals_of_coverage)
+    lock, begun, ended = threading.Lock(), Sign(), Sign()
+
+    @nb.node(cache="off")
+    def is_traced() -> None:
+        begun.set()
+        try:
+            while True:
+                globals_of_coverage["lock_data"](lock)
+                for _ in range(10_000):
+                    pass
+        finally:
+            ended.set()
+
+    for _ in range(3):
+        begun.clear()
+        ended.clear()
+        job = is_traced().graph.start()
+        await begun.seen()
+        job.run.stop()
+        assert (await job).state == "stopped"
+        await ended.seen()
+        assert not lock.locked()
+
+
 def test_an_interrupt_hits_only_the_call_it_was_meant_for():
     lane = Lanes(Aging()).lane
     interrupted: set[int] = set()
