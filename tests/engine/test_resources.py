@@ -323,15 +323,15 @@ def gated(gate: Gate) -> Any:
     return http
 
 
+async def use(http: Any) -> str:
+    async with http as session:
+        return session
+
+
 async def test_two_that_ask_at_once_get_one_opening_and_the_second_keeps_it_if_the_first_is_cancelled():
     gate = Gate()
     http = gated(gate)
-
-    async def use() -> str:
-        async with http as session:
-            return session
-
-    first, second = asyncio.create_task(use()), asyncio.create_task(use())
+    first, second = asyncio.create_task(use(http)), asyncio.create_task(use(http))
     await gate.reached.wait()
     first.cancel()
     await asyncio.wait([first])
@@ -344,17 +344,12 @@ async def test_two_that_ask_at_once_get_one_opening_and_the_second_keeps_it_if_t
 async def test_an_opening_that_nobody_waits_for_any_more_is_cancelled_and_the_next_use_opens_it_anew():
     gate = Gate()
     http = gated(gate)
-
-    async def use() -> str:
-        async with http as session:
-            return session
-
-    first = asyncio.create_task(use())
+    first = asyncio.create_task(use(http))
     await gate.reached.wait()
     first.cancel()
     await asyncio.wait([first])
     gate.opens.set()
-    assert await use() == "session"
+    assert await use(http) == "session"
     assert log.lines == ["begin", "begin", "open"]
     await http.close()
 

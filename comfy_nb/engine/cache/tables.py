@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from comfy_nb.spec.contents.tables import given_to
+
 OWN_ATTRIBUTES = {"_mgr", "_item_cache", "_attrs", "_flags"}
 TEXTS = ("object", "str")
 Number = Callable[[torch.Tensor], int]
@@ -52,8 +54,7 @@ def encode_table(table: Any, number: Number) -> dict[str, Any]:
     import pandas
 
     labels, index = list(table.columns), table.index
-    given = [name for each in (index, table.columns) for name in vars(each) if not name.startswith("_")]
-    has_notes = given or table.attrs or not vars(table).keys() <= OWN_ATTRIBUTES
+    has_notes = table.attrs or not vars(table).keys() <= OWN_ATTRIBUTES or given_to(index) or given_to(table.columns)
     if has_notes or not table.flags.allows_duplicate_labels:
         raise NotStorable("it holds a table with attributes or flags")
     if (

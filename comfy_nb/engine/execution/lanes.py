@@ -58,8 +58,9 @@ class Worker:
             if self._interrupted:
                 self._absorb_late()
                 switch_off_torch_modes()  # it may have come in between two of those that a block was switching off
-            for left in context.get(held_here, ())[len(held_here.get()) :]:  # as an interrupt came before their end
-                left.give_back()
+            if held := context.get(held_here):
+                for left in held[len(held_here.get()) :]:  # as an interrupt came before their end
+                    left.give_back()
 
     def uninterrupted(self, work: Callable[[], object]) -> None:
         """Do something of the present call that an interrupt must not break off: it comes before, or after."""

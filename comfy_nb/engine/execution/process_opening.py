@@ -159,12 +159,6 @@ class ProcessOpening:
             self.stage = Stage.CLOSING
         self._close()
 
-    def look_again(self) -> None:
-        """Stay open for as long as its resource says, if that says another time by now."""
-        with self._changed:
-            if self.stage is Stage.OPEN and not self.users:
-                self._set_alarm()
-
     def _set_alarm(self) -> None:
         idle = self._opener.idle
         self._alarm.set(None if idle is None else self.unused_since + idle)

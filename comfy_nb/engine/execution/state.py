@@ -84,10 +84,10 @@ class RunState:
     `outer` is the run around this one, if a node started it, `outer_node` that node's id, and `inner` are the runs that
     its nodes wait for; `ended_inside` has, by the id of the node that began them, those that have ended. `modes` are
     those of the code that began it, `lanes` its own until it ends. Ready nodes of runs of higher `priority` come first;
-    those of equal ones take turns by `source`. `revision` is that of the plan's keys when the run
-    was prepared. `is_tainted`: a value was replaced at a breakpoint, or a file or torch's settings changed meanwhile,
-    so nothing more is cached; `tainted_within` has the nodes in whose own runs that happened. `lost` notes, for
-    `why`, how the last run's results were lost, `warned` what its nodes have warned of.
+    those of equal ones take turns by `source`. `revision` is that of the plan's keys when the run was prepared.
+    `is_tainted`: a value was replaced at a breakpoint, or a file or torch's settings changed meanwhile, so nothing more
+    is cached; `tainted_within` has the nodes in whose own runs that happened. `lost` notes, for `why`, how the last
+    run's results were lost, `warned` what its nodes have warned of.
     """
 
     __slots__ = (

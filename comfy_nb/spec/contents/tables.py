@@ -55,17 +55,17 @@ def _notes(value: Any) -> Parts:
 
 @reads_named("pandas", "Index")
 def _(value: Any) -> Parts:
-    return Whole((value.dtype, list(value.names), getattr(value, "freq", None), value.array, *_given(value)))
+    return Whole((value.dtype, list(value.names), getattr(value, "freq", None), value.array, *given_to(value)))
 
 
 @reads_named("pandas", "RangeIndex")
 def _(value: Any) -> Parts:
-    return Whole((value.start, value.stop, value.step, list(value.names), *_given(value)))
+    return Whole((value.start, value.stop, value.step, list(value.names), *given_to(value)))
 
 
 @reads_named("pandas", "MultiIndex")
 def _(value: Any) -> Parts:
-    return Whole((list(value.names), value.sortorder, list(value.levels), list(value.codes), *_given(value)))
+    return Whole((list(value.names), value.sortorder, list(value.levels), list(value.codes), *given_to(value)))
 
 
 @reads_named("pandas", "ExtensionArray")
@@ -80,28 +80,28 @@ def _(value: Any) -> Parts:
 
 @reads_named("pandas", "Categorical")
 def _(value: Any) -> Parts:
-    return Whole((value.dtype, value.codes, *_given(value)))
+    return Whole((value.dtype, value.codes, *given_to(value)))
 
 
 @reads_named("pandas", "DatetimeArray", "TimedeltaArray", "PeriodArray")
 def _(value: Any) -> Parts:
-    return Whole((value.dtype, getattr(value, "freq", None), value.asi8, *_given(value)))
+    return Whole((value.dtype, getattr(value, "freq", None), value.asi8, *given_to(value)))
 
 
 @reads_named("pandas", "BaseMaskedArray")
 def _(value: Any) -> Parts:
-    return Whole((value.dtype, value._data, value._mask, *_given(value)))
+    return Whole((value.dtype, value._data, value._mask, *given_to(value)))
 
 
 @reads_named("pandas", "IntervalArray")
 def _(value: Any) -> Parts:
-    return Whole((value.left, value.right, value.closed, *_given(value)))
+    return Whole((value.left, value.right, value.closed, *given_to(value)))
 
 
 @reads_named("pandas", "SparseArray")
 def _(value: Any) -> Parts:
     facts = (value.dtype, value.kind, len(value), value.fill_value)
-    return Whole((*facts, value.sp_values, value.sp_index.indices, *_given(value)))
+    return Whole((*facts, value.sp_values, value.sp_index.indices, *given_to(value)))
 
 
 @reads_named("pandas", "ExtensionDtype", with_derived=True)
@@ -123,15 +123,15 @@ def _(_value: Any) -> Parts:
 
 def _attributes(value: Any) -> Parts:
     """Return the attributes of a value; of a class of pandas those that a person gave it."""
-    return _given(value) if _is_of_pandas(value) else attributes_of(value, (), known_of(type(value)).left_out)
+    return given_to(value) if _is_of_pandas(value) else attributes_of(value, (), known_of(type(value)).left_out)
 
 
 def _is_of_pandas(value: Any) -> bool:
     return module_of(type(value)).startswith("pandas.")
 
 
-def _given(value: Any) -> Parts:
-    """Return the attributes that a person gave to what pandas made, whose own are private and said in another way."""
+def given_to(value: Any) -> Parts:
+    """Return the attributes that a person gave to what pandas made: names and items; its own are private."""
     own = getattr(value, "__dict__", {})
     return [part for name, item in own.items() if not name.startswith("_") for part in (name, item)]
 

@@ -11,23 +11,17 @@ import pytest
 
 import comfy_nb as nb
 from comfy_nb.engine.pools.fair_queue import Demand
-from comfy_nb.engine.session import Session, use_session
+from comfy_nb.engine.session import Session
+
+POOL = "held-desk"
 
 
-@pytest.fixture(autouse=True)
-def session():
-    own = Session()
-    with use_session(own):
-        own.pools.define("held-desk", 1, None, False)
-        yield own
-
-
-@nb.node(uses="held-desk")
+@nb.node(uses=POOL)
 async def held_async(value: int) -> int:
     return value
 
 
-@nb.node(uses="held-desk")
+@nb.node(uses=POOL)
 def held_plain(value: int) -> int:
     return value
 
@@ -86,7 +80,7 @@ async def test_a_sweep_that_is_awaited_where_places_are_held_needs_none():
 async def test_a_job_that_a_node_began_waits_for_places_of_its_own(session: Session, node):
     jobs = nb.constant([])
 
-    @nb.node(uses="held-desk")
+    @nb.node(uses=POOL)
     async def held_begins(value: int) -> int:
         jobs.append(node(value).start())
         await waiting(session)
@@ -128,7 +122,7 @@ def in_a_pool_of_threads(value: int) -> int:
 
 @pytest.mark.parametrize("awaits", [in_a_thread, in_a_pool_of_threads])
 async def test_a_thread_of_a_node_has_what_the_node_has(awaits):
-    @nb.node(uses="held-desk")
+    @nb.node(uses=POOL)
     def held_in_thread(value: int) -> int:
         return awaits(value)
 

@@ -11,18 +11,10 @@ import pytest
 import comfy_nb as nb
 from comfy_nb.engine.execution import abandon, cancelling
 from comfy_nb.engine.pools.pools import PoolState
-from comfy_nb.engine.session import Session, use_session
+from comfy_nb.engine.session import Session
 from tests.engine.signs import Sign
 
 POOL = "letting-go"
-
-
-@pytest.fixture(autouse=True)
-def session():
-    own = Session()
-    with use_session(own):
-        own.pools.define(POOL, 1, None, False)
-        yield own
 
 
 @pytest.fixture

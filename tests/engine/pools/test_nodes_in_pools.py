@@ -13,7 +13,7 @@ import pytest
 import comfy_nb as nb
 from comfy_nb.engine.events import NodeQueued, NodeStarted
 from comfy_nb.engine.pools.fair_queue import Demand
-from comfy_nb.engine.session import Session, use_session
+from comfy_nb.engine.session import Session
 
 salts = itertools.count()
 
@@ -40,12 +40,8 @@ meter = nb.constant(Meter())
 
 
 @pytest.fixture(autouse=True)
-def session():
-    global meter
+def counts_anew() -> None:
     meter.__init__()
-    own = Session()
-    with use_session(own):
-        yield own
 
 
 @nb.node(uses="pools-desk")

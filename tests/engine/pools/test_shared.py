@@ -51,13 +51,6 @@ def name() -> str:
     return f"shared-test-{os.getpid()}-{next(numbers)}"
 
 
-@pytest.fixture(autouse=True)
-def session(name: str):
-    own = Session()
-    with use_session(own):
-        yield own
-
-
 class Other:
     """Another process, whose node takes places of a shared pool and holds them until it is told to go on."""
 
@@ -99,6 +92,15 @@ async def enter(pool: nb.Pool) -> None:
         pass
 
 
+async def waits_behind(other: Other, pool: nb.Pool) -> asyncio.Task[None]:
+    """Begin to wait for a place of the pool that another process holds."""
+    await other.says("begun")
+    await other.says("holds")
+    task = asyncio.create_task(enter(pool))
+    await begun(pool)
+    return task
+
+
 def test_places_are_taken_all_or_none_and_given_back(tmp_path):
     one, other = SharedPlaces("gpu", tmp_path), SharedPlaces("gpu", tmp_path)
     assert one.take(2, 3) and not other.take(2, 3) and other.take(1, 3) and not other.take(1, 3)
@@ -132,10 +134,7 @@ def test_sessions_of_one_process_share_it_too(name: str):
 async def test_a_node_waits_for_the_place_of_another_process_until_that_gives_it_back(name: str):
     pool = nb.pool(name, 1, shared=True)
     with another_process(name, 1) as other:
-        await other.says("begun")
-        await other.says("holds")
-        task = asyncio.create_task(enter(pool))
-        await begun(pool)
+        task = await waits_behind(other, pool)
         assert not task.done()
         other.go_on()
         await other.says("gave back")
@@ -147,10 +146,7 @@ async def test_a_node_waits_for_the_place_of_another_process_until_that_gives_it
 async def test_the_place_of_a_process_that_was_killed_is_free(name: str):
     pool = nb.pool(name, 1, shared=True)
     with another_process(name, 1) as other:
-        await other.says("begun")
-        await other.says("holds")
-        task = asyncio.create_task(enter(pool))
-        await begun(pool)
+        task = await waits_behind(other, pool)
         other.process.send_signal(signal.SIGKILL)
         async with asyncio.timeout(PATIENCE_S):
             await task

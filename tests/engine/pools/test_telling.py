@@ -11,27 +11,24 @@ import pytest
 import comfy_nb as nb
 from comfy_nb.engine.events import NodeQueued, NodeStarted, PlacesGivenBack, PlacesTaken
 from comfy_nb.engine.pools.fair_queue import Demand
-from comfy_nb.engine.session import Session, use_session
+from comfy_nb.engine.session import Session
 from tests.engine.support import reported
 
+POOL = "telling"
 gate = nb.constant(threading.Event())
 
 
 @pytest.fixture(autouse=True)
-def session():
+def closed_gate() -> None:
     gate.clear()
-    own = Session()
-    with use_session(own):
-        own.pools.define("telling", 1, None, False)
-        yield own
 
 
-@nb.node(uses="telling")
+@nb.node(uses=POOL)
 async def telling_async(value: int) -> int:
     return value
 
 
-@nb.node(uses="telling")
+@nb.node(uses=POOL)
 def telling_plain(value: int) -> int:
     return value
 
