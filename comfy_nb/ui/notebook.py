@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_nb.ui.inspect import formatter
 from comfy_nb.ui.jupyter import failed_nodes, node_help
 from comfy_nb.ui.jupyter.cell_output import running_cell
+from comfy_nb.ui.jupyter.cells import cells
 from comfy_nb.ui.presenter import ScriptPresenter
 from comfy_nb.ui.show_run import expect_run, show_pause, show_refusal, show_run
 
@@ -26,7 +27,8 @@ class NotebookPresenter(ScriptPresenter):
         self._on_first_run: Callable[[], None] | None = on_first_run
 
     def place(self) -> Any:
-        """Return the cell that is running."""
+        """Return the cell that is running, and follow the cells from here on: its display may be made after its end."""
+        cells.follow()
         return running_cell()
 
     def expect_run(self, run: Run) -> None:

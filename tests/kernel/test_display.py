@@ -78,9 +78,16 @@ def test_a_background_run_that_is_long_prepared_shows_itself_below_the_cell_that
     assert last_text(began).startswith("✓ done") and other.displays == []
 
 
+def test_a_job_that_is_the_first_run_of_a_notebook_is_shown_as_it_ended(kernel: Kernel):
+    assert kernel.run(PREPARE).error is None
+    began = kernel.run("job = slow(1).start()")
+    kernel.wait_until(lambda: began.displays and WIDGET not in began.displays[-1], 10.0)
+    assert last_text(began).startswith("✓ done")
+
+
 def test_the_stop_button_stops_a_background_run(lesson: Kernel):
     began = lesson.run("job = slow(60).start()")
-    lesson.wait_until(lambda: bool(buttons(began)))
+    lesson.wait_until(lambda: bool(buttons(began) and began.displays))  # the button is heard once it is shown
     lesson.send_to_widget(buttons(began)[0], {"event": "click"})
     lesson.wait_until(lambda: began.displays and WIDGET not in began.displays[-1], 10.0)
     assert last_text(began).startswith("■ stopped")
