@@ -36,8 +36,10 @@ def _interrupt_after_grace(worker: Worker, node_run: NodeRun, give_up: Callable[
         worker.thread.join(GRACE_S)
         worker.withdraw(token)
     if worker.token is not None:
-        give_up(node_run)
-        warn_abandoned(node_run, "it is in C code")
+        try:
+            warn_abandoned(node_run, "it is in C code")
+        finally:  # where warnings are errors, too
+            give_up(node_run)
 
 
 def warn_abandoned(node_run: NodeRun, reason: str) -> None:
