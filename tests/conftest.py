@@ -31,6 +31,17 @@ NO_BROWSER = (
 left_out = pytest.StashKey[int]()
 
 
+def pytest_sessionstart() -> None:
+    """Take the lock of coverage.py away, which an interrupt of a node's thread in its Python code would keep for ever.
+
+    The interpreter's own lock protects what that protects while tests run.
+    """
+    from coverage.collector import Collector
+
+    for collector in Collector._collectors:
+        collector.data_lock = None
+
+
 @pytest.hookimpl(trylast=True)  # of what -m and -k have left
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     chosen_slow = "slow" in config.option.markexpr

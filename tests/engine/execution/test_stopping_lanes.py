@@ -239,7 +239,6 @@ def test_an_interrupt_hits_only_the_call_it_was_meant_for():
             pass
 
     def work(worker: Worker) -> None:
-        sys.settrace(None)  # so many interrupts would sooner or later come in the code of coverage.py
         for number in itertools.count():
             try:
                 worker.call(number, count, {"to": number % 50})
